@@ -1,0 +1,52 @@
+package input
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Help writes what the program is, its modes and its inputs, for a terminal of 100 columns.
+func (d *Definition) Help(w io.Writer, modes []string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n\nUsage: neon-tenants-action --mode MODE [--INPUT VALUE ...]\n", d.Name, d.Description)
+	b.WriteString("Inputs may also be given as INPUT_ variables (INPUT_MODE, INPUT_NEON-API-KEY), as GitHub's runner does.\n")
+	fmt.Fprintf(&b, "\nModes: %s\n\nInputs:\n", strings.Join(modes, ", "))
+	for _, f := range d.Inputs {
+		fmt.Fprintf(&b, "  --%s", f.Name)
+		if f.Default != "" {
+			fmt.Fprintf(&b, " (default %s)", f.Default)
+		}
+		b.WriteString("\n")
+		for _, line := range wrap(f.Description, 92) {
+			fmt.Fprintf(&b, "        %s\n", line)
+		}
+	}
+	b.WriteString("\nOutputs (to $GITHUB_OUTPUT in a workflow):\n")
+	for _, f := range d.Outputs {
+		fmt.Fprintf(&b, "  %s\n", f.Name)
+		for _, line := range wrap(f.Description, 92) {
+			fmt.Fprintf(&b, "        %s\n", line)
+		}
+	}
+	_, _ = io.WriteString(w, b.String())
+}
+
+// wrap breaks text at spaces into lines of at most width bytes; a longer word stands alone.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}

@@ -1,0 +1,134 @@
+package input
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+// Reader gives typed values of inputs. A value that breaks its rule becomes a mistake, and the zero value is returned:
+// callers read everything they need, then ask [Reader.Err] once.
+type Reader struct {
+	def       *Definition
+	values    map[string]string // as given, trimmed; absent where neither a flag nor a variable gave one
+	workspace string
+	used      map[string]bool
+	mistakes  []string
+	secrets   []fleet.Secret
+}
+
+// New reads flags (over) INPUT_ variables (over) the definition's defaults. args are the command line without the
+// program's name; getenv is os.Getenv or a test's. Unknown flags are mistakes. A request for help returns [flag.ErrHelp].
+func New(def *Definition, args []string, getenv func(string) string) (*Reader, error) {
+	r := &Reader{def: def, values: map[string]string{}, used: map[string]bool{}, workspace: getenv("GITHUB_WORKSPACE")}
+	for _, f := range def.Inputs {
+		if v := strings.TrimSpace(getenv(variable(f.Name))); v != "" {
+			r.values[f.Name] = v
+		}
+	}
+	return r, r.parseFlags(args)
+}
+
+// variable is the name under which the runner passes an input: upper case, spaces as underscores, hyphens kept.
+func variable(name string) string {
+	return "INPUT_" + strings.ToUpper(strings.ReplaceAll(name, " ", "_"))
+}
+
+func (r *Reader) parseFlags(args []string) error {
+	flags := flag.NewFlagSet("neon-tenants-action", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	for _, f := range r.def.Inputs {
+		set := func(v string) error { r.values[f.Name] = strings.TrimSpace(v); return nil }
+		if f.Bool() {
+			flags.BoolFunc(f.Name, f.Description, set)
+		} else {
+			flags.Func(f.Name, f.Description, set)
+		}
+	}
+	if err := flags.Parse(args); err != nil {
+		if err == flag.ErrHelp { //nolint:errorlint // the flag package documents this very value
+			return err
+		}
+		r.mistakes = append(r.mistakes, fmt.Sprintf("%s; --help lists the inputs", err))
+	}
+	if flags.NArg() > 0 {
+		r.mistakes = append(r.mistakes, fmt.Sprintf("unexpected argument %q; inputs are given as --name value", flags.Arg(0)))
+	}
+	return nil
+}
+
+// String returns an input's value, its default where none was given.
+func (r *Reader) String(name string) string {
+	f, ok := r.def.Input(name)
+	if !ok {
+		panic("input " + name + " is not declared in action.yml") // a programming error, met by every test of its mode
+	}
+	r.used[name] = true
+	if v, ok := r.values[name]; ok && v != "" {
+		return v
+	}
+	return f.Default
+}
+
+// Required is String, where an empty value is a mistake.
+func (r *Reader) Required(name string) string {
+	v := r.String(name)
+	if v == "" {
+		r.Mistake(name, "is required here and is empty; set it under with: in the workflow, or give --%s", name)
+	}
+	return v
+}
+
+// Secret is Required for a value that must never be printed; see [Reader.Secrets].
+func (r *Reader) Secret(name string) string {
+	v := r.String(name)
+	if v == "" {
+		r.Mistake(name, "is required here and is empty; store it as a secret and pass %s: ${{ secrets.%s }} (a secret that does not exist, "+
+			"or a workflow started from a fork, gives an empty text)", name, strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
+		return ""
+	}
+	r.secrets = append(r.secrets, fleet.NewSecret(v))
+	return v
+}
+
+// Secrets returns the secret values read so far, to be masked before anything is printed.
+func (r *Reader) Secrets() []fleet.Secret { return r.secrets }
+
+// Mistake records that an input breaks a rule. The text follows the input's name and should name the rule and the remedy.
+func (r *Reader) Mistake(name, format string, args ...any) {
+	r.mistakes = append(r.mistakes, fmt.Sprintf("%s: %s", name, fmt.Sprintf(format, args...)))
+}
+
+// Err returns every mistake so far as one error, nil where there is none.
+func (r *Reader) Err() error {
+	if len(r.mistakes) == 0 {
+		return nil
+	}
+	return &Error{Mistakes: r.mistakes}
+}
+
+// Unused lists inputs that were given a value other than their default and that nothing read: they have no effect in this
+// mode and source, which a user will want to know.
+func (r *Reader) Unused() []string {
+	var names []string
+	for _, f := range r.def.Inputs {
+		if v := r.values[f.Name]; v != "" && v != f.Default && !r.used[f.Name] {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// Error is all that is wrong with the inputs.
+type Error struct{ Mistakes []string }
+
+func (e *Error) Error() string {
+	if len(e.Mistakes) == 1 {
+		return "input " + e.Mistakes[0]
+	}
+	return fmt.Sprintf("%d inputs are wrong:\n  - %s", len(e.Mistakes), strings.Join(e.Mistakes, "\n  - "))
+}

@@ -1,0 +1,142 @@
+package input
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Parse returns an input's value as parse understands it; parse's error is the mistake and says the rule. An empty value
+// is not given to parse: it returns the zero value.
+func Parse[T any](r *Reader, name string, parse func(string) (T, error)) T {
+	var zero T
+	text := r.String(name)
+	if text == "" {
+		return zero
+	}
+	v, err := parse(text)
+	if err != nil {
+		r.Mistake(name, "%v", err)
+		return zero
+	}
+	return v
+}
+
+// Bool returns a switch.
+func (r *Reader) Bool(name string) bool {
+	return Parse(r, name, func(s string) (bool, error) {
+		switch strings.ToLower(s) {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return false, fmt.Errorf("%q is neither true nor false; write true or false", s)
+	})
+}
+
+// Int returns a whole number of at least low and at most high.
+func (r *Reader) Int(name string, low, high int) int {
+	return Parse(r, name, func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < low || n > high {
+			return 0, fmt.Errorf("%q is not a whole number from %d to %d; write for example %s: %d", s, low, high, name, low)
+		}
+		return n, nil
+	})
+}
+
+// Duration returns a positive Go duration; zero where the input is empty.
+func (r *Reader) Duration(name string) time.Duration {
+	return Parse(r, name, func(s string) (time.Duration, error) {
+		d, err := time.ParseDuration(s)
+		if err != nil || d <= 0 {
+			return 0, fmt.Errorf("%q is not a duration above zero; write for example 90s, 30m or 1h30m", s)
+		}
+		return d, nil
+	})
+}
+
+// Choice returns one of the allowed values.
+func (r *Reader) Choice(name string, allowed ...string) string {
+	return Parse(r, name, func(s string) (string, error) {
+		if !slices.Contains(allowed, s) {
+			return "", fmt.Errorf("%q is none of its values; write one of %s", s, strings.Join(allowed, ", "))
+		}
+		return s, nil
+	})
+}
+
+// List returns the entries of a comma- or newline-separated list, trimmed, empty ones and lines that begin with # left out.
+func (r *Reader) List(name string) []string {
+	return List(r.String(name))
+}
+
+// List splits a comma- or newline-separated list as [Reader.List] does.
+func List(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		for entry := range strings.SplitSeq(line, ",") {
+			if entry = strings.TrimSpace(entry); entry != "" {
+				out = append(out, entry)
+			}
+		}
+	}
+	return out
+}
+
+// URL returns an absolute http or https URL without user, query or fragment.
+func (r *Reader) URL(name string) *url.URL {
+	return Parse(r, name, func(s string) (*url.URL, error) {
+		u, err := url.Parse(s)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			// The text itself may hold a secret put into the wrong input: it is not repeated.
+			return nil, fmt.Errorf("is not an absolute https URL without credentials or query; write for example %s: https://host/path", name)
+		}
+		return u, nil
+	})
+}
+
+// Path returns a path in the workspace ($GITHUB_WORKSPACE, else the working directory) as an absolute one. Absolute
+// values are kept.
+func (r *Reader) Path(name string) string {
+	return Parse(r, name, func(s string) (string, error) {
+		if filepath.IsAbs(s) {
+			return filepath.Clean(s), nil
+		}
+		abs, err := filepath.Abs(filepath.Join(r.workspace, s))
+		if err != nil {
+			return "", fmt.Errorf("%q cannot be made an absolute path: %w", s, err)
+		}
+		return abs, nil
+	})
+}
+
+// Dir is Path for a directory that must exist.
+func (r *Reader) Dir(name string) string {
+	path := r.Path(name)
+	if path == "" {
+		return ""
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil && os.IsNotExist(err):
+		r.Mistake(name, "there is no directory %q in the workspace; add a step that uses actions/checkout before this one, or correct the path", r.String(name))
+		return ""
+	case err != nil:
+		r.Mistake(name, "cannot be read: %v", err)
+		return ""
+	case !info.IsDir():
+		r.Mistake(name, "%q is a file; name the directory that holds it", r.String(name))
+		return ""
+	}
+	return path
+}
