@@ -13,7 +13,7 @@ import (
 // callers read everything they need, then ask [Reader.Err] once.
 type Reader struct {
 	def       *Definition
-	values    map[string]string // as given, trimmed; absent where neither a flag nor a variable gave one
+	values    map[string]string // as given, trimmed; absent where neither a flag nor a variable named it
 	workspace string
 	used      map[string]bool
 	mistakes  []string
@@ -21,12 +21,13 @@ type Reader struct {
 }
 
 // New reads flags (over) INPUT_ variables (over) the definition's defaults. args are the command line without the
-// program's name; getenv is os.Getenv or a test's. Unknown flags are mistakes. A request for help returns [flag.ErrHelp].
-func New(def *Definition, args []string, getenv func(string) string) (*Reader, error) {
-	r := &Reader{def: def, values: map[string]string{}, used: map[string]bool{}, workspace: getenv("GITHUB_WORKSPACE")}
+// program's name; lookup is os.LookupEnv or a test's. Unknown flags are mistakes. A request for help returns [flag.ErrHelp].
+func New(def *Definition, args []string, lookup func(string) (string, bool)) (*Reader, error) {
+	r := &Reader{def: def, values: map[string]string{}, used: map[string]bool{}}
+	r.workspace, _ = lookup("GITHUB_WORKSPACE")
 	for _, f := range def.Inputs {
-		if v := strings.TrimSpace(getenv(variable(f.Name))); v != "" {
-			r.values[f.Name] = v
+		if v, ok := lookup(variable(f.Name)); ok {
+			r.values[f.Name] = strings.TrimSpace(v)
 		}
 	}
 	return r, r.parseFlags(args)
@@ -61,17 +62,32 @@ func (r *Reader) parseFlags(args []string) error {
 	return nil
 }
 
-// String returns an input's value, its default where none was given.
+// String returns an input's value, its default where none or an empty one was given: a scheduled workflow that passes on
+// a workflow_dispatch input passes on an empty text, and means the default.
 func (r *Reader) String(name string) string {
+	f := r.field(name)
+	if v := r.values[name]; v != "" {
+		return v
+	}
+	return f.Default
+}
+
+// Optional is String for the inputs where an empty value means "none" and not the default.
+func (r *Reader) Optional(name string) string {
+	f := r.field(name)
+	if v, ok := r.values[name]; ok {
+		return v
+	}
+	return f.Default
+}
+
+func (r *Reader) field(name string) Field {
 	f, ok := r.def.Input(name)
 	if !ok {
 		panic("input " + name + " is not declared in action.yml") // a programming error, met by every test of its mode
 	}
 	r.used[name] = true
-	if v, ok := r.values[name]; ok && v != "" {
-		return v
-	}
-	return f.Default
+	return f
 }
 
 // Required is String, where an empty value is a mistake.

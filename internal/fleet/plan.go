@@ -1,0 +1,123 @@
+package fleet
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Plan is what a run does: one job over tenants in their order, the first Canary of them before all others.
+type Plan struct {
+	Tenants []Tenant
+	Canary  int
+	Job     Job
+}
+
+// Options say how a plan is run. The zero value works on one tenant at a time, without any limit.
+type Options struct {
+	// Concurrency is how many tenants are worked on at once.
+	Concurrency int
+	// MaxFailures is how many tenants may fail before no new one is started.
+	MaxFailures Limit
+	// TenantTimeout bounds one tenant's time; zero is no bound.
+	TenantTimeout time.Duration
+	// Grace is how long jobs may go on after the run's context has ended before they are given up; zero is 5 s, which
+	// leaves 2 s of a runner's 7.5 s between SIGINT and SIGTERM for the report.
+	Grace time.Duration
+	// Observer is told of every tenant's start and end; nil is nobody.
+	Observer Observer
+}
+
+// Observer watches a run. Its methods are called from many goroutines at once and delay the worker that calls.
+type Observer interface {
+	// Started is called when a worker takes a tenant up.
+	Started(t Tenant)
+	// Finished is called once for every tenant, skipped ones included.
+	Finished(r Result)
+}
+
+// Canary chooses the tenants that go first: a count, or globs. The zero value chooses none.
+type Canary struct {
+	count int
+	globs Selection
+}
+
+// ParseCanary reads a count ("3") or a list of globs, which has been split into entries.
+func ParseCanary(entries []string) (Canary, error) {
+	if len(entries) == 1 {
+		if n, err := strconv.Atoi(entries[0]); err == nil {
+			if n < 1 {
+				return Canary{}, fmt.Errorf("%q is not a count of 1 or more; write a count, or globs of tenants' names", entries[0])
+			}
+			return Canary{count: n}, nil
+		}
+	}
+	globs, err := ParseSelection(entries)
+	return Canary{globs: globs}, err
+}
+
+// Zero reports whether no canary is asked for.
+func (c Canary) Zero() bool { return c.count == 0 && len(c.globs.rules) == 0 }
+
+// Order returns the tenants with the canaries first, each group in its old order, and how many canaries there are.
+func (c Canary) Order(tenants []Tenant) (ordered []Tenant, canaries int) {
+	if len(c.globs.rules) == 0 {
+		return tenants, min(c.count, len(tenants))
+	}
+	var others []Tenant
+	for _, t := range tenants {
+		if c.globs.Matches(t) {
+			ordered = append(ordered, t)
+		} else {
+			others = append(others, t)
+		}
+	}
+	return append(ordered, others...), len(ordered)
+}
+
+// Limit bounds failures by a count or by a share of the planned tenants. The zero value is no bound.
+type Limit struct {
+	set     bool
+	count   int
+	percent float64
+}
+
+// ParseLimit reads a count ("5") or a percentage ("10%").
+func ParseLimit(text string) (Limit, error) {
+	wrong := fmt.Errorf("%q is neither a count of 0 or more nor a percentage from 0%% to 100%%; write for example 5 or 10%%", text)
+	if share, ok := strings.CutSuffix(text, "%"); ok {
+		p, err := strconv.ParseFloat(strings.TrimSpace(share), 64)
+		if err != nil || math.IsNaN(p) || p < 0 || p > 100 {
+			return Limit{}, wrong
+		}
+		return Limit{set: true, count: -1, percent: p}, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return Limit{}, wrong
+	}
+	return Limit{set: true, count: n}, nil
+}
+
+func (l Limit) String() string {
+	switch {
+	case !l.set:
+		return ""
+	case l.count < 0:
+		return strconv.FormatFloat(l.percent, 'f', -1, 64) + "%"
+	}
+	return strconv.Itoa(l.count)
+}
+
+// Passed reports whether failures of total are more than the limit allows.
+func (l Limit) Passed(failures, total int) bool {
+	switch {
+	case !l.set:
+		return false
+	case l.count < 0:
+		return float64(failures)*100 > l.percent*float64(total)
+	}
+	return failures > l.count
+}
