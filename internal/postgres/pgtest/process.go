@@ -1,0 +1,221 @@
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
+)
+
+// process is a running postmaster.
+type process struct {
+	cmd    *exec.Cmd
+	exited chan struct{} // closed once it has been waited for
+	err    error         // how it ended; read after exited
+}
+
+// start runs the postmaster on s.Port and waits until it accepts connections.
+func (s *Server) start(ctx context.Context) error {
+	log, err := os.OpenFile(s.logFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	defer log.Close()
+	before, err := log.Seek(0, 2)
+	if err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	cmd := exec.Command(filepath.Join(s.BinDir, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
+	cmd.Env, cmd.Dir, cmd.SysProcAttr = environment(), s.dir, s.account.attributes()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	p := &process{cmd: cmd, exited: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.exited)
+	}()
+	s.mu.Lock()
+	s.process = p
+	s.mu.Unlock()
+	for {
+		conn, err := pgx.Connect(ctx, s.URL("postgres"))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-p.exited:
+			s.forget(p)
+			written := s.Log()
+			return fmt.Errorf("start PostgreSQL: %w: %s", p.err, strings.TrimSpace(written[min(int(before), len(written)):]))
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("wait for PostgreSQL: %w", err), s.Kill())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Stop shuts the server down, aborting what runs on it, and removes all that it had on disk. Stopping twice is harmless.
+func (s *Server) Stop() error {
+	errs := []error{s.shutdown()}
+	if s.watchdog != nil {
+		s.freeSharedMemory()
+		if err := os.RemoveAll(s.dir); err != nil {
+			errs = append(errs, fmt.Errorf("remove PostgreSQL's directory: %w", err))
+		}
+		errs = append(errs, s.watchdog.dismiss())
+		s.watchdog = nil
+	}
+	return errors.Join(errs...)
+}
+
+// shutdown is a fast shutdown: sessions are ended, data is kept.
+func (s *Server) shutdown() error {
+	p := s.running()
+	if p == nil {
+		return nil
+	}
+	if err := errors.Join(s.Resume(), p.cmd.Process.Signal(syscall.SIGINT)); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop PostgreSQL: %w", err)
+	}
+	select {
+	case <-p.exited:
+		s.forget(p)
+		return nil
+	case <-time.After(stopTimeout):
+		return errors.Join(fmt.Errorf("PostgreSQL did not stop within %s and was killed", stopTimeout), s.Kill())
+	}
+}
+
+// Kill ends the server and its sessions at once, as a crash does. Restart recovers it.
+func (s *Server) Kill() error {
+	p := s.running()
+	if p == nil {
+		return nil
+	}
+	// The postmaster first, so that it can't start anything new; stopped, so that its children stay its children.
+	err := p.cmd.Process.Signal(syscall.SIGSTOP)
+	children := childrenOf(p.cmd.Process.Pid)
+	err = errors.Join(err, p.cmd.Process.Kill())
+	for _, child := range children {
+		if e := syscall.Kill(child, syscall.SIGKILL); e != nil && !errors.Is(e, syscall.ESRCH) {
+			err = errors.Join(err, e)
+		}
+	}
+	<-p.exited
+	s.forget(p)
+	for _, child := range children {
+		for syscall.Kill(child, 0) == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// Restart brings the server up on the port it had, shutting it down before where it runs.
+func (s *Server) Restart(ctx context.Context) error {
+	if err := s.shutdown(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return s.start(ctx)
+}
+
+// Pause stops the server in its tracks, as a machine that hangs: connections stay open and nothing is answered.
+func (s *Server) Pause() error { return s.signalAll(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() error { return s.signalAll(syscall.SIGCONT) }
+
+func (s *Server) signalAll(signal syscall.Signal) error {
+	p := s.running()
+	if p == nil {
+		return nil
+	}
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		return fmt.Errorf("send PostgreSQL %s: %w", signal, err)
+	}
+	for _, child := range childrenOf(p.cmd.Process.Pid) {
+		if err := syscall.Kill(child, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("send PostgreSQL %s: %w", signal, err)
+		}
+	}
+	return nil
+}
+
+func (s *Server) running() *process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.process
+}
+
+// forget drops what belongs to a postmaster that has ended.
+func (s *Server) forget(p *process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != p {
+		return
+	}
+	s.process = nil
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for database, conns := range s.idle {
+		for _, conn := range conns {
+			_ = conn.Close(ended) // its server is gone, there is nobody to say goodbye to
+		}
+		delete(s.idle, database)
+	}
+}
+
+// freeSharedMemory removes the System V segment by which a data directory is marked as in use, and which a killed server
+// leaves behind. The next server in the directory would remove it, but there will be none.
+func (s *Server) freeSharedMemory() {
+	lock, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		return // an orderly shutdown has removed both
+	}
+	const line = 6 // "key id", after pid, directory, start, port, socket and address
+	if lines := bytes.Split(lock, []byte("\n")); len(lines) > line {
+		if fields := bytes.Fields(lines[line]); len(fields) == 2 {
+			if id, err := strconv.Atoi(string(fields[1])); err == nil {
+				_, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil)
+			}
+		}
+	}
+}
+
+// childrenOf lists a process's children, as /proc has them.
+func childrenOf(pid int) []int {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var children []int
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // ended since
+		}
+		// "pid (name) state ppid …", and the name may hold anything.
+		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+		if len(fields) < 2 || string(fields[1]) != strconv.Itoa(pid) {
+			continue
+		}
+		if child, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			children = append(children, child)
+		}
+	}
+	return children
+}

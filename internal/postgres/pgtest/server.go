@@ -1,0 +1,222 @@
+// Package pgtest runs private PostgreSQL servers for tests, the sandbox, the demo and the benchmarks: real ones, made by
+// initdb in a temporary directory, with TLS and SCRAM, listening on 127.0.0.1 only. Nothing of them outlives the process
+// that started them, however it ends.
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Superuser is the name of every server's superuser.
+const Superuser = "postgres"
+
+const (
+	startTimeout = 60 * time.Second // initdb and recovery on a slow, busy machine
+	stopTimeout  = 20 * time.Second // a fast shutdown, before it is forced
+)
+
+// Options say which server to start and how. The zero value is the newest installed one, with TLS.
+type Options struct {
+	Version  int               // major; 0: the newest installed
+	Settings map[string]string // additions to postgresql.conf, unquoted
+	NoTLS    bool
+}
+
+// Server is a running PostgreSQL server with a data directory of its own.
+type Server struct {
+	Host    string
+	Port    int
+	Version int    // major
+	BinDir  string // holds psql, pg_dump and the like of the server's own version
+	CAFile  string // PEM of the authority that signed the server's certificate; empty with NoTLS
+
+	dir      string // all that the server has on disk
+	password string
+	options  Options
+	account  account
+	watchdog *watchdog
+	tls      *tls.Config
+
+	mu      sync.Mutex
+	process *process // nil while the server is down
+	idle    map[string][]*pgx.Conn
+}
+
+// Start makes a cluster and returns once it accepts connections. Where no PostgreSQL server is installed, or not the
+// wanted one, the error says what to install.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	installed, err := find(o.Version)
+	if err != nil {
+		return nil, err
+	}
+	who, err := serverAccount()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "pgtest-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for PostgreSQL: %w", err)
+	}
+	s := &Server{
+		Host: "127.0.0.1", Version: installed.major, BinDir: installed.dir,
+		dir: dir, options: o, account: who,
+		// What has to be escaped in a URL should be met by every user of the package.
+		password: "s@:/%" + rand.Text(),
+		idle:     map[string][]*pgx.Conn{},
+	}
+	if s.watchdog, err = watch(dir); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := s.initialise(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	// A free port is free until someone else takes it: try another one then.
+	for try := 1; ; try++ {
+		if s.Port, err = freePort(); err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
+		err = s.start(ctx)
+		if err == nil {
+			return s, nil
+		}
+		if try == 5 || ctx.Err() != nil || !strings.Contains(err.Error(), "already in use") {
+			return nil, errors.Join(err, s.Stop())
+		}
+	}
+}
+
+// initialise fills the server's directory: data, configuration and certificate.
+func (s *Server) initialise(ctx context.Context) error {
+	passwordFile := filepath.Join(s.dir, "password")
+	if err := os.WriteFile(passwordFile, []byte(s.password+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write PostgreSQL's password file: %w", err)
+	}
+	if !s.options.NoTLS {
+		config, err := writeCertificates(s.dir)
+		if err != nil {
+			return err
+		}
+		s.tls, s.CAFile = config, filepath.Join(s.dir, "ca.pem")
+	}
+	if err := s.account.own(s.dir); err != nil {
+		return err
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(s.BinDir, "initdb"),
+		"--pgdata", s.data(), "--username", Superuser, "--pwfile", passwordFile, "--auth", "scram-sha-256",
+		"--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
+	initdb.Env, initdb.Dir, initdb.SysProcAttr = environment(), s.dir, s.account.attributes()
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	if err := os.Remove(passwordFile); err != nil {
+		return fmt.Errorf("remove PostgreSQL's password file: %w", err)
+	}
+	// Replaces initdb's file, whose entries for the local socket and for replication nobody needs here.
+	hba := []byte("host all all all scram-sha-256\n")
+	if err := os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), hba, 0o600); err != nil {
+		return fmt.Errorf("write pg_hba.conf: %w", err)
+	}
+	return s.configure()
+}
+
+// configure appends to postgresql.conf. The data is thrown away with the server, so nothing is made durable.
+func (s *Server) configure() error {
+	settings := map[string]string{
+		"listen_addresses":           s.Host,
+		"unix_socket_directories":    "",
+		"max_connections":            "300",
+		"shared_buffers":             "64MB",
+		"fsync":                      "off",
+		"synchronous_commit":         "off",
+		"full_page_writes":           "off",
+		"wal_level":                  "minimal",
+		"max_wal_senders":            "0",
+		"max_wal_size":               "2GB",
+		"dynamic_shared_memory_type": "mmap", // in the data directory, so that a killed server leaves nothing elsewhere
+		"jit":                        "off",
+		"timezone":                   "UTC",
+		"log_timezone":               "UTC",
+		"lc_messages":                "C",
+	}
+	if !s.options.NoTLS {
+		settings["ssl"] = "on"
+		settings["ssl_cert_file"] = s.CertFile()
+		settings["ssl_key_file"] = s.KeyFile()
+		settings["ssl_ca_file"] = s.CAFile
+	}
+	maps.Copy(settings, s.options.Settings)
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		fmt.Fprintf(&b, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
+	}
+	f, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("configure PostgreSQL: %w", err)
+	}
+	_, err = f.WriteString(b.String())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("configure PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// CertFile is the server's certificate, PEM.
+func (s *Server) CertFile() string { return filepath.Join(s.dir, "server.pem") }
+
+// KeyFile is the private key of the server's certificate, PEM.
+func (s *Server) KeyFile() string { return filepath.Join(s.dir, "server.key") }
+
+// TLSConfig is for something that stands in front of the server and presents the server's own certificate, as it must
+// for SCRAM's channel binding to hold through it. Nil with NoTLS.
+func (s *Server) TLSConfig() *tls.Config {
+	if s.tls == nil {
+		return nil
+	}
+	return s.tls.Clone()
+}
+
+// Log returns what the server has logged so far.
+func (s *Server) Log() string {
+	log, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return err.Error()
+	}
+	return string(log)
+}
+
+func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
+func (s *Server) logFile() string { return filepath.Join(s.dir, "server.log") }
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if err := l.Close(); err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return strconv.Atoi(port)
+}
+
+// environment keeps the caller's PG… variables, language and secrets out of the server.
+func environment() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"} }

@@ -1,0 +1,68 @@
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var shared struct {
+	sync.Mutex
+	server *Server
+	err    error
+}
+
+// Main is the body of a TestMain: it runs the tests, stops the shared server and exits.
+func Main(m *testing.M) {
+	code := m.Run()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server != nil {
+		if err := shared.server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop the shared PostgreSQL server:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// Shared returns the test binary's server, started on first use. Tests that stop, kill or pause one start their own.
+func Shared(t testing.TB) *Server {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil && shared.err == nil {
+		shared.server, shared.err = Start(context.Background(), Options{})
+	}
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.server
+}
+
+// Database returns the URL of a fresh database on the shared server, owned by a role of its own whose password needs
+// escaping. Both are dropped when the test ends.
+func Database(t testing.TB) string {
+	t.Helper()
+	s := Shared(t)
+	name := "test_" + strings.ToLower(rand.Text()[:12])
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := s.Exec(ctx, "postgres", "DROP DATABASE IF EXISTS "+Identifier(name)+" WITH (FORCE)", "DROP ROLE IF EXISTS "+Identifier(name)); err != nil {
+			t.Errorf("drop the test's database: %v", err)
+		}
+	})
+	url, err := s.CreateTenant(ctx, name, "p@ss:w/r%d?#& "+rand.Text()[:8], name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return url
+}

@@ -1,0 +1,97 @@
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// URL is the superuser's connection string for a database, in Neon's shape.
+func (s *Server) URL(database string) string {
+	return s.TenantURL(Superuser, s.password, database)
+}
+
+// TenantURL is the connection string of any role for a database, in Neon's shape.
+func (s *Server) TenantURL(role, password, database string) string {
+	parameters := "sslmode=require&channel_binding=require"
+	if s.options.NoTLS {
+		parameters = "sslmode=disable"
+	}
+	return fmt.Sprintf("postgresql://%s:%s@%s:%d/%s?%s", escape(role), escape(password), s.Host, s.Port, escape(database), parameters)
+}
+
+// escape percent-encodes all but letters, digits and "-_.~", so that no parser of URLs takes a character for a separator.
+func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
+
+// CreateTenant makes a role and a database owned by it, the public schema included, and returns its URL.
+func (s *Server) CreateTenant(ctx context.Context, role, password, database string) (string, error) {
+	if err := s.Exec(ctx, "postgres",
+		"CREATE ROLE "+Identifier(role)+" LOGIN PASSWORD "+Literal(password),
+		"CREATE DATABASE "+Identifier(database)+" OWNER "+Identifier(role)+" TEMPLATE template0",
+	); err != nil {
+		return "", fmt.Errorf("create the tenant %s: %w", database, err)
+	}
+	// Since 15 the public schema belongs to whoever owns the database.
+	if s.Version < 15 {
+		if err := s.Exec(ctx, database, "ALTER SCHEMA public OWNER TO "+Identifier(role)); err != nil {
+			return "", fmt.Errorf("create the tenant %s: %w", database, err)
+		}
+	}
+	return s.TenantURL(role, password, database), nil
+}
+
+// Exec runs statements one by one as the superuser, each in a transaction of its own.
+func (s *Server) Exec(ctx context.Context, database string, statements ...string) error {
+	return s.Superuser(ctx, database, func(conn *pgx.Conn) error {
+		for _, statement := range statements {
+			if _, err := conn.PgConn().Exec(ctx, statement).ReadAll(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Superuser lends do a superuser's connection. Connections to the database postgres are kept for the next caller; those
+// to others are closed, since an idle one would keep a database from being dropped or copied.
+func (s *Server) Superuser(ctx context.Context, database string, do func(*pgx.Conn) error) error {
+	s.mu.Lock()
+	var conn *pgx.Conn
+	if idle := s.idle[database]; len(idle) > 0 {
+		conn, s.idle[database] = idle[len(idle)-1], idle[:len(idle)-1]
+	}
+	s.mu.Unlock()
+	if conn == nil {
+		var err error
+		if conn, err = pgx.Connect(ctx, s.URL(database)); err != nil {
+			return fmt.Errorf("connect as superuser: %w", err)
+		}
+	}
+	err := do(conn)
+	const kept = 16
+	s.mu.Lock()
+	keep := database == "postgres" && !conn.IsClosed() && s.process != nil && len(s.idle[database]) < kept
+	if keep {
+		s.idle[database] = append(s.idle[database], conn)
+	}
+	s.mu.Unlock()
+	if !keep {
+		_ = conn.Close(context.WithoutCancel(ctx)) // what was asked for is done; err says whether it went well
+	}
+	return err
+}
+
+// Identifier quotes a name for SQL.
+func Identifier(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// Literal quotes a text for SQL.
+func Literal(text string) string {
+	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	if strings.Contains(text, `\`) {
+		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}
