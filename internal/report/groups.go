@@ -1,0 +1,116 @@
+package report
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+// failure is one way in which one or more tenants failed.
+type failure struct {
+	// text is the error: as it is where one tenant failed with it, else with what differs between the tenants taken out.
+	text    string
+	remedy  string
+	file    string
+	line    int
+	results []fleet.Result
+}
+
+// failures groups the failed tenants by error, remedy and place: first what hit most tenants, then what came first.
+func failures(results []fleet.Result) []failure {
+	type key struct {
+		text, remedy, file string
+		line               int
+	}
+	index := map[key]int{}
+	var all []failure
+	for _, r := range results {
+		if r.State != fleet.Failed {
+			continue
+		}
+		file, line := fleet.Location(r.Err)
+		remedy := fleet.Remedy(r.Err)
+		text := errorText(r.Err)
+		general := generalize(text, r.Tenant)
+		k := key{general, generalize(remedy, r.Tenant), file, line}
+		i, seen := index[k]
+		if !seen {
+			i = len(all)
+			index[k] = i
+			all = append(all, failure{text: text, remedy: remedy, file: file, line: line})
+		} else {
+			all[i].text, all[i].remedy = k.text, k.remedy
+		}
+		all[i].results = append(all[i].results, r)
+	}
+	slices.SortStableFunc(all, func(a, b failure) int { return cmp.Compare(len(b.results), len(a.results)) })
+	return all
+}
+
+// warnings groups the tenants' warnings by text, like [failures].
+func warnings(results []fleet.Result) []failure {
+	index := map[string]int{}
+	var all []failure
+	for _, r := range results {
+		for _, w := range r.Outcome.Warnings {
+			general := generalize(w, r.Tenant)
+			i, seen := index[general]
+			if !seen {
+				i = len(all)
+				index[general] = i
+				all = append(all, failure{text: w})
+			} else {
+				all[i].text = general
+			}
+			all[i].results = append(all[i].results, r)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b failure) int { return cmp.Compare(len(b.results), len(a.results)) })
+	return all
+}
+
+// ownWords are what Neon puts into a host name for each tenant, and addresses: what else differs between tenants that
+// failed alike.
+var ownWords = regexp.MustCompile(`\bep-[a-z0-9]+(?:-[a-z0-9]+)+(?:\.[a-z0-9-]+)*|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b`)
+
+// generalize takes a tenant's own name, id, key and host out of a text, so that one trouble of many tenants reads the
+// same for all.
+func generalize(text string, t fleet.Tenant) string {
+	own := []string{t.Name, t.ID, t.Key, strings.ReplaceAll(t.Key, "-", "_")}
+	slices.SortStableFunc(own, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, word := range own {
+		text = replaceWord(text, word, "‹tenant›")
+	}
+	return ownWords.ReplaceAllString(text, "‹host›")
+}
+
+// replaceWord replaces word where it stands alone: no letter, digit or underscore at either side. Words under three
+// bytes are left: they are more often something else.
+func replaceWord(text, word, with string) string {
+	if len(word) < 3 || !strings.Contains(text, word) {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; ; {
+		at := strings.Index(text[i:], word)
+		if at < 0 {
+			b.WriteString(text[i:])
+			return b.String()
+		}
+		start, end := i+at, i+at+len(word)
+		b.WriteString(text[i:start])
+		if start > 0 && isWordByte(text[start-1]) || end < len(text) && isWordByte(text[end]) {
+			b.WriteString(word)
+		} else {
+			b.WriteString(with)
+		}
+		i = end
+	}
+}
+
+func isWordByte(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}

@@ -1,0 +1,178 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+// FileVersion is the version of the report file's schema. Fields may be added under the same version; a field that is
+// removed, renamed or given another meaning makes a new one.
+const FileVersion = 1
+
+// File is the report file: one schema for all modes, described field by field in docs/report-file.md.
+type File struct {
+	Version int    `json:"version"`
+	Mode    string `json:"mode"`
+	Source  string `json:"source"`
+	DryRun  bool   `json:"dry_run"`
+	// Shard is this job's share, "2/8"; empty where the run was not sharded.
+	Shard     string    `json:"shard"`
+	StartedAt time.Time `json:"started_at"`
+	ElapsedMS int64     `json:"elapsed_ms"`
+	Totals    Totals    `json:"totals"`
+	// Error is the run's own error; nil where it had none, whatever became of the tenants.
+	Error    *FileError    `json:"error,omitempty"`
+	Warnings []string      `json:"warnings"`
+	Notices  []string      `json:"notices"`
+	Tenants  []TenantEntry `json:"tenants"`
+}
+
+// TenantEntry is one tenant in the report file.
+type TenantEntry struct {
+	Name  string      `json:"name"`
+	ID    string      `json:"id"`
+	Key   string      `json:"key"`
+	State fleet.State `json:"state"`
+	Note  string      `json:"note"`
+	// Error is why the tenant failed or was skipped; nil otherwise.
+	Error    *FileError `json:"error,omitempty"`
+	Warnings []string   `json:"warnings"`
+	// StartedAt is the zero time, and absent in the file, where the tenant was never started.
+	StartedAt time.Time `json:"started_at,omitzero"`
+	ElapsedMS int64     `json:"elapsed_ms"`
+	// Detail is the mode's own object, nil where it has none.
+	Detail json.RawMessage `json:"detail,omitempty"`
+}
+
+// FileError is an error with what its reader can do about it and the place in the workspace that it is about.
+type FileError struct {
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+}
+
+// JSON renders the report file. The same run gives the same bytes.
+func JSON(r Run) ([]byte, error) {
+	f := File{
+		Version: FileVersion, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
+		StartedAt: fileTime(r.Started), ElapsedMS: r.Elapsed.Milliseconds(), Totals: r.Totals(),
+		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices),
+		Tenants: make([]TenantEntry, 0, len(r.Results)),
+	}
+	for _, res := range r.Results {
+		e := TenantEntry{
+			Name: res.Tenant.Name, ID: res.Tenant.ID, Key: res.Tenant.Key, State: res.State, Note: res.Outcome.Note,
+			Error: fileError(res.Err), Warnings: list(res.Outcome.Warnings),
+			StartedAt: fileTime(res.Started), ElapsedMS: res.Elapsed.Milliseconds(),
+		}
+		if res.Outcome.Detail != nil {
+			detail, err := marshal(res.Outcome.Detail, "")
+			if err != nil {
+				return nil, fmt.Errorf("write the details of tenant %q to the report: %w", res.Tenant.Name, err)
+			}
+			if !bytes.Equal(detail, []byte("null\n")) {
+				e.Detail = bytes.TrimSpace(detail)
+			}
+		}
+		f.Tenants = append(f.Tenants, e)
+	}
+	return marshal(f, "  ")
+}
+
+// Decode reads a report file that any release with the same schema version wrote.
+func Decode(data []byte) (File, error) {
+	var f File
+	if err := json.Unmarshal(data, &f); err != nil {
+		return File{}, fmt.Errorf("read a report file: %w", err)
+	}
+	switch {
+	case f.Version == 0:
+		return File{}, fleet.WithRemedy(errors.New("read a report file: it has no version, so it is none of this action's"),
+			"check which files report-files matches: it wants the files that report-file named in the other jobs")
+	case f.Version > FileVersion:
+		return File{}, fleet.WithRemedy(fmt.Errorf("read a report file: it has version %d, this release reads up to %d", f.Version, FileVersion),
+			"use the same release of the action in all jobs of the workflow")
+	}
+	return f, nil
+}
+
+// Run gives back the run that a file was written from. Its errors have the text, the remedy and the place of the
+// original ones, and a tenant's Detail is the JSON that stood in the file.
+func (f File) Run() Run {
+	r := Run{
+		Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
+		Started: f.StartedAt, Elapsed: time.Duration(f.ElapsedMS) * time.Millisecond,
+		Notices: f.Notices, Warnings: f.Warnings, Err: f.Error.err(),
+	}
+	for _, e := range f.Tenants {
+		res := fleet.Result{
+			Tenant: fleet.Tenant{Name: e.Name, ID: e.ID, Key: e.Key},
+			State:  e.State,
+			Outcome: fleet.Outcome{
+				Unchanged: e.State == fleet.Unchanged, Note: e.Note, Warnings: e.Warnings,
+			},
+			Err: e.Error.err(), Started: e.StartedAt, Elapsed: time.Duration(e.ElapsedMS) * time.Millisecond,
+		}
+		if e.Detail != nil {
+			res.Outcome.Detail = e.Detail
+		}
+		r.Results = append(r.Results, res)
+	}
+	return r
+}
+
+// storedError is an error that came out of a report file.
+type storedError struct{ FileError }
+
+func (e *storedError) Error() string           { return e.Message }
+func (e *storedError) Remedy() string          { return e.FileError.Remedy }
+func (e *storedError) Location() (string, int) { return e.File, e.Line }
+
+// err returns nil, not an empty error, for nil.
+func (e *FileError) err() error {
+	if e == nil {
+		return nil
+	}
+	return &storedError{*e}
+}
+
+func fileError(err error) *FileError {
+	if err == nil {
+		return nil
+	}
+	file, line := fleet.Location(err)
+	return &FileError{Message: err.Error(), Remedy: fleet.Remedy(err), File: file, Line: line}
+}
+
+// fileTime brings a time to UTC and milliseconds; the zero time stays zero.
+func fileTime(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+// list makes an empty list of nil, so that the file never holds null where its reader wants to loop.
+func list(texts []string) []string {
+	if texts == nil {
+		return []string{}
+	}
+	return texts
+}
+
+func marshal(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

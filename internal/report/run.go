@@ -1,0 +1,69 @@
+package report
+
+import (
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+// Run is all that is known at the end of a run.
+type Run struct {
+	// Mode and Source are the inputs' values: "migrate", "neon".
+	Mode, Source string
+	// DryRun says that nothing was changed.
+	DryRun bool
+	// Shard is this job's share, "2/8", or empty.
+	Shard string
+	// Started and Elapsed say when the run began and how long it took, discovery included.
+	Started time.Time
+	Elapsed time.Duration
+	// Results holds each selected tenant once, in the fleet's order.
+	Results []fleet.Result
+	// Notices and Warnings concern the run, not one tenant.
+	Notices, Warnings []string
+	// Err is the run's own error: an incomplete discovery, a cancellation. A tenant's error is in its result.
+	Err error
+	// ReportFile is the path of the report file as the reader of the summary knows it, or empty where there is none.
+	ReportFile string
+}
+
+// Totals counts tenants by how they ended. The four states add up to Total.
+type Totals struct {
+	Total     int `json:"total"`
+	Succeeded int `json:"succeeded"`
+	Unchanged int `json:"unchanged"`
+	Failed    int `json:"failed"`
+	Skipped   int `json:"skipped"`
+}
+
+// Totals counts the results.
+func (r Run) Totals() Totals {
+	t := Totals{Total: len(r.Results)}
+	for _, res := range r.Results {
+		switch res.State {
+		case fleet.Succeeded:
+			t.Succeeded++
+		case fleet.Unchanged:
+			t.Unchanged++
+		case fleet.Failed:
+			t.Failed++
+		case fleet.Skipped:
+			t.Skipped++
+		}
+	}
+	return t
+}
+
+// Failed says whether the run has to end non-zero: for its own error, or for a tenant's.
+func (r Run) Failed() bool { return r.Err != nil || r.Totals().Failed > 0 }
+
+// byState returns the results of one state, in the run's order.
+func (r Run) byState(s fleet.State) []fleet.Result {
+	var found []fleet.Result
+	for _, res := range r.Results {
+		if res.State == s {
+			found = append(found, res)
+		}
+	}
+	return found
+}

@@ -1,0 +1,129 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// breaks turns everything that the runner, a terminal, a browser or an editor may take for the end of a line into "\n".
+var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+
+// splitLines splits untrusted text where any reader would see a new line and makes each line [inert]. Blank lines at the
+// end are dropped; the result holds at least one line.
+func splitLines(text string) []string {
+	all := strings.Split(strings.TrimRight(breaks.Replace(text), "\n \t"), "\n")
+	for i, line := range all {
+		all[i] = inert(line)
+	}
+	return all
+}
+
+// oneLine makes untrusted text fit for a line that others share: line breaks, with the blanks around them, become single
+// spaces and the rest is made visible.
+func oneLine(text string) string {
+	return visible(strings.Join(strings.FieldsFunc(breaks.Replace(text), func(r rune) bool { return r == '\n' || r == ' ' || r == '\t' }), " "))
+}
+
+// visible rewrites text so that a reader sees every character of it: control and formatting characters (ANSI sequences,
+// bidirectional overrides, zero-width characters), private-use and unassigned ones and bytes that are no UTF-8 appear as
+// Go escapes; tabs and exotic blanks become spaces. Joiners and variation selectors stay where they belong to a letter
+// or an emoji. The result is valid UTF-8 and visible(visible(x)) == visible(x).
+func visible(text string) string {
+	if isPlain(text) {
+		return text
+	}
+	var b strings.Builder
+	joinable := false // the rune before takes joiners and selectors: a letter or a symbol outside ASCII
+	for i, size := 0, 0; i < len(text); i += size {
+		var r rune
+		r, size = utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+			joinable = false
+		case r == '\t':
+			b.WriteString("    ")
+			joinable = false
+		case unicode.Is(unicode.Zs, r):
+			b.WriteByte(' ')
+			joinable = false
+		case ignorable(r):
+			if joinable && isJoiner(r) {
+				b.WriteRune(r)
+				continue
+			}
+			writeEscape(&b, r)
+			joinable = false
+		case !unicode.IsPrint(r):
+			writeEscape(&b, r)
+			joinable = false
+		default:
+			b.WriteRune(r)
+			joinable = r > unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsSymbol(r) || joinable && unicode.IsMark(r))
+		}
+	}
+	return b.String()
+}
+
+// isPlain is the fast path for what nearly every name and message is: printable ASCII.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func writeEscape(b *strings.Builder, r rune) {
+	switch {
+	case r == '\n':
+		b.WriteString(`\n`)
+	case r == '\r':
+		b.WriteString(`\r`)
+	case r < 0x80:
+		fmt.Fprintf(b, `\x%02x`, r)
+	case r <= 0xffff:
+		fmt.Fprintf(b, `\u%04x`, r)
+	default:
+		fmt.Fprintf(b, `\U%08x`, r)
+	}
+}
+
+// ignorable says whether text comparison may skip a character. The runner looks for its commands with culture-sensitive
+// comparison, to which a colon, a zero-width joiner and a colon are two colons.
+func ignorable(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// isJoiner tells the ignorable characters that ordinary text needs: Persian and Indic names the (non-)joiner, emoji the
+// joiner and the selector.
+func isJoiner(r rune) bool {
+	return r == '\u200c' || r == '\u200d' || r == '\ufe0e' || r == '\ufe0f'
+}
+
+// inert makes one line of untrusted text visible and takes from it what the runner reads as a command. The runner's two
+// grammars (ActionCommand.TryParseV2 and TryParse) are "::name …::data" at the start of a line, after any white space,
+// and "##[name …]data" anywhere in it; a backslash before the second colon and before the bracket ends both.
+func inert(line string) string {
+	line = visible(line)
+	if text := strings.TrimLeft(line, " "); strings.HasPrefix(text, "::") {
+		line = line[:len(line)-len(text)] + `:\` + text[1:]
+	}
+	return strings.ReplaceAll(line, "##[", `##\[`)
+}
+
+// clip cuts text to at most limit bytes, at a character, and says with an ellipsis that it did.
+func clip(text string, limit int) string {
+	const ellipsis = "…"
+	if len(text) <= limit {
+		return text
+	}
+	cut := max(limit-len(ellipsis), 0)
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return strings.TrimRight(text[:cut], " ") + ellipsis
+}
