@@ -1,0 +1,214 @@
+package httpx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// gate is the queue that all calls of a client pass. Calls of one route wait for each other in the order in which they
+// came (a channel's senders are a queue), their first one waits for the first ones of the other routes, and only the
+// foremost looks at the clock: thousands of waiting workers cost no timers.
+type gate struct {
+	onWait   func(d time.Duration, why string)
+	account  window
+	turn     chan struct{}
+	perRoute Limit
+
+	mu      sync.Mutex
+	lanes   map[string]*lane
+	caution caution
+	pause   time.Time     // nobody passes before
+	changed chan struct{} // a call came back, so a wait may have become shorter; capacity 1
+}
+
+// lane is one route's part of the gate.
+type lane struct {
+	turn   chan struct{}
+	window window
+	pace   pace
+}
+
+func newGate(account, perRoute Limit, onWait func(time.Duration, string)) *gate {
+	return &gate{
+		onWait:   onWait,
+		account:  window{limit: account},
+		turn:     make(chan struct{}, 1),
+		perRoute: perRoute,
+		lanes:    map[string]*lane{},
+		caution:  caution{limit: account},
+		changed:  make(chan struct{}, 1),
+	}
+}
+
+// enter waits until a call of the route may be sent. It returns at once where ctx ends, and before waiting where ctx's
+// deadline would come first.
+func (g *gate) enter(ctx context.Context, route string) (*passage, error) {
+	l := g.lane(route)
+	if err := take(ctx, l.turn); err != nil {
+		return nil, err
+	}
+	defer func() { <-l.turn }()
+	// What a route has to wait for is waited for here, without keeping the other routes. It can't come back while this
+	// call holds the route's turn.
+	if _, err := g.await(ctx, l, false); err != nil {
+		return nil, err
+	}
+	if err := take(ctx, g.turn); err != nil {
+		return nil, err
+	}
+	defer func() { <-g.turn }()
+	return g.await(ctx, l, true)
+}
+
+func take(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &heldError{why: "the rate limit", err: ended(ctx)}
+	}
+}
+
+// await waits for the lane's limits and, where send is true, for the account's too, and then counts the call as sent.
+func (g *gate) await(ctx context.Context, l *lane, send bool) (*passage, error) {
+	said := false
+	for {
+		p, d, why := g.try(l, send)
+		if d <= 0 {
+			return p, nil
+		}
+		// The wait may turn out shorter by transit at most.
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d-transit {
+			return nil, &heldError{fmt.Sprintf("%s, which asks for %s where %s are left", why, round(d), round(time.Until(deadline))), context.DeadlineExceeded}
+		}
+		if d >= time.Second && !said && g.onWait != nil {
+			g.onWait(d, why)
+			said = true
+		}
+		var changed chan struct{}
+		if send {
+			changed = g.changed
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-changed:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, &heldError{why, ended(ctx)}
+		}
+	}
+}
+
+func (g *gate) try(l *lane, send bool) (p *passage, d time.Duration, why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	d, why = max(l.window.delay(now), l.pace.delay(now)), "the rate limit of this kind of call"
+	longest := func(other time.Duration, because string) {
+		if other > d {
+			d, why = other, because
+		}
+	}
+	if !send {
+		return nil, d, why
+	}
+	longest(g.pause.Sub(now), "the server's rate limit")
+	longest(g.account.delay(now), "the account's rate limit")
+	longest(g.caution.delay(now), "the server's rate limit")
+	if d > 0 {
+		return nil, d, why
+	}
+	p = &passage{sent: now, arrived: now.Add(transit)}
+	l.window.add(p)
+	l.pace.take(now)
+	g.account.add(p)
+	g.caution.pace.take(now)
+	return p, 0, ""
+}
+
+// answered takes note that a call came back, or failed, so that the server has counted it by now if it ever will.
+func (g *gate) answered(p *passage) {
+	g.mu.Lock()
+	if now := time.Now(); now.Before(p.arrived) {
+		p.arrived = now
+	}
+	g.mu.Unlock()
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
+}
+
+// accepted takes note of an answer that was no 429.
+func (g *gate) accepted(p *passage) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !p.sent.Before(g.caution.last429) {
+		g.caution.inRow = 0
+	}
+}
+
+// rejected takes note of a 429 and returns until when nobody passes: what the server asks for (asked, where said), never
+// shortened, else an exponential default.
+func (g *gate) rejected(p *passage, asked time.Duration, said bool) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	d := g.caution.penalty(p, now)
+	if said {
+		d = asked
+	}
+	if until := now.Add(d); until.After(g.pause) {
+		g.pause = until
+	}
+	return g.pause
+}
+
+func (g *gate) lane(route string) *lane {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.perRoute.Calls <= 0 {
+		route = "" // without a limit per route one lane serves all
+	}
+	l := g.lanes[route]
+	if l == nil {
+		l = &lane{turn: make(chan struct{}, 1), window: window{limit: g.perRoute}, pace: spread(g.perRoute)}
+		g.lanes[route] = l
+	}
+	return l
+}
+
+// heldError says that a call was never sent, because its context ended or would have ended while it waited.
+type heldError struct {
+	why string
+	err error
+}
+
+func (e *heldError) Error() string { return "waiting for " + e.why + ": " + e.err.Error() }
+func (e *heldError) Unwrap() error { return e.err }
+
+// ended returns why a context is done: its error, and its cause where that says more.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+func round(d time.Duration) time.Duration {
+	if d > 10*time.Second {
+		return d.Round(time.Second)
+	}
+	return d.Round(100 * time.Millisecond)
+}

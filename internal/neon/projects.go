@@ -1,0 +1,222 @@
+package neon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Project is one Neon project.
+type Project struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// StorePasswords is false where Neon keeps no passwords and so can't give a complete connection string.
+	StorePasswords bool `json:"store_passwords"`
+	Settings       struct {
+		// Quota is what the project may use in a billing period; 0 is no limit. Past it Neon suspends the project's
+		// computes, and neither a connection nor the API starts them.
+		Quota      Usage `json:"quota"`
+		AllowedIPs struct {
+			IPs                   []string `json:"ips"`
+			ProtectedBranchesOnly bool     `json:"protected_branches_only"`
+		} `json:"allowed_ips"`
+		BlockPublicConnections bool `json:"block_public_connections"`
+	} `json:"settings"`
+	// Usage is what it has used in the running period. Listings leave it out.
+	Usage
+}
+
+// Usage is what a project uses in a billing period.
+type Usage struct {
+	ActiveTimeSeconds  int64 `json:"active_time_seconds"`
+	ComputeTimeSeconds int64 `json:"compute_time_seconds"`
+	WrittenDataBytes   int64 `json:"written_data_bytes"`
+	DataTransferBytes  int64 `json:"data_transfer_bytes"`
+}
+
+// Exceeded names the first quota that the project has used up, "" where there is none.
+func (p *Project) Exceeded() string {
+	q := p.Settings.Quota
+	for _, limit := range []struct {
+		name        string
+		used, quota int64
+	}{
+		{"active_time_seconds", p.ActiveTimeSeconds, q.ActiveTimeSeconds},
+		{"compute_time_seconds", p.ComputeTimeSeconds, q.ComputeTimeSeconds},
+		{"written_data_bytes", p.WrittenDataBytes, q.WrittenDataBytes},
+		{"data_transfer_bytes", p.DataTransferBytes, q.DataTransferBytes},
+	} {
+		if limit.quota > 0 && limit.used >= limit.quota {
+			return fmt.Sprintf("%s: %d of %d used", limit.name, limit.used, limit.quota)
+		}
+	}
+	return ""
+}
+
+const (
+	pageSize = 400 // the most that Neon gives
+	// Within this Neon collects a page; projects that take it longer are named as unavailable. Well under the time for
+	// an attempt, and the most that is allowed is 30 s.
+	pageTimeout = 20 * time.Second
+	// Unavailable projects are read one by one: so many at once, in so many rounds, with such pauses.
+	refetchers   = 8
+	refetchRound = 3
+	refetchPause = 2 * time.Second
+)
+
+// Projects lists the projects of an organisation, or where orgID is empty of the one organisation that the key can see
+// (an [*OrgError] where there is not exactly one). missing holds the ids of projects that exist and that Neon did not
+// give, neither in the list nor one by one.
+func (c *Client) Projects(ctx context.Context, orgID string) (projects []Project, missing []string, err error) {
+	first, err := c.projectPage(ctx, orgID, "")
+	if e := (*Error)(nil); orgID == "" && errors.As(err, &e) && e.Status == http.StatusBadRequest && strings.Contains(e.Message, "org_id is required") {
+		// A personal key needs the organisation named; an organisation's own key does not.
+		if orgID, err = c.onlyOrganization(ctx); err != nil {
+			return nil, nil, err
+		}
+		first, err = c.projectPage(ctx, orgID, "")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	found := map[string]bool{}
+	seen := map[string]bool{} // cursors
+	// A page says where it ends, not whether it is the last: a full walk ends at an empty page or where no cursor is
+	// given. Short pages mean nothing, since unavailable projects are left out of them.
+	for page := first; ; {
+		for _, p := range page.Projects {
+			if !found[p.ID] {
+				found[p.ID] = true
+				projects = append(projects, p)
+			}
+		}
+		missing = append(missing, page.Unavailable...)
+		cursor := page.Pagination.Cursor
+		if cursor == "" || len(page.Projects)+len(page.Unavailable) == 0 {
+			break
+		}
+		if seen[cursor] {
+			return nil, nil, fmt.Errorf("list projects: Neon gave the cursor %q a second time, so the list would never end", cursor)
+		}
+		seen[cursor] = true
+		if page, err = c.projectPage(ctx, orgID, cursor); err != nil {
+			return nil, nil, err
+		}
+	}
+	slices.Sort(missing)
+	missing = slices.DeleteFunc(slices.Compact(missing), func(id string) bool { return found[id] })
+	late, missing, err := c.refetch(ctx, missing)
+	return append(projects, late...), missing, err
+}
+
+type projectPage struct {
+	Projects    []Project `json:"projects"`
+	Unavailable []string  `json:"unavailable_project_ids"`
+	Pagination  struct {
+		Cursor string `json:"cursor"`
+	} `json:"pagination"`
+}
+
+func (c *Client) projectPage(ctx context.Context, orgID, cursor string) (page projectPage, err error) {
+	query := url.Values{
+		"limit":   {strconv.Itoa(pageSize)},
+		"timeout": {strconv.FormatInt(pageTimeout.Milliseconds(), 10)},
+	}
+	if orgID != "" {
+		query.Set("org_id", orgID)
+	}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	if err := c.get(ctx, &page, query, "/projects"); err != nil {
+		return page, fmt.Errorf("list projects: %w", err)
+	}
+	return page, nil
+}
+
+// refetch reads projects one by one and returns those that could be read, in the order of ids, and the ids of the rest. A
+// project that is gone by now (404) is in neither. err is non-nil only where ctx ended.
+func (c *Client) refetch(ctx context.Context, ids []string) (found []Project, missing []string, err error) {
+	for round := range refetchRound {
+		if len(ids) == 0 {
+			break
+		}
+		if round > 0 {
+			select {
+			case <-time.After(refetchPause):
+			case <-ctx.Done():
+				return found, ids, fmt.Errorf("read projects that the list left out: %w", context.Cause(ctx))
+			}
+		}
+		projects := make([]*Project, len(ids))
+		errs := make([]error, len(ids))
+		next := make(chan int)
+		var workers sync.WaitGroup
+		for range min(refetchers, len(ids)) {
+			workers.Go(func() {
+				for i := range next {
+					projects[i], errs[i] = c.Project(ctx, ids[i])
+				}
+			})
+		}
+		for i := range ids {
+			next <- i
+		}
+		close(next)
+		workers.Wait()
+		if ctx.Err() != nil {
+			return found, ids, fmt.Errorf("read projects that the list left out: %w", context.Cause(ctx))
+		}
+		missing = nil
+		for i, id := range ids {
+			switch {
+			case errs[i] == nil:
+				found = append(found, *projects[i])
+			case !IsStatus(errs[i], http.StatusNotFound):
+				missing = append(missing, id)
+			}
+		}
+		ids = missing
+	}
+	return found, ids, nil
+}
+
+// Project reads one project, with its usage.
+func (c *Client) Project(ctx context.Context, id string) (*Project, error) {
+	var out struct {
+		Project Project `json:"project"`
+	}
+	if err := c.get(ctx, &out, nil, "/projects/{}", id); err != nil {
+		return nil, fmt.Errorf("read project %s: %w", id, err)
+	}
+	return &out.Project, nil
+}
+
+// ConnectionURI returns a connection string with its password, of a branch's read-write compute. An empty branchID is the
+// default branch; pooled goes by the pooler.
+func (c *Client) ConnectionURI(ctx context.Context, projectID, branchID, database, role string, pooled bool) (string, error) {
+	query := url.Values{"database_name": {database}, "role_name": {role}}
+	if branchID != "" {
+		query.Set("branch_id", branchID)
+	}
+	if pooled {
+		query.Set("pooled", "true")
+	}
+	var out struct {
+		URI string `json:"uri"`
+	}
+	if err := c.get(ctx, &out, query, "/projects/{}/connection_uri", projectID); err != nil {
+		return "", fmt.Errorf("read the connection string of project %s: %w", projectID, err)
+	}
+	if out.URI == "" {
+		return "", fmt.Errorf("read the connection string of project %s: Neon gave an empty one", projectID)
+	}
+	return out.URI, nil
+}

@@ -1,0 +1,199 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/httpx"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/neon"
+)
+
+// Neon is the source where a tenant is a Neon project.
+type Neon struct {
+	client *neon.Client
+	orgID  string // empty: the one that the key sees
+	branch string // a branch's name; empty: each project's default branch
+	// database and role are asked for in every project.
+	database, role string
+	// onWait is told of waits for Neon's limits; may hold nil.
+	onWait atomic.Pointer[func(d time.Duration, why string)]
+	// diagnosed counts the tenants whose diagnosis took calls.
+	diagnosed atomic.Int64
+
+	mu sync.Mutex
+	// projects is what the listing said of each project, by id.
+	projects map[string]neon.Project
+}
+
+var _ fleet.Source = (*Neon)(nil)
+
+// userAgent names this program to Neon's support.
+const userAgent = "neon-tenants-action (+https://github.com/org/neon-tenants-action)"
+
+func newNeon(in *input.Reader) fleet.Source {
+	n := &Neon{
+		orgID:    in.String("neon-org-id"),
+		branch:   in.String("neon-branch"),
+		database: in.Required("database-name"),
+		role:     in.Required("role-name"),
+		projects: map[string]neon.Project{},
+	}
+	key := in.Secret("neon-api-key")
+	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		in.Mistake("neon-api-key", "has a blank, a line break or another character in it that no key has; store the secret again with the key alone")
+	}
+	var base string
+	if u := in.URL("neon-api-url"); u != nil {
+		base = u.String()
+		if u.Scheme != "https" && !private(u.Hostname()) {
+			in.Mistake("neon-api-url", "the API key would travel in the open to %s; write https:// (http is for hosts of this machine or a private network)", u.Host)
+		}
+	}
+	options := neon.Limits()
+	options.UserAgent = userAgent
+	options.OnWait = func(d time.Duration, why string) {
+		if f := n.onWait.Load(); f != nil {
+			(*f)(d, why)
+		}
+	}
+	n.client = neon.New(neon.Options{BaseURL: base, Key: key, HTTP: httpx.New(options).HTTP()})
+	return n
+}
+
+// private reports whether a host can only be this machine or one in its own network, by its text alone: nothing is looked
+// up. A name without a dot is a container's or a machine's in the local network.
+func private(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".internal")
+}
+
+// OnWait sets who is told about waits of a second and more for Neon's rate limits. f may be called concurrently.
+func (n *Neon) OnWait(f func(d time.Duration, why string)) { n.onWait.Store(&f) }
+
+// Tenants implements fleet.Source: every project of the organisation.
+func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
+	projects, missing, err := n.client.Projects(ctx, n.orgID)
+	if several := (*neon.OrgError)(nil); errors.As(err, &several) {
+		if len(several.Organizations) == 0 {
+			return nil, fleet.WithRemedy(err, "set neon-api-key to a key of the organization that owns the projects")
+		}
+		return nil, fleet.WithRemedy(err, "set neon-org-id to one of these ids, or neon-api-key to a key of that organization")
+	}
+	if err != nil {
+		return nil, keyRemedy(err)
+	}
+	tenants := make([]fleet.Tenant, len(projects))
+	n.mu.Lock()
+	for i, p := range projects {
+		tenants[i] = fleet.Tenant{Name: p.Name, ID: p.ID}
+		n.projects[p.ID] = p
+	}
+	n.mu.Unlock()
+	if len(missing) > 0 {
+		return tenants, &fleet.IncompleteError{Missing: missing}
+	}
+	return tenants, nil
+}
+
+// keyRemedy names the inputs in what an API error says that concerns the key, the organisation or the address.
+func keyRemedy(err error) error {
+	var e *neon.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		return fleet.WithRemedy(err, "neon-api-key is wrong or was revoked: create a key in Neon's console (organization settings, API keys), and store it "+
+			"again as the secret that neon-api-key is given")
+	case e.Status == http.StatusForbidden, e.Status == http.StatusNotFound:
+		return fleet.WithRemedy(err, "the key in neon-api-key may not see this: check neon-org-id, or take a key of the organization that owns the projects; "+
+			"a 404 also comes from a wrong neon-api-url")
+	case e.Status == http.StatusOK:
+		return fleet.WithRemedy(err, "something other than the Neon API answered: check neon-api-url, which ends in /api/v2, or leave it out")
+	}
+	return err
+}
+
+// URL implements fleet.Source. It makes one call, and with neon-branch one more before it.
+func (n *Neon) URL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) {
+	branchID := ""
+	if n.branch != "" {
+		b, err := n.findBranch(ctx, t.ID)
+		if err != nil {
+			return fleet.Secret{}, err
+		}
+		branchID = b.ID
+	}
+	uri, err := n.client.ConnectionURI(ctx, t.ID, branchID, n.database, n.role, false)
+	if err != nil {
+		return fleet.Secret{}, n.explainURI(ctx, t, branchID, err)
+	}
+	if err := checkURI(uri); err != nil {
+		return fleet.Secret{}, fmt.Errorf("read the connection string of project %s: %w", t.ID, err)
+	}
+	return fleet.NewSecret(uri), nil
+}
+
+// checkURI refuses what is no complete Postgres URL. Its errors hold nothing of it.
+func checkURI(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil || (u.Scheme != "postgresql" && u.Scheme != "postgres") || u.Host == "" {
+		return errors.New("what Neon gave is no Postgres URL")
+	}
+	if password, _ := u.User.Password(); password == "" {
+		return fleet.WithRemedy(errors.New("the connection string that Neon gave has no password"), noPasswords)
+	}
+	return nil
+}
+
+const noPasswords = "this project stores no passwords, so Neon can't give a complete connection string: keep it as a secret and use " +
+	"tenant-source: secrets, or leave the tenant out with tenants: '!…'"
+
+// findBranch returns the project's branch that neon-branch names.
+func (n *Neon) findBranch(ctx context.Context, projectID string) (neon.Branch, error) {
+	named := func(b neon.Branch) bool { return b.Name == n.branch }
+	branches, err := n.client.Branches(ctx, projectID, n.branch)
+	if err != nil {
+		return neon.Branch{}, keyRemedy(err)
+	}
+	if i := slices.IndexFunc(branches, named); i >= 0 {
+		return branches[i], nil
+	}
+	err = fmt.Errorf("project %s has no branch named %q", projectID, n.branch)
+	remedy := "set neon-branch to a branch that every selected tenant has, or leave it out for each project's default branch"
+	if all, listErr := n.client.Branches(ctx, projectID, ""); listErr == nil {
+		remedy = fmt.Sprintf("it has %s: %s", quoted(all, func(b neon.Branch) string { return b.Name }), remedy)
+	}
+	return neon.Branch{}, fleet.WithRemedy(err, remedy)
+}
+
+// quoted lists names as an error's reader wants them, the first ten.
+func quoted[T any](items []T, name func(T) string) string {
+	if len(items) == 0 {
+		return "none"
+	}
+	const shown = 10
+	var names []string
+	for _, item := range items[:min(shown, len(items))] {
+		names = append(names, fmt.Sprintf("%q", name(item)))
+	}
+	text := strings.Join(names, ", ")
+	if len(items) > shown {
+		text += fmt.Sprintf(" and %d more", len(items)-shown)
+	}
+	return text
+}
