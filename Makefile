@@ -1,0 +1,60 @@
+# What a contributor runs. Every target installs what it needs (apt, as root or with sudo), or says what to install.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test lint fmt bench image e2e
+
+IMAGE := neon-tenants-action:dev
+# act names the image of a `uses:` step after the step, and builds nothing where an image of that name exists.
+ACT_IMAGES := act-dockeraction:latest act-org-neon-tenants-action-v1-dockeraction:latest
+# built from the module in the folder that is given
+TOOL = go build -C $(1) -trimpath -ldflags "-s -w" -o "$(CURDIR)/bin/" $(2)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## migrate a small fleet on this machine, break one tenant, show what a user sees
+	@.ci/install postgres
+	@go run ./internal/sandbox demo
+
+sandbox: ## serve a simulated Neon over a real PostgreSQL until Ctrl-C, and print the environment to use
+	@.ci/install postgres
+	@go run ./internal/sandbox serve
+
+test: ## vet, and every test against real servers with the race detector
+	@.ci/install gcc postgres
+	go vet ./...
+	go test -race -timeout 10m ./...
+
+lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionlint on workflows and examples
+	bin/golangci-lint run ./...
+	bin/actionlint .github/workflows/*.yml examples/*.yml
+
+fmt: bin/golangci-lint ## format the Go code
+	bin/golangci-lint fmt ./...
+
+bench: ## measure against the floor and against what people use now
+	@.ci/install postgres
+	go run ./internal/bench
+
+image: ## build the action's image
+	@.ci/install docker
+	docker build --build-arg GOPROXY="$$(go env GOPROXY)" $(foreach tag,$(IMAGE) $(ACT_IMAGES),--tag $(tag)) .
+
+e2e: image bin/act ## the image as GitHub's runner starts it, and the example workflows under act
+	@.ci/install postgres
+	E2E_IMAGE=$(IMAGE) E2E_ACT="$(CURDIR)/bin/act" E2E_RUN_AS_RUNNER="$${E2E_RUN_AS_RUNNER:-$(CURDIR)/.ci/run-as-runner}" \
+		go test -tags e2e -count 1 -timeout 15m -v ./internal/e2e
+
+# Tools, built once from the versions pinned in tools/.
+bin/golangci-lint: tools/lint/go.sum
+	$(call TOOL,tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+	@touch $@
+bin/act: tools/go.sum
+	$(call TOOL,tools,github.com/nektos/act)
+	@touch $@
+bin/actionlint: tools/go.sum
+	$(call TOOL,tools,github.com/rhysd/actionlint/cmd/actionlint)
+	@touch $@
+bin/benchstat: tools/go.sum
+	$(call TOOL,tools,golang.org/x/perf/cmd/benchstat)
+	@touch $@
