@@ -1,0 +1,292 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/amacneil/dbmate/v2/pkg/dbmate"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// MigrateOptions say how to migrate one database.
+type MigrateOptions struct {
+	// Table is where versions are recorded.
+	Table Table
+	// Strict refuses a pending version that is lower than the highest recorded one.
+	Strict bool
+	// LockTimeout is how long to wait for another run's lock on this database.
+	LockTimeout time.Duration
+	// StatementLockTimeout is PostgreSQL's lock_timeout for the migrations' own statements.
+	StatementLockTimeout time.Duration
+	// DryRun reads what is pending, takes no lock and changes nothing.
+	DryRun bool
+}
+
+// Migrated is what became of one database.
+type Migrated struct {
+	Before, After string    // highest recorded version; empty where there is none
+	Applied       []Applied // in the order in which they ran
+	Pending       []string  // files not applied: those of a dry run, or those left after a failure
+	OutOfOrder    []string  // pending files whose version is lower than Before
+	Unknown       []string  // recorded versions for which there is no file
+	Warnings      []string
+}
+
+// Applied is one file that was run and recorded.
+type Applied struct {
+	Version, File string
+	Elapsed       time.Duration
+}
+
+// Table names a table, with a schema or without.
+type Table struct{ schema, name string }
+
+// ParseTable reads name or schema.name.
+func ParseTable(text string) (Table, error) {
+	parts := strings.Split(text, ".")
+	if len(parts) > 2 || slices.Contains(parts, "") || slices.ContainsFunc(parts, func(p string) bool { return len(p) > 63 }) {
+		return Table{}, fmt.Errorf("%q is not a table's name; write name or schema.name, each of 63 bytes at most", text)
+	}
+	if len(parts) == 2 {
+		return Table{parts[0], parts[1]}, nil
+	}
+	return Table{name: text}, nil
+}
+
+func (t Table) quoted() string {
+	if t.schema == "" {
+		return quoteIdentifier(t.name)
+	}
+	return quoteIdentifier(t.schema) + "." + quoteIdentifier(t.name)
+}
+
+// Migrate brings one database to the files' latest version with dbmate's engine over the open connection, whose lock on
+// the database ends with the connection. With nothing pending it costs one round trip; each migration costs one more. It
+// returns what was done also where it fails: a [*MigrationError], a [*LockError], or an error of reading the versions.
+func Migrate(ctx context.Context, c *Conn, files *Migrations, o MigrateOptions) (Migrated, error) {
+	state, err := lockAndRead(ctx, c, files, o)
+	if err != nil {
+		return Migrated{}, err
+	}
+	result, pending := state.compare(files)
+	if len(pending) == 0 || o.DryRun {
+		return result, nil
+	}
+	if o.Strict && len(result.OutOfOrder) > 0 {
+		return result, &OrderError{File: result.OutOfOrder[0], Highest: result.Before}
+	}
+	s := &session{
+		ctx: ctx, conn: c, table: state.table.quoted(), lockTimeout: o.StatementLockTimeout,
+		found: state.found, versions: state.versions, pending: pending,
+	}
+	if !state.found {
+		if !state.schemaExists {
+			s.setup = append(s.setup, "create schema if not exists "+quoteIdentifier(state.table.schema))
+		}
+		s.setup = append(s.setup, fmt.Sprintf("create table if not exists %s (version varchar primary key)", s.table))
+	}
+	err = withEngine(files.files, s, func(db *dbmate.DB) error { return db.Migrate() })
+	result.Applied, result.Warnings = s.applied, append(result.Warnings, s.warnings...)
+	for _, a := range s.applied {
+		result.After = highest(result.After, a.Version)
+	}
+	result.Pending = result.Pending[len(s.applied):]
+	return result, err
+}
+
+// OrderError is a pending migration that strict-order refuses.
+type OrderError struct{ File, Highest string }
+
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("%s is pending, but the higher version %s is applied already, and strict-order is on", e.File, e.Highest)
+}
+
+// Remedy tells the two ways out.
+func (e *OrderError) Remedy() string {
+	return "give the file a version above " + e.Highest + ", or set strict-order: false to apply it out of order; nothing was applied"
+}
+
+// LockError is another run's lock that was not released in time.
+type LockError struct {
+	Waited time.Duration
+	Holder string // what the server tells of the session that holds it; may be empty
+}
+
+func (e *LockError) Error() string {
+	return fmt.Sprintf("another run holds this tenant's migration lock%s; waited %s for it", e.Holder, e.Waited.Round(time.Second))
+}
+
+// Remedy says how to keep runs apart.
+func (e *LockError) Remedy() string {
+	return "let the other run finish and run again; give the workflow a concurrency group so that runs do not overlap, or raise lock-timeout"
+}
+
+// dbState is what one message reads of a database.
+type dbState struct {
+	locked       bool
+	table        Table // with its schema
+	found        bool
+	schemaExists bool
+	versions     map[string]bool
+}
+
+// lockAndRead takes the database's lock and reads its versions, in one message that is sent again until the lock is free.
+// Where everything is applied the lock is not waited for: whoever holds it can add nothing of ours.
+func lockAndRead(ctx context.Context, c *Conn, files *Migrations, o MigrateOptions) (dbState, error) {
+	began, pause := time.Now(), 100*time.Millisecond
+	for {
+		state, err := readState(ctx, c, o)
+		if err != nil {
+			return dbState{}, err
+		}
+		if _, pending := state.compare(files); state.locked || len(pending) == 0 {
+			return state, nil
+		}
+		waited := time.Since(began)
+		if waited >= o.LockTimeout {
+			return dbState{}, &LockError{waited, lockHolder(ctx, c, o.Table)}
+		}
+		if pause < 200*time.Millisecond {
+			c.log.Info("another run holds this tenant's lock, waiting for it", "at most", o.LockTimeout)
+		}
+		select {
+		case <-ctx.Done():
+			return dbState{}, fmt.Errorf("wait for another run's lock: %w", context.Cause(ctx))
+		case <-time.After(min(pause, o.LockTimeout-waited)/2 + rand.N(min(pause, o.LockTimeout-waited)/2+1)):
+		}
+		pause = min(2*pause, 2*time.Second)
+	}
+}
+
+// lockKey is the expression of the advisory lock's key: one for each table that versions are recorded in.
+func lockKey(t Table) string {
+	schema := "current_schema()"
+	if t.schema != "" {
+		schema = quoteLiteral(t.schema)
+	}
+	return fmt.Sprintf("hashtextextended('neon-tenants-action ' || coalesce(%s, '') || '.' || %s, 0)", schema, quoteLiteral(t.name))
+}
+
+// readState asks everything in one message: the lock, where the table is or would be, and the versions in it. The versions
+// come last, because the message ends there with an error where the table does not exist; the lock, being the session's,
+// stays. Read committed, so that the versions are those of after the lock was taken whatever the role's default is.
+func readState(ctx context.Context, c *Conn, o MigrateOptions) (dbState, error) {
+	lock := "pg_try_advisory_lock(" + lockKey(o.Table) + ")"
+	if o.DryRun {
+		lock = "true"
+	}
+	target := "current_schema()"
+	if o.Table.schema != "" {
+		target = quoteLiteral(o.Table.schema)
+	}
+	sql := "set transaction isolation level read committed; " +
+		"select " + lock + ", " + target + ", to_regnamespace(quote_ident(" + target + ")) is not null, " +
+		"(select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace " +
+		"where c.oid = to_regclass(" + quoteLiteral(o.Table.quoted()) + ")); " +
+		"select version from " + o.Table.quoted()
+	answers, err := c.query(ctx, sql)
+	if err != nil && (!isCode(err, "42P01") || len(answers) < 2) {
+		return dbState{}, readError(err, o.Table)
+	}
+	row := answers[1][0]
+	s := dbState{
+		locked:       string(row[0]) == "t",
+		table:        Table{string(row[1]), o.Table.name},
+		schemaExists: string(row[2]) == "t",
+		found:        err == nil,
+		versions:     map[string]bool{},
+	}
+	if s.table.schema == "" {
+		return dbState{}, &TableError{fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", o.Table.name),
+			"set migrations-table: public." + o.Table.name + ", or give the role a search_path"}
+	}
+	if at := string(row[3]); s.found && at != s.table.schema {
+		return dbState{}, &TableError{fmt.Sprintf("versions are recorded in %s.%s, but the role's search_path makes new tables in %s", at, o.Table.name, s.table.schema),
+			"set migrations-table: " + at + "." + o.Table.name + " where that is this tenant's record, or correct the role's search_path"}
+	}
+	if s.found {
+		for _, r := range answers[2] {
+			s.versions[string(r[0])] = true
+		}
+	}
+	return s, nil
+}
+
+// TableError says why versions cannot be read or recorded.
+type TableError struct{ Problem, Fix string }
+
+func (e *TableError) Error() string { return e.Problem }
+
+// Remedy tells what to change.
+func (e *TableError) Remedy() string { return e.Fix }
+
+func readError(err error, t Table) error {
+	switch {
+	case isCode(err, "42501"):
+		return &TableError{fmt.Sprintf("the role may not read %s: %v", t.quoted(), err), "grant it select and insert there, or name the role that owns it with role-name"}
+	case isCode(err, "42703"):
+		return &TableError{fmt.Sprintf("%s has no column version, so it is not dbmate's: %v", t.quoted(), err), "name another table with migrations-table"}
+	}
+	return fmt.Errorf("read applied versions: %w", err)
+}
+
+// lockHolder describes the session that holds the lock.
+func lockHolder(ctx context.Context, c *Conn, t Table) string {
+	answers, err := c.query(ctx, "select a.pid, a.application_name, extract(epoch from now() - a.backend_start)::bigint "+
+		"from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid) "+
+		"where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.database = (select oid from pg_catalog.pg_database where datname = current_database()) "+
+		"and (l.classid::bigint << 32 | l.objid::bigint) = "+lockKey(t))
+	if err != nil || len(answers) == 0 || len(answers[0]) == 0 {
+		return ""
+	}
+	r := answers[0][0]
+	return fmt.Sprintf(" (server process %s, %s, connected for %s s)", r[0], r[1], r[2])
+}
+
+func isCode(err error, code string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == code
+}
+
+// compare sets what the database records against the files.
+func (s dbState) compare(files *Migrations) (Migrated, []migration) {
+	var m Migrated
+	for v := range s.versions {
+		m.Before = highest(m.Before, v)
+	}
+	m.After = m.Before
+	known := map[string]bool{}
+	var pending []migration
+	for _, f := range files.ordered {
+		known[f.version] = true
+		if s.versions[f.version] {
+			continue
+		}
+		pending = append(pending, f)
+		m.Pending = append(m.Pending, f.file)
+		if m.Before != "" && highest(m.Before, f.version) != f.version {
+			m.OutOfOrder = append(m.OutOfOrder, f.file)
+		}
+	}
+	for v := range s.versions {
+		if !known[v] {
+			m.Unknown = append(m.Unknown, v)
+		}
+	}
+	slices.Sort(m.Unknown)
+	return m, pending
+}
+
+// highest returns the higher of two versions. They count as numbers, so that a longer one is the higher one.
+func highest(a, b string) string {
+	x, y := strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	if a == "" || len(x) < len(y) || (len(x) == len(y) && x < y) {
+		return b
+	}
+	return a
+}

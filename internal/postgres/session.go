@@ -1,0 +1,291 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// A migration that runs into lock_timeout, a deadlock or a serialization failure was rolled back as a whole, and is run
+// again up to this many times in all.
+const transactionTries = 3
+
+// session is one tenant's migration in progress: what was read from the database, what is left to do, and how dbmate's
+// calls become messages. A migration goes out as one message, its transaction and its bookkeeping around it: one round
+// trip, and no moment at which one is committed without the other.
+type session struct {
+	ctx   context.Context // dbmate knows no context; the session has the tenant's
+	conn  *Conn
+	table string   // quoted, with its schema
+	setup []string // what must be made before the first version can be recorded
+
+	lockTimeout time.Duration // Postgres's lock_timeout for migration statements; 0 is none
+
+	found    bool            // the bookkeeping table is there
+	versions map[string]bool // recorded in it
+	pending  []migration     // in order; the first is the one in hand
+
+	open    bool   // between dbmate's begin and its commit
+	version string // recorded since begin
+
+	applied  []Applied
+	warnings []string
+	started  time.Time // when the migration in hand began
+}
+
+func (s *session) begin() { s.open, s.version = true, "" }
+
+func (s *session) rollback() error {
+	s.open = false // nothing was sent: commit sends everything
+	return nil
+}
+
+// run takes a migration's SQL from dbmate. Inside a transaction it waits for commit; outside it is run at once, alone,
+// because statements such as CREATE INDEX CONCURRENTLY tolerate no company in their message.
+func (s *session) run(up string) error {
+	if len(s.pending) == 0 || s.pending[0].up != up {
+		return fmt.Errorf("internal error: dbmate runs a migration that was not expected")
+	}
+	s.started = time.Now()
+	if s.open {
+		return nil
+	}
+	if _, err := s.conn.exec(s.ctx, strings.Join(append(s.setup, s.lockSetting()), "; ")); err != nil {
+		return fmt.Errorf("prepare for %s: %w", s.pending[0].path, err)
+	}
+	s.setup = nil
+	tags, err := s.conn.exec(s.ctx, up)
+	if err != nil {
+		return s.fail(err, message{}, tags)
+	}
+	return nil
+}
+
+// record notes a version as applied: with the transaction, or at once where there is none.
+func (s *session) record(version string) error {
+	if s.open {
+		s.version = version
+		return nil
+	}
+	m := s.pending[0]
+	if _, err := s.conn.exec(s.ctx, s.insert(version)+"; "+freshSession); err != nil {
+		return &MigrationError{Version: m.version, File: m.path, Err: fmt.Errorf("it was run, but not recorded as applied: %w", err),
+			Fix: fmt.Sprintf("the file says transaction:false, so its work stands: insert version %s into %s by hand, or undo the work, and run again", version, s.table)}
+	}
+	s.finish(m)
+	return nil
+}
+
+// message is a migration's SQL as it goes over the wire.
+type message struct {
+	prefix []string
+	up     string
+	suffix []string
+}
+
+func (m message) head() string {
+	if len(m.prefix) == 0 {
+		return ""
+	}
+	return strings.Join(m.prefix, "; ") + ";\n"
+}
+
+// sql joins the parts. The line break before the suffix ends a comment that the migration may end in.
+func (m message) sql() string {
+	return m.head() + m.up + "\n;" + strings.Join(m.suffix, "; ")
+}
+
+// commit sends the migration in hand and everything around it.
+func (s *session) commit() error {
+	s.open = false
+	m := s.pending[0]
+	msg := message{
+		prefix: append([]string{"begin", s.lockSetting()}, s.setup...),
+		up:     m.up,
+		suffix: []string{s.insert(s.version), "commit", freshSession},
+	}
+	for try := 1; ; try++ {
+		tags, err := s.conn.exec(s.ctx, msg.sql())
+		if err == nil {
+			if own := endsTransaction(tags[len(msg.prefix) : len(tags)-len(msg.suffix)]); own != "" {
+				s.warnings = append(s.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not have been rolled back; use -- migrate:up transaction:false, or take it out", m.path, own))
+			}
+			s.setup = nil
+			s.finish(m)
+			return nil
+		}
+		if try == transactionTries || !neverRan(err) || endsTransaction(tags) != "" || s.conn.broken() {
+			return s.fail(err, msg, tags)
+		}
+		if _, err := s.conn.exec(s.ctx, "rollback"); err != nil {
+			return s.fail(err, msg, nil)
+		}
+		pause := time.Duration(try)*time.Second/2 + rand.N(500*time.Millisecond)
+		s.conn.log.Warn("the migration was rolled back and will be tried again", "file", m.file, "try", try+1, "of", transactionTries, "in", pause, "error", err)
+		select {
+		case <-s.ctx.Done():
+			return s.fail(err, msg, tags)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// freshSession ends every migration, so that the next one finds the role's and the database's own settings whichever file
+// ran before it on this connection: files made by pg_dump empty the search_path, for one.
+const freshSession = "reset all"
+
+// lockSetting bounds how long the migration's statements wait for table locks. Not "set local", which would end with a
+// COMMIT inside the migration.
+func (s *session) lockSetting() string {
+	return fmt.Sprintf("set lock_timeout = %d", s.lockTimeout.Milliseconds())
+}
+
+func (s *session) insert(version string) string {
+	return fmt.Sprintf("insert into %s (version) values (%s)", s.table, quoteLiteral(version))
+}
+
+func (s *session) finish(m migration) {
+	done := Applied{Version: m.version, File: m.file, Elapsed: time.Since(s.started)}
+	s.conn.log.Info("applied", "file", m.file, "took", done.Elapsed)
+	s.applied = append(s.applied, done)
+	s.pending = s.pending[1:]
+}
+
+// endsTransaction returns the tag of a statement that ended the transaction it ran in, "" where there is none.
+func endsTransaction(tags []string) string {
+	for _, t := range tags {
+		if slices.Contains([]string{"COMMIT", "ROLLBACK", "PREPARE TRANSACTION"}, t) {
+			return t
+		}
+	}
+	return ""
+}
+
+// neverRan reports whether the server says that the transaction had no effect and may be run again as it is.
+func neverRan(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && slices.Contains([]string{
+		"55P03", // lock_not_available
+		"40001", // serialization_failure
+		"40P01", // deadlock_detected
+	}, pg.Code)
+}
+
+// fail makes the error of the migration in hand from what the server said. tags are those of the message's statements
+// that completed.
+func (s *session) fail(err error, msg message, tags []string) error {
+	m := s.pending[0]
+	e := &MigrationError{Version: m.version, File: m.path, Err: err, unrecorded: !m.transaction}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		e.lost = true
+		return e
+	}
+	if pg.Detail != "" { // may hold a customer's data: for the tenant's log, not for the summary
+		s.conn.log.Error(pg.Message, "detail", pg.Detail, "where", pg.Where)
+	}
+	offset := -1
+	if pg.Position > 0 {
+		offset = runeOffset(m.up, int(pg.Position)-1-len([]rune(msg.head())))
+	} else if i := len(tags) - len(msg.prefix); i >= 0 {
+		if list := statements(m.up); i < len(list) {
+			offset = list[i].start
+		} else {
+			e.Err = fmt.Errorf("its version could not be recorded in %s: %w", s.table, err)
+		}
+	}
+	if offset >= 0 {
+		line, column := lineColumn(m.up, offset)
+		e.Line, e.Column = m.line+line-1, column
+	}
+	return e
+}
+
+// runeOffset turns a count of characters into a byte offset, held within the text; -1 for a place before it.
+func runeOffset(text string, runes int) int {
+	if runes < 0 {
+		return -1
+	}
+	for i := range text {
+		if runes == 0 {
+			return i
+		}
+		runes--
+	}
+	return len(strings.TrimRight(text, " \t\r\n;"))
+}
+
+// lineColumn gives the place of a byte offset, both counted from 1, the column in characters.
+func lineColumn(text string, offset int) (line, column int) {
+	before := text[:min(offset, len(text))]
+	line = 1 + strings.Count(before, "\n")
+	return line, 1 + len([]rune(before[strings.LastIndexByte(before, '\n')+1:]))
+}
+
+// MigrationError is a migration that failed on one tenant.
+type MigrationError struct {
+	Version string
+	File    string // relative to the workspace
+	Line    int    // in the file, from 1; 0 where the server named no place
+	Column  int    // in characters, from 1
+	Err     error
+	Fix     string // a remedy that fits better than the general one
+
+	lost       bool // the connection broke: what became of the migration is not known
+	unrecorded bool // it ran outside of a transaction
+}
+
+func (e *MigrationError) Error() string {
+	place := e.File
+	if e.Line > 0 {
+		place += ":" + strconv.Itoa(e.Line) + ":" + strconv.Itoa(e.Column)
+	}
+	var pg *pgconn.PgError
+	switch {
+	case e.lost:
+		return fmt.Sprintf("%s: the connection was lost while it ran: %v", place, e.Err)
+	case errors.As(e.Err, &pg):
+		text := strings.TrimSuffix(e.Err.Error(), pg.Error()) // what was added around the server's words
+		text += fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
+		if pg.Hint != "" {
+			text += "; hint: " + pg.Hint
+		}
+		return place + ": " + text
+	}
+	return fmt.Sprintf("%s: %v", place, e.Err)
+}
+
+func (e *MigrationError) Unwrap() error { return e.Err }
+
+// Location is where in the workspace the failing statement stands.
+func (e *MigrationError) Location() (file string, line int) { return e.File, e.Line }
+
+// Remedy says what state the tenant is in and what to do.
+func (e *MigrationError) Remedy() string {
+	var pg *pgconn.PgError
+	known := errors.As(e.Err, &pg)
+	switch {
+	case e.Fix != "":
+		return e.Fix
+	case e.lost && e.unrecorded:
+		return "it runs outside of a transaction, so part of it may have been applied without being recorded: look at the tenant before you run again"
+	case e.lost:
+		return "run again: it was applied and recorded, or neither, and it is never applied twice"
+	case e.unrecorded:
+		return "it runs outside of a transaction, so what came before the failing statement stands: undo that or make the file repeatable, then run again"
+	case known && pg.Code == "55P03":
+		return "another session holds a lock on a table that the migration changes: run at a quieter hour, or raise statement-lock-timeout; the file was rolled back"
+	case known && pg.Code == "42501":
+		return "the role may not do this: grant it the privilege, or name a role that has it with role-name; the file was rolled back"
+	case known && (pg.Code == "57014" || pg.Code == "57P01"):
+		return "the statement was stopped and the file rolled back; run again"
+	}
+	return "the file was rolled back and the tenant is at the version before it: correct the file or the tenant's data, then run again"
+}
