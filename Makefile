@@ -4,8 +4,6 @@
 .PHONY: help demo sandbox test lint fmt bench image e2e
 
 IMAGE := neon-tenants-action:dev
-# act names the image of a `uses:` step after the step, and builds nothing where an image of that name exists.
-ACT_IMAGES := act-dockeraction:latest act-org-neon-tenants-action-v1-dockeraction:latest
 # built from the module in the folder that is given
 TOOL = go build -C $(1) -trimpath -ldflags "-s -w" -o "$(CURDIR)/bin/" $(2)
 
@@ -38,7 +36,7 @@ bench: ## measure against the floor and against what people use now
 
 image: ## build the action's image
 	@.ci/install docker
-	docker build --build-arg GOPROXY="$$(go env GOPROXY)" $(foreach tag,$(IMAGE) $(ACT_IMAGES),--tag $(tag)) .
+	docker build --build-arg GOPROXY="$$(go env GOPROXY)" --tag $(IMAGE) .
 
 e2e: image bin/act ## the image as GitHub's runner starts it, and the example workflows under act
 	@.ci/install postgres

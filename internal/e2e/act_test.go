@@ -1,0 +1,135 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A user's repository, as the examples tell them to make it, run by act. It answers `uses: org/neon-tenants-action@v1`
+// from this checkout, and finds the image under the name that it would build it with.
+const actImage = "act-org-neon-tenants-action-v1-dockeraction:latest"
+
+func TestMigrateOnMerge(t *testing.T) {
+	sandbox := startSandbox(t)
+	repository := newRepository(t, "migrate-on-merge.yml")
+	total := strconv.Itoa(len(sandbox.tenants))
+
+	job := runAct(t, sandbox, repository, "push")
+	job.wants(t, "total", total)
+	job.wants(t, "succeeded", total)
+	job.wants(t, "failed-tenants", "[]")
+
+	job = runAct(t, sandbox, repository, "push")
+	job.wants(t, "unchanged", total)
+	if want := "0 migrated, " + total + " had nothing to do"; !strings.Contains(job.log, want) {
+		t.Errorf("the workflow's last step did not say %q", want)
+	}
+}
+
+func TestMigrateByHand(t *testing.T) {
+	sandbox := startSandbox(t)
+	repository := newRepository(t, "migrate-by-hand.yml")
+	chosen, other := sandbox.tenants[0], sandbox.tenants[1]
+	const migrated = "select to_regclass('schema_migrations') is not null"
+
+	t.Log("as the form is first shown: a dry run over all tenants")
+	job := runAct(t, sandbox, repository, "workflow_dispatch")
+	job.wants(t, "total", strconv.Itoa(len(sandbox.tenants)))
+	job.wants(t, "failed", "0")
+	for _, tenant := range sandbox.tenants {
+		if query[bool](t, tenant, migrated) {
+			t.Errorf("the dry run changed %s", tenant.name)
+		}
+	}
+
+	t.Log("for one tenant, by its id")
+	job = runAct(t, sandbox, repository, "workflow_dispatch",
+		"--input", "dry-run=false", "--input", "tenants="+chosen.id, "--input", "canary=", "--input", "max-failures=1")
+	job.wants(t, "total", "1")
+	job.wants(t, "succeeded", "1")
+	if !query[bool](t, chosen, migrated) || query[bool](t, other, migrated) {
+		t.Errorf("want %s migrated and %s not", chosen.name, other.name)
+	}
+}
+
+// newRepository is a user's repository: an example as its workflow, the example migrations, one commit on main.
+func newRepository(t *testing.T, example string) string {
+	t.Helper()
+	dir := newWorkspace(t, nil)
+	workflows := filepath.Join(dir, ".github", "workflows")
+	if err := os.MkdirAll(workflows, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	workflow, err := os.ReadFile(filepath.Join(root, "examples", example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(workflows, example), workflow, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"init", "--quiet", "--initial-branch", "main"},
+		{"add", "."},
+		{"-c", "user.name=Tester", "-c", "user.email=tester@example.com", "commit", "--quiet", "--message", "Begin"},
+	} {
+		if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	return dir
+}
+
+var actOutput = regexp.MustCompile(`(?m)::set-output:: ([\w-]+)=(.*)$`)
+
+// runAct runs the repository's workflow, which has to succeed, and returns its log and the outputs of its steps.
+func runAct(t *testing.T, sandbox *sandbox, repository, event string, args ...string) outcome {
+	t.Helper()
+	if out, err := exec.Command("docker", "tag", environment(t, "E2E_IMAGE"), actImage).CombinedOutput(); err != nil {
+		t.Fatalf("docker tag: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", actImage).Run() })
+	checkout, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	home := t.TempDir()
+	cmd := exec.CommandContext(ctx, environment(t, "E2E_ACT"), append([]string{
+		event, "--rm", "--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server",
+		"--platform", "ubuntu-latest=debian:trixie-slim",
+		"--action-cache-path", filepath.Join(home, "cache"),
+		"--local-repository", "org/neon-tenants-action@v1=" + checkout,
+		"--secret", "NEON_API_KEY", // its value by environment
+		"--var", "NEON_API_URL=" + sandbox.apiURL,
+		"--var", "NEON_ORG_ID=" + sandbox.orgID,
+	}, args...)...)
+	cmd.Dir = repository
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "NEON_API_KEY="+sandbox.apiKey)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // act then removes its containers
+	cmd.WaitDelay = 30 * time.Second
+	out, err := cmd.CombinedOutput()
+	job := outcome{log: string(out), outputs: map[string]string{}}
+	if err != nil || !strings.Contains(job.log, "Job succeeded") {
+		t.Fatalf("act %s: %v\n%s", event, err, job.log)
+	}
+	for _, m := range actOutput.FindAllStringSubmatch(job.log, -1) {
+		job.outputs[m[1]] = strings.TrimSpace(m[2])
+	}
+	// act masks as the runner does, so here nothing at all may show.
+	for _, secret := range sandbox.secrets(t) {
+		if strings.Contains(job.log, secret) {
+			t.Errorf("act's log shows %q", secret)
+		}
+	}
+	return job
+}

@@ -1,0 +1,183 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// sandbox is a running `make sandbox`: a simulated Neon over a real PostgreSQL, reached on 127.0.0.1.
+type sandbox struct {
+	apiURL, apiKey, orgID string
+	tenants               []tenant
+}
+
+// tenant is one of the sandbox's projects, with the connection string that the API gives for it.
+type tenant struct{ id, name, uri string }
+
+// startSandbox serves a fleet of its own to one test.
+func startSandbox(t *testing.T) *sandbox {
+	t.Helper()
+	// Built, not `go run`: a signal has to reach the program itself.
+	binary, envFile := filepath.Join(t.TempDir(), "sandbox"), filepath.Join(t.TempDir(), "environment")
+	if out, err := exec.Command("go", "build", "-o", binary, root+"/internal/sandbox").CombinedOutput(); err != nil {
+		t.Fatalf("build the sandbox: %v\n%s", err, out)
+	}
+	var log bytes.Buffer
+	cmd := exec.Command(binary, "serve", "--env-file", envFile)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start the sandbox: %v", err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // the status is read from ProcessState
+		close(exited)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-exited:
+		case <-time.After(30 * time.Second):
+			_ = cmd.Process.Kill()
+			t.Error("the sandbox went on for 30 s after SIGTERM")
+			<-exited
+		}
+		if t.Failed() {
+			t.Logf("the sandbox said:\n%s", log.String())
+		}
+	})
+
+	s := &sandbox{}
+	for deadline := time.Now().Add(time.Minute); !s.read(envFile); time.Sleep(100 * time.Millisecond) {
+		select {
+		case <-exited:
+			t.Fatalf("the sandbox ended: %v\n%s", cmd.ProcessState, log.String())
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the sandbox did not tell its environment within a minute:\n%s", log.String())
+		}
+	}
+	s.list(t)
+	return s
+}
+
+// read takes the environment from the file, and reports whether it was all there.
+func (s *sandbox) read(path string) bool {
+	data, err := os.ReadFile(path)
+	if err != nil || !bytes.HasSuffix(data, []byte("\n")) {
+		return false
+	}
+	for line := range strings.Lines(string(data)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch name {
+		case "NEON_API_URL":
+			s.apiURL = value
+		case "NEON_API_KEY":
+			s.apiKey = value
+		case "NEON_ORG_ID":
+			s.orgID = value
+		}
+	}
+	return s.apiURL != "" && s.apiKey != "" && s.orgID != ""
+}
+
+// list asks the API, as any client would, for what a run has to find.
+func (s *sandbox) list(t *testing.T) {
+	t.Helper()
+	var list struct {
+		Projects []struct{ ID, Name string }
+	}
+	s.get(t, "/projects", url.Values{"limit": {"400"}, "org_id": {s.orgID}}, &list)
+	for _, p := range list.Projects {
+		var answer struct{ URI string }
+		s.get(t, "/projects/"+p.ID+"/connection_uri", url.Values{"database_name": {"neondb"}, "role_name": {"neondb_owner"}}, &answer)
+		s.tenants = append(s.tenants, tenant{p.ID, p.Name, answer.URI})
+	}
+	if len(s.tenants) < 3 {
+		t.Fatalf("the sandbox has %d tenants, these tests want three or more", len(s.tenants))
+	}
+	slices.SortFunc(s.tenants, func(a, b tenant) int { return strings.Compare(a.name, b.name) })
+}
+
+func (s *sandbox) get(t *testing.T, path string, query url.Values, into any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.apiURL+path+"?"+query.Encode(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.apiKey)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s", path, resp.Status)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		t.Fatalf("GET %s: %v", path, err)
+	}
+}
+
+// secrets lists every text that must not be readable anywhere after a run.
+func (s *sandbox) secrets(t *testing.T) []string {
+	t.Helper()
+	all := []string{s.apiKey}
+	for _, tenant := range s.tenants {
+		u, err := url.Parse(tenant.uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		password, _ := u.User.Password()
+		_, encoded, _ := strings.Cut(u.User.String(), ":")
+		all = append(all, tenant.uri, password, encoded)
+	}
+	return all
+}
+
+// query asks a tenant's database for one value.
+func query[T any](t *testing.T, tenant tenant, sql string) T {
+	t.Helper()
+	var value T
+	tenant.connect(t, func(ctx context.Context, conn *pgx.Conn) error { return conn.QueryRow(ctx, sql).Scan(&value) })
+	return value
+}
+
+// exec changes a tenant's database behind the action's back.
+func (tn tenant) exec(t *testing.T, sql string) {
+	t.Helper()
+	tn.connect(t, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, sql)
+		return err
+	})
+}
+
+func (tn tenant) connect(t *testing.T, do func(context.Context, *pgx.Conn) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, tn.uri)
+	if err != nil {
+		t.Fatalf("%s: %v", tn.name, err)
+	}
+	defer conn.Close(ctx)
+	if err := do(ctx, conn); err != nil {
+		t.Fatalf("%s: %v", tn.name, err)
+	}
+}
