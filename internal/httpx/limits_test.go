@@ -1,0 +1,274 @@
+package httpx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Neon's limits, less the margin that internal/neon keeps.
+var (
+	perMinute = Limit{690, time.Minute}
+	perSecond = Limit{40, time.Second}
+)
+
+// flood makes n calls of one route with so many workers and returns how long they took.
+func flood(t *testing.T, client *http.Client, workers, n int, path func(i int) string) time.Duration {
+	t.Helper()
+	start := time.Now()
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				resp, err := get(WithRoute(t.Context(), "GET /x/{}"), client, path(i))
+				if err != nil {
+					t.Errorf("call %d: %v", i, err)
+					return
+				}
+				if resp.StatusCode != http.StatusOK {
+					t.Errorf("call %d: status %d, %s", i, resp.StatusCode, GaveUp(resp))
+				}
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	group.Wait()
+	return time.Since(start)
+}
+
+func numbered(i int) string { return fmt.Sprintf("/x/%d", i) }
+
+func TestLimitsHoldHoweverLongCallsAreOnTheirWay(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		workers      int
+		wayMax, work time.Duration
+		under        time.Duration
+	}{
+		// 690 in the first minute and 690 in the second; the remaining 620 take 16 s at 40 a second.
+		{"at once", 32, 0, time.Millisecond, 138 * time.Second},
+		{"jittery", 64, 300 * time.Millisecond, 100 * time.Millisecond, 145 * time.Second},
+		// 16 workers can't do more than 16 calls in 900 ms.
+		{"slow", 16, 0, 900 * time.Millisecond, 160 * time.Second},
+		{"slower than a route's window", 200, 1900 * time.Millisecond, 3 * time.Second, 240 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var seen arrivals
+				transport := serve(t, func(http.ResponseWriter, *http.Request) { seen.add(); time.Sleep(test.work) })
+				base := roundTripper(func(r *http.Request) (*http.Response, error) {
+					if test.wayMax > 0 {
+						time.Sleep(rand.N(test.wayMax)) // on the way to the server
+					}
+					return transport.RoundTrip(r)
+				})
+				client := New(Options{Account: perMinute, PerRoute: perSecond, Base: base})
+				took := flood(t, client.HTTP(), test.workers, 2000, numbered)
+				t.Logf("2000 calls in %s; at most %d in a second, %d in a minute", took, seen.most(time.Second), seen.most(time.Minute))
+				if n := seen.most(time.Second); n > 40 {
+					t.Errorf("%d calls arrived in one second", n)
+				}
+				if n := seen.most(time.Minute); n > 690 {
+					t.Errorf("%d calls arrived in one minute", n)
+				}
+				if took > test.under {
+					t.Errorf("took %s, want under %s", took, test.under)
+				}
+			})
+		})
+	}
+}
+
+func TestAFleetOfAHundredIsNotHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen arrivals
+		transport := serve(t, func(http.ResponseWriter, *http.Request) { seen.add() })
+		client := New(Options{Account: perMinute, PerRoute: perSecond, Base: transport})
+		if took := flood(t, client.HTTP(), 32, 100, numbered); took > 2600*time.Millisecond {
+			t.Errorf("100 calls took %s at 40 a second", took)
+		}
+	})
+}
+
+func TestRoutesDoNotHoldEachOtherBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := serve(t, func(http.ResponseWriter, *http.Request) {})
+		client := New(Options{Account: perMinute, PerRoute: perSecond, Base: transport})
+		go flood(t, client.HTTP(), 32, 200, numbered) // five seconds of one route
+		time.Sleep(time.Second)
+		start := time.Now()
+		resp, err := get(WithRoute(t.Context(), "GET /other"), client.HTTP(), "/other")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if d := time.Since(start); d > 50*time.Millisecond {
+			t.Errorf("another route waited %s", d)
+		}
+		time.Sleep(10 * time.Second)
+	})
+}
+
+func TestA429HoldsEveryCallBackThenSettles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen arrivals
+		start := time.Now()
+		transport := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if seen.add() == 100 {
+				w.Header().Set("Retry-After", "12")
+				w.WriteHeader(http.StatusTooManyRequests)
+			}
+		})
+		var told []string
+		client := New(Options{Account: perMinute, PerRoute: perSecond, Base: transport,
+			OnWait: func(d time.Duration, why string) { told = append(told, round(d).String()+" for "+why) }})
+		flood(t, client.HTTP(), 32, 400, numbered)
+		seen.mu.Lock()
+		hit := seen.at[99].Sub(start)
+		seen.mu.Unlock()
+		// A call that was let through in the very instant of the answer may still arrive.
+		if n := seen.between(start, hit+100*time.Millisecond, hit+12*time.Second); n > 0 {
+			t.Errorf("%d calls arrived in the 12 s that the server asked for", n)
+		}
+		after := hit + 12*time.Second
+		if n := seen.between(start, after, after+10*time.Second); n < 100 || n > 120 {
+			t.Errorf("%d calls arrived in the ten seconds after the pause, want the mean rate of 11.5 a second", n)
+		}
+		if len(told) != 1 || told[0] != "12s for the server's rate limit" {
+			t.Errorf("told of waits %q, want the 12 s once", told)
+		}
+	})
+}
+
+// A server that lets fewer through than we count on, as when other jobs use the same account.
+func TestPaceAdaptsToALowerLimit(t *testing.T) {
+	for _, header := range []string{"", "1"} {
+		t.Run("Retry-After "+header, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var passed []time.Time
+				rejected := 0
+				transport := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					mu.Lock()
+					defer mu.Unlock()
+					for len(passed) > 0 && time.Since(passed[0]) >= time.Minute {
+						passed = passed[1:]
+					}
+					if len(passed) < 120 {
+						passed = append(passed, time.Now())
+						return
+					}
+					rejected++
+					if header != "" {
+						w.Header().Set("Retry-After", header)
+					}
+					w.WriteHeader(http.StatusTooManyRequests)
+				})
+				client := New(Options{Account: perMinute, PerRoute: perSecond, Base: transport})
+				took := flood(t, client.HTTP(), 32, 1000, numbered)
+				t.Logf("1000 calls at a hidden limit of 120 a minute: %s, %d rejected", took, rejected)
+				if took > 12*time.Minute { // 8 min is the floor
+					t.Errorf("took %s", took)
+				}
+				if rejected > 500 {
+					t.Errorf("%d calls were rejected for 1000 that were not", rejected)
+				}
+			})
+		})
+	}
+}
+
+func TestCautionEndsAfterTwoQuietWindows(t *testing.T) {
+	c := caution{limit: perMinute}
+	start := time.Now()
+	if d := c.penalty(&passage{sent: start}, start); d <= 0 || d > time.Second {
+		t.Errorf("first hold is %s", d)
+	}
+	if d := c.penalty(&passage{sent: start.Add(-time.Second)}, start.Add(time.Millisecond)); d != 0 || c.pace.limiter.Limit() != 11.5 {
+		t.Errorf("a 429 to a call sent before the last one slowed down further: %s, %v", d, c.pace.limiter.Limit())
+	}
+	for i := range 10 {
+		now := start.Add(time.Duration(i+1) * time.Second)
+		c.penalty(&passage{sent: now}, now)
+	}
+	if got := float64(c.pace.limiter.Limit()); got != 11.5/32 {
+		t.Errorf("slowest pace is %v a second", got)
+	}
+	for s := 11; s < 3*60 && c.pace.limiter != nil; s++ {
+		c.delay(start.Add(time.Duration(s) * time.Second))
+	}
+	if c.pace.limiter != nil {
+		t.Errorf("still slow after three minutes: %v a second", c.pace.limiter.Limit())
+	}
+}
+
+func TestWaitingEndsAtOnceWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := serve(t, func(http.ResponseWriter, *http.Request) {})
+		client := New(Options{Account: Limit{10, time.Minute}, PerRoute: Limit{5, time.Second}, Base: transport})
+		reason := errors.New("the run was interrupted")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var group sync.WaitGroup
+		var failed atomic.Int64
+		for i := range 500 {
+			group.Go(func() {
+				resp, err := get(ctx, client.HTTP(), fmt.Sprintf("/%d", i%3))
+				if err == nil {
+					_ = resp.Body.Close()
+					return
+				}
+				failed.Add(1)
+				if !errors.Is(err, context.Canceled) || !errors.Is(err, reason) {
+					t.Errorf("error %v does not say why", err)
+				}
+			})
+		}
+		time.Sleep(20 * time.Second)
+		start := time.Now()
+		cancel(reason)
+		group.Wait()
+		if d := time.Since(start); d != 0 {
+			t.Errorf("waiting went on for %s", d)
+		}
+		if failed.Load() != 490 {
+			t.Errorf("%d calls failed, want 490", failed.Load())
+		}
+	})
+}
+
+func TestNoWaitBeyondTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := serve(t, func(http.ResponseWriter, *http.Request) {})
+		client := New(Options{Account: Limit{1, time.Minute}, Base: transport})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		for range 2 {
+			start := time.Now()
+			resp, err := get(ctx, client.HTTP(), "/")
+			if time.Since(start) != 0 {
+				t.Errorf("waited %s", time.Since(start))
+			}
+			if err == nil {
+				_ = resp.Body.Close()
+				continue
+			}
+			want := "the account's rate limit, which asks for 60s where 20s are left"
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), strings.Replace(want, "60s", "1m0s", 1)) {
+				t.Errorf("error is %v", err)
+			}
+		}
+	})
+}
