@@ -23,7 +23,7 @@ type call struct {
 	gaveUp   string
 }
 
-// GaveUp returns why a response that asks for another try is returned all the same ("6 retries"), "" for any other. resp
+// GaveUp returns why a response that asks for another try is returned all the same ("after 7 attempts"), "" for any other. resp
 // must come from a [Client].
 func GaveUp(resp *http.Response) string {
 	if resp.Request == nil {
@@ -56,7 +56,7 @@ func (c *call) check(ctx context.Context, resp *http.Response, err error) (bool,
 		return false, nil
 	case Retry:
 		if c.retries == o.Retries {
-			c.gaveUp = fmt.Sprintf("after %d retries", c.retries)
+			c.gaveUp = fmt.Sprintf("after %d attempts", c.attempts)
 			return false, nil
 		}
 		wait = max(asked, backoff(c.retries))

@@ -149,7 +149,7 @@ func TestRetries(t *testing.T) {
 		{name: "POST, broken off", method: "POST", answers: times(1, answer{drop: true}), calls: 1, says: "POST /thing: read the answer: unexpected EOF"},
 		{name: "GET, no answer", method: "GET", answers: times(1, answer{hang: time.Hour}), calls: 2, status: 200, least: 30 * time.Second, most: 32 * time.Second},
 		{name: "never an answer", method: "GET", answers: times(100, answer{hang: time.Hour}), calls: 7, says: "GET /thing (7 attempts): no complete answer within 30s"},
-		{name: "always 503", method: "GET", answers: times(100, answer{status: 503}), calls: 7, status: 503, says: "after 6 retries"},
+		{name: "always 503", method: "GET", answers: times(100, answer{status: 503}), calls: 7, status: 503, says: "after 7 attempts"},
 		{name: "404", method: "GET", answers: times(1, answer{status: 404}), calls: 1, status: 404},
 		{name: "429, 20 times", method: "POST", answers: times(20, answer{status: 429, retryAfter: "3"}), calls: 21, status: 200, least: time.Minute, most: 2 * time.Minute},
 		{name: "429, on and on", method: "GET", answers: times(1000, answer{status: 429}), status: 429, says: "after waiting", least: 8 * time.Minute, most: 10 * time.Minute},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
@@ -115,7 +116,9 @@ func statusError(method, path string, resp *http.Response) *Error {
 			body.Message = string(raw)
 		}
 	}
-	e.Message = strings.Join(strings.Fields(strings.ToValidUTF8(body.Message, "")), " ")
+	e.Message = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(body.Message, ""), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
 	if len(e.Message) > maxMessage {
 		e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "") + "…"
 	}
