@@ -15,8 +15,10 @@ COPY go.mod go.sum ./
 RUN go build -trimpath \
     github.com/amacneil/dbmate/v2/pkg/dbmate \
     github.com/hashicorp/go-retryablehttp \
-    github.com/jackc/pgx/v5/pgxpool \
-    github.com/sethvargo/go-githubactions
+    github.com/jackc/pgx/v5 \
+    github.com/sethvargo/go-githubactions \
+    go.yaml.in/yaml/v3 \
+    golang.org/x/time/rate
 
 COPY . .
 ARG VERSION=dev
