@@ -11,7 +11,7 @@ import (
 func Closing(r Run) string {
 	all := []string{headline(r) + " in " + human(r.Elapsed)}
 	if r.Err != nil {
-		all = append(all, "the run failed: "+oneLine(r.Err.Error()))
+		all = append(all, "error: "+oneLine(r.Err.Error()))
 		if remedy := fleet.Remedy(r.Err); remedy != "" {
 			all = append(all, "what to do: "+oneLine(remedy))
 		}
@@ -70,8 +70,10 @@ func verdict(r Run) string {
 		return fmt.Sprintf("%d of %s failed", t.Failed, tenants(t.Total))
 	case r.Err != nil && t.Total == 0:
 		return "failed before any tenant was touched"
+	case r.Err != nil && t.Skipped > 0:
+		return fmt.Sprintf("the run failed, %d of %s were not started", t.Skipped, tenants(t.Total))
 	case r.Err != nil:
-		return "failed, though none of " + tenants(t.Total) + " did"
+		return "the run failed, though no tenant did"
 	case t.Total == 0:
 		return "no tenants"
 	case t.Unchanged == t.Total:

@@ -79,12 +79,13 @@ var ownWords = regexp.MustCompile(`\bep-[a-z0-9]+(?:-[a-z0-9]+)+(?:\.[a-z0-9-]+)
 // generalize takes a tenant's own name, id, key and host out of a text, so that one trouble of many tenants reads the
 // same for all.
 func generalize(text string, t fleet.Tenant) string {
+	text = ownWords.ReplaceAllString(text, "‹host›")
 	own := []string{t.Name, t.ID, t.Key, strings.ReplaceAll(t.Key, "-", "_")}
 	slices.SortStableFunc(own, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	for _, word := range own {
 		text = replaceWord(text, word, "‹tenant›")
 	}
-	return ownWords.ReplaceAllString(text, "‹host›")
+	return text
 }
 
 // replaceWord replaces word where it stands alone: no letter, digit or underscore at either side. Words under three

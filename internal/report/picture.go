@@ -11,9 +11,12 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// outcomePicture is a pie of how the tenants ended, or "" where it would be of one colour or of a handful.
+// outcomePicture is a pie of how the tenants ended, or "" where that would be next to one colour, or a handful.
 func outcomePicture(t Totals) string {
-	const fewest = 10
+	const (
+		fewest = 20
+		share  = 20 // the second largest part must be at least a 20th
+	)
 	type part struct {
 		label, colour string
 		n             int
@@ -23,18 +26,21 @@ func outcomePicture(t Totals) string {
 		{"failed", "#cf222e", t.Failed}, {"skipped", "#d4a72c", t.Skipped},
 	}
 	parts = slices.DeleteFunc(parts, func(s part) bool { return s.n == 0 })
-	if len(parts) < 2 || t.Total < fewest {
-		return ""
-	}
 	// By size: Mermaid gives its colours out in that order in some versions and in the text's order in others.
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.n, a.n) })
+	if len(parts) < 2 || t.Total < fewest || parts[1].n*share < t.Total {
+		return ""
+	}
 	var variables, body strings.Builder
 	for i, s := range parts {
 		fmt.Fprintf(&variables, `, "pie%d": "%s"`, i+1, s.colour)
 		fmt.Fprintf(&body, "  \"%s\" : %d\n", s.label, s.n)
 	}
-	return "```mermaid\n%%{init: {\"theme\": \"base\", \"themeVariables\": {\"pieOpacity\": \"1\"" + variables.String() + "}}}%%\npie showData\n" + body.String() + "```\n\n"
+	// No theme is named, so that GitHub's own, light or dark, colours the legend.
+	return "```mermaid\n%%{init: {\"themeVariables\": {" + pieStyle + variables.String() + "}}}%%\npie showData\n" + body.String() + "```\n\n"
 }
+
+const pieStyle = `"pieOpacity": "1", "pieStrokeWidth": "1px", "pieStrokeColor": "#ffffff", "pieOuterStrokeWidth": "0px", "pieSectionTextColor": "#ffffff"`
 
 // slowestPicture is a bar for each of the slowest tenants, or "" where they took about the same or no time worth seeing.
 func slowestPicture(results []fleet.Result) string {
@@ -59,14 +65,22 @@ func slowestPicture(results []fleet.Result) string {
 	if ran[0].Elapsed >= 5*time.Minute {
 		unit, per = "minutes", time.Minute
 	}
-	ran = ran[:min(bars, len(ran))]
 	var names, values []string
-	for _, r := range ran {
-		names = append(names, `"`+chartLabel(r.Tenant)+`"`)
+	seen := map[string]int{}
+	for i, r := range ran[:min(bars, len(ran))] {
+		if i > 0 && r.Elapsed < stretch*median {
+			break
+		}
+		label := chartLabel(r.Tenant)
+		if seen[label]++; seen[label] > 1 {
+			label += fmt.Sprintf(" %d", seen[label]) // bars of one label would lie upon each other
+		}
+		names = append(names, `"`+label+`"`)
 		values = append(values, fmt.Sprintf("%.1f", float64(r.Elapsed)/float64(per)))
 	}
-	return fmt.Sprintf("```mermaid\nxychart-beta horizontal\n  title \"Slowest tenants, %s (the median took %s)\"\n  x-axis [%s]\n  y-axis \"%s\" 0 --> %.1f\n  bar [%s]\n```\n\n",
-		unit, human(median), strings.Join(names, ", "), unit, float64(ran[0].Elapsed)/float64(per)*1.05, strings.Join(values, ", "))
+	return fmt.Sprintf("```mermaid\n%%%%{init: {\"xyChart\": {\"width\": 700, \"height\": %d, \"showDataLabel\": true}, \"themeVariables\": {\"xyChart\": {\"plotColorPalette\": \"#54aeff\"}}}}%%%%\n"+
+		"xychart-beta horizontal\n  title \"Slowest tenants (median: %s)\"\n  x-axis [%s]\n  y-axis \"%s\" 0 --> %.1f\n  bar [%s]\n```\n\n",
+		110+28*len(names), human(median), strings.Join(names, ", "), unit, float64(ran[0].Elapsed)/float64(per)*1.05, strings.Join(values, ", "))
 }
 
 // chartLabel is a tenant's name for a chart. Mermaid has no quoting that holds in all its versions, so what is not a

@@ -25,6 +25,9 @@ type Run struct {
 	Err error
 	// ReportFile is the path of the report file as the reader of the summary knows it, or empty where there is none.
 	ReportFile string
+	// SourceURL is where the workspace's files can be read at the run's commit, to which a path is appended
+	// ("https://github.com/acme/app/blob/<sha>"), or empty. Places in the summary are links then.
+	SourceURL string
 }
 
 // Totals counts tenants by how they ended. The four states add up to Total.

@@ -21,7 +21,7 @@ func addFailures(p *page, r Run, keep int) {
 	}
 	p.add(title, keep)
 	for i, f := range all {
-		if i == shown || !p.add(failureSection(f), keep+p.limit/2) {
+		if i == shown || !p.add(failureSection(f, r.SourceURL), keep+p.limit/2) {
 			left := 0
 			for _, f := range all[i:] {
 				left += len(f.results)
@@ -32,13 +32,13 @@ func addFailures(p *page, r Run, keep int) {
 	}
 }
 
-func failureSection(f failure) string {
+func failureSection(f failure, sourceURL string) string {
 	var b strings.Builder
-	b.WriteString("**" + failureTitle(f) + "**")
+	b.WriteString("#### " + failureTitle(f) + "\n\n")
 	if f.file != "" {
-		b.WriteString(" at " + code(clip(position(f.file, f.line), 500)))
+		b.WriteString("at " + place(f.file, f.line, sourceURL) + "\n\n")
 	}
-	b.WriteString("\n\n" + fenced(clip(f.text, 4<<10), "") + "\n")
+	b.WriteString(fenced(clip(f.text, 4<<10)) + "\n")
 	if f.remedy != "" {
 		b.WriteString("**What to do:** " + prose(clip(f.remedy, 2<<10)) + "\n\n")
 	}
@@ -111,7 +111,7 @@ func seeReport(r Run) string {
 // tableGroup is a run of rows in the table of tenants.
 type tableGroup struct {
 	title   string
-	state   fleet.State
+	icon    string
 	results []fleet.Result
 }
 
@@ -131,11 +131,11 @@ func addTenants(p *page, r Run, keep int) {
 		}
 	}
 	groups := []tableGroup{
-		{"failed", fleet.Failed, r.byState(fleet.Failed)},
-		{"succeeded with warnings", fleet.Succeeded, warned},
-		{"succeeded", fleet.Succeeded, succeeded},
-		{"unchanged", fleet.Unchanged, r.byState(fleet.Unchanged)},
-		{"skipped", fleet.Skipped, r.byState(fleet.Skipped)},
+		{"failed", stateIcons[fleet.Failed], r.byState(fleet.Failed)},
+		{"succeeded with warnings", warnedIcon, warned},
+		{"succeeded", stateIcons[fleet.Succeeded], succeeded},
+		{"unchanged", stateIcons[fleet.Unchanged], r.byState(fleet.Unchanged)},
+		{"skipped", stateIcons[fleet.Skipped], r.byState(fleet.Skipped)},
 	}
 	names := map[string]int{}
 	for _, res := range r.Results {
@@ -156,7 +156,7 @@ func addTenants(p *page, r Run, keep int) {
 		if len(g.results) == 0 {
 			continue
 		}
-		head := fmt.Sprintf("<details><summary>%s %d %s</summary>\n\n%s", stateIcons[g.state], len(g.results), g.title, tableHead)
+		head := fmt.Sprintf("<details><summary>%s %d %s</summary>\n\n%s", g.icon, len(g.results), g.title+sharedReason(g.results), tableHead)
 		const foot = "\n</details>\n\n"
 		if !p.add(head, keep+len(foot)+1<<10) {
 			p.add(fmt.Sprintf("%d %s%s\n\n", len(g.results), g.title, seeReport(r)), keep)
@@ -170,7 +170,19 @@ func addTenants(p *page, r Run, keep int) {
 	}
 }
 
-const tableHead = "| | Tenant | Result | Took |\n|---|---|---|--:|\n"
+// sharedReason says why tenants were skipped, where it is for one reason.
+func sharedReason(results []fleet.Result) string {
+	reason := ""
+	for i, r := range results {
+		if r.State != fleet.Skipped || r.Err == nil || i > 0 && r.Err.Error() != reason {
+			return ""
+		}
+		reason = r.Err.Error()
+	}
+	return ": " + prose(clipRunes(reason, 160))
+}
+
+const tableHead = "| | Tenant | Result | Took |\n|:-:|:--|:--|--:|\n"
 
 // addRows writes rows while they fit, and returns how many did.
 func addRows(p *page, results []fleet.Result, row func(fleet.Result) string, keep int) int {
@@ -193,16 +205,16 @@ func tableRow(r fleet.Result, withID bool) string {
 		result = string(r.State)
 	}
 	if r.Err != nil {
-		result, _, _ = strings.Cut(breaks.Replace(r.Err.Error()), "\n")
+		result, _, _ = strings.Cut(strings.TrimSpace(breaks.Replace(r.Err.Error())), "\n")
 	}
 	mark, took := stateIcons[r.State], human(r.Elapsed)
 	if len(r.Outcome.Warnings) > 0 && r.State != fleet.Failed {
-		mark = "⚠️"
+		mark = warnedIcon
 	}
 	if r.State == fleet.Skipped {
 		took = ""
 	}
-	return "| " + mark + " | " + name + " | " + prose(clipRunes(result, 140)) + " | " + took + " |\n"
+	return "| " + mark + " | " + name + " | " + prose(clipRunes(result, 80)) + " | " + took + " |\n"
 }
 
 func clipRunes(s string, limit int) string {

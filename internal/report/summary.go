@@ -30,7 +30,7 @@ func icon(r Run) string {
 	case r.Failed():
 		return "❌"
 	case t.Skipped > 0 || len(r.Warnings) > 0:
-		return "⚠️"
+		return warnedIcon
 	default:
 		return "✅"
 	}
@@ -49,6 +49,9 @@ func headlineOf(r Run) string {
 
 // stateIcons marks states in the summary.
 var stateIcons = map[fleet.State]string{fleet.Failed: "❌", fleet.Succeeded: "✅", fleet.Unchanged: "➖", fleet.Skipped: "⏭️"}
+
+// warnedIcon marks a tenant that did not fail but has a warning.
+const warnedIcon = "⚠️"
 
 // totalsTable is one row of numbers; states that no tenant ended in have no column.
 func totalsTable(r Run) string {
@@ -80,7 +83,7 @@ func totalsTable(r Run) string {
 func runNotes(r Run) string {
 	var b strings.Builder
 	if r.Err != nil {
-		b.WriteString("> [!CAUTION]\n> **The run failed.** " + prose(clip(r.Err.Error(), 4<<10)) + "\n")
+		b.WriteString("> [!CAUTION]\n> **The run failed:** " + prose(clip(r.Err.Error(), 4<<10)) + "\n")
 		if remedy := fleet.Remedy(r.Err); remedy != "" {
 			b.WriteString(">\n> **What to do:** " + prose(clip(remedy, 4<<10)) + "\n")
 		}
