@@ -199,9 +199,10 @@ const (
 	KeyByID   KeyBy = "id"
 )
 
-// AssignKeys sets every tenant's key and refuses what would make two tenants share a secret, a folder or a branch: two
-// with one key, or a name that leaves no key at all. All collisions are named, the first few in full.
-func AssignKeys(tenants []Tenant, by KeyBy) error {
+// AssignKeys sets every tenant's key and refuses what would make a chosen tenant share a secret, a folder or a branch with
+// another one, chosen or not (a run of other tenants has the same folders): two with one key, or a name that leaves no key
+// at all. All such are named, the first few in full.
+func AssignKeys(tenants []Tenant, by KeyBy, chosen func(Tenant) bool) error {
 	owner := make(map[string]int, len(tenants))
 	var problems []string
 	for i := range tenants {
@@ -212,11 +213,15 @@ func AssignKeys(tenants []Tenant, by KeyBy) error {
 		}
 		t.Key = Slug(text)
 		if t.Key == "" {
-			problems = append(problems, fmt.Sprintf("%q (%s) leaves an empty key", t.Name, t.ID))
+			if chosen(*t) {
+				problems = append(problems, fmt.Sprintf("%q (%s) leaves an empty key", t.Name, t.ID))
+			}
 			continue
 		}
 		if j, taken := owner[t.Key]; taken {
-			problems = append(problems, fmt.Sprintf("%q (%s) and %q (%s) have the same key %s", tenants[j].Name, tenants[j].ID, t.Name, t.ID, t.Key))
+			if chosen(*t) || chosen(tenants[j]) {
+				problems = append(problems, fmt.Sprintf("%q (%s) and %q (%s) have the same key %s", tenants[j].Name, tenants[j].ID, t.Name, t.ID, t.Key))
+			}
 			continue
 		}
 		owner[t.Key] = i

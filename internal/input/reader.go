@@ -90,6 +90,12 @@ func (r *Reader) field(name string) Field {
 	return f
 }
 
+// Given reports whether an input was given a value other than its default.
+func (r *Reader) Given(name string) bool {
+	f := r.field(name)
+	return r.values[name] != "" && r.values[name] != f.Default
+}
+
 // Required is String, where an empty value is a mistake.
 func (r *Reader) Required(name string) string {
 	v := r.String(name)

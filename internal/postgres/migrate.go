@@ -74,11 +74,11 @@ func Migrate(ctx context.Context, c *Conn, files *Migrations, o MigrateOptions) 
 		return Migrated{}, err
 	}
 	result, pending := state.compare(files)
-	if len(pending) == 0 || o.DryRun {
-		return result, nil
-	}
 	if o.Strict && len(result.OutOfOrder) > 0 {
 		return result, &OrderError{File: result.OutOfOrder[0], Highest: result.Before}
+	}
+	if len(pending) == 0 || o.DryRun {
+		return result, nil
 	}
 	s := &session{
 		ctx: ctx, conn: c, table: state.table.quoted(), lockTimeout: o.StatementLockTimeout,

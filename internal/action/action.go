@@ -1,0 +1,217 @@
+// Package action is one run from its inputs to its exit: it reads the mode, joins a source and a mode into a plan, has the
+// fleet engine run it and reports. Everything flows one way: inputs → source → plan → fleet → report.
+package action
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/source"
+)
+
+// Env is the world as main or a test gives it.
+type Env struct {
+	Definition []byte   // action.yml
+	Args       []string // the command line without the program's name
+	LookupEnv  func(string) (string, bool)
+	Stdout     io.Writer
+}
+
+func (e Env) get(name string) string {
+	v, _ := e.LookupEnv(name)
+	return v
+}
+
+// errFailed is a run that failed and has said so in every place where it reports.
+var errFailed = errors.New("the run failed")
+
+// Run does one run. A non-nil error means that the process must end non-zero; whatever it is has been reported.
+func Run(ctx context.Context, env Env) error {
+	def, err := input.ParseDefinition(env.Definition)
+	if err != nil {
+		return err
+	}
+	// A runner gives every step a file for outputs; without one this is a shell.
+	console := report.NewConsole(env.Stdout, env.get("GITHUB_OUTPUT") != "")
+	in, err := input.New(def, env.Args, env.LookupEnv)
+	if errors.Is(err, flag.ErrHelp) {
+		def.Help(env.Stdout, mode.Names())
+		return nil
+	}
+	r := &run{env: env, in: in, console: console, record: report.Run{Started: time.Now()}}
+	r.do(ctx)
+	return r.finish()
+}
+
+// run is one run in progress.
+type run struct {
+	env     Env
+	in      *input.Reader
+	console *report.Console
+	record  report.Run
+
+	mu sync.Mutex // guards the record's notices while the fleet runs
+}
+
+// do fills the record: with results, or with the run's own error.
+func (r *run) do(ctx context.Context) {
+	s := r.settings()
+	if r.record.Err = r.in.Err(); r.record.Err != nil {
+		return
+	}
+	for _, name := range r.in.Unused() {
+		r.notice(fmt.Sprintf("input %s has no effect in mode %s with tenant-source %s", name, r.record.Mode, r.record.Source))
+	}
+	tenants, canaries, err := r.discover(ctx, s)
+	var incomplete *fleet.IncompleteError
+	if err != nil && !errors.As(err, &incomplete) {
+		r.record.Err = err
+		return
+	}
+	if incomplete != nil { // what was found is worked on; the run fails at its end
+		r.console.Warning(err.Error(), "", 0)
+	}
+	progress := report.NewProgress(r.console, len(tenants))
+	s.options.Observer = progress
+	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: tenants, Canary: canaries, Job: s.job}, s.options)
+	progress.Stop()
+	if ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	r.record.Err = err
+}
+
+// settings are a run's inputs, read.
+type settings struct {
+	source     fleet.Source
+	job        fleet.Job
+	options    fleet.Options
+	keys       fleet.KeyBy
+	selection  fleet.Selection
+	canary     fleet.Canary
+	shard      fleet.Shard
+	minTenants int
+	allowEmpty bool
+}
+
+// settings reads every input of the run, so that all mistakes are known before the first call.
+func (r *run) settings() settings {
+	in := r.in
+	r.record.DryRun = in.Bool("dry-run")
+	r.record.ReportFile = in.Optional("report-file")
+	r.record.Source = in.String("tenant-source")
+	s := settings{
+		source:     source.New(in),
+		keys:       fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
+		shard:      input.Parse(in, "shard", fleet.ParseShard),
+		minTenants: in.Int("min-tenants", 0, 1_000_000),
+		allowEmpty: in.Bool("allow-empty"),
+	}
+	r.record.Shard = s.shard.String()
+	s.selection = input.Parse(in, "tenants", func(text string) (fleet.Selection, error) { return fleet.ParseSelection(input.List(text)) })
+	s.canary = input.Parse(in, "canary", func(text string) (fleet.Canary, error) { return fleet.ParseCanary(input.List(text)) })
+	s.options = fleet.Options{
+		MaxFailures:   input.Parse(in, "max-failures", fleet.ParseLimit),
+		TenantTimeout: in.Duration("tenant-timeout"),
+		Concurrency:   in.Int("concurrency", 1, 1000),
+	}
+	r.record.Mode = in.Required("mode")
+	if r.record.Mode == "" {
+		return s
+	}
+	m, err := mode.For(r.record.Mode)
+	if err != nil {
+		in.Mistake("mode", "%v", err)
+		return s
+	}
+	if s.options.Concurrency == 0 {
+		s.options.Concurrency = m.Concurrency
+	}
+	s.job = m.New(in, mode.Env{Source: s.source, DryRun: r.record.DryRun, Mask: r.console.Mask, Notice: r.notice})
+	for _, secret := range in.Secrets() {
+		r.console.Mask(secret.Forms()...)
+	}
+	if w, ok := s.source.(interface {
+		OnWait(func(time.Duration, string))
+	}); ok {
+		w.OnWait(func(d time.Duration, why string) {
+			r.console.Line(fmt.Sprintf("waiting %s: %s", d.Round(time.Second), why))
+		})
+	}
+	return s
+}
+
+// discover lists the tenants and returns the chosen ones, the canaries first. With an [*fleet.IncompleteError] the tenants
+// are valid as far as they go.
+func (r *run) discover(ctx context.Context, s settings) (tenants []fleet.Tenant, canaries int, err error) {
+	all, listErr := s.source.Tenants(ctx)
+	var incomplete *fleet.IncompleteError
+	if listErr != nil && !errors.As(listErr, &incomplete) {
+		if ctx.Err() != nil {
+			listErr = fmt.Errorf("%w: %w", context.Cause(ctx), listErr)
+		}
+		return nil, 0, fmt.Errorf("list tenants: %w", listErr)
+	}
+	if len(all) < s.minTenants {
+		return nil, 0, fleet.WithRemedy(fmt.Errorf("found %d tenants, fewer than min-tenants: %d", len(all), s.minTenants),
+			"see whether the key and the organization are the right ones; lower min-tenants where so few are right")
+	}
+	if err := fleet.AssignKeys(all, s.keys, s.selection.Matches); err != nil {
+		return nil, 0, err
+	}
+	chosen, idle := s.selection.Select(all)
+	for _, pattern := range idle {
+		r.warn(fmt.Sprintf("tenants: the pattern %q matches none of the %d tenants found", pattern, len(all)))
+	}
+	if len(chosen) == 0 && !s.allowEmpty {
+		return nil, 0, fleet.WithRemedy(fmt.Errorf("tenants: %q selects none of the %d tenants found", r.in.String("tenants"), len(all)),
+			"correct the patterns (they match names and ids, and letter case counts), or set allow-empty: true")
+	}
+	slices.SortFunc(chosen, func(a, b fleet.Tenant) int { return compareKeys(a, b) })
+	if _, n := s.canary.Order(chosen); n == 0 && !s.canary.Zero() && len(chosen) > 0 {
+		return nil, 0, fleet.WithRemedy(fmt.Errorf("canary: %q is none of the %d selected tenants", r.in.String("canary"), len(chosen)),
+			"name a selected tenant, or give a count such as canary: 3")
+	}
+	tenants, canaries = s.canary.Order(s.shard.Select(chosen))
+	r.console.Line(found(len(all), len(tenants), canaries, s))
+	return tenants, canaries, listErr
+}
+
+// found words what the run is about to do.
+func found(all, chosen, canaries int, s settings) string {
+	text := fmt.Sprintf("found %d tenants", all)
+	if chosen != all {
+		text += fmt.Sprintf(", selected %d", chosen)
+	}
+	if shard := s.shard.String(); shard != "" {
+		text += fmt.Sprintf(" in shard %s", shard)
+	}
+	if canaries > 0 {
+		text += fmt.Sprintf(", %d of them first as canaries", canaries)
+	}
+	return fmt.Sprintf("%s; %d at once", text, max(1, min(s.options.Concurrency, chosen)))
+}
+
+// notice adds a notice to the report, once for each text.
+func (r *run) notice(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.record.Notices, text) {
+		r.record.Notices = append(r.record.Notices, text)
+		r.console.Notice(text, "", 0)
+	}
+}
+
+func (r *run) warn(text string) {
+	r.record.Warnings = append(r.record.Warnings, text)
+}

@@ -1,0 +1,80 @@
+package action
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/report"
+)
+
+// finish reports the record everywhere: report file, step summary, outputs, annotations, log. The file comes first,
+// because a cancelled run may be killed in the middle.
+func (r *run) finish() error {
+	r.record.Elapsed = time.Since(r.record.Started)
+	if server, repository, sha := r.env.get("GITHUB_SERVER_URL"), r.env.get("GITHUB_REPOSITORY"), r.env.get("GITHUB_SHA"); server != "" && repository != "" && sha != "" {
+		r.record.SourceURL = fmt.Sprintf("%s/%s/blob/%s", server, repository, sha)
+	}
+	if err := r.writeReportFile(); err != nil {
+		r.record.Err = errors.Join(r.record.Err, err)
+		r.record.ReportFile = ""
+	}
+	if path := r.env.get("GITHUB_STEP_SUMMARY"); path != "" {
+		if err := appendText(path, report.Summary(r.record)); err != nil {
+			r.record.Err = errors.Join(r.record.Err, fmt.Errorf("write the step summary: %w", err))
+		}
+	}
+	if path := r.env.get("GITHUB_OUTPUT"); path != "" {
+		if err := report.AppendFile(path, report.Outputs(r.record)); err != nil {
+			r.record.Err = errors.Join(r.record.Err, fmt.Errorf("write the outputs: %w", err))
+		}
+	}
+	report.Annotate(r.console, r.record)
+	r.console.Line(report.Closing(r.record))
+	if r.record.Failed() {
+		return errFailed
+	}
+	return nil
+}
+
+// writeReportFile writes the JSON report, whole or not at all.
+func (r *run) writeReportFile() error {
+	path := r.record.ReportFile
+	if path == "" {
+		return nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(r.env.get("GITHUB_WORKSPACE"), path)
+	}
+	data, err := report.JSON(r.record)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755) //nolint:gosec // the workspace's files are for the steps that follow, whoever they run as
+	}
+	if err == nil {
+		err = os.WriteFile(path+".tmp", data, 0o644) //nolint:gosec // likewise
+	}
+	if err == nil {
+		err = os.Rename(path+".tmp", path)
+	}
+	if err != nil {
+		return fleet.WithRemedy(fmt.Errorf("write report-file: %w", err), "name a path in the workspace that can be written, or set report-file to an empty text")
+	}
+	return nil
+}
+
+func appendText(path, text string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // the runner reads it
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+func compareKeys(a, b fleet.Tenant) int {
+	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
+}

@@ -1,0 +1,94 @@
+package mode
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// MigrateDetail is what the report file says of a migrated tenant.
+type MigrateDetail struct {
+	Before     string             `json:"version_before"` // highest recorded version, empty where there was none
+	After      string             `json:"version_after"`
+	Applied    []MigrationApplied `json:"applied"`                // files run, in their order
+	Pending    []string           `json:"pending,omitempty"`      // files not applied: of a dry run, or after a failure
+	OutOfOrder []string           `json:"out_of_order,omitempty"` // pending files below the highest version
+	Unknown    []string           `json:"unknown,omitempty"`      // recorded versions that have no file
+}
+
+// MigrationApplied is one file that was run.
+type MigrationApplied struct {
+	Version   string `json:"version"`
+	File      string `json:"file"`
+	ElapsedMS int64  `json:"elapsed_ms"`
+}
+
+// newMigrate makes the job that brings a tenant to the newest migration.
+func newMigrate(in *input.Reader, env Env) fleet.Job {
+	o := postgres.MigrateOptions{
+		Table:                input.Parse(in, "migrations-table", postgres.ParseTable),
+		Strict:               in.Bool("strict-order"),
+		LockTimeout:          in.Duration("lock-timeout"),
+		StatementLockTimeout: in.Duration("statement-lock-timeout"),
+		DryRun:               env.DryRun,
+	}
+	insecure := in.Bool("allow-insecure")
+	var files *postgres.Migrations
+	if dir := in.Dir("migrations-path"); dir != "" {
+		var err error
+		if files, err = postgres.LoadMigrations(dir, in.String("migrations-path")); err != nil {
+			in.Mistake("migrations-path", "%v", err)
+		}
+	}
+	refuseUnavailable(in, "rehearse", "undo-point", "require-backup-within", "public-migrations-path", "create-missing")
+
+	return func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		conn, err := connect(ctx, env, t, insecure, log)
+		if err != nil {
+			return fleet.Outcome{}, err
+		}
+		defer conn.Close()
+		m, err := postgres.Migrate(ctx, conn, files, o)
+		return migrateOutcome(m, env.DryRun, err != nil), err
+	}
+}
+
+// refuseUnavailable turns inputs of the product's contract that this version does not act on into mistakes: ignoring
+// require-backup-within, say, would be worse than refusing it.
+func refuseUnavailable(in *input.Reader, names ...string) {
+	for _, name := range names {
+		if in.Given(name) {
+			in.Mistake(name, "is not available in this version; leave it out")
+		}
+	}
+}
+
+// migrateOutcome words what was done to one tenant.
+func migrateOutcome(m postgres.Migrated, dryRun, failed bool) fleet.Outcome {
+	d := MigrateDetail{Before: m.Before, After: m.After, Applied: []MigrationApplied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown}
+	for _, a := range m.Applied {
+		d.Applied = append(d.Applied, MigrationApplied{a.Version, a.File, a.Elapsed.Milliseconds()})
+	}
+	o := fleet.Outcome{Detail: d, Warnings: m.Warnings, Unchanged: len(m.Applied) == 0 && len(m.Pending) == 0}
+	switch {
+	case dryRun && len(m.Pending) > 0:
+		o.Note = fmt.Sprintf("%d pending", len(m.Pending))
+	case failed:
+		o.Note = fmt.Sprintf("%d applied, %d not", len(m.Applied), len(m.Pending))
+	case len(m.Applied) > 0:
+		o.Note = fmt.Sprintf("%d applied", len(m.Applied))
+	}
+	if len(m.OutOfOrder) > 0 && !failed {
+		verb := "was applied"
+		if dryRun {
+			verb = "would be applied"
+		}
+		o.Warnings = append(o.Warnings, fmt.Sprintf("%s %s out of order: version %s was there already", strings.Join(m.OutOfOrder, ", "), verb, m.Before))
+	}
+	return o
+}

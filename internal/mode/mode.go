@@ -1,0 +1,49 @@
+// Package mode holds what can be done to a fleet, one file a mode, and the map of their names. A mode reads its inputs and
+// returns the job that the fleet engine runs on each tenant.
+package mode
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+)
+
+// Mode is one value of the input mode.
+type Mode struct {
+	// Concurrency is how many tenants are worked on at once where the user does not say.
+	Concurrency int
+	// New reads the mode's inputs, leaves its mistakes with the reader, makes no call, and returns the job.
+	New func(in *input.Reader, env Env) fleet.Job
+}
+
+var modes = map[string]Mode{
+	"migrate": {Concurrency: 32, New: newMigrate},
+}
+
+// Names lists the modes.
+func Names() []string { return slices.Sorted(maps.Keys(modes)) }
+
+// For returns the mode of that name. The error lists the names.
+func For(name string) (Mode, error) {
+	m, ok := modes[name]
+	if !ok {
+		return Mode{}, fmt.Errorf("%q is not a mode; the modes are %s", name, strings.Join(Names(), ", "))
+	}
+	return m, nil
+}
+
+// Env is what a job needs of the run around it.
+type Env struct {
+	// Source resolves the tenant's connection string.
+	Source fleet.Source
+	// DryRun asks for what would happen: nothing is changed anywhere.
+	DryRun bool
+	// Mask makes the log hide texts from here on.
+	Mask func(forms ...string)
+	// Notice tells the reader of the run's report something that concerns no single tenant; the same text counts once.
+	Notice func(text string)
+}

@@ -1,0 +1,35 @@
+// Command neon-tenants-action runs a fleet of Postgres databases, one per tenant: as a GitHub Action, or from a shell.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/action"
+)
+
+//go:embed action.yml
+var definition []byte
+
+func main() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		cancel(fmt.Errorf("cancelled by %s", <-signals))
+		select { // GitHub's runner asks twice, 7.5 s apart, and kills 2.5 s later: be gone by then whatever hangs
+		case <-signals:
+		case <-time.After(6800 * time.Millisecond):
+		}
+		os.Exit(130)
+	}()
+	env := action.Env{Definition: definition, Args: os.Args[1:], LookupEnv: os.LookupEnv, Stdout: os.Stdout}
+	if err := action.Run(ctx, env); err != nil {
+		os.Exit(1) // what it was has been reported
+	}
+}
