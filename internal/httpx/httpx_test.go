@@ -81,6 +81,14 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+func TestRetryAfterGoesByTheServersClock(t *testing.T) {
+	h := http.Header{"Date": {"Sun, 22 Nov 2026 12:00:00 GMT"}, "Retry-After": {"Sun, 22 Nov 2026 12:00:20 GMT"}}
+	ahead := time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC)
+	if d, ok := retryAfter(h, ahead); d != 20*time.Second || !ok {
+		t.Errorf("%s, %v", d, ok)
+	}
+}
+
 func FuzzRetryAfter(f *testing.F) {
 	f.Add("12")
 	f.Add("Sun, 22 Nov 2026 12:01:30 GMT")

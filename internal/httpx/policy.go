@@ -74,7 +74,8 @@ func hold(n int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// retryAfter reads a Retry-After header, in seconds or as an HTTP date. ok is false where there is none that can be read.
+// retryAfter reads a Retry-After header, in seconds or as an HTTP date, which is taken by the server's own clock where it
+// sent one. ok is false where there is none that can be read.
 func retryAfter(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
@@ -83,6 +84,9 @@ func retryAfter(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	at, err := http.ParseTime(text)
 	if err != nil {
 		return 0, false
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
 	}
 	return max(0, at.Sub(now)), true
 }

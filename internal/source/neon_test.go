@@ -297,7 +297,7 @@ func TestNeonDiagnose(t *testing.T) {
 				t.Errorf("%v does not wrap the connection's error", got)
 			}
 			if test.cause == "" {
-				if got != wrapped {
+				if got.Error() != wrapped.Error() {
 					t.Errorf("error is %v, want the connection's own", got)
 				}
 			} else if !strings.Contains(got.Error(), test.cause) || !strings.Contains(fleet.Remedy(got), test.remedy) {
@@ -321,7 +321,7 @@ func TestNeonDiagnoseIsBounded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := n.Diagnose(ctx, acme, timeout); got != timeout || n.Diagnose(t.Context(), acme, nil) != nil {
+	if got := n.Diagnose(ctx, acme, timeout); got.Error() != timeout.Error() || n.Diagnose(t.Context(), acme, nil) != nil {
 		t.Errorf("a cancelled diagnosis gives %v", got)
 	}
 }
