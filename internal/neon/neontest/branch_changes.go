@@ -1,0 +1,226 @@
+package neontest
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+func (s *Server) updateBranch(r *request) (int, any, error) {
+	var body branchBody
+	if err := r.decode(&body, false); err != nil {
+		return 0, nil, err
+	}
+	if body.Branch == nil {
+		return 0, nil, refuse(http.StatusBadRequest, "request body has an error: property \"branch\" is missing")
+	}
+	return s.changeBranch(r, body.apply)
+}
+
+func (s *Server) setDefaultBranch(r *request) (int, any, error) {
+	return s.changeBranch(r, func(b *branch) error {
+		if b.expires != nil {
+			return refuse(http.StatusUnprocessableEntity, "a branch that expires can't be the default one")
+		}
+		b.project.defaultBranch().isDefault = false
+		b.isDefault = true
+		return nil
+	})
+}
+
+// changeBranch runs a change that needs no work on the real server.
+func (s *Server) changeBranch(r *request, change func(*branch) error) (int, any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.findBranch(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := b.project.begin(); err != nil {
+		return 0, nil, err
+	}
+	if err := change(b); err != nil {
+		b.project.changing = false
+		return 0, nil, err
+	}
+	b.updated = s.now()
+	return http.StatusOK, map[string]any{"branch": b.view(), "operations": s.schedule(b.project)}, nil
+}
+
+// deleteBranch answers 204 where there is none.
+func (s *Server) deleteBranch(r *request) (int, any, error) {
+	if _, err := r.boolean("hard_delete"); err != nil {
+		return 0, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.find(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	b := p.branch(r.PathValue("branch_id"))
+	switch {
+	case b == nil:
+		return http.StatusNoContent, nil, nil
+	case b.isDefault:
+		return 0, nil, refuse(http.StatusUnprocessableEntity, "cannot delete the default branch")
+	case b.parent == nil:
+		return 0, nil, refuse(http.StatusUnprocessableEntity, "cannot delete a root branch")
+	case b.protected:
+		return 0, nil, refuse(http.StatusUnprocessableEntity, "cannot delete a protected branch")
+	case len(b.children()) > 0:
+		return 0, nil, refuse(http.StatusUnprocessableEntity, "cannot delete branch that has children")
+	}
+	if err := p.begin(); err != nil {
+		return 0, nil, err
+	}
+	steps := []step{}
+	for _, e := range p.endpoints {
+		if e.branch == b {
+			steps = append(steps, step{"suspend_compute", b, e})
+		}
+	}
+	s.remove(b)
+	return http.StatusOK, map[string]any{"branch": b.view(), "operations": s.schedule(p, append(steps, step{"delete_timeline", b, nil})...)}, nil
+}
+
+// remove forgets a branch; its databases go in the background. Called with the lock held.
+func (s *Server) remove(b *branch) {
+	p := b.project
+	p.branches = slices.DeleteFunc(p.branches, func(other *branch) bool { return other == b })
+	p.endpoints = slices.DeleteFunc(p.endpoints, func(e *endpoint) bool { return e.branch == b })
+	databases := b.realDatabases()
+	for _, name := range databases {
+		delete(s.byDatabase, name)
+	}
+	s.do(func(ctx context.Context) error { return s.drop(ctx, databases...) })
+}
+
+// expireBranches removes branches whose time has come, children first. Called with the lock held.
+func (s *Server) expireBranches(p *project) {
+	for _, b := range slices.Backward(slices.Clone(p.branches)) {
+		if b.expires != nil && !b.expires.After(time.Now()) && len(b.children()) == 0 {
+			s.remove(b)
+		}
+	}
+}
+
+// restoreBranch replaces a branch's databases by copies of another one's. Connection strings stay the same.
+func (s *Server) restoreBranch(r *request) (int, any, error) {
+	var body struct {
+		Source    string `json:"source_branch_id"`
+		LSN       string `json:"source_lsn"`
+		Timestamp string `json:"source_timestamp"`
+		Preserve  string `json:"preserve_under_name"`
+	}
+	if err := r.decode(&body, false); err != nil {
+		return 0, nil, err
+	}
+	if body.Source == "" {
+		return 0, nil, refuse(http.StatusBadRequest, "request body has an error: property \"source_branch_id\" is missing")
+	}
+	s.mu.Lock()
+	b, source, err := s.beginRestore(r, body.Source, body.Preserve)
+	if err == nil && (b == source || body.LSN != "" || body.Timestamp != "") {
+		b.project.changing = false
+		err = refuse(http.StatusNotImplemented, "the simulator can't restore from the past")
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return 0, nil, err
+	}
+	p := b.project
+	kept := &branch{project: p, id: newID("br"), name: body.Preserve, parent: b.parent, created: b.created, updated: b.updated, ready: b.ready, roles: b.roles}
+	restored, err := s.replaceDatabases(context.WithoutCancel(r.Context()), b, source, kept)
+	if err != nil {
+		s.end(p)
+		return 0, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	b.databases, b.roles, b.updated, b.reset = restored, slices.Clone(source.roles), now, &now
+	if b.parent == nil && body.Preserve != "" {
+		b.parent = kept // what a root branch is restored from becomes its history
+	}
+	for _, d := range restored {
+		d.id = s.nextID()
+		s.byDatabase[d.real] = b
+	}
+	if body.Preserve != "" {
+		p.branches = append(p.branches, kept)
+		for _, child := range b.children() {
+			child.parent = kept
+		}
+		for _, d := range kept.databases {
+			s.byDatabase[d.real] = kept
+		}
+	}
+	operations := s.schedule(p, step{"create_branch", b, nil}, step{"start_compute", b, b.endpoint()})
+	b.ready = p.busyUntil
+	return http.StatusOK, map[string]any{"branch": b.view(), "operations": operations}, nil
+}
+
+// beginRestore takes the project. Called with the lock held.
+func (s *Server) beginRestore(r *request, sourceID, preserve string) (b, source *branch, err error) {
+	if b, err = s.findBranch(r); err != nil {
+		return nil, nil, err
+	}
+	if source = b.project.branch(sourceID); source == nil {
+		return nil, nil, refuse(http.StatusNotFound, "source branch not found")
+	}
+	if preserve == "" && (len(b.children()) > 0 || b == source) {
+		return nil, nil, refuse(http.StatusUnprocessableEntity, "preserve_under_name is required where the branch has children or is restored from itself")
+	}
+	for _, other := range b.project.branches {
+		if preserve != "" && other.name == preserve {
+			return nil, nil, refuse(http.StatusConflict, "branch with name %q already exists", preserve)
+		}
+	}
+	return b, source, b.project.begin()
+}
+
+// replaceDatabases copies the source's databases, then gives the copies the names that the branch's had on the real
+// server. What the branch had is dropped, or goes to kept where that has a name.
+func (s *Server) replaceDatabases(ctx context.Context, b, source, kept *branch) ([]*database, error) {
+	var restored []*database
+	for _, d := range source.databases {
+		copied := *d
+		copied.real = realName(d.name)
+		if err := s.copyDatabase(ctx, copied.real, source.role(d.owner).real, d.real, false); err != nil {
+			return nil, err
+		}
+		restored = append(restored, &copied)
+	}
+	if err := s.disconnect(ctx, b.realDatabases()...); err != nil {
+		return nil, err
+	}
+	for _, old := range b.databases {
+		if kept.name != "" {
+			moved := *old
+			moved.real = realName(old.name)
+			if err := s.rename(ctx, old.real, moved.real); err != nil {
+				return nil, err
+			}
+			kept.databases = append(kept.databases, &moved)
+		} else if err := s.drop(ctx, old.real); err != nil {
+			return nil, err
+		}
+		for _, d := range restored {
+			if d.name == old.name {
+				if err := s.rename(ctx, d.real, old.real); err != nil {
+					return nil, err
+				}
+				d.real = old.real
+			}
+		}
+	}
+	return restored, nil
+}
+
+func (s *Server) rename(ctx context.Context, from, to string) error {
+	return s.pg.Exec(ctx, "postgres", "ALTER DATABASE "+pgtest.Identifier(from)+" RENAME TO "+pgtest.Identifier(to))
+}

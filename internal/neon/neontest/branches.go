@@ -1,0 +1,311 @@
+package neontest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type branchView struct {
+	ID                string `json:"id"`
+	ProjectID         string `json:"project_id"`
+	ParentID          string `json:"parent_id,omitempty"`
+	ParentLSN         string `json:"parent_lsn,omitempty"`
+	ParentTimestamp   string `json:"parent_timestamp,omitempty"`
+	Name              string `json:"name"`
+	CurrentState      string `json:"current_state"`
+	PendingState      string `json:"pending_state,omitempty"`
+	StateChangedAt    string `json:"state_changed_at"`
+	LogicalSize       int64  `json:"logical_size,omitempty"`
+	CreationSource    string `json:"creation_source"`
+	Primary           bool   `json:"primary"` // deprecated by Neon, and still sent
+	Default           bool   `json:"default"`
+	Protected         bool   `json:"protected"`
+	CPUUsed           int64  `json:"cpu_used_sec"`
+	ComputeTime       int64  `json:"compute_time_seconds"`
+	ActiveTime        int64  `json:"active_time_seconds"`
+	WrittenDataBytes  int64  `json:"written_data_bytes"`
+	DataTransferBytes int64  `json:"data_transfer_bytes"`
+	CreatedAt         string `json:"created_at"`
+	UpdatedAt         string `json:"updated_at"`
+	TTLSeconds        int    `json:"ttl_interval_seconds,omitempty"`
+	ExpiresAt         string `json:"expires_at,omitempty"`
+	LastResetAt       string `json:"last_reset_at,omitempty"`
+	InitSource        string `json:"init_source,omitempty"`
+}
+
+const parentLSN = "0/1D9F8A8" // of every branch: there is no write-ahead log to point into
+
+func (b *branch) view() branchView {
+	v := branchView{
+		ID: b.id, ProjectID: b.project.id, Name: b.name, CurrentState: "ready", StateChangedAt: stamp(b.ready), LogicalSize: 30 << 20,
+		CreationSource: "console", Primary: b.isDefault, Default: b.isDefault, Protected: b.protected, CreatedAt: stamp(b.created),
+		UpdatedAt: stamp(b.updated), ExpiresAt: optionalStamp(b.expires), LastResetAt: optionalStamp(b.reset), InitSource: b.initSource,
+	}
+	if b.parent != nil {
+		v.ParentID, v.ParentLSN, v.ParentTimestamp = b.parent.id, parentLSN, stamp(b.created)
+	}
+	if b.expires != nil {
+		v.TTLSeconds = int(b.expires.Sub(b.created).Round(time.Second).Seconds())
+	}
+	switch {
+	case time.Now().Before(b.ready) && b.reset != nil:
+		v.CurrentState, v.PendingState = "resetting", "ready"
+	case time.Now().Before(b.ready):
+		v.CurrentState, v.PendingState = "init", "ready"
+	case b.archived:
+		v.CurrentState = "archived"
+	}
+	return v
+}
+
+func (p *project) branchViews() []branchView {
+	views := []branchView{}
+	for _, b := range p.branches {
+		views = append(views, b.view())
+	}
+	return views
+}
+
+// search finds a project's branches by a part of their name or id.
+func (p *project) search(text string) []*branch {
+	var found []*branch
+	for _, b := range p.branches {
+		if strings.Contains(strings.ToLower(b.name), strings.ToLower(text)) || strings.Contains(b.id, text) {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+// listBranches pages unlike projects: the cursor is in pagination.next, and the last page has none.
+func (s *Server) listBranches(r *request) (int, any, error) {
+	limit, err := r.number("limit", 1, 10000, 10000)
+	if err != nil {
+		return 0, nil, err
+	}
+	by, err := r.oneOf("sort_by", "updated_at", "name", "created_at", "updated_at")
+	if err != nil {
+		return 0, nil, err
+	}
+	order, err := r.oneOf("sort_order", "desc", "asc", "desc")
+	if err != nil {
+		return 0, nil, err
+	}
+	if _, err := r.boolean("include_deleted"); err != nil {
+		return 0, nil, err
+	}
+	skip := 0
+	if r.query.Has("cursor") {
+		if skip, err = strconv.Atoi(r.query.Get("cursor")); err != nil || skip < 0 {
+			return 0, nil, refuse(http.StatusBadRequest, "invalid cursor")
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.find(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	found := p.search(r.query.Get("search"))
+	slices.SortStableFunc(found, func(a, b *branch) int {
+		var c int
+		switch by {
+		case "name":
+			c = cmp.Compare(a.name, b.name)
+		case "created_at":
+			c = a.created.Compare(b.created)
+		default:
+			c = a.updated.Compare(b.updated)
+		}
+		if order == "desc" {
+			return -c
+		}
+		return c
+	})
+	found = found[min(skip, len(found)):]
+	paging := map[string]string{"sort_by": by, "sort_order": order}
+	if len(found) > limit {
+		found = found[:limit]
+		paging["next"] = strconv.Itoa(skip + limit)
+	}
+	views := []branchView{}
+	for _, b := range found {
+		views = append(views, b.view())
+	}
+	return http.StatusOK, map[string]any{"branches": views, "annotations": map[string]any{}, "pagination": paging}, nil
+}
+
+func (s *Server) countBranches(r *request) (int, any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.find(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, map[string]any{"count": len(p.search(r.query.Get("search")))}, nil
+}
+
+func (s *Server) getBranch(r *request) (int, any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.findBranch(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	annotation := map[string]any{"object": map[string]string{"type": "console/branch", "id": b.id}, "value": map[string]any{}}
+	return http.StatusOK, map[string]any{"branch": b.view(), "annotation": annotation}, nil
+}
+
+type branchBody struct {
+	Branch *struct {
+		Name            *string         `json:"name"`
+		ParentID        string          `json:"parent_id"`
+		ParentLSN       string          `json:"parent_lsn"`
+		ParentTimestamp string          `json:"parent_timestamp"`
+		Protected       *bool           `json:"protected"`
+		Archived        bool            `json:"archived"`
+		InitSource      string          `json:"init_source"`
+		ExpiresAt       json.RawMessage `json:"expires_at"`
+	} `json:"branch"`
+	Endpoints []endpointOptions `json:"endpoints"`
+}
+
+// apply checks what can be set at creation and later, and writes it to a branch.
+func (body *branchBody) apply(b *branch) error {
+	in := body.Branch
+	if in.Name != nil {
+		if err := checkName("branch.name", *in.Name); err != nil {
+			return err
+		}
+		for _, other := range b.project.branches {
+			if other != b && other.name == *in.Name {
+				return refuse(http.StatusConflict, "branch with name %q already exists", *in.Name)
+			}
+		}
+		b.name = *in.Name
+	}
+	if len(in.ExpiresAt) > 0 {
+		var at *time.Time
+		if err := json.Unmarshal(in.ExpiresAt, &at); err != nil {
+			return refuse(http.StatusBadRequest, "expires_at must be a time as in RFC 3339")
+		}
+		if at != nil && (!at.After(time.Now()) || b.isDefault || at.After(time.Now().AddDate(0, 0, 30))) {
+			return refuse(http.StatusUnprocessableEntity, "expires_at must be in the future, within 30 days, and not on the default branch")
+		}
+		b.expires = at
+	}
+	if in.Protected != nil {
+		b.protected = *in.Protected
+	}
+	if b.protected && b.expires != nil {
+		return refuse(http.StatusUnprocessableEntity, "a protected branch can't expire")
+	}
+	return nil
+}
+
+func (s *Server) createBranch(r *request) (int, any, error) {
+	var body branchBody
+	if err := r.decode(&body, true); err != nil {
+		return 0, nil, err
+	}
+	if body.Branch == nil {
+		_ = json.Unmarshal([]byte(`{"branch":{}}`), &body) // all of it is optional
+	}
+	in := body.Branch
+	if in.InitSource != "" && in.InitSource != "parent-data" && in.InitSource != "schema-only" {
+		return 0, nil, refuse(http.StatusBadRequest, "init_source must be parent-data or schema-only")
+	}
+	if in.ParentTimestamp != "" || in.ParentLSN != "" {
+		return 0, nil, refuse(http.StatusNotImplemented, "the simulator can't branch from the past")
+	}
+	s.mu.Lock()
+	b, err := s.beginBranch(r, &body)
+	s.mu.Unlock()
+	if err != nil {
+		return 0, nil, err
+	}
+	p := b.project
+	ctx := context.WithoutCancel(r.Context())
+	for i, d := range b.parent.databases {
+		copied := *d
+		copied.real = realName(d.name)
+		owner := b.parent.role(d.owner)
+		if err := s.copyDatabase(ctx, copied.real, owner.real, d.real, in.InitSource == "schema-only"); err != nil {
+			s.end(p)
+			return 0, nil, fmt.Errorf("copy the database %d of branch %s: %w", i, b.parent.id, err)
+		}
+		b.databases = append(b.databases, &copied)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	steps := []step{{"create_branch", b, nil}}
+	for _, e := range p.endpoints {
+		if e.branch == b {
+			steps = append(steps, step{"start_compute", b, e})
+		}
+	}
+	p.branches = append(p.branches, b)
+	for _, d := range b.databases {
+		d.id = s.nextID()
+		s.byDatabase[d.real] = b
+	}
+	operations := s.schedule(p, steps...)
+	b.ready = p.busyUntil
+	answer := map[string]any{
+		"branch": b.view(), "endpoints": p.endpointViews(s, b), "operations": operations, "roles": b.roleViews(true), "databases": b.databaseViews(),
+	}
+	if len(b.roles) == 1 && len(b.databases) == 1 && b.endpoint() != nil {
+		answer["connection_uris"] = s.connectionDetails(b)
+	}
+	return http.StatusCreated, answer, nil
+}
+
+// beginBranch takes the project and prepares the new branch, with its computes. Called with the lock held.
+func (s *Server) beginBranch(r *request, body *branchBody) (*branch, error) {
+	p, err := s.find(r)
+	if err != nil {
+		return nil, err
+	}
+	in := body.Branch
+	parent := p.defaultBranch()
+	if in.ParentID != "" {
+		if parent = p.branch(in.ParentID); parent == nil {
+			return nil, refuse(http.StatusNotFound, "parent branch not found")
+		}
+	}
+	if p.shared {
+		return nil, refuse(http.StatusNotImplemented, "the simulator can't branch a project on a shared database")
+	}
+	if time.Now().Before(parent.ready) && !p.changing {
+		return nil, refuse(http.StatusUnprocessableEntity, "branch not ready yet")
+	}
+	now := s.now()
+	b := &branch{
+		project: p, id: newID("br"), parent: parent, created: now, updated: now, archived: in.Archived, initSource: "parent-data",
+		roles: slices.Clone(parent.roles), ready: now,
+	}
+	setDefault(&in.InitSource, "parent-data")
+	b.initSource = in.InitSource
+	b.name = b.id
+	if err := body.apply(b); err != nil {
+		return nil, err
+	}
+	if err := p.begin(); err != nil {
+		return nil, err
+	}
+	before := len(p.endpoints)
+	for _, o := range body.Endpoints {
+		if _, err := b.addEndpoint(o); err != nil {
+			p.endpoints, p.changing = p.endpoints[:before], false
+			return nil, err
+		}
+	}
+	return b, nil
+}

@@ -1,0 +1,249 @@
+package neontest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+type projectBody struct {
+	Project *struct {
+		Name     *string `json:"name"`
+		Region   string  `json:"region_id"`
+		Version  *int    `json:"pg_version"`
+		Org      string  `json:"org_id"`
+		Settings *struct {
+			settings
+			BlockPublicConnections *bool `json:"block_public_connections"`
+		} `json:"settings"`
+		EndpointSettings json.RawMessage `json:"default_endpoint_settings"`
+		StorePasswords   *bool           `json:"store_passwords"`
+		HistorySeconds   *int            `json:"history_retention_seconds"`
+		Branch           struct {
+			Name     *string `json:"name"`
+			Role     string  `json:"role_name"`
+			Database string  `json:"database_name"`
+		} `json:"branch"`
+	} `json:"project"`
+}
+
+// check refuses what Neon's schema refuses.
+func (b *projectBody) check() error {
+	if b.Project == nil {
+		return refuse(http.StatusBadRequest, "request body has an error: property \"project\" is missing")
+	}
+	if p := b.Project; p.Name != nil {
+		if err := checkName("project.name", *p.Name); err != nil {
+			return err
+		}
+	}
+	if h := b.Project.HistorySeconds; h != nil && (*h < 0 || *h > 2592000) {
+		return refuse(http.StatusBadRequest, "request body has an error: history_retention_seconds must be from 0 to 2592000")
+	}
+	if settings := b.Project.Settings; settings != nil && settings.AllowedIPs != nil {
+		for _, entry := range settings.AllowedIPs.IPs {
+			if _, err := parseRange(entry); err != nil {
+				return refuse(http.StatusBadRequest, "allowed_ips: %v", err)
+			}
+		}
+	}
+	return nil
+}
+
+// apply writes to a project what can be set at creation and later.
+func (b *projectBody) apply(p *project) {
+	in := b.Project
+	if in.Name != nil {
+		p.name = *in.Name
+	}
+	if in.HistorySeconds != nil {
+		p.historySeconds = *in.HistorySeconds
+	}
+	if in.EndpointSettings != nil {
+		p.endpointSettings = in.EndpointSettings
+	}
+	if in.Settings == nil {
+		return
+	}
+	if in.Settings.Quota != nil {
+		p.settings.Quota = in.Settings.Quota
+	}
+	if in.Settings.AllowedIPs != nil {
+		p.settings.AllowedIPs = &allowedIPs{append([]string{}, in.Settings.AllowedIPs.IPs...), in.Settings.AllowedIPs.ProtectedBranchesOnly}
+	}
+	if in.Settings.MaintenanceWindow != nil {
+		p.settings.MaintenanceWindow = in.Settings.MaintenanceWindow
+	}
+	if in.Settings.BlockPublicConnections != nil {
+		p.settings.BlockPublicConnections = *in.Settings.BlockPublicConnections
+	}
+	p.settings.LogicalReplication = p.settings.LogicalReplication || in.Settings.LogicalReplication
+}
+
+func (s *Server) createProject(r *request) (int, any, error) {
+	var body projectBody
+	if err := r.decode(&body, false); err != nil {
+		return 0, nil, err
+	}
+	if err := body.check(); err != nil {
+		return 0, nil, err
+	}
+	if r.caller.project != "" {
+		return 0, nil, refuse(http.StatusForbidden, "a project-scoped API key can't be used for this action")
+	}
+	in := body.Project
+	org, err := s.orgFor(r.caller, in.Org)
+	if err != nil {
+		return 0, nil, err
+	}
+	spec := Spec{OrgID: org, Region: in.Region, PgVersion: 17, Database: in.Branch.Database, Role: in.Branch.Role}
+	if in.Version != nil {
+		spec.PgVersion = *in.Version
+	}
+	if spec.PgVersion < 14 || spec.PgVersion > 18 {
+		return 0, nil, refuse(http.StatusBadRequest, "request body has an error: pg_version must be from 14 to 18")
+	}
+	if spec.Region != "" && !slices.Contains(regions, spec.Region) {
+		return 0, nil, refuse(http.StatusBadRequest, "region %q is unknown, must be one of %s", spec.Region, strings.Join(regions, ", "))
+	}
+	setDefault(&spec.Database, "neondb")
+	setDefault(&spec.Role, spec.Database+"_owner")
+	if err := checkSQLName("database_name", spec.Database); err != nil {
+		return 0, nil, err
+	}
+	if err := checkSQLName("role_name", spec.Role); err != nil {
+		return 0, nil, err
+	}
+	if in.Branch.Name != nil {
+		if err := checkName("branch.name", *in.Branch.Name); err != nil {
+			return 0, nil, err
+		}
+	}
+	p, err := s.provision(context.WithoutCancel(r.Context()), spec)
+	if err != nil {
+		return 0, nil, err
+	}
+	body.apply(p)
+	p.noStorePasswords = in.StorePasswords != nil && !*in.StorePasswords
+	b := p.branches[0]
+	if in.Branch.Name != nil {
+		b.name = *in.Branch.Name
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.register(p)
+	operations := s.schedule(p, step{"create_timeline", b, nil}, step{"start_compute", b, p.endpoints[0]})
+	b.ready = p.busyUntil
+	return http.StatusCreated, map[string]any{
+		"project": p.details(), "connection_uris": s.connectionDetails(b), "roles": b.roleViews(true), "databases": b.databaseViews(),
+		"operations": operations, "branch": b.view(), "endpoints": p.endpointViews(s, b),
+	}, nil
+}
+
+func (s *Server) updateProject(r *request) (int, any, error) {
+	var body projectBody
+	if err := r.decode(&body, false); err != nil {
+		return 0, nil, err
+	}
+	if err := body.check(); err != nil {
+		return 0, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.find(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := p.begin(); err != nil {
+		return 0, nil, err
+	}
+	body.apply(p)
+	p.updated = time.Now()
+	return http.StatusOK, map[string]any{"project": p.details(), "operations": s.schedule(p)}, nil
+}
+
+// deleteProject keeps the project's data, as Neon does for seven days, but nobody gets in any more. Deleting it twice is
+// no error.
+func (s *Server) deleteProject(r *request) (int, any, error) {
+	s.mu.Lock()
+	p := s.byID[r.PathValue("project_id")]
+	var err error
+	switch {
+	case p == nil || !r.caller.sees(p):
+		err = refuse(http.StatusNotFound, "project not found")
+	case r.caller.project != "":
+		err = refuse(http.StatusForbidden, "a project-scoped API key can't delete its project")
+	case p.deleted != nil:
+		defer s.mu.Unlock()
+		return http.StatusOK, map[string]any{"project": p.details()}, nil
+	default:
+		err = p.begin()
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := s.setLogin(context.WithoutCancel(r.Context()), p, false); err != nil {
+		s.end(p)
+		return 0, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	p.deleted, p.changing = &now, false
+	return http.StatusOK, map[string]any{"project": p.details()}, nil
+}
+
+func (s *Server) recoverProject(r *request) (int, any, error) {
+	s.mu.Lock()
+	p := s.byID[r.PathValue("project_id")]
+	var err error
+	if p == nil || !r.caller.sees(p) || p.deleted == nil || time.Since(*p.deleted) > recoverable {
+		err = refuse(http.StatusNotFound, "project not found")
+	} else {
+		err = p.begin()
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := s.setLogin(context.WithoutCancel(r.Context()), p, true); err != nil {
+		s.end(p)
+		return 0, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.deleted, p.changing = nil, false
+	return http.StatusOK, map[string]any{"project": p.details(), "branches": p.branchViews()}, nil
+}
+
+// setLogin opens or closes all of a project's roles, whose sessions end when they are closed.
+func (s *Server) setLogin(ctx context.Context, p *project, open bool) error {
+	if p.shared {
+		return nil
+	}
+	s.mu.Lock()
+	option := " NOLOGIN"
+	if open {
+		option = " LOGIN"
+	}
+	var statements, databases []string
+	for _, b := range p.branches {
+		databases = append(databases, b.realDatabases()...)
+		for _, r := range b.roles {
+			if !r.noLogin {
+				statements = append(statements, "ALTER ROLE "+pgtest.Identifier(r.real)+option)
+			}
+		}
+	}
+	s.mu.Unlock()
+	if err := s.pg.Exec(ctx, "postgres", statements...); err != nil || open {
+		return err
+	}
+	return s.disconnect(ctx, databases...)
+}
