@@ -87,9 +87,10 @@ func (p pace) take(now time.Time) {
 }
 
 // caution is how the whole client behaves after a 429: our count of the window is then not the server's (it counts
-// otherwise, or other jobs and the console use up the same account), so bursts end and calls go at the limit's mean rate;
-// every further 429 halves that, every quiet quarter of a window gives an eighth back. After two windows without a 429, at
-// the full mean rate again, bursts are allowed again.
+// otherwise, or other jobs and the console use up the same account), so bursts end and calls go at the limit's mean rate.
+// A further 429 halves that, if calls were accepted in between (else not the pace is wrong, and holding back longer is the
+// answer); every quiet quarter of a window gives an eighth back. After two windows without a 429, at the full mean rate
+// again, bursts are allowed again.
 type caution struct {
 	limit   Limit
 	pace    pace
@@ -124,9 +125,10 @@ func (c *caution) penalty(p *passage, now time.Time) time.Duration {
 	}
 	if c.limit.Calls > 0 {
 		full := mean(c.limit)
-		if c.pace.limiter == nil {
+		switch {
+		case c.pace.limiter == nil:
 			c.pace.limiter = rate.NewLimiter(full, 1)
-		} else {
+		case c.inRow == 0:
 			c.pace.limiter.SetLimitAt(now, max(full*slowest, c.pace.limiter.Limit()/2))
 		}
 	}

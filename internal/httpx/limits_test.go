@@ -202,6 +202,7 @@ func TestCautionEndsAfterTwoQuietWindows(t *testing.T) {
 	}
 	for i := range 10 {
 		now := start.Add(time.Duration(i+1) * time.Second)
+		c.inRow = 0 // another call was accepted
 		c.penalty(&passage{sent: now}, now)
 	}
 	if got := float64(c.pace.limiter.Limit()); got != 11.5/32 {

@@ -204,6 +204,7 @@ func TestNeonURL(t *testing.T) {
 }
 
 func TestNeonTenants(t *testing.T) {
+	t.Parallel()
 	_, n := serveNeon(t, project(func(a map[string]any) {
 		a["/projects"] = object{"projects": []object{{"id": "p", "name": "Acme"}, {"id": "q", "name": "Acme"}}, "unavailable_project_ids": []string{"x"}}
 		a["/projects/x"] = 403
