@@ -5,58 +5,96 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"unique"
 )
 
 const hidden = "***"
 
-// Secret is a connection string that cannot print itself: fmt, slog and encoding/json all write ***.
-type Secret struct{ value string }
+// Secret is a connection string that cannot print itself: fmt, slog and encoding/json all write ***. Two secrets of one
+// value are equal.
+type Secret struct {
+	// A handle, because fmt prints the unexported fields of a struct without asking their methods: of this one it sees an
+	// address. The zero handle is the empty text.
+	handle unique.Handle[string]
+}
 
 // NewSecret wraps a value.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{unique.Make(value)}
+}
 
 // Reveal returns the value, for the one call that needs it.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s == (Secret{}) {
+		return ""
+	}
+	return s.handle.Value()
+}
 
-// Forms lists every text that would give the secret away, longest first: the whole value, and for a URL its password as
-// written (percent-encoded) and decoded. Empty texts are left out.
+// Forms lists every text that would give the secret away, longest first, so that a shorter one never leaves the rest of a
+// longer one behind: the whole value, and for a URL its passwords as written (percent-encoded), decoded and encoded anew;
+// each also as %q quotes it. Empty texts are left out.
 func (s Secret) Forms() []string {
 	var forms []string
-	add := func(f string) {
-		for _, have := range forms {
-			if have == f {
-				return
+	add := func(texts ...string) {
+		for _, f := range texts {
+			if f != "" && !slices.Contains(forms, f) {
+				forms = append(forms, f)
 			}
 		}
-		if f != "" {
-			forms = append(forms, f)
+	}
+	value := s.Reveal()
+	add(value)
+	for _, password := range passwords(value) {
+		add(password)
+		for _, decode := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
+			if plain, err := decode(password); err == nil {
+				add(plain, url.QueryEscape(plain), url.PathEscape(plain), strings.TrimPrefix(url.UserPassword("", plain).String(), ":"))
+			}
 		}
 	}
-	add(s.value)
-	_, rest, ok := strings.Cut(s.value, "://")
-	if !ok {
-		return forms
+	for _, f := range slices.Clone(forms) {
+		quoted := strconv.Quote(f)
+		add(quoted[1 : len(quoted)-1])
 	}
-	// Cut by hand, not by net/url: what has to be masked is the text as it stands, also where it is not a valid URL.
-	authority := rest
+	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	return forms
+}
+
+// passwords finds the passwords of a URL as they are written in it. It is cut by hand, not by net/url: what has to be
+// masked is the text as it stands, also where it is not a valid URL.
+func passwords(text string) []string {
+	var found []string
+	_, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return nil
+	}
+	authority, query := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority = rest[:i]
 	}
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		if _, password, ok := strings.Cut(authority[:i], ":"); ok {
-			add(password)
-			if plain, err := url.PathUnescape(password); err == nil {
-				add(plain)
-				add(url.QueryEscape(plain))
-				add(url.PathEscape(plain))
+	if i := strings.IndexByte(rest, '?'); i >= 0 {
+		query = rest[i+1:]
+	}
+	for _, part := range []string{authority, rest} { // rest: a / ? or # that should have been encoded is in the password
+		if i := strings.LastIndexByte(part, '@'); i >= 0 {
+			if _, password, ok := strings.Cut(part[:i], ":"); ok {
+				found = append(found, password)
 			}
 		}
 	}
-	if u, err := url.Parse(s.value); err == nil {
-		add(u.Query().Get("password"))
+	for parameter := range strings.SplitSeq(query, "&") {
+		if name, password, _ := strings.Cut(parameter, "="); name == "password" || name == "sslpassword" {
+			found = append(found, password)
+		}
 	}
-	return forms
+	return found
 }
 
 // Redact replaces every form of the secret in text.
