@@ -89,7 +89,7 @@ func (s *Server) createDatabase(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := s.makeDatabase(context.WithoutCancel(r.Context()), d.real, owner.real, ""); err != nil {
+	if err := s.pg.CreateDatabase(context.WithoutCancel(r.Context()), d.real, owner.real, ""); err != nil {
 		s.end(b.project)
 		return 0, nil, err
 	}

@@ -149,7 +149,7 @@ func (s *Server) provision(ctx context.Context, spec Spec) (*project, error) {
 	if err := s.makeRole(ctx, r); err != nil {
 		return nil, fmt.Errorf("add the project %s: %w", p.name, err)
 	}
-	if err := s.makeDatabase(ctx, d.real, r.real, spec.Template); err != nil {
+	if err := s.pg.CreateDatabase(ctx, d.real, r.real, spec.Template); err != nil {
 		return nil, fmt.Errorf("add the project %s: %w", p.name, err)
 	}
 	return p, nil
@@ -169,32 +169,17 @@ func (s *Server) makeRole(ctx context.Context, r *role) error {
 	return s.pg.Exec(ctx, "postgres", "CREATE ROLE "+pgtest.Identifier(r.real)+attributes)
 }
 
-// makeDatabase makes a database, as a copy of a template where one is named.
-func (s *Server) makeDatabase(ctx context.Context, name, owner, template string) error {
-	if template == "" {
-		template = "template0"
-	}
-	statement := fmt.Sprintf("CREATE DATABASE %s OWNER %s TEMPLATE %s", pgtest.Identifier(name), pgtest.Identifier(owner), pgtest.Identifier(template))
-	if err := s.pg.Exec(ctx, "postgres", statement); err != nil {
-		return err
-	}
-	if s.pg.Version < 15 && template == "template0" {
-		return s.pg.Exec(ctx, name, "ALTER SCHEMA public OWNER TO "+pgtest.Identifier(owner))
-	}
-	return nil
-}
-
 // copyDatabase makes a copy while the source may be in use: PostgreSQL copies a database's files only where nobody is
 // connected to it, so a busy one is dumped and loaded.
 func (s *Server) copyDatabase(ctx context.Context, name, owner, source string, schemaOnly bool) error {
 	if !schemaOnly {
-		err := s.makeDatabase(ctx, name, owner, source)
+		err := s.pg.CreateDatabase(ctx, name, owner, source)
 		var refused *pgconn.PgError
 		if !errors.As(err, &refused) || refused.Code != "55006" { // object_in_use
 			return err
 		}
 	}
-	if err := s.makeDatabase(ctx, name, owner, ""); err != nil {
+	if err := s.pg.CreateDatabase(ctx, name, owner, ""); err != nil {
 		return err
 	}
 	dump := s.client(ctx, "pg_dump", source)

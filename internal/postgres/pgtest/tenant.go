@@ -28,19 +28,35 @@ func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text
 
 // CreateTenant makes a role and a database owned by it, the public schema included, and returns its URL.
 func (s *Server) CreateTenant(ctx context.Context, role, password, database string) (string, error) {
-	if err := s.Exec(ctx, "postgres",
-		"CREATE ROLE "+Identifier(role)+" LOGIN PASSWORD "+Literal(password),
-		"CREATE DATABASE "+Identifier(database)+" OWNER "+Identifier(role)+" TEMPLATE template0",
-	); err != nil {
+	if err := s.Exec(ctx, "postgres", "CREATE ROLE "+Identifier(role)+" LOGIN PASSWORD "+Literal(password)); err != nil {
 		return "", fmt.Errorf("create the tenant %s: %w", database, err)
 	}
-	// Since 15 the public schema belongs to whoever owns the database.
-	if s.Version < 15 {
-		if err := s.Exec(ctx, database, "ALTER SCHEMA public OWNER TO "+Identifier(role)); err != nil {
-			return "", fmt.Errorf("create the tenant %s: %w", database, err)
-		}
+	if err := s.CreateDatabase(ctx, database, role, ""); err != nil {
+		return "", fmt.Errorf("create the tenant %s: %w", database, err)
 	}
 	return s.TenantURL(role, password, database), nil
+}
+
+// CreateDatabase makes a database for a role: an empty one whose public schema is the role's too, or a copy of the template
+// where one is named, to which nobody may be connected.
+func (s *Server) CreateDatabase(ctx context.Context, database, owner, template string) error {
+	empty := template == ""
+	if empty {
+		template = "template0"
+	}
+	statement := fmt.Sprintf("CREATE DATABASE %s OWNER %s TEMPLATE %s", Identifier(database), Identifier(owner), Identifier(template))
+	if s.Version >= 15 {
+		// 15's new default writes all pages to the log, which here, where a checkpoint costs next to nothing, takes more
+		// than twice as long.
+		statement += " STRATEGY FILE_COPY"
+	}
+	if err := s.Exec(ctx, "postgres", statement); err != nil {
+		return err
+	}
+	if empty && s.Version < 15 { // since 15 the public schema belongs to whoever owns the database
+		return s.Exec(ctx, database, "ALTER SCHEMA public OWNER TO "+Identifier(owner))
+	}
+	return nil
 }
 
 // Exec runs statements one by one as the superuser, each in a transaction of its own.

@@ -1,0 +1,155 @@
+package neontest_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+)
+
+func execute(t *testing.T, url, sql string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBranches(t *testing.T) {
+	s := start(t, neontest.Options{OperationTime: 50e6})
+	p := add(t, s, neontest.Spec{})
+	execute(t, p.URL, "create table t (id serial primary key, v text); insert into t (v) values ('parent')")
+	branches := "/projects/" + p.ID + "/branches"
+	const withCompute = `"endpoints":[{"type":"read_write"}]`
+
+	plain := call(t, s, 201, "POST "+branches, nil)
+	if n := len(plain.at(t, "endpoints").([]any)); n != 0 || plain.text(t, "branch", "current_state") != "init" {
+		t.Errorf("a plain branch: %s", plain.Raw)
+	}
+	call(t, s, 423, "POST "+branches, nil)
+	finish(t, s, p.ID)
+
+	// A parent that is in use is copied too.
+	ctx := context.Background()
+	busy, err := pgx.Connect(ctx, p.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := call(t, s, 201, "POST "+branches, `{"branch":{"name":"preview/pr-7"},`+withCompute+`}`)
+	_ = busy.Close(ctx)
+	finish(t, s, p.ID)
+	id, url := made.text(t, "branch", "id"), made.text(t, "connection_uris", 0, "connection_uri")
+	execute(t, url, "update t set v = 'child'; insert into t (v) values ('more')")
+	if got := mustQuery(t, p.URL, "select string_agg(v, ',') from t"); got != "parent" {
+		t.Errorf("the parent has %s", got)
+	}
+	if got := uri(t, s, p.ID, "&branch_id="+id); mustQuery(t, got, "select string_agg(v, ',') from t") != "child,more" {
+		t.Error("the branch's string leads elsewhere")
+	}
+
+	schema := call(t, s, 201, "POST "+branches, `{"branch":{"init_source":"schema-only"},`+withCompute+`}`)
+	finish(t, s, p.ID)
+	if got := mustQuery(t, uri(t, s, p.ID, "&branch_id="+schema.text(t, "branch", "id")), "select count(*)::text from t"); got != "0" {
+		t.Errorf("a schema-only branch has %s rows", got)
+	}
+
+	// Its connection string still holds after a reset.
+	call(t, s, 200, "POST "+branches+"/"+id+"/restore", `{"source_branch_id":"`+p.BranchID+`"}`)
+	finish(t, s, p.ID)
+	if got := mustQuery(t, url, "select string_agg(v, ',') from t"); got != "parent" {
+		t.Errorf("after its reset the branch has %s", got)
+	}
+
+	// Undo: the default branch goes back to a branch made before.
+	undo := call(t, s, 201, "POST "+branches, `{"branch":{"name":"undo/1"}}`).text(t, "branch", "id")
+	finish(t, s, p.ID)
+	execute(t, p.URL, "drop table t")
+	call(t, s, 422, "POST "+branches+"/"+p.BranchID+"/restore", `{"source_branch_id":"`+undo+`"}`)
+	call(t, s, 200, "POST "+branches+"/"+p.BranchID+"/restore", `{"source_branch_id":"`+undo+`","preserve_under_name":"broken"}`)
+	finish(t, s, p.ID)
+	if got := mustQuery(t, p.URL, "select v from t"); got != "parent" {
+		t.Errorf("after undo: %s", got)
+	}
+
+	count := call(t, s, 200, "GET "+branches+"/count", nil).at(t, "count").(float64)
+	seen, cursor := 0, ""
+	for {
+		page := call(t, s, 200, "GET "+branches+"?limit=2&sort_by=name&sort_order=asc"+cursor, nil)
+		seen += len(page.at(t, "branches").([]any))
+		next, _ := page.at(t, "pagination", "next").(string)
+		if next == "" {
+			break
+		}
+		cursor = "&cursor=" + next
+	}
+	if float64(seen) != count || seen != 6 {
+		t.Errorf("%d branches on the pages, %v counted", seen, count)
+	}
+	found := call(t, s, 200, "GET "+branches+"?search=PR-7", nil)
+	if len(found.at(t, "branches").([]any)) != 1 || found.text(t, "branches", 0, "id") != id {
+		t.Errorf("found %s", found.Raw)
+	}
+
+	call(t, s, 200, "PATCH "+branches+"/"+id, `{"branch":{"name":"renamed","protected":true}}`)
+	call(t, s, 422, "DELETE "+branches+"/"+id, nil)
+	call(t, s, 200, "PATCH "+branches+"/"+id, `{"branch":{"protected":false}}`)
+	call(t, s, 200, "DELETE "+branches+"/"+id, nil)
+	finish(t, s, p.ID)
+	call(t, s, 204, "DELETE "+branches+"/"+id, nil)
+	call(t, s, 404, "GET "+branches+"/"+id, nil)
+
+	call(t, s, 200, "POST "+branches+"/"+undo+"/set_as_default", nil)
+	if list := call(t, s, 200, "GET "+branches, nil); strings.Count(string(list.Raw), `"default":true`) != 1 {
+		t.Errorf("default branches: %s", list.Raw)
+	}
+}
+
+func TestBranchExpires(t *testing.T) {
+	s := start(t, neontest.Options{})
+	p := add(t, s, neontest.Spec{})
+	at := time.Now().Add(1200 * time.Millisecond).UTC().Format(time.RFC3339Nano)
+	id := call(t, s, 201, "POST /projects/"+p.ID+"/branches", `{"branch":{"expires_at":"`+at+`"}}`).text(t, "branch", "id")
+	call(t, s, 200, "GET /projects/"+p.ID+"/branches/"+id, nil)
+	for range 200 {
+		if callAs(t, s, neontest.OrgKey, "GET /projects/"+p.ID+"/branches/"+id, nil).Status == 404 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("the branch does not expire")
+}
+
+func TestRolesAndDatabases(t *testing.T) {
+	s := start(t, neontest.Options{})
+	p := add(t, s, neontest.Spec{})
+	b := "/projects/" + p.ID + "/branches/" + p.BranchID
+	password := call(t, s, 201, "POST "+b+"/roles", `{"role":{"name":"app"}}`).text(t, "role", "password")
+	if revealed := call(t, s, 200, "GET "+b+"/roles/app/reveal_password", nil).text(t, "password"); revealed != password {
+		t.Errorf("made with %q, revealed %q", password, revealed)
+	}
+	call(t, s, 201, "POST "+b+"/databases", `{"database":{"name":"Shop / two","owner_name":"app"}}`)
+	get := "GET /projects/" + p.ID + "/connection_uri?role_name=app&database_name=Shop%20%2F%20two"
+	url := call(t, s, 200, get, nil).text(t, "uri")
+	execute(t, url, "create table public.mine ()")
+	if strings.Contains(string(call(t, s, 200, "GET "+b+"/roles", nil).Raw), "npg_") {
+		t.Error("a list of roles shows passwords")
+	}
+	call(t, s, 200, "POST "+b+"/roles/app/reset_password", nil)
+	if e := refused(t, url); e.Code != "28P01" {
+		t.Errorf("the old password: %v", e)
+	}
+	mustQuery(t, call(t, s, 200, get, nil).text(t, "uri"), "select ''")
+	call(t, s, 200, "DELETE "+b+"/databases/Shop%20%2F%20two", nil)
+	call(t, s, 204, "DELETE "+b+"/databases/Shop%20%2F%20two", nil)
+	call(t, s, 200, "DELETE "+b+"/roles/app", nil)
+	call(t, s, 204, "DELETE "+b+"/roles/app", nil)
+}
