@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+)
+
+const (
+	tenantCount = 100 // of the comparisons
+	fewTenants  = 20  // of those with tools that take one tenant after another
+	// distanceRoundTrip is a runner in one region and a database in a neighbouring one.
+	distanceRoundTrip = 40 * time.Millisecond
+	setupConcurrency  = 16
+	tenantPassword    = "p@ss:w/r%d" // needs escaping, as Neon's never do and a team's own may
+)
+
+// bench is one run of the benchmarks: a server with tenants, and a directory for what is built.
+type bench struct {
+	options
+	root       string // of the checkout
+	migrations string // directory of the example's files
+	dir        string // temporary
+	server     *pgtest.Server
+	tenants    []string // database names, which are their roles' names too
+	began      time.Time
+}
+
+func newBench(ctx context.Context, o options) (*bench, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{options: o, root: root, migrations: filepath.Join(root, "migrations", "example"), began: time.Now()}
+	if b.dir, err = os.MkdirTemp("", "neon-tenants-bench-"); err != nil {
+		return nil, err
+	}
+	// Autovacuum would take a core now and then, in whoever's turn; what it would clean is dropped with the schema.
+	b.server, err = pgtest.Start(ctx, pgtest.Options{Settings: map[string]string{"autovacuum": "off", "shared_buffers": "256MB"}})
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bench) close() {
+	var err error
+	if b.server != nil {
+		err = b.server.Stop()
+	}
+	if err = errors.Join(err, os.RemoveAll(b.dir)); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: clean up:", err)
+	}
+}
+
+// progress tells the one who waits what is going on; the tables go to standard output.
+func (b *bench) progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "[%4.0fs] %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (b *bench) address() string {
+	return net.JoinHostPort(b.server.Host, strconv.Itoa(b.server.Port))
+}
+
+// count is how many tenants a comparison of so many gets.
+func (b *bench) count(tenants int) int {
+	if b.short {
+		return min(tenants, 32)
+	}
+	return tenants
+}
+
+// provide sees to it that there are so many tenants.
+func (b *bench) provide(ctx context.Context, n int) error {
+	if len(b.tenants) >= n {
+		return nil
+	}
+	b.progress("creating %d databases", n-len(b.tenants))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(setupConcurrency)
+	for i := len(b.tenants); i < n; i++ {
+		name := fmt.Sprintf("tenant_%04d", i)
+		b.tenants = append(b.tenants, name)
+		g.Go(func() error {
+			_, err := b.server.CreateTenant(ctx, name, tenantPassword, name)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// reset empties the first n tenants: neither tables nor bookkeeping, whoever kept it.
+func (b *bench) reset(ctx context.Context, n int) error {
+	return b.eachTenant(ctx, n, func(ctx context.Context, name string) error {
+		return b.server.Exec(ctx, name,
+			"set client_min_messages = warning; drop schema if exists drizzle cascade; drop schema public cascade; create schema public authorization "+pgtest.Identifier(name))
+	})
+}
+
+// verify sees to it that whoever ran has done the work.
+func (b *bench) verify(ctx context.Context, n int) error {
+	var done atomic.Int64
+	err := b.eachTenant(ctx, n, func(ctx context.Context, name string) error {
+		return b.server.Superuser(ctx, name, func(conn *pgx.Conn) error {
+			var tables int64
+			err := conn.QueryRow(ctx, "select count(*) from pg_tables where schemaname = 'public' and tablename in ('users', 'projects', 'tasks')").Scan(&tables)
+			done.Add(tables)
+			return err
+		})
+	})
+	if err == nil && done.Load() != int64(3*n) {
+		err = fmt.Errorf("%d of %d tables are there", done.Load(), 3*n)
+	}
+	return err
+}
+
+func (b *bench) eachTenant(ctx context.Context, n int, do func(context.Context, string) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(setupConcurrency)
+	for _, name := range b.tenants[:n] {
+		g.Go(func() error { return do(ctx, name) })
+	}
+	return g.Wait()
+}
+
+// link is how far the tenants are away.
+type link struct {
+	name  string
+	proxy *wiretest.Proxy // nil: none, and no TLS
+}
+
+// urls are the connection strings of the first n tenants over the link.
+func (b *bench) urls(n int, l link) ([]string, error) {
+	var all []string
+	for _, name := range b.tenants[:n] {
+		u, err := url.Parse(b.server.TenantURL(name, tenantPassword, name))
+		if err != nil {
+			return nil, errors.New("a tenant's connection string is not a URL")
+		}
+		// channel_binding is left out for all, because not every rival's driver knows it.
+		u.RawQuery = "sslmode=disable"
+		text := u.String()
+		if l.proxy != nil {
+			u.RawQuery = "sslmode=require"
+			if text, err = l.proxy.URL(u.String()); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, text)
+	}
+	return all, nil
+}
+
+// overDistance lends do a link of 40 ms with TLS.
+func (b *bench) overDistance(do func(link) error) error {
+	proxy, err := wiretest.NewProxy(b.address(), distanceRoundTrip)
+	if err != nil {
+		return err
+	}
+	defer proxy.Close()
+	return do(link{fmt.Sprintf("%d ms round trip, TLS", distanceRoundTrip.Milliseconds()), proxy})
+}
+
+// lines joins texts for a program's standard input.
+func lines(texts []string) *strings.Reader {
+	return strings.NewReader(strings.Join(texts, "\n") + "\n")
+}

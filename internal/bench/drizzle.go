@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// drizzle is `npx drizzle-kit migrate`, one tenant after another, as the blog posts on one database per tenant have it.
+// Where it cannot be had, why says so.
+func (b *bench) drizzle(ctx context.Context, rounds int) (one contender, why string, err error) {
+	if _, err := exec.LookPath("npx"); err != nil {
+		return contender{}, "drizzle-kit is left out: there is no npm on this machine", nil
+	}
+	dir := filepath.Join(b.dir, "drizzle")
+	if _, err := os.Stat(dir); err != nil {
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join(b.root, "internal", "bench", "testdata", "drizzle"))); err != nil {
+			return contender{}, "", fmt.Errorf("copy drizzle's project: %w", err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
+		b.progress("installing drizzle-kit")
+		install, cancel := context.WithTimeout(ctx, 5*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(install, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock")
+		cmd.Dir = dir
+		if _, err := command(cmd, nil, nil); err != nil {
+			return contender{}, fmt.Sprintf("drizzle-kit is left out, because npm does not answer: %v", err), ctx.Err()
+		}
+	}
+	return contender{"npx drizzle-kit, one after another", rounds, func(ctx context.Context, urls []string, _ int) (cost, error) {
+		var total cost
+		for _, url := range urls {
+			cmd := exec.CommandContext(ctx, "npx", "drizzle-kit", "migrate", "--config=drizzle.config.js")
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "DATABASE_URL="+url, "NODE_EXTRA_CA_CERTS="+b.server.CAFile, "npm_config_update_notifier=false")
+			took, err := command(cmd, nil, nil)
+			if err != nil {
+				return cost{}, err
+			}
+			total.wall, total.cpu = total.wall+took.wall, total.cpu+took.cpu
+		}
+		return total, nil
+	}}, "", nil
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// printMachine says what the figures were taken on and with.
+func (b *bench) printMachine(ctx context.Context) {
+	version := "unknown"
+	err := b.server.Superuser(ctx, "postgres", func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "show server_version").Scan(&version)
+	})
+	if err != nil {
+		version = err.Error()
+	}
+	load, _, _ := strings.Cut(strings.TrimSpace(readText("/proc/loadavg")), " ")
+	fmt.Printf("%s; %s, %d cores, load %s; %s; PostgreSQL %s, %s; dbmate %s; commit %s; %d rounds\n",
+		time.Now().Format(time.DateOnly), processor(), runtime.NumCPU(), load, runtime.Version(), version, "fsync off",
+		b.output(ctx, "internal/bench/rivals", "go", "list", "-m", "-f", "{{.Version}}", "github.com/amacneil/dbmate/v2"),
+		b.output(ctx, ".", "git", "describe", "--always", "--dirty"), b.rounds)
+	if b.short {
+		fmt.Println("\nShort: fewer tenants, fewer rounds. A look, not figures to quote.")
+	}
+}
+
+// processor is the CPU's name as Linux tells it, or the architecture.
+func processor() string {
+	for line := range strings.Lines(readText("/proc/cpuinfo")) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+func readText(path string) string {
+	text, _ := os.ReadFile(path) // not every system has it
+	return string(text)
+}
+
+// output is what a command says in a directory of the checkout, or that it said nothing.
+func (b *bench) output(ctx context.Context, dir, program string, args ...string) string {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = b.root + "/" + dir
+	text, err := cmd.Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(text))
+}

@@ -1,0 +1,124 @@
+// Command bench measures how fast a fleet is migrated: against the floor (the least that any client could do) and against
+// what a user would pick instead, interleaved in one run on one machine. Its tables are Markdown; docs/benchmarks.md says
+// how to read them.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the command line.
+type options struct {
+	short   bool
+	only    string
+	rounds  int
+	fleet   int
+	profile string
+}
+
+// section is one question that the benchmarks answer.
+type section struct {
+	name string
+	run  func(context.Context, *bench) error
+}
+
+var sections = []section{
+	{"trips", roundTrips},
+	{"loopback", loopback},
+	{"distance", distance},
+	{"sequential", sequential},
+	{"fleet", wholeFleet},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	var o options
+	flag.BoolVar(&o.short, "short", false, "fewer tenants and rounds, and only what needs no minutes: a look, not figures to quote")
+	flag.StringVar(&o.only, "only", "", "comma-separated sections: "+strings.Join(names, ", "))
+	flag.IntVar(&o.rounds, "n", 5, "rounds of each measurement (slow rivals take part in at most three)")
+	flag.IntVar(&o.fleet, "fleet", 5000, "tenants of the fleet section")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process to a file; its label contender tells who ran")
+	flag.Parse()
+	chosen := names
+	if o.only != "" {
+		chosen = strings.Split(o.only, ",")
+	}
+	for _, name := range chosen {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("-only: %q is not a section; the sections are %s", name, strings.Join(names, ", "))
+		}
+	}
+	if flag.NArg() > 0 || o.rounds < 1 || o.fleet < 1 {
+		return errors.New("there are no arguments, and -n and -fleet are counts of 1 or more; -help lists the flags")
+	}
+	if o.short {
+		o.rounds, o.fleet = min(o.rounds, 3), min(o.fleet, 200)
+	}
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return fmt.Errorf("write the profile: %w", err)
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return fmt.Errorf("write the profile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
+	b, err := newBench(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	b.printMachine(ctx)
+	for _, s := range sections {
+		if !slices.Contains(chosen, s.name) {
+			continue
+		}
+		began := time.Now()
+		if err := s.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		b.progress("%s took %s", s.name, time.Since(began).Round(time.Second))
+	}
+	return nil
+}
+
+// moduleRoot is the checkout's root, found from the working directory upwards.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, missing := os.Stat(filepath.Join(dir, "action.yml")); missing == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("run it inside of the checkout, as make bench does")
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", err
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/report"
+)
+
+// floor is the least that any client could do, with nothing around it.
+func (b *bench) floor() (contender, error) {
+	files, err := wiretest.FloorFiles(b.migrations)
+	if err != nil {
+		return contender{}, err
+	}
+	return contender{name: "floor", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+		return inProcess(func() error {
+			g, ctx := errgroup.WithContext(ctx)
+			g.SetLimit(concurrency)
+			for _, url := range urls {
+				g.Go(func() error {
+					_, err := wiretest.Floor(ctx, url, files)
+					return err
+				})
+			}
+			return g.Wait()
+		})
+	}}, nil
+}
+
+// addresses is a source whose tenants' connection strings are known: discovery is the fleet section's subject.
+type addresses []string
+
+func (a addresses) Tenants(context.Context) ([]fleet.Tenant, error) {
+	var all []fleet.Tenant
+	for i := range a {
+		name := strconv.Itoa(i)
+		all = append(all, fleet.Tenant{Name: "tenant " + name, ID: name, Key: "tenant-" + name})
+	}
+	return all, nil
+}
+
+func (a addresses) URL(_ context.Context, t fleet.Tenant) (fleet.Secret, error) {
+	i, err := strconv.Atoi(t.ID)
+	return fleet.NewSecret(a[i]), err
+}
+
+// ours is a run's own way from its inputs to its report: the mode's job in the fleet engine, with masks, progress lines,
+// summary and report, as inside Actions.
+func (b *bench) ours() (contender, error) {
+	text, err := os.ReadFile(filepath.Join(b.root, "action.yml"))
+	if err != nil {
+		return contender{}, err
+	}
+	definition, err := input.ParseDefinition(text)
+	if err != nil {
+		return contender{}, err
+	}
+	migrate, err := mode.For("migrate")
+	if err != nil {
+		return contender{}, err
+	}
+	run := func(ctx context.Context, urls []string, concurrency int) error {
+		in, err := input.New(definition, []string{"--mode", "migrate", "--migrations-path", b.migrations}, func(string) (string, bool) { return "", false })
+		if err != nil {
+			return err
+		}
+		source, console := addresses(urls), report.NewConsole(io.Discard, true)
+		job := migrate.New(in, mode.Env{Source: source, Mask: console.Mask, Notice: func(string) {}})
+		if err := in.Err(); err != nil {
+			return err
+		}
+		tenants, err := source.Tenants(ctx)
+		if err != nil {
+			return err
+		}
+		progress := report.NewProgress(console, len(tenants))
+		results := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: job},
+			fleet.Options{Concurrency: concurrency, TenantTimeout: in.Duration("tenant-timeout"), Observer: progress})
+		progress.Stop()
+		record := report.Run{Mode: "migrate", Results: results}
+		_ = report.Summary(record)
+		if _, err := report.JSON(record); err != nil {
+			return err
+		}
+		var failures error
+		for _, r := range results {
+			if r.Err != nil {
+				failures = errors.Join(failures, fmt.Errorf("%s: %w", r.Tenant.Name, r.Err))
+			}
+		}
+		return failures
+	}
+	return contender{name: "ours", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+		return inProcess(func() error { return run(ctx, urls, concurrency) })
+	}}, nil
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// contender is one way to migrate many databases.
+type contender struct {
+	name string
+	// rounds bounds how many rounds it takes part in; 0 is all.
+	rounds int
+	// run migrates every database, so many at once where the contender can.
+	run func(ctx context.Context, urls []string, concurrency int) (cost, error)
+}
+
+// cost is what one run took.
+type cost struct {
+	wall time.Duration
+	cpu  time.Duration // of the client's processes, user and system
+}
+
+// Each contender has two tasks a round: all migrations on empty databases, then the same again with nothing to do.
+const (
+	apply = iota
+	nothing
+	tasks
+)
+
+// comparison is who is compared with whom, where.
+type comparison struct {
+	title       string
+	link        link
+	tenants     int
+	concurrency int
+	contenders  []contender // the floor first, ours second
+	// showCPU says that a contender's CPU time is its own: the proxy of a distance runs in this process.
+	showCPU bool
+}
+
+// race runs the contenders in turn, round after round, each round beginning with another one, and prints the table. Since
+// a machine's speed drifts, ratios are taken within a round, and their median is shown.
+func (b *bench) race(ctx context.Context, c comparison) error {
+	if err := b.provide(ctx, c.tenants); err != nil {
+		return err
+	}
+	urls, err := b.urls(c.tenants, c.link)
+	if err != nil {
+		return err
+	}
+	costs := make([][tasks][]cost, len(c.contenders)) // by contender, task, round
+	for round := range b.rounds {
+		for i := range c.contenders {
+			i = (i + round) % len(c.contenders)
+			one := c.contenders[i]
+			if one.rounds > 0 && round >= one.rounds {
+				continue
+			}
+			if err := b.reset(ctx, c.tenants); err != nil {
+				return fmt.Errorf("empty the tenants: %w", err)
+			}
+			for task := range tasks {
+				took, err := measure(ctx, one, urls, c.concurrency)
+				if err != nil {
+					return fmt.Errorf("%s: %w", one.name, err)
+				}
+				costs[i][task] = append(costs[i][task], took)
+				if round == 0 && task == apply {
+					if err := b.verify(ctx, c.tenants); err != nil {
+						return fmt.Errorf("%s: %w", one.name, err)
+					}
+				}
+			}
+			b.progress("%s, round %d: %s: %.2f s, %.2f s", c.title, round+1, one.name, costs[i][apply][len(costs[i][apply])-1].wall.Seconds(), costs[i][nothing][len(costs[i][nothing])-1].wall.Seconds())
+		}
+	}
+	c.print(costs)
+	return nil
+}
+
+func measure(ctx context.Context, one contender, urls []string, concurrency int) (took cost, err error) {
+	runtime.GC() // what the one before left is not this one's
+	pprof.Do(ctx, pprof.Labels("contender", one.name), func(ctx context.Context) {
+		took, err = one.run(ctx, urls, concurrency)
+	})
+	return took, err
+}
+
+func (c comparison) print(costs [][tasks][]cost) {
+	fmt.Printf("\n### %s: %d tenants, %d at once\n\n", c.title, c.tenants, c.concurrency)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
+	row := func(cells ...string) { fmt.Fprintln(w, "| "+strings.Join(cells, "\t| ")+"\t|") }
+	head := []string{"", "n", "three pending, s", "× floor", "ours faster by", "nothing pending, s", "× floor", "ours faster by"}
+	if c.showCPU {
+		head = append(head, "CPU s", "CPU s, nothing pending")
+	}
+	row(head...)
+	row(slices.Repeat([]string{"---"}, len(head))...)
+	for i, one := range c.contenders {
+		cells := []string{one.name, fmt.Sprint(len(costs[i][apply]))}
+		for task := range tasks {
+			mine, floor, ours := costs[i][task], costs[0][task], costs[1][task]
+			faster := "–"
+			if i > 1 {
+				faster = fmt.Sprintf("%.1f", ratio(mine, ours))
+			}
+			cells = append(cells, seconds(walls(mine)), fmt.Sprintf("%.2f", ratio(mine, floor)), faster)
+		}
+		if c.showCPU {
+			for task := range tasks {
+				cells = append(cells, fmt.Sprintf("%.2f", median(cpus(costs[i][task]))))
+			}
+		}
+		row(cells...)
+	}
+	_ = w.Flush() // standard output: whoever closed it reads nothing
+}
+
+// ratio is the median of a's wall time over b's in the rounds that both took part in.
+func ratio(a, b []cost) float64 {
+	var all []float64
+	for i := range min(len(a), len(b)) {
+		all = append(all, a[i].wall.Seconds()/b[i].wall.Seconds())
+	}
+	return median(all)
+}
+
+func walls(costs []cost) (all []float64) {
+	for _, c := range costs {
+		all = append(all, c.wall.Seconds())
+	}
+	return all
+}
+
+func cpus(costs []cost) (all []float64) {
+	for _, c := range costs {
+		all = append(all, c.cpu.Seconds())
+	}
+	return all
+}
+
+// seconds shows a median and, of several values, how far they lie apart.
+func seconds(all []float64) string {
+	if len(all) < 2 {
+		return fmt.Sprintf("%.2f", median(all))
+	}
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", median(all), slices.Min(all), slices.Max(all))
+}
+
+// median of an even number of values is the mean of the two in the middle.
+func median(all []float64) float64 {
+	sorted := slices.Sorted(slices.Values(all))
+	n := len(sorted)
+	if n == 0 {
+		return 0
+	}
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// inProcess measures something that runs here.
+func inProcess(do func() error) (cost, error) {
+	var before, after syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before) // cannot fail for oneself
+	began := time.Now()
+	err := do()
+	wall := time.Since(began)
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+	return cost{wall: wall, cpu: cpuTime(after) - cpuTime(before)}, err
+}
+
+func cpuTime(u syscall.Rusage) time.Duration { return time.Duration(u.Utime.Nano() + u.Stime.Nano()) }
