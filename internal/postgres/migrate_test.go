@@ -243,7 +243,7 @@ func TestLockHeldTooLong(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _, _ = migrate(ctx, url, m, options()) }()
 	waitFor(t, func() bool {
-		return len(ask(t, url, "select pid::text from pg_locks where locktype = 'advisory'")) == 1
+		return len(ask(t, url, "select pid::text from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")) == 1
 	})
 	o := options()
 	o.LockTimeout = 300 * time.Millisecond

@@ -38,6 +38,9 @@ func parseURL(text string) (*url.URL, error) {
 	if err != nil {
 		return nil, &URLError{"it is not a valid URL", "percent-encode special characters of the user and the password (@ is %40, / is %2F, : is %3A)"}
 	}
+	if u.Fragment != "" || strings.HasSuffix(text, "#") {
+		return nil, &URLError{"it contains a # as it is", "percent-encode it: # is %23"}
+	}
 	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return nil, &URLError{"it does not begin with postgres:// or postgresql://", "give it in the form postgresql://user:password@host/database?sslmode=require"}
 	}
@@ -95,7 +98,24 @@ func config(text string, insecure bool) (*pgconn.Config, error) {
 		}
 		return nil, &URLError{fmt.Sprintf("it cannot be used: %v", err), "compare it with the one that the database's console shows"}
 	}
+	if host := unverifiedHost(cfg); host != "" && !insecure {
+		return nil, &URLError{fmt.Sprintf("it leads to %s without verifying the server's certificate", host), "name one host in the plain form postgresql://user:password@host/database"}
+	}
 	return cfg, nil
+}
+
+// unverifiedHost checks the policy's outcome in what pgx made of the URL, in case the two read one differently: it returns
+// a public host that would be connected to without full verification.
+func unverifiedHost(cfg *pgconn.Config) string {
+	if !PrivateHost(cfg.Host) && (cfg.TLSConfig == nil || cfg.TLSConfig.InsecureSkipVerify) {
+		return cfg.Host
+	}
+	for _, f := range cfg.Fallbacks {
+		if !PrivateHost(f.Host) && (f.TLSConfig == nil || f.TLSConfig.InsecureSkipVerify) {
+			return f.Host
+		}
+	}
+	return ""
 }
 
 // hasPublicHost reports whether any host of the URL is reached over a network that others share.
