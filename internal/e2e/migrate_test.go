@@ -19,7 +19,7 @@ const last = "20250101090200"
 func TestMigrateAsTheRunnerStartsIt(t *testing.T) {
 	sandbox := startSandbox(t)
 	workspace := newWorkspace(t, nil)
-	inputs := map[string]string{"neon-api-key": sandbox.apiKey, "neon-org-id": sandbox.orgID, "neon-api-url": sandbox.apiURL}
+	inputs := sandbox.migrate()
 	total := len(sandbox.tenants)
 	broken := sandbox.tenants[1]
 	broken.exec(t, "create table users (by_hand text)")
@@ -85,7 +85,7 @@ func TestCancelWhileAMigrationHangs(t *testing.T) {
 		"20250101090300_hang.sql": "-- migrate:up\ncreate table half_done ();\nselect pg_sleep(600);\n\n-- migrate:down\n",
 	})
 	const sleeping = "select count(*) from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()"
-	inputs := map[string]string{"neon-api-key": sandbox.apiKey, "neon-org-id": sandbox.orgID, "neon-api-url": sandbox.apiURL}
+	inputs := sandbox.migrate()
 
 	step := startStep(t, workspace, inputs)
 	for _, tenant := range sandbox.tenants {

@@ -151,6 +151,11 @@ func (s *sandbox) secrets(t *testing.T) []string {
 	return all
 }
 
+// migrate is what a workflow writes under with: at the least, and the address of this Neon.
+func (s *sandbox) migrate() map[string]string {
+	return map[string]string{"mode": "migrate", "neon-api-key": s.apiKey, "neon-api-url": s.apiURL}
+}
+
 // query asks a tenant's database for one value.
 func query[T any](t *testing.T, tenant tenant, sql string) T {
 	t.Helper()
