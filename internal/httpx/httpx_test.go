@@ -109,7 +109,7 @@ func TestBackoffStaysWithinItsBounds(t *testing.T) {
 			if d := backoff(n); d <= 0 || d > limit+time.Millisecond {
 				t.Fatalf("backoff %d is %s", n, d)
 			}
-			if d := hold(n); d < time.Second/2 || d > time.Minute {
+			if d := hold(n); d < time.Second/2 || d > 15*time.Second {
 				t.Fatalf("hold %d is %s", n, d)
 			}
 		}

@@ -59,7 +59,9 @@ const (
 	backoffBase = 250 * time.Millisecond // the official SDK's
 	backoffCap  = 10 * time.Second       // the official SDK's
 	holdBase    = time.Second
-	holdCap     = time.Minute // the window of both Neon's and GitHub's limits
+	// A quarter of Neon's window: a longer one is overslept by much when the limit lets calls through again, and one
+	// refused call in such a time, of the whole client, is no burden.
+	holdCap = 15 * time.Second
 )
 
 // backoff returns a full-jitter delay: anything up to 250 ms × 2^n, at most 10 s. n counts from 0.
