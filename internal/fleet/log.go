@@ -58,15 +58,15 @@ func (l *tenantLog) write(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	line = l.redactLocked(line)
-	if len(l.tail) == 0 && len(l.head)+len(line) <= logHead {
-		l.head = append(l.head, line...)
-		return
+	if room := logHead - len(l.head); len(l.tail) == 0 && (len(line) <= room || len(line) > logTail) {
+		cut := min(len(line), room) // only a line that neither part can hold is cut
+		l.head, line = append(l.head, line[:cut]...), line[cut:]
 	}
 	l.tail = append(l.tail, line...)
 	if len(l.tail) > 2*logTail { // cut rarely, so that a line costs no copy of the whole tail
 		cut := len(l.tail) - logTail
 		l.dropped += cut
-		l.tail = append(l.tail[:0], l.tail[cut:]...)
+		l.tail = append(make([]byte, 0, 2*logTail), l.tail[cut:]...) // not in place, which would keep the room that a huge line took
 	}
 }
 
@@ -81,7 +81,10 @@ func (l *tenantLog) bytes() []byte {
 		tail = tail[len(tail)-logTail:]
 	}
 	if dropped > 0 {
-		if i := slices.Index(tail, '\n'); i >= 0 { // begin with a whole line
+		if len(out) > 0 && out[len(out)-1] != '\n' {
+			out = append(out, '\n')
+		}
+		if i := slices.Index(tail, '\n'); i >= 0 && i+1 < len(tail) { // begin with a whole line, unless it is the only one
 			dropped += i + 1
 			tail = tail[i+1:]
 		}
@@ -90,14 +93,20 @@ func (l *tenantLog) bytes() []byte {
 	return append(out, tail...)
 }
 
-// redacted is an error whose text had secrets taken out; what it wraps can still be asked for its remedy and type.
-type redacted struct {
-	error
-	text string
+// redactError takes the hidden secrets out of an error.
+func (l *tenantLog) redactError(err error) error {
+	return &redacted{err, l.redact(err.Error()), l.redact(Remedy(err))}
 }
 
-func (e *redacted) Error() string { return e.text }
-func (e *redacted) Unwrap() error { return e.error }
+// redacted is an error whose text and remedy had secrets taken out; what it wraps can still be asked for its type.
+type redacted struct {
+	error
+	text, remedy string
+}
+
+func (e *redacted) Error() string  { return e.text }
+func (e *redacted) Unwrap() error  { return e.error }
+func (e *redacted) Remedy() string { return e.remedy }
 
 // logHandler writes slog records as lines a person reads: time, level where it matters, message, attributes.
 type logHandler struct {
@@ -117,7 +126,7 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	b.WriteString(r.Message)
 	b.WriteString(h.prefix)
 	r.Attrs(func(a slog.Attr) bool {
-		writeAttr(&b, h.group, a)
+		h.writeAttr(&b, h.group, a)
 		return true
 	})
 	h.log.write(b.String() + "\n")
@@ -127,7 +136,7 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	var b strings.Builder
 	for _, a := range attrs {
-		writeAttr(&b, h.group, a)
+		h.writeAttr(&b, h.group, a)
 	}
 	return &logHandler{h.log, h.prefix + b.String(), h.group}
 }
@@ -136,18 +145,26 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 	return &logHandler{h.log, h.prefix, h.group + name + "."}
 }
 
-func writeAttr(b *strings.Builder, group string, a slog.Attr) {
+// writeAttr redacts before it quotes: what stands in a value may be quoted already, and no form covers that twice.
+func (h *logHandler) writeAttr(b *strings.Builder, group string, a slog.Attr) {
 	v := a.Value.Resolve()
 	if v.Kind() == slog.KindGroup {
-		for _, inner := range v.Group() {
-			writeAttr(b, group+a.Key+".", inner)
+		if a.Key != "" { // a group without a name stands for its attributes
+			group += a.Key + "."
 		}
+		for _, inner := range v.Group() {
+			h.writeAttr(b, group, inner)
+		}
+		return
+	}
+	if a.Equal(slog.Attr{}) {
 		return
 	}
 	text := v.String()
 	if v.Kind() == slog.KindDuration {
 		text = v.Duration().Round(100 * time.Microsecond).String()
 	}
+	text = h.log.redact(text)
 	if text == "" || strings.ContainsAny(text, " \t\n\"=") {
 		text = fmt.Sprintf("%q", text)
 	}

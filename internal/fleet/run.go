@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,7 +17,7 @@ const defaultGrace = 5 * time.Second
 // other. When ctx ends nothing new starts, running jobs see their context end, and Run returns when they have, or after
 // the grace; its cause names what ended it. Memory is one result a tenant and one log a worker.
 func Run(ctx context.Context, p Plan, o Options) []Result {
-	e := &engine{plan: p, options: o, results: make([]Result, len(p.Tenants))}
+	e := &engine{plan: p, options: o, results: make([]Result, len(p.Tenants)), logs: map[int]*tenantLog{}}
 	if e.options.Observer == nil {
 		e.options.Observer = silent{}
 	}
@@ -37,6 +38,7 @@ type engine struct {
 
 	mu       sync.Mutex
 	results  []Result
+	logs     map[int]*tenantLog // of the tenants that are being worked on
 	next     int
 	end      int
 	failures int
@@ -57,11 +59,11 @@ func (e *engine) phase(ctx context.Context, low, high int) {
 	for range max(1, min(e.options.Concurrency, high-low)) {
 		workers.Go(func() {
 			for {
-				i, ok := e.take(ctx)
-				if !ok {
+				i, started, log := e.take(ctx)
+				if log == nil {
 					return
 				}
-				e.work(ctx, i)
+				e.work(ctx, i, started, log)
 			}
 		})
 	}
@@ -82,28 +84,31 @@ func (e *engine) phase(ctx context.Context, low, high int) {
 	e.close(ctx, low, high)
 }
 
-// take hands out the next tenant's index, unless the run is to start no more.
-func (e *engine) take(ctx context.Context) (int, bool) {
+// take hands out the next tenant's index, its start and its log; no log where the run is to start no more.
+func (e *engine) take(ctx context.Context) (i int, started time.Time, log *tenantLog) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.heed(ctx)
+	if e.stop != nil || e.next == e.end {
+		return 0, time.Time{}, nil
+	}
+	i, started, log = e.next, time.Now(), &tenantLog{}
+	e.next++
+	e.results[i].Started, e.logs[i] = started, log
+	return i, started, log
+}
+
+// heed stops the run where its context has ended. It comes before every other reason that the end itself would bring about,
+// such as the failures of cancelled jobs. e.mu is held.
+func (e *engine) heed(ctx context.Context) {
 	if e.stop == nil && ctx.Err() != nil {
 		e.stop = fmt.Errorf("not started: %w", context.Cause(ctx))
 	}
-	if e.stop != nil || e.next == e.end {
-		return 0, false
-	}
-	e.next++
-	return e.next - 1, true
 }
 
 // work runs the job on one tenant and records the result.
-func (e *engine) work(ctx context.Context, i int) {
+func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenantLog) {
 	t := e.plan.Tenants[i]
-	log := &tenantLog{}
-	started := time.Now()
-	e.mu.Lock()
-	e.results[i].Started = started
-	e.mu.Unlock()
 	e.options.Observer.Started(t)
 
 	outcome, err := e.job(ctx, t, log)
@@ -111,17 +116,18 @@ func (e *engine) work(ctx context.Context, i int) {
 	r := Result{Tenant: t, Outcome: outcome, Started: started, Elapsed: time.Since(started)}
 	switch {
 	case err != nil:
-		r.State, r.Err = Failed, &redacted{err, log.redact(err.Error())}
+		r.State, r.Err = Failed, log.redactError(err)
 	case outcome.Unchanged:
 		r.State = Unchanged
 	default:
 		r.State = Succeeded
 	}
 	r.Outcome.Note = log.redact(outcome.Note)
+	r.Outcome.Warnings = slices.Clone(outcome.Warnings) // the job may have given every tenant the same slice
 	for j, w := range r.Outcome.Warnings {
 		r.Outcome.Warnings[j] = log.redact(w)
 	}
-	if !e.record(i, r) {
+	if !e.record(ctx, i, r) {
 		return
 	}
 	r.Log = log.bytes()
@@ -151,17 +157,19 @@ func (e *engine) job(ctx context.Context, t Tenant, log *tenantLog) (o Outcome, 
 }
 
 // record stores a result and stops the run where too many have failed. It reports whether the result still counts.
-func (e *engine) record(i int, r Result) bool {
+func (e *engine) record(ctx context.Context, i int, r Result) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return false
 	}
+	e.heed(ctx)
 	e.results[i] = r
+	delete(e.logs, i)
 	if r.State == Failed {
 		e.failures++
 		if e.stop == nil && e.options.MaxFailures.Passed(e.failures, len(e.plan.Tenants)) {
-			e.stop = fmt.Errorf("not started: %d tenants failed, more than max-failures: %s allows", e.failures, e.options.MaxFailures)
+			e.stop = fmt.Errorf("not started: %d of %d tenants failed, more than max-failures: %s allows", e.failures, len(e.plan.Tenants), e.options.MaxFailures)
 		}
 	}
 	return true
@@ -171,29 +179,28 @@ func (e *engine) record(i int, r Result) bool {
 // it was never started.
 func (e *engine) close(ctx context.Context, low, high int) {
 	e.mu.Lock()
-	late := false
-	var told []int
+	e.heed(ctx)
+	var told []Result
 	for i := low; i < high; i++ {
 		r := &e.results[i]
 		if r.State != "" {
 			continue
 		}
-		told = append(told, i)
-		if !r.Started.IsZero() {
-			late = true
-			r.State, r.Elapsed = Failed, time.Since(r.Started)
-			r.Err = fmt.Errorf("%w; its work did not end in time and was given up: its state is not known", context.Cause(ctx))
+		if r.Started.IsZero() {
+			r.State, r.Err = Skipped, e.stop
+			told = append(told, *r)
 			continue
 		}
-		r.State, r.Err = Skipped, e.stop
-		if r.Err == nil { // the context ended between the last take and here
-			r.Err = fmt.Errorf("not started: %w", context.Cause(ctx))
-		}
+		e.closed = true
+		r.State, r.Elapsed = Failed, time.Since(r.Started)
+		r.Err = fmt.Errorf("%w; its work did not end in time and was given up: its state is not known", context.Cause(ctx))
+		given := *r
+		given.Log = e.logs[i].bytes()
+		told = append(told, given)
 	}
-	e.closed = e.closed || late
 	e.mu.Unlock()
-	for _, i := range told {
-		e.options.Observer.Finished(e.results[i])
+	for _, r := range told {
+		e.options.Observer.Finished(r)
 	}
 }
 
