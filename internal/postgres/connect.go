@@ -62,7 +62,7 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}}
 	cfg.DialFunc = dialer.DialContext
 	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-		c.log.Info(n.Severity+": "+n.Message, "detail", n.Detail, "hint", n.Hint)
+		c.log.Info(n.Severity + ": " + n.Message)
 	}
 	cfg.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pg, DeadlineDelay: cancelDeadline}

@@ -189,7 +189,7 @@ func (s *session) fail(err error, msg message, tags []string) error {
 		return e
 	}
 	if pg.Detail != "" { // may hold a customer's data: for the tenant's log, not for the summary
-		s.conn.log.Error(pg.Message, "detail", pg.Detail, "where", pg.Where)
+		s.conn.log.Error(pg.Message, "detail", pg.Detail)
 	}
 	offset := -1
 	if pg.Position > 0 {

@@ -1,0 +1,32 @@
+// Command sandbox is everything outside of the program, on this machine: Neon's API over a real PostgreSQL, with a small
+// fleet in it. `serve` keeps it running for any client; `demo` runs the action against it, as GitHub's runner would.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := realMain(ctx, os.Args[1:]); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		os.Exit(1)
+	}
+}
+
+func realMain(ctx context.Context, args []string) error {
+	commands := map[string]func(context.Context, []string) error{"serve": serve, "demo": demo}
+	if len(args) > 0 {
+		if run, ok := commands[args[0]]; ok {
+			return run(ctx, args[1:])
+		}
+	}
+	return errors.New("usage: sandbox serve [--env-file FILE] [--port PORT] [--tenants N] | sandbox demo")
+}

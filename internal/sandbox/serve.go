@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// serve runs the world until the context ends. The environment to use is printed, and written to a file where asked for.
+func serve(ctx context.Context, args []string) (err error) {
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	envFile := flags.String("env-file", "", "write the environment to this file once everything is up")
+	port := flags.Int("port", 0, "port of Neon's API on 127.0.0.1; 0 is any free one")
+	tenants := flags.Int("tenants", len(customers), "how many tenants there are")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	w, err := startWorld(ctx, *port, *tenants)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.stop()) }()
+
+	var text strings.Builder
+	for _, e := range w.environment() {
+		fmt.Fprintf(&text, "%s=%s\n", e[0], e[1])
+	}
+	if *envFile != "" { // renamed into place, so that whoever waits for it never reads half
+		if err := os.WriteFile(*envFile+".tmp", []byte(text.String()), 0o600); err != nil {
+			return err
+		}
+		if err := os.Rename(*envFile+".tmp", *envFile); err != nil {
+			return err
+		}
+	}
+	fmt.Printf(`A Neon organization with %d projects is up, and goes when this ends (Ctrl-C).
+
+%s
+Try it from another terminal:
+  curl -s -H "Authorization: Bearer $NEON_API_KEY" "$NEON_API_URL/projects?limit=100"
+  npx neonctl --api-host "$NEON_API_URL" --api-key "$NEON_API_KEY" projects list --org-id "$NEON_ORG_ID"
+  go run . --mode migrate --neon-api-url "$NEON_API_URL" --neon-api-key "$NEON_API_KEY" --migrations-path migrations/example
+`, len(w.projects), exports(text.String()))
+	<-ctx.Done()
+	return nil
+}
+
+func exports(environment string) string {
+	var b strings.Builder
+	for line := range strings.Lines(environment) {
+		b.WriteString("export " + line)
+	}
+	return b.String()
+}

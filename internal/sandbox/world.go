@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+// customers are the sandbox's tenants. The first four are the ones of the blog post that this project grew from.
+var customers = []string{"ACME Corp", "Payroll Inc", "Finance Co", "Talent Biz", "Initech", "Globex"}
+
+// world is a running PostgreSQL server and Neon's API in front of it.
+type world struct {
+	postgres *pgtest.Server
+	neon     *neontest.Server
+	projects map[string]neontest.Project // by tenant's name
+}
+
+// startWorld starts both and adds the tenants. One of them sleeps until it is connected to, as idle computes do.
+func startWorld(ctx context.Context, port, tenants int) (w *world, err error) {
+	w = &world{projects: map[string]neontest.Project{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.stop())
+		}
+	}()
+	if w.postgres, err = pgtest.Start(ctx, pgtest.Options{}); err != nil {
+		return w, err
+	}
+	if w.neon, err = neontest.New(w.postgres, neontest.Options{Port: port}); err != nil {
+		return w, err
+	}
+	if err = w.neon.Start(); err != nil {
+		return w, err
+	}
+	specs := make([]neontest.Spec, tenants)
+	for i := range specs {
+		specs[i].Name = fmt.Sprintf("Customer %d", i+1)
+		if i < len(customers) {
+			specs[i].Name = customers[i]
+		}
+		specs[i].Suspended = specs[i].Name == "Talent Biz"
+	}
+	added, err := w.neon.AddProjects(ctx, specs...)
+	if err != nil {
+		return w, err
+	}
+	for _, p := range added {
+		w.projects[p.Name] = p
+	}
+	return w, nil
+}
+
+func (w *world) stop() error {
+	var err error
+	if w.neon != nil {
+		err = w.neon.Close()
+	}
+	if w.postgres != nil {
+		err = errors.Join(err, w.postgres.Stop())
+	}
+	return err
+}
+
+// environment is what a client needs to know.
+func (w *world) environment() [][2]string {
+	return [][2]string{
+		{"NEON_API_URL", w.neon.URL()},
+		{"NEON_API_KEY", neontest.OrgKey},
+		{"NEON_ORG_ID", neontest.DefaultOrg},
+	}
+}
