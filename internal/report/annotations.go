@@ -26,10 +26,10 @@ type annotation struct {
 // Annotate prints what went wrong as annotations: at most ten errors and ten warnings, of which the tenth tells how much
 // more there is. Tenants that failed alike share one.
 func Annotate(c *Console, r Run) {
-	for _, a := range limitAnnotations(errorAnnotations(r), "failed", r.ReportFile) {
+	for _, a := range limitAnnotations(errorAnnotations(r), "errors", r.ReportFile) {
 		c.Error(a.message(), a.file, a.line)
 	}
-	for _, a := range limitAnnotations(warningAnnotations(r), "have warnings", r.ReportFile) {
+	for _, a := range limitAnnotations(warningAnnotations(r), "warnings", r.ReportFile) {
 		c.Warning(a.message(), a.file, a.line)
 	}
 }
@@ -75,25 +75,23 @@ func who(results []fleet.Result) string {
 }
 
 // limitAnnotations keeps what GitHub shows and lets the last one say what is left out.
-func limitAnnotations(all []annotation, verb, reportFile string) []annotation {
+func limitAnnotations(all []annotation, kind, reportFile string) []annotation {
 	if len(all) <= maxAnnotations {
 		return all
 	}
-	rest := annotation{}
-	for _, a := range all[maxAnnotations-1:] {
-		rest.tenants += a.tenants
+	left, hit := all[maxAnnotations-1:], 0
+	for _, a := range left {
+		hit += a.tenants
 	}
-	left := len(all) - maxAnnotations + 1
-	if rest.tenants > 0 {
-		rest.text = fmt.Sprintf("%s more %s, in %d further ways", tenants(rest.tenants), verb, left)
-	} else {
-		rest.text = fmt.Sprintf("there are %d more warnings", left)
+	text := fmt.Sprintf("there are %d more %s", len(left), kind)
+	if hit > 0 {
+		text += " of " + tenants(hit)
 	}
-	rest.text += ": see the job's summary"
+	text += ": see the job's summary"
 	if reportFile != "" {
-		rest.text += " and " + reportFile
+		text += " and " + reportFile
 	}
-	return append(all[:maxAnnotations-1:maxAnnotations-1], rest)
+	return append(all[:maxAnnotations-1:maxAnnotations-1], annotation{text: text})
 }
 
 // message is the annotation's text with its remedy, within the runner's limit. The error is cut rather than the remedy.

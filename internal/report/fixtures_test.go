@@ -90,7 +90,7 @@ func hundred() Run {
 		case i == 40:
 			r.Results = append(r.Results, failed(t, wakeTimeout(t), 61*time.Second))
 		case i%9 == 4:
-			r.Results = append(r.Results, unchanged(t, took/4))
+			r.Results = append(r.Results, unchanged(t, (took/4).Truncate(time.Millisecond)))
 		case i%23 == 5:
 			r.Results = append(r.Results, succeeded(t, "2 applied", time.Duration(6+random.IntN(30))*time.Second))
 		default:
@@ -117,7 +117,7 @@ func fiveThousand() Run {
 		case i%160 == 21:
 			r.Results = append(r.Results, failed(t, wakeTimeout(t), 60*time.Second+took))
 		case i%7 == 2:
-			r.Results = append(r.Results, unchanged(t, took/5))
+			r.Results = append(r.Results, unchanged(t, (took/5).Truncate(time.Millisecond)))
 		case i%400 == 7:
 			r.Results = append(r.Results, succeeded(t, "2 applied", time.Duration(20+random.IntN(200))*time.Second))
 		default:

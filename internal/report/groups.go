@@ -19,6 +19,9 @@ type failure struct {
 	results []fleet.Result
 }
 
+// maxCompared is how much of a text is looked at and shown, in bytes. A server's message can be as long as a statement.
+const maxCompared = 4 << 10
+
 // failures groups the failed tenants by error, remedy and place: first what hit most tenants, then what came first.
 func failures(results []fleet.Result) []failure {
 	type key struct {
@@ -32,8 +35,8 @@ func failures(results []fleet.Result) []failure {
 			continue
 		}
 		file, line := fleet.Location(r.Err)
-		remedy := fleet.Remedy(r.Err)
-		text := errorText(r.Err)
+		remedy := clip(fleet.Remedy(r.Err), maxCompared)
+		text := clip(errorText(r.Err), maxCompared)
 		general := generalize(text, r.Tenant)
 		k := key{general, generalize(remedy, r.Tenant), file, line}
 		i, seen := index[k]
@@ -56,6 +59,7 @@ func warnings(results []fleet.Result) []failure {
 	var all []failure
 	for _, r := range results {
 		for _, w := range r.Outcome.Warnings {
+			w = clip(w, maxCompared)
 			general := generalize(w, r.Tenant)
 			i, seen := index[general]
 			if !seen {
@@ -79,7 +83,9 @@ var ownWords = regexp.MustCompile(`\bep-[a-z0-9]+(?:-[a-z0-9]+)+(?:\.[a-z0-9-]+)
 // generalize takes a tenant's own name, id, key and host out of a text, so that one trouble of many tenants reads the
 // same for all.
 func generalize(text string, t fleet.Tenant) string {
-	text = ownWords.ReplaceAllString(text, "‹host›")
+	if strings.ContainsRune(text, '.') { // spares nearly every text the slow search
+		text = ownWords.ReplaceAllString(text, "‹host›")
+	}
 	own := []string{t.Name, t.ID, t.Key, strings.ReplaceAll(t.Key, "-", "_")}
 	slices.SortStableFunc(own, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	for _, word := range own {

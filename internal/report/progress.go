@@ -59,7 +59,7 @@ func (p *Progress) Finished(r fleet.Result) {
 	if r.State == fleet.Skipped {
 		reason := "not started"
 		if r.Err != nil {
-			reason = oneLine(r.Err.Error())
+			reason = firstLine(clip(r.Err.Error(), maxCompared))
 		}
 		if p.skipped[reason] == 0 {
 			p.reasons = append(p.reasons, reason)
@@ -171,7 +171,7 @@ func (p *Progress) counter() string {
 // finishedLine describes a finished tenant in one line, its fields two spaces apart.
 func finishedLine(r fleet.Result) string {
 	if r.State == fleet.Failed {
-		return displayName(r.Tenant) + "  failed  " + human(r.Elapsed) + "  " + clip(oneLine(errorText(r.Err)), 400)
+		return displayName(r.Tenant) + "  failed  " + human(r.Elapsed) + "  " + clip(firstLine(clip(errorText(r.Err), maxCompared)), 400)
 	}
 	note := oneLine(r.Outcome.Note)
 	if note == "" {
@@ -199,11 +199,12 @@ func failureLog(r fleet.Result) []byte {
 
 // displayName is a tenant's name as one line of at most 100 bytes, or its id where it has no name.
 func displayName(t fleet.Tenant) string {
-	name := oneLine(t.Name)
+	const limit = 100
+	name := oneLine(clip(t.Name, 4*limit))
 	if name == "" {
-		name = oneLine(t.ID)
+		name = oneLine(clip(t.ID, 4*limit))
 	}
-	return clip(name, 100)
+	return clip(name, limit)
 }
 
 // errorText is an error's text, also where a result lost its error.

@@ -38,7 +38,7 @@ func failureSection(f failure, sourceURL string) string {
 	if f.file != "" {
 		b.WriteString("at " + place(f.file, f.line, sourceURL) + "\n\n")
 	}
-	b.WriteString(fenced(clip(f.text, 4<<10)) + "\n")
+	b.WriteString(fenced(f.text) + "\n")
 	if f.remedy != "" {
 		b.WriteString("**What to do:** " + prose(clip(f.remedy, 2<<10)) + "\n\n")
 	}
@@ -198,14 +198,14 @@ func addRows(p *page, results []fleet.Result, row func(fleet.Result) string, kee
 func tableRow(r fleet.Result, withID bool) string {
 	name := code(displayName(r.Tenant))
 	if withID {
-		name += " " + code(clip(oneLine(r.Tenant.ID), 100))
+		name += " " + code(clip(oneLine(clip(r.Tenant.ID, 400)), 100))
 	}
 	result := r.Outcome.Note
 	if result == "" {
 		result = string(r.State)
 	}
 	if r.Err != nil {
-		result, _, _ = strings.Cut(strings.TrimSpace(breaks.Replace(r.Err.Error())), "\n")
+		result = firstLine(clip(r.Err.Error(), maxCompared))
 	}
 	mark, took := stateIcons[r.State], human(r.Elapsed)
 	if len(r.Outcome.Warnings) > 0 && r.State != fleet.Failed {

@@ -26,6 +26,12 @@ func oneLine(text string) string {
 	return visible(strings.Join(strings.FieldsFunc(breaks.Replace(text), func(r rune) bool { return r == '\n' || r == ' ' || r == '\t' }), " "))
 }
 
+// firstLine is the first line of untrusted text that holds anything, fit for a line that others share.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(breaks.Replace(text)), "\n")
+	return oneLine(line)
+}
+
 // visible rewrites text so that a reader sees every character of it: control and formatting characters (ANSI sequences,
 // bidirectional overrides, zero-width characters), private-use and unassigned ones and bytes that are no UTF-8 appear as
 // Go escapes; tabs and exotic blanks become spaces. Joiners and variation selectors stay where they belong to a letter

@@ -1,0 +1,111 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+func TestJSON(t *testing.T) {
+	r := five()
+	r.Results = append(r.Results, skipped(tenantNo(5), "not started: max-failures was reached"))
+	r.Err = fleet.WithRemedy(errors.New("stopped"), "repair it")
+	r.Warnings = []string{"a <warning>"}
+	data, err := JSON(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "report.json", string(data))
+}
+
+// TestJSONComesBack writes every fixture, reads it, and finds the same report in what came back.
+func TestJSONComesBack(t *testing.T) {
+	for name, run := range fixtures() {
+		data, err := JSON(run)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		file, err := Decode(data)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		back := file.Run()
+		second, err := JSON(back)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		again, err := Decode(second)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		// Detail is compared by meaning: indentation is not kept in it.
+		sameJSON := cmp.Comparer(func(a, b json.RawMessage) bool {
+			var x, y any
+			return (a == nil) == (b == nil) && (a == nil || json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && cmp.Equal(x, y))
+		})
+		if diff := cmp.Diff(file, again, sameJSON); diff != "" {
+			t.Errorf("%s (-first +second):\n%s", name, diff)
+		}
+		if name == "hostile" {
+			continue // bytes that are no UTF-8 do not come back
+		}
+		back.ReportFile, back.SourceURL = run.ReportFile, run.SourceURL
+		if diff := cmp.Diff(Summary(run), Summary(back)); diff != "" {
+			t.Errorf("%s: another summary (-first +second):\n%s", name, diff)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"version":2}`: "it has version 2, this release reads up to 1",
+		`{}`:            "it has no version",
+		`[]`:            "read a report file: json: cannot unmarshal",
+		``:              "read a report file: unexpected end",
+	} {
+		if _, err := Decode([]byte(data)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", data, err, want)
+		}
+	}
+}
+
+func TestJSONNamesTheTenantWhoseDetailFails(t *testing.T) {
+	r := five()
+	r.Results[3].Outcome.Detail = func() {}
+	if _, err := JSON(r); err == nil || !strings.Contains(err.Error(), `tenant "umbrella"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestEveryFieldIsDocumented compares the types with docs/report-file.md.
+func TestEveryFieldIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "report-file.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{File{}, TenantEntry{}, FileError{}, Totals{}} {
+		typ := reflect.TypeOf(v)
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if !strings.Contains(string(doc), "| `"+name+"` |") {
+				t.Errorf("%T: %s is not documented", v, name)
+			}
+		}
+	}
+	_, example, _ := strings.Cut(string(doc), "```json\n")
+	example, _, _ = strings.Cut(example, "```")
+	decoder := json.NewDecoder(strings.NewReader(example))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&File{}); err != nil {
+		t.Errorf("the example: %v", err)
+	}
+}
