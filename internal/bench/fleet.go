@@ -1,5 +1,165 @@
 package main
 
-import "context"
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
 
-func wholeFleet(context.Context, *bench) error { return nil }
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+)
+
+// Neon's limits, which the simulator keeps: so many calls a minute of all kinds, so many a second of one kind.
+const (
+	callsPerMinute = 700
+	callsPerSecond = 40
+)
+
+// wholeFleet runs the program itself, as a runner starts it, over thousands of projects in Neon's simulator, under Neon's
+// own limits. The projects share a hundred databases: a hundred are migrated, the rest find nothing to do.
+func wholeFleet(ctx context.Context, b *bench) error {
+	program := filepath.Join(b.dir, "neon-tenants-action")
+	b.progress("building the program")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	build.Dir = b.root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the program: %w: %s", err, out)
+	}
+	databases := min(tenantCount, b.fleet)
+	if err := b.provide(ctx, databases); err != nil {
+		return err
+	}
+	if err := b.reset(ctx, databases); err != nil {
+		return err
+	}
+	neon, err := neontest.New(b.server, neontest.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = neon.Close() }()
+	if err := neon.Start(); err != nil {
+		return err
+	}
+	specs := make([]neontest.Spec, b.fleet)
+	for i := range specs {
+		name := b.tenants[i%databases] // neighbours in the fleet's order have different ones
+		specs[i] = neontest.Spec{Name: fmt.Sprintf("customer-%05d", i), SharedDatabase: b.server.TenantURL(name, tenantPassword, name)}
+	}
+	if _, err := neon.AddProjects(ctx, specs...); err != nil {
+		return err
+	}
+	b.progress("migrating %d projects, which Neon's limits hold to %s at least", b.fleet, leastTime(b.fleet).Round(time.Second))
+	seen, err := b.watch(ctx, program, neon.URL())
+	if err != nil {
+		return err
+	}
+	if err := b.verify(ctx, databases); err != nil {
+		return err
+	}
+	calls := neon.Calls()
+	fmt.Printf("\n### The program over %d projects of Neon's simulator, under Neon's limits\n\n", b.fleet)
+	fmt.Print("| | measured | bound |\n| --- | --- | --- |\n")
+	fmt.Printf("| wall time | %.1f s | %.1f s: %d calls at %d a minute; a limit of sliding minutes that is used up in bursts allows %.1f s |\n",
+		seen.wall.Seconds(), float64(b.fleet)/callsPerMinute*60, b.fleet, callsPerMinute, leastTime(b.fleet).Seconds())
+	fmt.Printf("| first tenant finished | %.2f s | 2 s |\n", seen.first.Seconds())
+	fmt.Printf("| peak memory | %.1f MiB | 100 MiB |\n", float64(seen.peakKiB)/1024)
+	fmt.Printf("| CPU time | %.1f s | |\n", seen.cpu.Seconds())
+	fmt.Printf("| calls | %d, at most %d in a minute, %d refused | %d in a minute |\n", calls.Total, calls.MostPerMinute, calls.Limited, callsPerMinute)
+	return nil
+}
+
+// leastTime is how long so many calls of one kind take at least under Neon's limits.
+func leastTime(calls int) time.Duration {
+	last := calls - 1
+	return time.Duration(last/callsPerMinute)*time.Minute + time.Duration(last%callsPerMinute/callsPerSecond)*time.Second
+}
+
+// sighting is what was seen of the program.
+type sighting struct {
+	wall, first, cpu time.Duration
+	peakKiB          int // the highest that its resident memory has been
+}
+
+var finishedTenant = regexp.MustCompile(`^\[ *\d+/\d+\] `)
+
+// watch runs the program as inside Actions, outputs and summary included, until its end.
+func (b *bench) watch(ctx context.Context, program, api string) (sighting, error) {
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Env = []string{
+		"INPUT_MODE=migrate", "INPUT_NEON-API-KEY=" + neontest.PersonalKey, "INPUT_NEON-API-URL=" + api,
+		"INPUT_MIGRATIONS-PATH=migrations/example", "INPUT_REPORT-FILE=" + filepath.Join(b.dir, "report.json"),
+		"GITHUB_WORKSPACE=" + b.root, "GITHUB_OUTPUT=" + filepath.Join(b.dir, "output"), "GITHUB_STEP_SUMMARY=" + filepath.Join(b.dir, "summary.md"),
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return sighting{}, err
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return sighting{}, err
+	}
+	var s sighting
+	ended := make(chan struct{})
+	peak := make(chan int)
+	go func() { peak <- peakMemory(cmd.Process.Pid, ended) }()
+	finished, last := 0, ""
+	reader := bufio.NewReader(out)
+	for {
+		line, err := reader.ReadString('\n')
+		if finishedTenant.MatchString(line) {
+			if finished++; finished == 1 {
+				s.first = time.Since(began)
+			}
+		}
+		if line != "" {
+			last = line
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				last = err.Error()
+			}
+			break
+		}
+	}
+	err = cmd.Wait()
+	s.wall = time.Since(began)
+	close(ended)
+	s.peakKiB = <-peak
+	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if err == nil && finished != b.fleet {
+		err = fmt.Errorf("%d of %d tenants finished", finished, b.fleet)
+	}
+	if err != nil {
+		err = fmt.Errorf("the program: %w; its last line: %s", err, strings.TrimSpace(last))
+	}
+	return s, err
+}
+
+// peakMemory reads a process's highest resident memory, in KiB, until it has ended. The kernel's own account at the end
+// would not do: it begins with what this process had when it started the other.
+func peakMemory(pid int, ended <-chan struct{}) (kib int) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // gone when the process is
+		if _, rest, ok := strings.Cut(string(text), "VmHWM:"); ok {
+			value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			if n, err := strconv.Atoi(value); err == nil {
+				kib = max(kib, n)
+			}
+		}
+		select {
+		case <-ended:
+			return kib
+		case <-tick.C:
+		}
+	}
+}
