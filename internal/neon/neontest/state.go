@@ -229,8 +229,8 @@ func newID(prefix string) string {
 	return prefix + "-" + words() + "-a" + strings.ToLower(rand.Text()[:7])
 }
 
-// newPassword has the shape of Neon's, and all that a URL needs escaped.
-func newPassword() string { return "npg_" + rand.Text()[:10] + "@:/?#%25&+= " + rand.Text()[:4] }
+// newPassword has the shape of Neon's, and what a URL needs escaped; but for %, which Neon's own command line can't escape.
+func newPassword() string { return "npg_" + rand.Text()[:10] + "@:/?#[&+= " + rand.Text()[:4] }
 
 // realName makes a name unique on the real server, and still readable there.
 func realName(name string) string {
