@@ -103,6 +103,7 @@ func TestRedactedErrorKeepsItsKind(t *testing.T) {
 
 type located struct{ error }
 
+func (e *located) Unwrap() error         { return e.error }
 func (*located) Location() (string, int) { return "a.sql", 7 }
 
 func TestLogIsCutInTheMiddle(t *testing.T) {

@@ -94,8 +94,11 @@ func compileSet(runes []rune, i int) (set string, end int, err error) {
 		}
 		high := low
 		if j+2 < len(runes) && runes[j+1] == '-' && runes[j+2] != ']' {
-			high = runes[j+2]
 			j += 2
+			if high = runes[j]; high == '\\' && j+1 < len(runes) {
+				j++
+				high = runes[j]
+			}
 		}
 		if high < low {
 			return "", 0, fmt.Errorf("has the backward range %c-%c", low, high)

@@ -1,0 +1,166 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseLimit(t *testing.T) {
+	for _, test := range []struct {
+		text, want string // what String gives back; empty: refused
+		total      int
+		allowed    int // the most failures that do not pass the limit, of total
+	}{
+		{"0", "0", 10, 0},
+		{"5", "5", 10, 5},
+		{"5", "5", 3, 5},
+		{"0%", "0%", 10, 0},
+		{"10%", "10%", 10, 1},
+		{"10%", "10%", 19, 1},
+		{"10%", "10%", 20, 2},
+		{"10 %", "10%", 9, 0},
+		{"2.5%", "2.5%", 1000, 25},
+		{"33.3%", "33.3%", 1000, 333},
+		{"0.1%", "0.1%", 10_000, 10},
+		{"100%", "100%", 7, 7},
+	} {
+		l, err := ParseLimit(test.text)
+		if err != nil || l.String() != test.want {
+			t.Errorf("%q: read as %q, %v", test.text, l, err)
+		}
+		if l.Passed(test.allowed, test.total) || !l.Passed(test.allowed+1, test.total) {
+			t.Errorf("%q of %d: want %d failures to be allowed, and no more", test.text, test.total, test.allowed)
+		}
+	}
+	for _, text := range []string{"", "%", "-1", "-1%", "101%", "100.1%", "NaN%", "Inf%", "1.5", "ten", "10%%", "% 10", "1e999%"} {
+		if l, err := ParseLimit(text); err == nil {
+			t.Errorf("%q is taken as %q", text, l)
+		}
+	}
+	const want = `"half" is neither a count of 0 or more nor a percentage from 0% to 100%; write for example 5 or 10%`
+	if _, err := ParseLimit("half"); err == nil || err.Error() != want {
+		t.Errorf("the error reads %v", err)
+	}
+	if none := (Limit{}); none.String() != "" || none.Passed(1_000_000, 1) {
+		t.Error("the zero limit is a bound")
+	}
+}
+
+func TestCanary(t *testing.T) {
+	fleet := crowd(5)
+	for _, test := range []struct {
+		entries  []string
+		canaries int
+		want     []int // the tenants' numbers in their new order
+	}{
+		{nil, 0, []int{0, 1, 2, 3, 4}},
+		{[]string{"2"}, 2, []int{0, 1, 2, 3, 4}},
+		{[]string{"50"}, 5, []int{0, 1, 2, 3, 4}},
+		{[]string{"id-3", "id-1"}, 2, []int{1, 3, 0, 2, 4}},
+		{[]string{"Tenant *", "!Tenant [0-2]"}, 2, []int{3, 4, 0, 1, 2}},
+		{[]string{"nobody"}, 0, []int{0, 1, 2, 3, 4}},
+		{[]string{"1", "2"}, 0, []int{0, 1, 2, 3, 4}}, // names, not counts
+	} {
+		c, err := ParseCanary(test.entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Zero() != (test.entries == nil) {
+			t.Errorf("%q: Zero is %v", test.entries, c.Zero())
+		}
+		got, canaries := c.Order(fleet)
+		var want []Tenant
+		for _, i := range test.want {
+			want = append(want, fleet[i])
+		}
+		if diff := cmp.Diff(want, got); diff != "" || canaries != test.canaries {
+			t.Errorf("%q: %d canaries, want %d; order (-want +got):\n%s", test.entries, canaries, test.canaries, diff)
+		}
+		if diff := cmp.Diff(crowd(5), fleet); diff != "" {
+			t.Fatalf("%q: Order changed what it was given:\n%s", test.entries, diff)
+		}
+	}
+	for entry, want := range map[string]string{
+		"0":   `"0" is not a count of 1 or more; write a count, or globs of tenants' names`,
+		"-3":  `"-3" is not a count of 1 or more; write a count, or globs of tenants' names`,
+		"a[b": `the pattern "a[b" has a [ without its ]; write \[ for the character itself`,
+	} {
+		if _, err := ParseCanary([]string{entry}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", entry, err, want)
+		}
+	}
+}
+
+func TestRunMaxFailures(t *testing.T) {
+	all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+	for _, test := range []struct {
+		limit   string
+		job     Job
+		started int
+		reason  []string
+	}{
+		{"", failing(all...), 10, nil},
+		{"0", failing(3), 4, []string{"not started: 1 of 10 tenants failed, more than max-failures: 0 allows"}},
+		{"0", failing(9), 10, nil},
+		{"1", failing(3), 10, nil},
+		{"2", failing(all...), 3, []string{"not started: 3 of 10 tenants failed, more than max-failures: 2 allows"}},
+		{"10", failing(all...), 10, nil},
+		{"0%", failing(0), 1, []string{"not started: 1 of 10 tenants failed, more than max-failures: 0% allows"}},
+		{"20%", failing(1, 3), 10, nil},
+		{"20%", failing(1, 3, 5), 6, []string{"not started: 3 of 10 tenants failed, more than max-failures: 20% allows"}},
+		{"25%", failing(1, 3, 5), 6, []string{"not started: 3 of 10 tenants failed, more than max-failures: 25% allows"}},
+		{"100%", failing(all...), 10, nil},
+	} {
+		t.Run(test.limit, func(t *testing.T) {
+			var limit Limit
+			if test.limit != "" {
+				var err error
+				if limit, err = ParseLimit(test.limit); err != nil {
+					t.Fatal(err)
+				}
+			}
+			results, w := observe(t.Context(), t, Plan{Tenants: crowd(10), Job: test.job}, Options{MaxFailures: limit})
+			if len(w.started) != test.started {
+				t.Errorf("%d were started, want %d: %s", len(w.started), test.started, states(results))
+			}
+			if diff := cmp.Diff(test.reason, reasons(results, Skipped)); diff != "" {
+				t.Errorf("reasons (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRunLetsRunningTenantsEndPastMaxFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit, err := ParseLimit("0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		job := func(_ context.Context, tenant Tenant, _ *slog.Logger) (Outcome, error) {
+			if tenant.ID == "id-0" {
+				return Outcome{}, errors.New("broken")
+			}
+			time.Sleep(time.Minute)
+			return Outcome{}, nil
+		}
+		// The canary's failures count too, and what they stop is not blamed on the canary.
+		results, w := observe(t.Context(), t, Plan{Tenants: crowd(9), Job: job, Canary: 4}, Options{Concurrency: 4, MaxFailures: limit})
+		if len(w.started) < 1 || len(w.started) > 4 {
+			t.Errorf("%d were started", len(w.started))
+		}
+		for _, r := range results[1:] {
+			if r.State == Failed {
+				t.Errorf("%s failed: %v", r.Tenant.ID, r.Err)
+			}
+		}
+		if diff := cmp.Diff([]string{"not started: 1 of 9 tenants failed, more than max-failures: 0 allows"}, reasons(results, Skipped)); diff != "" {
+			t.Errorf("reasons (-want +got):\n%s", diff)
+		}
+	})
+}

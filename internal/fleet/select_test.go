@@ -1,0 +1,266 @@
+package fleet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSelection(t *testing.T) {
+	type match struct {
+		patterns string // separated by blanks
+		name, id string
+		want     bool
+	}
+	for _, test := range []match{
+		{"*", "acme", "x", true},
+		{"*", "", "", true},
+		{"", "acme", "x", false},
+		{"acme", "acme", "x", true},
+		{"acme", "acme-2", "x", false},
+		{"acme", "not-acme", "x", false},
+		{"Acme", "acme", "x", false},
+		{"acme-*", "acme-", "x", true},
+		{"*corp", "acme corp", "x", true},
+		{"a*c*e", "abcde", "x", true},
+		{"a**e", "ae", "x", true},
+		{"a*c*e", "abde", "x", false},
+		// one character, not one byte
+		{"?", "é", "x", true},
+		{"?", "日", "x", true},
+		{"??", "日", "xyz", false},
+		{"?", "", "", false},
+		{"日*", "日本", "x", true},
+		{"[あ-ん]", "か", "x", true},
+		{"[あ-ん]", "カ", "xx", false},
+		// all characters, line breaks and slashes too
+		{"a*b", "a\nb", "x", true},
+		{"a?b", "a/b", "x", true},
+		{"a*", "a/b/c", "x", true},
+		// a comma separates entries, so that no entry can hold one; a glob can
+		{"a?b", "a,b", "x", true},
+		// the id counts as the name does
+		{"x-*", "acme", "x-1", true},
+		{"* !x-1", "acme", "x-1", false},
+		// later wins
+		{"* !acme", "acme", "x", false},
+		{"!acme *", "acme", "x", true},
+		{"* !a* acme", "acme", "x", true},
+		{"* !a* acme", "axel", "x", false},
+		{"acme !acme acme !acme", "acme", "x", false},
+		{"a* !*-test !b", "a-test", "x", false},
+		// a list that begins by excluding begins with all
+		{"!acme", "acme", "x", false},
+		{"!acme", "globex", "x", true},
+		{"!a* !b*", "c", "x", true},
+		{"!a* acme", "acme", "x", true},
+		{"!*", "acme", "x", false},
+		// sets
+		{"[abc]", "b", "x", true},
+		{"[abc]", "d", "x", false},
+		{"[a-c]1", "b1", "x", true},
+		{"[!a-c]", "d", "x", true},
+		{"[^a-c]", "b", "xx", false},
+		{"[]]", "]", "x", true},
+		{"[!]]", "]", "xx", false},
+		{"[a-]", "-", "x", true},
+		{"[-a]", "-", "x", true},
+		{"[a!]", "!", "x", true},
+		{"[*?]", "*", "x", true},
+		{"[*?]", "a", "xx", false},
+		{`[\]]`, "]", "x", true},
+		{`[\\]`, `\`, "x", true},
+		{`[\a-c]`, "b", "x", true},
+		{`[+-\]]`, "A", "x", true},
+		{`[+-\]]`, "]", "x", true},
+		{`[+-\]]`, "^", "xx", false},
+		// escapes
+		{`\*`, "*", "x", true},
+		{`\*`, "a", "x", false},
+		{`\[x]`, "[x]", "1", true},
+		{`\!acme`, "!acme", "x", true},
+		{`\\`, `\`, "x", true},
+		{`\a`, "a", "x", true},
+		// what regular expressions would read differently
+		{"a.c", "abc", "x", false},
+		{"(a|b)+$^{2}", "(a|b)+$^{2}", "x", true},
+		{`a\d`, "a1", "x", false},
+		{`[\d]`, "1", "xx", false},
+		{"[[:alpha:]]", "a", "xx", false},
+	} {
+		s, err := ParseSelection(strings.Fields(test.patterns))
+		if err != nil {
+			t.Errorf("%s: %v", test.patterns, err)
+			continue
+		}
+		if got := s.Matches(Tenant{Name: test.name, ID: test.id}); got != test.want {
+			t.Errorf("%s on %q (%s): %v, want %v", test.patterns, test.name, test.id, got, test.want)
+		}
+	}
+}
+
+func TestSelectionMistakes(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"":       `the pattern "" is empty; write a tenant's name, its id, or a glob such as acme-*`,
+		"!":      `the pattern "!" is empty; write a tenant's name, its id, or a glob such as acme-*`,
+		`a\`:     `the pattern "a\\" ends in a lone \; write \\ for the character itself`,
+		"a[b":    `the pattern "a[b" has a [ without its ]; write \[ for the character itself`,
+		"[]":     `the pattern "[]" has a [ without its ]; write \[ for the character itself`,
+		"[!]":    `the pattern "[!]" has a [ without its ]; write \[ for the character itself`,
+		`[\`:     `the pattern "[\\" has a [ without its ]; write \[ for the character itself`,
+		`[a\]`:   `the pattern "[a\\]" has a [ without its ]; write \[ for the character itself`,
+		"![z-a]": `the pattern "![z-a]" has the backward range z-a`,
+	} {
+		if _, err := ParseSelection([]string{"fine", pattern}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", pattern, err, want)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	tenants := []Tenant{{Name: "acme", ID: "1"}, {Name: "globex", ID: "2"}, {Name: "acme", ID: "3"}, {Name: "initech", ID: "4"}}
+	for _, test := range []struct {
+		patterns string
+		chosen   string // ids
+		idle     []string
+	}{
+		{"*", "1 2 3 4", nil},
+		{"acme", "1 3", nil},
+		{"4 acme", "1 3 4", nil},
+		{"acmee glob* init", "2", []string{"acmee", "init"}},
+		{"!nobody", "1 2 3 4", nil},
+		{"* !*", "", nil},
+		{"acme !acme", "", nil}, // a pattern that another takes back is not idle
+	} {
+		s, err := ParseSelection(strings.Fields(test.patterns))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chosen, idle := s.Select(tenants)
+		var ids []string
+		for _, c := range chosen {
+			ids = append(ids, c.ID)
+		}
+		if got := strings.Join(ids, " "); got != test.chosen {
+			t.Errorf("%s chose %s, want %s", test.patterns, got, test.chosen)
+		}
+		if diff := cmp.Diff(test.idle, idle); diff != "" {
+			t.Errorf("%s: idle (-want +got):\n%s", test.patterns, diff)
+		}
+	}
+}
+
+// escapeGlob writes a text as the glob that matches it alone.
+func escapeGlob(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strings.ContainsRune(`*?[\!`, r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// globMatches is a second, slow and plain reading of what a glob means, to compare with. The glob is a valid one.
+func globMatches(glob, text []rune) bool {
+	if len(glob) == 0 {
+		return len(text) == 0
+	}
+	if glob[0] == '*' {
+		for i := 0; i <= len(text); i++ {
+			if globMatches(glob[1:], text[i:]) {
+				return true
+			}
+		}
+		return false
+	}
+	if len(text) == 0 {
+		return false
+	}
+	switch c := text[0]; glob[0] {
+	case '?':
+		return globMatches(glob[1:], text[1:])
+	case '\\':
+		return glob[1] == c && globMatches(glob[2:], text[1:])
+	case '[':
+		in, rest := setHas(glob[1:], c)
+		return in && globMatches(rest, text[1:])
+	default:
+		return glob[0] == c && globMatches(glob[1:], text[1:])
+	}
+}
+
+// setHas says whether the set that begins behind a [ has c, and what follows its ].
+func setHas(glob []rune, c rune) (in bool, rest []rune) {
+	wanted := true
+	if glob[0] == '!' || glob[0] == '^' {
+		wanted, glob = false, glob[1:]
+	}
+	one := func() rune {
+		if glob[0] == '\\' {
+			glob = glob[1:]
+		}
+		r := glob[0]
+		glob = glob[1:]
+		return r
+	}
+	found := false
+	for first := true; first || glob[0] != ']'; first = false {
+		low := one()
+		high := low
+		if glob[0] == '-' && glob[1] != ']' {
+			glob = glob[1:]
+			high = one()
+		}
+		found = found || low <= c && c <= high
+	}
+	return found == wanted, glob[1:]
+}
+
+func FuzzSelection(f *testing.F) {
+	for _, seed := range []string{"*", "!a", "a*b?c", `[a-c]\*`, "[!]]", `[+-\]]`, "[a-", "日?", "\xff*", `a\`, "***", "[^", "[]-a]"} {
+		f.Add(seed, "acme-corp")
+		f.Add("acme-*", seed)
+	}
+	f.Fuzz(func(t *testing.T, pattern, name string) {
+		s, err := ParseSelection([]string{pattern})
+		if err == nil {
+			got := s.Matches(Tenant{Name: name, ID: "\x00no one's id\x00"})
+			glob, exclude := strings.CutPrefix(pattern, "!")
+			if id := globMatches([]rune(glob), []rune("\x00no one's id\x00")); !id && strings.Count(glob, "*") < 5 && len(name) < 100 {
+				if want := globMatches([]rune(glob), []rune(name)) != exclude; got != want {
+					t.Errorf("%q on %q: %v, the reference says %v", pattern, name, got, want)
+				}
+			}
+		}
+		if name == "" || !utf8.ValidString(name) {
+			return
+		}
+		literal, err := ParseSelection([]string{escapeGlob(name)})
+		if err != nil {
+			t.Fatalf("the escaped name %q is refused: %v", name, err)
+		}
+		if !literal.Matches(Tenant{Name: name}) || literal.Matches(Tenant{Name: name + "x"}) || literal.Matches(Tenant{Name: "x" + name}) {
+			t.Errorf("the escaped name %q does not match itself alone", name)
+		}
+	})
+}
+
+func TestSelectionOfAThousandPatterns(t *testing.T) {
+	var patterns []string
+	tenants := crowd(2000)
+	for i := range 1000 {
+		patterns = append(patterns, fmt.Sprintf("id-%d", i))
+	}
+	s, err := ParseSelection(patterns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chosen, idle := s.Select(tenants); len(chosen) != 1000 || len(idle) != 0 {
+		t.Errorf("chose %d, idle %d", len(chosen), len(idle))
+	}
+}
