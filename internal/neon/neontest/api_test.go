@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -222,7 +223,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestCreateAndDeleteProject(t *testing.T) {
-	s := start(t, neontest.Options{OperationTime: 600e6})
+	s := start(t, neontest.Options{OperationTime: 3 * time.Second})
 	made := call(t, s, 201, "POST /projects", `{"project":{"name":"Acme","pg_version":16,"branch":{"database_name":"store"}}}`)
 	id, url := made.text(t, "project", "id"), made.text(t, "connection_uris", 0, "connection_uri")
 	if e := refused(t, url); e.Message != "Couldn't connect to compute node" {

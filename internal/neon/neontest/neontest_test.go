@@ -181,11 +181,11 @@ func refused(t *testing.T, url string) *pgconn.PgError {
 // finish waits until a project's operations are done.
 func finish(t *testing.T, s *neontest.Server, id string) {
 	t.Helper()
-	for range 500 {
+	for range 300 {
 		if !strings.Contains(string(call(t, s, 200, "GET /projects/"+id+"/operations", nil).Raw), "ing\"") {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // within the limit of calls a second
 	}
 	t.Fatalf("the operations of %s don't end", id)
 }

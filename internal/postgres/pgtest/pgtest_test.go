@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -191,7 +190,7 @@ func TestKilledOwnerLeavesNothing(t *testing.T) {
 			}
 			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 				_, err := os.Stat(dir)
-				if syscall.Kill(pid, 0) != nil && os.IsNotExist(err) {
+				if !alive(pid) && os.IsNotExist(err) {
 					return
 				}
 				if time.Now().After(deadline) {

@@ -181,7 +181,6 @@ func (s *Server) configure() error {
 		settings["ssl"] = "on"
 		settings["ssl_cert_file"] = s.CertFile()
 		settings["ssl_key_file"] = s.KeyFile()
-		settings["ssl_ca_file"] = s.CAFile
 	}
 	maps.Copy(settings, s.options.Settings)
 	var b strings.Builder

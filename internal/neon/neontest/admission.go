@@ -1,0 +1,92 @@
+package neontest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// admit decides on a connection: why it is refused, or "" and the real server's names in the startup message. It wakes a
+// compute that sleeps.
+func (s *Server) admit(endpointID string, start *startup, from netip.Addr) (refusal string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.byDatabase[start.database()]
+	var e *endpoint
+	if strings.HasPrefix(endpointID, "ep-") {
+		if e = s.endpointByID(endpointID); e == nil {
+			return unknownMessage
+		}
+		b = e.branch
+	}
+	if b == nil {
+		return unnamedMessage
+	}
+	if e == nil {
+		e = b.endpoint()
+	}
+	p := b.project
+	if e == nil || p.deleted != nil {
+		return unknownMessage
+	}
+	limited := !p.settings.AllowedIPs.ProtectedBranchesOnly || b.protected
+	switch {
+	case p.settings.BlockPublicConnections:
+		return blockedMessage
+	case limited && !p.settings.AllowedIPs.allow(from):
+		return fmt.Sprintf(addressMessage, from)
+	case e.disabled:
+		return disabledMessage
+	case p.quotaExceeded:
+		return quotaMessage
+	}
+	if e.state() != "active" {
+		e.wake(s.options.WakeTime)
+		return wakingMessage
+	}
+	if r := b.role(start.user()); r != nil {
+		start.set("user", r.real)
+	}
+	if d := b.database(start.database()); d != nil {
+		start.set("database", d.real)
+	}
+	return ""
+}
+
+func (s *Server) endpointByID(id string) *endpoint {
+	for _, p := range s.projects {
+		if e := p.endpoint(id); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// allow tells whether an address may connect; an empty list lets all in.
+func (a *allowedIPs) allow(from netip.Addr) bool {
+	if len(a.IPs) == 0 {
+		return true
+	}
+	for _, entry := range a.IPs {
+		if contains, err := parseRange(entry); err == nil && contains(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseRange reads an address, a network (10.0.0.0/8) or a range (10.0.0.1-10.0.0.9).
+func parseRange(entry string) (contains func(netip.Addr) bool, err error) {
+	if first, last, ok := strings.Cut(entry, "-"); ok {
+		low, err1 := netip.ParseAddr(strings.TrimSpace(first))
+		high, err2 := netip.ParseAddr(strings.TrimSpace(last))
+		return func(a netip.Addr) bool { return low.Compare(a) <= 0 && a.Compare(high) <= 0 }, errors.Join(err1, err2)
+	}
+	if strings.Contains(entry, "/") {
+		network, err := netip.ParsePrefix(entry)
+		return network.Contains, err
+	}
+	address, err := netip.ParseAddr(entry)
+	return func(a netip.Addr) bool { return a == address }, err
+}
