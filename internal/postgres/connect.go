@@ -173,7 +173,7 @@ func reason(err error) string {
 // permanent are phrases of Neon's proxy for what no waiting mends; it sends them under codes that it also uses for faults
 // which pass.
 var permanent = []string{
-	"quota", "has been disabled", "is not allowed to connect", "not specified", "could not be found", "password authentication failed",
+	"quota", "has been disabled", "is not allowed to connect", "blocked network", "not specified", "could not be found", "password authentication failed",
 }
 
 // waking tells failures that may pass by themselves (a compute that starts, a server that restarts, a full connection

@@ -139,15 +139,15 @@ func TestTableIsDbmates(t *testing.T) {
 }
 
 func TestFailureNamesThePlace(t *testing.T) {
-	for name, c := range map[string]struct{ sql, want string }{
-		"name":       {"-- migrate:up\ncreate table é (i int);\n\nselect 'é',\n  nothing from é;\n-- migrate:down\n", `db/migrations/2_b.sql:5:3: column "nothing" does not exist (SQLSTATE 42703)`},
-		"leading":    {"-- about this file\n\n-- migrate:up\nselect nothing;\n-- migrate:down\n", `db/migrations/2_b.sql:4:8: column "nothing" does not exist (SQLSTATE 42703)`},
-		"syntax":     {up("create table x (i int);\nselec 1;"), `db/migrations/2_b.sql:3:1: syntax error at or near "selec" (SQLSTATE 42601)`},
-		"unfinished": {up("create table x (i int"), `db/migrations/2_b.sql:2:22: syntax error at or near ";" (SQLSTATE 42601)`},
-		"no place":   {up("select 1; -- one\n/* two; */\nselect 1/0;\nselect 2"), `db/migrations/2_b.sql:4:1: division by zero (SQLSTATE 22012)`},
-		"deferred":   {up("create table p (i int primary key);\ncreate table c (i int references p deferrable initially deferred);\ninsert into c values (1)"), `db/migrations/2_b.sql: its version could not be recorded in "public"."schema_migrations": insert or update on table "c" violates foreign key constraint "c_i_fkey" (SQLSTATE 23503)`},
-		"alone":      {"-- migrate:up transaction:false\nselect\nnothing\n-- migrate:down\n", `db/migrations/2_b.sql:3:1: column "nothing" does not exist (SQLSTATE 42703)`},
-		"concurrent": {up("create table x (i int);\ncreate index concurrently on x (i)"), `db/migrations/2_b.sql:3:1: CREATE INDEX CONCURRENTLY cannot run inside a transaction block (SQLSTATE 25001)`},
+	for name, c := range map[string]struct{ sql, want, picture string }{
+		"name":       {"-- migrate:up\ncreate table é (i int);\n\nselect 'é',\n  nothing from é;\n-- migrate:down\n", `db/migrations/2_b.sql:5:3: column "nothing" does not exist (SQLSTATE 42703)`, "    5 |   nothing from é;\n          ^"},
+		"leading":    {"-- about this file\n\n-- migrate:up\nselect nothing;\n-- migrate:down\n", `db/migrations/2_b.sql:4:8: column "nothing" does not exist (SQLSTATE 42703)`, "    4 | select nothing;\n               ^"},
+		"syntax":     {up("create table x (i int);\nselec 1;"), `db/migrations/2_b.sql:3:1: syntax error at or near "selec" (SQLSTATE 42601)`, "    3 | selec 1;\n        ^"},
+		"unfinished": {up("create table x (i int"), `db/migrations/2_b.sql:2:22: syntax error at or near ";" (SQLSTATE 42601)`, "    2 | create table x (i int\n                             ^"},
+		"no place":   {up("select 1; -- one\n/* two; */\nselect 1/0;\nselect 2"), `db/migrations/2_b.sql:4:1: division by zero (SQLSTATE 22012)`, "    4 | select 1/0;\n        ^"},
+		"deferred":   {up("create table p (i int primary key);\ncreate table c (i int references p deferrable initially deferred);\ninsert into c values (1)"), `db/migrations/2_b.sql: its version could not be recorded in "public"."schema_migrations": insert or update on table "c" violates foreign key constraint "c_i_fkey" (SQLSTATE 23503)`, ""},
+		"alone":      {"-- migrate:up transaction:false\nselect\nnothing\n-- migrate:down\n", `db/migrations/2_b.sql:3:1: column "nothing" does not exist (SQLSTATE 42703)`, "    3 | nothing\n        ^"},
+		"concurrent": {up("create table x (i int);\ncreate index concurrently on x (i)"), `db/migrations/2_b.sql:3:1: CREATE INDEX CONCURRENTLY cannot run inside a transaction block (SQLSTATE 25001)`, "    3 | create index concurrently on x (i)\n        ^"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +158,11 @@ func TestFailureNamesThePlace(t *testing.T) {
 			if !errors.As(err, &failure) {
 				t.Fatalf("got error %v", err)
 			}
-			equal(t, "error", failure.Error(), c.want)
+			text, picture, _ := strings.Cut(failure.Error(), "\n")
+			equal(t, "error", text, c.want)
+			if failure.Line > 0 {
+				equal(t, "picture", picture, c.picture)
+			}
 			if failure.Remedy() == "" {
 				t.Error("no remedy")
 			}

@@ -203,7 +203,7 @@ func (s *session) fail(err error, msg message, tags []string) error {
 	}
 	if offset >= 0 {
 		line, column := lineColumn(m.up, offset)
-		e.Line, e.Column = m.line+line-1, column
+		e.Line, e.Column, e.snippet = m.line+line-1, column, snippet(m.up, line, column, m.line+line-1)
 	}
 	return e
 }
@@ -229,6 +229,17 @@ func lineColumn(text string, offset int) (line, column int) {
 	return line, 1 + len([]rune(before[strings.LastIndexByte(before, '\n')+1:]))
 }
 
+// snippet draws a line of the text with a mark under a column, both from 1, cut around the column where it is long.
+func snippet(text string, line, column, shown int) string {
+	const before, after = 60, 60 // characters around the column
+	runes := []rune(strings.TrimRight(strings.Split(text, "\n")[line-1], "\r"))
+	from := max(0, column-1-before)
+	to := min(len(runes), column-1+after)
+	gutter := fmt.Sprintf("%5d | ", shown)
+	code := strings.ReplaceAll(string(runes[from:to]), "\t", " ")
+	return "\n" + gutter + code + "\n" + strings.Repeat(" ", len(gutter)+column-1-from) + "^"
+}
+
 // MigrationError is a migration that failed on one tenant.
 type MigrationError struct {
 	Version string
@@ -238,8 +249,9 @@ type MigrationError struct {
 	Err     error
 	Fix     string // a remedy that fits better than the general one
 
-	lost       bool // the connection broke: what became of the migration is not known
-	unrecorded bool // it ran outside of a transaction
+	snippet    string // the failing line of the file, with a mark under the column
+	lost       bool   // the connection broke: what became of the migration is not known
+	unrecorded bool   // it ran outside of a transaction
 }
 
 func (e *MigrationError) Error() string {
@@ -257,7 +269,7 @@ func (e *MigrationError) Error() string {
 		if pg.Hint != "" {
 			text += "; hint: " + pg.Hint
 		}
-		return place + ": " + text
+		return place + ": " + text + e.snippet
 	}
 	return fmt.Sprintf("%s: %v", place, e.Err)
 }

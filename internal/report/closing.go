@@ -1,21 +1,17 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// Closing is the end of the log, for [Console.Line]: the totals, who failed and where the report is, a line each.
+// Closing is the end of the log, for [Console.Line]: the totals, who failed and where the report is, a line each. The run's
+// own error is not repeated: [Annotate] has just printed it.
 func Closing(r Run) string {
 	all := []string{headline(r) + " in " + human(r.Elapsed)}
-	if r.Err != nil {
-		all = append(all, "error: "+oneLine(r.Err.Error()))
-		if remedy := fleet.Remedy(r.Err); remedy != "" {
-			all = append(all, "what to do: "+oneLine(remedy))
-		}
-	}
 	if failed := r.byState(fleet.Failed); len(failed) > 0 {
 		const shown = 20
 		var names []string
@@ -37,7 +33,7 @@ func Closing(r Run) string {
 func headline(r Run) string {
 	t := r.Totals()
 	var b strings.Builder
-	b.WriteString(r.Mode)
+	b.WriteString(cmp.Or(r.Mode, "neon-tenants-action"))
 	if r.DryRun {
 		b.WriteString(" (dry run)")
 	}
