@@ -50,16 +50,30 @@ func (r *Reader) parseFlags(args []string) error {
 			flags.Func(f.Name, f.Description, set)
 		}
 	}
-	if err := flags.Parse(args); err != nil {
-		if err == flag.ErrHelp { //nolint:errorlint // the flag package documents this very value
-			return err
-		}
-		r.mistakes = append(r.mistakes, fmt.Sprintf("%s; --help lists the inputs", err))
-	}
-	if flags.NArg() > 0 {
-		r.mistakes = append(r.mistakes, fmt.Sprintf("unexpected argument %q; inputs are given as --name value", flags.Arg(0)))
+	err := flags.Parse(args)
+	switch {
+	case err == flag.ErrHelp: //nolint:errorlint // the flag package documents this very value
+		return err
+	case err != nil:
+		r.Mistake(commandLine, "%s; --help lists the inputs", describe(err))
+	case flags.NArg() > 0: // not repeated: it may be a secret that a blank parts from its flag
+		r.Mistake(commandLine, "argument %d belongs to no input; inputs are given as --name value, switches as --name or --name=false", len(args)-flags.NArg()+1)
 	}
 	return nil
+}
+
+// commandLine stands for an input's name in mistakes that concern none.
+const commandLine = "command line"
+
+// describe says in the words of inputs what the flag package says of flags, without repeating more than a flag's name.
+func describe(err error) string {
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		return fmt.Sprintf("there is no input --%s", name)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: -"); ok {
+		return fmt.Sprintf("--%s is the last argument and needs a value", name)
+	}
+	return "an argument that begins with a hyphen is not of the form --name"
 }
 
 // String returns an input's value, its default where none or an empty one was given: a scheduled workflow that passes on
@@ -150,6 +164,9 @@ type Error struct{ Mistakes []string }
 
 func (e *Error) Error() string {
 	if len(e.Mistakes) == 1 {
+		if strings.HasPrefix(e.Mistakes[0], commandLine) {
+			return e.Mistakes[0]
+		}
 		return "input " + e.Mistakes[0]
 	}
 	return fmt.Sprintf("%d inputs are wrong:\n  - %s", len(e.Mistakes), strings.Join(e.Mistakes, "\n  - "))

@@ -1,13 +1,16 @@
 package input
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -128,11 +131,14 @@ func (r *Reader) Dir(name string) string {
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil && os.IsNotExist(err):
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR): // the latter where a file stands in the middle of the path
 		r.Mistake(name, "there is no directory %q in the workspace; add a step that uses actions/checkout before this one, or correct the path", r.String(name))
 		return ""
 	case err != nil:
-		r.Mistake(name, "cannot be read: %v", err)
+		if inner := errors.Unwrap(err); inner != nil { // without the absolute path, which in a container is not the user's
+			err = inner
+		}
+		r.Mistake(name, "the directory %q cannot be read: %v; correct the path, or let the workflow's user read it", r.String(name), err)
 		return ""
 	case !info.IsDir():
 		r.Mistake(name, "%q is a file; name the directory that holds it", r.String(name))

@@ -1,0 +1,240 @@
+package input
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTypedValues(t *testing.T) {
+	workspace := t.TempDir()
+	if err := os.Mkdir(filepath.Join(workspace, "db"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := read(t, environment{
+		"GITHUB_WORKSPACE": workspace, "INPUT_MODE": "m", "INPUT_TENANTS": " a, b\r\n# c, d\n\n  # e\n!f ,,\ng#h", "INPUT_DRY-RUN": "TRUE",
+		"INPUT_CONCURRENCY": "1000", "INPUT_TIMEOUT": "1h30m", "INPUT_TENANT-KEY": "id", "INPUT_API-URL": "http://127.0.0.1:8080/api/v2",
+	})
+	got := []any{
+		r.Required("mode"), r.List("tenants"), r.Bool("dry-run"), r.Bool("keep"), r.Int("concurrency", 1, 1000), r.Duration("timeout"),
+		r.Choice("tenant-key", "name", "id"), r.URL("api-url").String(), r.Dir("path"), r.Path("report-file"),
+	}
+	want := []any{
+		"m", []string{"a", "b", "!f", "g#h"}, true, true, 1000, 90 * time.Minute,
+		"id", "http://127.0.0.1:8080/api/v2", filepath.Join(workspace, "db"), filepath.Join(workspace, "report.json"),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := r.Err(); err != nil {
+		t.Error(err)
+	}
+
+	empty, err := New(&Definition{Inputs: []Field{{Name: "x"}}}, nil, environment{}.lookup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := Parse(empty, "x", func(string) (int, error) { return 0, errors.New("an empty value is not parsed") })
+	if n, d := empty.Int("x", 5, 9), empty.Duration("x"); parsed != 0 || n != 0 || d != 0 || empty.Bool("x") || empty.Choice("x", "a") != "" ||
+		empty.URL("x") != nil || empty.Path("x") != "" || empty.Dir("x") != "" || empty.List("x") != nil || empty.Err() != nil {
+		t.Errorf("empty values are not zero: %v", empty.Err())
+	}
+}
+
+func TestPaths(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ workspace, value, want string }{
+		{"/ws", "db/migrations", "/ws/db/migrations"},
+		{"/ws", "./db//migrations/", "/ws/db/migrations"},
+		{"/ws", ".", "/ws"},
+		{"/ws", "../outside", "/outside"},
+		{"/ws", "/abs/../elsewhere/", "/elsewhere"},
+		{"/ws", "a b/é", "/ws/a b/é"},
+		{"", "db", filepath.Join(here, "db")},
+	} {
+		env := environment{"INPUT_PATH": test.value}
+		if test.workspace != "" {
+			env["GITHUB_WORKSPACE"] = test.workspace
+		}
+		if got := read(t, env).Path("path"); got != test.want {
+			t.Errorf("%q in %q is %s, want %s", test.value, test.workspace, got, test.want)
+		}
+	}
+}
+
+// TestMistakes holds every mistake to its words: each names the input, the rule and the remedy.
+func TestMistakes(t *testing.T) {
+	workspace := t.TempDir()
+	if err := os.WriteFile(filepath.Join(workspace, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		input, value string
+		read         func(*Reader)
+		want         string
+	}{
+		{"mode", "", func(r *Reader) { r.Required("mode") }, "is required here and is empty; set it under with: in the workflow, or give --mode"},
+		{"dry-run", "yes", func(r *Reader) { r.Bool("dry-run") }, `"yes" is neither true nor false; write true or false`},
+		{"dry-run", "1", func(r *Reader) { r.Bool("dry-run") }, `"1" is neither true nor false; write true or false`},
+		{"concurrency", "0", func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"0" is not a whole number from 1 to 1000; write for example concurrency: 1`},
+		{"concurrency", "1001", func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"1001" is not a whole number from 1 to 1000; write for example concurrency: 1`},
+		{"concurrency", "8.5", func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"8.5" is not a whole number from 1 to 1000; write for example concurrency: 1`},
+		{"concurrency", "eight", func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"eight" is not a whole number from 1 to 1000; write for example concurrency: 1`},
+		{"concurrency", strings.Repeat("9", 30), func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"999999999999999999999999999999" is not a whole number from 1 to 1000; write for example concurrency: 1`},
+		{"timeout", "30", func(r *Reader) { r.Duration("timeout") }, `"30" is not a duration above zero; write for example 90s, 30m or 1h30m`},
+		{"timeout", "0s", func(r *Reader) { r.Duration("timeout") }, `"0s" is not a duration above zero; write for example 90s, 30m or 1h30m`},
+		{"timeout", "-5m", func(r *Reader) { r.Duration("timeout") }, `"-5m" is not a duration above zero; write for example 90s, 30m or 1h30m`},
+		{"timeout", "7d", func(r *Reader) { r.Duration("timeout") }, `"7d" is not a duration above zero; write for example 90s, 30m or 1h30m`},
+		{"tenant-key", "Name", func(r *Reader) { r.Choice("tenant-key", "name", "id") }, `"Name" is none of its values; write one of name, id`},
+		{"api-url", "host/api", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
+		{"api-url", "ftp://host", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
+		{"api-url", "https://u:hunter2@host", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
+		{"api-url", "https://host?key=hunter2", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
+		{"api-url", "https://host#x", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
+		{"api-url", "https://ho%zzst", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
+		{"path", "none", func(r *Reader) { r.Dir("path") }, `there is no directory "none" in the workspace; add a step that uses actions/checkout before this one, or correct the path`},
+		{"path", "file", func(r *Reader) { r.Dir("path") }, `"file" is a file; name the directory that holds it`},
+		{"path", "file/db", func(r *Reader) { r.Dir("path") }, `there is no directory "file/db" in the workspace; add a step that uses actions/checkout before this one, or correct the path`},
+		{"path", strings.Repeat("x", 300), func(r *Reader) { r.Dir("path") }, `the directory "` + strings.Repeat("x", 300) + `" cannot be read: file name too long; correct the path, or let the workflow's user read it`},
+		{"tenants", "a", func(r *Reader) {
+			Parse(r, "tenants", func(s string) (int, error) { return 1, errors.New("has no " + s) })
+		}, "has no a"},
+	} {
+		r := read(t, environment{"GITHUB_WORKSPACE": workspace, "INPUT_" + strings.ToUpper(test.input): test.value})
+		test.read(r)
+		if err := r.Err(); err == nil || err.Error() != "input "+test.input+": "+test.want {
+			t.Errorf("%s: %q:\n got %v\nwant input %s: %s", test.input, test.value, err, test.input, test.want)
+		}
+		var e *Error
+		if !errors.As(r.Err(), &e) || len(e.Mistakes) != 1 {
+			t.Errorf("%s: %q: %d mistakes, want 1", test.input, test.value, len(e.Mistakes))
+		}
+	}
+}
+
+func TestMistakesComeTogether(t *testing.T) {
+	r := read(t, environment{
+		"GITHUB_WORKSPACE": t.TempDir(), "INPUT_API-KEY": "napi_secret", "INPUT_TIMEOUT": "soon", "INPUT_CONCURRENCY": "many", "INPUT_DRY-RUN": "perhaps",
+	}, "--tenant-key", "size", "--no-such", "x")
+	r.Secret("api-key")
+	r.Dir("path")
+	r.Bool("dry-run")
+	r.Required("mode")
+	r.Choice("tenant-key", "name", "id")
+	r.Mistake("mode", "%d is wrong", 5)
+	if n, d := r.Int("concurrency", 1, 9), r.Duration("timeout"); n != 0 || d != 0 {
+		t.Errorf("mistakes gave %d and %s", n, d)
+	}
+	want := `8 inputs are wrong:
+  - command line: there is no input --no-such; --help lists the inputs
+  - path: there is no directory "db" in the workspace; add a step that uses actions/checkout before this one, or correct the path
+  - dry-run: "perhaps" is neither true nor false; write true or false
+  - mode: is required here and is empty; set it under with: in the workflow, or give --mode
+  - tenant-key: "size" is none of its values; write one of name, id
+  - mode: 5 is wrong
+  - concurrency: "many" is not a whole number from 1 to 9; write for example concurrency: 1
+  - timeout: "soon" is not a duration above zero; write for example 90s, 30m or 1h30m`
+	if diff := cmp.Diff(want, r.Err().Error()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestDefaultsOfTheAction reads every input of the action as a runner passes it where the workflow says nothing: the
+// default, and an empty text where there is none.
+func TestDefaultsOfTheAction(t *testing.T) {
+	d := load(t, real)
+	env := environment{}
+	for _, f := range d.Inputs {
+		env[variable(f.Name)] = f.Default
+	}
+	r, err := New(d, nil, env.lookup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range d.Inputs {
+		if r.String(f.Name) != f.Default || r.Optional(f.Name) != f.Default || r.Given(f.Name) {
+			t.Errorf("%s: %q, %q, given %v; want the default %q", f.Name, r.String(f.Name), r.Optional(f.Name), r.Given(f.Name), f.Default)
+		}
+		if f.Bool() {
+			r.Bool(f.Name)
+		}
+	}
+	if err := r.Err(); err != nil || r.Unused() != nil {
+		t.Errorf("%v, unused %v", err, r.Unused())
+	}
+}
+
+func FuzzList(f *testing.F) {
+	for _, seed := range []string{"a,b", "# a,b\nc", " \r\n,", "a\u00a0, #b", "\xff,\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list := List(text)
+		for _, entry := range list {
+			if entry == "" || entry != strings.TrimSpace(entry) || strings.ContainsAny(entry, ",\n") || !strings.Contains(text, entry) {
+				t.Errorf("%q gives the entry %q", text, entry)
+			}
+		}
+		var again []string
+		for _, entry := range list {
+			if !strings.HasPrefix(entry, "#") { // which "a, #b" gives, a hash that is no comment where it stands
+				again = append(again, entry)
+			}
+		}
+		if diff := cmp.Diff(again, List(strings.Join(again, "\n"))); diff != "" {
+			t.Errorf("%q read again (-want +got):\n%s", text, diff)
+		}
+	})
+}
+
+func FuzzReader(f *testing.F) {
+	d := load(f, small)
+	workspace := f.TempDir()
+	f.Add("true", "--mode", "migrate")
+	f.Add("1h", "--dry-run", "false")
+	f.Add("https://u:p@h/?q#f", "--=x", "-")
+	f.Add("\x00\xff", "---", "--help")
+	f.Fuzz(func(t *testing.T, value, arg1, arg2 string) {
+		const secret = "napi_0123456789abcdef"
+		env := environment{"GITHUB_WORKSPACE": workspace}
+		for _, field := range d.Inputs {
+			env[variable(field.Name)] = value
+		}
+		env["INPUT_API-KEY"] = secret
+		r, err := New(d, []string{arg1, arg2}, env.lookup)
+		if err != nil {
+			return // help was asked for
+		}
+		r.Required("mode")
+		r.List("tenants")
+		r.Secret("api-key")
+		r.Bool("dry-run")
+		r.Bool("keep")
+		if n := r.Int("concurrency", 3, 9); n != 0 && (n < 3 || n > 9) {
+			t.Errorf("%q is read as %d", value, n)
+		}
+		if d := r.Duration("timeout"); d < 0 {
+			t.Errorf("%q is read as %s", value, d)
+		}
+		r.Choice("tenant-key", "name", "id")
+		if u := r.URL("api-url"); u != nil && (u.User != nil || u.RawQuery != "" || u.Host == "") {
+			t.Errorf("%q is read as %s", value, u.Redacted())
+		}
+		r.Dir("path")
+		if p := r.Path("report-file"); p != "" && !filepath.IsAbs(p) {
+			t.Errorf("%q is read as the path %q", value, p)
+		}
+		r.Unused()
+		if err := r.Err(); err != nil && strings.Contains(err.Error(), secret) && !strings.Contains(value+arg1+arg2, secret) {
+			t.Errorf("a mistake holds the secret: %v", err)
+		}
+	})
+}
