@@ -80,7 +80,7 @@ func (b *bench) address() string {
 // count is how many tenants a comparison of so many gets.
 func (b *bench) count(tenants int) int {
 	if b.short {
-		return min(tenants, 32)
+		return min(tenants, 24)
 	}
 	return tenants
 }

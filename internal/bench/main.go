@@ -76,7 +76,7 @@ func run(ctx context.Context) error {
 		return errors.New("there are no arguments, and -n and -fleet are counts of 1 or more; -help lists the flags")
 	}
 	if o.short {
-		o.rounds, o.fleet = min(o.rounds, 3), min(o.fleet, 200)
+		o.rounds, o.fleet = min(o.rounds, 2), min(o.fleet, 200)
 	}
 	if o.profile != "" {
 		f, err := os.Create(o.profile)

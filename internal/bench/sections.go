@@ -64,6 +64,9 @@ func (b *bench) bothConcurrencies(ctx context.Context, l link) error {
 	return nil
 }
 
+// sequentialRounds is how many rounds the ways that take minutes take part in.
+const sequentialRounds = 2
+
 // sequential compares with the ways that take one tenant after another.
 func sequential(ctx context.Context, b *bench) error {
 	if b.short {
@@ -75,12 +78,12 @@ func sequential(ctx context.Context, b *bench) error {
 		return err
 	}
 	contenders = contenders[:2]
-	oneByOne, err := b.oneByOne(ctx, b.slowRounds())
+	oneByOne, err := b.oneByOne(ctx, sequentialRounds)
 	if err != nil {
 		return err
 	}
 	contenders = append(contenders, oneByOne)
-	drizzle, why, err := b.drizzle(ctx, 2)
+	drizzle, why, err := b.drizzle(ctx, sequentialRounds)
 	if err != nil {
 		return err
 	}
