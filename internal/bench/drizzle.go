@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,7 +32,12 @@ func (b *bench) drizzle(ctx context.Context, rounds int) (one contender, why str
 			return contender{}, fmt.Sprintf("drizzle-kit is left out, because npm does not answer: %v", err), ctx.Err()
 		}
 	}
-	return contender{"npx drizzle-kit, one after another", rounds, func(ctx context.Context, urls []string, _ int) (cost, error) {
+	var project struct{ Dependencies map[string]string }
+	if err := json.Unmarshal([]byte(readText(filepath.Join(dir, "package.json"))), &project); err != nil {
+		return contender{}, "", fmt.Errorf("read drizzle's package.json: %w", err)
+	}
+	name := fmt.Sprintf("npx drizzle-kit %s, Node %s, one after another", project.Dependencies["drizzle-kit"], b.output(ctx, ".", "node", "--version"))
+	return contender{name, rounds, func(ctx context.Context, urls []string, _ int) (cost, error) {
 		var total cost
 		for _, url := range urls {
 			cmd := exec.CommandContext(ctx, "npx", "drizzle-kit", "migrate", "--config=drizzle.config.js")

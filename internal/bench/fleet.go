@@ -88,7 +88,8 @@ type sighting struct {
 	peakKiB          int // the highest that its resident memory has been
 }
 
-var finishedTenant = regexp.MustCompile(`^\[ *\d+/\d+\] `)
+// counter begins the line of a finished tenant, and a heartbeat's: how many have finished.
+var counter = regexp.MustCompile(`^\[ *(\d+)/\d+\] `)
 
 // watch runs the program as inside Actions, outputs and summary included, until its end.
 func (b *bench) watch(ctx context.Context, program, api string) (sighting, error) {
@@ -114,8 +115,8 @@ func (b *bench) watch(ctx context.Context, program, api string) (sighting, error
 	reader := bufio.NewReader(out)
 	for {
 		line, err := reader.ReadString('\n')
-		if finishedTenant.MatchString(line) {
-			if finished++; finished == 1 {
+		if m := counter.FindStringSubmatch(line); m != nil {
+			if finished, _ = strconv.Atoi(m[1]); finished == 1 && s.first == 0 {
 				s.first = time.Since(began)
 			}
 		}

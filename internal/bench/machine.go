@@ -22,10 +22,9 @@ func (b *bench) printMachine(ctx context.Context) {
 		version = err.Error()
 	}
 	load, _, _ := strings.Cut(strings.TrimSpace(readText("/proc/loadavg")), " ")
-	fmt.Printf("%s; %s, %d cores, load %s; %s; PostgreSQL %s, %s; dbmate %s; commit %s; %d rounds\n",
-		time.Now().Format(time.DateOnly), processor(), runtime.NumCPU(), load, runtime.Version(), version, "fsync off",
-		b.output(ctx, "internal/bench/rivals", "go", "list", "-m", "-f", "{{.Version}}", "github.com/amacneil/dbmate/v2"),
-		b.output(ctx, ".", "git", "describe", "--always", "--dirty"), b.rounds)
+	fmt.Printf("%s; %s, %d cores, load %s; %s; PostgreSQL %s, fsync off; dbmate %s; %d rounds\n",
+		time.Now().Format(time.DateOnly), processor(), runtime.NumCPU(), load, runtime.Version(), version,
+		b.output(ctx, "internal/bench/rivals", "go", "list", "-m", "-f", "{{.Version}}", "github.com/amacneil/dbmate/v2"), b.rounds)
 	if b.short {
 		fmt.Println("\nShort: fewer tenants, fewer rounds. A look, not figures to quote.")
 	}
