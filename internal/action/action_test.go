@@ -250,7 +250,7 @@ func TestOneBadTenantHidesNoOther(t *testing.T) {
 	query(t, f.projects[2], "create table users (by_hand text)")
 	o := f.run(t, t.Context())
 	o.counts(t, 3, 0, 1, 0)
-	if want := fmt.Sprintf("%s", mustJSON(t, []string{hostile})); o.outputs["failed-tenants"] != want {
+	if want := string(mustJSON(t, []string{hostile})); o.outputs["failed-tenants"] != want {
 		t.Errorf("failed-tenants is %s", o.outputs["failed-tenants"])
 	}
 	o.says(t, "db/migrations/20250101090000_create_users.sql:6:1: relation \"users\" already exists (SQLSTATE 42P07)", "::error file=db/migrations/20250101090000_create_users.sql,line=6::")

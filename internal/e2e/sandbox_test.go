@@ -105,14 +105,37 @@ func (s *sandbox) list(t *testing.T) {
 	}
 	s.get(t, "/projects", url.Values{"limit": {"400"}, "org_id": {s.orgID}}, &list)
 	for _, p := range list.Projects {
-		var answer struct{ URI string }
-		s.get(t, "/projects/"+p.ID+"/connection_uri", url.Values{"database_name": {"neondb"}, "role_name": {"neondb_owner"}}, &answer)
-		s.tenants = append(s.tenants, tenant{p.ID, p.Name, answer.URI})
+		tenant := tenant{p.ID, p.Name, s.uri(t, p.ID)}
+		tenant.wake(t)
+		tenant.uri = s.uri(t, p.ID) // the simulator gives a compute that is awake another port
+		s.tenants = append(s.tenants, tenant)
 	}
 	if len(s.tenants) < 3 {
 		t.Fatalf("the sandbox has %d tenants, these tests want three or more", len(s.tenants))
 	}
 	slices.SortFunc(s.tenants, func(a, b tenant) int { return strings.Compare(a.name, b.name) })
+}
+
+func (s *sandbox) uri(t *testing.T, project string) string {
+	t.Helper()
+	var answer struct{ URI string }
+	s.get(t, "/projects/"+project+"/connection_uri", url.Values{"database_name": {"neondb"}, "role_name": {"neondb_owner"}}, &answer)
+	return answer.URI
+}
+
+// wake connects until a compute that sleeps answers.
+func (tn tenant) wake(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		conn, err := pgx.Connect(t.Context(), tn.uri)
+		if err == nil {
+			_ = conn.Close(t.Context())
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not wake: %v", tn.name, err)
+		}
+	}
 }
 
 func (s *sandbox) get(t *testing.T, path string, query url.Values, into any) {

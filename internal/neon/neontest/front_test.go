@@ -54,7 +54,7 @@ func TestWaking(t *testing.T) {
 	s := start(t, neontest.Options{WakeTime: 300 * time.Millisecond})
 	p := add(t, s, neontest.Spec{Suspended: true})
 	sleeping := uri(t, s, p.ID, "")
-	refused(t, sleeping)
+	_ = refused(t, sleeping)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if _, err := query(context.Background(), sleeping, "select ''"); err == nil {
 			break
