@@ -16,6 +16,9 @@ import (
 //go:embed action.yml
 var definition []byte
 
+// version is set when a release's image is built.
+var version = "dev"
+
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -28,7 +31,7 @@ func main() {
 		}
 		os.Exit(130)
 	}()
-	env := action.Env{Definition: definition, Args: os.Args[1:], LookupEnv: os.LookupEnv, Stdout: os.Stdout}
+	env := action.Env{Definition: definition, Version: version, Args: os.Args[1:], LookupEnv: os.LookupEnv, Stdout: os.Stdout}
 	if err := action.Run(ctx, env); err != nil {
 		os.Exit(1) // what it was has been reported
 	}

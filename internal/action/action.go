@@ -22,6 +22,7 @@ import (
 // Env is the world as main or a test gives it.
 type Env struct {
 	Definition []byte   // action.yml
+	Version    string   // of the program, for the log
 	Args       []string // the command line without the program's name
 	LookupEnv  func(string) (string, bool)
 	Stdout     io.Writer
@@ -69,6 +70,7 @@ func (r *run) do(ctx context.Context) {
 	if r.record.Err = r.in.Err(); r.record.Err != nil {
 		return
 	}
+	r.console.Line(fmt.Sprintf("neon-tenants-action %s: %s", r.env.Version, r.record.Mode))
 	for _, name := range r.in.Unused() {
 		r.notice(fmt.Sprintf("input %s has no effect in mode %s with tenant-source %s", name, r.record.Mode, r.record.Source))
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/neon"
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // Neon is the source where a tenant is a Neon project.
@@ -56,7 +56,7 @@ func newNeon(in *input.Reader) fleet.Source {
 	var base string
 	if u := in.URL("neon-api-url"); u != nil {
 		base = u.String()
-		if u.Scheme != "https" && !private(u.Hostname()) {
+		if u.Scheme != "https" && !postgres.PrivateHost(u.Hostname()) {
 			in.Mistake("neon-api-url", "the API key would travel in the open to %s; write https:// (http is for hosts of this machine or a private network)", u.Host)
 		}
 	}
@@ -69,16 +69,6 @@ func newNeon(in *input.Reader) fleet.Source {
 	}
 	n.client = neon.New(neon.Options{BaseURL: base, Key: key, HTTP: httpx.New(options).HTTP()})
 	return n
-}
-
-// private reports whether a host can only be this machine or one in its own network, by its text alone: nothing is looked
-// up. A name without a dot is a container's or a machine's in the local network.
-func private(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".internal")
 }
 
 // OnWait sets who is told about waits of a second and more for Neon's rate limits. f may be called concurrently.
