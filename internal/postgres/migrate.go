@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -163,16 +164,23 @@ func lockAndRead(ctx context.Context, c *Conn, files *Migrations, o MigrateOptio
 	}
 }
 
-// lockKey is the expression of the advisory lock's key: one for each table that versions are recorded in.
+// lockKey is the expression of the advisory lock's key: one for each table that versions are recorded in. A session that has
+// just begun looks every function up that it is asked for, so that this one and those below are chosen to be few.
 func lockKey(t Table) string {
-	schema := "current_schema()"
-	if t.schema != "" {
-		schema = quoteLiteral(t.schema)
-	}
-	return fmt.Sprintf("hashtextextended('neon-tenants-action ' || coalesce(%s, '') || '.' || %s, 0)", schema, quoteLiteral(t.name))
+	name := fnv.New64a()
+	_, _ = name.Write([]byte("neon-tenants-action " + t.name)) // a hash takes everything
+	return fmt.Sprintf("hashnameextended(%s, %d)", t.target(), int64(name.Sum64()))
 }
 
-// readState asks everything in one message: the lock, where the table is or would be, and the versions in it. The versions
+// target is the expression of the schema that the table is in or would be made in.
+func (t Table) target() string {
+	if t.schema == "" {
+		return "current_schema()"
+	}
+	return quoteLiteral(t.schema)
+}
+
+// readState asks everything in one message: the lock, where the table would be made, and the versions in it. The versions
 // come last, because the message ends there with an error where the table does not exist; the lock, being the session's,
 // stays. Read committed, so that the versions are those of after the lock was taken whatever the role's default is.
 func readState(ctx context.Context, c *Conn, o MigrateOptions) (dbState, error) {
@@ -180,14 +188,12 @@ func readState(ctx context.Context, c *Conn, o MigrateOptions) (dbState, error) 
 	if o.DryRun {
 		lock = "true"
 	}
-	target := "current_schema()"
+	path, schemaExists := "current_schemas(false)", "true" // current_schema() is one that exists
 	if o.Table.schema != "" {
-		target = quoteLiteral(o.Table.schema)
+		path, schemaExists = "null", "to_regnamespace(quote_ident("+o.Table.target()+")) is not null"
 	}
 	sql := "set transaction isolation level read committed; " +
-		"select " + lock + ", " + target + ", to_regnamespace(quote_ident(" + target + ")) is not null, " +
-		"(select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace " +
-		"where c.oid = to_regclass(" + quoteLiteral(o.Table.quoted()) + ")); " +
+		"select " + lock + ", " + o.Table.target() + ", " + schemaExists + ", " + path + "; " +
 		"select version from " + o.Table.quoted()
 	answers, err := c.query(ctx, sql)
 	if err != nil && (!isCode(err, "42P01") || len(answers) < 2) {
@@ -205,9 +211,11 @@ func readState(ctx context.Context, c *Conn, o MigrateOptions) (dbState, error) 
 		return dbState{}, &TableError{fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", o.Table.name),
 			"set migrations-table: public." + o.Table.name + ", or give the role a search_path"}
 	}
-	if at := string(row[3]); s.found && at != s.table.schema {
-		return dbState{}, &TableError{fmt.Sprintf("versions are recorded in %s.%s, but the role's search_path makes new tables in %s", at, o.Table.name, s.table.schema),
-			"set migrations-table: " + at + "." + o.Table.name + " where that is this tenant's record, or correct the role's search_path"}
+	// Of a path of several schemas the table may be in a later one than the one where new tables go.
+	if several := row[3] != nil && string(row[3]) != "{"+s.table.schema+"}" && string(row[3]) != `{"`+s.table.schema+`"}`; s.found && several {
+		if err := foundInTarget(ctx, c, s.table); err != nil {
+			return dbState{}, err
+		}
 	}
 	if s.found {
 		for _, r := range answers[2] {
@@ -215,6 +223,24 @@ func readState(ctx context.Context, c *Conn, o MigrateOptions) (dbState, error) 
 		}
 	}
 	return s, nil
+}
+
+// foundInTarget sees to it that the table which an unqualified name finds is the one in the schema where it would be made.
+func foundInTarget(ctx context.Context, c *Conn, t Table) error {
+	answers, err := c.query(ctx, "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "+
+		"where c.oid = to_regclass("+quoteLiteral(quoteIdentifier(t.name))+")")
+	if err != nil {
+		return fmt.Errorf("find the schema of %s: %w", t.name, err)
+	}
+	for _, row := range answers[0] {
+		at := string(row[0])
+		if at == t.schema {
+			break
+		}
+		return &TableError{fmt.Sprintf("versions are recorded in %s.%s, but the role's search_path makes new tables in %s", at, t.name, t.schema),
+			"set migrations-table: " + at + "." + t.name + " where that is this tenant's record, or correct the role's search_path"}
+	}
+	return nil
 }
 
 // TableError says why versions cannot be read or recorded.

@@ -362,6 +362,23 @@ func TestTableInAnotherSchemaOfThePath(t *testing.T) {
 	}
 }
 
+// Whatever the path looks like, the table is made in its first schema and found there again.
+func TestTableInTheFirstSchemaOfThePath(t *testing.T) {
+	for _, path := range []string{"app, public", `"My, ""App""", public`, `"My, ""App"""`, "public, app", `"{a}"`} {
+		url := pgtest.Database(t)
+		do(t, url, `create schema app; create schema "My, ""App"""; create schema "{a}"; alter role current_user set search_path = `+path)
+		m := files(t, "1_a.sql", up("select 1"))
+		for _, want := range []int{1, 0} {
+			if got, err := migrate(t.Context(), url, m, options()); err != nil || len(got.Applied) != want {
+				t.Errorf("%s: applied %v, %v, want %d", path, got.Applied, err, want)
+			}
+		}
+		if same := ask(t, url, "select (to_regclass('schema_migrations') = to_regclass(quote_ident(current_schema()) || '.schema_migrations'))::text"); same[0] != "true" {
+			t.Errorf("%s: the table is elsewhere: %v", path, same)
+		}
+	}
+}
+
 func TestOwnCommitIsWarnedOf(t *testing.T) {
 	url := pgtest.Database(t)
 	got, err := migrate(t.Context(), url, files(t, "1_a.sql", up("create table a (i int); commit; create table b (i int)")), options())
