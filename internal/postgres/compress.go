@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"fmt"
+	"io"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/pgzip"
+)
+
+// Compression is how a dump is compressed.
+type Compression string
+
+// The kinds of compression. The empty one is none.
+const (
+	Uncompressed Compression = "none"
+	Gzip         Compression = "gzip"
+	Zstd         Compression = "zstd"
+)
+
+// gzipBlock is what a core compresses at a time where several work on one stream; each block but the first is given the
+// 32 KiB before it, so that the result is hardly longer.
+const gzipBlock = 1 << 20
+
+// NewCompressor compresses what is written to it into w; Close ends the compressed stream and not w. parallel is how many
+// cores beside the caller's own may work on this one stream: 0 compresses in the caller's goroutine.
+func NewCompressor(w io.Writer, kind Compression, level, parallel int) (io.WriteCloser, error) {
+	switch kind {
+	case Uncompressed, "":
+		return nopCloser{w}, nil
+	case Gzip:
+		if parallel <= 0 {
+			z, err := gzip.NewWriterLevel(w, level)
+			if err != nil {
+				return nil, fmt.Errorf("compress with gzip at level %d: %w", level, err)
+			}
+			return z, nil
+		}
+		z, err := pgzip.NewWriterLevel(w, level)
+		if err == nil {
+			err = z.SetConcurrency(gzipBlock, 1+parallel)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("compress with gzip at level %d on %d cores: %w", level, 1+parallel, err)
+		}
+		return z, nil
+	case Zstd:
+		z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)), zstd.WithEncoderConcurrency(1+max(0, parallel)))
+		if err != nil {
+			return nil, fmt.Errorf("compress with zstd at level %d: %w", level, err)
+		}
+		return z, nil
+	}
+	return nil, fmt.Errorf("there is no compression %q; there are gzip, zstd and none", kind)
+}
+
+// NewDecompressor is the way back. Its reader fails at a stream that is damaged or cut short.
+func NewDecompressor(r io.Reader, kind Compression) (io.ReadCloser, error) {
+	switch kind {
+	case Uncompressed, "":
+		return io.NopCloser(r), nil
+	case Gzip:
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, fmt.Errorf("decompress with gzip: %w", err)
+		}
+		return z, nil
+	case Zstd:
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<30), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return nil, fmt.Errorf("decompress with zstd: %w", err)
+		}
+		return z.IOReadCloser(), nil
+	}
+	return nil, fmt.Errorf("there is no compression %q; there are gzip, zstd and none", kind)
+}
+
+// newEncoder compresses and then encrypts into w. Close ends both streams, and not w.
+func newEncoder(w io.Writer, kind Compression, level, parallel int, to []age.Recipient) (io.WriteCloser, error) {
+	if len(to) == 0 {
+		return NewCompressor(w, kind, level, parallel)
+	}
+	sealed, err := age.Encrypt(w, to...)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt the dump: %w", err)
+	}
+	z, err := NewCompressor(sealed, kind, level, parallel)
+	if err != nil {
+		return nil, err
+	}
+	return &encoder{z, sealed}, nil
+}
+
+// newDecoder is the way back from newEncoder. Without identities the stream is not encrypted.
+func newDecoder(r io.Reader, kind Compression, with []age.Identity) (io.ReadCloser, error) {
+	if len(with) > 0 {
+		var err error
+		if r, err = age.Decrypt(r, with...); err != nil {
+			return nil, fmt.Errorf("decrypt the backup: %w", err)
+		}
+	}
+	return NewDecompressor(r, kind)
+}
+
+type encoder struct {
+	io.WriteCloser
+	sealed io.Closer
+}
+
+func (e *encoder) Close() error {
+	if err := e.WriteCloser.Close(); err != nil {
+		return err
+	}
+	return e.sealed.Close()
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }

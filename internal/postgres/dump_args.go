@@ -1,0 +1,95 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ArgumentError is an argument that pg_dump must not be given.
+type ArgumentError struct{ Problem, Fix string }
+
+func (e *ArgumentError) Error() string { return "pg-dump-args: " + e.Problem }
+
+// Remedy says what to do instead.
+func (e *ArgumentError) Remedy() string { return e.Fix }
+
+// refusedArguments are pg_dump's options that would lead the dump past us or make of it something that restore cannot
+// load, with the short form and the reason.
+var refusedArguments = []struct {
+	long  string
+	short byte
+	why   string
+}{
+	{"file", 'f', "the dump goes to the bucket and to no file"},
+	{"format", 'F', "use the input backup-format"},
+	{"compress", 'Z', "use the inputs compression and compression-level"},
+	{"jobs", 'j', "a dump that is streamed is made by one connection"},
+	{"dbname", 'd', "the connection is the tenant's"},
+	{"host", 'h', "the connection is the tenant's"},
+	{"port", 'p', "the connection is the tenant's"},
+	{"username", 'U', "the connection is the tenant's"},
+	{"password", 'W', "there is nobody to ask"},
+	{"create", 'C', "a backup is restored into a database of any name"},
+	{"version", 'V', "it dumps nothing"},
+	{"help", '?', "it dumps nothing"},
+}
+
+// shortWithValue are pg_dump's one-letter options that take a value, in the same word or in the next.
+const shortWithValue = "deEfFhjnNpSrtTUZ"
+
+// CheckDumpArgs refuses arguments that would change where pg_dump connects to, where it writes, or in which form. The
+// error is an [*ArgumentError]. What else is wrong with them pg_dump says itself.
+func CheckDumpArgs(args []string) error {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		name, long := strings.CutPrefix(arg, "--")
+		switch {
+		case arg == "--":
+			return &ArgumentError{"-- ends the options, but there is nothing that may follow", "take it out"}
+		case long:
+			name, _, hasValue := strings.Cut(name, "=")
+			if err := refusedLong(name); err != nil {
+				return err
+			}
+			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+				i++ // its value; where it takes none, pg_dump refuses the second word itself
+			}
+		case strings.HasPrefix(arg, "-") && len(arg) > 1:
+			taken, err := refusedShort(arg[1:])
+			if err != nil {
+				return err
+			}
+			if taken {
+				i++
+			}
+		default:
+			return &ArgumentError{fmt.Sprintf("%q is not an option", arg), "take it out: the database is the tenant's"}
+		}
+	}
+	return nil
+}
+
+// refusedLong counts abbreviations too, as getopt does. --no-… and other longer names are not abbreviations.
+func refusedLong(name string) error {
+	for _, r := range refusedArguments {
+		if name != "" && strings.HasPrefix(r.long, name) {
+			return &ArgumentError{fmt.Sprintf("--%s cannot be used: %s", r.long, r.why), "take it out"}
+		}
+	}
+	return nil
+}
+
+// refusedShort looks at a word of one-letter options, and reports whether the next word is the last one's value.
+func refusedShort(letters string) (valueFollows bool, err error) {
+	for i := 0; i < len(letters); i++ {
+		for _, r := range refusedArguments {
+			if letters[i] == r.short {
+				return false, &ArgumentError{fmt.Sprintf("-%c cannot be used: %s", r.short, r.why), "take it out"}
+			}
+		}
+		if strings.IndexByte(shortWithValue, letters[i]) >= 0 {
+			return i == len(letters)-1, nil
+		}
+	}
+	return false, nil
+}
