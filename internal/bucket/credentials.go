@@ -1,0 +1,114 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+)
+
+const (
+	tokenTimeout = 45 * time.Second // for an identity token, retries included
+	earlyRefresh = 5 * time.Minute  // how long before a session's end there is a new one
+)
+
+// assumed returns credentials of the role that are renewed before they end, each time with a new identity token: GitHub's
+// live five minutes.
+func assumed(ctx context.Context, cfg aws.Config, o Options) *aws.CredentialsCache {
+	client := sts.NewFromConfig(cfg, func(so *sts.Options) { so.Credentials = aws.AnonymousCredentials{} })
+	provider := stscreds.NewWebIdentityRoleProvider(client, o.RoleARN,
+		&tokenSource{context.WithoutCancel(ctx), o.Token, audience(o.RoleARN)},
+		func(w *stscreds.WebIdentityRoleOptions) { w.RoleSessionName, w.Duration = o.SessionName, o.Duration })
+	return aws.NewCredentialsCache(earlyProvider{provider})
+}
+
+// audience is the one that AWS's documentation has identity providers made with, in China another.
+func audience(roleARN string) string {
+	if strings.HasPrefix(roleARN, "arn:aws-cn:") {
+		return "sts.amazonaws.com.cn"
+	}
+	return "sts.amazonaws.com"
+}
+
+// tokenSource asks for tokens without the run's cancellation: what a cancelled run still has to abort needs credentials.
+type tokenSource struct {
+	ctx      context.Context
+	token    func(ctx context.Context, audience string) (string, error)
+	audience string
+}
+
+// tokenError tells a token that could not be had from a role that could not be assumed.
+type tokenError struct{ error }
+
+func (e tokenError) Unwrap() error { return e.error }
+
+func (s *tokenSource) GetIdentityToken() ([]byte, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, tokenTimeout)
+	defer cancel()
+	token, err := s.token(ctx, s.audience)
+	if err != nil {
+		return nil, tokenError{err}
+	}
+	return []byte(token), nil
+}
+
+// earlyProvider lets credentials end early, in their cache's eyes: five minutes, or a third of a session that is
+// shorter than a quarter of an hour, which a window of five minutes would have renewed for every request.
+type earlyProvider struct{ aws.CredentialsProvider }
+
+func (p earlyProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := p.CredentialsProvider.Retrieve(ctx)
+	if err == nil && c.CanExpire {
+		c.Expires = c.Expires.Add(-min(earlyRefresh, time.Until(c.Expires)/3))
+	}
+	return c, err
+}
+
+// sessionEnded reports whether the store takes a session for ended or unknown, which a new one cures. MinIO calls it
+// InvalidAccessKeyId.
+func sessionEnded(err error) bool {
+	var e smithy.APIError
+	return errors.As(err, &e) && slices.Contains([]string{
+		"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId",
+	}, e.ErrorCode())
+}
+
+// credentialsError words what went wrong before the store was asked.
+func (b *Bucket) credentialsError(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Op: "get AWS credentials", Bucket: b.options.Bucket, Err: err,
+		remedy: "give role-to-assume (with permissions: id-token: write), or let aws-actions/configure-aws-credentials run before, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}
+	if b.options.RoleARN == "" {
+		return e
+	}
+	e.Op, e.remedy = "assume "+b.options.RoleARN, ""
+	var token tokenError
+	if errors.As(err, &token) {
+		return fmt.Errorf("%s: get the job's identity token: %w", e.Op, token.error)
+	}
+	e.describe(err)
+	switch e.Code {
+	case "AccessDenied":
+		e.remedy = "the role's trust policy does not let this job in: check that it names the identity provider token.actions.githubusercontent.com, the audience " +
+			audience(b.options.RoleARN) + ", and this repository in sub, as repo:OWNER/REPO:… or, for repositories made or renamed after 15 July 2026, repo:OWNER@ID/REPO@ID:…; " +
+			"jobs with an environment have a sub that ends in :environment:NAME"
+	case "InvalidIdentityToken":
+		e.remedy = "AWS does not accept the job's token: make an identity provider in this AWS account for https://token.actions.githubusercontent.com with the audience " + audience(b.options.RoleARN)
+	case "ExpiredTokenException":
+		e.remedy = "the token service takes the job's token for expired: check the runner's clock"
+	case "ValidationError":
+		e.remedy = "check the form of role-to-assume and role-session-name, and that role-duration-seconds is at least 900 and at most the role's maximum session duration"
+	case "RegionDisabledException":
+		e.remedy = "activate the token service for this region in the account's IAM settings, or choose another aws-region"
+	}
+	return e
+}

@@ -1,0 +1,184 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// Error is something that the store, or what stands before it, did not do.
+type Error struct {
+	Op     string // what was being done: "upload part 3"
+	Bucket string
+	Key    string // empty where it was not about one object
+	Status int    // HTTP status, 0 where no answer came
+	Code   string // the store's own, such as AccessDenied; may be empty
+	// Message is the store's own sentence.
+	Message   string
+	RequestID string
+	Err       error
+
+	action string // the permission that the call needs
+	region string // where the bucket is, as far as the store said
+	remedy string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Key != "" {
+		fmt.Fprintf(&b, " s3://%s/%s", e.Bucket, e.Key)
+	} else if e.Bucket != "" {
+		b.WriteString(" s3://" + e.Bucket)
+	}
+	b.WriteString(": ")
+	if e.Status == 0 {
+		b.WriteString(e.Err.Error())
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%d", e.Status)
+	if e.Code != "" {
+		b.WriteString(" " + e.Code)
+	}
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if e.RequestID != "" {
+		b.WriteString(" (request id " + e.RequestID + ")")
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Remedy tells what to do about it, "" where there is nothing to say.
+func (e *Error) Remedy() string {
+	switch {
+	case e.remedy != "":
+		return e.remedy
+	case errors.Is(e.Err, context.Canceled):
+		return ""
+	case e.region != "":
+		return "the bucket is in " + e.region + ": give aws-region: " + e.region
+	}
+	switch e.Code {
+	case "NoSuchBucket":
+		return "there is no bucket of this name: check s3-bucket, aws-region and s3-endpoint"
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return "the bucket is in another region: check aws-region"
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":
+		return "the store does not accept these credentials: check them, and that they are this store's"
+	case "RequestTimeTooSkewed":
+		return "set this machine's clock"
+	case "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException":
+		return "check that the key of s3-kms-key-id exists in the bucket's region and is enabled"
+	case "InvalidStorageClass":
+		return "check s3-storage-class: the store does not know it"
+	case "EntityTooLarge":
+		return "the store takes no object of this size"
+	case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
+		return "the store is full: make room, or shorten retention-days"
+	case "PreconditionFailed":
+		return "another run made a backup of this tenant in the same second: don't run two at once"
+	}
+	switch {
+	case e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "kms"):
+		return "let the role use the key of s3-kms-key-id: kms:GenerateDataKey and kms:Decrypt"
+	case e.Status == http.StatusForbidden && e.action != "":
+		return "let the role do " + e.action + " on this bucket, in its own policy and in the bucket's"
+	case e.Status >= http.StatusInternalServerError:
+		return "the store has trouble, which usually passes: run again later"
+	case e.Status == 0:
+		return "the store could not be reached, or stopped answering: check s3-endpoint, aws-region and the runner's network"
+	}
+	return ""
+}
+
+// wrap makes an [*Error] of what a call returned; nil stays nil. action is the permission that the call needs.
+func (b *Bucket) wrap(err error, op, key, action string) error {
+	if err == nil {
+		return nil
+	}
+	if inner := (*smithy.OperationError)(nil); errors.As(err, &inner) && credentialsFailed(err) {
+		return b.credentialsError(err)
+	}
+	e := &Error{Op: op, Bucket: b.options.Bucket, Key: key, action: action}
+	e.describe(err)
+	return e
+}
+
+// describe takes out of an SDK's error what a reader wants to know; its own text tells the same several times over.
+func (e *Error) describe(err error) {
+	e.Err = err
+	if api := smithy.APIError(nil); errors.As(err, &api) {
+		e.Code, e.Message = api.ErrorCode(), strings.TrimSpace(api.ErrorMessage())
+		if e.Code == "UnknownError" {
+			e.Code = ""
+		}
+	}
+	if resp := (*awshttp.ResponseError)(nil); errors.As(err, &resp) {
+		e.Status, e.RequestID = resp.HTTPStatusCode(), resp.ServiceRequestID()
+		if region := resp.Response.Header.Get("X-Amz-Bucket-Region"); region != "" && slices.Contains([]int{
+			http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest}, e.Status) {
+			e.region = region
+		}
+	}
+	if e.Status == 0 {
+		e.Err = innermost(err)
+	}
+}
+
+// innermost takes the SDK's layers off an error that came from below it.
+func innermost(err error) error {
+	for {
+		switch err.(type) {
+		case *smithy.OperationError, *smithy.CanceledError, *awshttp.ResponseError:
+		default:
+			if !strings.HasPrefix(err.Error(), "exceeded maximum number of attempts") && !strings.HasPrefix(err.Error(), "https response error") &&
+				!strings.HasPrefix(err.Error(), "request send failed") {
+				return err
+			}
+		}
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
+
+// credentialsFailed reports whether the store was not asked at all, for want of credentials.
+func credentialsFailed(err error) bool {
+	if errors.As(err, new(tokenError)) {
+		return true
+	}
+	text := err.Error()
+	return strings.Contains(text, "get identity: get credentials") && !errors.Is(err, context.Canceled)
+}
+
+// status returns the HTTP status and the store's code in err, 0 and "" where it is no answer.
+func status(err error) (int, string) {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.Status, e.Code
+	}
+	var code string
+	if api := smithy.APIError(nil); errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	if resp := (*awshttp.ResponseError)(nil); errors.As(err, &resp) {
+		return resp.HTTPStatusCode(), code
+	}
+	return 0, code
+}
+
+// IsNotFound reports whether err says that there is no such object.
+func IsNotFound(err error) bool {
+	s, code := status(err)
+	return s == http.StatusNotFound && code != "NoSuchBucket"
+}

@@ -1,0 +1,67 @@
+package bucket
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// List returns the objects directly in a folder, all of them, in the order of their keys. folder is from [Bucket.Folder]: it ends
+// in a slash, or is empty for a bucket's top.
+func (b *Bucket) List(ctx context.Context, folder string) ([]Object, error) {
+	var objects []Object
+	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{
+		Bucket: &b.options.Bucket, Prefix: &folder, Delimiter: aws.String("/"),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, b.wrap(err, "list", folder, "s3:ListBucket")
+		}
+		for _, o := range page.Contents {
+			objects = append(objects, Object{
+				Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified), ETag: aws.ToString(o.ETag),
+			})
+		}
+	}
+	return objects, nil
+}
+
+// CleanStale aborts the unfinished uploads of backups directly in a folder that were begun more than olderThan ago: a program that
+// was killed leaves one behind, which costs what its parts take. Uploads of other keys are left alone. It returns the keys.
+func (b *Bucket) CleanStale(ctx context.Context, folder string, olderThan time.Duration) ([]string, error) {
+	uploads, err := b.unfinished(ctx, folder)
+	if err != nil {
+		return nil, err
+	}
+	var cleaned []string
+	limit := time.Now().Add(-olderThan)
+	for _, u := range uploads {
+		key := aws.ToString(u.Key)
+		if _, ok := ParseKey(folder, key); !ok || u.Initiated == nil || u.Initiated.After(limit) {
+			continue
+		}
+		if err := b.abortUpload(ctx, key, aws.ToString(u.UploadId)); err != nil {
+			return cleaned, err
+		}
+		cleaned = append(cleaned, key)
+	}
+	return cleaned, nil
+}
+
+// unfinished returns all uploads whose keys begin so.
+func (b *Bucket) unfinished(ctx context.Context, prefix string) ([]types.MultipartUpload, error) {
+	var uploads []types.MultipartUpload
+	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.options.Bucket, Prefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return uploads, b.wrap(err, "list unfinished uploads of", prefix, "s3:ListBucketMultipartUploads")
+		}
+		uploads = append(uploads, page.Uploads...)
+	}
+	return uploads, nil
+}

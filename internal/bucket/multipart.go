@@ -1,0 +1,290 @@
+package bucket
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+const (
+	abortTimeout = 5 * time.Second
+	// grace is how long a call that creates something may go on after its context ended: cut off, it would leave open
+	// whether there is something to remove, and what.
+	grace     = 2 * time.Second
+	nonceName = "write-id"
+)
+
+// lingering returns a context that ends a while after ctx does.
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	linger, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-linger.Done():
+		}
+		cancel(context.Cause(ctx))
+	})
+	return linger, func() { stop(); cancel(nil) }
+}
+
+// afterwards returns a context for removing what an upload left: it does not end with the run.
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+}
+
+// begin starts the upload of parts. One that may have been started without our having heard so is looked for and removed.
+func (w *Writer) begin() error {
+	ctx, cancel := lingering(w.ctx)
+	defer cancel()
+	in := &s3.CreateMultipartUploadInput{
+		Bucket: &w.bucket.options.Bucket, Key: &w.key,
+		ContentType: w.contentType(), Metadata: w.metadata(),
+		StorageClass:      types.StorageClass(w.bucket.options.StorageClass),
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c, ChecksumType: types.ChecksumTypeFullObject,
+	}
+	in.SSEKMSKeyId, in.ServerSideEncryption = w.bucket.encryption()
+	if until := w.bucket.objectLockUntil(); until != nil {
+		in.ObjectLockMode, in.ObjectLockRetainUntilDate = types.ObjectLockModeGovernance, until
+	}
+	var id string
+	err := w.bucket.dialect(func(plain bool) error {
+		if plain {
+			in.ChecksumAlgorithm, in.ChecksumType = "", ""
+		}
+		out, err := w.bucket.client.CreateMultipartUpload(ctx, in)
+		if err == nil {
+			id = aws.ToString(out.UploadId)
+		}
+		return err
+	})
+	if err == nil {
+		w.uploadID = id
+		return context.Cause(w.ctx)
+	}
+	if s, _ := status(err); s == 0 || s >= http.StatusInternalServerError {
+		clean, cancel := afterwards(w.ctx)
+		defer cancel()
+		err = errors.Join(w.bucket.wrap(err, "begin to upload", w.key, "s3:PutObject"), w.bucket.abortAll(clean, w.key))
+		return err
+	}
+	return w.bucket.wrap(err, "begin to upload", w.key, "s3:PutObject")
+}
+
+// send uploads a part.
+func (w *Writer) send(t *part) error {
+	sum := uploaded{crc: t.crc}
+	var etag string
+	err := w.bucket.dialect(func(plain bool) error {
+		b := t.body()
+		defer b.detach()
+		in := &s3.UploadPartInput{
+			Bucket: &w.bucket.options.Bucket, Key: &w.key, UploadId: &w.uploadID, PartNumber: &t.number,
+			Body: b, ContentLength: &t.size,
+		}
+		if plain {
+			digest := t.md5()
+			sum.md5 = digest[:]
+			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(sum.md5))
+		} else {
+			in.ChecksumCRC32C = aws.String(encodeCRC(t.crc))
+		}
+		out, err := w.bucket.client.UploadPart(w.ctx, in, unsigned)
+		if err == nil {
+			etag = aws.ToString(out.ETag)
+		}
+		return err
+	})
+	if err != nil {
+		if cause := context.Cause(w.ctx); cause != nil {
+			err = cause
+		}
+		return w.bucket.wrap(err, fmt.Sprintf("upload part %d of", t.number), w.key, "s3:PutObject")
+	}
+	sum.completed = types.CompletedPart{ETag: &etag, PartNumber: aws.Int32(t.number)}
+	if sum.md5 == nil {
+		sum.completed.ChecksumCRC32C = aws.String(encodeCRC(t.crc))
+	}
+	w.mu.Lock()
+	w.parts[t.number-1] = sum
+	w.mu.Unlock()
+	return nil
+}
+
+// complete makes the object out of its parts.
+func (w *Writer) complete(ctx context.Context) error {
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: &w.bucket.options.Bucket, Key: &w.key, UploadId: &w.uploadID,
+		MultipartUpload: &types.CompletedMultipartUpload{}, MpuObjectSize: &w.size,
+		ChecksumCRC32C: aws.String(encodeCRC(w.crc)), ChecksumType: types.ChecksumTypeFullObject,
+		IfNoneMatch: aws.String("*"),
+	}
+	for _, p := range w.parts {
+		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, p.completed)
+	}
+	return w.bucket.dialect(func(plain bool) error {
+		if plain {
+			if err := w.absent(ctx); err != nil {
+				return err
+			}
+			in.ChecksumCRC32C, in.ChecksumType, in.MpuObjectSize, in.IfNoneMatch = nil, "", nil, nil
+			for i := range in.MultipartUpload.Parts {
+				in.MultipartUpload.Parts[i].ChecksumCRC32C = nil
+			}
+		}
+		_, err := w.bucket.client.CompleteMultipartUpload(ctx, in)
+		return err
+	})
+}
+
+// put writes an object of one part.
+func (w *Writer) put(ctx context.Context) error {
+	in := &s3.PutObjectInput{
+		Bucket: &w.bucket.options.Bucket, Key: &w.key, ContentLength: &w.size,
+		ContentType: w.contentType(), Metadata: w.metadata(),
+		StorageClass:   types.StorageClass(w.bucket.options.StorageClass),
+		ChecksumCRC32C: aws.String(encodeCRC(w.crc)), IfNoneMatch: aws.String("*"),
+	}
+	in.SSEKMSKeyId, in.ServerSideEncryption = w.bucket.encryption()
+	if until := w.bucket.objectLockUntil(); until != nil {
+		in.ObjectLockMode, in.ObjectLockRetainUntilDate = types.ObjectLockModeGovernance, until
+	}
+	sum := uploaded{crc: w.current.crc}
+	err := w.bucket.dialect(func(plain bool) error {
+		b := w.current.body()
+		defer b.detach()
+		in.Body = b
+		if plain {
+			if err := w.absent(ctx); err != nil {
+				return err
+			}
+			digest := w.current.md5()
+			sum.md5 = digest[:]
+			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(sum.md5))
+			in.ChecksumCRC32C, in.IfNoneMatch = nil, nil
+		}
+		_, err := w.bucket.client.PutObject(ctx, in, unsigned)
+		return err
+	})
+	w.parts = []uploaded{sum}
+	return err
+}
+
+// absent is what a conditional write would ask of the store.
+func (w *Writer) absent(ctx context.Context) error {
+	_, err := w.bucket.Head(ctx, w.key)
+	switch {
+	case err == nil:
+		return &Error{Op: "write", Bucket: w.bucket.options.Bucket, Key: w.key, Status: http.StatusPreconditionFailed,
+			Code: "PreconditionFailed", Message: "there is an object of this name"}
+	case IsNotFound(err):
+		return nil
+	}
+	return err
+}
+
+// dialect makes a call, and where a store that is not AWS refuses it for a header that it does not know, makes it once more
+// without checksums of today's kind (Content-MD5 is as old as S3) and without conditions. A store that takes the
+// second is spoken to in that way from then on.
+func (b *Bucket) dialect(call func(plain bool) error) error {
+	plain := b.plain.Load()
+	err := call(plain)
+	if err == nil || plain || !b.custom {
+		return err
+	}
+	s, code := status(err)
+	if s != http.StatusNotImplemented && (s != http.StatusBadRequest || !slices.Contains([]string{
+		"InvalidArgument", "InvalidRequest", "NotImplemented", "MalformedXML", "XAmzContentSHA256Mismatch"}, code)) {
+		return err
+	}
+	if again := call(true); again != nil {
+		return err // the first refusal says more
+	}
+	b.plain.Store(true)
+	return nil
+}
+
+// abort removes the upload from the store, if there is one, and gives its memory back.
+func (w *Writer) abort() error {
+	w.flying.Wait()
+	var err error
+	if w.uploadID != "" {
+		ctx, cancel := afterwards(w.ctx)
+		defer cancel()
+		err = w.bucket.abortUpload(ctx, w.key, w.uploadID)
+		w.uploadID = ""
+	}
+	w.release()
+	return err
+}
+
+// release gives the stream's memory and place back.
+func (w *Writer) release() {
+	w.cancel(errCommitted)
+	if w.current != nil {
+		w.land(w.current)
+		w.current = nil
+		w.admit()
+	}
+}
+
+// abortUpload aborts an upload and looks whether that was all: a part that was on its way may arrive after it.
+func (b *Bucket) abortUpload(ctx context.Context, key, id string) error {
+	for range 3 {
+		_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.options.Bucket, Key: &key, UploadId: &id})
+		if _, code := status(err); code == "NoSuchUpload" {
+			return nil
+		}
+		if err != nil {
+			return b.wrap(err, "abort the upload of", key, "s3:AbortMultipartUpload")
+		}
+		out, err := b.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &b.options.Bucket, Key: &key, UploadId: &id})
+		if err != nil || len(out.Parts) == 0 {
+			return nil // gone, or not ours to look at
+		}
+	}
+	return nil
+}
+
+// abortAll aborts every upload of a key.
+func (b *Bucket) abortAll(ctx context.Context, key string) error {
+	uploads, err := b.unfinished(ctx, key)
+	for _, u := range uploads {
+		if aws.ToString(u.Key) == key {
+			err = errors.Join(err, b.abortUpload(ctx, key, aws.ToString(u.UploadId)))
+		}
+	}
+	return err
+}
+
+func (b *Bucket) encryption() (*string, types.ServerSideEncryption) {
+	if b.options.KMSKeyID == "" {
+		return nil, ""
+	}
+	return &b.options.KMSKeyID, types.ServerSideEncryptionAwsKms
+}
+
+func (w *Writer) contentType() *string {
+	return aws.String(cmp.Or(w.info.ContentType, "application/octet-stream"))
+}
+
+// metadata encodes what is not ASCII as AWS itself does when it shows such values.
+func (w *Writer) metadata() map[string]string {
+	m := map[string]string{nonceName: w.nonce}
+	for name, value := range w.info.Metadata {
+		m[name] = strings.ReplaceAll(mime.QEncoding.Encode("utf-8", value), "\r\n", "")
+	}
+	return m
+}
