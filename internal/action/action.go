@@ -60,6 +60,7 @@ type run struct {
 	in      *input.Reader
 	console *report.Console
 	record  report.Run
+	outputs map[string]string // the mode's own
 
 	mu sync.Mutex // guards the record's notices while the fleet runs
 }
@@ -83,10 +84,22 @@ func (r *run) do(ctx context.Context) {
 	if incomplete != nil { // what was found is worked on; the run fails at its end
 		r.console.Warning(err.Error(), "", 0)
 	}
+	if s.work.Prepare != nil {
+		if failed := s.work.Prepare(ctx, tenants); failed != nil {
+			r.record.Err = errors.Join(failed, err)
+			return
+		}
+	}
+	if s.work.Close != nil {
+		defer s.work.Close()
+	}
 	progress := report.NewProgress(r.console, len(tenants))
 	s.options.Observer = progress
-	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: tenants, Canary: canaries, Job: s.job}, s.options)
+	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: tenants, Canary: canaries, Job: s.work.Job}, s.options)
 	progress.Stop()
+	if s.work.Outputs != nil {
+		r.outputs = s.work.Outputs(r.record.Results)
+	}
 	if ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
@@ -96,7 +109,7 @@ func (r *run) do(ctx context.Context) {
 // settings are a run's inputs, read.
 type settings struct {
 	source     fleet.Source
-	job        fleet.Job
+	work       mode.Work
 	options    fleet.Options
 	keys       fleet.KeyBy
 	selection  fleet.Selection
@@ -139,7 +152,7 @@ func (r *run) settings() settings {
 	if s.options.Concurrency == 0 {
 		s.options.Concurrency = m.Concurrency
 	}
-	s.job = m.New(in, mode.Env{Source: s.source, DryRun: r.record.DryRun, Mask: r.console.Mask, Notice: r.notice})
+	s.work = m.New(in, mode.Env{Source: s.source, DryRun: r.record.DryRun, Mask: r.console.Mask, Notice: r.notice})
 	for _, secret := range in.Secrets() {
 		r.console.Mask(secret.Forms()...)
 	}

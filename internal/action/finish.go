@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -29,7 +31,11 @@ func (r *run) finish() error {
 		}
 	}
 	if path := r.env.get("GITHUB_OUTPUT"); path != "" {
-		if err := report.AppendFile(path, report.Outputs(r.record)); err != nil {
+		outputs := report.Outputs(r.record)
+		for _, name := range slices.Sorted(maps.Keys(r.outputs)) {
+			outputs = append(outputs, report.Output{Name: name, Value: r.outputs[name]})
+		}
+		if err := report.AppendFile(path, outputs); err != nil {
 			r.record.Err = errors.Join(r.record.Err, fmt.Errorf("write the outputs: %w", err))
 		}
 	}

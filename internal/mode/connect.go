@@ -14,23 +14,37 @@ type diagnoser interface {
 	Diagnose(ctx context.Context, t fleet.Tenant, err error) error
 }
 
-// connect resolves a tenant's connection string, hides and masks it before anything else happens, and connects to the
-// compute itself, never through Neon's pooler.
-func connect(ctx context.Context, env Env, t fleet.Tenant, insecure bool, log *slog.Logger) (*postgres.Conn, error) {
-	secret, err := env.Source.URL(ctx, t)
+// connect connects to a tenant's compute itself, never through Neon's pooler.
+func connect(ctx context.Context, env Env, t fleet.Tenant, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
+	url, err := directURL(ctx, env, t, log)
 	if err != nil {
 		return nil, err
+	}
+	return dial(ctx, env, t, url, o, log)
+}
+
+// directURL resolves a tenant's connection string, and hides and masks it before anything else happens.
+func directURL(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (string, error) {
+	secret, err := env.Source.URL(ctx, t)
+	if err != nil {
+		return "", err
 	}
 	hide(env, log, secret)
 	url, changed, err := postgres.DirectURL(secret.Reveal())
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if changed {
 		hide(env, log, fleet.NewSecret(url))
-		env.Notice("connection strings that name Neon's pooler (-pooler) were turned into direct ones: a migration needs a session of its own")
+		env.Notice("connection strings that name Neon's pooler (-pooler) were turned into direct ones: this mode needs a session of its own")
 	}
-	conn, err := postgres.Connect(ctx, url, postgres.Options{Insecure: insecure, ReadOnly: env.DryRun, Log: log})
+	return url, nil
+}
+
+// dial connects, and has the source find out why where that fails.
+func dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
+	o.Log = log
+	conn, err := postgres.Connect(ctx, url, o)
 	var refused *postgres.ConnectError
 	if errors.As(err, &refused) {
 		if d, ok := env.Source.(diagnoser); ok {

@@ -29,7 +29,7 @@ type MigrationApplied struct {
 }
 
 // newMigrate makes the job that brings a tenant to the newest migration.
-func newMigrate(in *input.Reader, env Env) fleet.Job {
+func newMigrate(in *input.Reader, env Env) Work {
 	o := postgres.MigrateOptions{
 		Table:                input.Parse(in, "migrations-table", postgres.ParseTable),
 		Strict:               in.Bool("strict-order"),
@@ -37,7 +37,7 @@ func newMigrate(in *input.Reader, env Env) fleet.Job {
 		StatementLockTimeout: in.Duration("statement-lock-timeout"),
 		DryRun:               env.DryRun,
 	}
-	insecure := in.Bool("allow-insecure")
+	options := postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: env.DryRun}
 	var files *postgres.Migrations
 	if dir := in.Dir("migrations-path"); dir != "" {
 		var err error
@@ -47,15 +47,15 @@ func newMigrate(in *input.Reader, env Env) fleet.Job {
 	}
 	refuseUnavailable(in, "rehearse", "undo-point", "require-backup-within", "public-migrations-path", "create-missing")
 
-	return func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		conn, err := connect(ctx, env, t, insecure, log)
+	return Work{Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		conn, err := connect(ctx, env, t, options, log)
 		if err != nil {
 			return fleet.Outcome{}, err
 		}
 		defer conn.Close()
 		m, err := postgres.Migrate(ctx, conn, files, o)
 		return migrateOutcome(m, env.DryRun, err != nil), err
-	}
+	}}
 }
 
 // refuseUnavailable turns inputs of the product's contract that this version does not act on into mistakes: ignoring

@@ -3,6 +3,7 @@
 package mode
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,8 +17,21 @@ import (
 type Mode struct {
 	// Concurrency is how many tenants are worked on at once where the user does not say.
 	Concurrency int
-	// New reads the mode's inputs, leaves its mistakes with the reader, makes no call, and returns the job.
-	New func(in *input.Reader, env Env) fleet.Job
+	// New reads the mode's inputs, leaves its mistakes with the reader, makes no call, and returns what is to be done.
+	New func(in *input.Reader, env Env) Work
+}
+
+// Work is what a mode does in a run.
+type Work struct {
+	// Prepare is called once the tenants are chosen, before any of them is touched. Its error is the run's. Nil: nothing
+	// has to be prepared.
+	Prepare func(ctx context.Context, tenants []fleet.Tenant) error
+	// Job is done on every tenant.
+	Job fleet.Job
+	// Outputs names the mode's own outputs after the run. Nil: there are none.
+	Outputs func(results []fleet.Result) map[string]string
+	// Close gives back what Prepare took. Nil: nothing.
+	Close func()
 }
 
 var modes = map[string]Mode{
