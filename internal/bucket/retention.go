@@ -59,13 +59,13 @@ type Decision struct {
 	Reasons []string
 }
 
-// Retain applies a policy to the backups of one folder, and returns the decisions newest first. It depends on nothing but its
+// Plan applies a policy to the backups of one folder, and returns the decisions newest first. It depends on nothing but its
 // arguments.
 //
 // protect, the key of the backup just written, is always kept. A backup that is not verified counts for no rule but Days, so
 // that it never takes a verified one's place; and because its manifest may merely have been lost, or be about to be
 // written, it is removed only where it is past Days and a newer verified backup is there.
-func Retain(now time.Time, backups []Backup, p Policy, protect string) []Decision {
+func Plan(now time.Time, backups []Backup, p Policy, protect string) []Decision {
 	backups = slices.Clone(backups)
 	sortBackups(backups)
 	decisions := make([]Decision, len(backups))

@@ -1,0 +1,34 @@
+package buckettest
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// ErrNotBuilt is [Find]'s where there is no MinIO.
+var ErrNotBuilt = errors.New("no MinIO found: `make bin/minio` builds it, or name its binary in BUCKETTEST_MINIO")
+
+// Find returns the path of the MinIO to run: what BUCKETTEST_MINIO names, the bin/minio that make builds, or the one in PATH.
+func Find() (string, error) {
+	if path := os.Getenv("BUCKETTEST_MINIO"); path != "" {
+		return path, nil
+	}
+	dir, err := os.Getwd()
+	for err == nil {
+		path := filepath.Join(dir, "bin", "minio")
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			break
+		}
+		dir = up
+	}
+	if path, err := exec.LookPath("minio"); err == nil {
+		return path, nil
+	}
+	return "", ErrNotBuilt
+}

@@ -1,0 +1,84 @@
+// Package github talks to GitHub: the runner's token service.
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/httpx"
+)
+
+// TokenError is an identity token that could not be had.
+type TokenError struct {
+	Status int // HTTP status of the token service, 0 where there was no answer or nothing to ask
+	Err    error
+	remedy string
+}
+
+func (e *TokenError) Error() string { return "get an identity token from the runner: " + e.Err.Error() }
+
+func (e *TokenError) Unwrap() error { return e.Err }
+
+// Remedy tells what to do about it.
+func (e *TokenError) Remedy() string { return e.remedy }
+
+const (
+	permissionRemedy = "give the job this permission: `permissions: id-token: write` (a job of a pull request from a fork cannot have it)"
+	troubleRemedy    = "GitHub's token service has trouble, which usually passes: run the job again, and see https://www.githubstatus.com"
+)
+
+// IDToken asks the runner's token service for the job's OIDC token for an audience: a JWT that lives five minutes, and
+// which may be asked for any number of times while the job runs. requestURL and requestToken are the runner's
+// ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN, which it sets where the job may have a token.
+// Nil for client makes one that retries what may pass. Its errors are [*TokenError].
+func IDToken(ctx context.Context, client *http.Client, requestURL, requestToken, audience string) (string, error) {
+	if requestURL == "" || requestToken == "" {
+		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not set"), remedy: permissionRemedy}
+	}
+	if client == nil {
+		c := httpx.New(httpx.Options{Retries: 4, AttemptTimeout: 10 * time.Second, MaxWait: 30 * time.Second})
+		defer c.CloseIdleConnections()
+		client = c.HTTP()
+	}
+	u, err := url.Parse(requestURL)
+	if err != nil {
+		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is no URL")}
+	}
+	query := u.Query()
+	query.Set("audience", audience)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is no URL of a service")}
+	}
+	req.Header.Set("Authorization", "Bearer "+requestToken)
+	req.Header.Set("Accept", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		if outer := (*url.Error)(nil); errors.As(err, &outer) {
+			err = outer.Err // its text holds the whole URL
+		}
+		return "", &TokenError{Err: err, remedy: troubleRemedy}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		e := &TokenError{Status: resp.StatusCode, Err: fmt.Errorf("the token service answered %s", resp.Status), remedy: troubleRemedy}
+		if resp.StatusCode < http.StatusInternalServerError && resp.StatusCode != http.StatusTooManyRequests {
+			e.remedy = permissionRemedy
+		}
+		return "", e
+	}
+	var answer struct {
+		Value string `json:"value"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer); err != nil || answer.Value == "" {
+		return "", &TokenError{Status: resp.StatusCode, Err: errors.New("the token service answered without a token"), remedy: troubleRemedy}
+	}
+	return answer.Value, nil
+}
