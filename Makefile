@@ -18,7 +18,7 @@ sandbox: ## serve a simulated Neon over a real PostgreSQL until Ctrl-C, and prin
 	@.ci/install postgres
 	@go run ./internal/sandbox serve
 
-test: ## vet, and every test against real servers with the race detector
+test: bin/minio ## vet, and every test against real servers with the race detector
 	@.ci/install gcc postgres
 	go vet ./...
 	go test -race -timeout 10m ./...
@@ -52,6 +52,9 @@ bin/act: tools/go.sum
 	@touch $@
 bin/actionlint: tools/go.sum
 	$(call TOOL,tools,github.com/rhysd/actionlint/cmd/actionlint)
+	@touch $@
+bin/minio: tools/minio/go.sum # several minutes, once
+	$(call TOOL,tools/minio,github.com/minio/minio)
 	@touch $@
 bin/benchstat: tools/go.sum
 	$(call TOOL,tools,golang.org/x/perf/cmd/benchstat)

@@ -51,8 +51,9 @@ type Options struct {
 	// CABundle holds further PEM certificates of authorities to trust. Nil: the system's, or what AWS_CA_BUNDLE names.
 	CABundle []byte
 
-	// dial reaches addresses in another way, in tests.
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// For tests: another way to reach addresses, and less patience than stallTimeout.
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	stall time.Duration
 }
 
 // Bucket is an open bucket. It is safe for concurrent use.

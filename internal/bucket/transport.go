@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -27,7 +28,7 @@ func httpClient(o Options) *awshttp.BuildableClient {
 			if err != nil {
 				return nil, err
 			}
-			return &steadyConn{Conn: conn, limit: stallTimeout}, nil
+			return &steadyConn{Conn: conn, limit: cmp.Or(o.stall, stallTimeout)}, nil
 		}
 		// One connection a part: S3 has no HTTP/2, and where a store has it, all streams would share one connection.
 		t.Protocols = new(http.Protocols)

@@ -1,0 +1,43 @@
+package bucket
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// WithDial leads every connection to one address.
+func WithDial(o Options, to string) Options {
+	o.dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, to)
+	}
+	return o
+}
+
+// WithStall makes connections impatient.
+func WithStall(o Options, d time.Duration) Options {
+	o.stall = d
+	return o
+}
+
+// PartSize, GrownSize and the limits are for the arithmetic.
+var (
+	PartSize  = partSize
+	GrownSize = grownSize
+)
+
+// S3's limits, and ours.
+const (
+	MaxParts    = maxParts
+	MaxPartSize = maxPartSize
+	MinPartSize = minPartSize
+)
+
+// ExtraTaken is whether anything of the shared budget is taken.
+func (b *Bucket) ExtraTaken() bool {
+	if !b.budget.extra.TryAcquire(extraBytes) {
+		return true
+	}
+	b.budget.extra.Release(extraBytes)
+	return !b.budget.admission.TryAcquire(b.budget.room)
+}

@@ -1,0 +1,83 @@
+package bucket_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+)
+
+func TestMain(m *testing.M) { buckettest.Main(m) }
+
+const mebibyte = 1 << 20
+
+// environment gives the AWS default chain the server's root account, and nothing of this machine.
+func environment(t *testing.T, s *buckettest.Server) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_REGION": "", "AWS_PROFILE": "", "AWS_CA_BUNDLE": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "", "AWS_ENDPOINT_URL_STS": s.URL,
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+// custom are the options for a server as a store that is not AWS.
+func custom(t *testing.T, s *buckettest.Server) bucket.Options {
+	t.Helper()
+	environment(t, s)
+	return bucket.Options{
+		Bucket: buckettest.Bucket(t, s, false), Prefix: "nightly", Region: buckettest.Region,
+		Endpoint: s.URL, PathStyle: true, CABundle: s.CA,
+	}
+}
+
+// amazon are the options for a server as AWS: its address, virtual hosts, AWS's checksums.
+func amazon(t *testing.T, s *buckettest.Server) bucket.Options {
+	t.Helper()
+	o := custom(t, s)
+	o.Endpoint, o.PathStyle = "", false
+	return bucket.WithDial(o, s.Address())
+}
+
+func open(t *testing.T, o bucket.Options) *bucket.Bucket {
+	t.Helper()
+	b, err := bucket.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if b.ExtraTaken() {
+			t.Error("memory of the budget was not given back")
+		}
+		b.Close()
+	})
+	return b
+}
+
+// bytesOf returns the same pseudo-random bytes for the same size, in small pieces as a compressor has them.
+func bytesOf(size int64) io.Reader {
+	return io.LimitReader(rand.NewChaCha8([32]byte{byte(size), byte(size >> 8), byte(size >> 16)}), size)
+}
+
+// write creates, writes and commits.
+func write(ctx context.Context, b *bucket.Bucket, key string, size int64, info bucket.Info) (bucket.Stored, error) {
+	w, err := b.Create(ctx, key, info)
+	if err != nil {
+		return bucket.Stored{}, err
+	}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, bytesOf(size), make([]byte, 48<<10)); err != nil {
+		return bucket.Stored{}, errors.Join(err, w.Abort())
+	}
+	return w.Commit(ctx)
+}
+
+func keyAt(b *bucket.Bucket, folder string, at time.Time) string {
+	return bucket.Key{Folder: b.Folder(folder), Time: at, Major: 17, Kind: bucket.PlainGzip}.String()
+}
