@@ -129,6 +129,22 @@ func (b *bench) verify(ctx context.Context, n int) error {
 	return err
 }
 
+// settle waits until the server has ended every session of whoever ran before: they hold locks, and their end costs time.
+func (b *bench) settle(ctx context.Context) error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		var left int
+		err := b.server.Superuser(ctx, "postgres", func(conn *pgx.Conn) error {
+			return conn.QueryRow(ctx, "select count(*) from pg_stat_activity where datname like 'tenant%'").Scan(&left)
+		})
+		if err != nil || left == 0 {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d sessions of the run before are still there", left)
+		}
+	}
+}
+
 func (b *bench) eachTenant(ctx context.Context, n int, do func(context.Context, string) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(setupConcurrency)

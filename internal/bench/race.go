@@ -68,7 +68,7 @@ func (b *bench) race(ctx context.Context, c comparison) error {
 				return fmt.Errorf("empty the tenants: %w", err)
 			}
 			for task := range tasks {
-				took, err := measure(ctx, one, urls, c.concurrency)
+				took, err := b.measure(ctx, one, urls, c.concurrency)
 				if err != nil {
 					return fmt.Errorf("%s: %w", one.name, err)
 				}
@@ -86,7 +86,10 @@ func (b *bench) race(ctx context.Context, c comparison) error {
 	return nil
 }
 
-func measure(ctx context.Context, one contender, urls []string, concurrency int) (took cost, err error) {
+func (b *bench) measure(ctx context.Context, one contender, urls []string, concurrency int) (took cost, err error) {
+	if err := b.settle(ctx); err != nil {
+		return cost{}, err
+	}
 	runtime.GC() // what the one before left is not this one's
 	pprof.Do(ctx, pprof.Labels("contender", one.name), func(ctx context.Context) {
 		took, err = one.run(ctx, urls, concurrency)

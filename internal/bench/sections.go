@@ -131,6 +131,9 @@ func roundTrips(ctx context.Context, b *bench) error {
 			}
 			var seen [tasks]wiretest.Traffic
 			for task := range tasks {
+				if err := b.settle(ctx); err != nil {
+					return err
+				}
 				proxy.Reset()
 				if _, err := one.run(ctx, urls, 1); err != nil {
 					return fmt.Errorf("%s: %w", one.name, err)
