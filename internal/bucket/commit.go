@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5" //nolint:gosec // how S3 names an object of several parts
 	"encoding/binary"
@@ -24,7 +25,7 @@ func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	if err := w.finishParts(); err != nil {
 		return Stored{}, w.fail(err)
 	}
-	linger, cancel := lingering(w.ctx)
+	linger, cancel := lingering(w.ctx, grace)
 	defer cancel()
 	op, call := "upload", w.put
 	if w.uploadID != "" {
@@ -34,18 +35,13 @@ func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	s, code := status(err)
 	taken := s == http.StatusPreconditionFailed || code == "NoSuchUpload" // by someone else, or by a first try of ours
 	refused := s >= 400 && s < 500 && !taken
-	if err != nil {
-		err = w.bucket.wrap(err, op, w.key, "s3:PutObject")
-	}
+	err = w.wrap(err, op, "s3:PutObject")
 	var stored Stored
 	if !refused {
 		// The writer's context may have ended; what it left behind is found out all the same.
-		look, cancel := afterwards(w.ctx)
+		look, cancel := w.afterwards()
 		defer cancel()
-		if err == nil && w.ctx.Err() != nil {
-			err = &Error{Op: op, Bucket: w.bucket.options.Bucket, Key: w.key, Err: context.Cause(w.ctx)}
-		}
-		stored, err = w.settle(look, err, taken)
+		stored, err = w.settle(look, err)
 	}
 	if err != nil {
 		return Stored{}, w.fail(err)
@@ -65,27 +61,28 @@ func (w *Writer) finishParts() error {
 	}
 	err := w.send(w.current)
 	w.flying.Wait()
-	return errors.Join(w.failure(), err)
+	if failed := w.failure(); failed != nil {
+		return failed
+	}
+	return err
 }
 
-// settle compares the object with what was written, after a call that ended with callErr. An object that is ours stays only
-// if all is well; it also makes up for an answer that got lost.
-func (w *Writer) settle(ctx context.Context, callErr error, taken bool) (Stored, error) {
+// settle compares the object with what was written, after a call that ended with callErr. What is there whole is good, also
+// where the answer that said so got lost; anything else of ours is deleted.
+func (w *Writer) settle(ctx context.Context, callErr error) (Stored, error) {
 	o, err := w.bucket.Head(ctx, w.key)
-	ours := err == nil && o.nonce == w.nonce
-	if callErr != nil && !ours {
-		return Stored{}, callErr // and nothing of ours is there, as far as can be seen
-	}
-	if err != nil {
+	switch {
+	case err == nil && o.nonce != w.nonce:
+		return Stored{}, cmp.Or(callErr, error(&Error{Op: "check", Bucket: w.bucket.options.Bucket, Key: w.key,
+			Err: errors.New("another object was written under this name meanwhile")}))
+	case err != nil && callErr != nil:
+		return Stored{}, callErr // and nothing is there, as far as can be seen
+	case err != nil:
 		return Stored{}, errors.Join(fmt.Errorf("look at what was stored: %w", err), w.undo(ctx))
 	}
 	checked, err := w.compare(o)
-	if err == nil && callErr != nil && !taken {
-		err = callErr
-	}
-	if err == nil && !ours {
-		return Stored{}, &Error{Op: "check", Bucket: w.bucket.options.Bucket, Key: w.key,
-			Err: errors.New("another object was written under this name meanwhile")}
+	if err == nil {
+		err = w.wrap(w.ctx.Err(), "upload", "")
 	}
 	if err != nil {
 		return Stored{}, errors.Join(err, w.undo(ctx))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -26,7 +27,9 @@ type Error struct {
 
 	action string // the permission that the call needs
 	region string // where the bucket is, as far as the store said
-	remedy string
+	// interrupted is true where the caller's context ended it.
+	interrupted bool
+	remedy      string
 }
 
 func (e *Error) Error() string {
@@ -62,7 +65,7 @@ func (e *Error) Remedy() string {
 	switch {
 	case e.remedy != "":
 		return e.remedy
-	case errors.Is(e.Err, context.Canceled):
+	case e.interrupted || errors.Is(e.Err, context.Canceled):
 		return ""
 	case e.region != "":
 		return "the bucket is in " + e.region + ": give aws-region: " + e.region
@@ -138,7 +141,7 @@ func (e *Error) describe(err error) {
 func innermost(err error) error {
 	for {
 		switch err.(type) {
-		case *smithy.OperationError, *smithy.CanceledError, *awshttp.ResponseError:
+		case *smithy.OperationError, *smithy.CanceledError, *awshttp.ResponseError, *url.Error: // the latter repeats the whole URL
 		default:
 			if !strings.HasPrefix(err.Error(), "exceeded maximum number of attempts") && !strings.HasPrefix(err.Error(), "https response error") &&
 				!strings.HasPrefix(err.Error(), "request send failed") {

@@ -14,9 +14,9 @@ func WithDial(o Options, to string) Options {
 	return o
 }
 
-// WithStall makes connections impatient.
-func WithStall(o Options, d time.Duration) Options {
-	o.stall = d
+// Impatient waits only so long for what stands still, and hardly between tries.
+func Impatient(o Options, stall time.Duration) Options {
+	o.stall, o.backoff = stall, 20*time.Millisecond
 	return o
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,22 +18,29 @@ func TestMain(m *testing.M) { buckettest.Main(m) }
 
 const mebibyte = 1 << 20
 
-// environment gives the AWS default chain the server's root account, and nothing of this machine.
-func environment(t *testing.T, s *buckettest.Server) {
+var environment sync.Once
+
+// setEnvironment gives the AWS default chain the shared server's root account, and nothing of this machine. It does so for
+// the whole process, so that tests may run in parallel.
+func setEnvironment(t *testing.T, s *buckettest.Server) {
 	t.Helper()
-	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
-		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_REGION": "", "AWS_PROFILE": "", "AWS_CA_BUNDLE": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "", "AWS_ENDPOINT_URL_STS": s.URL,
-	} {
-		t.Setenv(name, value)
-	}
+	environment.Do(func() {
+		for name, value := range map[string]string{
+			"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
+			"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true",
+			"AWS_REGION": "", "AWS_PROFILE": "", "AWS_CA_BUNDLE": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "", "AWS_ENDPOINT_URL_STS": "",
+		} {
+			if err := os.Setenv(name, value); err != nil { //nolint:usetesting // for all tests
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 // custom are the options for a server as a store that is not AWS.
 func custom(t *testing.T, s *buckettest.Server) bucket.Options {
 	t.Helper()
-	environment(t, s)
+	setEnvironment(t, s)
 	return bucket.Options{
 		Bucket: buckettest.Bucket(t, s, false), Prefix: "nightly", Region: buckettest.Region,
 		Endpoint: s.URL, PathStyle: true, CABundle: s.CA,

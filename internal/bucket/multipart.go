@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -20,16 +21,17 @@ import (
 const (
 	abortTimeout = 5 * time.Second
 	// grace is how long a call that creates something may go on after its context ended: cut off, it would leave open
-	// whether there is something to remove, and what.
-	grace     = 2 * time.Second
+	// whether there is something to remove, and what. Together with abortTimeout it has to stay below the seven seconds
+	// that a cancelled run has.
+	grace     = time.Second
 	nonceName = "write-id"
 )
 
 // lingering returns a context that ends a while after ctx does.
-func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+func lingering(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
 	linger, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(grace)
+		timer := time.NewTimer(while)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -40,14 +42,21 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	return linger, func() { stop(); cancel(nil) }
 }
 
-// afterwards returns a context for removing what an upload left: it does not end with the run.
-func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+// afterwards returns a context for finding out and removing what the upload left. It does not end with the run: five seconds
+// later, all calls for this upload taken together.
+func (w *Writer) afterwards() (context.Context, context.CancelFunc) {
+	if w.ctx.Err() == nil {
+		return lingering(w.ctx, abortTimeout)
+	}
+	if w.deadline.IsZero() {
+		w.deadline = time.Now().Add(abortTimeout)
+	}
+	return context.WithDeadline(context.WithoutCancel(w.ctx), w.deadline)
 }
 
 // begin starts the upload of parts. One that may have been started without our having heard so is looked for and removed.
 func (w *Writer) begin() error {
-	ctx, cancel := lingering(w.ctx)
+	ctx, cancel := lingering(w.ctx, grace)
 	defer cancel()
 	in := &s3.CreateMultipartUploadInput{
 		Bucket: &w.bucket.options.Bucket, Key: &w.key,
@@ -60,6 +69,7 @@ func (w *Writer) begin() error {
 		in.ObjectLockMode, in.ObjectLockRetainUntilDate = types.ObjectLockModeGovernance, until
 	}
 	var id string
+	var again bool // a try before this one may have begun one too
 	err := w.bucket.dialect(func(plain bool) error {
 		if plain {
 			in.ChecksumAlgorithm, in.ChecksumType = "", ""
@@ -67,20 +77,37 @@ func (w *Writer) begin() error {
 		out, err := w.bucket.client.CreateMultipartUpload(ctx, in)
 		if err == nil {
 			id = aws.ToString(out.UploadId)
+			tries, _ := retry.GetAttemptResults(out.ResultMetadata)
+			again = len(tries.Results) > 1
 		}
 		return err
 	})
-	if err == nil {
-		w.uploadID = id
-		return context.Cause(w.ctx)
-	}
-	if s, _ := status(err); s == 0 || s >= http.StatusInternalServerError {
-		clean, cancel := afterwards(w.ctx)
+	w.uploadID = id
+	s, _ := status(err)
+	if unsure := err != nil && (s == 0 || s >= http.StatusInternalServerError); unsure || again {
+		clean, cancel := w.afterwards()
 		defer cancel()
-		err = errors.Join(w.bucket.wrap(err, "begin to upload", w.key, "s3:PutObject"), w.bucket.abortAll(clean, w.key))
-		return err
+		if left := w.bucket.abortOthers(clean, w.key, id); left != nil && unsure {
+			return errors.Join(w.wrap(err, "begin to upload", "s3:PutObject"), left)
+		}
 	}
-	return w.bucket.wrap(err, "begin to upload", w.key, "s3:PutObject")
+	if err == nil && w.ctx.Err() != nil {
+		err = w.ctx.Err()
+	}
+	return w.wrap(err, "begin to upload", "s3:PutObject")
+}
+
+// wrap makes an [*Error] of what a call returned, or of what ended the upload meanwhile; nil stays nil.
+func (w *Writer) wrap(err error, op, action string) error {
+	s, _ := status(err)
+	cause := context.Cause(w.ctx)
+	if err == nil || s != 0 || cause == nil {
+		return w.bucket.wrap(err, op, w.key, action)
+	}
+	if inner := (*Error)(nil); errors.As(cause, &inner) {
+		return cause // of another part
+	}
+	return &Error{Op: op, Bucket: w.bucket.options.Bucket, Key: w.key, Err: cause, interrupted: true}
 }
 
 // send uploads a part.
@@ -108,10 +135,7 @@ func (w *Writer) send(t *part) error {
 		return err
 	})
 	if err != nil {
-		if cause := context.Cause(w.ctx); cause != nil {
-			err = cause
-		}
-		return w.bucket.wrap(err, fmt.Sprintf("upload part %d of", t.number), w.key, "s3:PutObject")
+		return w.wrap(err, fmt.Sprintf("upload part %d of", t.number), "s3:PutObject")
 	}
 	sum.completed = types.CompletedPart{ETag: &etag, PartNumber: aws.Int32(t.number)}
 	if sum.md5 == nil {
@@ -221,7 +245,7 @@ func (w *Writer) abort() error {
 	w.flying.Wait()
 	var err error
 	if w.uploadID != "" {
-		ctx, cancel := afterwards(w.ctx)
+		ctx, cancel := w.afterwards()
 		defer cancel()
 		err = w.bucket.abortUpload(ctx, w.key, w.uploadID)
 		w.uploadID = ""
@@ -258,11 +282,11 @@ func (b *Bucket) abortUpload(ctx context.Context, key, id string) error {
 	return nil
 }
 
-// abortAll aborts every upload of a key.
-func (b *Bucket) abortAll(ctx context.Context, key string) error {
+// abortOthers aborts every upload of a key but one.
+func (b *Bucket) abortOthers(ctx context.Context, key, id string) error {
 	uploads, err := b.unfinished(ctx, key)
 	for _, u := range uploads {
-		if aws.ToString(u.Key) == key {
+		if aws.ToString(u.Key) == key && aws.ToString(u.UploadId) != id {
 			err = errors.Join(err, b.abortUpload(ctx, key, aws.ToString(u.UploadId)))
 		}
 	}

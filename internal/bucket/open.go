@@ -51,9 +51,9 @@ type Options struct {
 	// CABundle holds further PEM certificates of authorities to trust. Nil: the system's, or what AWS_CA_BUNDLE names.
 	CABundle []byte
 
-	// For tests: another way to reach addresses, and less patience than stallTimeout.
-	dial  func(ctx context.Context, network, address string) (net.Conn, error)
-	stall time.Duration
+	// For tests: another way to reach addresses, and less patience than stallTimeout and maxBackoff.
+	dial           func(ctx context.Context, network, address string) (net.Conn, error)
+	stall, backoff time.Duration
 }
 
 // Bucket is an open bucket. It is safe for concurrent use.
@@ -82,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	o.Streams = cmp.Or(o.Streams, 16)
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(httpClient(o)),
-		config.WithRetryer(func() aws.Retryer { return newRetryer(nil) }),
+		config.WithRetryer(func() aws.Retryer { return newRetryer(o, nil) }),
 	}
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
@@ -103,7 +103,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 			so.BaseEndpoint = aws.String(o.Endpoint)
 		}
 		so.UsePathStyle = o.PathStyle
-		so.Retryer = newRetryer(cfg.Credentials)
+		so.Retryer = newRetryer(o, cfg.Credentials)
 		b.custom = so.BaseEndpoint != nil && !amazon(*so.BaseEndpoint)
 		if b.custom {
 			so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
@@ -168,9 +168,9 @@ var unsigned = s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMi
 
 // newRetryer tries again what may pass. Sessions that ended before their time are given up for a new one. There is no common
 // quota of retries: one stream's bad luck is not another's.
-func newRetryer(credentials aws.CredentialsProvider) aws.Retryer {
+func newRetryer(options Options, credentials aws.CredentialsProvider) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = maxAttempts, maxBackoff, ratelimit.None
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = maxAttempts, cmp.Or(options.backoff, maxBackoff), ratelimit.None
 		cache, ok := credentials.(*aws.CredentialsCache)
 		if !ok {
 			return

@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -52,9 +53,10 @@ type Writer struct {
 	crc      uint32
 	size     int64
 
-	uploadID string // empty until there is more than one part
-	number   int32  // of parts begun
-	ended    error  // what Write says after the end
+	uploadID string    // empty until there is more than one part
+	number   int32     // of parts begun
+	ended    error     // what Write says after the end
+	deadline time.Time // of cleaning up, once that has begun
 
 	flying sync.WaitGroup
 	mu     sync.Mutex
@@ -143,7 +145,7 @@ func (w *Writer) failure() error {
 		return w.failed
 	}
 	if w.ctx.Err() != nil {
-		return &Error{Op: "upload", Bucket: w.bucket.options.Bucket, Key: w.key, Err: context.Cause(w.ctx)}
+		return w.wrap(w.ctx.Err(), "upload", "")
 	}
 	return nil
 }
@@ -262,7 +264,7 @@ func (w *Writer) nextGrown(size int64) error {
 	}
 	extra := min(size-w.partSize, extraBytes)
 	if err := w.bucket.budget.extra.Acquire(w.ctx, extra); err != nil {
-		return context.Cause(w.ctx)
+		return w.wrap(err, "wait for memory to upload", "")
 	}
 	w.current.limit, w.current.extra = size, extra
 	return nil

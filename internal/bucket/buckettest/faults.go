@@ -2,7 +2,9 @@ package buckettest
 
 import (
 	"cmp"
+	"context"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // Fault breaks calls of one operation.
@@ -135,6 +140,18 @@ func (f *Front) list(w http.ResponseWriter, r *http.Request, c call) {
 	}
 	w.Header().Set("Content-Type", "application/xml")
 	_ = xml.NewEncoder(w).Encode(answer) // a client that has gone has no use for it
+}
+
+// Abandon leaves an unfinished upload behind, as a killed program does.
+func (f *Front) Abandon(ctx context.Context, bucket, key string) error {
+	out, err := f.server.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return fmt.Errorf("begin an upload to abandon: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uploads = append(f.uploads, upload{bucket, key, aws.ToString(out.UploadId), time.Now()})
+	return nil
 }
 
 // Age makes the unfinished uploads older, as far as the front's listing tells.
