@@ -77,7 +77,10 @@ func (b *bench) ours() (contender, error) {
 			return err
 		}
 		source, console := addresses(urls), report.NewConsole(io.Discard, true)
-		job := migrate.New(in, mode.Env{Source: source, Mask: console.Mask, Notice: func(string) {}})
+		work := migrate.New(in, mode.Env{Source: source, Mask: console.Mask, Notice: func(string) {}})
+		if work.Close != nil {
+			defer work.Close()
+		}
 		if err := in.Err(); err != nil {
 			return err
 		}
@@ -85,8 +88,13 @@ func (b *bench) ours() (contender, error) {
 		if err != nil {
 			return err
 		}
+		if work.Prepare != nil {
+			if err := work.Prepare(ctx, tenants); err != nil {
+				return err
+			}
+		}
 		progress := report.NewProgress(console, len(tenants))
-		results := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: job},
+		results := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: work.Job},
 			fleet.Options{Concurrency: concurrency, TenantTimeout: in.Duration("tenant-timeout"), Observer: progress})
 		progress.Stop()
 		record := report.Run{Mode: "migrate", Results: results}
