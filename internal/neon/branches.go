@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Branch is one branch of a project.
@@ -15,6 +16,8 @@ type Branch struct {
 	State     string `json:"current_state"`
 	Default   bool   `json:"default"`
 	Protected bool   `json:"protected"`
+	// CreatedAt is by Neon's clock.
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // Endpoint is one compute of a branch, which connections go to.

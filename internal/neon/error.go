@@ -30,6 +30,8 @@ type Error struct {
 	gaveUp string
 	// unreachable is true where the call was sent and got no answer.
 	unreachable bool
+	// ended is true where the call was given up with its context.
+	ended bool
 }
 
 func (e *Error) Error() string {
@@ -57,9 +59,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Remedy tells what to do about the status, "" where there is nothing to say.
 func (e *Error) Remedy() string {
 	switch {
-	case e.unreachable && !errors.Is(e.Err, context.Canceled):
+	case e.unreachable && !e.ended:
 		return "the Neon API could not be reached: check its address and the network of the runner, and Neon's status at https://neonstatus.com"
-	case e.Status == http.StatusOK:
+	case e.Status >= 200 && e.Status <= 299:
 		return "something other than the Neon API answered: check its address, which ends in /api/v2, and any proxy in between"
 	case e.Status == http.StatusUnauthorized:
 		return "the Neon API key is wrong, was revoked or has a blank or line break in it: create a new one in Neon's console (organization settings, API keys) " +
@@ -68,6 +70,8 @@ func (e *Error) Remedy() string {
 		return "the Neon API key may not do this: use a key of the organization that owns the projects, or a personal key of one of its admins"
 	case e.Status == http.StatusNotFound:
 		return "Neon knows nothing of that name or id, or the API key may not see it: it was deleted or renamed, or belongs to another organization"
+	case e.Status == http.StatusConflict:
+		return "Neon has one of that name already: choose another name, or delete the one that is there"
 	case e.Status == http.StatusLocked:
 		return "another operation kept running in this project: look at its operations in Neon's console, and run again when they are finished"
 	case e.Status == http.StatusTooManyRequests:
@@ -85,11 +89,11 @@ func IsStatus(err error, status int) bool {
 }
 
 // callError makes an [Error] of one that http.Client.Do returned, without the whole URL that url.Error repeats.
-func callError(method, path string, err error) *Error {
+func callError(ctx context.Context, method, path string, err error) *Error {
 	if outer := (*url.Error)(nil); errors.As(err, &outer) {
 		err = outer.Err
 	}
-	e := &Error{Method: method, Path: path, Err: err}
+	e := &Error{Method: method, Path: path, Err: err, ended: ctx.Err() != nil}
 	if inner := (*httpx.Error)(nil); errors.As(err, &inner) {
 		e.Err, e.unreachable = inner.Err, inner.Attempts > 0 // its text would name method and path once more
 		if inner.Attempts > 1 {
@@ -116,14 +120,20 @@ func statusError(method, path string, resp *http.Response) *Error {
 			body.Message = string(raw)
 		}
 	}
-	e.Message = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(body.Message, ""), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-	if len(e.Message) > maxMessage {
-		e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "") + "…"
-	}
+	e.Message = oneLine(body.Message)
 	e.RequestID = requestID(resp, body.RequestID)
 	return e
+}
+
+// oneLine makes a server's text safe to stand in a sentence: one line, no control characters, not too long.
+func oneLine(text string) string {
+	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, ""), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
+	}
+	return text
 }
 
 func requestID(resp *http.Response, fromBody string) string {

@@ -3,10 +3,12 @@
 package neon
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -57,9 +59,15 @@ func New(o Options) *Client {
 	return c
 }
 
-// get calls GET on a path whose {} are replaced by ids, escaped, and decodes the answer's JSON into out. The path as it
-// is given, without the ids, is the route that the limit per route goes by.
+// get calls GET on a path whose {} are replaced by ids, escaped, and decodes the answer's JSON into out.
 func (c *Client) get(ctx context.Context, out any, query url.Values, pattern string, ids ...string) error {
+	return c.call(ctx, http.MethodGet, nil, out, query, pattern, ids...)
+}
+
+// call sends in as JSON, unless it is nil, to a path whose {} are replaced by ids, escaped, and decodes the answer's JSON
+// into out, unless there is no content. The path as it is given, without the ids, is the route that the limit per route
+// goes by.
+func (c *Client) call(ctx context.Context, method string, in, out any, query url.Values, pattern string, ids ...string) error {
 	path := pattern
 	for _, id := range ids {
 		path = strings.Replace(path, "{}", url.PathEscape(id), 1)
@@ -68,24 +76,50 @@ func (c *Client) get(ctx context.Context, out any, query url.Values, pattern str
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(httpx.WithRoute(ctx, "GET "+pattern), http.MethodGet, target, nil)
+	var body io.Reader
+	if in != nil {
+		encoded, err := json.Marshal(in)
+		if err != nil {
+			return &Error{Method: method, Path: path, Err: fmt.Errorf("encode the request: %w", err)}
+		}
+		body = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(httpx.WithRoute(ctx, method+" "+pattern), method, target, body)
 	if err != nil {
 		// The text of err would repeat the address as it was given, and what is wrong is the address.
-		return &Error{Method: http.MethodGet, Path: path, Err: errors.New("the API's address is not a valid URL")}
+		return &Error{Method: method, Path: path, Err: errors.New("the API's address is not a valid URL")}
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("Accept", "application/json")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return callError(http.MethodGet, path, err)
+		return callError(ctx, method, path, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return statusError(http.MethodGet, path, resp)
+	switch {
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		return statusError(method, path, resp)
+	case resp.StatusCode == http.StatusNoContent && method != http.MethodGet:
+		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return &Error{Method: http.MethodGet, Path: path, Status: resp.StatusCode, RequestID: requestID(resp, ""),
+		return &Error{Method: method, Path: path, Status: resp.StatusCode, RequestID: requestID(resp, ""),
 			Err: fmt.Errorf("the answer is not the JSON it should be: %w", err)}
 	}
 	return nil
+}
+
+// pause waits, and reports whether ctx is still good.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -17,6 +17,15 @@ import (
 type Project struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
+	// RegionID is like aws-us-east-1.
+	RegionID string `json:"region_id"`
+	// PgVersion is the major version of its Postgres.
+	PgVersion int    `json:"pg_version"`
+	OrgID     string `json:"org_id"`
+	// CreatedAt is by Neon's clock.
+	CreatedAt time.Time `json:"created_at"`
+	// ComputeLastActiveAt is when one of its computes last was active; zero where Neon does not say.
+	ComputeLastActiveAt time.Time `json:"compute_last_active_at"`
 	// StorePasswords is false where Neon keeps no passwords and so can't give a complete connection string.
 	StorePasswords bool `json:"store_passwords"`
 	Settings       struct {
@@ -75,16 +84,23 @@ const (
 // (an [*OrgError] where there is not exactly one). missing holds the ids of projects that exist and that Neon did not
 // give, neither in the list nor one by one.
 func (c *Client) Projects(ctx context.Context, orgID string) (projects []Project, missing []string, err error) {
-	first, err := c.projectPage(ctx, orgID, "")
+	projects, missing, _, err = c.list(ctx, orgID, "")
+	return projects, missing, err
+}
+
+// list is [Client.Projects] of those whose name or id contains search, where that is not empty. It also returns the
+// organisation that it listed, "" where the key implies it.
+func (c *Client) list(ctx context.Context, orgID, search string) (projects []Project, missing []string, listed string, err error) {
+	first, err := c.projectPage(ctx, orgID, search, "")
 	if e := (*Error)(nil); orgID == "" && errors.As(err, &e) && e.Status == http.StatusBadRequest && strings.Contains(e.Message, "org_id is required") {
 		// A personal key needs the organisation named; an organisation's own key does not.
 		if orgID, err = c.onlyOrganization(ctx); err != nil {
-			return nil, nil, err
+			return nil, nil, "", err
 		}
-		first, err = c.projectPage(ctx, orgID, "")
+		first, err = c.projectPage(ctx, orgID, search, "")
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	found := map[string]bool{}
 	seen := map[string]bool{} // cursors
@@ -103,17 +119,17 @@ func (c *Client) Projects(ctx context.Context, orgID string) (projects []Project
 			break
 		}
 		if seen[cursor] {
-			return nil, nil, fmt.Errorf("list projects: Neon gave the cursor %q a second time, so the list would never end", cursor)
+			return nil, nil, "", fmt.Errorf("list projects: Neon gave the cursor %q a second time, so the list would never end", cursor)
 		}
 		seen[cursor] = true
-		if page, err = c.projectPage(ctx, orgID, cursor); err != nil {
-			return nil, nil, err
+		if page, err = c.projectPage(ctx, orgID, search, cursor); err != nil {
+			return nil, nil, "", err
 		}
 	}
 	slices.Sort(missing)
 	missing = slices.DeleteFunc(slices.Compact(missing), func(id string) bool { return found[id] })
 	late, missing, err := c.refetch(ctx, missing)
-	return append(projects, late...), missing, err
+	return append(projects, late...), missing, orgID, err
 }
 
 type projectPage struct {
@@ -124,13 +140,16 @@ type projectPage struct {
 	} `json:"pagination"`
 }
 
-func (c *Client) projectPage(ctx context.Context, orgID, cursor string) (page projectPage, err error) {
+func (c *Client) projectPage(ctx context.Context, orgID, search, cursor string) (page projectPage, err error) {
 	query := url.Values{
 		"limit":   {strconv.Itoa(pageSize)},
 		"timeout": {strconv.FormatInt(pageTimeout.Milliseconds(), 10)},
 	}
 	if orgID != "" {
 		query.Set("org_id", orgID)
+	}
+	if search != "" {
+		query.Set("search", search)
 	}
 	if cursor != "" {
 		query.Set("cursor", cursor)
@@ -148,12 +167,8 @@ func (c *Client) refetch(ctx context.Context, ids []string) (found []Project, mi
 		if len(ids) == 0 {
 			break
 		}
-		if round > 0 {
-			select {
-			case <-time.After(refetchPause):
-			case <-ctx.Done():
-				return found, ids, fmt.Errorf("read projects that the list left out: %w", context.Cause(ctx))
-			}
+		if round > 0 && !pause(ctx, refetchPause) {
+			return found, ids, fmt.Errorf("read projects that the list left out: %w", context.Cause(ctx))
 		}
 		projects := make([]*Project, len(ids))
 		errs := make([]error, len(ids))
