@@ -15,7 +15,7 @@ import (
 )
 
 // Commit uploads what is left, completes the object and compares what the store has with what was written. Where it fails,
-// or ctx ends before it is done, there is no object: nor where the store's answer got lost and it had made one.
+// or ctx ends before it is done, there is no object. An answer that got lost is made up for by looking.
 func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	if w.ended != nil {
 		return Stored{}, w.ended

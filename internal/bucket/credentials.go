@@ -85,7 +85,7 @@ func (b *Bucket) credentialsError(err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Op: "get AWS credentials", Bucket: b.options.Bucket, Err: err,
+	e := &Error{Op: "get AWS credentials", Err: err,
 		remedy: "give role-to-assume (with permissions: id-token: write), or let aws-actions/configure-aws-credentials run before, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}
 	if b.options.RoleARN == "" {
 		return e
@@ -96,6 +96,7 @@ func (b *Bucket) credentialsError(err error) error {
 		return fmt.Errorf("%s: get the job's identity token: %w", e.Op, token.error)
 	}
 	e.describe(err)
+	e.region = "" // that of a bucket
 	switch e.Code {
 	case "AccessDenied":
 		e.remedy = "the role's trust policy does not let this job in: check that it names the identity provider token.actions.githubusercontent.com, the audience " +
@@ -105,7 +106,7 @@ func (b *Bucket) credentialsError(err error) error {
 		e.remedy = "AWS does not accept the job's token: make an identity provider in this AWS account for https://token.actions.githubusercontent.com with the audience " + audience(b.options.RoleARN)
 	case "ExpiredTokenException":
 		e.remedy = "the token service takes the job's token for expired: check the runner's clock"
-	case "ValidationError":
+	case "ValidationError", "InvalidParameterValue":
 		e.remedy = "check the form of role-to-assume and role-session-name, and that role-duration-seconds is at least 900 and at most the role's maximum session duration"
 	case "RegionDisabledException":
 		e.remedy = "activate the token service for this region in the account's IAM settings, or choose another aws-region"

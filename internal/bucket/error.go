@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -97,6 +98,8 @@ func (e *Error) Remedy() string {
 		return "let the role do " + e.action + " on this bucket, in its own policy and in the bucket's"
 	case e.Status >= http.StatusInternalServerError:
 		return "the store has trouble, which usually passes: run again later"
+	case errors.As(e.Err, new(x509.UnknownAuthorityError)):
+		return "the store's certificate is signed by an authority that is not known here: name a file with the authority's certificate in AWS_CA_BUNDLE"
 	case e.Status == 0:
 		return "the store could not be reached, or stopped answering: check s3-endpoint, aws-region and the runner's network"
 	}
@@ -113,6 +116,9 @@ func (b *Bucket) wrap(err error, op, key, action string) error {
 	}
 	e := &Error{Op: op, Bucket: b.options.Bucket, Key: key, action: action}
 	e.describe(err)
+	if e.region == b.options.Region {
+		e.region = ""
+	}
 	return e
 }
 

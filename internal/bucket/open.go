@@ -91,6 +91,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	if err != nil {
 		return nil, &Error{Op: "read the AWS configuration", Bucket: o.Bucket, Err: err}
 	}
+	o.Region = cfg.Region
 	if o.RoleARN != "" {
 		if o.Token == nil {
 			return nil, errors.New("open the bucket: a role is to be assumed, but there is nothing to get an identity token from")

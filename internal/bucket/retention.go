@@ -43,9 +43,12 @@ func sortBackups(backups []Backup) {
 	})
 }
 
+// unfinishedAge is how long a backup without a manifest may be one that another run is still busy with.
+const unfinishedAge = 24 * time.Hour
+
 // Policy says which backups to keep: all that any of its rules keeps.
 type Policy struct {
-	Days     int // everything that is not older than so many times 24 hours
+	Days     int // everything that is not older than so many times 24 hours; 0: no such rule
 	KeepLast int // the newest so many verified ones
 	// The newest verified one of each of the last so many days, ISO weeks and months, in UTC, that have one; and while they are
 	// not all used up the oldest there is, as restic's forget counts.
@@ -64,7 +67,7 @@ type Decision struct {
 //
 // protect, the key of the backup just written, is always kept. A backup that is not verified counts for no rule but Days, so
 // that it never takes a verified one's place; and because its manifest may merely have been lost, or be about to be
-// written, it is removed only where it is past Days and a newer verified backup is there.
+// written, it is removed only where it is past Days, begun a day ago or more, and a newer verified backup is there.
 func Plan(now time.Time, backups []Backup, p Policy, protect string) []Decision {
 	backups = slices.Clone(backups)
 	sortBackups(backups)
@@ -76,13 +79,17 @@ func Plan(now time.Time, backups []Backup, p Policy, protect string) []Decision 
 		if b.Key == protect {
 			d.keep("just written")
 		}
-		if now.Sub(b.Time) <= time.Duration(p.Days)*24*time.Hour {
+		age := now.Sub(b.Time)
+		if p.Days > 0 && age <= time.Duration(p.Days)*24*time.Hour {
 			d.keep(fmt.Sprintf("within %d days", p.Days))
 		}
-		if b.Verified {
+		switch {
+		case b.Verified:
 			verified = append(verified, d)
-		} else if len(verified) == 0 {
+		case len(verified) == 0:
 			d.keep("not verified, but no newer one is")
+		case age < unfinishedAge:
+			d.keep("not verified, perhaps not yet")
 		}
 	}
 	for _, r := range []rule{
@@ -95,12 +102,15 @@ func Plan(now time.Time, backups []Backup, p Policy, protect string) []Decision 
 	}
 	for i := range decisions {
 		d := &decisions[i]
-		switch {
-		case d.Keep:
-		case d.Verified:
+		if d.Keep {
+			continue
+		}
+		d.Reasons = []string{"no rule keeps it"}
+		if p.Days > 0 {
 			d.Reasons = []string{fmt.Sprintf("older than %d days", p.Days)}
-		default:
-			d.Reasons = []string{fmt.Sprintf("older than %d days, and never verified", p.Days)}
+		}
+		if !d.Verified {
+			d.Reasons = append(d.Reasons, "never verified")
 		}
 	}
 	return decisions

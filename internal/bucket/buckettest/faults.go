@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -47,6 +48,11 @@ const (
 	Cut                   // half of its body is read, and the connection closed
 	LoseAnswer            // passed on, and the connection closed instead of the answer
 	StallAfter            // passed on, and never answered
+	// passed on, and of the answer's body only half
+	CutAnswer   // is sent, before the connection is closed
+	StallAnswer // is sent, and nothing more happens
+	// DamageAnswer changes a byte in the middle of the answer's body.
+	DamageAnswer
 )
 
 // Inject adds a fault. Several for one operation: the first that is due counts.
@@ -61,6 +67,20 @@ func (f *Front) RefuseHeaders(names ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.unknown = names
+}
+
+// DenyDelete keeps an object from being deleted, alone or in a batch, with an error of its own.
+func (f *Front) DenyDelete(key, code, message string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.denied[key] = denial{key, code, message}
+}
+
+// ShortenSessions lets the token service's sessions end after so long, as far as its answers tell.
+func (f *Front) ShortenSessions(to time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sessions = to
 }
 
 // due counts a call and returns the fault that it meets, if any. f.mu is held.
@@ -97,8 +117,21 @@ func (f *Front) breakCall(w http.ResponseWriter, r *http.Request, fault *Fault) 
 		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2) // it is broken in any case
 	case LoseAnswer, StallAfter:
 		f.proxy.ServeHTTP(httptest.NewRecorder(), r)
+	case CutAnswer, StallAnswer, DamageAnswer:
+		answer := httptest.NewRecorder()
+		f.proxy.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		body := answer.Body.Bytes()
+		if fault.Way == DamageAnswer {
+			body[len(body)/2] ^= 1
+			_, _ = w.Write(body) // a client that has gone has no use for it
+			return
+		}
+		_, _ = w.Write(body[:len(body)/2]) // as above
+		_ = http.NewResponseController(w).Flush()
 	}
-	if fault.Way == Stall || fault.Way == StallAfter {
+	if fault.Way == Stall || fault.Way == StallAfter || fault.Way == StallAnswer {
 		select {
 		case <-f.closed:
 		case <-r.Context().Done():

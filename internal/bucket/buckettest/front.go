@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -27,12 +28,17 @@ type Front struct {
 	served chan struct{}
 	closed chan struct{} // releases what is stalled
 
-	mu      sync.Mutex
-	faults  []*Fault
-	unknown []string // headers that the store does not know
-	calls   map[string]int
-	uploads []upload
+	mu       sync.Mutex
+	faults   []*Fault
+	unknown  []string // headers that the store does not know
+	calls    map[string]int
+	uploads  []upload
+	denied   map[string]denial
+	sessions time.Duration // what the token service's sessions are said to last; 0: what they do
 }
+
+// denial is an object that may not be deleted.
+type denial struct{ Key, Code, Message string }
 
 // upload is an unfinished one, as its answers told.
 type upload struct {
@@ -50,7 +56,7 @@ func NewFront(s *Server) (*Front, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start MinIO's front: %w", err)
 	}
-	f := &Front{URL: target.Scheme + "://" + l.Addr().String(), server: s, served: make(chan struct{}), closed: make(chan struct{}), calls: map[string]int{}}
+	f := &Front{URL: target.Scheme + "://" + l.Addr().String(), server: s, served: make(chan struct{}), closed: make(chan struct{}), calls: map[string]int{}, denied: map[string]denial{}}
 	f.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
@@ -60,7 +66,7 @@ func NewFront(s *Server) (*Front, error) {
 		ModifyResponse: f.note,
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	f.http = &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}}
+	f.http = &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0), TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}}
 	go func() {
 		defer close(f.served)
 		if s.options.NoTLS {
@@ -121,6 +127,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			unknown = name
 		}
 	}
+	refusal := f.denied[c.key]
 	f.mu.Unlock()
 	switch {
 	case unknown != "":
@@ -129,6 +136,10 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.breakCall(w, r, fault)
 	case c.operation == "ListMultipartUploads":
 		f.list(w, r, c)
+	case c.operation == "DeleteObject" && refusal.Key != "":
+		refuse(w, r, http.StatusForbidden, refusal.Code, refusal.Message)
+	case c.operation == "DeleteObjects" && len(f.denied) > 0:
+		f.deleteSome(w, r)
 	default:
 		f.proxy.ServeHTTP(w, r)
 	}
@@ -190,6 +201,8 @@ func (f *Front) note(resp *http.Response) error {
 		f.mu.Lock()
 		f.uploads = append(f.uploads, upload{c.bucket, c.key, created.UploadId, time.Now()})
 		f.mu.Unlock()
+	case c.operation == "AssumeRoleWithWebIdentity" && resp.StatusCode == http.StatusOK:
+		return f.shorten(resp)
 	case c.operation == "AbortMultipartUpload" && resp.StatusCode == http.StatusNoContent,
 		c.operation == "CompleteMultipartUpload" && resp.StatusCode == http.StatusOK:
 		f.mu.Lock()
@@ -214,8 +227,15 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, code, message st
 		return
 	}
 	type answer struct {
-		XMLName                  xml.Name `xml:"Error"`
-		Code, Message, RequestId string   //nolint:revive // S3's names
+		XMLName                  xml.Name
+		Code, Message, RequestId string //nolint:revive // S3's names
 	}
-	_ = xml.NewEncoder(w).Encode(answer{Code: code, Message: message, RequestId: "17F3A4B5C6D7E8F9"}) // a client that has gone has no use for it
+	body := any(answer{xml.Name{Local: "Error"}, code, message, "17F3A4B5C6D7E8F9"})
+	if parse(r).operation == "AssumeRoleWithWebIdentity" {
+		body = struct { // the token service wraps it
+			XMLName xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ ErrorResponse"`
+			Error   any
+		}{Error: body}
+	}
+	_ = xml.NewEncoder(w).Encode(body) // a client that has gone has no use for it
 }

@@ -11,8 +11,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +29,7 @@ import (
 )
 
 const (
-	// Region is every server's.
+	// Region is every server's: MinIO's default, and the one that is left out of its roles' names.
 	Region = "us-east-1"
 	// Domain is where the server's buckets are in the names of hosts: AWS's own, so that a client with nothing but AWS's
 	// settings, whose connections are led here, can be tested.
@@ -174,6 +176,9 @@ func (s *Server) start(ctx context.Context, binary string) error {
 	for {
 		_, err := s.client.ListBuckets(ctx, &s3.ListBucketsInput{})
 		if err == nil {
+			err = s.roleIsKnown(ctx)
+		}
+		if err == nil {
 			return nil
 		}
 		select {
@@ -186,12 +191,36 @@ func (s *Server) start(ctx context.Context, binary string) error {
 	}
 }
 
+// roleIsKnown asks for a session with a token that is none: MinIO answers requests for buckets before it has read its issuer's
+// keys, and until then says that there is no such role.
+func (s *Server) roleIsKnown(ctx context.Context) error {
+	if s.RoleARN == "" {
+		return nil
+	}
+	form := url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {s.RoleARN}, "WebIdentityToken": {"none"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := (&http.Client{Transport: s.transport()}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if err == nil && strings.Contains(string(answer), "is not defined") {
+		err = errors.New("the role is not known yet")
+	}
+	return err
+}
+
 // environment keeps the caller's secrets and settings out of the server.
 func (s *Server) environment() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TZ=UTC",
 		"MINIO_ROOT_USER=" + s.AccessKey, "MINIO_ROOT_PASSWORD=" + s.SecretKey,
-		"MINIO_REGION=" + Region, "MINIO_DOMAIN=" + Domain,
+		"MINIO_DOMAIN=" + Domain,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1",
 	}
 	if s.options.Issuer != "" {

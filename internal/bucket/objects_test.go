@@ -1,0 +1,215 @@
+package bucket_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+)
+
+// TestListAndDelete goes past the thousand of a page and of a batch, in both settings.
+func TestListAndDelete(t *testing.T) {
+	s := buckettest.Shared(t)
+	for _, setting := range []struct {
+		name    string
+		options bucket.Options
+		count   int
+	}{
+		{"custom", custom(t, s), 30},
+		{"amazon", amazon(t, s), 1010},
+	} {
+		t.Run(setting.name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, setting.options)
+			var want []string
+			var group errgroup.Group
+			group.SetLimit(16)
+			put := func(key string) {
+				group.Go(func() error {
+					_, err := s.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(b.Name()), Key: &key, Body: strings.NewReader("x")})
+					return err
+				})
+			}
+			for i := range setting.count {
+				want = append(want, keyAt(b, "acme", noon.Add(time.Duration(i)*time.Hour)))
+				put(want[i])
+			}
+			others := []string{b.Folder("acme") + "sub/x", keyAt(b, "acme-two", noon), b.Folder("acm") + "x"}
+			for _, key := range others {
+				put(key)
+			}
+			if err := group.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			list := func(folder string) (keys []string) {
+				objects, err := b.List(t.Context(), b.Folder(folder))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, o := range objects {
+					keys = append(keys, o.Key)
+				}
+				return keys
+			}
+			if got := list("acme"); !slices.Equal(got, want) {
+				t.Errorf("listed %d keys, want %d", len(got), len(want))
+			}
+			deleted, err := b.Delete(t.Context(), append(slices.Clone(want), b.Folder("acme")+"never-there"))
+			if err != nil || len(deleted.Keys) != len(want)+1 || len(deleted.Retained) > 0 {
+				t.Errorf("deleted %d, retained %d: %v", len(deleted.Keys), len(deleted.Retained), err)
+			}
+			if got := list("acme"); len(got) > 0 {
+				t.Errorf("%d keys are left", len(got))
+			}
+			if got := list("acme-two"); len(got) != 1 {
+				t.Errorf("another folder has %v", got)
+			}
+		})
+	}
+}
+
+func TestDeleteFailures(t *testing.T) {
+	s := buckettest.Shared(t)
+	for name, setting := range map[string]func(*testing.T, *buckettest.Server) bucket.Options{"custom": custom, "amazon": amazon} {
+		o := setting(t, s)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := buckettest.InFront(t, s)
+			o := o
+			if name == "custom" {
+				o.Endpoint = f.URL
+			} else {
+				o = bucket.WithDial(o, strings.TrimPrefix(f.URL, "https://"))
+			}
+			b := open(t, bucket.Impatient(o, stall))
+			folder := b.Folder("acme")
+			keys := []string{folder + "a", folder + "a.json", folder + "held", folder + "denied", folder + "denied.json"}
+			f.DenyDelete(folder+"held", "AccessDenied", "Access Denied because object protected by object lock.")
+			f.DenyDelete(folder+"denied.json", "AccessDenied", "Access Denied")
+			deleted, err := b.Delete(t.Context(), keys)
+			if err == nil || !strings.Contains(err.Error(), "denied.json: 403 AccessDenied: Access Denied") {
+				t.Errorf("error %v", err)
+			}
+			if want := []string{folder + "a.json", folder + "a"}; !slices.Equal(deleted.Keys, want) {
+				t.Errorf("deleted %v, want %v", deleted.Keys, want)
+			}
+			if want := []string{folder + "held"}; !slices.Equal(deleted.Retained, want) {
+				t.Errorf("retained %v", deleted.Retained)
+			}
+		})
+	}
+}
+
+// TestObjectLock writes into a bucket with Object Lock; MinIO hides a retained object behind a marker, as AWS does.
+func TestObjectLock(t *testing.T) {
+	s := buckettest.Shared(t)
+	o := custom(t, s)
+	o.Bucket, o.ObjectLockDays = buckettest.Bucket(t, s, true), 2
+	b := open(t, o)
+	for i, size := range []int64{small, large} {
+		key := keyAt(b, "acme", noon.Add(time.Duration(i)*time.Second))
+		if _, err := write(t.Context(), b, key, size, bucket.Info{}); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := s.Client().GetObjectRetention(t.Context(), &s3.GetObjectRetentionInput{Bucket: &o.Bucket, Key: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if until := *kept.Retention.RetainUntilDate; time.Until(until) < 47*time.Hour || kept.Retention.Mode != "GOVERNANCE" {
+			t.Errorf("retained until %s, %s", until, kept.Retention.Mode)
+		}
+		if deleted, err := b.Delete(t.Context(), []string{key}); err != nil || len(deleted.Keys) != 1 {
+			t.Errorf("deleted %+v, %v", deleted, err)
+		}
+	}
+}
+
+func TestGet(t *testing.T) {
+	s := buckettest.Shared(t)
+	contents := make([]byte, 5*mebibyte)
+	if _, err := io.ReadFull(bytesOf(int64(len(contents))), contents); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		faults []buckettest.Fault
+		want   string
+	}{
+		{name: "in one go"},
+		{name: "cut three times", faults: []buckettest.Fault{{Operation: "GetObject", Times: 3, Way: buckettest.CutAnswer}}},
+		{name: "stalled", faults: []buckettest.Fault{{Operation: "GetObject", Times: 1, Way: buckettest.StallAnswer}}},
+		{name: "cut to death", faults: []buckettest.Fault{{Operation: "GetObject", Nth: 1, Times: 1, Way: buckettest.CutAnswer}, {Operation: "GetObject", Nth: 1, Way: buckettest.Cut}}, want: "EOF"},
+		{name: "damaged", faults: []buckettest.Fault{{Operation: "GetObject", Way: buckettest.DamageAnswer}}, want: "was damaged"},
+		{name: "refused", faults: []buckettest.Fault{{Operation: "GetObject"}}, want: "403"},
+		{name: "replaced", faults: []buckettest.Fault{{Operation: "GetObject", Times: 1, Way: buckettest.CutAnswer}, {Operation: "GetObject", Status: http.StatusPreconditionFailed, Code: "PreconditionFailed"}}, want: "412"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := buckettest.InFront(t, s)
+			o := custom(t, s)
+			o.Endpoint = f.URL
+			b := open(t, bucket.Impatient(o, stall))
+			key := b.Folder("acme") + "x"
+			if _, err := b.PutSmall(t.Context(), key, contents, "text/plain"); err != nil {
+				t.Fatal(err)
+			}
+			for _, fault := range test.faults {
+				f.Inject(fault)
+			}
+			var got []byte
+			r, err := b.Get(t.Context(), key)
+			if err == nil {
+				defer r.Close()
+				got, err = io.ReadAll(r)
+			}
+			if test.want != "" {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("error %v, want %q", err, test.want)
+				}
+				return
+			}
+			if err != nil || !bytes.Equal(got, contents) {
+				t.Errorf("read %d bytes: %v", len(got), err)
+			}
+		})
+	}
+	t.Run("not there", func(t *testing.T) {
+		b := open(t, custom(t, s))
+		if _, err := b.Get(t.Context(), "nothing"); !bucket.IsNotFound(err) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// TestManyStreams has more streams than there is memory for at once; all come through, and each object is whole.
+func TestManyStreams(t *testing.T) {
+	s := buckettest.Shared(t)
+	o := custom(t, s)
+	o.Streams = 2
+	b := open(t, o)
+	var group errgroup.Group
+	for i := range 6 {
+		group.Go(func() error {
+			size := int64(17*mebibyte + i)
+			stored, err := write(t.Context(), b, fmt.Sprint(b.Folder("many"), i), size, bucket.Info{SizeEstimate: int64(i) * 20 << 30})
+			if err == nil && stored.Size != size {
+				err = fmt.Errorf("stored %d bytes of %d", stored.Size, size)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+}
