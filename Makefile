@@ -36,7 +36,7 @@ bench: ## measure against the floor and against what people use now
 
 image: ## build the action's image
 	@.ci/install docker
-	docker build --quiet --build-arg GOPROXY="$$(go env GOPROXY)" --tag $(IMAGE) .
+	@.ci/image $(IMAGE)
 
 e2e: image bin/act ## the image as GitHub's runner starts it, and the example workflows under act
 	@.ci/install postgres
