@@ -152,7 +152,7 @@ func (r *run) settings() settings {
 	if s.options.Concurrency == 0 {
 		s.options.Concurrency = m.Concurrency
 	}
-	s.work = m.New(in, mode.Env{Source: s.source, DryRun: r.record.DryRun, Mask: r.console.Mask, Notice: r.notice})
+	s.work = m.New(in, mode.Env{Source: s.source, Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Mask: r.console.Mask, Notice: r.notice})
 	for _, secret := range in.Secrets() {
 		r.console.Mask(secret.Forms()...)
 	}

@@ -70,7 +70,7 @@ type outcome struct {
 	reportText   string
 }
 
-// run does one run as the runner would start it. Inputs are NAME=VALUE.
+// run does one run as the runner would start it. Inputs are NAME=VALUE, other variables $NAME=VALUE.
 func (f *organisation) run(t *testing.T, ctx context.Context, inputs ...string) outcome {
 	t.Helper()
 	dir := t.TempDir()
@@ -81,6 +81,10 @@ func (f *organisation) run(t *testing.T, ctx context.Context, inputs ...string) 
 	}
 	for _, i := range inputs {
 		name, value, _ := strings.Cut(i, "=")
+		if variable, ok := strings.CutPrefix(name, "$"); ok {
+			vars[variable] = value
+			continue
+		}
 		vars["INPUT_"+strings.ToUpper(name)] = value
 	}
 	definition, err := os.ReadFile("../../action.yml")
@@ -239,7 +243,7 @@ func TestEveryMistakeAtOnceAndNoCall(t *testing.T) {
 	if o.err == nil || f.Calls().Total != 0 {
 		t.Errorf("ended with %v after %d calls", o.err, f.Calls().Total)
 	}
-	if o := f.run(t, t.Context(), "mode=migrat"); !strings.Contains(o.log, `"migrat" is not a mode; the modes are migrate`) {
+	if o := f.run(t, t.Context(), "mode=migrat"); !strings.Contains(o.log, `"migrat" is not a mode; the modes are backup, migrate, restore`) {
 		t.Errorf("unknown mode:\n%s", o.log)
 	}
 }
@@ -413,7 +417,7 @@ func TestFromAShell(t *testing.T) {
 	}
 	out.Reset()
 	env.Args = []string{"--help"}
-	if err := Run(t.Context(), env); err != nil || !strings.Contains(out.String(), "Modes: migrate") || !strings.Contains(out.String(), "--strict-order") {
+	if err := Run(t.Context(), env); err != nil || !strings.Contains(out.String(), "Modes: backup, migrate, restore") || !strings.Contains(out.String(), "--strict-order") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

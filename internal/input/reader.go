@@ -15,6 +15,7 @@ type Reader struct {
 	def       *Definition
 	values    map[string]string // as given, trimmed; absent where neither a flag nor a variable named it
 	workspace string
+	lookup    func(string) (string, bool)
 	used      map[string]bool
 	mistakes  []string
 	secrets   []fleet.Secret
@@ -23,7 +24,7 @@ type Reader struct {
 // New reads flags (over) INPUT_ variables (over) the definition's defaults. args are the command line without the
 // program's name; lookup is os.LookupEnv or a test's. Unknown flags are mistakes. A request for help returns [flag.ErrHelp].
 func New(def *Definition, args []string, lookup func(string) (string, bool)) (*Reader, error) {
-	r := &Reader{def: def, values: map[string]string{}, used: map[string]bool{}}
+	r := &Reader{def: def, values: map[string]string{}, used: map[string]bool{}, lookup: lookup}
 	r.workspace, _ = lookup("GITHUB_WORKSPACE")
 	for _, f := range def.Inputs {
 		if v, ok := lookup(variable(f.Name)); ok {
@@ -102,6 +103,12 @@ func (r *Reader) field(name string) Field {
 	}
 	r.used[name] = true
 	return f
+}
+
+// Variable returns an environment variable that is no input: what the runner or AWS's own tools set.
+func (r *Reader) Variable(name string) string {
+	v, _ := r.lookup(name)
+	return v
 }
 
 // Given reports whether an input was given a value other than its default.

@@ -35,7 +35,9 @@ type Work struct {
 }
 
 var modes = map[string]Mode{
+	"backup":  {Concurrency: 8, New: newBackup},
 	"migrate": {Concurrency: 32, New: newMigrate},
+	"restore": {Concurrency: 1, New: newRestore},
 }
 
 // Names lists the modes.
@@ -54,6 +56,8 @@ func For(name string) (Mode, error) {
 type Env struct {
 	// Source resolves the tenant's connection string.
 	Source fleet.Source
+	// Concurrency is how many tenants are worked on at once at most.
+	Concurrency int
 	// DryRun asks for what would happen: nothing is changed anywhere.
 	DryRun bool
 	// Mask makes the log hide texts from here on.

@@ -63,6 +63,9 @@ type Dumped struct {
 	MarkerSeen    bool   // the end marker was in the last 512 bytes; for an archive: pg_restore read it to its end
 	ServerVersion string // as the dump says, "17.6"
 	ClientVersion string // pg_dump's
+	// Rows are those of each table in a plain dump, counted as they went by; nil for an archive, and with arguments that
+	// make pg_dump write INSERTs.
+	Rows []TableRows
 }
 
 // Dump runs pg_dump and writes its compressed and encrypted output to w. It returns without an error only when pg_dump
@@ -124,46 +127,46 @@ type dump struct {
 	size  int64
 	head  []byte // the first bytes, where the versions stand
 	tail  []byte // the last markerWindow bytes
+	rows  rowCounter
 }
 
-func (d *dump) run(ctx context.Context, args []string, encoder io.WriteCloser, out *sink) (Dumped, error) {
+func (d *dump) run(ctx context.Context, args []string, encoder io.WriteCloser, out *sink) (result Dumped, err error) {
+	defer func() {
+		if err != nil {
+			out.shut() // a compressor's last words must not make a part look whole
+			_ = encoder.Close()
+		}
+	}()
 	var reread *reread
 	if d.o.Format == Custom {
-		var err error
 		if reread, err = startReread(d.clients); err != nil {
 			return Dumped{}, fmt.Errorf("%s: %w", d.doing, err)
 		}
 		defer reread.end()
+		defer context.AfterFunc(ctx, reread.child.kill)() // it must not keep copy waiting
 	}
 	r, stdout, err := pipe()
 	if err != nil {
-		_ = encoder.Close()
 		return Dumped{}, fmt.Errorf("%s: %w", d.doing, err)
 	}
 	defer r.Close()
 	pgDump, err := startChild(d.clients.PgDump, args, d.libpq.env, nil, stdout)
 	if err != nil {
-		_ = encoder.Close()
 		return Dumped{}, fmt.Errorf("%s: %w", d.doing, err)
 	}
-	cancelled := context.AfterFunc(ctx, func() { pgDump.stop(syscall.SIGTERM) })
-	defer cancelled()
+	defer context.AfterFunc(ctx, func() { pgDump.stop(syscall.SIGTERM) })()
 
-	err = d.copy(r, encoder, reread)
-	if err != nil {
+	if err = d.copy(r, encoder, reread); err != nil {
 		pgDump.stop(syscall.SIGTERM)
 		_ = r.Close() // pg_dump may be waiting for room in the pipe
 	}
-	ended := pgDump.wait()
-	if err == nil {
+	if ended := pgDump.wait(); err == nil {
 		err = d.judge(ended, pgDump, reread)
 	}
 	if cause := context.Cause(ctx); cause != nil { // whatever followed from it
 		err = fmt.Errorf("%s: %w", d.doing, cause)
 	}
 	if err != nil {
-		out.shut() // a compressor's last words must not make the part look whole
-		_ = encoder.Close()
 		return Dumped{}, err
 	}
 	if err := encoder.Close(); err != nil {
@@ -172,11 +175,10 @@ func (d *dump) run(ctx context.Context, args []string, encoder io.WriteCloser, o
 	if said := pgDump.stderr.String(); said != "" {
 		d.o.Log.Warn("pg_dump said", "output", d.libpq.redact(said))
 	}
-	result := Dumped{
+	return Dumped{
 		PlainSize: d.size, PlainSHA256: hex.EncodeToString(d.plain.Sum(nil)), MarkerSeen: true,
-		ServerVersion: serverVersion(d.o.Format, d.head), ClientVersion: d.clients.Version,
-	}
-	return result, nil
+		ServerVersion: serverVersion(d.o.Format, d.head), ClientVersion: d.clients.Version, Rows: d.rows.tables,
+	}, nil
 }
 
 // copy moves all that pg_dump writes.
@@ -215,6 +217,9 @@ func (d *dump) copy(r *os.File, encoder io.Writer, also *reread) error {
 func (d *dump) note(p []byte) {
 	const headSize = 4 << 10
 	d.plain.Write(p)
+	if d.o.Format == Plain {
+		_, _ = d.rows.Write(p) // it takes everything
+	}
 	d.size += int64(len(p))
 	if room := headSize - len(d.head); room > 0 {
 		d.head = append(d.head, p[:min(room, len(p))]...)
@@ -302,18 +307,3 @@ func (s *sink) Write(p []byte) (int, error) {
 }
 
 func (s *sink) shut() { s.closed.Store(true) }
-
-// StallError is a server, or a network, from which nothing came for too long.
-type StallError struct {
-	Doing  string
-	Waited time.Duration
-}
-
-func (e *StallError) Error() string {
-	return fmt.Sprintf("%s: nothing came from the server for %s", e.Doing, e.Waited)
-}
-
-// Remedy says where to look.
-func (e *StallError) Remedy() string {
-	return "see whether the server answers, whether another session holds a lock on a table, and whether something between it and this runner drops packets; then run again"
-}

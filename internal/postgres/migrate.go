@@ -127,6 +127,16 @@ func (e *LockError) Remedy() string {
 	return "let the other run finish and run again; give the workflow a concurrency group so that runs do not overlap, or raise lock-timeout"
 }
 
+// SchemaVersion reads the highest version that a database records; empty where it records none. Nothing is changed.
+func SchemaVersion(ctx context.Context, c *Conn, t Table) (string, error) {
+	state, err := readState(ctx, c, MigrateOptions{Table: t, DryRun: true})
+	if err != nil {
+		return "", err
+	}
+	m, _ := state.compare(&Migrations{})
+	return m.Before, nil
+}
+
 // dbState is what one message reads of a database.
 type dbState struct {
 	locked       bool

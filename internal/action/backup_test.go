@@ -1,0 +1,208 @@
+package action
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+// vault is a MinIO whose role a job may assume, with a bucket.
+type vault struct {
+	*buckettest.Server
+	bucket string
+	issuer *githubtest.Issuer
+}
+
+func newVault(t *testing.T) *vault {
+	t.Helper()
+	issuer, err := githubtest.StartIssuer(githubtest.IssuerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = issuer.Close() })
+	server, err := buckettest.Start(t.Context(), buckettest.Options{Issuer: issuer.URL})
+	buckettest.Need(t, err)
+	t.Cleanup(func() { _ = server.Stop() })
+	v := &vault{server, buckettest.Bucket(t, server, false), issuer}
+	t.Setenv("AWS_ENDPOINT_URL_STS", v.URL) // AWS's own configuration, which the SDK reads by itself
+	t.Setenv("AWS_CA_BUNDLE", v.CAFile)
+	return v
+}
+
+// inputs of a job with permission to ask for a token.
+func (v *vault) inputs(more ...string) []string {
+	return append([]string{
+		"s3-bucket=" + v.bucket, "s3-endpoint=" + v.URL, "s3-path-style=true", "aws-region=" + buckettest.Region, "s3-prefix=tenants",
+		"role-to-assume=" + v.RoleARN, "$ACTIONS_ID_TOKEN_REQUEST_URL=" + v.issuer.RequestURL, "$ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + v.issuer.RequestToken,
+	}, more...)
+}
+
+// keys lists what is in the bucket, and fails where an upload was left unfinished.
+func (v *vault) keys(t *testing.T) []string {
+	t.Helper()
+	list, err := v.Client().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &v.bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, o := range list.Contents {
+		keys = append(keys, aws.ToString(o.Key))
+	}
+	uploads, err := v.Client().ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &v.bucket})
+	if err != nil || len(uploads.Uploads) > 0 {
+		t.Errorf("%d unfinished uploads, %v", len(uploads.Uploads), err)
+	}
+	return keys
+}
+
+func (v *vault) put(t *testing.T, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		if _, err := v.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: strings.NewReader("old")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func detail[T any](t *testing.T, o outcome, tenant string) T {
+	t.Helper()
+	var d T
+	for _, e := range o.report.Tenants {
+		if e.Name == tenant {
+			if err := json.Unmarshal(e.Detail, &d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return d
+}
+
+func TestBackupThenRestore(t *testing.T) {
+	f, v := newFleet(t, named("ACME Corp", "Payroll Inc")...), newVault(t)
+	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
+	query(t, f.projects[0], "insert into users (email, name) select 'u' || i || '@x', 'é' || i from generate_series(1, 1000) i")
+	old := time.Now().UTC().Add(-10 * 24 * time.Hour).Format("tenants/acme-corp/20060102T150405Z-pg15.sql.gz")
+	stranger := "tenants/acme-corp/notes.txt"
+	v.put(t, old, old+".json", stranger)
+
+	o := f.run(t, t.Context(), v.inputs("mode=backup", "dry-run=true")...)
+	o.counts(t, 2, 0, 0, 0)
+	o.says(t, "1 to prune")
+	if got := v.keys(t); len(got) != 3 {
+		t.Errorf("a dry run left %v", got)
+	}
+
+	o = f.run(t, t.Context(), v.inputs("mode=backup", "verify=restore", "verify-database-url="+pgtest.Shared(t).URL("postgres"))...)
+	o.counts(t, 2, 0, 0, 0)
+	o.keeps(t, f.projects)
+	d := detail[mode.BackupDetail](t, o, "ACME Corp")
+	if d.Verified != "restore" || d.SchemaVersion != "20250101090200" || len(d.Pruned) != 1 || d.Pruned[0].Key != old {
+		t.Errorf("detail: %+v", d)
+	}
+	keys := v.keys(t)
+	if len(keys) != 5 || slices.Contains(keys, old) || !slices.Contains(keys, stranger) || !slices.Contains(keys, d.Key) || !slices.Contains(keys, d.Key+".json") {
+		t.Errorf("the bucket has %v", keys)
+	}
+	if strings.Contains(query(t, f.projects[0], "select string_agg(datname, ' ') from pg_database"), "scratch") {
+		t.Error("a throwaway database was left behind")
+	}
+
+	// Into a database of one's own.
+	target := pgtest.Database(t)
+	o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target)...)
+	o.counts(t, 1, 0, 0, 0)
+	o.says(t, "1003 rows in 4 tables")
+	if o.outputs["backup-key"] != d.Key {
+		t.Errorf("backup-key is %q", o.outputs["backup-key"])
+	}
+	// It is not empty any more.
+	o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target)...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "overwrite: true")
+	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target, "overwrite=true", "backup-key="+d.Key)...).counts(t, 1, 0, 0, 0)
+
+	// Into places that Neon makes.
+	for _, into := range []string{"new-project", "branch"} {
+		o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-into="+into)...)
+		o.counts(t, 1, 0, 0, 0)
+		if d := detail[mode.RestoreDetail](t, o, "ACME Corp"); d.TargetID == "" || len(d.Tables) != 4 {
+			t.Errorf("%s: %+v", into, d)
+		}
+	}
+	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=Payroll Inc", "restore-url="+target, "dry-run=true")...).counts(t, 1, 0, 0, 0)
+}
+
+func TestBackupOfABadTenantTouchesNothingOfIt(t *testing.T) {
+	f, v := newFleet(t, neontest.Spec{Name: "good"}, neontest.Spec{Name: "bad"}), newVault(t)
+	var old []string
+	for _, tenant := range []string{"good", "bad"} {
+		for days := 20; days > 10; days -= 5 {
+			key := time.Now().UTC().AddDate(0, 0, -days).Format("tenants/" + tenant + "/20060102T150405Z-pg15.sql.gz")
+			old = append(old, key, key+".json")
+		}
+	}
+	v.put(t, old...)
+	// A table that the role may not read: pg_dump fails, after it began.
+	query(t, f.projects[1], "create table secret (i int); revoke all on secret from current_user")
+	if err := pgtest.Shared(t).Exec(t.Context(), databaseOf(t, f.projects[1]), "alter table secret owner to postgres"); err != nil {
+		t.Fatal(err)
+	}
+	o := f.run(t, t.Context(), v.inputs("mode=backup")...)
+	o.counts(t, 1, 0, 1, 0)
+	if o.report.Tenants[0].Name == "bad" && o.report.Tenants[0].Error.Remedy == "" {
+		t.Errorf("no remedy: %+v", o.report.Tenants[0].Error)
+	}
+	bad, good := 0, 0
+	for _, key := range v.keys(t) {
+		if strings.HasPrefix(key, "tenants/bad/") {
+			bad++
+		} else {
+			good++
+		}
+	}
+	if bad != 4 || good != 2 { // good: the new one and its manifest
+		t.Errorf("%d objects of bad, %d of good: %v", bad, good, v.keys(t))
+	}
+}
+
+func databaseOf(t *testing.T, p neontest.Project) string {
+	t.Helper()
+	return query(t, p, "select current_database()")
+}
+
+func TestBackupMistakes(t *testing.T) {
+	f := newFleet(t, named("a")...)
+	o := f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "aws-account-id=12", "role-duration-seconds=10", "compression=lz4", "pg-dump-args=-f x", "age-recipients=age1x", "verify=restore")
+	for _, text := range []string{"aws-region: ", "aws-account-id: ", "role-duration-seconds: ", "compression: ", "pg-dump-args: ", "age-recipients: ", "verify-database-url: "} {
+		o.says(t, "- "+text)
+	}
+	o = f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "aws-region=x", "role-to-assume=arn:aws:iam::123456789012:role/r")
+	o.says(t, "id-token: write")
+	o = f.run(t, t.Context(), "mode=restore", "s3-bucket=b", "aws-region=x", "restore-into=branch", "restore-url=postgres://u:p@h/d")
+	o.says(t, "restore-into: contradicts restore-url")
+}
+
+func TestSkipUnchanged(t *testing.T) {
+	f, v := newFleet(t, named("a")...), newVault(t)
+	first := f.run(t, t.Context(), v.inputs("mode=backup")...)
+	first.counts(t, 1, 0, 0, 0)
+	o := f.run(t, t.Context(), v.inputs("mode=backup", "skip-unchanged=true")...)
+	o.counts(t, 0, 1, 0, 0)
+	o.says(t, "no activity since")
+	if key := detail[mode.BackupDetail](t, first, "a").Key; o.outputs["backup-key"] != key || len(v.keys(t)) != 2 {
+		t.Errorf("backup-key is %q, want %q; the bucket has %v", o.outputs["backup-key"], key, v.keys(t))
+	}
+	time.Sleep(time.Second) // keys tell seconds
+	f.run(t, t.Context(), v.inputs("mode=backup", "skip-unchanged=true", "max-backup-age=1ns")...).counts(t, 1, 0, 0, 0)
+}

@@ -1,0 +1,317 @@
+package mode
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/mattn/go-shellwords"
+
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// BackupDetail is what the report file says of a tenant that was backed up.
+type BackupDetail struct {
+	Key           string   `json:"key,omitempty"` // of the backup just written
+	PostgresMajor int      `json:"postgres_major,omitempty"`
+	StoredSize    int64    `json:"stored_size,omitempty"` // bytes
+	PlainSize     int64    `json:"plain_size,omitempty"`
+	StoredSHA256  string   `json:"stored_sha256,omitempty"`
+	SchemaVersion string   `json:"schema_version,omitempty"`
+	Verified      string   `json:"verified,omitempty"`   // stream or restore
+	Newest        string   `json:"newest,omitempty"`     // the verified backup that made a new one needless
+	Pruned        []Pruned `json:"pruned,omitempty"`     // deleted, or to be deleted in a dry run
+	Retained      []string `json:"retained,omitempty"`   // past retention, but locked by the store
+	CleanedUp     []string `json:"cleaned_up,omitempty"` // unfinished uploads of earlier runs that were aborted
+}
+
+// Pruned is one backup past its retention, and why.
+type Pruned struct {
+	Key    string `json:"key"`
+	Reason string `json:"reason"`
+}
+
+// backup is the mode, its inputs read.
+type backup struct {
+	env        Env
+	store      *store
+	policy     bucket.Policy
+	dump       postgres.DumpOptions
+	table      postgres.Table
+	options    postgres.Options
+	unchanged  time.Duration // skip a tenant without activity since a backup no older than this; 0: never
+	staleAfter time.Duration
+	verifyURL  string // restore every backup into a throwaway database there; empty: don't
+}
+
+func newBackup(in *input.Reader, env Env) Work {
+	b := &backup{
+		env:   env,
+		store: newStore(in),
+		policy: bucket.Policy{
+			Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
+			Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000), Monthly: in.Int("keep-monthly", 0, 100000),
+		},
+		table:   input.Parse(in, "migrations-table", postgres.ParseTable),
+		options: postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: true},
+		// An upload of another run that still goes on is younger than its tenant may take.
+		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
+	}
+	b.dump = dumpOptions(in)
+	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
+		b.unchanged = maxAge
+	}
+	if in.Choice("verify", "stream", "restore") == "restore" {
+		b.verifyURL = in.Secret("verify-database-url")
+		if b.dump.Recipients != nil {
+			in.Mistake("verify", "a backup that is encrypted to age-recipients cannot be read back here; set verify: stream")
+		}
+	}
+	return Work{Prepare: b.prepare, Job: b.run, Outputs: backupKey, Close: b.store.close}
+}
+
+// dumpOptions reads the inputs about pg_dump and what becomes of its output.
+func dumpOptions(in *input.Reader) postgres.DumpOptions {
+	o := postgres.DumpOptions{
+		Format:      postgres.Format(in.Choice("backup-format", string(postgres.Plain), string(postgres.Custom))),
+		Compression: postgres.Compression(in.Choice("compression", string(postgres.Gzip), string(postgres.Zstd))),
+		Insecure:    in.Bool("allow-insecure"),
+		Recipients:  input.Parse(in, "age-recipients", parseRecipients),
+		Args:        input.Parse(in, "pg-dump-args", shellwords.Parse),
+	}
+	highest := 9
+	if o.Compression == postgres.Zstd {
+		highest = 19
+	}
+	o.Level = in.Int("compression-level", 1, highest)
+	if err := postgres.CheckDumpArgs(o.Args); err != nil {
+		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+	}
+	if in.String("pg-version") != "auto" {
+		o.Major = in.Int("pg-version", 14, 99)
+	}
+	return o
+}
+
+func parseRecipients(text string) ([]age.Recipient, error) {
+	var recipients []age.Recipient
+	for _, key := range input.List(text) {
+		r, err := age.ParseX25519Recipient(key)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an age recipient; write public keys such as age1..., separated by commas or line breaks", key)
+		}
+		recipients = append(recipients, r)
+	}
+	return recipients, nil
+}
+
+// prepare opens the bucket. Cores that no other tenant's stream will use compress along.
+func (b *backup) prepare(ctx context.Context, tenants []fleet.Tenant) error {
+	streams := max(1, min(b.env.Concurrency, len(tenants)))
+	b.dump.Parallel = runtime.GOMAXPROCS(0)/streams - 1
+	return b.store.open(ctx, streams)
+}
+
+// backupKey names the backup where one tenant was selected.
+func backupKey(results []fleet.Result) map[string]string {
+	if len(results) != 1 {
+		return nil
+	}
+	d, _ := results[0].Outcome.Detail.(BackupDetail)
+	if key := cmp.Or(d.Key, d.Newest); key != "" {
+		return map[string]string{"backup-key": key}
+	}
+	return nil
+}
+
+// run backs one tenant up: dump, upload, check, commit; then, and only then, prune.
+func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	var d BackupDetail
+	existing, err := b.store.backups(ctx, t)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	if newest, ok := b.unchangedSince(t, existing); ok {
+		d.Newest = newest.Key
+		return fleet.Outcome{Unchanged: true, Note: "no activity since " + newest.Time.Format(time.DateTime), Detail: d}, nil
+	}
+	url, err := directURL(ctx, b.env, t, log)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	db, err := b.look(ctx, t, url, log)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	key := bucket.Key{
+		Folder: b.store.Folder(t.Key), Time: time.Now().UTC().Truncate(time.Second), Major: db.major,
+		Kind: b.kind(), Encrypted: len(b.dump.Recipients) > 0,
+	}
+	if b.env.DryRun {
+		after := append([]bucket.Backup{{Key: key.String(), Time: key.Time, Verified: true}}, existing...)
+		d.Pruned = pruned(bucket.Plan(time.Now(), after, b.policy, key.String()))
+		return fleet.Outcome{Note: fmt.Sprintf("a database of %s, %d to prune", sizeText(db.size), len(d.Pruned)), Detail: d}, nil
+	}
+	if d.CleanedUp, err = b.store.CleanStale(ctx, key.Folder, b.staleAfter); err != nil {
+		return fleet.Outcome{Detail: d}, err
+	}
+	m, err := b.upload(ctx, t, url, key, db, log)
+	if err != nil {
+		return fleet.Outcome{Detail: d}, err
+	}
+	d.Key, d.PostgresMajor, d.StoredSize, d.PlainSize = m.Key, db.major, m.StoredSize, m.PlainSize
+	d.StoredSHA256, d.SchemaVersion, d.Verified = m.StoredSHA256, m.SchemaVersion, m.Verified.How
+	note := sizeText(m.StoredSize)
+	pruneErr := b.prune(ctx, t, m.Key, &d)
+	if len(d.Pruned) > 0 {
+		note += fmt.Sprintf(", %d pruned", len(d.Pruned))
+	}
+	if pruneErr != nil {
+		note += ", pruning failed"
+		pruneErr = fleet.WithRemedy(fmt.Errorf("the backup %s is whole, but older ones were not pruned: %w", m.Key, pruneErr), fleet.Remedy(pruneErr))
+	}
+	return fleet.Outcome{Note: note, Detail: d}, pruneErr
+}
+
+// unchangedSince returns the backup that makes a new one needless: verified, not too old, and made after the compute was
+// last active.
+func (b *backup) unchangedSince(t fleet.Tenant, existing []bucket.Backup) (bucket.Backup, bool) {
+	source, ok := b.env.Source.(interface {
+		LastActive(t fleet.Tenant) (time.Time, bool)
+	})
+	if !ok || b.unchanged == 0 {
+		return bucket.Backup{}, false
+	}
+	active, known := source.LastActive(t)
+	newest, ok := newestVerified(existing)
+	return newest, ok && known && active.Before(newest.Time) && time.Since(newest.Time) <= b.unchanged
+}
+
+// database is what is known of a tenant's database before it is dumped.
+type database struct {
+	major   int
+	size    int64 // bytes, as pg_database_size counts
+	version string
+}
+
+// look connects once, which also wakes the compute, and asks what the dump and the upload have to know.
+func (b *backup) look(ctx context.Context, t fleet.Tenant, url string, log *slog.Logger) (database, error) {
+	conn, err := dial(ctx, b.env, t, url, b.options, log)
+	if err != nil {
+		return database{}, err
+	}
+	defer conn.Close()
+	db := database{major: cmp.Or(b.dump.Major, conn.ServerMajor())}
+	if db.size, err = conn.DatabaseSize(ctx); err != nil {
+		return database{}, err
+	}
+	if db.version, err = postgres.SchemaVersion(ctx, conn, b.table); err != nil {
+		log.Warn("the schema's version is not known", "error", err) // a backup is worth having all the same
+	}
+	_, err = postgres.FindClients(ctx, "", db.major)
+	return db, err
+}
+
+func (b *backup) kind() string {
+	switch {
+	case b.dump.Format == postgres.Custom:
+		return bucket.Custom
+	case b.dump.Compression == postgres.Zstd:
+		return bucket.PlainZstd
+	}
+	return bucket.PlainGzip
+}
+
+// upload streams a dump into the bucket. The object appears only when pg_dump has ended well and the dump is whole; its
+// manifest, which makes it a backup, only when the store has it whole too.
+func (b *backup) upload(ctx context.Context, t fleet.Tenant, url string, key bucket.Key, db database, log *slog.Logger) (m Manifest, err error) {
+	w, err := b.store.Create(ctx, key.String(), bucket.Info{SizeEstimate: db.size, Metadata: map[string]string{
+		"tenant-id": t.ID, "tenant-name": t.Name, "postgres-major": fmt.Sprint(db.major), "schema-version": db.version,
+	}})
+	if err != nil {
+		return m, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Abort())
+		}
+	}()
+	o := b.dump
+	o.Major, o.Log = db.major, log
+	dumped, err := postgres.Dump(ctx, url, o, w)
+	if err != nil {
+		return m, err
+	}
+	log.Info("dumped", "bytes", dumped.PlainSize, "compressed", w.Size())
+	stored, err := w.Commit(ctx)
+	if err != nil {
+		return m, err
+	}
+	defer func() {
+		if err != nil { // an object that is no backup is not left behind
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			_, gone := b.store.Delete(ctx, []string{key.String()})
+			err = errors.Join(err, gone)
+		}
+	}()
+	m = Manifest{
+		Version: 1, Key: stored.Key, Tenant: t, StartedAt: key.Time, ServerVersion: dumped.ServerVersion, ClientVersion: dumped.ClientVersion,
+		SchemaVersion: db.version, Format: string(o.Format), Compression: string(o.Compression), Encrypted: key.Encrypted,
+		StoredSize: stored.Size, StoredSHA256: fmt.Sprintf("%x", stored.SHA256), PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256,
+		Verified: Verification{How: "stream", At: time.Now().UTC(), Stored: stored.Checked},
+	}
+	if b.verifyURL != "" {
+		if m.Verified, err = b.tryRestore(ctx, m, key, dumped, log); err != nil {
+			return m, fmt.Errorf("the upload %s could not be restored, and is not counted as a backup: %w", m.Key, err)
+		}
+	}
+	m.FinishedAt = time.Now().UTC()
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return m, err
+	}
+	_, err = b.store.PutSmall(ctx, key.Manifest(), append(data, '\n'), "application/json")
+	return m, err
+}
+
+// prune deletes what the policy does not keep of the tenant's backups. The one just written is listed with the others.
+func (b *backup) prune(ctx context.Context, t fleet.Tenant, written string, d *BackupDetail) error {
+	backups, err := b.store.backups(ctx, t)
+	if err != nil {
+		return err
+	}
+	decisions := bucket.Plan(time.Now(), backups, b.policy, written)
+	deleted, err := b.store.Delete(ctx, bucket.Doomed(decisions))
+	gone := map[string]bool{}
+	for _, key := range deleted.Keys {
+		gone[key] = true
+	}
+	for _, p := range pruned(decisions) {
+		if gone[p.Key] {
+			d.Pruned = append(d.Pruned, p)
+		}
+	}
+	d.Retained = deleted.Retained
+	return err
+}
+
+func pruned(decisions []bucket.Decision) []Pruned {
+	var out []Pruned
+	for _, d := range decisions {
+		if !d.Keep {
+			out = append(out, Pruned{d.Key, strings.Join(d.Reasons, ", ")})
+		}
+	}
+	return out
+}

@@ -1,0 +1,187 @@
+package mode
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/github"
+	"github.com/org/neon-tenants-action/internal/input"
+)
+
+// store is the bucket that the inputs name. It is opened once, before any tenant is touched.
+type store struct {
+	*bucket.Bucket
+	options bucket.Options
+}
+
+var (
+	accountID = regexp.MustCompile(`^\d{12}$`)
+	roleName  = regexp.MustCompile(`^[\w+=,.@/-]{1,512}$`)
+	// S3-compatible stores have partitions of their own: arn:minio:iam:::role/...
+	roleARN = regexp.MustCompile(`^arn:[\w-]+:iam::\d*:role/.+$`)
+	session = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+)
+
+// newStore reads the inputs about the bucket and its credentials.
+func newStore(in *input.Reader) *store {
+	s := &store{options: bucket.Options{
+		Bucket:         in.Required("s3-bucket"),
+		Prefix:         in.String("s3-prefix"),
+		Region:         in.String("aws-region"),
+		PathStyle:      in.Bool("s3-path-style"),
+		SessionName:    in.String("role-session-name"),
+		Duration:       time.Duration(in.Int("role-duration-seconds", 900, 43200)) * time.Second,
+		StorageClass:   in.String("s3-storage-class"),
+		KMSKeyID:       in.String("s3-kms-key-id"),
+		ObjectLockDays: in.Int("s3-object-lock-days", 1, 36500),
+	}}
+	o := &s.options
+	if o.Region == "" && in.Variable("AWS_REGION") == "" && in.Variable("AWS_DEFAULT_REGION") == "" {
+		in.Mistake("aws-region", "is required here and is empty; set it to the bucket's region, such as eu-central-1, or set AWS_REGION")
+	}
+	if u := in.URL("s3-endpoint"); u != nil {
+		o.Endpoint = u.String()
+	}
+	if !session.MatchString(o.SessionName) {
+		in.Mistake("role-session-name", "%q is not 2 to 64 letters, digits or any of _+=,.@-", o.SessionName)
+	}
+	o.RoleARN = role(in)
+	if o.RoleARN != "" {
+		request, token := in.Variable("ACTIONS_ID_TOKEN_REQUEST_URL"), in.Variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+		if request == "" || token == "" {
+			in.Mistake("role-to-assume", "the job may not ask GitHub for an identity token; add to the job:\n      permissions:\n        id-token: write\n        contents: read")
+		}
+		o.Token = func(ctx context.Context, audience string) (string, error) {
+			return github.IDToken(ctx, nil, request, token, audience)
+		}
+	}
+	return s
+}
+
+// role returns the ARN of the role to assume, empty where AWS's default chain is to be used.
+func role(in *input.Reader) string {
+	arn, account, name := in.String("role-to-assume"), in.String("aws-account-id"), in.String("iam-role")
+	switch {
+	case arn != "" && (account != "" || name != ""):
+		in.Mistake("role-to-assume", "says the role already; leave aws-account-id and iam-role out")
+	case arn != "" && !roleARN.MatchString(arn):
+		in.Mistake("role-to-assume", "%q is not a role's ARN such as arn:aws:iam::123456789012:role/backup", arn)
+	case arn != "":
+		return arn
+	case account == "" && name == "":
+		return ""
+	case !accountID.MatchString(account):
+		in.Mistake("aws-account-id", "%q is not an account's 12 digits; it is needed together with iam-role", account)
+	case !roleName.MatchString(name):
+		in.Mistake("iam-role", "%q is not a role's name; it is needed together with aws-account-id", name)
+	default:
+		return "arn:aws:iam::" + account + ":role/" + name
+	}
+	return arn
+}
+
+// open gets credentials and looks into the bucket. streams is how many uploads run at once.
+func (s *store) open(ctx context.Context, streams int) (err error) {
+	s.options.Streams = streams
+	s.Bucket, err = bucket.Open(ctx, s.options)
+	return err
+}
+
+func (s *store) close() {
+	if s.Bucket != nil {
+		s.Close()
+	}
+}
+
+// backups lists a tenant's backups, newest first.
+func (s *store) backups(ctx context.Context, t fleet.Tenant) ([]bucket.Backup, error) {
+	folder := s.Folder(t.Key)
+	objects, err := s.List(ctx, folder)
+	if err != nil {
+		return nil, err
+	}
+	backups, _ := bucket.Backups(folder, objects)
+	return backups, nil
+}
+
+// newestVerified returns the newest backup that has its manifest.
+func newestVerified(backups []bucket.Backup) (bucket.Backup, bool) {
+	i := slices.IndexFunc(backups, func(b bucket.Backup) bool { return b.Verified })
+	if i < 0 {
+		return bucket.Backup{}, false
+	}
+	return backups[i], true
+}
+
+// Manifest is what lies beside a backup and is written last: a backup that has none was never whole.
+type Manifest struct {
+	Version       int          `json:"version"` // 1
+	Key           string       `json:"key"`
+	Tenant        fleet.Tenant `json:"tenant"`
+	StartedAt     time.Time    `json:"started_at"`
+	FinishedAt    time.Time    `json:"finished_at"`
+	ServerVersion string       `json:"server_version"`
+	ClientVersion string       `json:"client_version"`
+	SchemaVersion string       `json:"schema_version,omitempty"` // the highest migration that was applied
+	Format        string       `json:"format"`
+	Compression   string       `json:"compression"`
+	Encrypted     bool         `json:"encrypted"`
+	StoredSize    int64        `json:"stored_size"` // bytes
+	StoredSHA256  string       `json:"stored_sha256"`
+	PlainSize     int64        `json:"plain_size"` // bytes of what pg_dump wrote
+	PlainSHA256   string       `json:"plain_sha256"`
+	Verified      Verification `json:"verified"`
+}
+
+// Verification says how it is known that a backup is whole.
+type Verification struct {
+	// How is stream (pg_dump's status and end marker, the stored size and checksum) or restore (loaded into a database
+	// besides).
+	How    string    `json:"how"`
+	At     time.Time `json:"at"`
+	Stored string    `json:"stored_checksum"`  // what the store's own word was compared by
+	Tables int       `json:"tables,omitempty"` // restored
+	Rows   int64     `json:"rows,omitempty"`
+}
+
+// manifest reads a backup's manifest.
+func (s *store) manifest(ctx context.Context, key string) (Manifest, error) {
+	r, err := s.Get(ctx, key+".json")
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer func() { _ = r.Close() }()
+	var m Manifest
+	data, err := io.ReadAll(io.LimitReader(r, 1<<20))
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err == nil && (m.Version != 1 || m.Key != key || len(m.StoredSHA256) != 64) {
+		err = errors.New("it is not this backup's, or of a version that this program does not know")
+	}
+	if err != nil {
+		return Manifest{}, fmt.Errorf("read the manifest of %s: %w", key, err)
+	}
+	return m, nil
+}
+
+// sizeText writes a number of bytes for people: "12.3 MB".
+func sizeText(n int64) string {
+	value, units := float64(n), []string{"bytes", "kB", "MB", "GB", "TB"}
+	for value >= 1000 && len(units) > 1 {
+		value, units = value/1000, units[1:]
+	}
+	if units[0] == "bytes" {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return strings.Replace(fmt.Sprintf("%.1f %s", value, units[0]), ".0 ", " ", 1)
+}
