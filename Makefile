@@ -10,11 +10,11 @@ TOOL = go build -C $(1) -trimpath -ldflags "-s -w" -o "$(CURDIR)/bin/" $(2)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## migrate a small fleet on this machine, break one tenant, show what a user sees
+demo: bin/minio ## migrate, back up and restore a small fleet on this machine, break one tenant, show what a user sees
 	@.ci/install postgres
 	@go run ./internal/sandbox demo
 
-sandbox: ## serve a simulated Neon over a real PostgreSQL until Ctrl-C, and print the environment to use
+sandbox: bin/minio ## serve a simulated Neon over a real PostgreSQL, and MinIO, until Ctrl-C, and print the environment to use
 	@.ci/install postgres
 	@go run ./internal/sandbox serve
 
@@ -38,7 +38,7 @@ image: ## build the action's image
 	@.ci/install docker
 	@.ci/image $(IMAGE)
 
-e2e: image bin/act ## the image as GitHub's runner starts it, and the example workflows under act
+e2e: image bin/act bin/minio ## the image as GitHub's runner starts it, and the example workflows under act
 	@.ci/install postgres
 	E2E_IMAGE=$(IMAGE) E2E_ACT="$(CURDIR)/bin/act" E2E_RUN_AS_RUNNER="$${E2E_RUN_AS_RUNNER:-$(CURDIR)/.ci/run-as-runner}" \
 		go test -tags e2e -count 1 -timeout 15m -v ./internal/e2e

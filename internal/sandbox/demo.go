@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -11,12 +12,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
 )
 
 const exampleMigrations = "migrations/example"
 
-// demo shows a fleet's life: migrated, found unchanged, and with one tenant that a migration fails on.
+// demo shows a fleet's life: migrated, found unchanged, with one tenant that a migration fails on, backed up and restored.
 func demo(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	program := flags.String("program", "", "the built program; empty: it is built from this checkout")
@@ -30,7 +32,7 @@ func demo(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	title("Starting PostgreSQL and a Neon organization with %d projects", len(customers))
+	title("Starting PostgreSQL, MinIO and a Neon organization with %d projects", len(customers))
 	if *program == "" {
 		*program = filepath.Join(dir, "neon-tenants-action")
 		if out, err := exec.CommandContext(ctx, "go", "build", "-o", *program, ".").CombinedOutput(); err != nil {
@@ -42,7 +44,7 @@ func demo(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
-	r := &runner{program: *program, workspace: filepath.Join(dir, "workspace"), temp: dir, neon: w.environment()}
+	r := &runner{program: *program, workspace: filepath.Join(dir, "workspace"), temp: dir, environment: w.environment()}
 	if err := os.CopyFS(filepath.Join(r.workspace, "db", "migrations"), os.DirFS(exampleMigrations)); err != nil {
 		return err
 	}
@@ -53,17 +55,24 @@ func demo(ctx context.Context, args []string) (err error) {
 	return nil
 }
 
-// show takes the fleet through its three runs and checks that each ends as it is told.
+// show takes the fleet through its runs and checks that each ends as it is told.
 func (w *world) show(ctx context.Context, r *runner) error {
 	title("First run: three migrations on every tenant")
-	if _, err := r.step(ctx, true, "succeeded=6", "failed=0"); err != nil {
+	if _, err := r.step(ctx, step{outputs: []string{"succeeded=6", "failed=0"}}); err != nil {
 		return err
 	}
 	title("Second run: nothing is pending, nothing is changed")
-	if _, err := r.step(ctx, true, "unchanged=6", "succeeded=0"); err != nil {
+	if _, err := r.step(ctx, step{outputs: []string{"unchanged=6", "succeeded=0"}}); err != nil {
 		return err
 	}
+	if err := w.showFailure(ctx, r); err != nil {
+		return err
+	}
+	return w.showBackups(ctx, r)
+}
 
+// showFailure brings a migration that one tenant's data does not allow.
+func (w *world) showFailure(ctx context.Context, r *runner) error {
 	title("Third run: a migration comes that the data of one tenant, Finance Co, does not allow")
 	const name = "20250201080000_unique_project_names.sql"
 	const file = "-- A project's name is unique for its owner.\n\n-- migrate:up\n" +
@@ -77,7 +86,7 @@ func (w *world) show(ctx context.Context, r *runner) error {
 		"insert into projects (owner_id, name) select 1, 'Audit' from generate_series(1, 2)"); err != nil {
 		return err
 	}
-	summary, err := r.step(ctx, false, "succeeded=5", "failed=1", `failed-tenants=["Finance Co"]`)
+	summary, err := r.step(ctx, step{fails: true, outputs: []string{"succeeded=5", "failed=1", `failed-tenants=["Finance Co"]`}})
 	if err != nil {
 		return err
 	}
@@ -88,7 +97,25 @@ func (w *world) show(ctx context.Context, r *runner) error {
 	if err := w.exec(ctx, "Finance Co", "update projects set name = name || ' ' || id where id = 2"); err != nil {
 		return err
 	}
-	_, err = r.step(ctx, true, "total=1", "succeeded=1", "with tenants=Finance Co")
+	_, err = r.step(ctx, step{inputs: []string{"tenants=Finance Co"}, outputs: []string{"total=1", "succeeded=1"}})
+	return err
+}
+
+// showBackups backs the fleet up, prunes what is past retention, and restores a tenant.
+func (w *world) showBackups(ctx context.Context, r *runner) error {
+	title("Every tenant is backed up to MinIO, under a role that is assumed with the job's identity token")
+	past := time.Now().UTC().AddDate(0, 0, -10).Format("finance-co/20060102T150405Z-pg15.sql.gz")
+	for _, key := range []string{past, past + ".json"} {
+		name := backups
+		if _, err := w.store.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &name, Key: &key, Body: strings.NewReader("of ten days ago")}); err != nil {
+			return err
+		}
+	}
+	if _, err := r.step(ctx, step{mode: "backup", outputs: []string{"succeeded=6", "failed=0"}}); err != nil {
+		return err
+	}
+	title("Finance Co's backup is restored into a new project, and its rows are counted")
+	_, err := r.step(ctx, step{mode: "restore", inputs: []string{"tenants=Finance Co", "restore-into=new-project"}, outputs: []string{"succeeded=1"}})
 	return err
 }
 
@@ -105,13 +132,20 @@ func (w *world) exec(ctx context.Context, tenant, sql string) error {
 // runner starts the program as GitHub's runner starts an action: inputs as variables, files for what it gives back.
 type runner struct {
 	program, workspace, temp string
-	neon                     [][2]string
+	environment              [][2]string
 	steps                    int
 }
 
-// step runs the program once, shows its log, and returns its summary. Wanted outputs are NAME=VALUE; "with NAME=VALUE" gives
-// an input instead.
-func (r *runner) step(ctx context.Context, succeeds bool, wanted ...string) (summary string, err error) {
+// step is one run of the program, and how it has to end.
+type step struct {
+	mode    string   // empty: migrate
+	inputs  []string // NAME=VALUE
+	fails   bool
+	outputs []string // NAME=VALUE
+}
+
+// step runs the program once, shows its log, and returns its summary.
+func (r *runner) step(ctx context.Context, s step) (summary string, err error) {
 	r.steps++
 	file := func(name string) string { return filepath.Join(r.temp, fmt.Sprintf("%s-%d", name, r.steps)) }
 	cmd := exec.CommandContext(ctx, r.program)
@@ -123,30 +157,37 @@ func (r *runner) step(ctx context.Context, succeeds bool, wanted ...string) (sum
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + r.temp, "CI=true", "GITHUB_ACTIONS=true",
 		"GITHUB_WORKSPACE=" + r.workspace, "GITHUB_OUTPUT=" + file("output"), "GITHUB_STEP_SUMMARY=" + file("summary"),
-		"INPUT_MODE=migrate", "INPUT_NEON-API-URL=" + r.neon[0][1], "INPUT_NEON-API-KEY=" + r.neon[1][1],
 	}
-	var outputs []string
-	for _, want := range wanted {
-		if name, value, ok := strings.Cut(strings.TrimPrefix(want, "with "), "="); ok && strings.HasPrefix(want, "with ") {
-			cmd.Env = append(cmd.Env, "INPUT_"+strings.ToUpper(name)+"="+value)
-			continue
+	inputs := append([]string{"mode=" + cmp.Or(s.mode, "migrate")}, s.inputs...)
+	for _, e := range r.environment {
+		cmd.Env = append(cmd.Env, e[0]+"="+e[1])
+		if name, ok := map[string]string{
+			"NEON_API_URL": "neon-api-url", "NEON_API_KEY": "neon-api-key", "S3_ENDPOINT": "s3-endpoint", "S3_BUCKET": "s3-bucket", "ROLE_TO_ASSUME": "role-to-assume",
+		}[e[0]]; ok && (s.mode != "" || strings.HasPrefix(name, "neon-")) {
+			inputs = append(inputs, name+"="+e[1])
 		}
-		outputs = append(outputs, want)
 	}
-	if err := cmd.Run(); (err == nil) != succeeds {
+	if s.mode != "" {
+		inputs = append(inputs, "s3-path-style=true")
+	}
+	for _, i := range inputs {
+		name, value, _ := strings.Cut(i, "=")
+		cmd.Env = append(cmd.Env, "INPUT_"+strings.ToUpper(name)+"="+value)
+	}
+	if err := cmd.Run(); (err != nil) != s.fails {
 		return "", fmt.Errorf("the program ended with %v, which is not what was to be shown", cmd.ProcessState)
 	}
 	given, err := os.ReadFile(file("output"))
 	if err != nil {
 		return "", err
 	}
-	for _, want := range outputs {
+	for _, want := range s.outputs {
 		name, value, _ := strings.Cut(want, "=")
 		if !strings.Contains(string(given), name+"<<") || !strings.Contains(string(given), "\n"+value+"\n") {
 			return "", fmt.Errorf("output %s is not %s:\n%s", name, value, given)
 		}
 	}
-	fmt.Printf("Outputs: %s. Masked in the log: %d texts.\n", strings.Join(outputs, ", "), len(log.masks))
+	fmt.Printf("Outputs: %s. Masked in the log: %d texts.\n", strings.Join(s.outputs, ", "), len(log.masks))
 	text, err := os.ReadFile(file("summary"))
 	return string(text), err
 }

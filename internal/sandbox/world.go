@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
@@ -12,14 +14,20 @@ import (
 // customers are the sandbox's tenants. The first four are the ones of the blog post that this project grew from.
 var customers = []string{"ACME Corp", "Payroll Inc", "Finance Co", "Talent Biz", "Initech", "Globex"}
 
-// world is a running PostgreSQL server and Neon's API in front of it.
+// backups is the bucket that is there from the start.
+const backups = "tenant-backups"
+
+// world is all that the action talks to: PostgreSQL, Neon's API in front of it, a store for backups, and GitHub's issuer of
+// identity tokens, which the store trusts.
 type world struct {
 	postgres *pgtest.Server
 	neon     *neontest.Server
+	issuer   *githubtest.Issuer
+	store    *buckettest.Server
 	projects map[string]neontest.Project // by tenant's name
 }
 
-// startWorld starts both and adds the tenants. One of them sleeps until it is connected to, as idle computes do.
+// startWorld starts them all and adds the tenants. One of them sleeps until it is connected to, as idle computes do.
 func startWorld(ctx context.Context, port, tenants int) (w *world, err error) {
 	w = &world{projects: map[string]neontest.Project{}}
 	defer func() {
@@ -28,6 +36,15 @@ func startWorld(ctx context.Context, port, tenants int) (w *world, err error) {
 		}
 	}()
 	if w.postgres, err = pgtest.Start(ctx, pgtest.Options{}); err != nil {
+		return w, err
+	}
+	if w.issuer, err = githubtest.StartIssuer(githubtest.IssuerOptions{}); err != nil {
+		return w, err
+	}
+	if w.store, err = buckettest.Start(ctx, buckettest.Options{Issuer: w.issuer.URL}); err != nil {
+		return w, err
+	}
+	if err = w.store.CreateBucket(ctx, backups, false); err != nil {
 		return w, err
 	}
 	if w.neon, err = neontest.New(w.postgres, neontest.Options{Port: port}); err != nil {
@@ -59,6 +76,12 @@ func (w *world) stop() error {
 	if w.neon != nil {
 		err = w.neon.Close()
 	}
+	if w.store != nil {
+		err = errors.Join(err, w.store.Stop())
+	}
+	if w.issuer != nil {
+		err = errors.Join(err, w.issuer.Close())
+	}
 	if w.postgres != nil {
 		err = errors.Join(err, w.postgres.Stop())
 	}
@@ -71,5 +94,14 @@ func (w *world) environment() [][2]string {
 		{"NEON_API_URL", w.neon.URL()},
 		{"NEON_API_KEY", neontest.OrgKey},
 		{"NEON_ORG_ID", neontest.DefaultOrg},
+		{"S3_ENDPOINT", w.store.URL},
+		{"S3_BUCKET", backups},
+		{"ROLE_TO_ASSUME", w.store.RoleARN},
+		{"AWS_REGION", buckettest.Region},
+		{"AWS_ENDPOINT_URL_STS", w.store.URL},
+		{"AWS_CA_BUNDLE", w.store.CAFile},
+		{"ACTIONS_ID_TOKEN_REQUEST_URL", w.issuer.RequestURL},
+		{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", w.issuer.RequestToken},
+		{"RESTORE_URL", w.postgres.URL("postgres")},
 	}
 }
