@@ -30,10 +30,10 @@ func newBudget(streams int) *budget {
 	return &budget{admission: semaphore.NewWeighted(room), room: room, extra: semaphore.NewWeighted(extraBytes), chunks: chunks{keep: room + extraBytes}}
 }
 
-// admit waits until a stream with parts of that size has its place. One with parts larger than all the room has all of it,
-// and is then alone.
+// admit waits until a stream with parts of that size has its place. One with parts larger than all the room (above 128 MiB, of
+// databases of a terabyte) has almost all of it: two small streams go on beside it.
 func (b *budget) admit(ctx context.Context, partSize int64) (release func(), err error) {
-	weight := min(partSize, b.room)
+	weight := min(partSize, max(b.room-2*minPartSize, minPartSize))
 	if err := b.admission.Acquire(ctx, weight); err != nil {
 		return nil, err
 	}

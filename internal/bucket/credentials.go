@@ -22,7 +22,10 @@ const (
 // assumed returns credentials of the role that are renewed before they end, each time with a new identity token: GitHub's
 // live five minutes.
 func assumed(ctx context.Context, cfg aws.Config, o Options) *aws.CredentialsCache {
-	client := sts.NewFromConfig(cfg, func(so *sts.Options) { so.Credentials = aws.AnonymousCredentials{} })
+	client := sts.NewFromConfig(cfg, func(so *sts.Options) {
+		so.Credentials = aws.AnonymousCredentials{}
+		so.RetryMaxAttempts = 4 // also where there is no identity provider, which may pass as far as the SDK knows
+	})
 	provider := stscreds.NewWebIdentityRoleProvider(client, o.RoleARN,
 		&tokenSource{context.WithoutCancel(ctx), o.Token, audience(o.RoleARN)},
 		func(w *stscreds.WebIdentityRoleOptions) { w.RoleSessionName, w.Duration = o.SessionName, o.Duration })

@@ -35,20 +35,27 @@ func (b *Bucket) Delete(ctx context.Context, keys []string) (Deleted, error) {
 	if b.custom {
 		remove = b.deleteSingly // not every store has batches, nor the checksums that they need
 	}
+	gone := map[string]bool{}
 	isManifest := func(key string) bool { return strings.HasSuffix(key, manifestSuffix) }
 	objects := slices.DeleteFunc(slices.Clone(keys), isManifest)
 	manifests := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !isManifest(key) })
+	for _, key := range manifests {
+		gone[key] = false
+	}
 	for _, group := range [][]string{manifests, objects} {
 		for batch := range slices.Chunk(group, batchSize) {
 			batch = slices.DeleteFunc(batch, func(key string) bool {
-				manifest := key + manifestSuffix
-				return slices.Contains(manifests, manifest) && !slices.Contains(d.Keys, manifest)
+				done, asked := gone[key+manifestSuffix]
+				return asked && !done
 			})
 			if len(batch) == 0 {
 				continue
 			}
-			gone, retained, err := remove(ctx, batch)
-			d.Keys, d.Retained = append(d.Keys, gone...), append(d.Retained, retained...)
+			removed, retained, err := remove(ctx, batch)
+			for _, key := range removed {
+				gone[key] = true
+			}
+			d.Keys, d.Retained = append(d.Keys, removed...), append(d.Retained, retained...)
 			errs = append(errs, err)
 		}
 	}
@@ -120,12 +127,10 @@ func isRetained(e *Error) bool {
 	return false
 }
 
-// PutSmall writes a small object that must not be there yet, whole or not at all: a manifest.
+// PutSmall writes a small object that must not be there yet, whole or not at all: a manifest. It does not queue for memory
+// behind streams.
 func (b *Bucket) PutSmall(ctx context.Context, key string, contents []byte, contentType string) (Stored, error) {
-	w, err := b.Create(ctx, key, Info{SizeEstimate: int64(len(contents)), ContentType: contentType})
-	if err != nil {
-		return Stored{}, err
-	}
+	w := b.newWriter(ctx, key, Info{SizeEstimate: int64(len(contents)), ContentType: contentType}, func() {})
 	if _, err := bytes.NewReader(contents).WriteTo(w); err != nil {
 		return Stored{}, err
 	}

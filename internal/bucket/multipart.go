@@ -260,7 +260,7 @@ func (w *Writer) release() {
 	if w.current != nil {
 		w.land(w.current)
 		w.current = nil
-		w.admit()
+		w.leave()
 	}
 }
 

@@ -45,7 +45,7 @@ type Writer struct {
 	nonce  string // kept in the object's metadata, to know our own object again
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	admit  func() // gives the stream's place back
+	leave  func() // gives the stream's place back
 
 	partSize int64
 	current  *part
@@ -82,17 +82,21 @@ var (
 // Create begins an object. It waits for memory, and asks the store nothing yet. ctx bounds the whole upload: when it ends,
 // Write fails. Every Writer must be committed or aborted.
 func (b *Bucket) Create(ctx context.Context, key string, info Info) (*Writer, error) {
-	size := partSize(info.SizeEstimate)
-	release, err := b.budget.admit(ctx, size)
+	release, err := b.budget.admit(ctx, partSize(info.SizeEstimate))
 	if err != nil {
 		return nil, fmt.Errorf("wait for memory to upload %s: %w", b.url(key), context.Cause(ctx))
 	}
+	return b.newWriter(ctx, key, info, release), nil
+}
+
+func (b *Bucket) newWriter(ctx context.Context, key string, info Info, release func()) *Writer {
+	size := partSize(info.SizeEstimate)
 	w := &Writer{
-		bucket: b, key: key, info: info, nonce: strings.ToLower(rand.Text()), admit: release, partSize: size, hash: sha256.New(),
+		bucket: b, key: key, info: info, nonce: strings.ToLower(rand.Text()), leave: release, partSize: size, hash: sha256.New(),
 	}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.current = &part{limit: size, pool: &b.budget.chunks}
-	return w, nil
+	return w
 }
 
 // Write adds to the object. It returns once the bytes are in memory, or, where that is full, when a part was uploaded. After
