@@ -63,7 +63,7 @@ func Check(ctx context.Context, r io.Reader, o CheckOptions) (Checked, error) {
 		if archive != nil {
 			archive.write(buf[:n])
 		}
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // only the bare io.EOF is an end: a wrapped one is a stream that was cut short
 			break
 		}
 		if err != nil {
@@ -123,7 +123,7 @@ func openStored(ctx context.Context, r io.Reader, kind Compression, with []age.I
 // Read gives the plain dump.
 func (s *stored) Read(p []byte) (int, error) {
 	n, err := s.decoder.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // only the bare io.EOF is an end: a wrapped one is a stream that was cut short
 		err = s.wrong(err)
 	}
 	return n, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,18 +42,34 @@ func FindClients(ctx context.Context, root string, major int) (Clients, error) {
 			return Clients{}, &NoClientsError{Major: major, Missing: program, Found: ClientMajors(root)}
 		}
 	}
+	version, err := askVersion(ctx, c.PgDump)
+	if err != nil {
+		return Clients{}, err
+	}
+	if c.Version = version; leadingNumber(version) != major {
+		return Clients{}, fmt.Errorf("%s says that its version is %q, not %d", c.PgDump, version, major)
+	}
+	return c, nil
+}
+
+// versions are the answers of programs that were asked already, by path: asking costs a process.
+var versions sync.Map
+
+func askVersion(ctx context.Context, program string) (string, error) {
+	if known, ok := versions.Load(program); ok {
+		return known.(string), nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // it only prints a line, but the machine may be busy
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.PgDump, "--version") //nolint:gosec // a path of ours and a number
+	cmd := exec.CommandContext(ctx, program, "--version")
 	cmd.Env = baseEnvironment()
 	out, err := cmd.Output()
 	if err != nil {
-		return Clients{}, fmt.Errorf("ask %s for its version: %w", c.PgDump, err)
+		return "", fmt.Errorf("ask %s for its version: %w", program, err)
 	}
-	if c.Version = programVersion(string(out)); leadingNumber(c.Version) != major {
-		return Clients{}, fmt.Errorf("%s says that it is %q, not %d", c.PgDump, strings.TrimSpace(string(out)), major)
-	}
-	return c, nil
+	version := programVersion(string(out))
+	versions.Store(program, version)
+	return version, nil
 }
 
 // ClientMajors lists the majors whose programs are in root/N/bin, ascending.

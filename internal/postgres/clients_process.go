@@ -128,7 +128,10 @@ type excerpt struct {
 	cut        bool
 }
 
-const excerptHead, excerptTail = 4 << 10, 12 << 10 // bytes
+const (
+	excerptHead, excerptTail = 4 << 10, 12 << 10 // bytes
+	excerptCut               = "\n…\n"
+)
 
 func (e *excerpt) Write(p []byte) (int, error) {
 	e.mu.Lock()
@@ -150,7 +153,7 @@ func (e *excerpt) String() string {
 	defer e.mu.Unlock()
 	text := string(e.head)
 	if e.cut {
-		text += "\n…\n"
+		text += excerptCut
 	}
 	return string(bytes.ToValidUTF8([]byte(text+string(e.tail)), []byte("?")))
 }

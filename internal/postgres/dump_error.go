@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ProgramError is a program of PostgreSQL's that failed, or that ended well without having done its work.
@@ -49,7 +50,11 @@ func (e *ProgramError) ended() string {
 func (e *ProgramError) said() string {
 	const most = 4 // lines
 	var lines []string
-	for line := range strings.SplitSeq(e.Output, "\n") {
+	output := e.Output
+	if _, end, cut := strings.Cut(output, excerptCut); cut {
+		_, output, _ = strings.Cut(end, "\n") // the first line is not whole
+	}
+	for line := range strings.SplitSeq(output, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.Contains(line, ": warning: ") || strings.HasPrefix(line, "psql:<stdin>") && strings.Contains(line, "NOTICE:") {
 			continue
@@ -118,4 +123,19 @@ func (e *ProgramError) Remedy() string {
 		}
 	}
 	return ""
+}
+
+// StallError is a server, or a network, from which nothing came for too long.
+type StallError struct {
+	Doing  string
+	Waited time.Duration
+}
+
+func (e *StallError) Error() string {
+	return fmt.Sprintf("%s: nothing came from the server for %s", e.Doing, e.Waited)
+}
+
+// Remedy says where to look.
+func (e *StallError) Remedy() string {
+	return "see whether the server answers, whether another session holds a lock on a table, and whether something between it and this runner drops packets; then run again"
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -177,23 +176,3 @@ func contents(t testing.TB, url string) string {
 	text, _ := dump(t, url, o)
 	return regexp.MustCompile(`\\(un)?restrict \w+`).ReplaceAllString(string(text), "")
 }
-
-// childrenOfOurs lists the programs that this process started and that still run.
-func childrenOfOurs(t testing.TB, programs ...string) []string {
-	t.Helper()
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	var found []string
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		name := string(stat[bytes.IndexByte(stat, '(')+1 : bytes.LastIndexByte(stat, ')')])
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if fields[1] == strconv.Itoa(os.Getpid()) && slices.Contains(programs, name) {
-			found = append(found, name+" "+filepath.Base(filepath.Dir(path)))
-		}
-	}
-	return found
-}
-

@@ -236,7 +236,7 @@ func copyAll(w *os.File, in *stored) error {
 				full = true
 			}
 		}
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // only the bare io.EOF is an end: a wrapped one is a stream that was cut short
 			return nil
 		}
 		if err != nil {

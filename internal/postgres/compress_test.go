@@ -1,0 +1,145 @@
+package postgres_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// tables is what dumps look like: rows of numbers and of words in turn.
+func tables(size int) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	words := strings.Fields("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu")
+	var b bytes.Buffer
+	for i := 0; b.Len() < size; i++ {
+		if i>>15&1 == 0 {
+			fmt.Fprintf(&b, "%d\t2026-11-%02d %02d:%02d:%02d+00\t%f\t%d\n", i, 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), r.Float64(), r.IntN(100000))
+		} else {
+			fmt.Fprintf(&b, "%d\t%s %s %s\tuser%d@example.com\n", i, words[r.IntN(12)], words[r.IntN(12)], words[r.IntN(12)], r.IntN(1e6))
+		}
+	}
+	return b.Bytes()[:size]
+}
+
+func TestCompressThereAndBack(t *testing.T) {
+	t.Parallel()
+	const block = 512 << 10
+	data := tables(3 << 20)
+	for _, kind := range []postgres.Compression{postgres.Uncompressed, postgres.Gzip, postgres.Zstd} {
+		for _, parallel := range []int{0, 2} {
+			for _, level := range []int{1, 6, 9} {
+				for _, size := range []int{0, 1, block - 1, block, block + 1, len(data)} {
+					if level != 6 && (size != block+1 || parallel != 2) {
+						continue
+					}
+					var out bytes.Buffer
+					z, err := postgres.NewCompressor(&out, kind, level, parallel)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := io.CopyBuffer(struct{ io.Writer }{z}, bytes.NewReader(data[:size]), make([]byte, 100_003)); err != nil {
+						t.Fatal(err)
+					}
+					if err := errors.Join(z.Close(), z.Close()); err != nil {
+						t.Fatal(err)
+					}
+					in, err := postgres.NewDecompressor(&out, kind)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got, err := io.ReadAll(in); err != nil || !bytes.Equal(got, data[:size]) {
+						t.Errorf("%s %d, %d more cores, %d bytes: got %d bytes, %v", kind, level, parallel, size, len(got), err)
+					}
+					_ = in.Close()
+				}
+			}
+		}
+	}
+}
+
+// What comes out is a gzip file for everybody, and about as short as gzip's own.
+func TestGzipReadsIt(t *testing.T) {
+	t.Parallel()
+	gzip, err := exec.LookPath("gzip")
+	if err != nil {
+		t.Skip("gzip is not installed")
+	}
+	data := tables(2 << 20)
+	theirs := exec.Command(gzip, "-6")
+	theirs.Stdin = bytes.NewReader(data)
+	reference, err := theirs.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int
+	for _, parallel := range []int{0, 2} {
+		var out bytes.Buffer
+		z, err := postgres.NewCompressor(&out, postgres.Gzip, 6, parallel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := z.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, out.Len())
+		unzip := exec.Command(gzip, "-dc")
+		unzip.Stdin = &out
+		if got, err := unzip.Output(); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%d more cores: gzip -d gives %d bytes, %v", parallel, len(got), err)
+		}
+	}
+	t.Logf("gzip -6: %d, ours: %v", len(reference), sizes)
+	for _, size := range sizes {
+		if float64(size) > 1.10*float64(len(reference)) {
+			t.Errorf("%d bytes, gzip -6 takes %d", size, len(reference))
+		}
+	}
+}
+
+func TestCompressorsReturnTheWritersError(t *testing.T) {
+	t.Parallel()
+	data := tables(2 << 20)
+	for _, kind := range []postgres.Compression{postgres.Gzip, postgres.Zstd} {
+		for _, parallel := range []int{0, 2} {
+			for _, after := range []int{0, 100, 100_000} {
+				z, err := postgres.NewCompressor(&limited{left: after}, kind, 6, parallel)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = z.Write(data)
+				if err = errors.Join(err, z.Close()); !errors.Is(err, io.ErrShortWrite) {
+					t.Errorf("%s, %d more cores, after %d bytes: got %v", kind, parallel, after, err)
+				}
+			}
+		}
+	}
+	for _, level := range []int{-5, 11} {
+		if _, err := postgres.NewCompressor(io.Discard, postgres.Gzip, level, 0); err == nil {
+			t.Errorf("level %d is no gzip level", level)
+		}
+	}
+	if _, err := postgres.NewCompressor(io.Discard, "bzip2", 6, 0); err == nil {
+		t.Error("bzip2 was taken")
+	}
+}
+
+// limited refuses what is beyond a number of bytes.
+type limited struct{ left int }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if len(p) > l.left {
+		return 0, io.ErrShortWrite
+	}
+	l.left -= len(p)
+	return len(p), nil
+}
