@@ -141,7 +141,11 @@ func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
-	if newest, ok := b.unchangedSince(t, existing); ok {
+	newest, ok, err := b.unchangedSince(ctx, t, existing)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	if ok {
 		d.Newest = newest.Key
 		return fleet.Outcome{Unchanged: true, Note: "no activity since " + newest.Time.Format(time.DateTime), Detail: d}, nil
 	}
@@ -183,18 +187,28 @@ func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 	return fleet.Outcome{Note: note, Detail: d}, pruneErr
 }
 
-// unchangedSince returns the backup that makes a new one needless: verified, not too old, and made after the compute was
-// last active.
-func (b *backup) unchangedSince(t fleet.Tenant, existing []bucket.Backup) (bucket.Backup, bool) {
-	source, ok := b.env.Source.(interface {
+// dumpTail is for how long after a dump's end the compute may seem active because of the dump itself.
+const dumpTail = time.Minute
+
+// unchangedSince returns the backup that makes a new one needless: verified, not too old, and the last thing that the compute
+// was active for.
+func (b *backup) unchangedSince(ctx context.Context, t fleet.Tenant, existing []bucket.Backup) (newest bucket.Backup, ok bool, err error) {
+	source, knows := b.env.Source.(interface {
 		LastActive(t fleet.Tenant) (time.Time, bool)
 	})
-	if !ok || b.unchanged == 0 {
-		return bucket.Backup{}, false
+	if !knows || b.unchanged == 0 {
+		return newest, false, nil
 	}
 	active, known := source.LastActive(t)
-	newest, ok := newestVerified(existing)
-	return newest, ok && known && active.Before(newest.Time) && time.Since(newest.Time) <= b.unchanged
+	newest, ok = newestVerified(existing)
+	if !ok || !known || time.Since(newest.Time) > b.unchanged {
+		return newest, false, nil
+	}
+	m, err := b.store.manifest(ctx, newest.Key)
+	if err != nil {
+		return newest, false, err
+	}
+	return newest, active.Before(m.FinishedAt.Add(dumpTail)), nil
 }
 
 // database is what is known of a tenant's database before it is dumped.

@@ -226,12 +226,13 @@ func (r *restore) rehearse(ctx context.Context, c chosen, d RestoreDetail, o fle
 // make creates the project or the branch to restore into.
 func (r *restore) make(ctx context.Context, t fleet.Tenant, c chosen, log *slog.Logger) (id, url string, err error) {
 	source, _ := r.env.Source.(maker)
-	stamp := c.key.Time.Format("20060102-150405")
+	// The time of this restore makes the name a new one, also where the same backup is restored a second time.
+	stamp := c.key.Time.Format("20060102-150405") + "-at-" + time.Now().UTC().Format("20060102-150405")
 	var secret fleet.Secret
 	if r.into == "new-project" {
 		id, secret, err = source.CreateProject(ctx, t, t.Name+" restored "+stamp)
 	} else {
-		id, secret, err = source.CreateBranch(ctx, t, "restore/"+stamp+"-"+time.Now().UTC().Format("150405"), time.Time{})
+		id, secret, err = source.CreateBranch(ctx, t, "restore/"+stamp, time.Time{})
 	}
 	if err != nil {
 		return "", "", err
