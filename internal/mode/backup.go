@@ -11,12 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"filippo.io/age"
-	"github.com/mattn/go-shellwords"
-
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
@@ -52,67 +48,6 @@ type backup struct {
 	unchanged  time.Duration // skip a tenant without activity since a backup no older than this; 0: never
 	staleAfter time.Duration
 	verifyURL  string // restore every backup into a throwaway database there; empty: don't
-}
-
-func newBackup(in *input.Reader, env Env) Work {
-	b := &backup{
-		env:   env,
-		store: newStore(in),
-		policy: bucket.Policy{
-			Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
-			Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000), Monthly: in.Int("keep-monthly", 0, 100000),
-		},
-		table:   input.Parse(in, "migrations-table", postgres.ParseTable),
-		options: postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: true},
-		// An upload of another run that still goes on is younger than its tenant may take.
-		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
-	}
-	b.dump = dumpOptions(in)
-	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
-		b.unchanged = maxAge
-	}
-	if in.Choice("verify", "stream", "restore") == "restore" {
-		b.verifyURL = in.Secret("verify-database-url")
-		if b.dump.Recipients != nil {
-			in.Mistake("verify", "a backup that is encrypted to age-recipients cannot be read back here; set verify: stream")
-		}
-	}
-	return Work{Prepare: b.prepare, Job: b.run, Outputs: backupKey, Close: b.store.close}
-}
-
-// dumpOptions reads the inputs about pg_dump and what becomes of its output.
-func dumpOptions(in *input.Reader) postgres.DumpOptions {
-	o := postgres.DumpOptions{
-		Format:      postgres.Format(in.Choice("backup-format", string(postgres.Plain), string(postgres.Custom))),
-		Compression: postgres.Compression(in.Choice("compression", string(postgres.Gzip), string(postgres.Zstd))),
-		Insecure:    in.Bool("allow-insecure"),
-		Recipients:  input.Parse(in, "age-recipients", parseRecipients),
-		Args:        input.Parse(in, "pg-dump-args", shellwords.Parse),
-	}
-	highest := 9
-	if o.Compression == postgres.Zstd {
-		highest = 19
-	}
-	o.Level = in.Int("compression-level", 1, highest)
-	if err := postgres.CheckDumpArgs(o.Args); err != nil {
-		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
-	}
-	if in.String("pg-version") != "auto" {
-		o.Major = in.Int("pg-version", 14, 99)
-	}
-	return o
-}
-
-func parseRecipients(text string) ([]age.Recipient, error) {
-	var recipients []age.Recipient
-	for _, key := range input.List(text) {
-		r, err := age.ParseX25519Recipient(key)
-		if err != nil {
-			return nil, fmt.Errorf("%q is not an age recipient; write public keys such as age1..., separated by commas or line breaks", key)
-		}
-		recipients = append(recipients, r)
-	}
-	return recipients, nil
 }
 
 // prepare opens the bucket. Cores that no other tenant's stream will use compress along.

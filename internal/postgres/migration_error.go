@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// runeOffset turns a count of characters into a byte offset, held within the text; -1 for a place before it.
+func runeOffset(text string, runes int) int {
+	if runes < 0 {
+		return -1
+	}
+	for i := range text {
+		if runes == 0 {
+			return i
+		}
+		runes--
+	}
+	return len(strings.TrimRight(text, " \t\r\n;"))
+}
+
+// lineColumn gives the place of a byte offset, both counted from 1, the column in characters.
+func lineColumn(text string, offset int) (line, column int) {
+	before := text[:min(offset, len(text))]
+	line = 1 + strings.Count(before, "\n")
+	return line, 1 + len([]rune(before[strings.LastIndexByte(before, '\n')+1:]))
+}
+
+// snippet draws a line of the text with a mark under a column, both from 1, cut around the column where it is long.
+func snippet(text string, line, column, shown int) string {
+	const before, after = 60, 60 // characters around the column
+	runes := []rune(strings.TrimRight(strings.Split(text, "\n")[line-1], "\r"))
+	from := max(0, column-1-before)
+	to := min(len(runes), column-1+after)
+	gutter := fmt.Sprintf("%5d | ", shown)
+	code := strings.ReplaceAll(string(runes[from:to]), "\t", " ")
+	return "\n" + gutter + code + "\n" + strings.Repeat(" ", len(gutter)+column-1-from) + "^"
+}
+
+// MigrationError is a migration that failed on one tenant.
+type MigrationError struct {
+	Version string
+	File    string // relative to the workspace
+	Line    int    // in the file, from 1; 0 where the server named no place
+	Column  int    // in characters, from 1
+	Err     error
+	Fix     string // a remedy that fits better than the general one
+
+	snippet    string // the failing line of the file, with a mark under the column
+	lost       bool   // the connection broke: what became of the migration is not known
+	unrecorded bool   // it ran outside of a transaction
+}
+
+func (e *MigrationError) Error() string {
+	place := e.File
+	if e.Line > 0 {
+		place += ":" + strconv.Itoa(e.Line) + ":" + strconv.Itoa(e.Column)
+	}
+	var pg *pgconn.PgError
+	switch {
+	case e.lost:
+		return fmt.Sprintf("%s: the connection was lost while it ran: %v", place, e.Err)
+	case errors.As(e.Err, &pg):
+		text := strings.TrimSuffix(e.Err.Error(), pg.Error()) // what was added around the server's words
+		text += fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
+		if pg.Hint != "" {
+			text += "; hint: " + pg.Hint
+		}
+		return place + ": " + text + e.snippet
+	}
+	return fmt.Sprintf("%s: %v", place, e.Err)
+}
+
+func (e *MigrationError) Unwrap() error { return e.Err }
+
+// Location is where in the workspace the failing statement stands.
+func (e *MigrationError) Location() (file string, line int) { return e.File, e.Line }
+
+// Remedy says what state the tenant is in and what to do.
+func (e *MigrationError) Remedy() string {
+	var pg *pgconn.PgError
+	known := errors.As(e.Err, &pg)
+	switch {
+	case e.Fix != "":
+		return e.Fix
+	case e.lost && e.unrecorded:
+		return "it runs outside of a transaction, so part of it may have been applied without being recorded: look at the tenant before you run again"
+	case e.lost:
+		return "run again: it was applied and recorded, or neither, and it is never applied twice"
+	case e.unrecorded:
+		return "it runs outside of a transaction, so what came before the failing statement stands: undo that or make the file repeatable, then run again"
+	case known && pg.Code == "55P03":
+		return "another session holds a lock on a table that the migration changes: run at a quieter hour, or raise statement-lock-timeout; the file was rolled back"
+	case known && pg.Code == "42501":
+		return "the role may not do this: grant it the privilege, or name a role that has it with role-name; the file was rolled back"
+	case known && (pg.Code == "57014" || pg.Code == "57P01"):
+		return "the statement was stopped and the file rolled back; run again"
+	}
+	return "the file was rolled back and the tenant is at the version before it: correct the file or the tenant's data, then run again"
+}
