@@ -20,6 +20,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 )
 
 // Options say which bucket, and how to get at it.
@@ -82,6 +83,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	o.Streams = cmp.Or(o.Streams, 16)
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(httpClient(o)),
+		config.WithLogger(logging.Nop{}), // it would write to the step's log past the console
 		config.WithRetryer(func() aws.Retryer { return newRetryer(o, nil) }),
 	}
 	if o.Region != "" {
