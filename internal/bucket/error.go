@@ -146,7 +146,7 @@ func (e *Error) describe(err error) {
 // innermost takes the SDK's layers off an error that came from below it.
 func innermost(err error) error {
 	for {
-		switch err.(type) {
+		switch err.(type) { //nolint:errorlint // each layer by itself
 		case *smithy.OperationError, *smithy.CanceledError, *awshttp.ResponseError, *url.Error: // the latter repeats the whole URL
 		default:
 			if !strings.HasPrefix(err.Error(), "exceeded maximum number of attempts") && !strings.HasPrefix(err.Error(), "https response error") &&

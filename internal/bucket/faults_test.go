@@ -60,7 +60,7 @@ func TestFaults(t *testing.T) {
 		{"part cut once", large, F{Operation: "UploadPart", Nth: 2, Times: 1, Way: buckettest.Cut}, ""},
 		{"parts cut", large, F{Operation: "UploadPart", Nth: 2, Way: buckettest.Cut}, "upload part"},
 		{"part stalled once", large, F{Operation: "UploadPart", Nth: 2, Times: 1, Way: buckettest.Stall}, ""},
-		{"parts stalled", large, F{Operation: "UploadPart", Nth: 4, Way: buckettest.Stall}, "timeout"},
+		{"parts stalled", large, F{Operation: "UploadPart", Nth: 2, Way: buckettest.Stall}, "timeout"},
 		{"part unanswered once", large, F{Operation: "UploadPart", Nth: 3, Times: 1, Way: buckettest.LoseAnswer}, ""},
 		{"slow down", large, F{Operation: "UploadPart", Nth: 2, Times: 3, Status: http.StatusServiceUnavailable, Code: "SlowDown"}, ""},
 		{"session ended once", large, F{Operation: "UploadPart", Nth: 2, Times: 1, Status: http.StatusBadRequest, Code: "ExpiredToken"}, ""},

@@ -20,7 +20,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket"
 )
 
-var slow = flag.Bool("slow", false, "16 streams of 1 GB each, and not of 64 MiB, in TestMemory")
+var slow = flag.Bool("slow", false, "16 streams of 1 GB each, and not of 32 MiB, in TestMemory")
 
 // sink takes what is uploaded and forgets it, each connection at so many bytes a second. It answers what an upload asks, no more.
 type sink struct {
@@ -67,7 +67,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // go test -run TestMemory -slow ./internal/bucket takes 1 GB each.
 func TestMemory(t *testing.T) {
 	const streams, limit = 16, 256 + raceMemory
-	size := int64(64 * mebibyte)
+	size := int64(32 * mebibyte)
 	if *slow {
 		size = 1 << 30
 	}

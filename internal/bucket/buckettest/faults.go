@@ -143,14 +143,17 @@ func (f *Front) breakCall(w http.ResponseWriter, r *http.Request, fault *Fault) 
 // list answers ListMultipartUploads out of what the front has seen.
 func (f *Front) list(w http.ResponseWriter, r *http.Request, c call) {
 	type entry struct {
-		Key, UploadId, Initiated string //nolint:revive // S3's names
+		Key       string
+		ID        string `xml:"UploadId"`
+		Initiated string
 	}
 	answer := struct {
-		XMLName                                           xml.Name `xml:"ListMultipartUploadsResult"`
-		Bucket, Prefix, NextKeyMarker, NextUploadIdMarker string
-		MaxUploads                                        int
-		IsTruncated                                       bool
-		Upload                                            []entry
+		XMLName                       xml.Name `xml:"ListMultipartUploadsResult"`
+		Bucket, Prefix, NextKeyMarker string
+		NextID                        string `xml:"NextUploadIdMarker"`
+		MaxUploads                    int
+		IsTruncated                   bool
+		Upload                        []entry
 	}{Bucket: c.bucket, Prefix: r.URL.Query().Get("prefix")}
 	q := r.URL.Query()
 	answer.MaxUploads, _ = strconv.Atoi(q.Get("max-uploads"))
@@ -169,7 +172,7 @@ func (f *Front) list(w http.ResponseWriter, r *http.Request, c call) {
 			break
 		}
 		answer.Upload = append(answer.Upload, entry{u.key, u.id, u.initiated.UTC().Format(time.RFC3339)})
-		answer.NextKeyMarker, answer.NextUploadIdMarker = u.key, u.id
+		answer.NextKeyMarker, answer.NextID = u.key, u.id
 	}
 	w.Header().Set("Content-Type", "application/xml")
 	_ = xml.NewEncoder(w).Encode(answer) // a client that has gone has no use for it

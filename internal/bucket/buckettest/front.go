@@ -194,12 +194,14 @@ func (f *Front) note(resp *http.Response) error {
 			return fmt.Errorf("read MinIO's answer: %w", err)
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))
-		var created struct{ UploadId string } //nolint:revive // S3's name
+		var created struct {
+			ID string `xml:"UploadId"`
+		}
 		if err := xml.Unmarshal(body, &created); err != nil {
 			return fmt.Errorf("read MinIO's answer: %w", err)
 		}
 		f.mu.Lock()
-		f.uploads = append(f.uploads, upload{c.bucket, c.key, created.UploadId, time.Now()})
+		f.uploads = append(f.uploads, upload{c.bucket, c.key, created.ID, time.Now()})
 		f.mu.Unlock()
 	case c.operation == "AssumeRoleWithWebIdentity" && resp.StatusCode == http.StatusOK:
 		return f.shorten(resp)
@@ -227,8 +229,9 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, code, message st
 		return
 	}
 	type answer struct {
-		XMLName                  xml.Name
-		Code, Message, RequestId string //nolint:revive // S3's names
+		XMLName       xml.Name
+		Code, Message string
+		RequestID     string `xml:"RequestId"`
 	}
 	body := any(answer{xml.Name{Local: "Error"}, code, message, "17F3A4B5C6D7E8F9"})
 	if parse(r).operation == "AssumeRoleWithWebIdentity" {
