@@ -18,8 +18,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
-// wide is a table of about 40 MB as a plain dump: more than the buffers between the server and a writer hold.
-const wide = "create table wide as select i, repeat(md5(i::text), 6) t from generate_series(1, 200000) i"
+// wide is a table of about 30 MB as a plain dump: more than the buffers between the server and a writer hold. It compresses
+// well, because compressing is slow under the race detector.
+const wide = "create table wide as select i, repeat('x', 190) t from generate_series(1, 150000) i"
 
 // gate is a writer that stops at a number of bytes until it is let go, or until its ctx ends, as an upload would.
 type gate struct {
@@ -70,7 +71,7 @@ func nothingLeft(t testing.TB, direct, name string) {
 // broken dumps into a gate, breaks something while pg_dump is in the middle, lets the gate go, and returns the error.
 func broken(t *testing.T, o postgres.DumpOptions, url string, what func()) (error, *gate) {
 	t.Helper()
-	g := newGate(t.Context(), 1<<20)
+	g := newGate(t.Context(), 50<<10)
 	done := make(chan error, 1)
 	go func() {
 		_, err := postgres.Dump(t.Context(), url, o, g)
