@@ -26,12 +26,9 @@ const (
 // wholeFleet runs the program itself, as a runner starts it, over thousands of projects in Neon's simulator, under Neon's
 // own limits. The projects share a hundred databases: a hundred are migrated, the rest find nothing to do.
 func wholeFleet(ctx context.Context, b *bench) error {
-	program := filepath.Join(b.dir, "neon-tenants-action")
-	b.progress("building the program")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	build.Dir = b.root
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the program: %w: %s", err, out)
+	program, err := b.program(ctx)
+	if err != nil {
+		return err
 	}
 	databases := min(tenantCount, b.fleet)
 	if err := b.provide(ctx, databases); err != nil {
@@ -74,6 +71,18 @@ func wholeFleet(ctx context.Context, b *bench) error {
 	fmt.Printf("| CPU time | %.1f s | |\n", seen.cpu.Seconds())
 	fmt.Printf("| calls | %d, at most %d in a minute, %d refused | %d in a minute |\n", calls.Total, calls.MostPerMinute, calls.Limited, callsPerMinute)
 	return nil
+}
+
+// program builds the program itself, as for a release.
+func (b *bench) program(ctx context.Context) (string, error) {
+	path := filepath.Join(b.dir, "neon-tenants-action")
+	b.progress("building the program")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, ".")
+	build.Dir = b.root
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w: %s", err, out)
+	}
+	return path, nil
 }
 
 // leastTime is how long so many calls of one kind take at least under Neon's limits.

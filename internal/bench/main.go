@@ -1,6 +1,6 @@
-// Command bench measures how fast a fleet is migrated: against the floor (the least that any client could do) and against
-// what a user would pick instead, interleaved in one run on one machine. Its tables are Markdown; docs/benchmarks.md says
-// how to read them.
+// Command bench measures how fast a fleet is migrated and backed up: against the floor (the least that any client could do)
+// and against what a user would pick instead, interleaved in one run on one machine. Its tables are Markdown;
+// docs/benchmarks.md says how to read them.
 package main
 
 import (
@@ -39,6 +39,8 @@ var sections = []section{
 	{"distance", distance},
 	{"sequential", sequential},
 	{"fleet", wholeFleet},
+	{"backup-large", backupLarge},
+	{"backup-fleet", backupFleet},
 }
 
 func main() {

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+const (
+	backupBucket      = "backups"
+	backupConcurrency = 8 // of a fleet, for all who can
+	largeDump         = 1_000 << 20
+	smallDump         = 5 << 20
+	smallCount        = 50
+)
+
+// backupLarge backs one large database up.
+func backupLarge(ctx context.Context, b *bench) error {
+	size := int64(largeDump)
+	if b.short {
+		size = 100 << 20
+	}
+	return b.backUp(ctx, "tenant_backup_large", size, 1)
+}
+
+// backupFleet backs many small databases up.
+func backupFleet(ctx context.Context, b *bench) error {
+	count := smallCount
+	if b.short {
+		count = 12
+	}
+	return b.backUp(ctx, "tenant_backup_small", smallDump, count)
+}
+
+// backUp makes so many databases with dumps of that size, races the ways over them and drops them.
+func (b *bench) backUp(ctx context.Context, name string, size int64, count int) (err error) {
+	if _, err := buckettest.Find(); err != nil {
+		fmt.Printf("\nBacking up is left out: %v\n", err)
+		return nil
+	}
+	s, err := b.newBackupSite(ctx, name, size, count)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	ways, missing, err := s.ways(ctx)
+	if err != nil {
+		return err
+	}
+	return s.race(ctx, ways, missing)
+}
+
+// backupSite is what is backed up, and where to.
+type backupSite struct {
+	*bench
+	role      string
+	databases []string
+	size      int64  // of one dump, about
+	files     string // directory for those who need files
+	store     *buckettest.Server
+	issuer    *githubtest.Issuer
+	neon      *neontest.Server
+	api       *httptest.Server
+}
+
+func (b *bench) newBackupSite(ctx context.Context, name string, size int64, count int) (s *backupSite, err error) {
+	s = &backupSite{bench: b, role: name, size: size, files: filepath.Join(b.dir, name)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.issuer, err = githubtest.StartIssuer(githubtest.IssuerOptions{}); err != nil {
+		return s, err
+	}
+	if s.store, err = buckettest.Start(ctx, buckettest.Options{Issuer: s.issuer.URL}); err != nil {
+		return s, err
+	}
+	if err = s.store.CreateBucket(ctx, backupBucket, false); err != nil {
+		return s, err
+	}
+	b.progress("filling a database of %d MiB, %d times", size>>20, count)
+	if _, err = b.server.CreateTenant(ctx, name, tenantPassword, name); err != nil {
+		return s, err
+	}
+	s.databases = []string{name}
+	if err = b.fillDatabase(ctx, name, name, size); err != nil {
+		return s, err
+	}
+	for i := 1; i < count; i++ {
+		next := fmt.Sprintf("%s_%02d", name, i)
+		if err = b.server.CreateDatabase(ctx, next, name, name); err != nil {
+			return s, err
+		}
+		s.databases = append(s.databases, next)
+	}
+	return s, s.startNeon(ctx)
+}
+
+// startNeon lists the databases as Neon's projects. Their connection strings lead to the server itself and not through the
+// simulator's proxy, which would take a share of the cores that only our own way had to pay for.
+func (s *backupSite) startNeon(ctx context.Context) (err error) {
+	if s.neon, err = neontest.New(s.server, neontest.Options{}); err != nil {
+		return err
+	}
+	urls := map[string]string{}
+	for i, database := range s.databases {
+		url := s.server.TenantURL(s.role, tenantPassword, database)
+		projects, err := s.neon.AddProjects(ctx, neontest.Spec{Name: fmt.Sprintf("customer-%02d", i), SharedDatabase: url})
+		if err != nil {
+			return err
+		}
+		plain, _, _ := strings.Cut(url, "?")
+		urls[projects[0].ID] = plain + "?sslmode=disable"
+	}
+	s.api = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		project, asked := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, neontest.BasePath+"/projects/"), "/connection_uri")
+		if !asked {
+			s.neon.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"uri": %q}`, urls[project])
+	}))
+	return nil
+}
+
+func (s *backupSite) close() error {
+	var errs []error
+	if s.api != nil {
+		s.api.Close()
+	}
+	if s.neon != nil {
+		errs = append(errs, s.neon.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Stop())
+	}
+	if s.issuer != nil {
+		errs = append(errs, s.issuer.Close())
+	}
+	for _, database := range s.databases {
+		errs = append(errs, s.server.Exec(context.Background(), "postgres", "drop database "+pgtest.Identifier(database)+" with (force)"))
+	}
+	return errors.Join(errs...)
+}
+
+// backupCost is what one run took.
+type backupCost struct {
+	cost
+	peakKiB int   // of the program's resident memory; 0: not looked at
+	stored  int64 // bytes of backups in the bucket
+}
+
+// race is [bench.race] for backups: in turn, round after round, each beginning with another one.
+func (s *backupSite) race(ctx context.Context, ways []backupWay, missing []string) error {
+	costs := make([][]backupCost, len(ways))
+	for round := range s.rounds {
+		for i := range ways {
+			i = (i + round) % len(ways)
+			if way := ways[i]; way.rounds == 0 || round < way.rounds {
+				took, err := s.measure(ctx, way)
+				if err != nil {
+					return fmt.Errorf("%s: %w", way.name, err)
+				}
+				costs[i] = append(costs[i], took)
+				s.progress("%d databases, round %d: %s: %.2f s, CPU %.2f s, %.1f MB, load %s", len(s.databases), round+1, way.name, took.wall.Seconds(), took.cpu.Seconds(), float64(took.stored)/1e6, load())
+			}
+		}
+	}
+	s.print(ways, costs, missing)
+	return nil
+}
+
+func (s *backupSite) measure(ctx context.Context, way backupWay) (backupCost, error) {
+	if err := s.settle(ctx); err != nil {
+		return backupCost{}, err
+	}
+	if err := os.MkdirAll(s.files, 0o700); err != nil {
+		return backupCost{}, err
+	}
+	defer func() { _ = os.RemoveAll(s.files) }()
+	cmd := way.command(ctx)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	ended, peak := make(chan struct{}), make(chan int, 1)
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return backupCost{}, err
+	}
+	if way.oneProcess {
+		go func() { peak <- peakMemory(cmd.Process.Pid, ended) }()
+	} else {
+		peak <- 0
+	}
+	err := cmd.Wait()
+	took := backupCost{cost: cost{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}}
+	close(ended)
+	took.peakKiB = <-peak
+	if err != nil {
+		const shown = 4000
+		return took, fmt.Errorf("%w: %s", err, said.Bytes()[max(0, said.Len()-shown):])
+	}
+	backups, bytes, err := s.emptyBucket(ctx)
+	if err == nil && way.uploads && backups != len(s.databases) {
+		err = fmt.Errorf("there are %d backups of %d databases: %s", backups, len(s.databases), said.String())
+	}
+	took.stored = bytes
+	return took, err
+}
+
+// emptyBucket counts the backups, and deletes them and their manifests.
+func (s *backupSite) emptyBucket(ctx context.Context) (backups int, bytes int64, err error) {
+	pages := s3.NewListObjectsV2Paginator(s.store.Client(), &s3.ListObjectsV2Input{Bucket: aws.String(backupBucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return 0, 0, err
+		}
+		for _, o := range page.Contents {
+			if !strings.HasSuffix(*o.Key, ".json") {
+				backups, bytes = backups+1, bytes+aws.ToInt64(o.Size)
+			}
+			if _, err := s.store.Client().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(backupBucket), Key: o.Key}); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	return backups, bytes, nil
+}
+
+func (s *backupSite) print(ways []backupWay, costs [][]backupCost, missing []string) {
+	title := "One database"
+	if n := len(s.databases); n > 1 {
+		title = fmt.Sprintf("%d databases, %d at once", n, backupConcurrency)
+	}
+	fmt.Printf("\n### Backing up: %s of about %d MiB as a plain dump\n\n", title, s.size>>20)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
+	fmt.Fprint(w, "| \t| n\t| wall, s\t| × floor\t| ours faster by\t| CPU s\t| peak MiB\t| MB stored\t|\n| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|\n")
+	floor, ours := plainCosts(costs[0]), plainCosts(costs[1])
+	for i, way := range ways {
+		mine := plainCosts(costs[i])
+		faster, memory, stored := "–", "–", "–"
+		if i > 1 {
+			faster = fmt.Sprintf("%.1f", ratio(mine, ours))
+		}
+		if way.oneProcess {
+			var peaks []float64
+			for _, c := range costs[i] {
+				peaks = append(peaks, float64(c.peakKiB)/1024)
+			}
+			memory = seconds(peaks)
+		}
+		if way.uploads {
+			stored = fmt.Sprintf("%.1f", float64(costs[i][0].stored)/1e6)
+		}
+		fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %.2f\t| %s\t| %.1f\t| %s\t| %s\t|\n", way.name, len(mine), seconds(walls(mine)), ratio(mine, floor), faster, median(cpus(mine)), memory, stored)
+	}
+	_ = w.Flush() // standard output: whoever closed it reads nothing
+	var with []string
+	for _, program := range []string{"gzip", "pigz", "aws", "pg_back"} {
+		if version := s.version(program, "--version"); version != "" {
+			with = append(with, version)
+		}
+	}
+	fmt.Printf("\nWith %s. The load at the end was %s.\n", strings.Join(with, "; "), load())
+	for _, line := range missing {
+		fmt.Println("\n" + line)
+	}
+}
+
+// load is how many processes wanted a core in the last minute, on average.
+func load() string {
+	text, _, _ := strings.Cut(readText("/proc/loadavg"), " ")
+	return text
+}
+
+func plainCosts(costs []backupCost) (all []cost) {
+	for _, c := range costs {
+		all = append(all, c.cost)
+	}
+	return all
+}
