@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -52,11 +53,11 @@ func (g *gate) Write(p []byte) (int, error) {
 	return g.got.Write(p)
 }
 
-// named gives the sessions of a URL a name to find them by.
+// named gives the sessions of a URL a name to find them by, also where the same test runs twice on a machine.
 func named(t testing.TB, url string) (with, name string) {
 	t.Helper()
 	name = strings.ReplaceAll(t.Name(), "/", "_")
-	name = strings.ToLower(name[max(0, len(name)-60):])
+	name = strings.ToLower(name[max(0, len(name)-50):] + "_" + rand.Text()[:8])
 	return url + "&application_name=" + name, name
 }
 
