@@ -46,7 +46,7 @@ func WithScratchDatabase(ctx context.Context, server string, insecure bool, do f
 		return fmt.Errorf("make a throwaway database: %w", err)
 	}
 	q.Del("dbname")
-	target.RawQuery = q.Encode()
+	target.RawQuery = encodeQuery(q)
 	return do(target.String())
 }
 

@@ -89,7 +89,7 @@ func config(text string, insecure bool) (*pgconn.Config, error) {
 			q.Set("sslmode", "verify-full")
 		}
 	}
-	u.RawQuery = q.Encode()
+	u.RawQuery = encodeQuery(q)
 	cfg, err := pgconn.ParseConfig(u.String())
 	if err != nil {
 		var parse *pgconn.ParseConfigError
@@ -103,6 +103,9 @@ func config(text string, insecure bool) (*pgconn.Config, error) {
 	}
 	return cfg, nil
 }
+
+// encodeQuery writes parameters as libpq and pgx read them: a space is %20, and + is itself.
+func encodeQuery(q url.Values) string { return strings.ReplaceAll(q.Encode(), "+", "%20") }
 
 // unverifiedHost checks the policy's outcome in what pgx made of the URL, in case the two read one differently: it returns
 // a public host that would be connected to without full verification.

@@ -78,7 +78,7 @@ func TestConfigDropsOtherClientsParameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(cfg.RuntimeParams) != 1 || cfg.RuntimeParams["options"] == "" {
+	if len(cfg.RuntimeParams) != 1 || cfg.RuntimeParams["options"] != "-c x.y=1" {
 		t.Errorf("got %v", cfg.RuntimeParams)
 	}
 }
