@@ -61,6 +61,89 @@ func TestMigrateByHand(t *testing.T) {
 	}
 }
 
+// TestBackupExamples has a fleet backed up by night, one tenant of it by its own schedule, and a backup restored by hand.
+func TestBackupExamples(t *testing.T) {
+	sandbox := startSandbox(t)
+	store := sandbox.store(t)
+	fingerprint := sandbox.fill(t)
+	total := strconv.Itoa(len(sandbox.tenants))
+	run := func(example, event string, args ...string) outcome {
+		t.Helper()
+		repository := newRepository(t, example)
+		// Bound, not copied: the workflows have no checkout step, which is where act would copy the repository.
+		return runAct(t, sandbox, repository, event, append(append(actStore(t, sandbox, repository), "--bind"), args...)...)
+	}
+
+	t.Log("the nightly backup")
+	job := run("backup-nightly.yml", "schedule")
+	job.wants(t, "total", total)
+	job.wants(t, "succeeded", total)
+	if want := total + " backed up, 0 left alone, failed - []"; !strings.Contains(job.log, want) {
+		t.Errorf("the workflow's last step did not say %q", want)
+	}
+	nightly := map[string]string{}
+	for _, tenant := range sandbox.tenants {
+		keys := store.under(t, "tenants/"+folder(tenant))
+		if len(keys) != 2 {
+			t.Fatalf("%s has %v, want a backup and its manifest", tenant.name, keys)
+		}
+		nightly[tenant.name] = keys[0]
+		store.wantBackup(t, tenant, keys[0])
+	}
+
+	t.Log("one tenant's own")
+	job = run("backup-one-tenant.yml", "schedule")
+	job.wants(t, "total", "1")
+	acme := sandbox.named(t, "ACME Corp")
+	key := job.outputs["backup-key"]
+	store.wantBackup(t, acme, key)
+	if own := store.under(t, "contracts/"); len(own) != 2 || own[0] != key || !strings.HasPrefix(key, "contracts/acme-corp/") {
+		t.Errorf("the bucket has %v of the tenant's own, the output is %q", own, key)
+	}
+	if !strings.Contains(job.log, "The backup is "+key) {
+		t.Error("the workflow's last step did not say where the backup is")
+	}
+
+	t.Log("a restore, as the form is first shown: a dry run")
+	projects := sandbox.projects(t)
+	job = run("restore-by-hand.yml", "workflow_dispatch", "--input", "tenant="+acme.name)
+	job.wants(t, "backup-key", nightly[acme.name])
+	if !strings.Contains(job.log, "is whole") || sandbox.projects(t) != projects {
+		t.Errorf("want the backup read and nothing made; there were %d projects and are %d", projects, sandbox.projects(t))
+	}
+
+	t.Log("a restore of a named backup into a new project")
+	job = run("restore-by-hand.yml", "workflow_dispatch",
+		"--input", "tenant="+acme.id, "--input", "backup-key="+nightly[acme.name], "--input", "restore-into=new-project", "--input", "dry-run=false")
+	job.wants(t, "succeeded", "1")
+	made := regexp.MustCompile(`into new project (\S+)`).FindStringSubmatch(job.log)
+	if made == nil {
+		t.Fatal("the log does not name the new project")
+	}
+	target := tenant{made[1], "the new project", sandbox.uri(t, made[1])}
+	target.wake(t)
+	target.uri = sandbox.uri(t, target.id)
+	if has, had := query[string](t, target, fingerprint), query[string](t, acme, fingerprint); has != had {
+		t.Errorf("restored is %s, backed up was %s", has, had)
+	}
+}
+
+// actStore are the options that give the workflows the sandbox's bucket: variables as a user sets them, and what the runner and
+// AWS would provide.
+func actStore(t *testing.T, sandbox *sandbox, repository string) []string {
+	t.Helper()
+	var options []string
+	for variable, name := range map[string]string{
+		"BACKUP_BUCKET": "S3_BUCKET", "AWS_REGION": "AWS_REGION", "AWS_BACKUP_ROLE": "ROLE_TO_ASSUME", "S3_ENDPOINT": "S3_ENDPOINT",
+	} {
+		options = append(options, "--var", variable+"="+sandbox.environment[name])
+	}
+	for _, variable := range sandbox.env(t, repository, repository) { // act has the workspace where the repository is
+		options = append(options, "--env", variable)
+	}
+	return options
+}
+
 // newRepository is a user's repository: an example as its workflow, the example migrations, one commit on main.
 func newRepository(t *testing.T, example string) string {
 	t.Helper()

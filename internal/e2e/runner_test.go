@@ -29,19 +29,23 @@ type step struct {
 	log       bytes.Buffer
 	workspace string
 	commands  string // path of a file that holds the path of the folder with the step's command files
+	label     string // finds the container again, whatever became of its client
 	ended     chan struct{}
 }
 
-// startStep starts the image on a workspace as the runner does: inputs over action.yml's defaults, by environment. The
-// host's network stands in for the internet, where Neon would be.
-func startStep(t *testing.T, workspace string, inputs map[string]string) *step {
+// startStep starts the image on a workspace as the runner does: inputs over action.yml's defaults, by environment, and the
+// step's env: (NAME=VALUE). The host's network stands in for the internet, where Neon would be.
+func startStep(t *testing.T, workspace string, inputs map[string]string, env ...string) *step {
 	t.Helper()
 	temp := t.TempDir()
-	label := "e2e=" + temp // finds the container again, whatever became of its client
-	s := &step{workspace: workspace, commands: filepath.Join(temp, "commands"), ended: make(chan struct{})}
-	s.cmd = exec.Command(environment(t, "E2E_RUN_AS_RUNNER"), environment(t, "E2E_IMAGE"), workspace, "--network", "host", "--label", label)
+	s := &step{workspace: workspace, commands: filepath.Join(temp, "commands"), label: "e2e=" + temp, ended: make(chan struct{})}
+	s.cmd = exec.Command(environment(t, "E2E_RUN_AS_RUNNER"), environment(t, "E2E_IMAGE"), workspace, "--network", "host", "--label", s.label)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	s.cmd.Env = append(os.Environ(), "RUNNER_TEMP_HOST="+temp, "FC_FILE="+s.commands)
+	for _, variable := range env {
+		name, _, _ := strings.Cut(variable, "=")
+		s.cmd.Args, s.cmd.Env = append(s.cmd.Args, "--env", name), append(s.cmd.Env, variable)
+	}
 	for name, input := range readDefinition(t).Inputs {
 		value, given := inputs[name]
 		if !given {
@@ -57,12 +61,22 @@ func startStep(t *testing.T, workspace string, inputs map[string]string) *step {
 		close(s.ended)
 	}()
 	t.Cleanup(func() {
-		if left, _ := exec.Command("docker", "ps", "--all", "--quiet", "--filter", "label="+label).Output(); len(left) > 0 {
-			_ = exec.Command("docker", append([]string{"rm", "--force"}, strings.Fields(string(left))...)...).Run()
+		if left := s.containers(t, "--all"); len(left) > 0 {
+			_ = exec.Command("docker", append([]string{"rm", "--force"}, left...)...).Run()
 		}
 		<-s.ended
 	})
 	return s
+}
+
+// containers are the ids of the step's containers: the one that runs, or with --all also one that was left behind.
+func (s *step) containers(t *testing.T, options ...string) []string {
+	t.Helper()
+	out, err := exec.Command("docker", append([]string{"ps", "--quiet", "--no-trunc", "--filter", "label=" + s.label}, options...)...).Output()
+	if err != nil {
+		t.Errorf("docker ps: %v", err)
+	}
+	return strings.Fields(string(out))
 }
 
 // outcome is what a step left behind.
@@ -81,13 +95,33 @@ type report struct {
 	Version int
 	Totals  map[string]int
 	Error   *struct{ Message string }
-	Tenants []struct{ Name, State string }
+	Tenants []struct {
+		Name, State, Note string
+		Error             *struct{ Message, Remedy string }
+		Detail            json.RawMessage
+	}
+}
+
+// detail reads the mode's own part of a tenant's entry in the report.
+func detail[T any](t *testing.T, o outcome, tenant string) T {
+	t.Helper()
+	var d T
+	for _, e := range o.report.Tenants {
+		if e.Name == tenant {
+			if err := json.Unmarshal(e.Detail, &d); err != nil {
+				t.Errorf("the report's detail of %s: %v", tenant, err)
+			}
+			return d
+		}
+	}
+	t.Errorf("the report has no %s", tenant)
+	return d
 }
 
 // runStep starts the image and waits for its end.
-func runStep(t *testing.T, workspace string, inputs map[string]string) outcome {
+func runStep(t *testing.T, workspace string, inputs map[string]string, env ...string) outcome {
 	t.Helper()
-	return startStep(t, workspace, inputs).wait(t, 5*time.Minute)
+	return startStep(t, workspace, inputs, env...).wait(t, 5*time.Minute)
 }
 
 func (s *step) wait(t *testing.T, patience time.Duration) outcome {
@@ -170,24 +204,39 @@ func (o outcome) wants(t *testing.T, name, want string) {
 	}
 }
 
-// keeps reports every secret that can be read after the run. The lines that tell the runner what to mask are the only
-// place for one: the runner takes them out of the log.
-func (o outcome) keeps(t *testing.T, secrets []string) {
-	t.Helper()
-	var shown strings.Builder
-	masks := map[string]bool{}
+// masks are the texts that the step told the runner to mask, and shown is the rest of its log.
+func (o outcome) masks() (masks map[string]bool, shown string) {
+	var rest strings.Builder
+	masks = map[string]bool{}
 	for line := range strings.Lines(o.log) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "::add-mask::"); ok {
 			masks[strings.NewReplacer("%0D", "\r", "%0A", "\n", "%25", "%").Replace(value)] = true
 		} else {
-			shown.WriteString(line)
+			rest.WriteString(line)
 		}
 	}
+	return masks, rest.String()
+}
+
+// keeps reports every secret that can be read after the run, or that the runner was not told to mask. The lines that tell it
+// so are the only place for one: the runner takes them out of the log.
+func (o outcome) keeps(t *testing.T, secrets []string) {
+	t.Helper()
+	masks, _ := o.masks()
 	for _, secret := range secrets {
 		if !masks[secret] {
 			t.Errorf("the log does not mask %q", secret)
 		}
-		for place, text := range map[string]string{"log": shown.String(), "summary": o.summary, "report": o.reportText} {
+	}
+	o.hides(t, secrets)
+}
+
+// hides reports every secret that can be read after the run.
+func (o outcome) hides(t *testing.T, secrets []string) {
+	t.Helper()
+	_, shown := o.masks()
+	for _, secret := range secrets {
+		for place, text := range map[string]string{"log": shown, "summary": o.summary, "report": o.reportText} {
 			if strings.Contains(text, secret) {
 				t.Errorf("the %s shows %q", place, secret)
 			}

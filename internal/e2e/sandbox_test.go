@@ -20,9 +20,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sandbox is a running `make sandbox`: a simulated Neon over a real PostgreSQL, reached on 127.0.0.1.
+// sandbox is a running `make sandbox`: a simulated Neon over a real PostgreSQL, and MinIO, reached on 127.0.0.1.
 type sandbox struct {
 	apiURL, apiKey, orgID string
+	environment           map[string]string // all that it tells, by name
 	tenants               []tenant
 }
 
@@ -83,17 +84,12 @@ func (s *sandbox) read(path string) bool {
 	if err != nil || !bytes.HasSuffix(data, []byte("\n")) {
 		return false
 	}
+	s.environment = map[string]string{}
 	for line := range strings.Lines(string(data)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		switch name {
-		case "NEON_API_URL":
-			s.apiURL = value
-		case "NEON_API_KEY":
-			s.apiKey = value
-		case "NEON_ORG_ID":
-			s.orgID = value
-		}
+		s.environment[name] = value
 	}
+	s.apiURL, s.apiKey, s.orgID = s.environment["NEON_API_URL"], s.environment["NEON_API_KEY"], s.environment["NEON_ORG_ID"]
 	return s.apiURL != "" && s.apiKey != "" && s.orgID != ""
 }
 
@@ -114,6 +110,24 @@ func (s *sandbox) list(t *testing.T) {
 		t.Fatalf("the sandbox has %d tenants, these tests want three or more", len(s.tenants))
 	}
 	slices.SortFunc(s.tenants, func(a, b tenant) int { return strings.Compare(a.name, b.name) })
+}
+
+// named is the tenant of that name.
+func (s *sandbox) named(t *testing.T, name string) tenant {
+	t.Helper()
+	i := slices.IndexFunc(s.tenants, func(tn tenant) bool { return tn.name == name })
+	if i < 0 {
+		t.Fatalf("the sandbox has no tenant %s", name)
+	}
+	return s.tenants[i]
+}
+
+// projects counts the organization's.
+func (s *sandbox) projects(t *testing.T) int {
+	t.Helper()
+	var list struct{ Projects []struct{ ID string } }
+	s.get(t, "/projects", url.Values{"limit": {"400"}, "org_id": {s.orgID}}, &list)
+	return len(list.Projects)
 }
 
 func (s *sandbox) uri(t *testing.T, project string) string {
@@ -163,20 +177,53 @@ func (s *sandbox) secrets(t *testing.T) []string {
 	t.Helper()
 	all := []string{s.apiKey}
 	for _, tenant := range s.tenants {
-		u, err := url.Parse(tenant.uri)
-		if err != nil {
-			t.Fatal(err)
-		}
-		password, _ := u.User.Password()
-		_, encoded, _ := strings.Cut(u.User.String(), ":")
-		all = append(all, tenant.uri, password, encoded)
+		all = append(all, tenant.secrets(t)...)
 	}
 	return all
+}
+
+// secrets are the connection string, its password, and the password as it stands in it.
+func (tn tenant) secrets(t *testing.T) []string {
+	t.Helper()
+	u, err := url.Parse(tn.uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	_, encoded, _ := strings.Cut(u.User.String(), ":")
+	return []string{tn.uri, password, encoded}
 }
 
 // migrate is what a workflow writes under with: at the least, and the address of this Neon.
 func (s *sandbox) migrate() map[string]string {
 	return map[string]string{"mode": "migrate", "neon-api-key": s.apiKey, "neon-api-url": s.apiURL}
+}
+
+// bucket is migrate for the modes that use the bucket. The region is not among them: it comes by AWS_REGION.
+func (s *sandbox) bucket(mode string) map[string]string {
+	inputs := s.migrate()
+	inputs["mode"] = mode
+	inputs["s3-bucket"], inputs["s3-endpoint"], inputs["s3-path-style"] = s.environment["S3_BUCKET"], s.environment["S3_ENDPOINT"], "true"
+	inputs["role-to-assume"] = s.environment["ROLE_TO_ASSUME"]
+	return inputs
+}
+
+// env is what a job has beside its inputs: the runner's token service, and under env: what leads AWS's client to MinIO. Its
+// authority's certificate is copied into the workspace, which the container has at the given path.
+func (s *sandbox) env(t *testing.T, workspace, at string) []string {
+	t.Helper()
+	certificate, err := os.ReadFile(s.environment["AWS_CA_BUNDLE"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(workspace, "authority.pem"), certificate, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"AWS_CA_BUNDLE=" + at + "/authority.pem"}
+	for _, name := range []string{"AWS_REGION", "AWS_ENDPOINT_URL_STS", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
+		env = append(env, name+"="+s.environment[name])
+	}
+	return env
 }
 
 // query asks a tenant's database for one value.
