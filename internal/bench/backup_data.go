@@ -25,11 +25,11 @@ type sampleTable struct {
 // sampleTables are of the kinds that a customer's database has: names and addresses, numbers and dates, JSON, prose.
 var sampleTables = []sampleTable{
 	{"customers", "id bigint primary key, token uuid not null, email text not null, name text not null, city text, plan text not null, balance numeric(12,2) not null, created_at timestamptz not null",
-		"create unique index on %s (email)", 10, (*sampler).customer},
+		"create unique index on %s (email)", 5, (*sampler).customer},
 	{"orders", "id bigint primary key, customer_id bigint not null, status text not null, sku text not null, items int not null, total numeric(12,2) not null, currency text not null, coupon text, invoiced bool not null, placed_at timestamptz not null",
 		"create index on %s (customer_id)", 30, (*sampler).order},
 	{"events", "id bigint primary key, customer_id bigint not null, kind text not null, payload jsonb not null, at timestamptz not null",
-		"create index on %s (at)", 35, (*sampler).event},
+		"create index on %s (at)", 40, (*sampler).event},
 	{"notes", "id bigint primary key, customer_id bigint not null, body text not null, written_at timestamptz not null",
 		"create index on %s (customer_id)", 25, (*sampler).note},
 }
@@ -85,9 +85,10 @@ func (t sampleTable) write(w io.Writer, size int64) error {
 // sampler makes up values. Words come as often as in a language, by Zipf's law; times go on in small steps.
 type sampler struct {
 	*rand.Rand
-	words []string
-	zipf  *rand.Zipf
-	now   time.Time
+	words   []string
+	phrases []string // of the words: people and programs repeat themselves
+	zipf    *rand.Zipf
+	now     time.Time
 }
 
 func newSampler() *sampler {
@@ -101,15 +102,19 @@ func newSampler() *sampler {
 		s.words = append(s.words, word)
 	}
 	s.zipf = rand.NewZipf(s.Rand, 1.2, 8, uint64(len(s.words)-1))
+	for range s.words {
+		s.phrases = append(s.phrases, string(s.text(nil, 2+s.IntN(6), s.words)))
+	}
 	return s
 }
 
-func (s *sampler) text(line []byte, words int) []byte {
-	for i := range words {
+// text appends so many words or phrases.
+func (s *sampler) text(line []byte, n int, of []string) []byte {
+	for i := range n {
 		if i > 0 {
 			line = append(line, ' ')
 		}
-		line = append(line, s.words[s.zipf.Uint64()]...)
+		line = append(line, of[s.zipf.Uint64()]...)
 	}
 	return line
 }
@@ -161,5 +166,5 @@ func (s *sampler) event(line []byte, _ int64) []byte {
 
 func (s *sampler) note(line []byte, _ int64) []byte {
 	line = append(s.owner(line), '\t')
-	return s.time(s.text(line, 30+s.IntN(90)))
+	return s.time(s.text(line, 8+s.IntN(24), s.phrases))
 }

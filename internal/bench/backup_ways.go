@@ -41,9 +41,9 @@ func (s *backupSite) ways(ctx context.Context) (ways []backupWay, missing []stri
 		case pigz == "":
 			missing = append(missing, "pigz is left out: it is not on this machine (apt-get install pigz).")
 		case many:
-			ways = append(ways, backupWay{name: "pg_dump, pigz, file, aws s3 cp, 8 at once", rounds: slow, uploads: true, command: s.script(backupConcurrency, s.steps("pigz"))})
+			ways = append(ways, backupWay{name: "pg_dump, pigz, file, aws s3 cp, 8 at once", rounds: 1, uploads: true, command: s.script(backupConcurrency, s.steps("pigz"))})
 		default:
-			ways = append(ways, backupWay{name: "pg_dump, pigz, file, aws s3 cp", rounds: slow, uploads: true, command: s.script(1, s.steps("pigz"))})
+			ways = append(ways, backupWay{name: "pg_dump, pigz, file, aws s3 cp", rounds: 1, uploads: true, command: s.script(1, s.steps("pigz"))})
 		}
 	}
 	if s.version("pg_back", "--version") == "" {
