@@ -2,6 +2,7 @@ package mode
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ func newBackup(in *input.Reader, env Env) Work {
 		// An upload of another run that still goes on is younger than its tenant may take.
 		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
 	}
-	b.dump = dumpOptions(in)
+	b.dump = dumpOptions(in, env)
 	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
 		b.unchanged = maxAge
 	}
@@ -42,7 +43,7 @@ func newBackup(in *input.Reader, env Env) Work {
 }
 
 // dumpOptions reads the inputs about pg_dump and what becomes of its output.
-func dumpOptions(in *input.Reader) postgres.DumpOptions {
+func dumpOptions(in *input.Reader, env Env) postgres.DumpOptions {
 	o := postgres.DumpOptions{
 		Format:      postgres.Format(in.Choice("backup-format", string(postgres.Plain), string(postgres.Custom))),
 		Compression: postgres.Compression(in.Choice("compression", string(postgres.Gzip), string(postgres.Zstd))),
@@ -57,6 +58,9 @@ func dumpOptions(in *input.Reader) postgres.DumpOptions {
 	o.Level = in.Int("compression-level", 1, highest)
 	if err := postgres.CheckDumpArgs(o.Args); err != nil {
 		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+	}
+	if slices.Contains(o.Args, "--enable-row-security") {
+		env.Notice("pg-dump-args: --enable-row-security leaves out the rows that policies hide from the role: such a backup may lack some")
 	}
 	if in.String("pg-version") != "auto" {
 		o.Major = in.Int("pg-version", 14, 99)

@@ -73,7 +73,7 @@ func (e *ProgramError) said() string {
 // remedies are told by what the programs and the server say, in English, which is what servers in the cloud speak.
 var remedies = []struct{ phrase, remedy string }{
 	{"server version mismatch", "pg_dump has to be of the server's own major: set pg-version: auto, or the server's major"},
-	{"query would be affected by row-level security", "the role does not see all rows, so the dump would not be whole: name the tables' owner or a role with BYPASSRLS in role-name, or let the policies pass with pg-dump-args: --enable-row-security"},
+	{"query would be affected by row-level security", "the role does not see all rows, so the dump would not be whole: name the tables' owner or a role with BYPASSRLS in role-name"},
 	{"permission denied", "the role may not read everything in the database: name the one that owns it with role-name, grant it pg_read_all_data, or leave the object out with pg-dump-args: --exclude-table=… or --exclude-schema=…"},
 	{"canceling statement due to statement timeout", "a lock on a table was not had in time: another session, such as a migration, holds it; run at a quieter hour, or wait longer with pg-dump-args: --lock-wait-timeout=10min"},
 	{"canceling statement due to lock timeout", "another session, such as a migration, holds a lock on a table: run at a quieter hour"},
@@ -91,6 +91,7 @@ var remedies = []struct{ phrase, remedy string }{
 	{"server closed the connection", "the connection was lost on the way: run again; a server that restarts or is short of memory ends sessions so"},
 	{"could not receive data from server", "the connection was lost on the way: run again"},
 	{"ssl syscall error", "the connection was lost on the way: run again"},
+	{"unexpected eof", "the connection was lost on the way: run again"}, // libpq 18 with OpenSSL 3
 	{"ssl connection has been closed", "the connection was lost on the way: run again"},
 	{"could not translate host name", "the host's name does not exist: the project or endpoint may have been deleted, or the connection string is misspelt"},
 	{"connection refused", "the server does not answer: see whether it runs, and whether its firewall or IP allow list lets this runner in"},
