@@ -168,7 +168,8 @@ type backupCost struct {
 	stored  int64 // bytes of backups in the bucket
 }
 
-// race is [bench.race] for backups: in turn, round after round, each beginning with another one.
+// race is [bench.race] for backups: in turn, round after round, each beginning with another one. They take long: whoever
+// stops it after the first round gets what there is.
 func (s *backupSite) race(ctx context.Context, ways []backupWay, missing []string) error {
 	costs := make([][]backupCost, len(ways))
 	for round := range s.rounds {
@@ -176,6 +177,9 @@ func (s *backupSite) race(ctx context.Context, ways []backupWay, missing []strin
 			i = (i + round) % len(ways)
 			if way := ways[i]; way.rounds == 0 || round < way.rounds {
 				took, err := s.measure(ctx, way)
+				if ctx.Err() != nil && round > 0 {
+					s.print(ways, costs, missing)
+				}
 				if err != nil {
 					return fmt.Errorf("%s: %w", way.name, err)
 				}
