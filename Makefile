@@ -30,7 +30,7 @@ lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionli
 fmt: bin/golangci-lint ## format the Go code
 	bin/golangci-lint fmt ./...
 
-bench: ## measure against the floor and against what people use now
+bench: bin/minio ## measure against the floor and against what people use now
 	@.ci/install postgres
 	go run ./internal/bench
 
