@@ -3,6 +3,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -192,7 +193,7 @@ func (r *run) discover(ctx context.Context, s settings) (tenants []fleet.Tenant,
 		return nil, 0, fleet.WithRemedy(fmt.Errorf("tenants: %q selects none of the %d tenants found", r.in.String("tenants"), len(all)),
 			"correct the patterns (they match names and ids, and letter case counts), or set allow-empty: true")
 	}
-	slices.SortFunc(chosen, func(a, b fleet.Tenant) int { return compareKeys(a, b) })
+	slices.SortFunc(chosen, func(a, b fleet.Tenant) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) })
 	if _, n := s.canary.Order(chosen); n == 0 && !s.canary.Zero() && len(chosen) > 0 {
 		return nil, 0, fleet.WithRemedy(fmt.Errorf("canary: %q is none of the %d selected tenants", r.in.String("canary"), len(chosen)),
 			"name a selected tenant, or give a count such as canary: 3")

@@ -1,7 +1,6 @@
 package action
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -79,8 +78,4 @@ func appendText(path, text string) error {
 	}
 	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())
-}
-
-func compareKeys(a, b fleet.Tenant) int {
-	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
 }

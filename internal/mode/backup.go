@@ -72,9 +72,12 @@ func backupKey(results []fleet.Result) map[string]string {
 // run backs one tenant up: dump, upload, check, commit; then, and only then, prune.
 func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	var d BackupDetail
-	existing, err := b.store.backups(ctx, t)
-	if err != nil {
-		return fleet.Outcome{}, err
+	var existing []bucket.Backup
+	if b.unchanged > 0 || b.env.DryRun { // nothing else asks for them before there is a new one
+		var err error
+		if existing, err = b.store.backups(ctx, t); err != nil {
+			return fleet.Outcome{}, err
+		}
 	}
 	newest, ok, err := b.unchangedSince(ctx, t, existing)
 	if err != nil {
