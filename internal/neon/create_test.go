@@ -19,9 +19,20 @@ type creation struct {
 	mu   sync.Mutex
 	made []object // of the name x
 	// post answers the POST with that number, from 1 on, in place of the usual answer; it calls made to make one.
-	post  func(n int, w http.ResponseWriter, r *http.Request, made func())
-	posts int
-	body  string
+	post func(n int, w http.ResponseWriter, r *http.Request, made func())
+	sent []string // the POSTs' bodies
+}
+
+func (c *creation) posts() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.sent)
+}
+
+func (c *creation) body() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent[len(c.sent)-1]
 }
 
 func (c *creation) add(id string, created time.Time) {
@@ -37,10 +48,12 @@ func (c *creation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method == http.MethodPost {
 		body, _ := io.ReadAll(r.Body)
-		c.body = string(body)
-		c.posts++
+		c.mu.Lock()
+		c.sent = append(c.sent, string(body))
+		n := len(c.sent)
+		c.mu.Unlock()
 		if c.post != nil {
-			c.post(c.posts, w, r, func() { c.add("made", time.Now()) })
+			c.post(n, w, r, func() { c.add("made", time.Now()) })
 			return
 		}
 		c.add("made", time.Now())
@@ -85,17 +98,17 @@ func TestCreateProject(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if want := `{"project":{"name":"x","org_id":"org-a","region_id":"aws-eu-central-1","pg_version":16,"branch":{"database_name":"app","role_name":"me"}}}`; c.body != want {
-		t.Errorf("sent %s, want %s", c.body, want)
+	if want := `{"project":{"name":"x","org_id":"org-a","region_id":"aws-eu-central-1","pg_version":16,"branch":{"database_name":"app","role_name":"me"}}}`; c.body() != want {
+		t.Errorf("sent %s, want %s", c.body(), want)
 	}
 	var exists *ExistsError
-	if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); !errors.As(err, &exists) || exists.ID != "made" || exists.Remedy() == "" || c.posts != 1 {
-		t.Errorf("a second one: %v after %d POSTs", err, c.posts)
+	if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); !errors.As(err, &exists) || exists.ID != "made" || exists.Remedy() == "" || c.posts() != 1 {
+		t.Errorf("a second one: %v after %d POSTs", err, c.posts())
 	}
 	c = &creation{}
 	_, client = newAPI(t, c.ServeHTTP)
-	if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); err != nil || c.body != `{"project":{"name":"x","branch":{}}}` {
-		t.Errorf("%v; sent %s", err, c.body)
+	if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); err != nil || c.body() != `{"project":{"name":"x","branch":{}}}` {
+		t.Errorf("%v; sent %s", err, c.body())
 	}
 }
 
@@ -149,20 +162,20 @@ func TestCreateBranch(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("%v\n%s", err, diff)
 	}
-	if want := `{"branch":{"name":"x","parent_id":"br-main","expires_at":"2026-11-22T12:00:00Z"},"endpoints":[{"type":"read_write"}]}`; c.body != want {
-		t.Errorf("sent %s, want %s", c.body, want)
+	if want := `{"branch":{"name":"x","parent_id":"br-main","expires_at":"2026-11-22T12:00:00Z"},"endpoints":[{"type":"read_write"}]}`; c.body() != want {
+		t.Errorf("sent %s, want %s", c.body(), want)
 	}
 	if n := a.count("/projects/p%2F1/branches"); n != 2 {
 		t.Errorf("%d calls on the escaped path, want 2", n)
 	}
 	var exists *ExistsError
-	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); !errors.As(err, &exists) || exists.ID != "made" || c.posts != 1 {
-		t.Errorf("a second one: %v after %d POSTs", err, c.posts)
+	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); !errors.As(err, &exists) || exists.ID != "made" || c.posts() != 1 {
+		t.Errorf("a second one: %v after %d POSTs", err, c.posts())
 	}
 	c = &creation{}
 	_, client = newAPI(t, c.ServeHTTP)
-	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); err != nil || !json.Valid([]byte(c.body)) || strings.Contains(c.body, "expires_at") {
-		t.Errorf("%v; sent %s", err, c.body)
+	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); err != nil || !json.Valid([]byte(c.body())) || strings.Contains(c.body(), "expires_at") {
+		t.Errorf("%v; sent %s", err, c.body())
 	}
 }
 
@@ -230,8 +243,8 @@ func TestCreatesOnceThroughEveryFault(t *testing.T) {
 				c.post = test.post(c)
 				fakeClock(t, c.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
 					id, operations, found, err := create(t.Context(), client, kind)
-					if test.posts >= 0 && c.posts != test.posts {
-						t.Errorf("asked %d times, want %d", c.posts, test.posts)
+					if test.posts >= 0 && c.posts() != test.posts {
+						t.Errorf("asked %d times, want %d", c.posts(), test.posts)
 					}
 					if test.says != "" {
 						var unknown *UnknownError
@@ -342,7 +355,7 @@ func TestCreateStops(t *testing.T) {
 		}, stop: time.Second, took: linger, id: "made", posts: 1},
 		{name: "made late", post: func(*creation) post {
 			return func(_ int, _ http.ResponseWriter, r *http.Request, made func()) {
-				time.AfterFunc(4*time.Second, made)
+				time.AfterFunc(4*time.Second-lookEvery/2, made) // between two looks
 				<-r.Context().Done()
 			}
 		}, stop: time.Second, took: linger + lookEvery, id: "made", posts: 1},
@@ -381,8 +394,8 @@ func TestCreateStops(t *testing.T) {
 				}
 				id, _, _, err := create(ctx, client, "branch")
 				took := time.Since(start) - test.stop
-				if took > test.took || c.posts != test.posts {
-					t.Errorf("%s after the stop, %d POSTs; want at most %s, %d", took, c.posts, test.took, test.posts)
+				if took > test.took || c.posts() != test.posts {
+					t.Errorf("%s after the stop, %d POSTs; want at most %s, %d", took, c.posts(), test.took, test.posts)
 				}
 				if id != test.id || (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 					t.Errorf("%q, %v; want %q, %q", id, err, test.id, test.says)
