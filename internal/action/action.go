@@ -76,7 +76,7 @@ func (r *run) do(ctx context.Context) {
 	for _, name := range r.in.Unused() {
 		r.notice(fmt.Sprintf("input %s has no effect in mode %s with tenant-source %s", name, r.record.Mode, r.record.Source))
 	}
-	tenants, canaries, err := r.discover(ctx, s)
+	found, canaries, err := r.discover(ctx, s)
 	var incomplete *fleet.IncompleteError
 	if err != nil && !errors.As(err, &incomplete) {
 		r.record.Err = err
@@ -86,7 +86,7 @@ func (r *run) do(ctx context.Context) {
 		r.console.Warning(err.Error(), "", 0)
 	}
 	if s.work.Prepare != nil {
-		if failed := s.work.Prepare(ctx, tenants); failed != nil {
+		if failed := s.work.Prepare(ctx, found); failed != nil {
 			r.record.Err = errors.Join(failed, err)
 			return
 		}
@@ -94,12 +94,15 @@ func (r *run) do(ctx context.Context) {
 	if s.work.Close != nil {
 		defer s.work.Close()
 	}
-	progress := report.NewProgress(r.console, len(tenants))
+	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: tenants, Canary: canaries, Job: s.work.Job}, s.options)
+	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: s.work.Job}, s.options)
 	progress.Stop()
-	if s.work.Outputs != nil {
-		r.outputs = s.work.Outputs(r.record.Results)
+	if s.work.Finish != nil {
+		ending, failed := s.work.Finish(ctx, r.record.Results)
+		r.outputs, r.record.Sections, r.record.Detail = ending.Outputs, ending.Sections, ending.Detail
+		r.record.Warnings = append(r.record.Warnings, ending.Warnings...)
+		err = errors.Join(failed, err)
 	}
 	if ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
@@ -167,44 +170,46 @@ func (r *run) settings() settings {
 	return s
 }
 
-// discover lists the tenants and returns the chosen ones, the canaries first. With an [*fleet.IncompleteError] the tenants
+// discover lists the tenants and chooses among them; canaries is how many come first. With an [*fleet.IncompleteError] the tenants
 // are valid as far as they go.
-func (r *run) discover(ctx context.Context, s settings) (tenants []fleet.Tenant, canaries int, err error) {
+func (r *run) discover(ctx context.Context, s settings) (found mode.Found, canaries int, err error) {
 	all, listErr := s.source.Tenants(ctx)
 	var incomplete *fleet.IncompleteError
 	if listErr != nil && !errors.As(listErr, &incomplete) {
 		if ctx.Err() != nil {
 			listErr = fmt.Errorf("%w: %w", context.Cause(ctx), listErr)
 		}
-		return nil, 0, fmt.Errorf("list tenants: %w", listErr)
+		return mode.Found{}, 0, fmt.Errorf("list tenants: %w", listErr)
 	}
 	if len(all) < s.minTenants {
-		return nil, 0, fleet.WithRemedy(fmt.Errorf("found %d tenants, fewer than min-tenants: %d", len(all), s.minTenants),
+		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("found %d tenants, fewer than min-tenants: %d", len(all), s.minTenants),
 			"see whether the key and the organization are the right ones; lower min-tenants where so few are right")
 	}
 	if err := fleet.AssignKeys(all, s.keys, s.selection.Matches); err != nil {
-		return nil, 0, err
+		return mode.Found{}, 0, err
 	}
 	chosen, idle := s.selection.Select(all)
 	for _, pattern := range idle {
 		r.warn(fmt.Sprintf("tenants: the pattern %q matches none of the %d tenants found", pattern, len(all)))
 	}
 	if len(chosen) == 0 && !s.allowEmpty {
-		return nil, 0, fleet.WithRemedy(fmt.Errorf("tenants: %q selects none of the %d tenants found", r.in.String("tenants"), len(all)),
+		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("tenants: %q selects none of the %d tenants found", r.in.String("tenants"), len(all)),
 			"correct the patterns (they match names and ids, and letter case counts), or set allow-empty: true")
 	}
 	slices.SortFunc(chosen, func(a, b fleet.Tenant) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) })
 	if _, n := s.canary.Order(chosen); n == 0 && !s.canary.Zero() && len(chosen) > 0 {
-		return nil, 0, fleet.WithRemedy(fmt.Errorf("canary: %q is none of the %d selected tenants", r.in.String("canary"), len(chosen)),
+		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("canary: %q is none of the %d selected tenants", r.in.String("canary"), len(chosen)),
 			"name a selected tenant, or give a count such as canary: 3")
 	}
-	tenants, canaries = s.canary.Order(s.shard.Select(chosen))
-	r.console.Line(found(len(all), len(tenants), canaries, s))
-	return tenants, canaries, listErr
+	found.All = all
+	found.Tenants, canaries = s.canary.Order(s.shard.Select(chosen))
+	found.Whole = incomplete == nil && s.selection.Everything() && s.shard.String() == ""
+	r.console.Line(announcement(len(all), len(found.Tenants), canaries, s))
+	return found, canaries, listErr
 }
 
-// found words what the run is about to do.
-func found(all, chosen, canaries int, s settings) string {
+// announcement words what the run is about to do.
+func announcement(all, chosen, canaries int, s settings) string {
 	text := fmt.Sprintf("found %d tenants", all)
 	if chosen != all {
 		text += fmt.Sprintf(", selected %d", chosen)

@@ -89,7 +89,7 @@ func (b *bench) ours() (contender, error) {
 			return err
 		}
 		if work.Prepare != nil {
-			if err := work.Prepare(ctx, tenants); err != nil {
+			if err := work.Prepare(ctx, mode.Found{Tenants: tenants, All: tenants, Whole: true}); err != nil {
 				return err
 			}
 		}

@@ -41,6 +41,11 @@ func ParseSelection(patterns []string) (Selection, error) {
 	return s, nil
 }
 
+// Everything says whether the selection takes every tenant there could be, by its rules and not by chance.
+func (s Selection) Everything() bool {
+	return len(s.rules) == 0 || len(s.rules) == 1 && s.rules[0].pattern == "*"
+}
+
 // compileGlob turns a glob into an anchored regular expression.
 func compileGlob(glob string) (*regexp.Regexp, error) {
 	var b strings.Builder

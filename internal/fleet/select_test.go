@@ -264,3 +264,16 @@ func TestSelectionOfAThousandPatterns(t *testing.T) {
 		t.Errorf("chose %d, idle %d", len(chosen), len(idle))
 	}
 }
+
+func TestEverything(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "*": true, "acme": false, "*,!acme": false, "!acme": false, "!*": false, "acme,*": false} {
+		var patterns []string
+		if text != "" {
+			patterns = strings.Split(text, ",")
+		}
+		s, err := ParseSelection(patterns)
+		if err != nil || s.Everything() != want {
+			t.Errorf("%q: %t, %v; want %t", text, s.Everything(), err, want)
+		}
+	}
+}

@@ -51,22 +51,22 @@ type backup struct {
 }
 
 // prepare opens the bucket. Cores that no other tenant's stream will use compress along.
-func (b *backup) prepare(ctx context.Context, tenants []fleet.Tenant) error {
-	streams := max(1, min(b.env.Concurrency, len(tenants)))
+func (b *backup) prepare(ctx context.Context, found Found) error {
+	streams := max(1, min(b.env.Concurrency, len(found.Tenants)))
 	b.dump.Parallel = runtime.GOMAXPROCS(0)/streams - 1
 	return b.store.open(ctx, streams)
 }
 
 // backupKey names the backup where one tenant was selected.
-func backupKey(results []fleet.Result) map[string]string {
+func backupKey(_ context.Context, results []fleet.Result) (Ending, error) {
 	if len(results) != 1 {
-		return nil
+		return Ending{}, nil
 	}
 	d, _ := results[0].Outcome.Detail.(BackupDetail)
 	if key := cmp.Or(d.Key, d.Newest); key != "" {
-		return map[string]string{"backup-key": key}
+		return Ending{Outputs: map[string]string{"backup-key": key}}, nil
 	}
-	return nil
+	return Ending{}, nil
 }
 
 // run backs one tenant up: dump, upload, check, commit; then, and only then, prune.

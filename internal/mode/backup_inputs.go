@@ -39,7 +39,7 @@ func newBackup(in *input.Reader, env Env) Work {
 			in.Mistake("verify", "a backup that is encrypted to age-recipients cannot be read back here; set verify: stream")
 		}
 	}
-	return Work{Prepare: b.prepare, Job: b.run, Outputs: backupKey, Close: b.store.close}
+	return Work{Prepare: b.prepare, Job: b.run, Finish: backupKey, Close: b.store.close}
 }
 
 // dumpOptions reads the inputs about pg_dump and what becomes of its output.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/report"
 )
 
 // Mode is one value of the input mode.
@@ -25,13 +26,38 @@ type Mode struct {
 type Work struct {
 	// Prepare is called once the tenants are chosen, before any of them is touched. Its error is the run's. Nil: nothing
 	// has to be prepared.
-	Prepare func(ctx context.Context, tenants []fleet.Tenant) error
+	Prepare func(ctx context.Context, found Found) error
 	// Job is done on every tenant.
 	Job fleet.Job
-	// Outputs names the mode's own outputs after the run. Nil: there are none.
-	Outputs func(results []fleet.Result) map[string]string
+	// Finish does what can only be done once every job has ended, and may amend the results in place: a drift that is
+	// known only when all schemas are, a bundle that could not be written. It is called after a cancel too, with a ctx
+	// that is over. Its error is the run's; the ending counts in any case. Nil: there is nothing to finish.
+	Finish func(ctx context.Context, results []fleet.Result) (Ending, error)
 	// Close gives back what Prepare took. Nil: nothing.
 	Close func()
+}
+
+// Found is what discovery found.
+type Found struct {
+	// Tenants are the chosen ones of this run, the canaries first.
+	Tenants []fleet.Tenant
+	// All is every tenant that the source listed, chosen or not, with its key.
+	All []fleet.Tenant
+	// Whole says that the listing was complete and that nothing narrowed it: no filter, no shard. Only then may what
+	// belongs to no tenant in Tenants be taken for left over.
+	Whole bool
+}
+
+// Ending is what a mode has to say about a run as a whole.
+type Ending struct {
+	// Outputs are the mode's own outputs.
+	Outputs map[string]string
+	// Warnings are sentences that concern no single tenant.
+	Warnings []string
+	// Sections are shown after the failures, in the log's end and in the summary.
+	Sections []report.Section
+	// Detail is the mode's own part of the report file as a whole; it marshals to a JSON object without secrets. Nil: none.
+	Detail any
 }
 
 var modes = map[string]Mode{

@@ -79,23 +79,23 @@ func newRestore(in *input.Reader, env Env) Work {
 	if _, ok := env.Source.(maker); !ok && r.into != "" && env.Source != nil {
 		in.Mistake("restore-into", "needs tenant-source: neon; give restore-url")
 	}
-	return Work{Prepare: r.prepare, Job: r.run, Outputs: restoredKey, Close: r.store.close}
+	return Work{Prepare: r.prepare, Job: r.run, Finish: restoredKey, Close: r.store.close}
 }
 
-func (r *restore) prepare(ctx context.Context, tenants []fleet.Tenant) error {
-	if len(tenants) != 1 {
-		return fleet.WithRemedy(fmt.Errorf("tenants selects %d tenants, and restore works on exactly one", len(tenants)), "name one tenant, such as tenants: acme-corp")
+func (r *restore) prepare(ctx context.Context, found Found) error {
+	if len(found.Tenants) != 1 {
+		return fleet.WithRemedy(fmt.Errorf("tenants selects %d tenants, and restore works on exactly one", len(found.Tenants)), "name one tenant, such as tenants: acme-corp")
 	}
 	return r.store.open(ctx, 1)
 }
 
-func restoredKey(results []fleet.Result) map[string]string {
+func restoredKey(_ context.Context, results []fleet.Result) (Ending, error) {
 	if len(results) == 1 {
 		if d, ok := results[0].Outcome.Detail.(RestoreDetail); ok {
-			return map[string]string{"backup-key": d.Key}
+			return Ending{Outputs: map[string]string{"backup-key": d.Key}}, nil
 		}
 	}
-	return nil
+	return Ending{}, nil
 }
 
 // chosen is the backup to restore, with what its manifest says; without one the manifest is zero.

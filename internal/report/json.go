@@ -26,10 +26,12 @@ type File struct {
 	ElapsedMS int64     `json:"elapsed_ms"`
 	Totals    Totals    `json:"totals"`
 	// Error is the run's own error; nil where it had none, whatever became of the tenants.
-	Error    *FileError    `json:"error,omitempty"`
-	Warnings []string      `json:"warnings"`
-	Notices  []string      `json:"notices"`
-	Tenants  []TenantEntry `json:"tenants"`
+	Error    *FileError `json:"error,omitempty"`
+	Warnings []string   `json:"warnings"`
+	Notices  []string   `json:"notices"`
+	// Detail is the mode's own object about the run as a whole, nil where it has none.
+	Detail  json.RawMessage `json:"detail,omitempty"`
+	Tenants []TenantEntry   `json:"tenants"`
 }
 
 // TenantEntry is one tenant in the report file.
@@ -65,24 +67,34 @@ func JSON(r Run) ([]byte, error) {
 		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices),
 		Tenants: make([]TenantEntry, 0, len(r.Results)),
 	}
+	var err error
+	if f.Detail, err = object(r.Detail); err != nil {
+		return nil, fmt.Errorf("write the details of the run to the report: %w", err)
+	}
 	for _, res := range r.Results {
 		e := TenantEntry{
 			Name: res.Tenant.Name, ID: res.Tenant.ID, Key: res.Tenant.Key, State: res.State, Note: res.Outcome.Note,
 			Error: fileError(res.Err), Warnings: list(res.Outcome.Warnings),
 			StartedAt: fileTime(res.Started), ElapsedMS: res.Elapsed.Milliseconds(),
 		}
-		if res.Outcome.Detail != nil {
-			detail, err := marshal(res.Outcome.Detail, "")
-			if err != nil {
-				return nil, fmt.Errorf("write the details of tenant %q to the report: %w", res.Tenant.Name, err)
-			}
-			if !bytes.Equal(detail, []byte("null\n")) {
-				e.Detail = bytes.TrimSpace(detail)
-			}
+		if e.Detail, err = object(res.Outcome.Detail); err != nil {
+			return nil, fmt.Errorf("write the details of tenant %q to the report: %w", res.Tenant.Name, err)
 		}
 		f.Tenants = append(f.Tenants, e)
 	}
 	return marshal(f, "  ")
+}
+
+// object marshals a mode's own object; nil and what marshals to null give nil.
+func object(v any) (json.RawMessage, error) {
+	if v == nil {
+		return nil, nil
+	}
+	text, err := marshal(v, "")
+	if err != nil || bytes.Equal(text, []byte("null\n")) {
+		return nil, err
+	}
+	return bytes.TrimSpace(text), nil
 }
 
 // Decode reads a report file that any release with the same schema version wrote.
@@ -109,6 +121,9 @@ func (f File) Run() Run {
 		Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
 		Started: f.StartedAt, Elapsed: time.Duration(f.ElapsedMS) * time.Millisecond,
 		Notices: f.Notices, Warnings: f.Warnings, Err: f.Error.err(),
+	}
+	if f.Detail != nil {
+		r.Detail = f.Detail
 	}
 	for _, e := range f.Tenants {
 		res := fleet.Result{

@@ -21,6 +21,10 @@ type Run struct {
 	Results []fleet.Result
 	// Notices and Warnings concern the run, not one tenant.
 	Notices, Warnings []string
+	// Sections are what the mode has to say about the run as a whole.
+	Sections []Section
+	// Detail is the mode's own part of the report file as a whole; nil where it has none.
+	Detail any
 	// Err is the run's own error: an incomplete discovery, a cancellation. A tenant's error is in its result.
 	Err error
 	// ReportFile is the path of the report file as the reader of the summary knows it, or empty where there is none.

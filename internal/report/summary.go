@@ -17,6 +17,7 @@ func Summary(r Run) string {
 	p.add(runNotes(r), tail)
 	addFailures(p, r, tail)
 	addWarnings(p, r, tail)
+	addSections(p, r, tail)
 	p.add(outcomePicture(r.Totals()), tail)
 	p.add(slowestPicture(r.Results), tail)
 	addTenants(p, r, tail)
