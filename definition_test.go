@@ -29,10 +29,10 @@ var unread = []string{
 }
 
 // unset are the declared outputs that nothing sets yet: their descriptions must say so.
-var unset = []string{"matrix", "tenant-id", "tenants"}
+var unset = []string{"matrix", "tenants"}
 
 // byMode are the outputs that a mode sets beside the report's.
-var byMode = []string{"backup-key"}
+var byMode = []string{"backup-key", "tenant-id"}
 
 // notYet is how a description says that this version does not have something.
 var notYet = regexp.MustCompile(`this version does not have yet|Not available in this version|This version has none only`)

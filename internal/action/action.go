@@ -181,6 +181,13 @@ func (r *run) discover(ctx context.Context, s settings) (found mode.Found, canar
 		}
 		return mode.Found{}, 0, fmt.Errorf("list tenants: %w", listErr)
 	}
+	if s.work.Choose != nil {
+		found, err := r.named(all, incomplete == nil, s)
+		if err != nil {
+			return mode.Found{}, 0, err
+		}
+		return found, 0, listErr
+	}
 	if len(all) < s.minTenants {
 		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("found %d tenants, fewer than min-tenants: %d", len(all), s.minTenants),
 			"see whether the key and the organization are the right ones; lower min-tenants where so few are right")

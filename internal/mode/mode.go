@@ -24,6 +24,10 @@ type Mode struct {
 
 // Work is what a mode does in a run.
 type Work struct {
+	// Choose returns the tenants to work on, in place of what the inputs tenants, shard, canary and min-tenants choose. all
+	// is what the source listed, without keys, and complete says whether that is every tenant there is. A tenant of the
+	// answer that is not in all does not exist yet; it has no id. Its error is the run's. Nil: the inputs choose.
+	Choose func(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 	// Prepare is called once the tenants are chosen, before any of them is touched. Its error is the run's. Nil: nothing
 	// has to be prepared.
 	Prepare func(ctx context.Context, found Found) error
@@ -61,9 +65,10 @@ type Ending struct {
 }
 
 var modes = map[string]Mode{
-	"backup":  {Concurrency: 8, New: newBackup},
-	"migrate": {Concurrency: 32, New: newMigrate},
-	"restore": {Concurrency: 1, New: newRestore},
+	"backup":        {Concurrency: 8, New: newBackup},
+	"create-tenant": {Concurrency: 1, New: newCreateTenant},
+	"migrate":       {Concurrency: 32, New: newMigrate},
+	"restore":       {Concurrency: 1, New: newRestore},
 }
 
 // Names lists the modes.

@@ -138,6 +138,16 @@ func (c *Client) findProject(ctx context.Context, spec ProjectSpec, since time.T
 	return nil, &UnknownError{Kind: "project", Name: spec.Name, Several: ids, Err: errors.New("the answer that tells was lost")}
 }
 
+// ProjectsNamed lists the projects of exactly that name, of which Neon may have several; the organisation is as in
+// [Client.Projects].
+func (c *Client) ProjectsNamed(ctx context.Context, orgID, name string) ([]Project, error) {
+	named, _, err := c.projectsNamed(ctx, orgID, name)
+	if err != nil {
+		return nil, fmt.Errorf("look for project %q: %w", name, err)
+	}
+	return named, nil
+}
+
 // projectsNamed lists the projects of exactly that name, and the organisation as [Client.list] does.
 func (c *Client) projectsNamed(ctx context.Context, orgID, name string) ([]Project, string, error) {
 	projects, missing, orgID, err := c.list(ctx, orgID, name)

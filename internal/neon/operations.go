@@ -107,6 +107,16 @@ func unfinished(ctx context.Context, projectID string, o Operation) error {
 	return &OperationError{ProjectID: projectID, Operation: o, Waited: operationBudget}
 }
 
+// WaitProject waits as [Client.WaitOperations] does until whatever Neon is doing to a project just now has ended. What failed
+// before is not looked at.
+func (c *Client) WaitProject(ctx context.Context, projectID string) error {
+	operations, err := c.operations(ctx, projectID, "")
+	if err != nil {
+		return err
+	}
+	return c.WaitOperations(ctx, projectID, slices.DeleteFunc(operations, func(o Operation) bool { return o.succeeded() || o.failed() }))
+}
+
 // recentOperations bounds the operations that are looked through for those of something that was just made.
 const recentOperations = 100
 

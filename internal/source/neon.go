@@ -26,6 +26,7 @@ type Neon struct {
 	branch string // a branch's name; empty: each project's default branch
 	// database and role are asked for in every project.
 	database, role string
+	creation       creation // of new projects; zero but in the mode that makes them
 	// onWait is told of waits for Neon's limits; may hold nil.
 	onWait atomic.Pointer[func(d time.Duration, why string)]
 	// diagnosed counts the tenants whose diagnosis took calls.

@@ -1,0 +1,151 @@
+package mode
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+)
+
+// CreateDetail is what the report file says of a tenant that was created, or was there.
+type CreateDetail struct {
+	ID         string         `json:"id,omitempty"` // of the project, schema or row; empty where a dry run would make it
+	Created    bool           `json:"created"`      // by this run
+	Registered bool           `json:"registered"`   // listed for the fleet now
+	Migration  *MigrateDetail `json:"migration,omitempty"`
+}
+
+// createTenant is the mode, its inputs read.
+type createTenant struct {
+	env     Env
+	source  Provisioner
+	name    string
+	migrate Work // mode migrate's own
+
+	listed bool // the source lists the tenant
+}
+
+// newCreateTenant makes the job that brings one tenant into being: made, migrated, and registered last.
+func newCreateTenant(in *input.Reader, env Env) Work {
+	c := &createTenant{env: env, source: provisioner(in, env, "create-tenant"), name: in.Required("tenant-name")}
+	if s, ok := c.source.(creationReader); ok {
+		s.ReadCreation(in)
+	}
+	if c.source != nil && c.name != "" {
+		if err := c.source.CheckName(c.name); err != nil {
+			in.Mistake("tenant-name", "%q %v; choose another name", c.name, err)
+		}
+	}
+	c.migrate = newMigrate(in, env)
+	return Work{Choose: c.choose, Job: c.run, Finish: createdID, Close: c.migrate.Close}
+}
+
+// choose finds the tenant among those that are listed, or announces one that is not there yet.
+func (c *createTenant) choose(all []fleet.Tenant, _ bool) ([]fleet.Tenant, error) {
+	t, listed, err := namesake(all, c.name)
+	if err != nil {
+		return nil, err
+	}
+	if listed && t.Name != c.name {
+		err := fmt.Errorf("tenant-name: %q is the id of the tenant %q", c.name, t.Name)
+		return nil, fleet.WithRemedy(err, "choose another name: patterns that name a tenant match names and ids alike")
+	}
+	if c.listed = listed; !listed {
+		t = fleet.Tenant{Name: c.name}
+	}
+	return []fleet.Tenant{t}, nil
+}
+
+// run makes the tenant, or takes up what an earlier run left: each step is one that may be repeated.
+func (c *createTenant) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	if c.env.DryRun {
+		return c.foresee(ctx, t, log)
+	}
+	made, isNew, err := c.source.Create(ctx, c.name, log)
+	d := CreateDetail{ID: made.ID, Created: isNew, Registered: c.listed}
+	if err != nil {
+		return fleet.Outcome{Detail: d}, fmt.Errorf("create tenant %q: %w", c.name, err)
+	}
+	t.ID, t.Key = made.ID, cmp.Or(t.Key, fleet.Slug(made.ID))
+	o, err := c.bring(ctx, t, log)
+	if m, ok := o.Detail.(MigrateDetail); ok {
+		d.Migration = &m
+	}
+	if err == nil {
+		if err = c.source.Register(ctx, t); err != nil {
+			err = fmt.Errorf("register tenant %q: %w", c.name, err)
+		}
+		d.Registered = err == nil
+	}
+	var notes []string
+	if isNew {
+		notes = append(notes, "created")
+	}
+	if o.Note != "" {
+		notes = append(notes, o.Note)
+	}
+	if d.Registered && !c.listed && !isNew {
+		notes = append(notes, "registered")
+	}
+	o.Unchanged = o.Unchanged && len(notes) == 0
+	o.Detail, o.Note = d, strings.Join(notes, ", ")
+	if err != nil {
+		err = c.stays(err)
+	}
+	return o, err
+}
+
+// bring migrates the tenant as mode migrate does.
+func (c *createTenant) bring(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	if c.migrate.Prepare != nil {
+		if err := c.migrate.Prepare(ctx, Found{Tenants: []fleet.Tenant{t}, All: []fleet.Tenant{t}}); err != nil {
+			return fleet.Outcome{}, err
+		}
+	}
+	return c.migrate.Job(ctx, t, log)
+}
+
+// stays adds to why the tenant is not finished that nothing of it was taken back, and what completes it.
+func (c *createTenant) stays(err error) error {
+	again := "run again with the same tenant-name, which goes on from there"
+	if first := fleet.Remedy(err); first != "" {
+		again = first + "; then " + again
+	}
+	where := "the tenant is made and stays as it is, not registered"
+	if c.listed {
+		where = "the tenant stays as it is"
+	}
+	return fleet.WithRemedy(fmt.Errorf("%w; %s", err, where), again)
+}
+
+// foresee says what would be done, and changes nothing.
+func (c *createTenant) foresee(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	if !c.listed {
+		return fleet.Outcome{Note: "would be created and migrated", Detail: CreateDetail{}}, nil
+	}
+	o, err := c.bring(ctx, t, log)
+	d := CreateDetail{ID: t.ID, Registered: true}
+	if m, ok := o.Detail.(MigrateDetail); ok {
+		d.Migration = &m
+	}
+	o.Detail = d
+	return o, err
+}
+
+// createdID gives out the tenant's id, which the run's own list of tenants does not have yet.
+func createdID(_ context.Context, results []fleet.Result) (Ending, error) {
+	if len(results) != 1 {
+		return Ending{}, nil
+	}
+	d, _ := results[0].Outcome.Detail.(CreateDetail)
+	if d.ID == "" {
+		return Ending{}, nil
+	}
+	t := &results[0].Tenant
+	t.ID, t.Key = d.ID, cmp.Or(t.Key, fleet.Slug(d.ID))
+	return Ending{Outputs: map[string]string{"tenant-id": d.ID}}, nil
+}
