@@ -1,4 +1,5 @@
-// Package github talks to GitHub: the runner's token service.
+// Package github talks to GitHub: the runner's token service, and the API for secrets and variables of Actions, by go-github over
+// the project's own transport.
 package github
 
 import (

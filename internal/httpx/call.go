@@ -45,7 +45,7 @@ func (c *call) check(ctx context.Context, resp *http.Response, err error) (bool,
 	now := time.Now()
 	asked, said := time.Duration(0), false
 	if resp != nil {
-		asked, said = retryAfter(resp.Header, now)
+		asked, said = o.Asked(resp, now)
 		if action != Hold {
 			c.client.gate.accepted(c.passage)
 		}
@@ -76,12 +76,12 @@ func (c *call) check(ctx context.Context, resp *http.Response, err error) (bool,
 			c.since = now
 		}
 		if waited := now.Sub(c.since); waited+wait > o.MaxWait {
-			c.gaveUp = fmt.Sprintf("after waiting %s, where the next try would be due in %s", round(waited), round(wait))
+			c.gaveUp = fmt.Sprintf("after waiting %s, where the next try would be due in %s (at %s)", round(waited), round(wait), clock(now.Add(wait)))
 			return false, nil
 		}
 	}
 	if deadline, ok := ctx.Deadline(); ok && now.Add(wait).After(deadline) {
-		c.gaveUp = fmt.Sprintf("as the next try would be due in %s, and only %s are left", round(wait), round(deadline.Sub(now)))
+		c.gaveUp = fmt.Sprintf("as the next try would be due in %s, and only %s are left (it is due at %s)", round(wait), round(deadline.Sub(now)), clock(now.Add(wait)))
 		return false, nil
 	}
 	return true, nil

@@ -12,41 +12,64 @@ import (
 // came (a channel's senders are a queue), their first one waits for the first ones of the other routes, and only the
 // foremost looks at the clock: thousands of waiting workers cost no timers.
 type gate struct {
-	onWait   func(d time.Duration, why string)
-	account  window
-	turn     chan struct{}
-	perRoute Limit
+	options Options
+	account window
+	turn    chan struct{}
 
 	mu      sync.Mutex
-	lanes   map[string]*lane
+	lanes   map[string]*lane // by route
+	writes  *lane            // nil: writes go by their route, as reads do
 	caution caution
 	pause   time.Time     // nobody passes before
 	changed chan struct{} // a call came back, so a wait may have become shorter; capacity 1
 }
 
-// lane is one route's part of the gate.
+// lane is one route's part of the gate, or that of all writes.
 type lane struct {
-	turn   chan struct{}
-	window window
-	pace   pace
+	turn    chan struct{}
+	slots   chan struct{} // as many calls as may be on their way at once; nil: any number
+	windows []*window
+	pace    pace
+	why     string // what its limits are called
 }
 
-func newGate(account, perRoute Limit, onWait func(time.Duration, string)) *gate {
-	return &gate{
-		onWait:   onWait,
-		account:  window{limit: account},
-		turn:     make(chan struct{}, 1),
-		perRoute: perRoute,
-		lanes:    map[string]*lane{},
-		caution:  caution{limit: account},
-		changed:  make(chan struct{}, 1),
+func newGate(o Options) *gate {
+	g := &gate{
+		options: o,
+		account: window{limit: o.Account},
+		turn:    make(chan struct{}, 1),
+		lanes:   map[string]*lane{},
+		caution: caution{limit: o.Account, hold: o.Hold},
+		changed: make(chan struct{}, 1),
 	}
+	if len(o.Writes) > 0 || o.WritesAtOnce > 0 {
+		g.writes = &lane{turn: make(chan struct{}, 1), why: "the rate limit of writes"}
+		for _, limit := range o.Writes {
+			g.writes.windows = append(g.writes.windows, &window{limit: limit})
+		}
+		if o.WritesAtOnce > 0 {
+			g.writes.slots = make(chan struct{}, o.WritesAtOnce)
+		}
+	}
+	return g
 }
 
-// enter waits until a call of the route may be sent. It returns at once where ctx ends, and before waiting where ctx's
-// deadline would come first.
-func (g *gate) enter(ctx context.Context, route string) (*passage, error) {
-	l := g.lane(route)
+// enter waits until a call may be sent. It returns at once where ctx ends, and before waiting where ctx's deadline would
+// come first. The caller gives the passage back with answered.
+func (g *gate) enter(ctx context.Context, route string, write bool) (p *passage, err error) {
+	l := g.lane(route, write)
+	if l.slots != nil {
+		if err := take(ctx, l.slots); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				<-l.slots
+				return
+			}
+			p.slot = l.slots
+		}()
+	}
 	if err := take(ctx, l.turn); err != nil {
 		return nil, err
 	}
@@ -87,10 +110,11 @@ func (g *gate) await(ctx context.Context, l *lane, send bool) (*passage, error) 
 		}
 		// The wait may turn out shorter by transit at most.
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d-transit {
-			return nil, &heldError{fmt.Sprintf("%s, which asks for %s where %s are left", why, round(d), round(time.Until(deadline))), context.DeadlineExceeded}
+			return nil, &heldError{fmt.Sprintf("%s, which asks for %s where %s are left (until %s)", why, round(d), round(time.Until(deadline)), clock(time.Now().Add(d))),
+				context.DeadlineExceeded}
 		}
-		if d >= time.Second && !said && g.onWait != nil {
-			g.onWait(d, why)
+		if d >= time.Second && !said && g.options.OnWait != nil {
+			g.options.OnWait(d, why)
 			said = true
 		}
 		var changed chan struct{}
@@ -113,7 +137,10 @@ func (g *gate) try(l *lane, send bool) (p *passage, d time.Duration, why string)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	d, why = max(l.window.delay(now), l.pace.delay(now)), "the rate limit of this kind of call"
+	d, why = l.pace.delay(now), l.why
+	for _, w := range l.windows {
+		d = max(d, w.delay(now))
+	}
 	longest := func(other time.Duration, because string) {
 		if other > d {
 			d, why = other, because
@@ -129,7 +156,9 @@ func (g *gate) try(l *lane, send bool) (p *passage, d time.Duration, why string)
 		return nil, d, why
 	}
 	p = &passage{sent: now, arrived: now.Add(transit)}
-	l.window.add(p)
+	for _, w := range l.windows {
+		w.add(p)
+	}
 	l.pace.take(now)
 	g.account.add(p)
 	g.caution.pace.take(now)
@@ -138,6 +167,9 @@ func (g *gate) try(l *lane, send bool) (p *passage, d time.Duration, why string)
 
 // answered takes note that a call came back, or failed, so that the server has counted it by now if it ever will.
 func (g *gate) answered(p *passage) {
+	if p.slot != nil {
+		<-p.slot
+	}
 	g.mu.Lock()
 	if now := time.Now(); now.Before(p.arrived) {
 		p.arrived = now
@@ -149,7 +181,7 @@ func (g *gate) answered(p *passage) {
 	}
 }
 
-// accepted takes note of an answer that was no 429.
+// accepted takes note of an answer that did not name a rate limit.
 func (g *gate) accepted(p *passage) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -158,7 +190,7 @@ func (g *gate) accepted(p *passage) {
 	}
 }
 
-// rejected takes note of a 429 and returns until when nobody passes: what the server asks for (asked, where said), never
+// rejected takes note of an exceeded rate limit (a 429) and returns until when nobody passes: what the server asks for (asked, where said), never
 // shortened, else an exponential default.
 func (g *gate) rejected(p *passage, asked time.Duration, said bool) time.Time {
 	g.mu.Lock()
@@ -174,15 +206,19 @@ func (g *gate) rejected(p *passage, asked time.Duration, said bool) time.Time {
 	return g.pause
 }
 
-func (g *gate) lane(route string) *lane {
+func (g *gate) lane(route string, write bool) *lane {
+	if write && g.writes != nil {
+		return g.writes
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.perRoute.Calls <= 0 {
+	limit := g.options.PerRoute
+	if limit.Calls <= 0 {
 		route = "" // without a limit per route one lane serves all
 	}
 	l := g.lanes[route]
 	if l == nil {
-		l = &lane{turn: make(chan struct{}, 1), window: window{limit: g.perRoute}, pace: spread(g.perRoute)}
+		l = &lane{turn: make(chan struct{}, 1), windows: []*window{{limit: limit}}, pace: spread(limit), why: "the rate limit of this kind of call"}
 		g.lanes[route] = l
 	}
 	return l
@@ -205,6 +241,9 @@ func ended(ctx context.Context) error {
 	}
 	return fmt.Errorf("%w: %w", err, cause)
 }
+
+// clock writes a time for a reader who has the log's times, in UTC, beside it.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 func round(d time.Duration) time.Duration {
 	if d > 10*time.Second {

@@ -28,16 +28,27 @@ type Options struct {
 	Account Limit
 	// PerRoute limits each route's calls (see [WithRoute]) and spreads them. Zero: no limit.
 	PerRoute Limit
+	// Writes limit all calls but GET, HEAD and OPTIONS together, in the place of PerRoute. A burst of all that they allow goes
+	// at once. Zero: writes are limited as reads are.
+	Writes []Limit
+	// WritesAtOnce is how many writes may be on their way at a time. Zero: any number.
+	WritesAtOnce int
 	// Retries is how often a call is tried again after a failure that may pass. Zero: 6, which takes about 8 s.
 	Retries int
 	// MaxWait is how long one call keeps trying while the server asks it to wait (429, 423, Retry-After), counted from the
-	// first such answer. The time in the queue is not counted. Zero: 10 minutes.
+	// first such answer: a longer wait is not begun. The time in the queue is not counted. Zero: 10 minutes.
 	MaxWait time.Duration
 	// AttemptTimeout is the time for one attempt, from sending it to the end of its answer. Zero: 30 s.
 	AttemptTimeout time.Duration
 	// Classify decides what follows an attempt, by the request's method and either a response or an error. Its answer
 	// must depend on nothing else. Zero: [Classify].
 	Classify func(method string, resp *http.Response, err error) Action
+	// Asked reads from an answer how long the server asks to wait before the next try; ok is false where it does not say.
+	// Zero: [RetryAfter].
+	Asked func(resp *http.Response, now time.Time) (d time.Duration, ok bool)
+	// Hold is how long every call is held back after the nth refusal in a row (from 0) that does not say so itself. Zero:
+	// half a second to a second for the first, twice as long for each further one, at most 15 s.
+	Hold func(n int) time.Duration
 	// OnWait is told about waits of a second and more that hold up the queue, by the one call at its head. It may be
 	// called concurrently. Zero: nobody is told.
 	OnWait func(d time.Duration, why string)
@@ -64,7 +75,13 @@ func New(o Options) *Client {
 	if o.Classify == nil {
 		o.Classify = Classify
 	}
-	c := &Client{options: o, gate: newGate(o.Account, o.PerRoute, o.OnWait), base: o.Base}
+	if o.Asked == nil {
+		o.Asked = RetryAfter
+	}
+	if o.Hold == nil {
+		o.Hold = hold
+	}
+	c := &Client{options: o, gate: newGate(o), base: o.Base}
 	if c.base == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = 64 // all workers talk to one host; Go's default of 2 would reconnect for every call
@@ -153,7 +170,7 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 // the middle of one is a failed attempt like any other.
 func (c *Client) attempt(r *http.Request) (*http.Response, error) {
 	state := r.Context().Value(callKey{}).(*call)
-	p, err := c.gate.enter(r.Context(), route(r))
+	p, err := c.gate.enter(r.Context(), route(r), !safe(r.Method))
 	if err != nil {
 		if r.Body != nil {
 			err = errors.Join(err, r.Body.Close())

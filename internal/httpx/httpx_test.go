@@ -71,7 +71,7 @@ func TestRetryAfter(t *testing.T) {
 		"Sun, 22 Nov 2026 11:00:00 GMT":  0, // past
 		"Sunday, 22-Nov-26 12:00:05 GMT": 5 * time.Second,
 	} {
-		got, ok := retryAfter(http.Header{"Retry-After": {text}}, now)
+		got, ok := RetryAfter(&http.Response{Header: http.Header{"Retry-After": {text}}}, now)
 		if !ok {
 			got = -1
 		}
@@ -84,7 +84,7 @@ func TestRetryAfter(t *testing.T) {
 func TestRetryAfterGoesByTheServersClock(t *testing.T) {
 	h := http.Header{"Date": {"Sun, 22 Nov 2026 12:00:00 GMT"}, "Retry-After": {"Sun, 22 Nov 2026 12:00:20 GMT"}}
 	ahead := time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC)
-	if d, ok := retryAfter(h, ahead); d != 20*time.Second || !ok {
+	if d, ok := RetryAfter(&http.Response{Header: h}, ahead); d != 20*time.Second || !ok {
 		t.Errorf("%s, %v", d, ok)
 	}
 }
@@ -93,7 +93,7 @@ func FuzzRetryAfter(f *testing.F) {
 	f.Add("12")
 	f.Add("Sun, 22 Nov 2026 12:01:30 GMT")
 	f.Fuzz(func(t *testing.T, text string) {
-		if d, ok := retryAfter(http.Header{"Retry-After": {text}}, time.Unix(0, 0)); d < 0 || (!ok && d != 0) {
+		if d, ok := RetryAfter(&http.Response{Header: http.Header{"Retry-After": {text}}}, time.Unix(0, 0)); d < 0 || (!ok && d != 0) {
 			t.Errorf("%q: %s, %v", text, d, ok)
 		}
 	})

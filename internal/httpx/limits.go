@@ -29,6 +29,7 @@ type passage struct {
 	sent time.Time
 	// arrived is the latest time at which the server can have counted the call. It is only ever moved to an earlier time.
 	arrived time.Time
+	slot    chan struct{} // to be given back with the answer; nil: none was taken
 }
 
 // delay returns how long until the next call may be sent, 0 for now.
@@ -93,6 +94,7 @@ func (p pace) take(now time.Time) {
 // again, bursts are allowed again.
 type caution struct {
 	limit   Limit
+	hold    func(n int) time.Duration
 	pace    pace
 	last429 time.Time
 	raised  time.Time
@@ -133,7 +135,7 @@ func (c *caution) penalty(p *passage, now time.Time) time.Duration {
 		}
 	}
 	c.last429, c.raised = now, now
-	d := hold(c.inRow)
+	d := c.hold(c.inRow)
 	c.inRow++
 	return d
 }

@@ -192,7 +192,7 @@ func TestPaceAdaptsToALowerLimit(t *testing.T) {
 }
 
 func TestCautionEndsAfterTwoQuietWindows(t *testing.T) {
-	c := caution{limit: perMinute}
+	c := caution{limit: perMinute, hold: hold}
 	start := time.Now()
 	if d := c.penalty(&passage{sent: start}, start); d <= 0 || d > time.Second {
 		t.Errorf("first hold is %s", d)

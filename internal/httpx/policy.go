@@ -1,7 +1,9 @@
 package httpx
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -76,10 +78,10 @@ func hold(n int) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// retryAfter reads a Retry-After header, in seconds or as an HTTP date, which is taken by the server's own clock where it
-// sent one. ok is false where there is none that can be read.
-func retryAfter(h http.Header, now time.Time) (d time.Duration, ok bool) {
-	text := strings.TrimSpace(h.Get("Retry-After"))
+// RetryAfter reads an answer's Retry-After header, in seconds or as an HTTP date, which is taken by the server's own clock
+// where it sent one. ok is false where there is none that can be read.
+func RetryAfter(resp *http.Response, now time.Time) (d time.Duration, ok bool) {
+	text := strings.TrimSpace(resp.Header.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second, true
 	}
@@ -87,8 +89,20 @@ func retryAfter(h http.Header, now time.Time) (d time.Duration, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = date
+	return max(0, at.Sub(ServerTime(resp, now))), true
+}
+
+// ServerTime is what the server's clock said when it answered, or now where it did not say.
+func ServerTime(resp *http.Response, now time.Time) time.Time {
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		return date
 	}
-	return max(0, at.Sub(now)), true
+	return now
+}
+
+// PeekBody returns the body of an answer that is about to be classified, and leaves it to be read by others.
+func PeekBody(resp *http.Response) []byte {
+	body, _ := io.ReadAll(resp.Body) // it is in memory, so that nothing can go wrong
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return body
 }

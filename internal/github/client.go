@@ -1,0 +1,147 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/google/go-github/v66/github"
+
+	"github.com/org/neon-tenants-action/internal/httpx"
+)
+
+// DefaultBaseURL is where GitHub serves its API. A runner gives its own server's as GITHUB_API_URL.
+const DefaultBaseURL = "https://api.github.com"
+
+// Options say where the API is and who calls.
+type Options struct {
+	// BaseURL is the API's address. Empty: [DefaultBaseURL].
+	BaseURL string
+	// Token is a personal access token or a GitHub App's installation token.
+	Token string
+	// HTTP sends the requests. Nil: a client of its own, with [Limits].
+	HTTP *http.Client
+	// UserAgent names the program to GitHub, which refuses calls without one. Empty: go-github's.
+	UserAgent string
+}
+
+// Client calls the API. It is safe for concurrent use.
+type Client struct {
+	api *github.Client
+
+	mu sync.Mutex
+	// renewed holds the keys that took the place of others while they were in use, by scope and the other's id.
+	renewed map[string]PublicKey
+	// repositories holds the ids that were asked for, by owner/repo.
+	repositories map[string]int64
+}
+
+// New returns a client. It calls nothing. Its error is a token or an address that cannot be right.
+func New(o Options) (*Client, error) {
+	if o.Token == "" {
+		return nil, errors.New("there is no GitHub token")
+	}
+	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the GitHub token has a blank, a line break or another character in it that no token has")
+	}
+	if o.BaseURL == "" {
+		o.BaseURL = DefaultBaseURL
+	}
+	base, err := url.Parse(strings.TrimRight(o.BaseURL, "/") + "/")
+	switch {
+	case err != nil, base.Host == "", base.Scheme != "https" && base.Scheme != "http", base.User != nil, base.RawQuery != "":
+		return nil, errors.New("the address of GitHub's API is not one like " + DefaultBaseURL)
+	case base.Scheme == "http" && !private(base.Hostname()):
+		return nil, fmt.Errorf("the GitHub token would travel in the open to %s: the address of GitHub's API has to begin with https://", base.Host)
+	}
+	if o.HTTP == nil {
+		o.HTTP = httpx.New(Limits()).HTTP()
+	}
+	calls := *o.HTTP
+	calls.Transport = &transport{base: o.HTTP.Transport, token: o.Token}
+	api := github.NewClient(&calls)
+	api.BaseURL = base
+	if o.UserAgent != "" {
+		api.UserAgent = o.UserAgent
+	}
+	return &Client{api: api, renewed: map[string]PublicKey{}, repositories: map[string]int64{}}, nil
+}
+
+// private reports whether a host is this machine, on a private network, or a name without a dot, as of a container.
+func private(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().IsLoopback() || addr.Unmap().IsPrivate()
+	}
+	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
+}
+
+// transport signs calls, and hides the rate limits from go-github: it would refuse calls by itself while a limit lasts,
+// where [httpx.Client] waits for its end.
+type transport struct {
+	base  http.RoundTripper
+	token string
+}
+
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	signed := r.Clone(r.Context())
+	signed.Header.Set("Authorization", "Bearer "+t.token)
+	base := t.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	resp, err := base.RoundTrip(signed)
+	if err != nil {
+		return nil, err
+	}
+	for name := range resp.Header {
+		if name == "Retry-After" || strings.HasPrefix(name, "X-Ratelimit-") {
+			resp.Header.Del(name)
+		}
+	}
+	return resp, nil
+}
+
+// call makes one call. path is relative to the API's address and escaped: go-github's own methods would put names into it as
+// they are, and would ask for an environment's secrets by the repository's number, as GitHub's description no longer has it. in
+// is sent and out is filled as JSON; nil is none. need is what a token has to be allowed for it. Every error is an [*Error].
+func (c *Client) call(ctx context.Context, need permission, method, path string, in, out any) (*github.Response, error) {
+	shown, _, _ := strings.Cut(path, "?")
+	shown = "/" + shown
+	req, err := c.api.NewRequest(method, path, in)
+	if err != nil {
+		return nil, &Error{Method: method, Path: shown, Err: errors.New("the request cannot be made of this address and these names")}
+	}
+	resp, err := c.api.Do(ctx, req, out)
+	switch {
+	case err == nil:
+		return resp, nil
+	case resp == nil:
+		return nil, callError(ctx, method, shown, err)
+	case resp.StatusCode >= 200 && resp.StatusCode <= 299:
+		return resp, &Error{Method: method, Path: shown, Status: resp.StatusCode, Err: fmt.Errorf("the answer is not the JSON it should be: %w", err)}
+	}
+	return resp, statusError(method, shown, resp.Response, need)
+}
+
+// repositoryID asks for a repository's number, once.
+func (c *Client) repositoryID(ctx context.Context, repository string) (int64, error) {
+	c.mu.Lock()
+	id, ok := c.repositories[repository]
+	c.mu.Unlock()
+	if ok {
+		return id, nil
+	}
+	var answer github.Repository
+	if _, err := c.call(ctx, permission{"Metadata", "read"}, http.MethodGet, "repos/"+repository, nil, &answer); err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.repositories[repository] = answer.GetID()
+	return answer.GetID(), nil
+}
