@@ -14,15 +14,6 @@ type diagnoser interface {
 	Diagnose(ctx context.Context, t fleet.Tenant, err error) error
 }
 
-// connect connects to a tenant's compute itself, never through Neon's pooler.
-func connect(ctx context.Context, env Env, t fleet.Tenant, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
-	url, err := directURL(ctx, env, t, log)
-	if err != nil {
-		return nil, err
-	}
-	return dial(ctx, env, t, url, o, log)
-}
-
 // directURL resolves a tenant's connection string, and hides and masks it before anything else happens.
 func directURL(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (string, error) {
 	secret, err := env.Source.URL(ctx, t)

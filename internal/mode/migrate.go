@@ -47,12 +47,15 @@ func newMigrate(in *input.Reader, env Env) Work {
 	}
 	refuseUnavailable(in, "rehearse", "undo-point", "require-backup-within", "public-migrations-path", "create-missing")
 
-	return Work{Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		conn, err := connect(ctx, env, t, options, log)
+	conns := newConnections(env, options)
+	return Work{Close: conns.close, Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		conn, release, err := conns.open(ctx, t, log)
 		if err != nil {
 			return fleet.Outcome{}, err
 		}
-		defer conn.Close()
+		defer release()
+		o := o
+		o.Schema = env.schema(t)
 		m, err := postgres.Migrate(ctx, conn, files, o)
 		return migrateOutcome(m, env.DryRun, err != nil), err
 	}}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,9 @@ type Options struct {
 	Insecure bool
 	// ReadOnly makes every transaction of the session read-only.
 	ReadOnly bool
+	// NoSearchPath makes the session begin, and after RESET ALL go on, with an empty search_path: a name that is given without
+	// its schema is an error then and never means another schema's table.
+	NoSearchPath bool
 	// Log hears of retries and of the server's notices; nil is nobody.
 	Log *slog.Logger
 }
@@ -56,6 +60,9 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 	}
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "neon-tenants-action"
+	}
+	if o.NoSearchPath {
+		cfg.RuntimeParams["search_path"] = ""
 	}
 	cfg.ConnectTimeout = attemptTimeout
 	// A peer that vanished without a word is noticed after 15 + 4 × 5 s and not after the kernel's two hours.
@@ -95,6 +102,36 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 		}
 	}
 	return c, nil
+}
+
+// Idle reports whether the connection can be used for the next piece of work: it is alive, as far as is known without asking
+// the server, and in no transaction.
+func (c *Conn) Idle() bool { return !c.broken() && c.pg.TxStatus() == 'I' }
+
+// Alive is Idle for a connection that nothing was asked of for a while: it also reads, for at most a millisecond, what the
+// server may have said in the meantime, such as that it ended the session.
+func (c *Conn) Alive() bool {
+	return c.Idle() && c.pg.CheckConn() == nil && c.Idle() //nolint:staticcheck // a ping would cost the round trip that keeping the connection is to save
+}
+
+// SetLog changes who hears of retries and of the server's notices.
+func (c *Conn) SetLog(log *slog.Logger) { c.log = log }
+
+// resetting brings a session back to how it began, whatever was run in it. DISCARD ALL does the same and more, but not in
+// company with other statements.
+var resetting = append(slices.Clip(freshSession),
+	"close all", "deallocate all", "unlisten *", "select pg_catalog.pg_advisory_unlock_all()", "discard plans", "discard temp", "discard sequences")
+
+// Reset rolls back what is open, releases every lock and forgets what was set, so that the next tenant finds the session as
+// the first one did. A connection that cannot be reset is closed.
+func (c *Conn) Reset(ctx context.Context) {
+	sql := resetting
+	if c.pg.TxStatus() != 'I' {
+		sql = append([]string{"rollback"}, sql...)
+	}
+	if _, err := c.exec(ctx, strings.Join(sql, "; ")); err != nil {
+		c.Close()
+	}
 }
 
 // Close ends the connection and with it every lock it holds. What was not committed is rolled back by the server.

@@ -14,6 +14,12 @@ import (
 type MigrateOptions struct {
 	// Table is where versions are recorded.
 	Table Table
+	// Schema is where the migrations work and where Table is, for a tenant that is one schema of a database: names without a
+	// schema are that schema's, and never another's. The connection must have been made with [Options].NoSearchPath; it is
+	// left as it was found, without a lock, for the next schema. Empty: the tenant is the database, and the connection is to be closed.
+	Schema string
+	// CreateSchema makes the schema where it does not exist; otherwise that is a [*MissingSchemaError].
+	CreateSchema bool
 	// Strict refuses a pending version that is lower than the highest recorded one.
 	Strict bool
 	// LockTimeout is how long to wait for another run's lock on this database.
@@ -55,6 +61,12 @@ func ParseTable(text string) (Table, error) {
 	return Table{name: text}, nil
 }
 
+// Bare reports whether the table is named without a schema.
+func (t Table) Bare() bool { return t.schema == "" }
+
+// In is the table of that name in a schema.
+func (t Table) In(schema string) Table { return Table{schema, t.name} }
+
 func (t Table) quoted() string {
 	if t.schema == "" {
 		return quoteIdentifier(t.name)
@@ -66,20 +78,33 @@ func (t Table) quoted() string {
 // the database ends with the connection. With nothing pending it costs one round trip; each migration costs one more. It
 // returns what was done also where it fails: a [*MigrationError], a [*LockError], or an error of reading the versions.
 func Migrate(ctx context.Context, c *Conn, files *Migrations, o MigrateOptions) (Migrated, error) {
+	if o.Schema != "" {
+		o.Table = o.Table.In(o.Schema)
+	}
+	clean := o.Schema == "" || o.DryRun
+	defer func() {
+		if !clean {
+			c.Reset(ctx)
+		}
+	}()
 	state, err := lockAndRead(ctx, c, files, o)
 	if err != nil {
 		return Migrated{}, err
+	}
+	if o.Schema != "" && !o.CreateSchema && !state.schemaExists {
+		return Migrated{}, &MissingSchemaError{o.Schema}
 	}
 	result, pending := state.compare(files)
 	if o.Strict && len(result.OutOfOrder) > 0 {
 		return result, &OrderError{File: result.OutOfOrder[0], Highest: result.Before}
 	}
 	if len(pending) == 0 || o.DryRun {
+		clean = clean || !state.locked
 		return result, nil
 	}
 	s := &session{
 		ctx: ctx, conn: c, table: state.table.quoted(), lockTimeout: o.StatementLockTimeout,
-		found: state.found, versions: state.versions, pending: pending,
+		schema: o.Schema, found: state.found, versions: state.versions, pending: pending,
 	}
 	if !state.found {
 		if !state.schemaExists {
@@ -93,6 +118,7 @@ func Migrate(ctx context.Context, c *Conn, files *Migrations, o MigrateOptions) 
 		result.After = highest(result.After, a.Version)
 	}
 	result.Pending = result.Pending[len(s.applied):]
+	clean = clean || err == nil // the last message has reset the session
 	return result, err
 }
 

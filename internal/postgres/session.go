@@ -26,6 +26,7 @@ type session struct {
 	setup []string // what must be made before the first version can be recorded
 
 	lockTimeout time.Duration // Postgres's lock_timeout for migration statements; 0 is none
+	schema      string        // where unqualified names lead; empty: where the session's search_path leads
 
 	found    bool            // the bookkeeping table is there
 	versions map[string]bool // recorded in it
@@ -56,7 +57,7 @@ func (s *session) run(up string) error {
 	if s.open {
 		return nil
 	}
-	if _, err := s.conn.exec(s.ctx, strings.Join(append(s.setup, s.lockSetting()), "; ")); err != nil {
+	if _, err := s.conn.exec(s.ctx, strings.Join(append(s.setup, s.settings()...), "; ")); err != nil {
 		return fmt.Errorf("prepare for %s: %w", s.pending[0].path, err)
 	}
 	s.setup = nil
@@ -74,7 +75,7 @@ func (s *session) record(version string) error {
 		return nil
 	}
 	m := s.pending[0]
-	if _, err := s.conn.exec(s.ctx, s.insert(version)+"; "+freshSession); err != nil {
+	if _, err := s.conn.exec(s.ctx, strings.Join(append([]string{s.insert(version)}, s.ending()...), "; ")); err != nil {
 		return &MigrationError{Version: m.version, File: m.path, Err: fmt.Errorf("it was run, but not recorded as applied: %w", err),
 			Fix: fmt.Sprintf("the file says transaction:false, so its work stands: insert version %s into %s by hand, or undo the work, and run again", version, s.table)}
 	}
@@ -106,9 +107,9 @@ func (s *session) commit() error {
 	s.open = false
 	m := s.pending[0]
 	msg := message{
-		prefix: append([]string{"begin", s.lockSetting()}, s.setup...),
+		prefix: slices.Concat([]string{"begin"}, s.settings(), s.setup),
 		up:     m.up,
-		suffix: []string{s.insert(s.version), "commit", freshSession},
+		suffix: append([]string{s.insert(s.version), "commit"}, s.ending()...),
 	}
 	for try := 1; ; try++ {
 		tags, err := s.conn.exec(s.ctx, msg.sql())
@@ -137,13 +138,27 @@ func (s *session) commit() error {
 }
 
 // freshSession ends every migration, so that the next one finds the role's and the database's own settings whichever file
-// ran before it on this connection: files made by pg_dump empty the search_path, for one.
-const freshSession = "reset all"
+// ran before it on this connection: files made by pg_dump empty the search_path, for one. (RESET ALL leaves the role alone.)
+var freshSession = []string{"reset session authorization", "reset role", "reset all"}
 
-// lockSetting bounds how long the migration's statements wait for table locks. Not "set local", which would end with a
-// COMMIT inside the migration.
-func (s *session) lockSetting() string {
-	return fmt.Sprintf("set lock_timeout = %d", s.lockTimeout.Milliseconds())
+// ending ends a migration. After the last one of a schema, the connection is left as the next schema has to find it, and its
+// lock is released, in the same message.
+func (s *session) ending() []string {
+	if s.schema != "" && len(s.pending) == 1 {
+		return resetting
+	}
+	return freshSession
+}
+
+// settings are what a migration begins with: the schema where it works, and how long its statements wait for table locks.
+// Not "set local", which would end with a COMMIT inside the migration; what follows a ROLLBACK inside of one is outside of
+// every schema, as the connection's own search_path is empty then ([Options].NoSearchPath).
+func (s *session) settings() []string {
+	all := []string{fmt.Sprintf("set lock_timeout = %d", s.lockTimeout.Milliseconds())}
+	if s.schema != "" {
+		all = append(all, "set search_path = "+quoteIdentifier(s.schema))
+	}
+	return all
 }
 
 func (s *session) insert(version string) string {
