@@ -39,8 +39,8 @@ func look(t testing.TB, url string, o postgres.FingerprintOptions) (postgres.Fin
 	return f, objects
 }
 
-// inSchema makes a schema and does statements that name none in it.
-func inSchema(t testing.TB, url, schema, sql string) {
+// buildSchema makes a schema and does statements that name none in it.
+func buildSchema(t testing.TB, url, schema, sql string) {
 	t.Helper()
 	do(t, url, "create schema "+pgtest.Identifier(schema)+"; set search_path = "+pgtest.Identifier(schema)+"; "+sql)
 }
@@ -176,7 +176,7 @@ func TestFingerprintOfSchemas(t *testing.T) {
 	var first postgres.Fingerprint
 	var norm []postgres.SchemaObject
 	for _, name := range names {
-		inSchema(t, url, name, everything+trap)
+		buildSchema(t, url, name, everything+trap)
 		got, objects := look(t, url, postgres.FingerprintOptions{Schema: name})
 		if name == names[0] {
 			first, norm = got, objects
