@@ -25,7 +25,7 @@ import (
 // unread are the declared inputs that nothing reads yet: their descriptions must say so.
 var unread = []string{
 	"catalog-query", "create-missing", "database-url", "public-migrations-path", "rehearse", "report-files", "require-backup-within",
-	"schema-tracker", "shards", "tenant-secrets", "undo-point",
+	"schema-tracker", "shards", "undo-point",
 }
 
 // unset are the declared outputs that nothing sets yet: their descriptions must say so.

@@ -62,6 +62,7 @@ type run struct {
 	console *report.Console
 	record  report.Run
 	outputs map[string]string // the mode's own
+	masked  int               // how many of the inputs' secrets the log hides
 
 	mu sync.Mutex // guards the record's notices while the fleet runs
 }
@@ -136,6 +137,7 @@ func (r *run) settings() settings {
 		minTenants: in.Int("min-tenants", 0, 1_000_000),
 		allowEmpty: in.Bool("allow-empty"),
 	}
+	r.mask() // before a mode has anything to say
 	r.record.Shard = s.shard.String()
 	s.selection = input.Parse(in, "tenants", func(text string) (fleet.Selection, error) { return fleet.ParseSelection(input.List(text)) })
 	s.canary = input.Parse(in, "canary", func(text string) (fleet.Canary, error) { return fleet.ParseCanary(input.List(text)) })
@@ -156,10 +158,8 @@ func (r *run) settings() settings {
 	if s.options.Concurrency == 0 {
 		s.options.Concurrency = m.Concurrency
 	}
-	s.work = m.New(in, mode.Env{Source: s.source, Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Mask: r.console.Mask, Notice: r.notice})
-	for _, secret := range in.Secrets() {
-		r.console.Mask(secret.Forms()...)
-	}
+	s.work = m.New(in, mode.Env{Source: s.source, Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
+	r.mask()
 	if w, ok := s.source.(interface {
 		OnWait(func(time.Duration, string))
 	}); ok {
@@ -168,6 +168,15 @@ func (r *run) settings() settings {
 		})
 	}
 	return s
+}
+
+// mask hides the secrets that were read since it was called last.
+func (r *run) mask() {
+	secrets := r.in.Secrets()
+	for _, secret := range secrets[r.masked:] {
+		r.console.Mask(secret.Forms()...)
+	}
+	r.masked = len(secrets)
 }
 
 // discover lists the tenants and chooses among them; canaries is how many come first. With an [*fleet.IncompleteError] the tenants

@@ -138,6 +138,9 @@ func (r *Reader) Secret(name string) string {
 	return v
 }
 
+// Conceal adds secrets that came inside an input's value to those of [Reader.Secrets].
+func (r *Reader) Conceal(secrets ...fleet.Secret) { r.secrets = append(r.secrets, secrets...) }
+
 // Secrets returns the secret values read so far, to be masked before anything is printed.
 func (r *Reader) Secrets() []fleet.Secret { return r.secrets }
 

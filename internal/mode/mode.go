@@ -95,4 +95,6 @@ type Env struct {
 	Mask func(forms ...string)
 	// Notice tells the reader of the run's report something that concerns no single tenant; the same text counts once.
 	Notice func(text string)
+	// Say writes a line of progress to the log, and nowhere else.
+	Say func(text string)
 }

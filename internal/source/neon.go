@@ -121,6 +121,15 @@ func keyRemedy(err error) error {
 
 // URL implements fleet.Source. It makes one call, and with neon-branch one more before it.
 func (n *Neon) URL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) {
+	return n.connectionString(ctx, t, false)
+}
+
+// PooledURL is URL by way of Neon's pooler, for applications; nothing that this program does itself goes through it.
+func (n *Neon) PooledURL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) {
+	return n.connectionString(ctx, t, true)
+}
+
+func (n *Neon) connectionString(ctx context.Context, t fleet.Tenant, pooled bool) (fleet.Secret, error) {
 	branchID := ""
 	if n.branch != "" {
 		b, err := n.findBranch(ctx, t.ID)
@@ -129,7 +138,7 @@ func (n *Neon) URL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) {
 		}
 		branchID = b.ID
 	}
-	uri, err := n.client.ConnectionURI(ctx, t.ID, branchID, n.database, n.role, false)
+	uri, err := n.client.ConnectionURI(ctx, t.ID, branchID, n.database, n.role, pooled)
 	if err != nil {
 		return fleet.Secret{}, n.explainURI(ctx, t, branchID, err)
 	}
@@ -146,10 +155,12 @@ func checkURI(uri string) error {
 		return errors.New("what Neon gave is no Postgres URL")
 	}
 	if password, _ := u.User.Password(); password == "" {
-		return fleet.WithRemedy(errors.New("the connection string that Neon gave has no password"), noPasswords)
+		return fleet.WithRemedy(errNoPassword, noPasswords)
 	}
 	return nil
 }
+
+var errNoPassword = errors.New("the connection string that Neon gave has no password")
 
 const noPasswords = "this project stores no passwords, so Neon can't give a complete connection string: keep it as a secret and use " +
 	"tenant-source: secrets, or leave the tenant out with tenants: '!…'"

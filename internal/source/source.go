@@ -12,7 +12,8 @@ import (
 // sources are the values of the input tenant-source. A constructor reads its inputs, leaves its mistakes with the reader
 // and makes no call.
 var sources = map[string]func(in *input.Reader) fleet.Source{
-	"neon": newNeon,
+	"neon":    newNeon,
+	"secrets": newSecrets,
 }
 
 // Names lists the sources.

@@ -1,0 +1,32 @@
+package action
+
+import (
+	"strings"
+	"testing"
+)
+
+// A job that has the tenants' secrets needs no Neon key: the fleet is migrated, and Neon's API is not called.
+func TestAFleetIsMigratedFromSecrets(t *testing.T) {
+	f := newFleet(t, named("ACME Corp", "Payroll Inc", "Finance Co")...)
+	f.ResetCalls()
+	bundle := map[string]string{"acme-corp": f.projects[0].URL, "payroll-inc": f.projects[1].URL}
+	given := map[string]string{
+		"github_token": "ghs_0123456789", "FINANCE_CO_DATABASE_URL": f.projects[2].URL, "PAYROLL_INC_DATABASE_URL": f.projects[1].URL,
+		"STRIPE_KEY": "sk_hush_hush", "NEON_TENANTS_BUNDLE_1": string(mustJSON(t, bundle)), "LEGACY_DATABASE_URL": "mysql://u:hush-hush@h/d",
+	}
+	inputs := []string{"neon-api-key=", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, given))}
+	o := f.run(t, t.Context(), append(inputs, "tenants=*,!legacy")...)
+	o.counts(t, 3, 0, 0, 0)
+	o.says(t, "found 4 tenants, selected 3", "acme-corp  3 applied", "finance-co  3 applied")
+	o.keeps(t, f.projects)
+	if strings.Contains(o.log, "sk_hush_hush") || strings.Contains(o.log, "STRIPE") || strings.Contains(o.log, "ghs_") || f.Calls().Total != 0 {
+		t.Errorf("%d calls of Neon's API, and the log\n%s", f.Calls().Total, o.log)
+	}
+	// Nothing comes before the masks.
+	if first, _, _ := strings.Cut(o.log, "::add-mask::"); first != "" {
+		t.Errorf("printed before the first mask: %q", first)
+	}
+	o = f.run(t, t.Context(), inputs...)
+	o.counts(t, 0, 3, 1, 0)
+	o.says(t, "the value of LEGACY_DATABASE_URL is no Postgres URL")
+}

@@ -1,0 +1,162 @@
+package secrets
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+)
+
+// Fill is how full a bundle is packed, in bytes: what GitHub's 48 KB leave when the sealed box's own 48 bytes are counted.
+const Fill = MaxValue - 64
+
+// EncodeBundle writes members as a bundle's value: one JSON object, {key: connection string}, by key, on one line.
+func EncodeBundle(members map[string]string) string {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, key := range slices.Sorted(maps.Keys(members)) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(entry(key, members[key]))
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// entry is one member as a bundle holds it. HTML's characters stay as they are: a URL's & would else take six bytes.
+func entry(key, value string) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(key) // a string into memory can't fail
+	b.Truncate(b.Len() - 1) // Encode's line break
+	b.WriteByte(':')
+	_ = encoder.Encode(value)
+	b.Truncate(b.Len() - 1)
+	return b.Bytes()
+}
+
+// Entry is one name and value of a JSON object.
+type Entry struct{ Name, Value string }
+
+// ParseObject reads a JSON object whose values are texts, in its order; a value of another kind is left out. No error
+// repeats anything of the text.
+func ParseObject(text string) ([]Entry, error) {
+	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, errors.New("is not a JSON object")
+	}
+	var entries []Entry
+	for decoder.More() {
+		name, err := decoder.Token()
+		key, ok := name.(string)
+		if err != nil || !ok {
+			return nil, errors.New("is not a whole JSON object")
+		}
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); err != nil {
+			return nil, errors.New("is not a whole JSON object")
+		}
+		var value *string
+		if json.Unmarshal(raw, &value) == nil && value != nil {
+			entries = append(entries, Entry{key, *value})
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, errors.New("is not a whole JSON object")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("has more after its JSON object")
+	}
+	return entries, nil
+}
+
+// Packing is where members go.
+type Packing struct {
+	// Bundle is each key's bundle, counted from 1.
+	Bundle map[string]int
+	// Bundles is the highest number in use, of this packing or of the earlier one.
+	Bundles int
+}
+
+// Keys returns the keys of each bundle by its number.
+func (p Packing) Keys() map[int][]string {
+	keys := map[int][]string{}
+	for _, key := range slices.Sorted(maps.Keys(p.Bundle)) {
+		keys[p.Bundle[key]] = append(keys[p.Bundle[key]], key)
+	}
+	return keys
+}
+
+// Pack puts members (connection strings by key) into bundles. A member stays where earlier says that it is, so that one
+// change rewrites one bundle; the others fill the room that there is, in the order of their keys. Bundles in locked take
+// and lose no member. Where nothing is locked and packing anew takes fewer bundles, all are packed anew. The error names a
+// member that is too large for any bundle.
+func Pack(members map[string]string, earlier map[string]int, locked map[int]bool) (Packing, error) {
+	sizes := make(map[string]int, len(members))
+	for key, value := range members {
+		sizes[key] = len(entry(key, value)) + 1 // the comma
+		if sizes[key]+1 > Fill {
+			return Packing{}, fmt.Errorf("the connection string of %s is %d bytes long, more than a secret can hold", key, len(value))
+		}
+	}
+	highest := 0
+	for _, n := range earlier {
+		highest = max(highest, n)
+	}
+	for n := range locked {
+		highest = max(highest, n)
+	}
+	stable := pack(sizes, earlier, locked)
+	if len(locked) == 0 {
+		if fresh := pack(sizes, nil, nil); fresh.used() < stable.used() {
+			stable = fresh
+		}
+	}
+	stable.Bundles = max(stable.Bundles, highest)
+	return stable, nil
+}
+
+func (p Packing) used() int {
+	bundles := map[int]bool{}
+	for _, n := range p.Bundle {
+		bundles[n] = true
+	}
+	return len(bundles)
+}
+
+// pack keeps what fits where it was, then puts the rest into the first bundle with room.
+func pack(sizes map[string]int, earlier map[string]int, locked map[int]bool) Packing {
+	p := Packing{Bundle: make(map[string]int, len(sizes))}
+	taken := map[int]int{}
+	var loose []string
+	keys := slices.Sorted(maps.Keys(sizes))
+	// Smaller ones first, so that where a bundle has become too full the largest leaves it.
+	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(sizes[a], sizes[b]) })
+	put := func(key string, n int) {
+		p.Bundle[key], taken[n] = n, taken[n]+sizes[key]
+		p.Bundles = max(p.Bundles, n)
+	}
+	for _, key := range keys {
+		switch n := earlier[key]; {
+		case n > 0 && (locked[n] || taken[n]+sizes[key]+1 <= Fill):
+			put(key, n)
+		default:
+			loose = append(loose, key)
+		}
+	}
+	slices.Sort(loose)
+	for _, key := range loose {
+		n := 1
+		for locked[n] || taken[n]+sizes[key]+1 > Fill {
+			n++
+		}
+		put(key, n)
+	}
+	return p
+}

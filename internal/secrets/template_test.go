@@ -1,0 +1,113 @@
+package secrets
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+func TestParseTemplate(t *testing.T) {
+	for text, want := range map[string]string{
+		"{TENANT}_DATABASE_URL": "{TENANT}_DATABASE_URL", "db_{TENANT}": "DB_{TENANT}", "{TENANT}": "{TENANT}", "_{TENANT}": "_{TENANT}",
+		"": "", "DATABASE_URL": "", "{TENANT}_{TENANT}": "", "{tenant}_URL": "", "{TENANT}-URL": "", "{TENANT} URL": "", "é{TENANT}": "",
+		"1{TENANT}": "", "GITHUB_{TENANT}": "", "github_{TENANT}": "", "NEON_TENANTS_BUNDLE_{TENANT}": "",
+	} {
+		got, err := ParseTemplate(text)
+		if (err == nil) != (want != "") || err == nil && got.String() != want {
+			t.Errorf("%q: %v, %v, want %q", text, got, err, want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	template := func(text string) Template {
+		parsed, err := ParseTemplate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed
+	}
+	standard := template("{TENANT}_DATABASE_URL")
+	for _, test := range []struct {
+		template  Template
+		key       string
+		want      string
+		forbidden string
+	}{
+		{standard, "acme-corp", "ACME_CORP_DATABASE_URL", ""},
+		{template("db_{TENANT}"), "7-eleven", "DB_7_ELEVEN", ""},
+		{standard, "7-eleven", "", "begin with a digit"},
+		{standard, "github-corp", "", "begin with GITHUB_"},
+		{template("{TENANT}"), "github", "GITHUB", ""},
+		{template("{TENANT}"), "neon-tenants-bundle-3", "", "that of a bundle"},
+		{template("{TENANT}"), "neon-tenants-bundle-0", "NEON_TENANTS_BUNDLE_0", ""},
+		{standard, strings.Repeat("a", 242), strings.Repeat("A", 242) + "_DATABASE_URL", ""},
+		{standard, strings.Repeat("a", 243), "", "more than 255"},
+		{standard, "Größe", "", "letters, digits and _ only"},
+	} {
+		name, err := test.template.Name(test.key)
+		if name != test.want || (err == nil) != (test.forbidden == "") || err != nil && !strings.Contains(err.Error(), test.forbidden) {
+			t.Errorf("%s of %q: %q, %v", test.template, test.key, name, err)
+		}
+	}
+	_, err := standard.Names([]string{"ok", "1a", "github-x", "a-b", "a_b", "2", "3", "4", "5"})
+	for _, want := range []string{"1A_DATABASE_URL", "GITHUB_X_DATABASE_URL", "a-b and a_b would share the secret A_B_DATABASE_URL", "; and 2 more"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q: %v", want, err)
+		}
+	}
+	if !strings.Contains(fleet.Remedy(err), "TENANT_{TENANT}") {
+		t.Errorf("the remedy is %q", fleet.Remedy(err))
+	}
+}
+
+func TestMatch(t *testing.T) {
+	template, err := ParseTemplate("{TENANT}_DATABASE_URL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"ACME_CORP_DATABASE_URL": "acme-corp", "acme_corp_database_url": "acme-corp", "_DATABASE_URL": "", "DATABASE_URL": "", "___DATABASE_URL": "",
+		"NEON_API_KEY": "", "github_token": "", "ACME_DATABASE_URL_OLD": "",
+	} {
+		if key, ok := template.Match(name); key != want || ok != (want != "") {
+			t.Errorf("%s: %q, %t", name, key, ok)
+		}
+	}
+	for name, want := range map[string]int{
+		"NEON_TENANTS_BUNDLE_1": 1, "neon_tenants_bundle_12": 12, "NEON_TENANTS_BUNDLE_0": 0, "NEON_TENANTS_BUNDLE_01": 0, "NEON_TENANTS_BUNDLE_": 0,
+		"NEON_TENANTS_BUNDLE_9999999": 0, "X_NEON_TENANTS_BUNDLE_1": 0,
+	} {
+		if n, ok := IsBundle(name); n != want || ok != (want > 0) {
+			t.Errorf("%s: %d, %t", name, n, ok)
+		}
+	}
+	if n, ok := IsBundle(BundleName(7)); n != 7 || !ok {
+		t.Errorf("a bundle's own name is of bundle %d", n)
+	}
+}
+
+// Whatever a tenant is called: a name that is made is one that GitHub takes, and leads back to the tenant.
+func FuzzNames(f *testing.F) {
+	f.Add("{TENANT}_DATABASE_URL", "ACME Corp")
+	f.Add("a{TENANT}1", "7-eleven")
+	f.Add("{TENANT}", "github_x")
+	f.Fuzz(func(t *testing.T, template, tenant string) {
+		parsed, err := ParseTemplate(template)
+		key := fleet.Slug(tenant)
+		if err != nil || key == "" {
+			return
+		}
+		name, err := parsed.Name(key)
+		if err != nil {
+			return
+		}
+		if !secretForm.MatchString(name) || strings.HasPrefix(name, "GITHUB_") {
+			t.Errorf("%q of %q is no secret's name", name, tenant)
+		}
+		if back, ok := parsed.Match(name); !ok || back != key {
+			t.Errorf("%q leads back to %q, not to %q", name, back, key)
+		}
+	})
+}

@@ -1,0 +1,109 @@
+package source
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+)
+
+var secretsInputs = &input.Definition{Inputs: []input.Field{{Name: "tenant-secrets"}, {Name: "secret-name", Default: "{TENANT}_DATABASE_URL"}}}
+
+func readSecrets(t *testing.T, inputs map[string]string) (*input.Reader, *Secrets) {
+	t.Helper()
+	var args []string
+	for name, value := range inputs {
+		args = append(args, "--"+name, value)
+	}
+	in, err := input.New(secretsInputs, args, func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in, newSecrets(in).(*Secrets)
+}
+
+func TestSecretsAreTenants(t *testing.T) {
+	in, s := readSecrets(t, map[string]string{"tenant-secrets": `{
+		"github_token": "ghs_0123456789", "NEON_API_KEY": "napi_0123456789", "DATABASE_URL": "postgresql://app:app-pw@h/app",
+		"PAYROLL_INC_DATABASE_URL": "postgresql://u:payroll-pw@h/d",
+		"LEGACY_DATABASE_URL": "mysql://u:legacy-pw@h/d",
+		"NEON_TENANTS_BUNDLE_1": "{\"acme-corp\":\"postgres://u:acme-pw@h/d\",\"payroll-inc\":\"postgresql://u:payroll-pw@h/d\",\"no-password\":\"postgresql://u@h/d\"}",
+		"NEON_TENANTS_BUNDLE_2": "{}"}`})
+	if err := in.Err(); err != nil {
+		t.Fatal(err)
+	}
+	tenants, err := s.Tenants(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []fleet.Tenant
+	for _, name := range []string{"acme-corp", "legacy", "no-password", "payroll-inc"} {
+		want = append(want, fleet.Tenant{Name: name, ID: name})
+	}
+	if diff := cmp.Diff(want, tenants); diff != "" {
+		t.Errorf("tenants (-want +got):\n%s", diff)
+	}
+	url := func(name string) (string, error) {
+		secret, err := s.URL(t.Context(), fleet.Tenant{Name: name, ID: name})
+		return secret.Reveal(), err
+	}
+	if u, err := url("acme-corp"); u != "postgres://u:acme-pw@h/d" || err != nil {
+		t.Errorf("%s, %v", u, err)
+	}
+	if u, err := url("no-password"); u != "postgresql://u@h/d" || err != nil {
+		t.Errorf("%s, %v", u, err)
+	}
+	_, err = url("legacy")
+	if err == nil || !strings.Contains(err.Error(), "LEGACY_DATABASE_URL is no Postgres URL") || strings.Contains(err.Error(), "legacy-pw") || !strings.Contains(fleet.Remedy(err), "'!legacy'") {
+		t.Errorf("not a Postgres URL: %v (%s)", err, fleet.Remedy(err))
+	}
+	var hidden []string
+	for _, secret := range in.Secrets() {
+		hidden = append(hidden, secret.Forms()...)
+	}
+	for _, password := range []string{"acme-pw", "payroll-pw", "legacy-pw"} {
+		if !strings.Contains(strings.Join(hidden, "\n")+"\n", "\n"+password+"\n") {
+			t.Errorf("%s is not hidden", password)
+		}
+	}
+}
+
+func TestABundleByItselfHoldsTenants(t *testing.T) {
+	in, s := readSecrets(t, map[string]string{"tenant-secrets": `{"acme-corp":"postgresql://u:p1@h/d","globex":"postgresql://u:p2@h/d"}`})
+	if tenants, err := s.Tenants(t.Context()); in.Err() != nil || err != nil || len(tenants) != 2 || tenants[1].Name != "globex" {
+		t.Errorf("%v, %v, %v", tenants, err, in.Err())
+	}
+}
+
+func TestSecretsMistakes(t *testing.T) {
+	for name, test := range map[string]struct {
+		inputs map[string]string
+		says   []string
+	}{
+		"nothing":       {map[string]string{}, []string{"tenant-secrets: is required", "toJSON(secrets)"}},
+		"no object":     {map[string]string{"tenant-secrets": `"hush-hush"`}, []string{"tenant-secrets: is not a JSON object"}},
+		"a torn object": {map[string]string{"tenant-secrets": `{"A_DATABASE_URL": "hush-hush`}, []string{"tenant-secrets: is not a whole JSON object"}},
+		"a broken bundle": {map[string]string{"tenant-secrets": `{"NEON_TENANTS_BUNDLE_3": "hush-hush"}`},
+			[]string{"the bundle NEON_TENANTS_BUNDLE_3 is not a JSON object", "sync-secrets"}},
+		"a bad template": {map[string]string{"tenant-secrets": `{}`, "secret-name": "DATABASE_URL"}, []string{"secret-name: ", "{TENANT}_DATABASE_URL"}},
+		"two values": {map[string]string{"tenant-secrets": `{"ACME_CORP_DATABASE_URL":"postgresql://u:hush-hush@h/d","NEON_TENANTS_BUNDLE_1":"{\"acme-corp\":\"postgresql://u:hush-too@h/d\"}"}`},
+			[]string{"ACME_CORP_DATABASE_URL and NEON_TENANTS_BUNDLE_1 (member acme-corp) hold two connection strings of one tenant, acme-corp"}},
+		"two bundles": {map[string]string{"tenant-secrets": `{"NEON_TENANTS_BUNDLE_1":"{\"a\":\"postgresql://u:hush-hush@h/d\"}","NEON_TENANTS_BUNDLE_2":"{\"a\":\"postgresql://u:hush-too@h/d\"}"}`},
+			[]string{"NEON_TENANTS_BUNDLE_1 (member a) and NEON_TENANTS_BUNDLE_2 (member a)"}},
+	} {
+		in, _ := readSecrets(t, test.inputs)
+		err := in.Err()
+		if err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, text := range test.says {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%s does not say %q: %v", name, text, err)
+			}
+		}
+	}
+}
