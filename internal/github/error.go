@@ -90,11 +90,12 @@ func (e *Error) Remedy() string {
 	return ""
 }
 
-// permission says what a token has to be allowed, by what GitHub says it wants, else by what the call needs.
+// permission says what a token has to be allowed: for all that is done in the scope, and for this call by what GitHub says.
 func (e *Error) permission() string {
-	wanted := fmt.Sprintf("with the permission %q", e.need.name+": "+e.need.level)
-	if set := accepted(e.Accepted); set != "" {
-		wanted = "with the permission " + set
+	need := fmt.Sprintf("%q", e.need.name+": "+e.need.level)
+	wanted := "with the permission " + need
+	if set := accepted(e.Accepted); set != "" && !strings.Contains(set, need) {
+		wanted += " (GitHub names " + set + " for this call)"
 	}
 	scope := "repo"
 	if strings.HasPrefix(e.need.name, "Organization") {

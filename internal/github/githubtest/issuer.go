@@ -1,4 +1,5 @@
-// Package githubtest stands in for GitHub in tests, the sandbox and the demo. It has the OIDC issuer and the runner's token
+// Package githubtest stands in for GitHub in tests, the sandbox and the demo. It has the API for the secrets and variables of
+// Actions, which opens every sealed box, and the OIDC issuer and the runner's token
 // service, as token.actions.githubusercontent.com and a job's runner have them.
 package githubtest
 

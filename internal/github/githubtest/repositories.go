@@ -1,0 +1,73 @@
+package githubtest
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+type repository struct {
+	id           int64
+	name         string // owner/repo
+	vault        *vault
+	environments map[string]*vault // by name in lower case
+}
+
+func (r *repository) owner() string { return r.name[:strings.IndexByte(r.name, '/')] }
+
+type organization struct {
+	login string
+	vault *vault
+}
+
+// AddRepository adds a private repository, owner/repo, and returns its number.
+func (s *Server) AddRepository(name string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastID++
+	s.repositories[strings.ToLower(name)] = &repository{
+		id: s.lastID, name: name, vault: newVault(s.options.NumericKeyIDs, 100, 500), environments: map[string]*vault{},
+	}
+	return s.lastID
+}
+
+// AddEnvironment adds an environment to a repository.
+func (s *Server) AddEnvironment(repository, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.repositories[strings.ToLower(repository)].environments[strings.ToLower(name)] = newVault(s.options.NumericKeyIDs, 100, 100)
+}
+
+// AddOrganization adds an organization. Repositories whose owner has its name are its own.
+func (s *Server) AddOrganization(login string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.organizations[strings.ToLower(login)] = &organization{login, newVault(s.options.NumericKeyIDs, 1000, 1000)}
+}
+
+func (r *repository) describe() map[string]any {
+	owner, name, _ := strings.Cut(r.name, "/")
+	return map[string]any{
+		"id": r.id, "name": name, "full_name": r.name, "private": true, "visibility": "private", "default_branch": "main",
+		"owner": map[string]any{"login": owner, "id": 65123, "type": "Organization"},
+	}
+}
+
+func getRepository(_ *Server, r *request) reply { return ok(r.repository.describe()) }
+
+func getOrganization(_ *Server, r *request) reply {
+	return ok(map[string]any{"login": r.organization.login, "id": 65123, "type": "Organization"})
+}
+
+func listEnvironments(_ *Server, r *request) reply {
+	items := []any{}
+	for _, name := range page(r, slices.Sorted(maps.Keys(r.repository.environments)), 30, 100) {
+		items = append(items, map[string]any{"name": name})
+	}
+	return ok(map[string]any{"total_count": len(r.repository.environments), "environments": items})
+}
+
+func getEnvironment(_ *Server, r *request) reply {
+	return reply{http.StatusOK, map[string]any{"name": r.PathValue("environment_name"), "protection_rules": []any{}}}
+}
