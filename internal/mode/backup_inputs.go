@@ -17,29 +17,35 @@ import (
 
 // newBackup reads the inputs of mode backup.
 func newBackup(in *input.Reader, env Env) Work {
+	b := readBackup(in, env)
+	b.policy = bucket.Policy{
+		Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
+		Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000), Monthly: in.Int("keep-monthly", 0, 100000),
+	}
+	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
+		b.unchanged = maxAge
+	}
+	return Work{Prepare: b.prepare, Job: b.run, Finish: backupKey, Close: b.store.close}
+}
+
+// readBackup reads what every mode that makes backups needs: all but which tenants need one, and what is pruned after.
+func readBackup(in *input.Reader, env Env) *backup {
 	b := &backup{
-		env:   env,
-		store: newStore(in),
-		policy: bucket.Policy{
-			Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
-			Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000), Monthly: in.Int("keep-monthly", 0, 100000),
-		},
+		env:     env,
+		store:   newStore(in),
 		table:   input.Parse(in, "migrations-table", postgres.ParseTable),
 		options: postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: true},
 		// An upload of another run that still goes on is younger than its tenant may take.
 		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
 	}
 	b.dump = dumpOptions(in, env)
-	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
-		b.unchanged = maxAge
-	}
 	if in.Choice("verify", "stream", "restore") == "restore" {
 		b.verifyURL = in.Secret("verify-database-url")
 		if b.dump.Recipients != nil {
 			in.Mistake("verify", "a backup that is encrypted to age-recipients cannot be read back here; set verify: stream")
 		}
 	}
-	return Work{Prepare: b.prepare, Job: b.run, Finish: backupKey, Close: b.store.close}
+	return b
 }
 
 // dumpOptions reads the inputs about pg_dump and what becomes of its output.

@@ -46,7 +46,7 @@ func newCreateTenant(in *input.Reader, env Env) Work {
 
 // choose finds the tenant among those that are listed, or announces one that is not there yet.
 func (c *createTenant) choose(all []fleet.Tenant, _ bool) ([]fleet.Tenant, error) {
-	t, listed, err := namesake(all, c.name)
+	t, listed, err := namesake(all, c.name, "choose another name; where one of them was made by mistake, drop or rename it")
 	if err != nil {
 		return nil, err
 	}

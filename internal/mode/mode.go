@@ -67,6 +67,7 @@ type Ending struct {
 var modes = map[string]Mode{
 	"backup":        {Concurrency: 8, New: newBackup},
 	"create-tenant": {Concurrency: 1, New: newCreateTenant},
+	"drop-tenant":   {Concurrency: 1, New: newDropTenant},
 	"migrate":       {Concurrency: 32, New: newMigrate},
 	"restore":       {Concurrency: 1, New: newRestore},
 }

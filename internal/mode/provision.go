@@ -33,6 +33,12 @@ type creationReader interface {
 	ReadCreation(in *input.Reader)
 }
 
+// recoverer is a Provisioner from which a dropped tenant can be had back without a backup; the sentence says how, and for
+// how long.
+type recoverer interface {
+	Recovery(t fleet.Tenant) string
+}
+
 // provisioners are the sources that are one, for the error of those that are not.
 var provisioners = []string{"neon", "schemas", "catalog"}
 
@@ -54,8 +60,9 @@ func provisioner(in *input.Reader, env Env, mode string) Provisioner {
 	return p
 }
 
-// namesake returns the listed tenant that a name or an id means: listed is false where there is none. Two are an error.
-func namesake(all []fleet.Tenant, name string) (t fleet.Tenant, listed bool, err error) {
+// namesake returns the listed tenant that a name or an id means: listed is false where there is none. Two are an error, for
+// which the caller has the remedy.
+func namesake(all []fleet.Tenant, name, remedy string) (t fleet.Tenant, listed bool, err error) {
 	var same []fleet.Tenant
 	for _, t := range all {
 		if t.Name == name || t.ID == name {
@@ -69,7 +76,7 @@ func namesake(all []fleet.Tenant, name string) (t fleet.Tenant, listed bool, err
 			ids = append(ids, fmt.Sprintf("%s (%q)", t.ID, t.Name))
 		}
 		err := fmt.Errorf("tenant-name: %q is the name or the id of %d tenants: %s", name, len(same), strings.Join(ids, ", "))
-		return fleet.Tenant{}, false, fleet.WithRemedy(err, "give the id of the one that is meant as tenant-name, or rename the others")
+		return fleet.Tenant{}, false, fleet.WithRemedy(err, remedy)
 	}
 	if len(same) == 0 {
 		return fleet.Tenant{}, false, nil

@@ -167,8 +167,37 @@ func (n *Neon) remember(p neon.Project) fleet.Tenant {
 // Register implements the mode's Provisioner: Neon itself lists its projects.
 func (n *Neon) Register(context.Context, fleet.Tenant) error { return nil }
 
-// CheckDrop implements the mode's Provisioner: a project that the key may delete is the organisation's own.
-func (n *Neon) CheckDrop(fleet.Tenant) error { return nil }
+// CheckDrop implements the mode's Provisioner. A project goes as a whole, which somebody who names a branch may not mean.
+func (n *Neon) CheckDrop(t fleet.Tenant) error {
+	if n.branch == "" {
+		return nil
+	}
+	return fleet.WithRemedy(fmt.Errorf("neon-branch names %q, and project %s would be deleted with all its branches", n.branch, t.ID),
+		"leave neon-branch out, so that the backup is that of the default branch")
+}
+
+// Beside names what is in the project's default branch beside the database that is backed up.
+func (n *Neon) Beside(ctx context.Context, t fleet.Tenant) ([]string, error) {
+	branches, err := n.client.Branches(ctx, t.ID, "")
+	if err != nil {
+		return nil, keyRemedy(err)
+	}
+	i := slices.IndexFunc(branches, func(b neon.Branch) bool { return b.Default })
+	if i < 0 {
+		return nil, fmt.Errorf("project %s has no default branch", t.ID)
+	}
+	databases, err := n.client.Databases(ctx, t.ID, branches[i].ID)
+	if err != nil {
+		return nil, keyRemedy(err)
+	}
+	var more []string
+	for _, d := range databases {
+		if d.Name != n.database {
+			more = append(more, fmt.Sprintf("database %q", d.Name))
+		}
+	}
+	return more, nil
+}
 
 // Drop implements the mode's Provisioner: it deletes the whole project, whichever branch neon-branch names.
 func (n *Neon) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {
