@@ -24,15 +24,15 @@ import (
 
 // unread are the declared inputs that nothing reads yet: their descriptions must say so.
 var unread = []string{
-	"catalog-query", "create-missing", "database-url", "public-migrations-path", "rehearse", "report-files", "require-backup-within",
-	"schema-tracker", "shards", "undo-point",
+	"catalog-query", "create-missing", "database-url", "public-migrations-path", "rehearse", "require-backup-within",
+	"schema-tracker", "undo-point",
 }
 
 // unset are the declared outputs that nothing sets yet: their descriptions must say so.
-var unset = []string{"matrix", "tenants"}
+var unset = []string{}
 
 // byMode are the outputs that a mode sets beside the report's.
-var byMode = []string{"backup-key", "tenant-id"}
+var byMode = []string{"backup-key", "matrix", "tenant-id", "tenants"}
 
 // notYet is how a description says that this version does not have something.
 var notYet = regexp.MustCompile(`this version does not have yet|Not available in this version|This version has none only`)

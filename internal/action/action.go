@@ -69,13 +69,26 @@ type run struct {
 
 // do fills the record: with results, or with the run's own error.
 func (r *run) do(ctx context.Context) {
+	defer func() {
+		if len(r.record.Merged) == 0 { // else it is the merged runs' time that counts
+			r.record.Elapsed = time.Since(r.record.Started)
+		}
+	}()
 	s := r.settings()
 	if r.record.Err = r.in.Err(); r.record.Err != nil {
 		return
 	}
 	r.console.Line(fmt.Sprintf("neon-tenants-action %s: %s", r.env.Version, r.record.Mode))
 	for _, name := range r.in.Unused() {
-		r.notice(fmt.Sprintf("input %s has no effect in mode %s with tenant-source %s", name, r.record.Mode, r.record.Source))
+		where := "in mode " + r.record.Mode
+		if r.record.Source != "" {
+			where += " with tenant-source " + r.record.Source
+		}
+		r.notice(fmt.Sprintf("input %s has no effect %s", name, where))
+	}
+	if s.read != nil {
+		r.read(s.read)
+		return
 	}
 	found, canaries, err := r.discover(ctx, s)
 	var incomplete *fleet.IncompleteError
@@ -111,8 +124,24 @@ func (r *run) do(ctx context.Context) {
 	r.record.Err = err
 }
 
+// read takes the record from what other runs left behind.
+func (r *run) read(record func() (report.Run, error)) {
+	made, err := record()
+	if err != nil {
+		r.record.Err = err
+		return
+	}
+	given := r.record
+	r.record = made
+	r.record.ReportFile, r.record.Notices = given.ReportFile, given.Notices
+	for _, text := range made.Notices {
+		r.notice(text)
+	}
+}
+
 // settings are a run's inputs, read.
 type settings struct {
+	read       func() (report.Run, error) // of a mode without tenants, for which all else is zero
 	source     fleet.Source
 	work       mode.Work
 	options    fleet.Options
@@ -127,8 +156,16 @@ type settings struct {
 // settings reads every input of the run, so that all mistakes are known before the first call.
 func (r *run) settings() settings {
 	in := r.in
-	r.record.DryRun = in.Bool("dry-run")
 	r.record.ReportFile = in.Optional("report-file")
+	r.record.Mode = in.Required("mode")
+	m, err := mode.For(r.record.Mode)
+	if err != nil && r.record.Mode != "" {
+		in.Mistake("mode", "%v", err)
+	}
+	if m.Read != nil {
+		return settings{read: m.Read(in)}
+	}
+	r.record.DryRun = in.Bool("dry-run")
 	r.record.Source = in.String("tenant-source")
 	s := settings{
 		source:     source.New(in),
@@ -146,13 +183,7 @@ func (r *run) settings() settings {
 		TenantTimeout: in.Duration("tenant-timeout"),
 		Concurrency:   in.Int("concurrency", 1, 1000),
 	}
-	r.record.Mode = in.Required("mode")
-	if r.record.Mode == "" {
-		return s
-	}
-	m, err := mode.For(r.record.Mode)
 	if err != nil {
-		in.Mistake("mode", "%v", err)
 		return s
 	}
 	if s.options.Concurrency == 0 {
@@ -219,7 +250,7 @@ func (r *run) discover(ctx context.Context, s settings) (found mode.Found, canar
 	}
 	found.All = all
 	found.Tenants, canaries = s.canary.Order(s.shard.Select(chosen))
-	found.Whole = incomplete == nil && s.selection.Everything() && s.shard.String() == ""
+	found.Whole = incomplete == nil && s.selection.Everything() && s.shard.Count <= 1
 	r.console.Line(announcement(len(all), len(found.Tenants), canaries, s))
 	return found, canaries, listErr
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/report"
@@ -16,7 +15,6 @@ import (
 // finish reports the record everywhere: report file, step summary, outputs, annotations, log. The file comes first,
 // because a cancelled run may be killed in the middle.
 func (r *run) finish() error {
-	r.record.Elapsed = time.Since(r.record.Started)
 	if server, repository, sha := r.env.get("GITHUB_SERVER_URL"), r.env.get("GITHUB_REPOSITORY"), r.env.get("GITHUB_SHA"); server != "" && repository != "" && sha != "" {
 		r.record.SourceURL = fmt.Sprintf("%s/%s/blob/%s", server, repository, sha)
 	}

@@ -20,6 +20,10 @@ type Mode struct {
 	Concurrency int
 	// New reads the mode's inputs, leaves its mistakes with the reader, makes no call, and returns what is to be done.
 	New func(in *input.Reader, env Env) Work
+	// Read is set in place of New where a mode works on no tenants, and asks no source for them: it reads the mode's inputs
+	// as New does, and returns what makes the run's record out of what is there. The report file, the notices and the end
+	// of the run are added to it.
+	Read func(in *input.Reader) func() (report.Run, error)
 }
 
 // Work is what a mode does in a run.
@@ -68,7 +72,9 @@ var modes = map[string]Mode{
 	"backup":        {Concurrency: 8, New: newBackup},
 	"create-tenant": {Concurrency: 1, New: newCreateTenant},
 	"drop-tenant":   {Concurrency: 1, New: newDropTenant},
+	"list-tenants":  {Concurrency: 1, New: newList},
 	"migrate":       {Concurrency: 32, New: newMigrate},
+	"report":        {Read: readReports},
 	"restore":       {Concurrency: 1, New: newRestore},
 }
 

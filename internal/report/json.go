@@ -29,9 +29,13 @@ type File struct {
 	Error    *FileError `json:"error,omitempty"`
 	Warnings []string   `json:"warnings"`
 	Notices  []string   `json:"notices"`
+	// Sections are what the mode has to say about the run as a whole, in words.
+	Sections []Section `json:"sections,omitempty"`
 	// Detail is the mode's own object about the run as a whole, nil where it has none.
-	Detail  json.RawMessage `json:"detail,omitempty"`
-	Tenants []TenantEntry   `json:"tenants"`
+	Detail json.RawMessage `json:"detail,omitempty"`
+	// Merged are the report files that this one was merged from; empty where it is a run's own.
+	Merged  []MergedRun   `json:"merged,omitempty"`
+	Tenants []TenantEntry `json:"tenants"`
 }
 
 // TenantEntry is one tenant in the report file.
@@ -64,7 +68,7 @@ func JSON(r Run) ([]byte, error) {
 	f := File{
 		Version: FileVersion, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
 		StartedAt: fileTime(r.Started), ElapsedMS: r.Elapsed.Milliseconds(), Totals: r.Totals(),
-		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices),
+		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices), Sections: r.Sections, Merged: r.Merged,
 		Tenants: make([]TenantEntry, 0, len(r.Results)),
 	}
 	var err error
@@ -120,7 +124,7 @@ func (f File) Run() Run {
 	r := Run{
 		Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
 		Started: f.StartedAt, Elapsed: time.Duration(f.ElapsedMS) * time.Millisecond,
-		Notices: f.Notices, Warnings: f.Warnings, Err: f.Error.err(),
+		Notices: f.Notices, Warnings: f.Warnings, Sections: f.Sections, Merged: f.Merged, Err: f.Error.err(),
 	}
 	if f.Detail != nil {
 		r.Detail = f.Detail

@@ -91,7 +91,7 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{File{}, TenantEntry{}, FileError{}, Totals{}} {
+	for _, v := range []any{File{}, TenantEntry{}, FileError{}, Totals{}, Section{}, MergedRun{}} {
 		typ := reflect.TypeOf(v)
 		for i := range typ.NumField() {
 			f := typ.Field(i)

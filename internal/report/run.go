@@ -25,6 +25,8 @@ type Run struct {
 	Sections []Section
 	// Detail is the mode's own part of the report file as a whole; nil where it has none.
 	Detail any
+	// Merged are the report files that the run was merged from; empty where it ran itself.
+	Merged []MergedRun
 	// Err is the run's own error: an incomplete discovery, a cancellation. A tenant's error is in its result.
 	Err error
 	// ReportFile is the path of the report file as the reader of the summary knows it, or empty where there is none.

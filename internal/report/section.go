@@ -5,9 +5,9 @@ import "strings"
 // Section is a titled part of a run's report that a mode adds: what concerns the fleet and no single tenant. Its texts are
 // plain and may hold anything; the report escapes them for where they are shown.
 type Section struct {
-	Title string
+	Title string `json:"title"`
 	// Lines are sentences, shown as a list.
-	Lines []string
+	Lines []string `json:"lines"`
 }
 
 // addSections shows the mode's sections in the summary.

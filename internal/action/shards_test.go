@@ -1,0 +1,142 @@
+package action
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+)
+
+// splitFleet lists a fleet of its own, and returns its shards.
+func splitFleet(t *testing.T, shards int) (f *organisation, list []string) {
+	t.Helper()
+	f = newFleet(t, named("Acme", "Globex", "Hooli", "Initech", "Umbrella", "Wonka")...)
+	f.ResetCalls()
+	o := f.run(t, t.Context(), "mode=list-tenants", fmt.Sprintf("shards=%d", shards), "neon-api-key="+neontest.OrgKey)
+	o.counts(t, 0, 6, 0, 0)
+	if o.err != nil {
+		t.Fatalf("%v\n%s", o.err, o.log)
+	}
+	for _, p := range f.projects {
+		if n := f.Calls().ByProject[p.ID]; len(n) > 0 {
+			t.Errorf("listing asked for %s: %v", p.Name, n)
+		}
+	}
+	var tenants []fleet.Tenant
+	if err := json.Unmarshal([]byte(o.outputs["tenants"]), &tenants); err != nil || len(tenants) != 6 || tenants[0] != (fleet.Tenant{Name: "Acme", ID: f.projects[0].ID, Key: "acme"}) {
+		t.Errorf("tenants: %s, %v", o.outputs["tenants"], err)
+	}
+	var matrix struct{ Shard []string }
+	if err := json.Unmarshal([]byte(o.outputs["matrix"]), &matrix); err != nil || len(matrix.Shard) != shards {
+		t.Errorf("matrix: %s, %v", o.outputs["matrix"], err)
+	}
+	if !strings.Contains(o.summary, "| Acme |") && !strings.Contains(o.summary, "Acme") || !strings.Contains(o.summary, f.projects[0].ID) {
+		t.Errorf("the summary has no table of tenants:\n%s", o.summary)
+	}
+	return f, matrix.Shard
+}
+
+// merge runs mode report, without anything that leads to Neon.
+func (f *organisation) merge(t *testing.T, inputs ...string) outcome {
+	t.Helper()
+	return f.run(t, t.Context(), append([]string{"mode=report", "neon-api-url=", "neon-api-key=", "report-files=reports/**/*.json"}, inputs...)...)
+}
+
+func TestASplitFleetHasOneReport(t *testing.T) {
+	f, shards := splitFleet(t, 3)
+	query(t, f.projects[2], "create table users (by_hand text)")
+	migrate := func(i int, failed int) {
+		t.Helper()
+		file := filepath.Join(f.workspace, "reports", fmt.Sprint(i), "neon-tenants-report.json")
+		o := f.run(t, t.Context(), "shard="+shards[i], "report-file="+file)
+		if o.outputs["failed"] != fmt.Sprint(failed) {
+			t.Errorf("shard %s: %s failed, want %d", shards[i], o.outputs["failed"], failed)
+		}
+	}
+	hooli := 0
+	for i, shard := range shards {
+		s, err := fleet.ParseShard(shard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := 0
+		if s.Has(fleet.Tenant{ID: f.projects[2].ID}) {
+			hooli, failed = i, 1
+		}
+		migrate(i, failed)
+	}
+
+	f.ResetCalls()
+	o := f.merge(t)
+	o.counts(t, 5, 0, 1, 0)
+	if o.err == nil || o.outputs["failed-tenants"] != `["Hooli"]` || o.report.Mode != "migrate" || len(o.report.Merged) != 3 || o.report.Shard != "" || o.report.Error != nil {
+		t.Errorf("%v, %v, %+v", o.err, o.outputs, o.report)
+	}
+	o.says(t, "::error file=db/migrations/20250101090000_create_users.sql,line=6::Hooli: ", "Merged reports\n", "migrate: 1 of 6 tenants failed (5 succeeded)")
+	if f.Calls().Total != 0 {
+		t.Errorf("%d calls were made", f.Calls().Total)
+	}
+	if !strings.Contains(o.summary, "### Merged reports") || !strings.Contains(o.summary, "42P07") {
+		t.Errorf("the summary is\n%s", o.summary)
+	}
+
+	t.Run("the job is run again", func(t *testing.T) {
+		query(t, f.projects[2], "drop table users")
+		file := filepath.Join(f.workspace, "reports", "again", "neon-tenants-report.json")
+		if o := f.run(t, t.Context(), "shard="+shards[hooli], "report-file="+file); o.err != nil {
+			t.Fatal(o.log)
+		}
+		o := f.merge(t)
+		if o.err != nil || o.outputs["failed"] != "0" || o.outputs["total"] != "6" {
+			t.Errorf("%v, %v\n%s", o.err, o.outputs, o.log)
+		}
+		o.says(t, "more than one report file: the run that began last counts", "done again later")
+	})
+	t.Run("a job left no report", func(t *testing.T) {
+		o := f.merge(t, "report-files=reports/0/*.json,reports/1/*.json")
+		if o.err == nil || o.report.Error == nil || !strings.Contains(o.report.Error.Message, "there is no report of shard 3/3") {
+			t.Errorf("%v, %+v", o.err, o.report.Error)
+		}
+	})
+	t.Run("a merged report among them", func(t *testing.T) {
+		file := filepath.Join(f.workspace, "reports", "all.json")
+		f.merge(t, "report-file="+file)
+		o := f.merge(t)
+		if o.err != nil || o.outputs["total"] != "6" || len(o.report.Merged) != 4 {
+			t.Errorf("%v, %v", o.err, o.outputs)
+		}
+		o.says(t, "reports/all.json is a merged report itself, and was left out")
+		f.merge(t, "report-files=reports/all.json").says(t, "report-files matches merged reports only, such as reports/all.json")
+	})
+}
+
+func TestMistakesOfTheJobsAroundASplit(t *testing.T) {
+	f := newFleet(t, named("Acme")...)
+	if err := os.WriteFile(filepath.Join(f.workspace, "other.json"), []byte(`{"name":"x"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		inputs []string
+		want   string
+	}{
+		{[]string{"mode=list-tenants", "shards=0"}, "input shards: "},
+		{[]string{"mode=list-tenants", "shards=257"}, "input shards: "},
+		{[]string{"mode=list-tenants", "shard=1/2"}, "input shard: contradicts mode list-tenants"},
+		{[]string{"mode=report"}, "input report-files: is required here and is empty"},
+		{[]string{"mode=report", "report-files=reports/*.json"}, `input report-files: "reports/*.json" matches no file in the workspace`},
+		{[]string{"mode=report", "report-files=*.json"}, "other.json: read a report file: it has no version"},
+		{[]string{"mode=report", "report-files=*.json", "tenants=a*"}, "input tenants has no effect in mode report"},
+	} {
+		f.ResetCalls()
+		o := f.run(t, t.Context(), c.inputs...)
+		o.says(t, c.want)
+		if o.err == nil || f.Calls().Total != 0 {
+			t.Errorf("%v: ended with %v after %d calls", c.inputs, o.err, f.Calls().Total)
+		}
+	}
+}

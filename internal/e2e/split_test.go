@@ -1,0 +1,80 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestMigrateSharded runs the jobs that list a fleet, migrate it in shards and merge the reports. GitHub's artifacts are a folder of
+// this machine here.
+func TestMigrateSharded(t *testing.T) {
+	sandbox := startSandbox(t)
+	repository := newRepository(t, "migrate-sharded.yml")
+	total := strconv.Itoa(len(sandbox.tenants))
+	options := append(actArtifacts(t), "--input", "shards=3")
+
+	job := runAct(t, sandbox, repository, "workflow_dispatch", options...)
+	job.wants(t, "total", total) // of the job that ends last
+	job.wants(t, "succeeded", total)
+	job.wants(t, "failed-tenants", "[]")
+	job.wants(t, "matrix", `{"shard":["1/3","2/3","3/3"]}`)
+	var listed []struct{ Name, ID string }
+	if err := json.Unmarshal([]byte(job.outputs["tenants"]), &listed); err != nil || len(listed) != len(sandbox.tenants) {
+		t.Errorf("the tenants are %s: %v", job.outputs["tenants"], err)
+	}
+	for _, tenant := range sandbox.tenants {
+		if version := query[string](t, tenant, "select max(version) from schema_migrations"); version != last {
+			t.Errorf("%s is at %s, want %s", tenant.name, version, last)
+		}
+	}
+	if want := total + " tenants, failed - []"; !strings.Contains(job.log, want) {
+		t.Errorf("the workflow's last step did not say %q", want)
+	}
+	for _, shard := range []string{"shard 1/3: ", "shard 2/3: ", "shard 3/3: "} {
+		if !strings.Contains(job.log, shard) {
+			t.Errorf("the merged report does not list %q", shard)
+		}
+	}
+}
+
+// actArtifacts are the options that let a folder stand in for GitHub's artifacts, whose actions come from the network.
+func actArtifacts(t *testing.T) []string {
+	t.Helper()
+	dir := t.TempDir()
+	options := []string{"--container-options", "--volume " + filepath.Join(dir, "kept") + ":/artifacts"}
+	for action, body := range map[string]string{
+		"actions/upload-artifact@v7": `inputs: {name: {}, path: {}, overwrite: {}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: mkdir -p "/artifacts/${{ inputs.name }}" && cp "${{ inputs.path }}" "/artifacts/${{ inputs.name }}/"
+`,
+		"actions/download-artifact@v8": `inputs: {pattern: {}, path: {}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: mkdir -p "${{ inputs.path }}" && cp -r /artifacts/${{ inputs.pattern }} "${{ inputs.path }}/"
+`,
+	} {
+		at := filepath.Join(dir, filepath.Base(action))
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(at, "action.yml"), []byte("name: artifact\ndescription: stands in for GitHub's.\n"+body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		options = append(options, "--local-repository", action+"="+at)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "kept"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return options
+}
