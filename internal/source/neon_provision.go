@@ -55,6 +55,9 @@ func (n *Neon) CheckName(name string) error {
 // Create implements the mode's Provisioner. Neon lets names repeat, so a project of the name is looked for before one is
 // made, and again after: of two runs that made one at the same time the later made deletes its own.
 func (n *Neon) Create(ctx context.Context, name string, log *slog.Logger) (t fleet.Tenant, made bool, err error) {
+	if err := n.CheckName(name); err != nil {
+		return fleet.Tenant{}, false, fmt.Errorf("project name %q %w", name, err)
+	}
 	named, err := n.projectsNamed(ctx, name)
 	if err != nil {
 		return fleet.Tenant{}, false, err
