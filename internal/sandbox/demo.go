@@ -68,7 +68,10 @@ func (w *world) show(ctx context.Context, r *runner) error {
 	if err := w.showFailure(ctx, r); err != nil {
 		return err
 	}
-	return w.showBackups(ctx, r)
+	if err := w.showBackups(ctx, r); err != nil {
+		return err
+	}
+	return w.showTenants(ctx, r)
 }
 
 // showFailure brings a migration that one tenant's data does not allow.
@@ -159,15 +162,16 @@ func (r *runner) step(ctx context.Context, s step) (summary string, err error) {
 		"GITHUB_WORKSPACE=" + r.workspace, "GITHUB_OUTPUT=" + file("output"), "GITHUB_STEP_SUMMARY=" + file("summary"),
 	}
 	inputs := append([]string{"mode=" + cmp.Or(s.mode, "migrate")}, s.inputs...)
+	stores := s.mode != "" && s.mode != "create-tenant" // a backup
 	for _, e := range r.environment {
 		cmd.Env = append(cmd.Env, e[0]+"="+e[1])
 		if name, ok := map[string]string{
 			"NEON_API_URL": "neon-api-url", "NEON_API_KEY": "neon-api-key", "S3_ENDPOINT": "s3-endpoint", "S3_BUCKET": "s3-bucket", "ROLE_TO_ASSUME": "role-to-assume",
-		}[e[0]]; ok && (s.mode != "" || strings.HasPrefix(name, "neon-")) {
+		}[e[0]]; ok && (stores || strings.HasPrefix(name, "neon-")) {
 			inputs = append(inputs, name+"="+e[1])
 		}
 	}
-	if s.mode != "" {
+	if stores {
 		inputs = append(inputs, "s3-path-style=true")
 	}
 	for _, i := range inputs {
