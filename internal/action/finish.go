@@ -37,6 +37,9 @@ func (r *run) finish() error {
 		}
 	}
 	report.Annotate(r.console, r.record)
+	for _, s := range r.record.Sections {
+		r.console.Line(s.Text())
+	}
 	r.console.Line(report.Closing(r.record))
 	if r.record.Failed() {
 		return errFailed

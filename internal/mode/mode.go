@@ -72,6 +72,7 @@ var modes = map[string]Mode{
 	"backup":        {Concurrency: 8, New: newBackup},
 	"create-tenant": {Concurrency: 1, New: newCreateTenant},
 	"drop-tenant":   {Concurrency: 1, New: newDropTenant},
+	"health-check":  {Concurrency: 32, New: newHealthCheck},
 	"list-tenants":  {Concurrency: 1, New: newList},
 	"migrate":       {Concurrency: 32, New: newMigrate},
 	"report":        {Read: readReports},

@@ -8,13 +8,10 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// Closing is the end of the log, for [Console.Line]: the mode's sections, the totals, who failed and where the report is, a line each. The run's
+// Closing is the end of the log, for [Console.Line]: the totals, who failed and where the report is, a line each. The run's
 // own error is not repeated: [Annotate] has just printed it.
 func Closing(r Run) string {
 	var all []string
-	for _, s := range r.Sections {
-		all = append(all, s.text())
-	}
 	all = append(all, headline(r)+" in "+human(r.Elapsed))
 	if failed := r.byState(fleet.Failed); len(failed) > 0 {
 		const shown = 20

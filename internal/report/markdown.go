@@ -93,11 +93,16 @@ func place(file string, line int, sourceURL string) string {
 	return `<a href="` + html.EscapeString(link) + `">` + shown + "</a>"
 }
 
-// fenced shows untrusted text in a code block. The fence is longer than any run of backticks in the text.
+// fenced shows untrusted text in a code block.
 func fenced(text string) string {
+	return fence("text", strings.Split(breaks.Replace(strings.TrimRight(text, "\r\n \t")), "\n"))
+}
+
+// fence shows lines of untrusted text in a code block of a language. The fence is longer than any run of backticks in them.
+func fence(language string, lines []string) string {
 	const maxLines = 60
 	var all []string
-	for _, line := range strings.Split(breaks.Replace(strings.TrimRight(text, "\r\n \t")), "\n") {
+	for _, line := range lines {
 		all = append(all, wrap(visible(line))...)
 	}
 	if more := len(all) - maxLines; more > 0 {
@@ -109,7 +114,7 @@ func fenced(text string) string {
 		longest = max(longest, len(run))
 	}
 	fence := strings.Repeat("`", max(longest+1, 3))
-	return fence + "text\n" + block + "\n" + fence + "\n"
+	return fence + language + "\n" + block + "\n" + fence + "\n"
 }
 
 var backticks = regexp.MustCompile("`+")

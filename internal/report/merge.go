@@ -194,12 +194,12 @@ func (m *merger) words(r *Run, missing []string) {
 		r.Warnings = appendNew(r.Warnings, f.Warnings...)
 		r.Notices = appendNew(r.Notices, f.Notices...)
 		for _, s := range f.Sections {
-			shown, common := all[s.text()]
+			shown, common := all[s.Text()]
 			switch {
 			case shown:
 				continue
 			case common:
-				all[s.text()] = true
+				all[s.Text()] = true
 			case own.Shard != "":
 				s.Title += " (" + own.name() + ")"
 			}
@@ -233,7 +233,7 @@ func (m *merger) commonSections() map[string]bool {
 		}
 		runs++
 		for _, s := range f.Sections {
-			count[s.text()]++
+			count[s.Text()]++
 		}
 	}
 	common := map[string]bool{} // the value: shown already

@@ -36,7 +36,7 @@ func TestMerge(t *testing.T) {
 	one := shardFile(t, "1/3", 0, succeeded(tenantNo(3), "3 applied", second), failed(tenantNo(0), missingRelation(tenantNo(0)), second))
 	two := stored(t, Run{
 		Mode: "migrate", Source: "neon", Shard: "2/3", Started: began.Add(time.Minute), Elapsed: 2 * time.Minute, Results: []fleet.Result{unchanged(tenantNo(1), second)},
-		Warnings: []string{"a pattern matches nothing"}, Notices: []string{"pooled hosts"}, Sections: []Section{{"Drift", []string{"one differs"}}},
+		Warnings: []string{"a pattern matches nothing"}, Notices: []string{"pooled hosts"}, Sections: []Section{{Title: "Drift", Lines: []string{"one differs"}}},
 		Err: fleet.WithRemedy(errors.New("one project could not be read"), "run again"),
 	})
 	three := stored(t, Run{
@@ -67,8 +67,8 @@ func TestMerge(t *testing.T) {
 		t.Errorf("%v %v", r.Warnings, r.Notices)
 	}
 	want := []Section{
-		{"Drift (shard 2/3)", []string{"one differs"}},
-		{"Merged reports", []string{"shard 1/3: 1 of 2 tenants failed in 30s", "shard 2/3: the run failed, though no tenant did in 2m00s", "shard 3/3: the run failed, 1 of 1 tenant were not started in 1.0s"}},
+		{Title: "Drift (shard 2/3)", Lines: []string{"one differs"}},
+		{Title: "Merged reports", Lines: []string{"shard 1/3: 1 of 2 tenants failed in 30s", "shard 2/3: the run failed, though no tenant did in 2m00s", "shard 3/3: the run failed, 1 of 1 tenant were not started in 1.0s"}},
 	}
 	if diff := cmp.Diff(want, r.Sections); diff != "" {
 		t.Errorf("sections (-want +got):\n%s", diff)
@@ -106,7 +106,7 @@ func TestMergeOfAShardThatWasRunAgain(t *testing.T) {
 }
 
 func TestMergeSections(t *testing.T) {
-	same, own := Section{"Same", []string{"a"}}, Section{"Own", []string{"b"}}
+	same, own := Section{Title: "Same", Lines: []string{"a"}}, Section{Title: "Own", Lines: []string{"b"}}
 	file := func(shard string, minutes int, s ...Section) NamedFile {
 		return stored(t, Run{Mode: "x", Source: "neon", Shard: shard, Started: began.Add(time.Duration(minutes) * time.Minute), Sections: s})
 	}
@@ -114,7 +114,7 @@ func TestMergeSections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Section{same, {"Own (shard 1/2)", []string{"b"}}}, r.Sections[:len(r.Sections)-1]); diff != "" {
+	if diff := cmp.Diff([]Section{same, {Title: "Own (shard 1/2)", Lines: []string{"b"}}}, r.Sections[:len(r.Sections)-1]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,34 +12,50 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// outcomePicture is a pie of how the tenants ended, or "" where that would be next to one colour, or a handful.
-func outcomePicture(t Totals) string {
+// outcomePicture is a pie of how the tenants ended, or "" where a section has a better one.
+func outcomePicture(r Run) string {
+	for _, s := range r.Sections {
+		if pie(s.Pie) != "" {
+			return ""
+		}
+	}
+	t := r.Totals()
+	return pie([]Slice{
+		{"succeeded", "#2da44e", t.Succeeded}, {"unchanged", "#8c959f", t.Unchanged},
+		{"failed", "#cf222e", t.Failed}, {"skipped", "#d4a72c", t.Skipped},
+	})
+}
+
+// pie draws parts of a fleet, or nothing where that would be next to one colour, or a handful.
+func pie(parts []Slice) string {
 	const (
 		fewest = 20
 		share  = 20 // the second largest part must be at least a 20th
 	)
-	type part struct {
-		label, colour string
-		n             int
+	total := 0
+	for _, s := range parts {
+		total += s.Count
 	}
-	parts := []part{
-		{"succeeded", "#2da44e", t.Succeeded}, {"unchanged", "#8c959f", t.Unchanged},
-		{"failed", "#cf222e", t.Failed}, {"skipped", "#d4a72c", t.Skipped},
-	}
-	parts = slices.DeleteFunc(parts, func(s part) bool { return s.n == 0 })
+	parts = slices.DeleteFunc(slices.Clone(parts), func(s Slice) bool { return s.Count == 0 })
 	// By size: Mermaid gives its colours out in that order in some versions and in the text's order in others.
-	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.n, a.n) })
-	if len(parts) < 2 || t.Total < fewest || parts[1].n*share < t.Total {
+	slices.SortStableFunc(parts, func(a, b Slice) int { return cmp.Compare(b.Count, a.Count) })
+	if len(parts) < 2 || total < fewest || parts[1].Count*share < total {
 		return ""
 	}
 	var variables, body strings.Builder
 	for i, s := range parts {
-		fmt.Fprintf(&variables, `, "pie%d": "%s"`, i+1, s.colour)
-		fmt.Fprintf(&body, "  \"%s\" : %d\n", s.label, s.n)
+		colour := s.Colour
+		if !hexColour.MatchString(colour) {
+			colour = "#8c959f"
+		}
+		fmt.Fprintf(&variables, `, "pie%d": "%s"`, i+1, colour)
+		fmt.Fprintf(&body, "  \"%s\" : %d\n", chartWords(s.Label), s.Count)
 	}
 	// No theme is named, so that GitHub's own, light or dark, colours the legend.
 	return "```mermaid\n%%{init: {\"themeVariables\": {" + pieStyle + variables.String() + "}}}%%\npie showData\n" + body.String() + "```\n\n"
 }
+
+var hexColour = regexp.MustCompile(`^#[0-9a-f]{6}$`)
 
 const pieStyle = `"pieOpacity": "1", "pieStrokeWidth": "1px", "pieStrokeColor": "#ffffff", "pieOuterStrokeWidth": "0px", "pieSectionTextColor": "#ffffff"`
 
@@ -91,10 +108,15 @@ func chartLabel(t fleet.Tenant) string {
 	if len(name) > limit {
 		name = append(name[:limit-1], '…')
 	}
+	return chartWords(string(name))
+}
+
+// chartWords is what of a text a chart can show.
+func chartWords(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || strings.ContainsRune(" -_.…", r) {
 			return r
 		}
 		return '·'
-	}, string(name))
+	}, text)
 }

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,8 +14,52 @@ func TestSections(t *testing.T) {
 	if !strings.Contains(summary, "### Orphans") || strings.Contains(summary, "<b>") || strings.Contains(summary, "<img") {
 		t.Errorf("the summary shows\n%s", summary)
 	}
-	log := Closing(r)
-	if !strings.HasPrefix(log, "Orphans <b>\n  one") || strings.Contains(log, "\n::error") {
+	log := r.Sections[0].Text()
+	if !strings.HasPrefix(log, "Orphans <b>\none") || strings.Contains(log, "\n::error") {
 		t.Errorf("the log shows\n%s", log)
+	}
+}
+
+// A difference is untrusted text: it ends no code block, and a reader sees all of it.
+func TestBlocks(t *testing.T) {
+	names := make([]string, 1200)
+	for i := range names {
+		names[i] = fmt.Sprintf("tenant-%d|<b>", i)
+	}
+	diff := []string{"+ column users.extra integer", "- x ``````", "~ a\n```\n<img src=x>", "::error::x"}
+	r := Run{Mode: "health-check", Sections: []Section{{
+		Title: "Schemas", Lines: []string{"one"},
+		Pie:    []Slice{{"healthy", "#2da44e", 30}, {"schema drift", "#8250df", 10}, {"none", "#000000", 0}},
+		Blocks: []Block{{"2 tenants differ", diff, []string{"a", "b"}}, {"1200 tenants differ", diff[:1], names}},
+	}}}
+	summary := Summary(r)
+	for _, want := range []string{
+		"#### 2 tenants differ: <code>a</code>, <code>b</code>\n\n```````diff\n+ column users.extra integer\n- x ``````\n~ a\\n```\\n<img src=x>\n::error::x\n```````\n",
+		"```diff\n+ column users.extra integer\n```\n\n<details><summary>All 1200</summary>\n\n<code>tenant-0", "and 200 more",
+		"pie showData\n  \"healthy\" : 30\n  \"schema drift\" : 10\n```",
+	} {
+		if !strings.Contains(summary, want) {
+			t.Errorf("the summary lacks\n%s\nin\n%s", want, clip(summary, 3000))
+		}
+	}
+	if strings.Contains(summary, "<b>") {
+		t.Error("a name acts")
+	}
+	want := "Schemas\none\n2 tenants differ: a, b\n  + column users.extra integer\n  - x ``````\n  ~ a\\n```\\n<img src=x>\n  ::error::x\n" +
+		"1200 tenants differ: tenant-0|<b>, tenant-1|<b>, tenant-2|<b>, tenant-3|<b>, tenant-4|<b> and 1195 more\n  + column users.extra integer"
+	if got := r.Sections[0].Text(); got != want {
+		t.Errorf("the log shows\n%s\nwant\n%s", got, want)
+	}
+}
+
+// However much differs, the summary keeps to its limit.
+func TestManyBlocksFit(t *testing.T) {
+	var s Section
+	for i := range 300 {
+		s.Blocks = append(s.Blocks, Block{Title: fmt.Sprint(i), Diff: slices.Repeat([]string{"+ " + strings.Repeat("x", 2000)}, 100), Names: slices.Repeat([]string{strings.Repeat("n", 63)}, 2000)})
+	}
+	summary := Summary(Run{Mode: "health-check", ReportFile: "r.json", Sections: []Section{s}})
+	if len(summary) > maxSummary || !strings.Contains(summary, "And 29") {
+		t.Errorf("%d bytes, ending with %s", len(summary), summary[len(summary)-300:])
 	}
 }

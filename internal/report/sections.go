@@ -65,21 +65,28 @@ func failureTitle(f failure) string {
 
 // nameList folds all the names away where the title does not hold them all.
 func nameList(results []fleet.Result) string {
-	const (
-		titled = 3
-		listed = 1000
-	)
+	const titled = 3
 	if len(results) <= titled {
 		return ""
 	}
 	var names []string
-	for _, r := range results[:min(listed, len(results))] {
-		names = append(names, code(displayName(r.Tenant)))
+	for _, r := range results {
+		names = append(names, displayName(r.Tenant))
 	}
-	if more := len(results) - listed; more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
+	return foldedNames(names)
+}
+
+// foldedNames is a list of names that a reader can open.
+func foldedNames(names []string) string {
+	const listed = 1000
+	var all []string
+	for _, name := range names[:min(listed, len(names))] {
+		all = append(all, code(clip(name, 500)))
 	}
-	return fmt.Sprintf("<details><summary>All %d</summary>\n\n%s\n\n</details>\n\n", len(results), strings.Join(names, ", "))
+	if more := len(names) - listed; more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("<details><summary>All %d</summary>\n\n%s\n\n</details>\n\n", len(names), strings.Join(all, ", "))
 }
 
 // addWarnings lists the tenants' warnings, each text once.

@@ -18,7 +18,7 @@ func Summary(r Run) string {
 	addFailures(p, r, tail)
 	addWarnings(p, r, tail)
 	addSections(p, r, tail)
-	p.add(outcomePicture(r.Totals()), tail)
+	p.add(outcomePicture(r), tail)
 	p.add(slowestPicture(r.Results), tail)
 	addTenants(p, r, tail)
 	p.add(footer(r), 0)
