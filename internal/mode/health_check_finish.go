@@ -95,8 +95,7 @@ func (h *healthCheck) sightings(ctx context.Context, results []fleet.Result) (al
 	err := errors.New("it is one of this run's tenants, and could not be checked")
 	if !h.isChosen {
 		d := &HealthDetail{}
-		var one []fleet.Result
-		one = h.aside(ctx, []fleet.Tenant{*h.norm}, func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		one := h.aside(ctx, []fleet.Tenant{*h.norm}, func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 			return fleet.Outcome{}, h.look(ctx, t, d, log)
 		})
 		if err = one[0].Err; err == nil {
@@ -186,7 +185,7 @@ func unfold(texts []string) (objects []postgres.SchemaObject) {
 
 // amend makes drift a part of what was found about a tenant.
 func (h *healthCheck) amend(r *fleet.Result, norm schemaGroup, lines []string) {
-	d := r.Outcome.Detail.(*HealthDetail) //nolint:errcheck // a result of this mode, or it would be no sighting
+	d := r.Outcome.Detail.(*HealthDetail)
 	first := strings.Join(lines[:min(3, len(lines))], "; ")
 	if more := len(lines) - 3; more > 0 {
 		first += fmt.Sprintf("; and %d more lines", more)
