@@ -14,7 +14,7 @@ demo: bin/minio ## migrate, back up and restore a small fleet on this machine, b
 	@.ci/install postgres
 	@go run ./internal/sandbox demo
 
-sandbox: bin/minio ## serve a simulated Neon over a real PostgreSQL, and MinIO, until Ctrl-C, and print the environment to use
+sandbox: bin/minio ## serve a simulated Neon over a real PostgreSQL, MinIO and a simulated GitHub until Ctrl-C, and print the environment to use
 	@.ci/install postgres
 	@go run ./internal/sandbox serve
 

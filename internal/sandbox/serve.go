@@ -36,13 +36,14 @@ func serve(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
-	fmt.Printf(`A Neon organization with %d projects is up, and MinIO with an STS that trusts this sandbox's identity tokens. All goes when
-this ends (Ctrl-C).
+	fmt.Printf(`A Neon organization with %d projects is up, MinIO with an STS that trusts this sandbox's identity tokens, and GitHub's API with the
+repository acme/fleet and its secrets. All goes when this ends (Ctrl-C).
 
 %s
 Try it from another terminal:
   curl -s -H "Authorization: Bearer $NEON_API_KEY" "$NEON_API_URL/projects?limit=100"
   npx neonctl --api-host "$NEON_API_URL" --api-key "$NEON_API_KEY" projects list --org-id "$NEON_ORG_ID"
+  curl -s -H "Authorization: Bearer $GITHUB_TOKEN" "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/actions/secrets"
   go run . --mode migrate --neon-api-url "$NEON_API_URL" --neon-api-key "$NEON_API_KEY" --migrations-path migrations/example
   go run . --mode backup --neon-api-url "$NEON_API_URL" --neon-api-key "$NEON_API_KEY" --s3-bucket "$S3_BUCKET" --s3-endpoint "$S3_ENDPOINT" --s3-path-style --role-to-assume "$ROLE_TO_ASSUME"
 `, len(w.projects), exports(text.String()))

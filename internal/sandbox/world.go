@@ -17,11 +17,15 @@ var customers = []string{"ACME Corp", "Payroll Inc", "Finance Co", "Talent Biz",
 // backups is the bucket that is there from the start.
 const backups = "tenant-backups"
 
-// world is all that the action talks to: PostgreSQL, Neon's API in front of it, a store for backups, and GitHub's issuer of
-// identity tokens, which the store trusts.
+// fleet is the repository on the sandbox's GitHub, with two environments, in an organization of its own.
+const fleet = "acme/fleet"
+
+// world is all that the action talks to: PostgreSQL, Neon's API in front of it, a store for backups, GitHub's API for secrets and
+// variables, and its issuer of identity tokens, which the store trusts.
 type world struct {
 	postgres *pgtest.Server
 	neon     *neontest.Server
+	github   *githubtest.Server
 	issuer   *githubtest.Issuer
 	store    *buckettest.Server
 	projects map[string]neontest.Project // by tenant's name
@@ -38,6 +42,13 @@ func startWorld(ctx context.Context, port, tenants int) (w *world, err error) {
 	if w.postgres, err = pgtest.Start(ctx, pgtest.Options{}); err != nil {
 		return w, err
 	}
+	if w.github, err = githubtest.Start(githubtest.Options{}); err != nil {
+		return w, err
+	}
+	w.github.AddOrganization("acme")
+	w.github.AddRepository(fleet)
+	w.github.AddEnvironment(fleet, "production")
+	w.github.AddEnvironment(fleet, "staging")
 	if w.issuer, err = githubtest.StartIssuer(githubtest.IssuerOptions{}); err != nil {
 		return w, err
 	}
@@ -82,6 +93,9 @@ func (w *world) stop() error {
 	if w.issuer != nil {
 		err = errors.Join(err, w.issuer.Close())
 	}
+	if w.github != nil {
+		err = errors.Join(err, w.github.Close())
+	}
 	if w.postgres != nil {
 		err = errors.Join(err, w.postgres.Stop())
 	}
@@ -102,6 +116,9 @@ func (w *world) environment() [][2]string {
 		{"AWS_CA_BUNDLE", w.store.CAFile},
 		{"ACTIONS_ID_TOKEN_REQUEST_URL", w.issuer.RequestURL},
 		{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", w.issuer.RequestToken},
+		{"GITHUB_API_URL", w.github.URL},
+		{"GITHUB_REPOSITORY", fleet},
+		{"GITHUB_TOKEN", githubtest.DefaultToken},
 		{"RESTORE_URL", w.postgres.URL("postgres")},
 	}
 }
