@@ -46,7 +46,7 @@ func newCreateTenant(in *input.Reader, env Env) Work {
 
 // choose finds the tenant among those that are listed, or announces one that is not there yet.
 func (c *createTenant) choose(all []fleet.Tenant, _ bool) ([]fleet.Tenant, error) {
-	t, listed, err := namesake(all, c.name, "choose another name; where one of them was made by mistake, drop or rename it")
+	t, listed, err := namesake(all, c.name, "where another run is creating it at this moment, wait for its end and run again; else choose another name, or drop the one that was made by mistake")
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (c *createTenant) stays(err error) error {
 	if first := fleet.Remedy(err); first != "" {
 		again = first + "; then " + again
 	}
-	where := "the tenant is made and stays as it is, not registered"
+	where := "the tenant is made and stays as it is, in no tracker or catalog yet"
 	if c.listed {
 		where = "the tenant stays as it is"
 	}

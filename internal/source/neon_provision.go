@@ -81,16 +81,20 @@ func (n *Neon) Create(ctx context.Context, name string, log *slog.Logger) (t fle
 		t, err = n.adopt(ctx, p, log)
 		return t, false, err
 	}
+	if unknown := (*neon.UnknownError)(nil); errors.As(err, &unknown) && len(unknown.Several) == 0 {
+		return fleet.Tenant{}, false, fleet.WithRemedy(err, "run again with the same name: a project that was made all the same is then taken up")
+	}
 	if err != nil {
 		return fleet.Tenant{}, false, changeRemedy(err)
 	}
+	t = fleet.Tenant{Name: name, ID: project.ID}
 	log.Info("made the project", "id", project.ID, "region", project.RegionID, "postgres", project.PgVersion)
 	if err := n.client.WaitOperations(ctx, project.ID, project.Operations); err != nil {
-		return fleet.Tenant{}, true, fmt.Errorf("project %q (%s) was made: %w", name, project.ID, err)
+		return t, true, fmt.Errorf("project %q (%s) was made, and may not have started yet: %w", name, project.ID, err)
 	}
 	kept, err := n.settle(ctx, project, log)
 	if err != nil {
-		return fleet.Tenant{}, true, err
+		return t, true, err
 	}
 	if kept.ID != project.ID {
 		t, err = n.adopt(ctx, kept, log)
