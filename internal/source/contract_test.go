@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,6 +64,16 @@ var places = map[string]func(t *testing.T) place{
 // next is the source as the next run has it: it knows nothing of what the last one did.
 func (p place) next(t *testing.T) provisioner {
 	t.Helper()
+	s, ok := p.source(t).(provisioner)
+	if !ok {
+		t.Fatalf("%v makes no tenants", p.inputs["tenant-source"])
+	}
+	return s
+}
+
+// source is next where nothing has to be made.
+func (p place) source(t *testing.T) fleet.Source {
+	t.Helper()
 	var args []string
 	for name, value := range p.inputs {
 		args = append(args, "--"+name, value)
@@ -79,10 +90,7 @@ func (p place) next(t *testing.T) provisioner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, ok := New(in).(provisioner)
-	if !ok {
-		t.Fatalf("%T makes no tenants", s)
-	}
+	s := New(in)
 	if c, ok := s.(interface{ ReadCreation(in *input.Reader) }); ok {
 		c.ReadCreation(in)
 	}
@@ -99,6 +107,12 @@ func (p place) next(t *testing.T) provisioner {
 func (p place) list(t *testing.T) (provisioner, map[string]fleet.Tenant) {
 	t.Helper()
 	s := p.next(t)
+	return s, listed(t, s)
+}
+
+// listed is what a source finds, by name.
+func listed(t *testing.T, s fleet.Source) map[string]fleet.Tenant {
+	t.Helper()
 	tenants, err := s.Tenants(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +124,7 @@ func (p place) list(t *testing.T) (provisioner, map[string]fleet.Tenant) {
 		}
 		found[tenant.Name], ids[tenant.ID] = tenant, true
 	}
-	return s, found
+	return found
 }
 
 // create makes and lists a tenant as the mode does.
@@ -417,5 +431,38 @@ func contractStopped(t *testing.T, p place) {
 	}
 	for _, tenant := range found {
 		wants(t, s, tenant, tables, "0")
+	}
+}
+
+// The source secrets makes no tenants; of the contract it keeps what concerns finding and reaching them.
+func TestContractOfSecrets(t *testing.T) {
+	t.Parallel()
+	given := map[string]string{"NPM_TOKEN": "npm_x", "acme_corp": "no"}
+	for _, name := range []string{"ACME_CORP", "GLOBEX"} {
+		url := pgtest.Database(t)
+		given[name+"_DATABASE_URL"] = url
+		run(t, url, "create table whose as select "+pgtest.Literal(fleet.Slug(name))+" as name")
+	}
+	text, err := json.Marshal(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := place{inputs: map[string]string{"tenant-source": "secrets", "tenant-secrets": string(text)}}
+	s := p.source(t)
+	if _, ok := s.(provisioner); ok {
+		t.Error("it makes tenants")
+	}
+	found, again := listed(t, s), listed(t, p.source(t))
+	if len(found) != 2 {
+		t.Errorf("listed %v", found)
+	}
+	for name, tenant := range found {
+		if again[name] != tenant {
+			t.Errorf("the next run has %+v, this one %+v", again[name], tenant)
+		}
+		wants(t, s, tenant, "select name from whose", name)
+	}
+	if _, err := s.URL(t.Context(), fleet.Tenant{Name: "initech", ID: "initech"}); err == nil {
+		t.Error("one that is not there has a connection string")
 	}
 }
