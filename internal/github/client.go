@@ -118,6 +118,9 @@ func (c *Client) call(ctx context.Context, need permission, method, path string,
 	}
 	resp, err := c.api.Do(ctx, req, out)
 	switch {
+	case resp != nil && resp.Request != nil && resp.Request.Method != method:
+		// HTTP's redirects, but for 307 and 308, lead a write to where it is only read.
+		return resp, &Error{Method: method, Path: shown, Status: http.StatusMovedPermanently, Message: "led to " + resp.Request.URL.Path}
 	case err == nil:
 		return resp, nil
 	case resp == nil:

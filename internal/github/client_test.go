@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -335,6 +336,40 @@ func TestSomethingElseAnswers(t *testing.T) {
 	}
 	if _, err := nobody.PublicKey(t.Context(), fleetScope); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Error(err)
+	}
+}
+
+// A repository that was renamed: its old name leads to its new one, for a while.
+func TestARenamedRepository(t *testing.T) {
+	s := simulator(t, githubtest.Options{})
+	status := http.StatusMovedPermanently
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, ok := strings.CutPrefix(r.URL.Path, "/repos/acme/formerly/"); ok {
+			http.Redirect(w, r, "/repos/acme/fleet/"+rest, status)
+			return
+		}
+		s.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	c, err := github.New(github.Options{BaseURL: front.URL, Token: githubtest.DefaultToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	formerly := github.Scope{Repository: "acme/formerly"}
+	key := publicKey(t, c, formerly)
+	s.SetSecret(inSimulator[fleetScope], "A", "old", time.Now())
+	_, err = c.PutSecret(t.Context(), formerly, key, "A", "new")
+	var e *github.Error
+	const want = "PUT /repos/acme/formerly/actions/secrets/A: 301 Moved Permanently: led to /repos/acme/fleet/actions/secrets/A"
+	if !errors.As(err, &e) || e.Error() != want || !strings.Contains(e.Remedy(), "its new name") {
+		t.Errorf("a write that was led astray: %v", err)
+	}
+	status = http.StatusTemporaryRedirect
+	if _, err = c.PutSecret(t.Context(), formerly, key, "A", "new"); err != nil {
+		t.Error(err)
+	}
+	if value, _ := s.Open(inSimulator[fleetScope], "A"); value != "new" {
+		t.Errorf("A holds %q", value)
 	}
 }
 

@@ -69,6 +69,8 @@ func (e *Error) Remedy() string {
 		return "GitHub's API could not be reached: check its address (GITHUB_API_URL) and the network of the runner, and GitHub's status at https://www.githubstatus.com"
 	case e.Status >= 200 && e.Status <= 299:
 		return "something other than GitHub's API answered: check its address (GITHUB_API_URL) and any proxy in between"
+	case e.Status >= 300 && e.Status <= 399:
+		return "the repository or the organization was renamed or moved: use its new name"
 	case e.limited:
 		return "GitHub's rate limit for this token stayed exceeded: run again after the time that is named, with fewer jobs that use the token at the same time; " +
 			"fewer and larger secrets need fewer writes"
