@@ -77,6 +77,7 @@ var modes = map[string]Mode{
 	"migrate":       {Concurrency: 32, New: newMigrate},
 	"report":        {Read: readReports},
 	"restore":       {Concurrency: 1, New: newRestore},
+	"sync-secrets":  {Concurrency: 4, New: newSyncSecrets},
 }
 
 // Names lists the modes.
