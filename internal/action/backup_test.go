@@ -249,3 +249,35 @@ func TestEveryFormOfABackupRestores(t *testing.T) {
 		})
 	}
 }
+
+func TestNoMigrationWithoutARecentBackup(t *testing.T) {
+	f, v := newFleet(t, named("ACME Corp", "Payroll Inc", "Finance Co")...), newVault(t)
+	f.run(t, t.Context(), v.inputs("mode=backup", "tenants=ACME Corp")...).counts(t, 1, 0, 0, 0)
+	stale := time.Now().UTC().Add(-25 * time.Hour).Format("tenants/payroll-inc/20060102T150405Z-pg15.sql.gz")
+	unverified := time.Now().UTC().Format("tenants/finance-co/20060102T150405Z-pg15.sql.gz")
+	v.put(t, stale, stale+".json", unverified)
+
+	o := f.run(t, t.Context(), v.inputs("require-backup-within=24h")...)
+	o.counts(t, 1, 0, 2, 0)
+	o.says(t, "Payroll Inc: not migrated: its newest verified backup is of ", "Finance Co: not migrated: there is no verified backup in s3://"+v.bucket+"/tenants/finance-co/", "run mode backup on it first")
+	for i, migrated := range []string{"t", "f", "f"} {
+		if got := query(t, f.projects[i], "select to_regclass('users') is not null"); got != migrated {
+			t.Errorf("%s: migrated is %s", f.projects[i].Name, got)
+		}
+	}
+
+	t.Run("another tenant's", func(t *testing.T) {
+		other := newFleet(t, named("ACME Corp")...)
+		o := other.run(t, t.Context(), v.inputs("require-backup-within=24h", "dry-run=true")...)
+		o.counts(t, 0, 0, 1, 0)
+		o.says(t, "is of another tenant, with the id "+f.projects[0].ID)
+	})
+	t.Run("without a bucket", func(t *testing.T) {
+		f.ResetCalls()
+		o := f.run(t, t.Context(), "require-backup-within=24h")
+		o.says(t, "input require-backup-within: needs the bucket")
+		if f.Calls().Total != 0 {
+			t.Errorf("%d calls were made", f.Calls().Total)
+		}
+	})
+}

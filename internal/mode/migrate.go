@@ -45,7 +45,7 @@ func newMigrate(in *input.Reader, env Env) Work {
 			in.Mistake("migrations-path", "%v", err)
 		}
 	}
-	refuseUnavailable(in, "rehearse", "undo-point", "require-backup-within", "public-migrations-path", "create-missing")
+	refuseUnavailable(in, "rehearse", "undo-point", "public-migrations-path", "create-missing")
 
 	conns := newConnections(env, options)
 	return Work{Close: conns.close, Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
@@ -62,7 +62,7 @@ func newMigrate(in *input.Reader, env Env) Work {
 }
 
 // refuseUnavailable turns inputs of the product's contract that this version does not act on into mistakes: ignoring
-// require-backup-within, say, would be worse than refusing it.
+// undo-point, say, would be worse than refusing it.
 func refuseUnavailable(in *input.Reader, names ...string) {
 	for _, name := range names {
 		if in.Given(name) {

@@ -74,7 +74,7 @@ var modes = map[string]Mode{
 	"drop-tenant":   {Concurrency: 1, New: newDropTenant},
 	"health-check":  {Concurrency: 32, New: newHealthCheck},
 	"list-tenants":  {Concurrency: 1, New: newList},
-	"migrate":       {Concurrency: 32, New: newMigrate},
+	"migrate":       {Concurrency: 32, New: newGuardedMigrate},
 	"report":        {Read: readReports},
 	"restore":       {Concurrency: 1, New: newRestore},
 	"sync-secrets":  {Concurrency: 4, New: newSyncSecrets},
