@@ -24,7 +24,7 @@ import (
 
 // unread are the declared inputs that nothing reads yet: their descriptions must say so.
 var unread = []string{
-	"catalog-query", "create-missing", "database-url", "public-migrations-path", "rehearse",
+	"public-migrations-path", "rehearse",
 	"schema-tracker", "undo-point",
 }
 

@@ -90,11 +90,16 @@ func (r *run) do(ctx context.Context) {
 		r.read(s.read)
 		return
 	}
+	r.withCatalog(ctx, s, func() mode.Found { return r.work(ctx, s) })
+}
+
+// work finds the tenants and has the mode's job done on them. It returns what was found also where nothing was done.
+func (r *run) work(ctx context.Context, s settings) mode.Found {
 	found, canaries, err := r.discover(ctx, s)
 	var incomplete *fleet.IncompleteError
 	if err != nil && !errors.As(err, &incomplete) {
 		r.record.Err = err
-		return
+		return found
 	}
 	if incomplete != nil { // what was found is worked on; the run fails at its end
 		r.console.Warning(err.Error(), "", 0)
@@ -102,7 +107,7 @@ func (r *run) do(ctx context.Context) {
 	if s.work.Prepare != nil {
 		if failed := s.work.Prepare(ctx, found); failed != nil {
 			r.record.Err = errors.Join(failed, err)
-			return
+			return found
 		}
 	}
 	if s.work.Close != nil {
@@ -122,6 +127,7 @@ func (r *run) do(ctx context.Context) {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	r.record.Err = err
+	return found
 }
 
 // read takes the record from what other runs left behind.
@@ -143,6 +149,7 @@ func (r *run) read(record func() (report.Run, error)) {
 type settings struct {
 	read       func() (report.Run, error) // of a mode without tenants, for which all else is zero
 	source     fleet.Source
+	catalog    catalogSettings
 	work       mode.Work
 	options    fleet.Options
 	keys       fleet.KeyBy
@@ -169,6 +176,7 @@ func (r *run) settings() settings {
 	r.record.Source = in.String("tenant-source")
 	s := settings{
 		source:     source.New(in),
+		catalog:    r.catalogSettings(),
 		keys:       fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
 		shard:      input.Parse(in, "shard", fleet.ParseShard),
 		minTenants: in.Int("min-tenants", 0, 1_000_000),

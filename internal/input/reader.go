@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -144,9 +145,12 @@ func (r *Reader) Conceal(secrets ...fleet.Secret) { r.secrets = append(r.secrets
 // Secrets returns the secret values read so far, to be masked before anything is printed.
 func (r *Reader) Secrets() []fleet.Secret { return r.secrets }
 
-// Mistake records that an input breaks a rule. The text follows the input's name and should name the rule and the remedy.
+// Mistake records that an input breaks a rule, the same mistake once. The text follows the input's name and should name the rule and the remedy.
 func (r *Reader) Mistake(name, format string, args ...any) {
-	r.mistakes = append(r.mistakes, fmt.Sprintf("%s: %s", name, fmt.Sprintf(format, args...)))
+	// Once, also where several read the input.
+	if text := fmt.Sprintf("%s: %s", name, fmt.Sprintf(format, args...)); !slices.Contains(r.mistakes, text) {
+		r.mistakes = append(r.mistakes, text)
+	}
 }
 
 // Err returns every mistake so far as one error, nil where there is none.

@@ -13,7 +13,8 @@ import (
 
 // MigrateDetail is what the report file says of a migrated tenant.
 type MigrateDetail struct {
-	Before     string             `json:"version_before"` // highest recorded version, empty where there was none
+	Created    bool               `json:"created,omitempty"` // its database was made by this run
+	Before     string             `json:"version_before"`    // highest recorded version, empty where there was none
 	After      string             `json:"version_after"`
 	Applied    []MigrationApplied `json:"applied"`                // files run, in their order
 	Pending    []string           `json:"pending,omitempty"`      // files not applied: of a dry run, or after a failure
@@ -45,11 +46,15 @@ func newMigrate(in *input.Reader, env Env) Work {
 			in.Mistake("migrations-path", "%v", err)
 		}
 	}
-	refuseUnavailable(in, "rehearse", "undo-point", "public-migrations-path", "create-missing")
+	refuseUnavailable(in, "rehearse", "undo-point", "public-migrations-path")
 
+	missing := readCreateMissing(in, env)
 	conns := newConnections(env, options)
 	return Work{Close: conns.close, Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		conn, release, err := conns.open(ctx, t, log)
+		conn, release, made, absent, err := openOrCreate(ctx, conns, missing, t, log)
+		if absent {
+			return absentOutcome(files), nil
+		}
 		if err != nil {
 			return fleet.Outcome{}, err
 		}
@@ -57,7 +62,11 @@ func newMigrate(in *input.Reader, env Env) Work {
 		o := o
 		o.Schema = env.schema(t)
 		m, err := postgres.Migrate(ctx, conn, files, o)
-		return migrateOutcome(m, env.DryRun, err != nil), err
+		outcome := migrateOutcome(m, env.DryRun, err != nil)
+		if made {
+			outcome = afterCreation(outcome)
+		}
+		return outcome, err
 	}}
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -36,6 +37,8 @@ type Options struct {
 	// NoSearchPath makes the session begin, and after RESET ALL go on, with an empty search_path: a name that is given without
 	// its schema is an error then and never means another schema's table.
 	NoSearchPath bool
+	// GiveUp is how long a cancelled statement's connection may take to answer before it is cut; zero is 3 s.
+	GiveUp time.Duration
 	// Log hears of retries and of the server's notices; nil is nobody.
 	Log *slog.Logger
 }
@@ -72,7 +75,7 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 		c.log.Info(n.Severity + ": " + n.Message)
 	}
 	cfg.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: pg, DeadlineDelay: cancelDeadline}
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: pg, DeadlineDelay: cmp.Or(o.GiveUp, cancelDeadline)}
 	}
 
 	began, wait := time.Now(), firstBackoff

@@ -52,7 +52,24 @@ func (e *MigrationFilesError) Remedy() string {
 // LoadMigrations reads dir. shown is the directory's name in messages and annotations, relative to the workspace. The
 // error is a [*MigrationFilesError] or says why the directory cannot be read.
 func LoadMigrations(dir, shown string) (*Migrations, error) {
-	files, problems, err := readFiles(dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return loadMigrations(entries, func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }, shown)
+}
+
+// LoadEmbedded is [LoadMigrations] for a directory of files that a program carries.
+func LoadEmbedded(files fs.FS, dir string) (*Migrations, error) {
+	entries, err := fs.ReadDir(files, dir)
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return loadMigrations(entries, func(name string) ([]byte, error) { return fs.ReadFile(files, path.Join(dir, name)) }, dir)
+}
+
+func loadMigrations(entries []fs.DirEntry, read func(name string) ([]byte, error), shown string) (*Migrations, error) {
+	files, problems, err := readFiles(entries, read)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +114,15 @@ func LoadMigrations(dir, shown string) (*Migrations, error) {
 // Len is how many migrations there are.
 func (m *Migrations) Len() int { return len(m.ordered) }
 
+// Files are their names, in order.
+func (m *Migrations) Files() []string {
+	names := make([]string, len(m.ordered))
+	for i, one := range m.ordered {
+		names[i] = one.file
+	}
+	return names
+}
+
 // Latest is the highest version.
 func (m *Migrations) Latest() string { return m.ordered[len(m.ordered)-1].version }
 
@@ -107,11 +133,7 @@ var (
 
 // readFiles reads the SQL files of a directory, not those below it, and lists those that dbmate would pass over in
 // silence or that no server would take.
-func readFiles(dir string) (fileSystem, []string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fileSystem{}, nil, fmt.Errorf("read migrations: %w", err)
-	}
+func readFiles(entries []fs.DirEntry, read func(name string) ([]byte, error)) (fileSystem, []string, error) {
 	files := fileSystem{contents: map[string]string{}}
 	var problems []string
 	for _, e := range entries {
@@ -123,7 +145,7 @@ func readFiles(dir string) (fileSystem, []string, error) {
 			problems = append(problems, name+": is not named VERSION_name.sql, the version in digits, and would never be run; rename it or move it away")
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := read(name)
 		if err != nil {
 			return fileSystem{}, nil, fmt.Errorf("read migrations: %w", err)
 		}

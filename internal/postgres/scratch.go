@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -17,10 +16,6 @@ const scratchPrefix = "neon_tenants_scratch_"
 // to ctx. The role needs the privilege to create databases.
 func WithScratchDatabase(ctx context.Context, server string, insecure bool, do func(url string) error) (err error) {
 	direct, _, err := DirectURL(server)
-	if err != nil {
-		return err
-	}
-	u, err := parseURL(direct)
 	if err != nil {
 		return err
 	}
@@ -39,15 +34,11 @@ func WithScratchDatabase(ctx context.Context, server string, insecure bool, do f
 		defer cancel()
 		err = errors.Join(err, dropScratch(ctx, direct, insecure, name))
 	}()
-	target := *u
-	target.Path, target.RawPath = "/"+name, ""
-	q, err := url.ParseQuery(target.RawQuery)
+	target, err := DatabaseURL(direct, name)
 	if err != nil {
 		return fmt.Errorf("make a throwaway database: %w", err)
 	}
-	q.Del("dbname")
-	target.RawQuery = encodeQuery(q)
-	return do(target.String())
+	return do(target)
 }
 
 func dropScratch(ctx context.Context, server string, insecure bool, name string) error {

@@ -75,6 +75,9 @@ func newNeon(in *input.Reader) fleet.Source {
 // OnWait sets who is told about waits of a second and more for Neon's rate limits. f may be called concurrently.
 func (n *Neon) OnWait(f func(d time.Duration, why string)) { n.onWait.Store(&f) }
 
+// Place tells where a tenant lives, for the record in a catalog.
+func (n *Neon) Place(t fleet.Tenant) (neonProjectID, server, database string) { return t.ID, "", "" }
+
 // Tenants implements fleet.Source: every project of the organisation.
 func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	projects, missing, err := n.client.Projects(ctx, n.orgID)

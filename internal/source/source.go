@@ -12,6 +12,7 @@ import (
 // sources are the values of the input tenant-source. A constructor reads its inputs, leaves its mistakes with the reader
 // and makes no call.
 var sources = map[string]func(in *input.Reader) fleet.Source{
+	"catalog": newCatalog,
 	"neon":    newNeon,
 	"secrets": newSecrets,
 }

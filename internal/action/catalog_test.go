@@ -1,0 +1,330 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+// catalogDatabase is a database whose role may make others, which go with the test.
+func catalogDatabase(t *testing.T) string {
+	t.Helper()
+	text, server := pgtest.Database(t), pgtest.Shared(t)
+	cfg, err := pgx.ParseConfig(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Exec(t.Context(), "postgres", "alter role "+pgtest.Identifier(cfg.User)+" createdb"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, name := range askAll(t, server.URL("postgres"), "select datname from pg_database where datdba = "+pgtest.Literal(cfg.User)+"::regrole and datname <> "+pgtest.Literal(cfg.Database)) {
+			if err := server.Exec(context.Background(), "postgres", "drop database "+pgtest.Identifier(name)+" with (force)"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return text
+}
+
+// askAll returns the first column of the last statement's rows.
+func askAll(t *testing.T, url, sql string) []string {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	results, err := conn.PgConn().Exec(context.Background(), sql).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, row := range results[len(results)-1].Rows {
+		out = append(out, string(row[0]))
+	}
+	return out
+}
+
+// sibling is the URL of another database on the same server, for the same role.
+func sibling(t *testing.T, text, database string) string {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path, u.RawPath = "/"+database, "/"+url.PathEscape(database)
+	return u.String()
+}
+
+// A catalog of schools of the user's own, one database each, that are made and migrated as rows are added.
+func TestDatabasesThatACatalogLists(t *testing.T) {
+	f, catalog := newFleet(t, named("unused")...), catalogDatabase(t)
+	hostile := `Sk"ole; drop database postgres; -- 東京`
+	askAll(t, catalog, "create table schools (school_id int primary key, school_name text, school_database text); insert into schools values (1, 'North', 'north'), (2, 'Hostile', "+pgtest.Literal(hostile)+")")
+	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "neon-api-key=", "neon-api-url=",
+		"catalog-query=select school_name as name, school_id as id, school_database as database from schools;"}
+
+	o := f.run(t, t.Context(), inputs...)
+	o.counts(t, 0, 0, 2, 0)
+	o.says(t, `database "north" does not exist`, "create-missing: true")
+
+	o = f.run(t, t.Context(), append(inputs, "create-missing=true", "dry-run=true")...)
+	o.counts(t, 2, 0, 0, 0)
+	o.says(t, "North  would be created, 3 pending")
+	count := "select count(*) from pg_database where datname in ('north', " + pgtest.Literal(hostile) + ")"
+	if got := askAll(t, catalog, count); got[0] != "0" {
+		t.Errorf("a dry run made %s databases", got[0])
+	}
+
+	o = f.run(t, t.Context(), append(inputs, "create-missing=true")...)
+	o.counts(t, 2, 0, 0, 0)
+	o.says(t, "North  created, 3 applied")
+	if d := detail[mode.MigrateDetail](t, o, "Hostile"); !d.Created || len(d.Applied) != 3 {
+		t.Errorf("detail: %+v", d)
+	}
+	for _, database := range []string{"north", hostile} {
+		if got := askAll(t, sibling(t, catalog, database), "select count(*) from schema_migrations"); got[0] != "3" {
+			t.Errorf("%s has %s versions", database, got[0])
+		}
+	}
+	o.hides(t, mustConfig(t, catalog).Password)
+
+	// Another row comes; two runs meet it at once.
+	askAll(t, catalog, "insert into schools values (3, 'South', 'south')")
+	var wg sync.WaitGroup
+	runs := make([]outcome, 2)
+	for i := range runs {
+		wg.Go(func() { runs[i] = f.run(t, t.Context(), append(inputs, "create-missing=true")...) })
+	}
+	wg.Wait()
+	created, applied := 0, 0
+	for _, o := range runs {
+		if o.err != nil {
+			t.Errorf("%v\n%s", o.err, o.log)
+		}
+		d := detail[mode.MigrateDetail](t, o, "South")
+		applied += len(d.Applied)
+		if d.Created {
+			created++
+		}
+	}
+	if created != 1 || applied != 3 {
+		t.Errorf("South was created %d times and had %d migrations", created, applied)
+	}
+	f.run(t, t.Context(), append(inputs, "create-missing=true")...).counts(t, 0, 3, 0, 0)
+}
+
+// hides checks that the texts stand nowhere but in masks.
+func (o outcome) hides(t *testing.T, secrets ...string) {
+	t.Helper()
+	var shown strings.Builder
+	for line := range strings.Lines(o.log + "\n" + o.summary + "\n" + o.reportText + "\n" + fmt.Sprint(o.outputs)) {
+		if !strings.HasPrefix(line, "::add-mask::") {
+			shown.WriteString(line)
+		}
+	}
+	for _, s := range secrets {
+		if strings.Contains(shown.String(), s) {
+			t.Errorf("a secret shows: %s", s)
+		}
+	}
+}
+
+func TestRowsOfACatalog(t *testing.T) {
+	f, catalog, other := newFleet(t, named("ACME")...), catalogDatabase(t), pgtest.Database(t)
+	cfg, _ := pgx.ParseConfig(catalog)
+	askAll(t, catalog, fmt.Sprintf("create table places (name text, url text, database text, neon_project_id text); insert into places values "+
+		"('url', %s, null, null), ('neon', null, null, %s), ('none', null, '', null), ('several', 'postgresql://u:hush@h/d', null, 'p-1'), ('own', null, %s, null), "+
+		"('long', null, %s, null), ('server', null, 'template1', null), ('missing elsewhere', %s, null, null), ('no url', 'mysql://u:hush@h/d', null, null)",
+		pgtest.Literal(other), pgtest.Literal(f.projects[0].ID), pgtest.Literal(cfg.Database), pgtest.Literal(strings.Repeat("ü", 32)), pgtest.Literal(sibling(t, other, "nowhere"))))
+	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "catalog-query=select * from places", "create-missing=true"}
+	o := f.run(t, t.Context(), inputs...)
+	o.counts(t, 2, 0, 7, 0)
+	o.says(t, "says nowhere to connect to", "says url and neon_project_id, and only one can be meant", "is that of the catalog's own database", "has 64 bytes", "every server has for itself",
+		"so create-missing can make none", "does not begin with postgres://")
+	o.hides(t, "hush", mustConfig(t, other).Password, mustConfig(t, catalog).Password)
+	if got := askAll(t, other, "select count(*) from schema_migrations"); got[0] != "3" {
+		t.Errorf("the tenant of a url has %s versions", got[0])
+	}
+	o = f.run(t, t.Context(), append(inputs, "neon-api-key=", "neon-api-url=", "tenants=neon")...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "neon-api-key is empty")
+	o = f.run(t, t.Context(), append(inputs, "catalog-query=select name from places")...)
+	o.says(t, `none of the columns url, database and neon_project_id; it has the columns "name"`)
+	o = f.run(t, t.Context(), "tenant-source=catalog", "catalog-query=;", "create-missing=true", "database-url=", "catalog-url=mysql://x", "allow-insecure=perhaps")
+	o.says(t, "- database-url: ", "- catalog-query: ", "- catalog-url: ", "- allow-insecure: ")
+	if strings.Count(o.log, "- allow-insecure: ") != 1 {
+		t.Errorf("said more than once:\n%s", o.log)
+	}
+	f.run(t, t.Context(), "create-missing=true").says(t, "create-missing: is for tenant-source: catalog")
+}
+
+// recorded is what the catalog has of each tenant, without times.
+const recorded = `select concat_ws(' | ', name, source, key, schema_version, last_migration_outcome, last_backup_key is not null, last_verified_restore_key = last_backup_key,
+	last_seen_at is not null, dropped_at) from project order by name`
+
+func TestEveryModeRecordsIntoTheCatalog(t *testing.T) {
+	f, v, catalog := newFleet(t, named("ACME Corp", "Payroll Inc", "Finance Co")...), newVault(t), catalogDatabase(t)
+	query(t, f.projects[2], "create table users (by_hand text)")
+	record := "catalog-url=" + catalog
+	f.run(t, t.Context(), record, "dry-run=true").counts(t, 3, 0, 0, 0)
+	if got := askAll(t, catalog, "select count(*) from pg_class where relnamespace = 'public'::regnamespace"); got[0] != "0" {
+		t.Errorf("a dry run left %s relations in the catalog", got[0])
+	}
+	wants := func(rows ...string) {
+		t.Helper()
+		if diff := cmp.Diff(rows, askAll(t, catalog, recorded)); diff != "" {
+			t.Errorf("recorded (-want +got):\n%s", diff)
+		}
+	}
+
+	o := f.run(t, t.Context(), record, "$GITHUB_SERVER_URL=https://github.com", "$GITHUB_REPOSITORY=acme/app", "$GITHUB_RUN_ID=7")
+	o.counts(t, 2, 0, 1, 0)
+	o.says(t, "recorded 3 tenants in the catalog")
+	wants("ACME Corp | neon | acme-corp | 20250101090200 | succeeded | f | t", "Finance Co | neon | finance-co | failed | f | t", "Payroll Inc | neon | payroll-inc | 20250101090200 | succeeded | f | t")
+	runs := askAll(t, catalog, "select concat_ws(' ', mode, source, outcome, succeeded, unchanged, failed, skipped, workflow_url) from run")
+	if diff := cmp.Diff([]string{"migrate neon failed 2 0 1 0 https://github.com/acme/app/actions/runs/7"}, runs); diff != "" {
+		t.Errorf("runs (-want +got):\n%s", diff)
+	}
+
+	f.run(t, t.Context(), v.inputs(record, "mode=backup", "tenants=ACME*,Pay*", "verify=restore", "verify-database-url="+pgtest.Shared(t).URL("postgres"))...).counts(t, 2, 0, 0, 0)
+	wants("ACME Corp | neon | acme-corp | 20250101090200 | succeeded | t | t | t", "Finance Co | neon | finance-co | failed | f | t", "Payroll Inc | neon | payroll-inc | 20250101090200 | succeeded | t | t | t")
+	proved := askAll(t, catalog, "select last_verified_restore_at from project where name = 'acme corp'")
+	target := pgtest.Database(t)
+	f.run(t, t.Context(), v.inputs(record, "mode=restore", "tenants=ACME Corp", "restore-url="+target)...).counts(t, 1, 0, 0, 0)
+	if again := askAll(t, catalog, "select last_verified_restore_at from project where name = 'acme corp'"); again[0] <= proved[0] {
+		t.Errorf("the restore is not recorded: %s, then %s", proved, again)
+	}
+	if got := askAll(t, catalog, "select string_agg(project::text || run::text, ' ') from project, run"); strings.Contains(got[0], neontest.OrgKey) || strings.Contains(got[0], "://u") || strings.Contains(got[0], "password") {
+		t.Errorf("the catalog holds a secret: %s", got[0])
+	}
+
+	// The catalog is a source now, of the same tenants.
+	o = f.run(t, t.Context(), record, "tenant-source=catalog", "database-url="+catalog, "tenants=!Finance Co\n*\n!Finance Co")
+	o.counts(t, 0, 2, 0, 0)
+	if id := o.report.Tenants[0].ID; id != f.projects[0].ID {
+		t.Errorf("ACME Corp has the id %s in the catalog, not %s", id, f.projects[0].ID)
+	}
+	wants("ACME Corp | catalog | acme-corp | 20250101090200 | unchanged | t | t | t", "Finance Co | catalog | finance-co | failed | f | t", "Payroll Inc | catalog | payroll-inc | 20250101090200 | unchanged | t | t | t")
+}
+
+func TestACatalogThatFailsLosesNoResult(t *testing.T) {
+	f, catalog := newFleet(t, named("a", "b")...), catalogDatabase(t)
+	o := f.run(t, t.Context(), "catalog-url="+sibling(t, catalog, "no_catalog"))
+	o.counts(t, 2, 0, 0, 0)
+	o.says(t, `nothing is recorded in the catalog of catalog-url: connect to database "no_catalog"`, "the run goes on without it")
+	if o.err == nil || o.report.Error == nil || !strings.Contains(o.report.Error.Message, "catalog-url") {
+		t.Errorf("ended with %v, %+v", o.err, o.report.Error)
+	}
+
+	o.hides(t, mustConfig(t, catalog).Password)
+
+	f.run(t, t.Context(), "catalog-url="+catalog).counts(t, 0, 2, 0, 0)
+	askAll(t, catalog, "create function refuse() returns trigger language plpgsql as $$ begin raise 'no room'; end $$; create trigger t before update on project for each row execute function refuse()")
+	o = f.run(t, t.Context(), "catalog-url="+catalog)
+	o.counts(t, 0, 2, 0, 0)
+	if o.err == nil || o.report.Error == nil || !strings.Contains(o.report.Error.Message, "record in the catalog: ERROR: no room") || o.report.Error.Remedy == "" {
+		t.Errorf("ended with %v, %+v", o.err, o.report.Error)
+	}
+	if got := askAll(t, catalog, "select count(*) from run"); got[0] != "1" {
+		t.Errorf("%s runs are recorded: a run and its tenants are one", got[0])
+	}
+}
+
+func TestACancelledRunIsRecorded(t *testing.T) {
+	f, catalog := newFleet(t, named("a", "b")...), catalogDatabase(t)
+	f.write(t, "20250301000000_hang.sql", "select pg_sleep(60);")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	var cancelled time.Time
+	go func() {
+		for ctx.Err() == nil { // until both hang
+			n := askAll(t, pgtest.Shared(t).URL("postgres"), "select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()")
+			if n[0] == "2" {
+				cancelled = time.Now()
+				cancel(errors.New("cancelled by interrupt"))
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	o := f.run(t, ctx, "catalog-url="+catalog)
+	if took := time.Since(cancelled); took > 7*time.Second {
+		t.Errorf("the run went on for %s", took)
+	}
+	o.counts(t, 0, 0, 2, 0)
+	want := []string{"a | neon | a | 20250101090200 | failed | f | t", "b | neon | b | 20250101090200 | failed | f | t"}
+	if diff := cmp.Diff(want, askAll(t, catalog, recorded)); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+}
+
+func TestCreateTenantInACatalog(t *testing.T) {
+	f, catalog := newFleet(t, named("unused")...), catalogDatabase(t)
+	inputs := []string{"mode=create-tenant", "tenant-source=catalog", "database-url=" + catalog, "catalog-url=" + catalog, "min-tenants=0", "neon-api-key=", "neon-api-url="}
+	for _, name := range []string{"acme", `a"b'; drop database postgres; --`, "select"} {
+		f.run(t, t.Context(), append(inputs, "tenant-name="+name)...).counts(t, 1, 0, 0, 0)
+		f.run(t, t.Context(), append(inputs, "tenant-name="+name)...).counts(t, 0, 1, 0, 0)
+	}
+	listed := "select string_agg(database, ',' order by database collate \"C\") from project where dropped_at is null"
+	if got := askAll(t, catalog, listed); got[0] != `a"b'; drop database postgres; --,acme,select` {
+		t.Errorf("listed are %s", got[0])
+	}
+	for name, want := range map[string]string{
+		strings.Repeat("x", 64): "has 64 bytes", "postgres": "every server has for itself", "a\tb": "control character", mustConfig(t, catalog).Database: "the catalog's own database",
+	} {
+		f.run(t, t.Context(), append(inputs, "tenant-name="+name)...).says(t, want)
+	}
+	// A migration that fails leaves a database that is not listed; the next run completes it.
+	f.write(t, "20250301000000_fails.sql", "select 1/0;")
+	f.run(t, t.Context(), append(inputs, "tenant-name=late")...).counts(t, 0, 0, 1, 0)
+	if got := askAll(t, catalog, listed); strings.Contains(got[0], "late") {
+		t.Errorf("listed are %s", got[0])
+	}
+	f.write(t, "20250301000000_fails.sql", "select 1;")
+	f.run(t, t.Context(), append(inputs, "tenant-name=late")...).counts(t, 1, 0, 0, 0)
+	if got := askAll(t, catalog, listed); !strings.Contains(got[0], "late") {
+		t.Errorf("listed are %s", got[0])
+	}
+	// Dropped: the database and the listing go, the row stays for the record; and made once more.
+	hostile := `a"b'; drop database postgres; --`
+	drop := append(inputs, "mode=drop-tenant", "tenant-name="+hostile, "confirm="+hostile, "without-backup=true")
+	f.run(t, t.Context(), append(drop, "dry-run=true")...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), drop...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), drop...).says(t, "is none of the 3 tenants that are listed")
+	if got := askAll(t, catalog, listed); got[0] != "acme,late,select" {
+		t.Errorf("listed are %s", got[0])
+	}
+	if got := askAll(t, catalog, "select (select count(*) from pg_database where datname = "+pgtest.Literal(hostile)+") || ' ' || count(*) from project where dropped_at is not null"); got[0] != "0 1" {
+		t.Errorf("databases and dropped rows: %s", got[0])
+	}
+	// A listed database that somebody has dropped by hand is dropped all the same.
+	askAll(t, catalog, "drop database late")
+	f.run(t, t.Context(), append(inputs, "mode=drop-tenant", "tenant-name=late", "confirm=late", "without-backup=true")...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), append(inputs, "tenant-name="+hostile)...).counts(t, 1, 0, 0, 0)
+	if got := askAll(t, catalog, listed); got[0] != hostile+",acme,select" {
+		t.Errorf("listed are %s", got[0])
+	}
+	f.run(t, t.Context(), append(inputs, "tenant-name=late", "catalog-query=select name, database from project")...).says(t, "catalog-query: it is your own")
+}
+
+func mustConfig(t *testing.T, url string) *pgx.ConnConfig {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}

@@ -1,0 +1,167 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxName is how many bytes of a name PostgreSQL keeps. It cuts longer ones without an error, also when one connects, so that
+// two names may be one database.
+const maxName = 63
+
+// DatabaseNameError says why a name cannot be that of a tenant's database.
+type DatabaseNameError struct{ Name, Problem string }
+
+func (e *DatabaseNameError) Error() string {
+	return fmt.Sprintf("the database's name %q %s", e.Name, e.Problem)
+}
+
+// Remedy tells what name to take.
+func (e *DatabaseNameError) Remedy() string {
+	return fmt.Sprintf("give the tenant a database of its own, with a name of at most %d bytes of printable characters", maxName)
+}
+
+// CheckDatabaseName refuses names that PostgreSQL would cut or not take, and those of databases that every server has. All
+// others are taken as they are, quotes and semicolons included.
+func CheckDatabaseName(name string) error {
+	problem := ""
+	switch {
+	case name == "":
+		problem = "is empty"
+	case len(name) > maxName:
+		problem = fmt.Sprintf("has %d bytes; PostgreSQL keeps %d and cuts the rest off", len(name), maxName)
+	case !utf8.ValidString(name):
+		problem = "is not UTF-8"
+	case strings.ContainsFunc(name, unicode.IsControl):
+		problem = "has a line break or another control character in it"
+	case slices.Contains([]string{"postgres", "template0", "template1"}, name):
+		problem = "is that of a database which every server has for itself"
+	}
+	if problem != "" {
+		return &DatabaseNameError{name, problem}
+	}
+	return nil
+}
+
+// DatabaseURL is the connection string of another database on the server of a URL, everything else as there.
+func DatabaseURL(server, database string) (string, error) {
+	u, err := parseURL(server)
+	if err != nil {
+		return "", err
+	}
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return "", &URLError{"its parameters cannot be read", "percent-encode special characters in them"}
+	}
+	q.Del("dbname")
+	u.Path, u.RawPath, u.RawQuery = "/"+database, "", encodeQuery(q)
+	// As it would be in a path / need not be encoded; here it would end the name for some readers of URLs.
+	if strings.Contains(database, "/") {
+		u.RawPath = "/" + url.PathEscape(database)
+	}
+	return u.String(), nil
+}
+
+// Place names the server and the database that a URL leads to, the pooler of a compute and the compute itself being one.
+// It holds no secret.
+func Place(text string) (server, database string, err error) {
+	direct, _, err := DirectURL(text)
+	if err != nil {
+		return "", "", err
+	}
+	cfg, err := config(direct, true)
+	if err != nil {
+		return "", "", err
+	}
+	return fmt.Sprintf("%s:%d", strings.ToLower(strings.TrimSuffix(cfg.Host, ".")), cfg.Port), cfg.Database, nil
+}
+
+// MissingDatabase reports whether err says that the server has no database of that name.
+func MissingDatabase(err error) bool { return isCode(err, "3D000") }
+
+// CreateDatabase makes an empty database on the server that c is connected to, and reports whether it was this call that made it. One
+// that is there already, also since another run has just made it, is left alone.
+func CreateDatabase(ctx context.Context, c *Conn, name string) (made bool, err error) {
+	if err := CheckDatabaseName(name); err != nil {
+		return false, err
+	}
+	for try := 1; ; try++ {
+		_, err = c.exec(ctx, "create database "+quoteIdentifier(name)+" template template0")
+		switch {
+		case err == nil:
+			return true, nil
+		case isCode(err, "42P04"), isCode(err, "23505"): // the latter where two are made at the very same time
+			return false, nil
+		case isCode(err, "42501"):
+			return false, &privilegeError{fmt.Errorf("create database %q: %w", name, err)}
+		case isCode(err, "55006") && try < transactionTries: // somebody else is copying the template
+			select {
+			case <-ctx.Done():
+				return false, context.Cause(ctx)
+			case <-time.After(time.Second):
+			}
+		default:
+			return false, fmt.Errorf("create database %q: %w", name, err)
+		}
+	}
+}
+
+// privilegeError is a role that may not make databases.
+type privilegeError struct{ error }
+
+func (e *privilegeError) Unwrap() error { return e.error }
+func (e *privilegeError) Remedy() string {
+	return "let the role make databases: alter role … createdb"
+}
+
+// DropDatabase drops a database and ends its sessions. One that is not there is no error.
+func DropDatabase(ctx context.Context, c *Conn, name string) error {
+	if err := CheckDatabaseName(name); err != nil {
+		return err
+	}
+	if _, err := c.exec(ctx, "drop database if exists "+quoteIdentifier(name)+" with (force)"); err != nil {
+		return fmt.Errorf("drop database %q: %w", name, err)
+	}
+	return nil
+}
+
+// Rows are a query's answer, all of it. A nil value is NULL.
+type Rows struct {
+	Columns []string
+	Values  [][][]byte
+}
+
+// Query runs one statement with parameters ($1, …) as text, and returns its
+// rows as text. Several statements in one are refused by the server.
+func (c *Conn) Query(ctx context.Context, sql string, parameters ...string) (Rows, error) {
+	values := make([][]byte, len(parameters))
+	for i, p := range parameters {
+		values[i] = []byte(p)
+	}
+	var rows Rows
+	reader := c.pg.ExecParams(ctx, sql, values, nil, nil, nil)
+	for reader.NextRow() {
+		row := make([][]byte, len(reader.Values()))
+		for i, v := range reader.Values() {
+			row[i] = bytes.Clone(v) // the reader's own are overwritten by the next
+		}
+		rows.Values = append(rows.Values, row)
+	}
+	for _, f := range reader.FieldDescriptions() { // known also where there are no rows
+		rows.Columns = append(rows.Columns, f.Name)
+	}
+	if _, err := reader.Close(); err != nil {
+		return Rows{}, err
+	}
+	return rows, nil
+}
+
+// HasCode reports whether err is the server's, with that SQLSTATE.
+func HasCode(err error, code string) bool { return isCode(err, code) }

@@ -1,0 +1,126 @@
+package postgres_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+func TestDatabaseURLReachesADatabaseOfAnyName(t *testing.T) {
+	server := pgtest.Shared(t)
+	admin, err := postgres.Connect(t.Context(), server.URL("postgres"), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	for _, name := range []string{`a"b'c; drop database postgres; --`, "select", "Großkunde 東京 🐘", " blanks ", `a/b\c?d=e#f@g:h&i%20`, "dbname=postgres", "postgresql://x", strings.Repeat("ü", 31) + "x"} {
+		t.Cleanup(func() {
+			_ = server.Exec(context.Background(), "postgres", "drop database if exists "+pgtest.Identifier(name))
+		})
+		for i, want := range []bool{true, false} {
+			if made, err := postgres.CreateDatabase(t.Context(), admin, name); err != nil || made != want {
+				t.Errorf("%q, time %d: made %v, %v", name, i+1, made, err)
+			}
+		}
+		url, err := postgres.DatabaseURL(server.URL("postgres")+"&dbname=postgres", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := postgres.Connect(t.Context(), url, postgres.Options{})
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		rows, err := c.Query(t.Context(), "select current_database() where $1 = 'x'", "x")
+		if err != nil || string(rows.Values[0][0]) != name {
+			t.Errorf("%q: in %q, %v", name, rows, err)
+		}
+		if _, database, err := postgres.Place(url); err != nil || database != name {
+			t.Errorf("%q: its place is %q, %v", name, database, err)
+		}
+		// Other readers of URLs, libpq's rules among them, find the same one.
+		if cfg, err := pgx.ParseConfig(url); err != nil || cfg.Database != name {
+			t.Errorf("%q: pgx reads %v, %v", name, cfg, err)
+		}
+		for range 2 { // its session is ended
+			if err := postgres.DropDatabase(t.Context(), admin, name); err != nil {
+				t.Error(err)
+			}
+		}
+		c.Close()
+	}
+}
+
+func TestDatabaseNamesThatAreRefused(t *testing.T) {
+	server := pgtest.Shared(t)
+	admin, err := postgres.Connect(t.Context(), server.URL("postgres"), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	for name, want := range map[string]string{
+		"": "empty", strings.Repeat("x", 64): "64 bytes", strings.Repeat("ü", 32): "64 bytes", "a\x00b": "control character", "a\nb": "control character", "a\xff": "not UTF-8",
+		"postgres": "every server", "template0": "every server", "template1": "every server",
+	} {
+		if made, err := postgres.CreateDatabase(t.Context(), admin, name); made || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("create %q: %v, %v", name, made, err)
+		}
+		if err := postgres.DropDatabase(t.Context(), admin, name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("drop %q: %v", name, err)
+		}
+	}
+}
+
+func TestOneDatabaseMadeByManyAtOnce(t *testing.T) {
+	server := pgtest.Shared(t)
+	const name = "made at once"
+	t.Cleanup(func() {
+		_ = server.Exec(context.Background(), "postgres", "drop database if exists "+pgtest.Identifier(name))
+	})
+	var made atomic.Int32
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			c, err := postgres.Connect(t.Context(), server.URL("postgres"), postgres.Options{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			first, err := postgres.CreateDatabase(t.Context(), c, name)
+			if err != nil {
+				t.Error(err)
+			}
+			if first {
+				made.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 {
+		t.Errorf("%d say that they made it", made.Load())
+	}
+}
+
+func TestPlace(t *testing.T) {
+	for url, want := range map[string][2]string{
+		"postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/catalog?sslmode=require": {"ep-cool-1.eu-central-1.aws.neon.tech:5432", "catalog"},
+		"postgres://u:p@EP-COOL-1.eu-central-1.aws.neon.tech:5432/other":                       {"ep-cool-1.eu-central-1.aws.neon.tech:5432", "other"},
+		"postgres://u:p@127.0.0.1:6543/a%2Fb?dbname=c":                                         {"127.0.0.1:6543", "c"},
+	} {
+		server, database, err := postgres.Place(url)
+		if err != nil || server != want[0] || database != want[1] {
+			t.Errorf("%s: %q, %q, %v", url, server, database, err)
+		}
+	}
+	if _, _, err := postgres.Place("mysql://u:hush@h/d"); err == nil || strings.Contains(err.Error(), "hush") {
+		t.Errorf("got %v", err)
+	}
+}
