@@ -89,8 +89,12 @@ func (b *Bucket) credentialsError(err error) error {
 		return nil
 	}
 	e := &Error{Op: "get AWS credentials", Err: err,
-		remedy: "give role-to-assume (with permissions: id-token: write), or let aws-actions/configure-aws-credentials run before, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}
+		remedy: "set role-to-assume to the role's ARN (a variable or a secret that does not exist gives an empty text), with permissions: id-token: write; " +
+			"or let aws-actions/configure-aws-credentials run before, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}
 	if b.options.RoleARN == "" {
+		if strings.Contains(err.Error(), "EC2 IMDS") { // the last link of AWS's chain: whoever reads of it looks in the wrong place
+			e.Err = errors.New("role-to-assume is empty, and neither AWS's variables and files nor this machine's own role give any")
+		}
 		return e
 	}
 	e.Op, e.remedy = "assume "+b.options.RoleARN, ""

@@ -62,6 +62,16 @@ func TestRole(t *testing.T) {
 		return bucket.Impatient(o, time.Minute)
 	}
 
+	t.Run("no role and no credentials", func(t *testing.T) {
+		o := options(nil)
+		o.RoleARN, o.Token = "", nil
+		_, err := bucket.Open(t.Context(), o)
+		var e *bucket.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: role-to-assume is empty") || strings.Contains(e.Error(), "IMDS") ||
+			!strings.Contains(e.Remedy(), "a variable or a secret that does not exist") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("a session for many calls", func(t *testing.T) {
 		asked.Store(0)
 		o := options(nil)
