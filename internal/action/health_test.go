@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 )
 
 // healthOf decodes a tenant's entry.
@@ -212,5 +216,29 @@ func TestHealthOfManyAlike(t *testing.T) {
 		"4 tenants (customer-07, customer-17, customer-27, …): the schema is not that of 38 others: - index tasks_project_id_idx")
 	if strings.Count(o.summary, "```mermaid\n") != 1 || !strings.Contains(o.summary, `"schema drift" : 9`) || strings.Count(o.summary, "```diff\n") != 2 {
 		t.Errorf("summary:\n%s", o.summary)
+	}
+}
+
+// From afar a tenant costs one connection, and three round trips after connecting.
+func TestHealthRoundTrips(t *testing.T) {
+	server := pgtest.Shared(t)
+	proxy, err := wiretest.NewProxy(net.JoinHostPort(server.Host, strconv.Itoa(server.Port)), 10*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	through, err := proxy.URL(pgtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	through, _, _ = strings.Cut(through, "?")
+	f := newFleet(t)
+	inputs := []string{"neon-api-key=", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, map[string]string{"A_DATABASE_URL": through + "?sslmode=disable"}))}
+	f.run(t, t.Context(), inputs...).counts(t, 1, 0, 0, 0)
+	proxy.Reset()
+	f.run(t, t.Context(), append(inputs, "mode=health-check", "required-tables=users")...).counts(t, 1, 0, 0, 0)
+	const connecting = 4 // opening, and SCRAM
+	if got := proxy.Traffic(); got.Connections != 1 || got.RoundTrips > connecting+3 {
+		t.Errorf("%+v, want one connection and at most 3 round trips after the %d of connecting", got, connecting)
 	}
 }

@@ -3,15 +3,11 @@ package postgres_test
 import (
 	"cmp"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
-	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 )
 
 // look takes a fingerprint and the objects that it is of, on one connection.
@@ -252,39 +248,6 @@ func TestFingerprintAndExtensions(t *testing.T) {
 	equal(t, "difference", postgres.DiffSchemas(before, after), []string{"+ extension citext", "+ schema ext", "+ extension pg_trgm"})
 	if got.Hash == norm.Hash || len(got.Extensions) != 2 || !strings.HasPrefix(got.Extensions[1], "pg_trgm 1.") {
 		t.Errorf("got %+v", got)
-	}
-}
-
-// A tenant far away costs two round trips after it was made read-only: its versions, and all the rest.
-func TestHealthRoundTrips(t *testing.T) {
-	server := pgtest.Shared(t)
-	proxy, err := wiretest.NewProxy(net.JoinHostPort(server.Host, strconv.Itoa(server.Port)), 10*time.Millisecond)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	url := withSSLMode(t, pgtest.Database(t), "disable")
-	do(t, url, everything)
-	through, err := proxy.URL(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, o := files(t, "1_a.sql", up("select 1")), options()
-	o.DryRun = true
-	c, err := postgres.Connect(t.Context(), through, postgres.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := postgres.Migrate(t.Context(), c, m, o); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := postgres.TakeFingerprint(t.Context(), c, postgres.FingerprintOptions{Table: o.Table, Required: []postgres.Table{o.Table}}); err != nil {
-		t.Fatal(err)
-	}
-	const connecting = 4 // opening, and SCRAM
-	if got := proxy.Traffic(); got.Connections != 1 || got.RoundTrips > connecting+3 {
-		t.Errorf("%+v, want one connection and at most 3 round trips after the %d of connecting", got, connecting)
 	}
 }
 

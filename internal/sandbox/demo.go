@@ -71,6 +71,9 @@ func (w *world) show(ctx context.Context, r *runner) error {
 	if err := w.showBackups(ctx, r); err != nil {
 		return err
 	}
+	if err := w.showHealth(ctx, r); err != nil {
+		return err
+	}
 	return w.showTenants(ctx, r)
 }
 
