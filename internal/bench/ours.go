@@ -56,28 +56,36 @@ func (a addresses) URL(_ context.Context, t fleet.Tenant) (fleet.Secret, error) 
 	return fleet.NewSecret(a[i]), err
 }
 
-// ours is a run's own way from its inputs to its report: the mode's job in the fleet engine, with masks, progress lines,
-// summary and report, as inside Actions.
+// ours is a migration run's own way from its inputs to its report.
 func (b *bench) ours() (contender, error) {
+	run, err := b.mode("migrate", "--migrations-path", b.migrations)
+	return contender{name: "ours", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+		return inProcess(func() error { return run(ctx, urls, concurrency) })
+	}}, err
+}
+
+// mode returns a run's own way from its inputs to its report: the mode's job in the fleet engine, with masks, progress lines,
+// summary and report, as inside Actions.
+func (b *bench) mode(name string, args ...string) (func(ctx context.Context, urls []string, concurrency int) error, error) {
 	text, err := os.ReadFile(filepath.Join(b.root, "action.yml"))
 	if err != nil {
-		return contender{}, err
+		return nil, err
 	}
 	definition, err := input.ParseDefinition(text)
 	if err != nil {
-		return contender{}, err
+		return nil, err
 	}
-	migrate, err := mode.For("migrate")
+	chosen, err := mode.For(name)
 	if err != nil {
-		return contender{}, err
+		return nil, err
 	}
-	run := func(ctx context.Context, urls []string, concurrency int) error {
-		in, err := input.New(definition, []string{"--mode", "migrate", "--migrations-path", b.migrations}, func(string) (string, bool) { return "", false })
+	return func(ctx context.Context, urls []string, concurrency int) error {
+		in, err := input.New(definition, append([]string{"--mode", name}, args...), func(string) (string, bool) { return "", false })
 		if err != nil {
 			return err
 		}
 		source, console := addresses(urls), report.NewConsole(io.Discard, true)
-		work := migrate.New(in, mode.Env{Source: source, Mask: console.Mask, Notice: func(string) {}})
+		work := chosen.New(in, mode.Env{Source: source, Concurrency: concurrency, Mask: console.Mask, Notice: func(string) {}})
 		if work.Close != nil {
 			defer work.Close()
 		}
@@ -97,7 +105,14 @@ func (b *bench) ours() (contender, error) {
 		results := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: work.Job},
 			fleet.Options{Concurrency: concurrency, TenantTimeout: in.Duration("tenant-timeout"), Observer: progress})
 		progress.Stop()
-		record := report.Run{Mode: "migrate", Results: results}
+		record := report.Run{Mode: name, Results: results}
+		if work.Finish != nil {
+			ending, err := work.Finish(ctx, results)
+			if err != nil {
+				return err
+			}
+			record.Sections, record.Detail = ending.Sections, ending.Detail
+		}
 		_ = report.Summary(record)
 		if _, err := report.JSON(record); err != nil {
 			return err
@@ -109,8 +124,5 @@ func (b *bench) ours() (contender, error) {
 			}
 		}
 		return failures
-	}
-	return contender{name: "ours", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
-		return inProcess(func() error { return run(ctx, urls, concurrency) })
-	}}, nil
+	}, nil
 }
