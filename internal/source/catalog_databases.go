@@ -62,6 +62,7 @@ func (c *Catalog) ReadCreation(in *input.Reader) {
 	if err := c.ownTables(); err != nil {
 		in.Mistake("catalog-query", "it is your own, and the action does not know the tables behind it; %s", fleet.Remedy(err))
 	}
+	c.versions = input.Parse(in, "migrations-table", postgres.ParseTable)
 }
 
 // CheckName says whether a tenant may have that name: its database gets it. It makes no call.
@@ -96,8 +97,16 @@ func (c *Catalog) Create(ctx context.Context, name string, log *slog.Logger) (t 
 	}
 	t = fleet.Tenant{Name: name, ID: name}
 	c.mu.Lock()
+	_, listed := c.rows[name]
+	c.mu.Unlock()
+	if !made && !listed {
+		if err := c.adoptable(ctx, name, log); err != nil {
+			return fleet.Tenant{}, false, err
+		}
+	}
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, listed := c.rows[name]; !listed {
+	if !listed {
 		c.rows[name] = catalog.Row{Name: name, ID: name, Database: name}
 	}
 	return t, made, nil

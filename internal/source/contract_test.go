@@ -32,6 +32,7 @@ type provisioner interface {
 
 var (
 	_ provisioner = (*Neon)(nil)
+	_ provisioner = (*Catalog)(nil)
 )
 
 // place is one source's fleet on real servers, empty at first.
@@ -39,7 +40,9 @@ type place struct {
 	inputs map[string]string
 	// costly says that tenants are slow to make, so that not every name is tried in full.
 	costly bool
-	// hostile are names of tenants that the fleet has although no run would make them; plant makes them so. Nil: none can be.
+	// prefix goes before every name, where the tenants of all places live side by side.
+	prefix string
+	// plant lists a tenant that no run would make, under a hostile name. Nil: that can't be.
 	plant func(t *testing.T, name string)
 	// squat makes what a tenant of that name would live in, with somebody else's table, and lists it nowhere. Nil: all is listed.
 	squat func(t *testing.T, name string)
@@ -54,6 +57,27 @@ var places = map[string]func(t *testing.T) place{
 			plant: func(t *testing.T, name string) {
 				t.Helper()
 				if _, err := sim.AddProject(t.Context(), neontest.Spec{Name: name}); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	},
+	"catalog": func(t *testing.T) place {
+		url := pgtest.Database(t)
+		role := run(t, url, "select current_user::text")
+		server := pgtest.Shared(t)
+		if err := server.Exec(t.Context(), "postgres", "alter role "+pgtest.Identifier(role)+" createdb"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { dropOwned(t, server, role) })
+		return place{
+			inputs: map[string]string{"tenant-source": "catalog", "database-url": url}, prefix: role[len(role)-6:] + "_",
+			squat: func(t *testing.T, name string) {
+				t.Helper()
+				if err := server.CreateDatabase(t.Context(), name, role, ""); err != nil {
+					t.Fatal(err)
+				}
+				if err := server.Exec(t.Context(), name, "create table theirs ()"); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -214,22 +238,23 @@ func TestContract(t *testing.T) {
 }
 
 func contractLife(t *testing.T, p place) {
+	acmeCorp, globexName := p.prefix+"acme_corp", p.prefix+"globex"
 	first := p.next(t)
 	if tenants, err := first.Tenants(t.Context()); err != nil || len(tenants) != 0 {
 		t.Fatalf("an empty fleet lists %v, %v", tenants, err)
 	}
-	acme, made := create(t, first, "acme_corp")
-	globex, madeToo := create(t, first, "globex")
+	acme, made := create(t, first, acmeCorp)
+	globex, madeToo := create(t, first, globexName)
 	if !made || !madeToo || acme.ID == globex.ID {
 		t.Errorf("made %t, %t: %+v, %+v", made, madeToo, acme, globex)
 	}
-	again, made := create(t, first, "acme_corp")
-	other, madeToo := create(t, p.next(t), "acme_corp")
+	again, made := create(t, first, acmeCorp)
+	other, madeToo := create(t, p.next(t), acmeCorp)
 	if made || madeToo || again.ID != acme.ID || other.ID != acme.ID {
 		t.Errorf("a second time %+v (made %t) and %+v (made %t), want %+v", again, made, other, madeToo, acme)
 	}
 	s, found := p.list(t)
-	if len(found) != 2 || found["acme_corp"].ID != acme.ID || found["globex"].ID != globex.ID {
+	if len(found) != 2 || found[acmeCorp].ID != acme.ID || found[globexName].ID != globex.ID {
 		t.Fatalf("listed %v, made %+v and %+v", found, acme, globex)
 	}
 	for name, tenant := range found {
@@ -241,36 +266,37 @@ func contractLife(t *testing.T, p place) {
 	for name, tenant := range found {
 		wants(t, s, tenant, "select name from whose", name)
 	}
-	remove(t, s, found["globex"])
-	remove(t, s, found["globex"])
-	if _, err := ask(t, s, found["globex"], "select name from whose"); err == nil {
+	remove(t, s, found[globexName])
+	remove(t, s, found[globexName])
+	if _, err := ask(t, s, found[globexName], "select name from whose"); err == nil {
 		t.Error("a dropped tenant is reached")
 	}
 	s, left := p.list(t)
 	if len(left) != 1 {
 		t.Errorf("after the drop there are %v", left)
 	}
-	wants(t, s, left["acme_corp"], "select name from whose", "acme_corp")
+	wants(t, s, left[acmeCorp], "select name from whose", acmeCorp)
 	// One of the name again is a new one.
-	create(t, p.next(t), "globex")
+	create(t, p.next(t), globexName)
 	s, found = p.list(t)
-	wants(t, s, found["globex"], tables, "0")
+	wants(t, s, found[globexName], tables, "0")
 }
 
 // A run that is killed after it made a tenant and before it listed it leaves what the next one takes up.
 func contractCut(t *testing.T, p place) {
-	tenant, made, err := p.next(t).Create(t.Context(), "acme_corp", slog.New(slog.DiscardHandler))
+	acmeCorp := p.prefix + "acme_corp"
+	tenant, made, err := p.next(t).Create(t.Context(), acmeCorp, slog.New(slog.DiscardHandler))
 	if err != nil || !made {
 		t.Fatalf("made %t, %v", made, err)
 	}
-	if again, made := create(t, p.next(t), "acme_corp"); made || again.ID != tenant.ID {
+	if again, made := create(t, p.next(t), acmeCorp); made || again.ID != tenant.ID {
 		t.Errorf("taken up %+v (made %t), want %+v", again, made, tenant)
 	}
 	s, found := p.list(t)
 	if len(found) != 1 {
 		t.Errorf("there are %v", found)
 	}
-	wants(t, s, found["acme_corp"], tables, "0")
+	wants(t, s, found[acmeCorp], tables, "0")
 }
 
 // hostile are names that mean something to SQL, to a shell, to a URL, or to nobody.
@@ -311,7 +337,7 @@ func contractNames(t *testing.T, p place) {
 		return
 	}
 	// Somebody else listed them: each is worked on safely or refused under its name, and hinders no other.
-	create(t, s, "sound")
+	create(t, s, p.prefix+"sound")
 	var planted []string
 	for _, name := range hostile {
 		if name != "" && !strings.Contains(name, "\x00") && strings.TrimSpace(name) != "" && len([]rune(name)) <= 256 {
@@ -335,16 +361,17 @@ func contractNames(t *testing.T, p place) {
 			t.Errorf("%q may not be dropped, without a remedy: %v", name, err)
 		}
 	}
-	wants(t, s, found["sound"], tables, "0")
+	wants(t, s, found[p.prefix+"sound"], tables, "0")
 }
 
 // What somebody else made under the name, and listed nowhere, is not taken for the tenant.
 func contractSquat(t *testing.T, p place) {
+	acmeCorp := p.prefix + "acme_corp"
 	if p.squat == nil {
 		t.Skip("all that there is is listed")
 	}
-	p.squat(t, "acme_corp")
-	if tenant, made, err := p.next(t).Create(t.Context(), "acme_corp", slog.New(slog.DiscardHandler)); err == nil || made || fleet.Remedy(err) == "" {
+	p.squat(t, acmeCorp)
+	if tenant, made, err := p.next(t).Create(t.Context(), acmeCorp, slog.New(slog.DiscardHandler)); err == nil || made || fleet.Remedy(err) == "" {
 		t.Errorf("took it for %+v: made %t, %v, remedy %q", tenant, made, err, fleet.Remedy(err))
 	}
 	if _, found := p.list(t); len(found) != 0 {
@@ -354,7 +381,7 @@ func contractSquat(t *testing.T, p place) {
 
 // Runs at once, each a source of its own, some for the same name: one tenant a name.
 func contractConcurrent(t *testing.T, p place) {
-	names := []string{"acme", "globex", "initech"}
+	names := []string{p.prefix + "acme", p.prefix + "globex", p.prefix + "initech"}
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	ids := map[string]map[string]bool{}
@@ -398,7 +425,7 @@ func contractStopped(t *testing.T, p place) {
 	began := time.Now()
 	for what, err := range map[string]error{
 		"list":   func() error { _, err := s.Tenants(over); return err }(),
-		"create": func() error { _, _, err := s.Create(over, "acme", log); return err }(),
+		"create": func() error { _, _, err := s.Create(over, p.prefix+"acme", log); return err }(),
 	} {
 		if err == nil {
 			t.Errorf("%s went on although the run was over", what)
@@ -406,7 +433,7 @@ func contractStopped(t *testing.T, p place) {
 	}
 	var group sync.WaitGroup
 	for i := range 6 {
-		s, name := p.next(t), fmt.Sprintf("t%d", i)
+		s, name := p.next(t), fmt.Sprintf("%st%d", p.prefix, i)
 		group.Go(func() {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
@@ -421,7 +448,7 @@ func contractStopped(t *testing.T, p place) {
 		t.Errorf("ended after %s", took)
 	}
 	for i := range 6 {
-		s, name := p.next(t), fmt.Sprintf("t%d", i)
+		s, name := p.next(t), fmt.Sprintf("%st%d", p.prefix, i)
 		group.Go(func() { create(t, s, name) })
 	}
 	group.Wait()
@@ -464,5 +491,26 @@ func TestContractOfSecrets(t *testing.T) {
 	}
 	if _, err := s.URL(t.Context(), fleet.Tenant{Name: "initech", ID: "initech"}); err == nil {
 		t.Error("one that is not there has a connection string")
+	}
+}
+
+// dropOwned drops the databases that a role has made.
+func dropOwned(t *testing.T, server *pgtest.Server, role string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var names []string
+	err := server.Superuser(ctx, "postgres", func(conn *pgx.Conn) (err error) {
+		rows, err := conn.Query(ctx, "select datname from pg_database where pg_get_userbyid(datdba) = $1 and datname <> $1", role)
+		if err == nil {
+			names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	for _, name := range names {
+		err = errors.Join(err, server.Exec(ctx, "postgres", "drop database "+pgtest.Identifier(name)+" with (force)"))
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
