@@ -364,15 +364,38 @@ func TestIncompleteDiscoveryFailsAtTheEnd(t *testing.T) {
 	}
 }
 
+// sleeping says whether a session of the tenant's database is in pg_sleep.
+func sleeping(p neontest.Project) bool {
+	conn, err := pgx.Connect(context.Background(), p.URL)
+	if err != nil {
+		return false // its compute is starting
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	var n int
+	err = conn.QueryRow(context.Background(), "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'").Scan(&n)
+	return err == nil && n == 1
+}
+
 func TestCancelWhileAMigrationHangs(t *testing.T) {
 	f := newFleet(t, named("a", "b", "c")...)
 	f.write(t, "20250301000000_hang.sql", "create table half (i int);\nselect pg_sleep(60);")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(1500*time.Millisecond, func() { cancel(errors.New("cancelled by interrupt")) })
-	began := time.Now()
+	var cancelled time.Time
+	hang := make(chan bool)
+	go func() {
+		defer close(hang)
+		defer func() { cancelled = time.Now(); cancel(errors.New("cancelled by interrupt")) }()
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			if sleeping(f.projects[0]) && sleeping(f.projects[1]) {
+				return
+			}
+		}
+		t.Error("the migrations did not come to hang")
+	}()
 	o := f.run(t, ctx, "concurrency=2")
-	if took := time.Since(began); took > 8*time.Second {
-		t.Errorf("took %s", took)
+	<-hang
+	if took := time.Since(cancelled); took > 7*time.Second {
+		t.Errorf("ended %s after the cancel", took)
 	}
 	o.counts(t, 0, 0, 2, 1)
 	o.says(t, "cancelled by interrupt")

@@ -351,11 +351,16 @@ func TestNeonSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	var group sync.WaitGroup
 	defer group.Wait()
-	slow, p, n, tenant := creator(t, neontest.Options{OperationTime: 20 * time.Second}, neontest.Spec{}, nil)
+	slow, p, _, tenant := creator(t, neontest.Options{OperationTime: 20 * time.Second}, neontest.Spec{}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := tapped(t, &tap{sim: slow, after: func(_ int, r *http.Request) bool {
+		if r.Method == http.MethodPost { // it is made, and its operations have begun
+			time.AfterFunc(time.Second, cancel)
+		}
+		return true
+	}})
 	group.Go(func() {
-		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		time.AfterFunc(1500*time.Millisecond, cancel)
 		began := time.Now()
 		_, _, err := n.CreateBranch(ctx, tenant, "x", time.Time{})
 		if took := time.Since(began); took > 8*time.Second {
