@@ -24,8 +24,7 @@ import (
 
 // unread are the declared inputs that nothing reads yet: their descriptions must say so.
 var unread = []string{
-	"public-migrations-path", "rehearse",
-	"schema-tracker", "undo-point",
+	"rehearse", "undo-point",
 }
 
 // unset are the declared outputs that nothing sets yet: their descriptions must say so.

@@ -79,6 +79,9 @@ func (r *run) do(ctx context.Context) {
 		return
 	}
 	r.console.Line(fmt.Sprintf("neon-tenants-action %s: %s", r.env.Version, r.record.Mode))
+	if c, ok := s.source.(interface{ Close() }); ok { // a connection that listing left open for the mode
+		defer c.Close()
+	}
 	for _, name := range r.in.Unused() {
 		where := "in mode " + r.record.Mode
 		if r.record.Source != "" {
@@ -104,14 +107,14 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	if incomplete != nil { // what was found is worked on; the run fails at its end
 		r.console.Warning(err.Error(), "", 0)
 	}
+	if s.work.Close != nil {
+		defer s.work.Close()
+	}
 	if s.work.Prepare != nil {
 		if failed := s.work.Prepare(ctx, found); failed != nil {
 			r.record.Err = errors.Join(failed, err)
 			return found
 		}
-	}
-	if s.work.Close != nil {
-		defer s.work.Close()
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress

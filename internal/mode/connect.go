@@ -20,6 +20,11 @@ func directURL(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (
 	if err != nil {
 		return "", err
 	}
+	return direct(env, secret, log)
+}
+
+// direct hides a connection string and takes Neon's pooler out of it.
+func direct(env Env, secret fleet.Secret, log *slog.Logger) (string, error) {
 	hide(env, log, secret)
 	url, changed, err := postgres.DirectURL(secret.Reveal())
 	if err != nil {
@@ -47,5 +52,8 @@ func dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.O
 
 func hide(env Env, log *slog.Logger, secret fleet.Secret) {
 	fleet.Hide(log, secret)
+	if s, ok := env.Source.(schemaSource); ok && s.Database() == secret {
+		return // an input, which is masked already: thousands of tenants need not say it again
+	}
 	env.Mask(secret.Forms()...)
 }

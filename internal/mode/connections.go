@@ -12,8 +12,16 @@ import (
 
 // schemaSource is a source whose tenants are schemas of one database, so that they have one connection string.
 type schemaSource interface {
+	fleet.Source
 	// Schema is the name of the tenant's schema.
 	Schema(t fleet.Tenant) string
+	// Database is the connection string that all tenants share.
+	Database() fleet.Secret
+	// Lend gives the connection away that listing left open, nil where there is none; it has an empty search_path, and is
+	// read-only in a dry run.
+	Lend() *postgres.Conn
+	// ExpectList says that a list which is not there yet is no error: it is about to be made.
+	ExpectList()
 }
 
 // schema is the name of the tenant's schema, empty where a tenant is a whole database.
@@ -29,7 +37,7 @@ func (e Env) schema(t fleet.Tenant) string {
 type connections struct {
 	env     Env
 	options postgres.Options
-	shared  bool // tenants share one database
+	shared  schemaSource // nil: every tenant has a database of its own
 
 	mu     sync.Mutex
 	idle   []idleConn
@@ -42,8 +50,8 @@ type idleConn struct {
 }
 
 func newConnections(env Env, o postgres.Options) *connections {
-	_, shared := env.Source.(schemaSource)
-	o.NoSearchPath = shared
+	shared, ok := env.Source.(schemaSource)
+	o.NoSearchPath = ok
 	return &connections{env: env, options: o, shared: shared}
 }
 
@@ -54,12 +62,26 @@ func (c *connections) open(ctx context.Context, t fleet.Tenant, log *slog.Logger
 	if err != nil {
 		return nil, nil, err
 	}
+	return c.openURL(ctx, t, url, log)
+}
+
+// openURL is open for a tenant whose direct connection string is known, and hidden.
+func (c *connections) openURL(ctx context.Context, t fleet.Tenant, url string, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
 	if conn = c.take(); conn != nil {
 		conn.SetLog(log)
 	} else if conn, err = dial(ctx, c.env, t, url, c.options, log); err != nil {
 		return nil, nil, err
 	}
 	return conn, func() { c.give(conn) }, nil
+}
+
+// openShared connects to the database that all tenants share, for what concerns no single one.
+func (c *connections) openShared(ctx context.Context, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
+	url, err := direct(c.env, c.shared.Database(), log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.openURL(ctx, fleet.Tenant{}, url, log)
 }
 
 // trusted is for how long a connection that lies idle is taken for alive: a server or a firewall may end it later.
@@ -72,7 +94,7 @@ func (c *connections) take() *postgres.Conn {
 		n := len(c.idle)
 		if n == 0 {
 			c.mu.Unlock()
-			return nil
+			return c.borrow()
 		}
 		last := c.idle[n-1]
 		c.idle = c.idle[:n-1]
@@ -84,9 +106,22 @@ func (c *connections) take() *postgres.Conn {
 	}
 }
 
+// borrow returns the source's own connection, nil where it has none to give or one of another kind.
+func (c *connections) borrow() *postgres.Conn {
+	if c.shared == nil || c.options.ReadOnly != c.env.DryRun {
+		return nil
+	}
+	conn := c.shared.Lend()
+	if conn != nil && !conn.Alive() {
+		conn.Close()
+		return nil
+	}
+	return conn
+}
+
 func (c *connections) give(conn *postgres.Conn) {
 	c.mu.Lock()
-	keep := c.shared && !c.closed && conn.Idle()
+	keep := c.shared != nil && !c.closed && conn.Idle()
 	if keep {
 		conn.SetLog(slog.New(slog.DiscardHandler))
 		c.idle = append(c.idle, idleConn{conn, time.Now()})

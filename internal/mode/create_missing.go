@@ -23,6 +23,9 @@ func readCreateMissing(in *input.Reader, env Env) creator {
 	if !in.Bool("create-missing") || env.Source == nil {
 		return nil
 	}
+	if _, ok := env.Source.(schemaSource); ok {
+		return nil // a schema is made within its first migration's transaction
+	}
 	c, ok := env.Source.(creator)
 	if !ok {
 		in.Mistake("create-missing", "is for tenant-source: catalog or schemas, which list what need not exist yet; leave it out")

@@ -46,11 +46,19 @@ func newMigrate(in *input.Reader, env Env) Work {
 			in.Mistake("migrations-path", "%v", err)
 		}
 	}
-	refuseUnavailable(in, "rehearse", "undo-point", "public-migrations-path")
+	refuseUnavailable(in, "rehearse", "undo-point")
 
 	missing := readCreateMissing(in, env)
+	schemas := readSchemaInputs(in, env, &o)
 	conns := newConnections(env, options)
-	return Work{Close: conns.close, Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	prepare := func(ctx context.Context, found Found) error { return schemas.prepare(ctx, conns, o, found) }
+	finish := func(context.Context, []fleet.Result) (Ending, error) { return schemas.ending(), nil }
+	return Work{Prepare: prepare, Finish: finish, Close: conns.close, Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		o := o
+		o.Schema = env.schema(t)
+		if m, known, err := schemas.migrate(ctx, env, t, files, o); known {
+			return migrateOutcome(m, env.DryRun, err != nil), err
+		}
 		conn, release, made, absent, err := openOrCreate(ctx, conns, missing, t, log)
 		if absent {
 			return absentOutcome(files), nil
@@ -59,8 +67,6 @@ func newMigrate(in *input.Reader, env Env) Work {
 			return fleet.Outcome{}, err
 		}
 		defer release()
-		o := o
-		o.Schema = env.schema(t)
 		m, err := postgres.Migrate(ctx, conn, files, o)
 		outcome := migrateOutcome(m, env.DryRun, err != nil)
 		if made {
@@ -82,7 +88,7 @@ func refuseUnavailable(in *input.Reader, names ...string) {
 
 // migrateOutcome words what was done to one tenant.
 func migrateOutcome(m postgres.Migrated, dryRun, failed bool) fleet.Outcome {
-	d := MigrateDetail{Before: m.Before, After: m.After, Applied: []MigrationApplied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown}
+	d := MigrateDetail{Before: m.Before, After: m.After, Applied: []MigrationApplied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown, Created: m.Creates}
 	for _, a := range m.Applied {
 		d.Applied = append(d.Applied, MigrationApplied{a.Version, a.File, a.Elapsed.Milliseconds()})
 	}
@@ -94,6 +100,9 @@ func migrateOutcome(m postgres.Migrated, dryRun, failed bool) fleet.Outcome {
 		o.Note = fmt.Sprintf("%d applied, %d not", len(m.Applied), len(m.Pending))
 	case len(m.Applied) > 0:
 		o.Note = fmt.Sprintf("%d applied", len(m.Applied))
+	}
+	if m.Creates && !failed {
+		o.Note = map[bool]string{true: "would be created, ", false: "created, "}[dryRun] + o.Note
 	}
 	if len(m.OutOfOrder) > 0 && !failed {
 		verb := "was applied"

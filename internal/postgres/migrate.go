@@ -37,6 +37,7 @@ type Migrated struct {
 	Pending       []string  // files not applied: those of a dry run, or those left after a failure
 	OutOfOrder    []string  // pending files whose version is lower than Before
 	Unknown       []string  // recorded versions for which there is no file
+	Creates       bool      // the schema did not exist: it was made, or would be in a dry run
 	Warnings      []string
 }
 
@@ -91,12 +92,9 @@ func Migrate(ctx context.Context, c *Conn, files *Migrations, o MigrateOptions) 
 	if err != nil {
 		return Migrated{}, err
 	}
-	if o.Schema != "" && !o.CreateSchema && !state.schemaExists {
-		return Migrated{}, &MissingSchemaError{o.Schema}
-	}
-	result, pending := state.compare(files)
-	if o.Strict && len(result.OutOfOrder) > 0 {
-		return result, &OrderError{File: result.OutOfOrder[0], Highest: result.Before}
+	result, pending, err := state.judge(files, o)
+	if err != nil {
+		return result, err
 	}
 	if len(pending) == 0 || o.DryRun {
 		clean = clean || !state.locked
@@ -120,6 +118,24 @@ func Migrate(ctx context.Context, c *Conn, files *Migrations, o MigrateOptions) 
 	result.Pending = result.Pending[len(s.applied):]
 	clean = clean || err == nil // the last message has reset the session
 	return result, err
+}
+
+// judge says what there is to be done, and refuses what must not be.
+func (s dbState) judge(files *Migrations, o MigrateOptions) (Migrated, []migration, error) {
+	if o.Schema != "" && !s.schemaExists {
+		if !o.CreateSchema {
+			return Migrated{}, nil, &MissingSchemaError{o.Schema}
+		}
+		if err := SchemaName(o.Schema); err != nil {
+			return Migrated{}, nil, fmt.Errorf("the schema is missing and cannot be made: %q %w", o.Schema, err)
+		}
+	}
+	m, pending := s.compare(files)
+	m.Creates = o.Schema != "" && !s.schemaExists
+	if o.Strict && len(m.OutOfOrder) > 0 {
+		return m, pending, &OrderError{File: m.OutOfOrder[0], Highest: m.Before}
+	}
+	return m, pending, nil
 }
 
 // OrderError is a pending migration that strict-order refuses.

@@ -1,7 +1,9 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -162,7 +164,7 @@ func TestMissingSchema(t *testing.T) {
 	url := pgtest.Database(t)
 	conn := openShared(t, url)
 	m := files(t, "1_a.sql", "-- migrate:up transaction:false\ncreate table a (i int)\n-- migrate:down\n", "2_b.sql", up("create table b (i int)"))
-	o := inSchema(`no such "schema"`)
+	o := inSchema("new")
 	_, err := postgres.Migrate(t.Context(), conn, m, o)
 	var missing *postgres.MissingSchemaError
 	if !errors.As(err, &missing) || !strings.Contains(missing.Remedy(), "create-missing") {
@@ -177,7 +179,11 @@ func TestMissingSchema(t *testing.T) {
 	if got, err := postgres.Migrate(t.Context(), conn, m, o); err != nil || len(got.Applied) != 2 {
 		t.Errorf("got %v, %v", got, err)
 	}
-	equal(t, "relations", relations(t, url), []string{`no such "schema".a`, `no such "schema".b`, `no such "schema".schema_migrations`})
+	equal(t, "relations", relations(t, url), []string{"new.a", "new.b", "new.schema_migrations"})
+	o.Schema = `no "good" name`
+	if _, err := postgres.Migrate(t.Context(), conn, m, o); err == nil || !strings.Contains(err.Error(), `"no \"good\" name" must begin with a letter`) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // A schema on a connection that is open costs one round trip to look and one for each migration; nothing for the lock's
@@ -206,4 +212,170 @@ func TestSchemasRoundTrips(t *testing.T) {
 	if got := proxy.Traffic(); got.RoundTrips != 9 || got.Connections != 0 {
 		t.Errorf("%+v, want 9 round trips and no new connection", got)
 	}
+}
+
+func TestSchemaName(t *testing.T) {
+	for _, name := range []string{"a", "_", "acme_corp", "ACME", "t1", "public_", "pg", "selects", strings.Repeat("x", 63)} {
+		if err := postgres.SchemaName(name); err != nil {
+			t.Errorf("%q %v", name, err)
+		}
+	}
+	bad := append([]string{"", "1a", "a-b", "a b", "a.b", "ä", "naïve", "a\x00", "a'b", "a;b", "$user", "pg_a", "PG_Toast", "public", "Public", "information_schema", "user", "Select", "system_user",
+		strings.Repeat("x", 64)}, hostileSchemas...)
+	for _, name := range bad {
+		if err := postgres.SchemaName(name); err == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+	for _, name := range append([]string{"Acme Corp", "select"}, hostileSchemas...) {
+		if err := postgres.SchemaUsable(name); err != nil {
+			t.Errorf("a schema that is there: %q %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "public", "pg_temp", "pg_catalog", "information_schema", "$user", strings.Repeat("é", 32)} {
+		if err := postgres.SchemaUsable(name); err == nil {
+			t.Errorf("%q is usable", name)
+		}
+	}
+	// The server's own list of words holds none that ours does not.
+	words := ask(t, pgtest.Database(t), "select word from pg_get_keywords() where catcode in ('R', 'T')")
+	for _, w := range words {
+		if postgres.SchemaName(w) == nil {
+			t.Errorf("%q is reserved by the server", w)
+		}
+	}
+}
+
+// What schemas recorded is read for all at once, whatever they are called and whatever is wrong with one of them.
+func TestReadSchemas(t *testing.T) {
+	url := pgtest.Database(t)
+	names := append([]string{"done", "part", "empty", "odd", "forbidden", "view"}, hostileSchemas...)
+	createSchemas(t, url, names...)
+	m := files(t, "1_a.sql", up("select 1"), "2_b.sql", up("select 1"))
+	c := openShared(t, url)
+	for _, n := range append([]string{"done"}, hostileSchemas...) {
+		if _, err := postgres.Migrate(t.Context(), c, m, inSchema(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(t, url, `create table part.schema_migrations (version varchar primary key); insert into part.schema_migrations values ('1'), ('0,"x');
+		create table odd.schema_migrations (i int); create table forbidden.schema_migrations (version text); revoke all on forbidden.schema_migrations from current_user;
+		create view view.schema_migrations as select unnest('{1,2}'::text[]) as version`)
+	for i := range 1200 { // beyond what one transaction reads
+		names = append(names, fmt.Sprintf("missing%d", i))
+	}
+	names = append(names, "done")
+	states, err := postgres.ReadSchemas(t.Context(), c, options().Table, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range append([]string{"done", "view"}, hostileSchemas...) {
+		if got, known, err := states.Migrate(m, inSchema(n)); err != nil || !known || got.After != "2" || got.Creates {
+			t.Errorf("%q: %+v, %v, %v", n, got, known, err)
+		}
+	}
+	for _, n := range []string{"part", "empty", "odd", "forbidden"} {
+		if _, known, err := states.Migrate(m, inSchema(n)); err != nil || known {
+			t.Errorf("%q is known: %v", n, err)
+		}
+	}
+	dry := inSchema("part")
+	dry.DryRun = true
+	got, known, err := states.Migrate(m, dry)
+	if err != nil || !known {
+		t.Errorf("dry run: %v, %v", known, err)
+	}
+	equal(t, "dry run", []any{got.Pending, got.Unknown}, []any{[]string{"2_b.sql"}, []string{`0,"x`}})
+	if _, known, err := states.Migrate(m, inSchema("missing7")); !known || err == nil {
+		t.Errorf("missing: %v, %v", known, err)
+	}
+	equal(t, "session", c.Idle(), true)
+}
+
+func TestSchemaList(t *testing.T) {
+	for name, table := range map[string]string{"of ours": "", "in a schema of its own": "", "of a user": "create table public.tenants (id serial primary key, name varchar(80), at timestamptz not null default now())"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.Database(t)
+			if table != "" {
+				do(t, url, table)
+			}
+			where := "public.tenants"
+			if name == "in a schema of its own" {
+				where = "control.tenants"
+			}
+			parsed, err := postgres.ParseTable(where)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, c := postgres.SchemaList{Table: parsed}, openShared(t, url)
+			if table == "" {
+				missing := (*postgres.MissingListError)(nil)
+				if _, err := list.Names(t.Context(), c); !errors.As(err, &missing) {
+					t.Errorf("no list: %v", err)
+				}
+			}
+			for range 2 {
+				for _, n := range []string{"b", "a'"} {
+					if found, err := list.Create(t.Context(), c, n, options().Table); err != nil {
+						t.Errorf("%+v, %v", found, err)
+					}
+					if err := list.Add(t.Context(), c, n); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			names, err := list.Names(t.Context(), c)
+			if err != nil {
+				t.Error(err)
+			}
+			equal(t, "names", names, []string{"a'", "b"})
+			equal(t, "rows", ask(t, url, "select count(*)::text from "+where), []string{"2"})
+			do(t, url, "create schema stray; create table \"a'\".x ()")
+			unlisted, missing, err := list.Strays(t.Context(), c)
+			if err != nil {
+				t.Error(err)
+			}
+			equal(t, "strays", [][]string{unlisted, missing}, [][]string{{"stray"}, nil})
+		})
+	}
+}
+
+func TestDropSchema(t *testing.T) {
+	url := pgtest.Database(t)
+	createSchemas(t, url, "one", "two", "stray", "busy")
+	do(t, url, `create table public.schema_tracker (name text primary key); insert into schema_tracker values ('one'), ('two'), ('busy'), ('gone'), ('public'), ('pg_toast');
+		create table one.a (i int); create table two.a (i int); create table busy.a (i int)`)
+	table, _ := postgres.ParseTable("public.schema_tracker")
+	list, c := postgres.SchemaList{Table: table}, openShared(t, url)
+	for _, name := range []string{"one", "gone", "one"} {
+		if err := list.Drop(t.Context(), c, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	unlisted := (*postgres.UnlistedError)(nil)
+	if err := list.Drop(t.Context(), c, "stray"); !errors.As(err, &unlisted) || unlisted.Remedy() == "" {
+		t.Errorf("unlisted: %v", err)
+	}
+	for _, name := range []string{"public", "pg_toast", "pg_catalog", "information_schema", ""} {
+		if err := list.Drop(t.Context(), c, name); err == nil {
+			t.Errorf("%q was dropped", name)
+		}
+	}
+	// What cannot be dropped keeps its entry.
+	holder, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.Background()) }()
+	if _, err := holder.Exec(t.Context(), "begin; lock table busy.a in access share mode"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := list.Drop(ctx, c, "busy"); err == nil {
+		t.Error("a schema in use was dropped")
+	}
+	equal(t, "left", relations(t, url), []string{"busy.a", "public.schema_tracker", "two.a"})
+	equal(t, "listed", ask(t, url, "select name from schema_tracker order by 1"), []string{"busy", "pg_toast", "public", "two"})
 }

@@ -14,6 +14,7 @@ import (
 var sources = map[string]func(in *input.Reader) fleet.Source{
 	"catalog": newCatalog,
 	"neon":    newNeon,
+	"schemas": newSchemas,
 	"secrets": newSecrets,
 }
 

@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// SchemaList is a table that lists schemas in its column name.
+type SchemaList struct{ Table Table }
+
+// Schema is the one that the list itself is in.
+func (l SchemaList) Schema() string { return l.Table.schema }
+
+func (l SchemaList) String() string { return l.Table.schema + "." + l.Table.name }
+
+// MissingListError is a list that is not there.
+type MissingListError struct{ List SchemaList }
+
+func (e *MissingListError) Error() string {
+	return fmt.Sprintf("the database has no table %s, which is to list the tenants' schemas", e.List)
+}
+
+// Remedy says how to make one.
+func (e *MissingListError) Remedy() string {
+	return fmt.Sprintf("name the right table with schema-tracker, make it with create table %s (name text primary key), or let mode create-tenant make it; "+
+		"database-url may also name another database", e.List.Table.quoted())
+}
+
+// Names returns the listed names, each once, in the order of their bytes. Errors: [*MissingListError], [*TableError].
+func (l SchemaList) Names(ctx context.Context, c *Conn) ([]string, error) {
+	answers, err := c.query(ctx, "select distinct name::text collate \"C\" from "+l.Table.quoted()+" where name is not null order by 1")
+	switch {
+	case isCode(err, "42P01"):
+		return nil, &MissingListError{l}
+	case isCode(err, "42703"):
+		return nil, &TableError{fmt.Sprintf("%s has no column name: %v", l, err), "name the table that lists the schemas with schema-tracker; the schema's name stands in its column name"}
+	case isCode(err, "42501"):
+		return nil, &TableError{fmt.Sprintf("the role may not read %s: %v", l, err), "grant it select there, or give the connection string of the role that owns it"}
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", l, err)
+	}
+	names := make([]string, len(answers[0]))
+	for i, row := range answers[0] {
+		names[i] = string(row[0])
+	}
+	return names, nil
+}
+
+// Add lists a schema, and makes the list where there is none. One that is listed already is no error.
+func (l SchemaList) Add(ctx context.Context, c *Conn, name string) error {
+	// A list of a user's own may lack a unique constraint, or have more columns with defaults.
+	insert := fmt.Sprintf("insert into %[1]s (name) select v.name from (select %[2]s::text as name) v where not exists (select from %[1]s t where t.name::text = v.name) on conflict do nothing",
+		l.Table.quoted(), quoteLiteral(name))
+	_, err := c.exec(ctx, insert)
+	if isCode(err, "42P01") || isCode(err, "3F000") {
+		schema := ""
+		if l.Table.schema != "public" {
+			schema = "create schema if not exists " + quoteIdentifier(l.Table.schema) + "; "
+		}
+		_, err = c.exec(ctx, schema+"create table if not exists "+l.Table.quoted()+" (name text primary key); "+insert)
+		if concurrently(err) { // another run made the list at this moment
+			_, err = c.exec(ctx, insert)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("list schema %q in %s: %w", name, l, err)
+	}
+	return nil
+}
+
+// concurrently reports whether what was to be created if it does not exist was created by another session at the same time.
+func concurrently(err error) bool {
+	return isCode(err, "23505") || isCode(err, "42P06") || isCode(err, "42P07") || isCode(err, "42710")
+}
+
+// Found is what is in a database under a schema's name.
+type Found struct {
+	Exists   bool
+	Empty    bool // no table, view, function or type is in it
+	Recorded bool // it has the table of applied versions
+}
+
+// Create makes a schema, unless it is there; found is what was there before.
+func (l SchemaList) Create(ctx context.Context, c *Conn, name string, versions Table) (found Found, err error) {
+	literal := quoteLiteral(name)
+	look := "select n.oid is not null, not exists (select from pg_catalog.pg_class where relnamespace = n.oid) " +
+		"and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid) and not exists (select from pg_catalog.pg_type where typnamespace = n.oid), " +
+		"exists (select from pg_catalog.pg_class where relnamespace = n.oid and relname = " + quoteLiteral(versions.name) + ") " +
+		"from (select 1) one left join pg_catalog.pg_namespace n on n.nspname = " + literal
+	answers, err := c.query(ctx, look+"; create schema if not exists "+quoteIdentifier(name))
+	if concurrently(err) {
+		answers, err = c.query(ctx, look)
+	}
+	if err != nil {
+		return Found{}, fmt.Errorf("create schema %q: %w", name, err)
+	}
+	row := answers[0][0]
+	return Found{Exists: string(row[0]) == "t", Empty: string(row[1]) == "t", Recorded: string(row[2]) == "t"}, nil
+}
+
+// UnlistedError is a schema that is there, but not listed.
+type UnlistedError struct {
+	Schema string
+	List   SchemaList
+}
+
+func (e *UnlistedError) Error() string {
+	return fmt.Sprintf("schema %q is not listed in %s, and is left alone", e.Schema, e.List)
+}
+
+// Remedy says how it becomes one that may be dropped.
+func (e *UnlistedError) Remedy() string {
+	return fmt.Sprintf("where it is a tenant's, insert its name into %s, and run again", e.List)
+}
+
+// Drop drops a listed schema with all that is in it, and its entry, in one transaction. One that is neither there nor listed
+// is no error. Errors: [*UnlistedError].
+func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
+	if err := SchemaUsable(name); err != nil || name == l.Table.schema {
+		return fmt.Errorf("schema %q is never dropped", name)
+	}
+	answers, err := c.query(ctx, "begin; set local lock_timeout = '60s'; with gone as (delete from "+l.Table.quoted()+" where name::text = "+quoteLiteral(name)+" returning 1) "+
+		"select (select count(*) from gone) > 0, exists (select from pg_catalog.pg_namespace where nspname = "+quoteLiteral(name)+")")
+	if err == nil {
+		listed, exists := string(answers[2][0][0]) == "t", string(answers[2][0][1]) == "t"
+		if !listed && exists {
+			c.Reset(ctx)
+			return &UnlistedError{name, l}
+		}
+		_, err = c.exec(ctx, "drop schema if exists "+quoteIdentifier(name)+" cascade; commit")
+	}
+	if err == nil {
+		return nil
+	}
+	c.Reset(ctx)
+	if isCode(err, "42P01") {
+		return &MissingListError{l}
+	}
+	return fmt.Errorf("drop schema %q: %w", name, err)
+}
+
+// Strays compares the list with what is there: schemas of the database that it does not name, and names without a schema. The
+// system's own, public, the list's own schema and those that belong to an extension are none.
+func (l SchemaList) Strays(ctx context.Context, c *Conn) (unlisted, missing []string, err error) {
+	list := l.Table.quoted()
+	answers, err := c.query(ctx, strings.Join([]string{
+		"select nspname from pg_catalog.pg_namespace n where nspname !~ '^pg_' and nspname not in ('information_schema', 'public', " + quoteLiteral(l.Table.schema) + ") " +
+			"and not exists (select from " + list + " t where t.name::text = n.nspname) " +
+			"and not exists (select from pg_catalog.pg_extension e where e.extnamespace = n.oid) " +
+			"and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e') order by nspname collate \"C\"",
+		"select distinct name::text collate \"C\" from " + list + " t where name is not null and not exists (select from pg_catalog.pg_namespace n where n.nspname = t.name::text) order by 1",
+	}, "; "))
+	if err != nil {
+		return nil, nil, fmt.Errorf("compare %s with the schemas that are there: %w", l, err)
+	}
+	for _, row := range answers[0] {
+		unlisted = append(unlisted, string(row[0]))
+	}
+	for _, row := range answers[1] {
+		missing = append(missing, string(row[0]))
+	}
+	return unlisted, missing, nil
+}

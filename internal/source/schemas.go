@@ -1,0 +1,153 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// Schemas is the source where a tenant is one schema of one database, and a table lists them.
+type Schemas struct {
+	url     string
+	list    postgres.SchemaList
+	options postgres.Options
+	// versions is the table of applied versions; empty but for create-tenant, which looks for it in a schema that is there already.
+	versions postgres.Table
+	// listless says that a list which does not exist yet is an empty one: it is about to be made.
+	listless bool
+
+	mu     sync.Mutex
+	conn   *postgres.Conn // nil: none, or lent
+	listed map[string]bool
+}
+
+var _ fleet.Source = (*Schemas)(nil)
+
+func newSchemas(in *input.Reader) fleet.Source {
+	s := &Schemas{
+		url: in.Secret("database-url"),
+		list: input.Parse(in, "schema-tracker", func(text string) (postgres.SchemaList, error) {
+			table, err := postgres.ParseTable(text)
+			if table.Bare() {
+				table = table.In("public")
+			}
+			return postgres.SchemaList{Table: table}, err
+		}),
+		options: postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: in.Bool("dry-run"), NoSearchPath: true},
+		listed:  map[string]bool{},
+	}
+	if s.url != "" {
+		if _, _, err := postgres.DirectURL(s.url); err != nil {
+			in.Mistake("database-url", "%v; %s", err, fleet.Remedy(err))
+		}
+	}
+	return s
+}
+
+// Tenants implements fleet.Source: the listed schemas, whether they exist or not.
+func (s *Schemas) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
+	var names []string
+	err := s.with(ctx, nil, func(c *postgres.Conn) (err error) {
+		names, err = s.list.Names(ctx, c)
+		return err
+	})
+	if missing := (*postgres.MissingListError)(nil); s.listless && errors.As(err, &missing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	tenants := make([]fleet.Tenant, len(names))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, name := range names {
+		tenants[i] = fleet.Tenant{Name: name, ID: name}
+		s.listed[name] = true
+	}
+	return tenants, nil
+}
+
+// URL implements fleet.Source: the database's own for every schema. A listed name that can be no tenant's schema is refused
+// here, under its name, so that it hinders no other.
+func (s *Schemas) URL(_ context.Context, t fleet.Tenant) (fleet.Secret, error) {
+	if err := s.usable(t); err != nil {
+		return fleet.Secret{}, err
+	}
+	return fleet.NewSecret(s.url), nil
+}
+
+func (s *Schemas) usable(t fleet.Tenant) error {
+	err := postgres.SchemaUsable(t.ID)
+	if err == nil && t.ID == s.list.Schema() {
+		err = fmt.Errorf("is where the list %s itself is kept", s.list)
+	}
+	if err != nil {
+		return fleet.WithRemedy(fmt.Errorf("schema name %q %w", t.ID, err), fmt.Sprintf("take it out of %s, or rename the schema", s.list))
+	}
+	return nil
+}
+
+// Schema is the name of the tenant's schema. It is one that [postgres.SchemaUsable] takes wherever URL gives no error.
+func (s *Schemas) Schema(t fleet.Tenant) string { return t.ID }
+
+// Database is the connection string that all tenants share.
+func (s *Schemas) Database() fleet.Secret { return fleet.NewSecret(s.url) }
+
+// ExpectList says that a list which is not there yet is an empty one.
+func (s *Schemas) ExpectList() { s.listless = true }
+
+// Lend gives the connection that listing left open away, nil where there is none: whoever takes it closes it.
+func (s *Schemas) Lend() *postgres.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.conn
+	s.conn = nil
+	return c
+}
+
+// Close closes the connection that nobody has borrowed.
+func (s *Schemas) Close() {
+	if c := s.Lend(); c != nil {
+		c.Close()
+	}
+}
+
+// with lends do a connection, the one that is open already where nobody else has it, and keeps it for the next one.
+func (s *Schemas) with(ctx context.Context, log *slog.Logger, do func(*postgres.Conn) error) error {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	c := s.Lend()
+	if c != nil && !c.Alive() {
+		c.Close()
+		c = nil
+	}
+	if c == nil {
+		url, _, err := postgres.DirectURL(s.url)
+		if err != nil {
+			return err
+		}
+		o := s.options
+		o.Log = log
+		if c, err = postgres.Connect(ctx, url, o); err != nil {
+			return err
+		}
+	}
+	c.SetLog(log)
+	err := do(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil || !c.Idle() {
+		c.Close()
+		return err
+	}
+	c.SetLog(slog.New(slog.DiscardHandler))
+	s.conn = c
+	return err
+}
