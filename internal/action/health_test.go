@@ -242,3 +242,35 @@ func TestHealthRoundTrips(t *testing.T) {
 		t.Errorf("%+v, want one connection and at most 3 round trips after the %d of connecting", got, connecting)
 	}
 }
+
+// A database of the catalog's role that no row names is an orphan, and a row whose database is not there cannot be reached.
+func TestHealthOfACatalogsDatabases(t *testing.T) {
+	f, catalog := newFleet(t), catalogDatabase(t)
+	askAll(t, catalog, "create table schools (name text, database text, url text); insert into schools values ('East', 'east', null), ('West', 'west', null)")
+	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "neon-api-key=", "neon-api-url=", "catalog-query=select * from schools"}
+	f.run(t, t.Context(), append(inputs, "create-missing=true")...).counts(t, 2, 0, 0, 0)
+	inputs = append(inputs, "mode=health-check")
+	o := f.run(t, t.Context(), append(inputs, "fail-on=unreachable,pending,tables,drift,orphans")...)
+	o.counts(t, 2, 0, 0, 0)
+	if o.err != nil || len(o.fleetHealth(t).Orphans) > 0 {
+		t.Errorf("ended with %v:\n%s", o.err, o.log)
+	}
+
+	askAll(t, catalog, "delete from schools where name = 'West'; insert into schools values ('Gone', 'gone', null)")
+	o = f.run(t, t.Context(), inputs...)
+	o.counts(t, 1, 0, 1, 0)
+	o.says(t, `database "gone" does not exist`, "Orphans: 1 belongs to no tenant", "database west")
+	if diff := cmp.Diff([]string{"database west"}, o.fleetHealth(t).Orphans); diff != "" {
+		t.Error(diff)
+	}
+	o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...)
+	o.counts(t, 2, 0, 0, 0)
+	if o.err == nil || o.report.Error == nil || !strings.Contains(o.report.Error.Message, "1 orphan belongs to no tenant: database west") {
+		t.Errorf("ended with %v, %+v", o.err, o.report.Error)
+	}
+	// One that a row reaches by a connection string is nobody's orphan.
+	askAll(t, catalog, "insert into schools values ('West', null, "+pgtest.Literal(sibling(t, catalog, "west"))+")")
+	if o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...); o.err != nil {
+		t.Errorf("ended with %v:\n%s", o.err, o.log)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -74,9 +75,10 @@ func driftSection(cohorts []cohort, differences map[schemaPair][]string) (report
 	return s, true
 }
 
-// orphanFinder is a source that can tell what looks like a tenant's and belongs to none that it lists.
+// orphanFinder is a source that can tell what looks like a tenant's and belongs to none that it lists. versions is the table in
+// which tenants record their migrations.
 type orphanFinder interface {
-	Orphans(ctx context.Context) ([]string, error)
+	Orphans(ctx context.Context, versions postgres.Table) ([]string, error)
 }
 
 // orphans looks for them where the source can.
@@ -85,7 +87,7 @@ func (h *healthCheck) orphans(ctx context.Context, whole *HealthReport, e *Endin
 	if !ok || ctx.Err() != nil {
 		return nil
 	}
-	found, err := source.Orphans(ctx)
+	found, err := source.Orphans(ctx, h.state.Table)
 	if err == nil && len(found) == 0 {
 		return nil
 	}

@@ -1,0 +1,32 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+)
+
+// OwnedDatabases lists the server's databases that the connection's role owns, but for templates and those that are the
+// server's own.
+func OwnedDatabases(ctx context.Context, c *Conn) ([]string, error) {
+	return c.names(ctx, "list the role's databases", "select datname from pg_catalog.pg_database "+
+		"where not datistemplate and datname <> 'postgres' and datdba = (select oid from pg_catalog.pg_roles where rolname = current_user) order by datname")
+}
+
+// SchemasWith lists the schemas that hold a table of that name, whatever schema the name itself says.
+func SchemasWith(ctx context.Context, c *Conn, t Table) ([]string, error) {
+	return c.names(ctx, "list the schemas that have "+t.name, "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "+
+		"where c.relname = "+quoteLiteral(t.name)+" and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by n.nspname")
+}
+
+// names returns the only column of the last statement's rows.
+func (c *Conn) names(ctx context.Context, doing, sql string) ([]string, error) {
+	answers, err := c.query(ctx, "set transaction read only; set local search_path = ''; "+sql)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	var all []string
+	for _, row := range answers[len(answers)-1] {
+		all = append(all, string(row[0]))
+	}
+	return all, nil
+}
