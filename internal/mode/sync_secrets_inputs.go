@@ -117,10 +117,16 @@ func gitHubClient(in *input.Reader, env Env) *github.Client {
 	return client
 }
 
-// keyMaterial is what the fingerprints of values are keyed with. Without it nothing is remembered.
+// keyMaterial is what the fingerprints of values are keyed with: the credential by which the tenants are found. Without one
+// nothing is remembered.
 func keyMaterial(in *input.Reader) string {
 	material := in.String("neon-api-key")
-	in.Conceal(fleet.NewSecret(material))
+	if material == "" {
+		material = in.String("database-url")
+	}
+	if material != "" {
+		in.Conceal(fleet.NewSecret(material))
+	}
 	return material
 }
 

@@ -59,7 +59,7 @@ const tick = 1100 * time.Millisecond
 // load reads the variable. A state that cannot be used is no error: everything is written again then, and the log says why.
 func (m *memory) load(ctx context.Context) error {
 	if m.keys == nil {
-		m.env.Notice("nothing is remembered of what is written, so every secret is written again by every run: that needs neon-api-key, by which fingerprints are keyed")
+		m.env.Notice("nothing is remembered of what is written, so every secret is written again by every run: that needs neon-api-key (or database-url), by which fingerprints are keyed")
 		return nil
 	}
 	text, _, found, err := m.client.Variable(ctx, m.scope, secrets.StateVariable)

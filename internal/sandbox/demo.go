@@ -74,6 +74,9 @@ func (w *world) show(ctx context.Context, r *runner) error {
 	if err := w.showHealth(ctx, r); err != nil {
 		return err
 	}
+	if err := w.showSecrets(ctx, r); err != nil {
+		return err
+	}
 	return w.showTenants(ctx, r)
 }
 
@@ -165,7 +168,7 @@ func (r *runner) step(ctx context.Context, s step) (summary string, err error) {
 		"GITHUB_WORKSPACE=" + r.workspace, "GITHUB_OUTPUT=" + file("output"), "GITHUB_STEP_SUMMARY=" + file("summary"),
 	}
 	inputs := append([]string{"mode=" + cmp.Or(s.mode, "migrate")}, s.inputs...)
-	stores := s.mode != "" && s.mode != "create-tenant" // a backup
+	stores := s.mode != "" && s.mode != "create-tenant" && s.mode != "sync-secrets" // a backup
 	for _, e := range r.environment {
 		cmd.Env = append(cmd.Env, e[0]+"="+e[1])
 		if name, ok := map[string]string{
