@@ -59,6 +59,13 @@ func (d CreateDetail) Facts(r fleet.Result) catalog.Facts {
 	return d.Migration.Facts(r)
 }
 
+// Facts tell what was found: the version, and the newest verified backup.
+func (d HealthDetail) Facts(fleet.Result) catalog.Facts {
+	f := backupFacts(d.NewestBackup)
+	f.SchemaVersion = d.Version
+	return f
+}
+
 // Facts tell that the tenant is gone, and the backup that is left of it.
 func (d DropDetail) Facts(r fleet.Result) catalog.Facts {
 	f := backupFacts(d.Backup)
