@@ -164,10 +164,17 @@ func (b *backup) look(ctx context.Context, t fleet.Tenant, url string, log *slog
 	}
 	defer conn.Close()
 	db := database{major: cmp.Or(b.dump.Major, conn.ServerMajor())}
-	if db.size, err = conn.DatabaseSize(ctx); err != nil {
+	table := b.table
+	if schema := b.env.schema(t); schema != "" {
+		table = table.In(schema)
+		db.size, err = conn.SchemaSize(ctx, schema)
+	} else {
+		db.size, err = conn.DatabaseSize(ctx)
+	}
+	if err != nil {
 		return database{}, err
 	}
-	if db.version, err = postgres.SchemaVersion(ctx, conn, b.table); err != nil {
+	if db.version, err = postgres.SchemaVersion(ctx, conn, table); err != nil {
 		log.Warn("the schema's version is not known", "error", err) // a backup is worth having all the same
 	}
 	_, err = postgres.FindClients(ctx, "", db.major)
@@ -199,7 +206,7 @@ func (b *backup) upload(ctx context.Context, t fleet.Tenant, url string, key buc
 		}
 	}()
 	o := b.dump
-	o.Major, o.Log = db.major, log
+	o.Major, o.Schema, o.Log = db.major, b.env.schema(t), log
 	dumped, err := postgres.Dump(ctx, url, o, w)
 	if err != nil {
 		return m, err

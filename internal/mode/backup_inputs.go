@@ -24,6 +24,9 @@ func newBackup(in *input.Reader, env Env) Work {
 	}
 	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
 		b.unchanged = maxAge
+		if _, ok := env.Source.(schemaSource); ok {
+			in.Mistake("skip-unchanged", "has no meaning with tenant-source: schemas, whose database does not tell when one schema was written to last; leave it out")
+		}
 	}
 	return Work{Prepare: b.prepare, Job: b.run, Finish: backupKey, Close: b.store.close}
 }
@@ -64,6 +67,11 @@ func dumpOptions(in *input.Reader, env Env) postgres.DumpOptions {
 	o.Level = in.Int("compression-level", 1, highest)
 	if err := postgres.CheckDumpArgs(o.Args); err != nil {
 		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+	}
+	if _, ok := env.Source.(schemaSource); ok {
+		if err := postgres.CheckSchemaDumpArgs(o.Args); err != nil {
+			in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+		}
 	}
 	if slices.Contains(o.Args, "--enable-row-security") {
 		env.Notice("pg-dump-args: --enable-row-security leaves out the rows that policies hide from the role: such a backup may lack some")

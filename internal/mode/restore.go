@@ -76,6 +76,9 @@ func newRestore(in *input.Reader, env Env) Work {
 		}
 		r.identities = identities
 	}
+	if _, ok := env.Source.(schemaSource); ok && r.overwrite {
+		in.Mistake("overwrite", "would drop all that the target database holds, and with tenant-source: schemas that may be every other tenant; leave it out and restore into an empty database")
+	}
 	if _, ok := env.Source.(maker); !ok && r.into != "" && env.Source != nil {
 		in.Mistake("restore-into", "needs tenant-source: neon; give restore-url")
 	}

@@ -44,7 +44,9 @@ type DumpOptions struct {
 	Major  int    // of the programs to use: the server's own, see [Conn.ServerMajor]
 	Root   string // where the programs are; empty: /usr/lib/postgresql
 	Format Format // empty: Plain
-	// Args are more arguments for pg_dump, see [CheckDumpArgs].
+	// Schema is the one that is dumped, with nothing that is outside of it; empty: the whole database.
+	Schema string
+	// Args are more arguments for pg_dump, see [CheckDumpArgs], and for a schema [CheckSchemaDumpArgs] too.
 	Args []string
 	// Compression, and its level. A custom archive is compressed by pg_dump itself, as pg_restore expects it.
 	Compression Compression
@@ -263,6 +265,12 @@ func dumpArguments(o DumpOptions) ([]string, error) {
 		return nil, err
 	}
 	args := []string{"--no-owner", "--no-privileges", "--no-password", "--lock-wait-timeout=" + lockWait, "--dbname=" + keepalive}
+	if o.Schema != "" {
+		if err := CheckSchemaDumpArgs(o.Args); err != nil {
+			return nil, err
+		}
+		args = append(args, "--schema="+quoteIdentifier(o.Schema)) // in quotes, a pattern means nothing but itself
+	}
 	switch {
 	case o.Format == Plain:
 		args = append(args, "--format=plain")
