@@ -3,6 +3,9 @@
 package e2e
 
 import (
+	"encoding/json"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,8 +18,15 @@ func TestTenantExamples(t *testing.T) {
 
 	t.Log("a new tenant")
 	repository := newRepository(t, "create-tenant.yml")
-	job := runAct(t, sandbox, repository, "workflow_dispatch", "--input", "tenant=Initech Ltd", "--input", "region=aws-eu-central-1")
+	create := []string{"--input", "tenant=Initech Ltd", "--input", "region=aws-eu-central-1", "--input", "sync-secret=true", "--secret", "SECRETS_TOKEN=" + sandbox.environment["GITHUB_TOKEN"]}
+	for _, name := range []string{"GITHUB_API_URL", "GITHUB_REPOSITORY"} {
+		create = append(create, "--env", name+"="+sandbox.environment[name])
+	}
+	job := runAct(t, sandbox, repository, "workflow_dispatch", create...)
 	job.wants(t, "succeeded", "1")
+	if secrets := sandbox.gitHubSecrets(t); !slices.Equal(secrets, []string{"INITECH_LTD_DATABASE_URL"}) {
+		t.Errorf("GitHub has the secrets %v", secrets)
+	}
 	id := job.outputs["tenant-id"]
 	if !strings.Contains(job.log, "The tenant's project is "+id) || id == "" || sandbox.projects(t) != projects+1 {
 		t.Fatalf("tenant-id is %q; there were %d projects and are %d", id, projects, sandbox.projects(t))
@@ -29,7 +39,7 @@ func TestTenantExamples(t *testing.T) {
 	}
 
 	t.Log("the same again")
-	job = runAct(t, sandbox, repository, "workflow_dispatch", "--input", "tenant=Initech Ltd", "--input", "region=aws-eu-central-1")
+	job = runAct(t, sandbox, repository, "workflow_dispatch", create...)
 	job.wants(t, "unchanged", "1")
 	job.wants(t, "tenant-id", id)
 
@@ -56,4 +66,28 @@ func TestTenantExamples(t *testing.T) {
 	if !strings.Contains(job.log, "Its last backup is "+key) {
 		t.Error("the workflow's last step did not say where its data is")
 	}
+}
+
+// gitHubSecrets names the repository's secrets.
+func (s *sandbox) gitHubSecrets(t *testing.T) []string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.environment["GITHUB_API_URL"]+"/repos/"+s.environment["GITHUB_REPOSITORY"]+"/actions/secrets", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.environment["GITHUB_TOKEN"])
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var list struct{ Secrets []struct{ Name string } }
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s, %v", resp.Status, err)
+	}
+	var names []string
+	for _, secret := range list.Secrets {
+		names = append(names, secret.Name)
+	}
+	return names
 }
