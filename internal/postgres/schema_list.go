@@ -120,10 +120,12 @@ func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
 	if err := SchemaUsable(name); err != nil || name == l.Table.schema {
 		return fmt.Errorf("schema %q is never dropped", name)
 	}
-	answers, err := c.query(ctx, "begin; set local lock_timeout = '60s'; with gone as (delete from "+l.Table.quoted()+" where name::text = "+quoteLiteral(name)+" returning 1) "+
-		"select (select count(*) from gone) > 0, exists (select from pg_catalog.pg_namespace where nspname = "+quoteLiteral(name)+")")
+	// Deleting waits for another run that drops it; only a statement after that sees whether the schema went.
+	answers, err := c.query(ctx, "begin isolation level read committed; set local lock_timeout = '60s'; "+
+		"with gone as (delete from "+l.Table.quoted()+" where name::text = "+quoteLiteral(name)+" returning 1) select count(*) > 0 from gone; "+
+		"select exists (select from pg_catalog.pg_namespace where nspname = "+quoteLiteral(name)+")")
 	if err == nil {
-		listed, exists := string(answers[2][0][0]) == "t", string(answers[2][0][1]) == "t"
+		listed, exists := string(answers[2][0][0]) == "t", string(answers[3][0][0]) == "t"
 		if !listed && exists {
 			c.Reset(ctx)
 			return &UnlistedError{name, l}

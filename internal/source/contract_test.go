@@ -32,6 +32,7 @@ type provisioner interface {
 
 var (
 	_ provisioner = (*Neon)(nil)
+	_ provisioner = (*Schemas)(nil)
 	_ provisioner = (*Catalog)(nil)
 )
 
@@ -80,6 +81,22 @@ var places = map[string]func(t *testing.T) place{
 				if err := server.Exec(t.Context(), name, "create table theirs ()"); err != nil {
 					t.Fatal(err)
 				}
+			},
+		}
+	},
+	"schemas": func(t *testing.T) place {
+		url := pgtest.Database(t)
+		run(t, url, "create schema registry")
+		return place{
+			inputs: map[string]string{"tenant-source": "schemas", "database-url": url, "schema-tracker": "registry.tracker"},
+			plant: func(t *testing.T, name string) {
+				t.Helper()
+				run(t, url, "insert into registry.tracker (name) values ("+pgtest.Literal(name)+") returning name")
+			},
+			squat: func(t *testing.T, name string) {
+				t.Helper()
+				run(t, url, "create schema "+pgtest.Identifier(name))
+				run(t, url, "create table "+pgtest.Identifier(name)+".theirs as select 1")
 			},
 		}
 	},
