@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -272,5 +273,32 @@ func TestHealthOfACatalogsDatabases(t *testing.T) {
 	askAll(t, catalog, "insert into schools values ('West', null, "+pgtest.Literal(sibling(t, catalog, "west"))+")")
 	if o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...); o.err != nil {
 		t.Errorf("ended with %v:\n%s", o.err, o.log)
+	}
+}
+
+// Tenants that are schemas of one database are compared as if they had no names. Schemas that are no tenant's don't count.
+func TestHealthOfSchemas(t *testing.T) {
+	hostile := `Te"nant'; drop schema "plain" cascade; -- 東京`
+	e := newEstate(t, "plain", "users", hostile, "odd", "+gone")
+	e.run(t, "tenants=*,!gone").counts(t, 4, 0, 0, 0)
+	e.do(t, "create schema auth; create table auth.tokens (i integer); create schema empty; alter table odd.users add extra integer; "+
+		"create schema former; create table former.schema_migrations (version varchar primary key); create table public.schema_migrations (version varchar primary key)")
+	o := e.run(t, "mode=health-check", "required-tables=users,tasks", "concurrency=2")
+	o.counts(t, 3, 0, 2, 0)
+	o.says(t, "Schemas: 3 tenants match; 1 group differs", "the schema is not that of 3 others: + column users.extra integer", "Orphans: 1 belongs to no tenant", "schema former", "gone")
+	if diff := cmp.Diff([]string{"schema former"}, o.fleetHealth(t).Orphans); diff != "" {
+		t.Error(diff)
+	}
+	if d := o.healthOf(t, "gone"); !slices.Equal(d.Problems, []string{"unreachable"}) {
+		t.Errorf("a schema that is not there: %+v", d)
+	}
+	if d := o.healthOf(t, hostile); len(d.Problems) != 0 || d.Version != "20250101090200" {
+		t.Errorf("%s: %+v", hostile, d)
+	}
+	e.do(t, "drop table "+pgtest.Identifier(hostile)+".tasks")
+	o = e.run(t, "mode=health-check", "required-tables=tasks", "tenants=*,!gone", "fail-on=tables,orphans")
+	o.counts(t, 3, 0, 1, 0)
+	if o.report.Error == nil || o.outputs["failed-tenants"] != string(mustJSON(t, []string{hostile})) {
+		t.Errorf("%s, %+v", o.outputs["failed-tenants"], o.report.Error)
 	}
 }

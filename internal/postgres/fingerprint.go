@@ -46,7 +46,7 @@ var fingerprintQuery string
 
 // TakeFingerprint has the server describe and hash its objects: one round trip, and nothing but the hash travels.
 func TakeFingerprint(ctx context.Context, c *Conn, o FingerprintOptions) (Fingerprint, error) {
-	answers, err := c.query(ctx, missingQuery(o)+"; "+o.over(`
+	answers, err := c.query(ctx, "set transaction read only; "+missingQuery(o)+"; "+o.over(`
 select encode(sha256(convert_to(coalesce(string_agg(h, '' order by h collate "C"), ''), 'UTF8')), 'hex'), count(*),
   (select string_agg(extname || ' ' || extversion, E'\n' order by extname collate "C") from pg_extension where extname <> 'plpgsql')
 from (select encode(sha256(convert_to(jsonb_build_array(kind, name, definition)::text, 'UTF8')), 'hex') as h from object) hashed`))
@@ -54,7 +54,7 @@ from (select encode(sha256(convert_to(jsonb_build_array(kind, name, definition):
 		return Fingerprint{}, fmt.Errorf("take the schema's fingerprint: %w", err)
 	}
 	var f Fingerprint
-	for _, row := range answers[0] {
+	for _, row := range answers[1] {
 		if i, err := strconv.Atoi(string(row[0])); err == nil && i < len(o.Required) {
 			f.Missing = append(f.Missing, o.Required[i].String())
 		}
@@ -72,7 +72,7 @@ from (select encode(sha256(convert_to(jsonb_build_array(kind, name, definition):
 
 // DescribeSchema returns the objects that [TakeFingerprint] hashes, by kind and name.
 func DescribeSchema(ctx context.Context, c *Conn, o FingerprintOptions) ([]SchemaObject, error) {
-	answers, err := c.query(ctx, o.over(`select kind, name, parent, definition from object order by kind collate "C", name collate "C"`))
+	answers, err := c.query(ctx, "set transaction read only; "+o.over(`select kind, name, parent, definition from object order by kind collate "C", name collate "C"`))
 	if err != nil {
 		return nil, fmt.Errorf("describe the schema: %w", err)
 	}

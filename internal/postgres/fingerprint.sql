@@ -1,5 +1,6 @@
 -- A database's or a schema's objects, one row each: what kind, which one, and everything that defines it. Names are resolved
--- before the search_path is changed to what definitions are to be printed for; see fingerprint.go.
+-- before the search_path is changed to what definitions are to be printed for; see fingerprint.go. Numbers below 16384 are the
+-- system's own objects (PostgreSQL's FirstNormalObjectId), which thus are not read one by one.
 with extension as (
   select classid, objid from pg_depend where deptype = 'e'
 ), space as (
@@ -9,17 +10,17 @@ with extension as (
 ), relation as (
   select c.*, s.prefix || quote_ident(c.relname) as name
   from pg_class c join space s on s.oid = c.relnamespace
-  where not c.relispartition and not (c.relname = {{table}} and c.relkind in ('r', 'p') and {{tablespace}})
+  where c.oid >= 16384 and not c.relispartition and not (c.relname = {{table}} and c.relkind in ('r', 'p') and {{tablespace}})
     and not exists (select from extension e where e.classid = 'pg_class'::regclass and e.objid = c.oid)
 ), routine as (
   select p.*, l.lanname, s.prefix || quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')' as name
   from pg_proc p join space s on s.oid = p.pronamespace join pg_language l on l.oid = p.prolang
-  where not exists (select from extension e where e.classid = 'pg_proc'::regclass and e.objid = p.oid)
+  where p.oid >= 16384 and not exists (select from extension e where e.classid = 'pg_proc'::regclass and e.objid = p.oid)
     and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'i')
 ), kind as (
   select t.*, s.prefix || quote_ident(t.typname) as name
   from pg_type t join space s on s.oid = t.typnamespace
-  where not exists (select from extension e where e.classid = 'pg_type'::regclass and e.objid = t.oid)
+  where t.oid >= 16384 and not exists (select from extension e where e.classid = 'pg_type'::regclass and e.objid = t.oid)
 ), object (kind, name, parent, definition) as (
   select 'schema', left(prefix, -1), '', '' from space where prefix <> ''
   union all
@@ -65,10 +66,10 @@ with extension as (
   union all
   select 'sequence', c.name, coalesce(d.refobjid::regclass::text, ''),
     concat_ws(' ', format_type(q.seqtypid, null), 'start', q.seqstart, 'increment', q.seqincrement, 'from', q.seqmin, 'to', q.seqmax, 'cache', q.seqcache,
-      case when q.seqcycle then 'cycle' end, 'owned by ' || d.refobjid::regclass::text || '.' || quote_ident(a.attname))
+      case when q.seqcycle then 'cycle' end, 'owned by ' || d.refobjid::regclass::text || '.' ||
+        (select quote_ident(a.attname) from pg_attribute a where a.attrelid = d.refobjid and a.attnum = d.refobjsubid))
   from relation c join pg_sequence q on q.seqrelid = c.oid
   left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
-  left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
   union all
   select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.name, '',
     concat_ws(' ', '(' || pg_get_function_arguments(p.oid) || ')', 'returns ' || pg_get_function_result(p.oid), 'language ' || p.lanname,
