@@ -30,7 +30,7 @@ func NewCompressor(w io.Writer, kind Compression, level, parallel int) (io.Write
 		if parallel > 0 {
 			cores = 1 + parallel
 		}
-		z, err := newBlockGzip(w, level, cores)
+		z, err := newGzip(w, level, cores)
 		if err != nil {
 			return nil, fmt.Errorf("compress with gzip at level %d: %w", level, err)
 		}

@@ -1,36 +1,35 @@
 package postgres
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 )
 
 const (
-	// gzipBlock is what a core compresses at a time where several work on one stream.
-	gzipBlock = 512 << 10
-	// gzipWindow is how far back a gzip stream may refer: each block but the first is given the 32 KiB before it as a
-	// dictionary, so that the result is hardly longer than that of one core.
+	// gzipWindow is how far back a gzip stream may refer.
 	gzipWindow = 32 << 10
-	// gzipTrial is every how many blocks the level is chosen anew.
-	gzipTrial = 16
-	quickGzip = 3
+	// The level is chosen anew every gzipTrial bytes by a sample of gzipSample, for the first time after gzipStart: a dump
+	// begins with the schema, and one that is over by then is not worth the choice.
+	gzipTrial  = 8 << 20
+	gzipSample = 64 << 10
+	gzipStart  = 256 << 10
+	quickGzip  = 3
 )
 
 // gzipChoice are the levels for which the quicker one may stand in.
 var gzipChoice = []int{4, 5, 6}
 
-// blockGzip is a gzip stream that is compressed block by block, by the caller's goroutine or by several cores. All writing is
-// done by the caller's goroutine, in Write and Close, so that an error of the writer is returned at once and nothing is
-// written afterwards. At most cores+1 blocks are held.
+// newGzip compresses in the caller's goroutine where cores is 0, and otherwise in so many others.
 //
-// Every 8 MiB a block is compressed at two levels, the wanted one and a quicker one that suits many tables better, and the
-// shorter result's level is used until the next such block: tables differ, and a dump is one after another.
+// Every 8 MiB a sample is compressed at two levels, the wanted one and a quicker one that suits many tables better, and
+// the one with the shorter result is used until the next sample: tables differ, and a dump is one after another.
 //
 // Against "gzip -6" on five tables of 100 to 120 MB (2026-11-22, two cores, one run; CPU time and size as parts of its own):
 //
@@ -42,181 +41,222 @@ var gzipChoice = []int{4, 5, 6}
 //
 // One more core costs nothing in size and hardly any CPU time, so that it pays whenever a core would be idle; where as many
 // streams run as there are cores, each is better left to its own goroutine.
-type blockGzip struct {
-	w     io.Writer
-	err   error
-	work  chan *gzipJob
-	queue []*gzipJob // in the order of the stream
-	spare []*gzipJob // to be used again
-	most  int        // jobs in the queue
-	own   gzipLevels // the compressors of the caller's goroutine, where no other works
-
-	blocks int  // so far
-	quick  bool // the quicker level is the one to use
-	both   bool // there are two levels to choose from
-
-	block  []byte // being filled
-	window []byte // what came before it
-	crc    uint32
-	closed bool
-	size   uint32 // modulo 2^32, as in the stream's last bytes
-}
-
-type gzipJob struct {
-	in, window []byte
-	out, other bytes.Buffer
-	quick      bool // compress at the quicker level
-	trial      bool // compress at both, and take the shorter result
-	err        error
-	done       chan struct{}
-}
-
-// gzipLevels are a core's compressors, made when they are first used.
-type gzipLevels struct {
-	level, quickLevel int
-	wanted, quick     *flate.Writer
-}
-
-// newBlockGzip compresses in the caller's goroutine where cores is 0.
-func newBlockGzip(w io.Writer, level, cores int) (*blockGzip, error) {
+func newGzip(w io.Writer, level, cores int) (io.WriteCloser, error) {
 	if _, err := flate.NewWriter(io.Discard, level); err != nil {
 		return nil, err
 	}
-	levels := gzipLevels{level: level, quickLevel: quickGzip}
-	z := &blockGzip{w: w, most: max(1, cores), own: levels, both: slices.Contains(gzipChoice, level)}
+	frame := gzipFrame{w: w}
 	if cores > 0 {
-		z.work = make(chan *gzipJob, cores)
+		return newBlockGzip(frame, level, cores), nil
 	}
-	for range cores {
-		work, levels := z.work, levels
-		go func() { // until Close
-			for job := range work {
-				job.err = job.compress(&levels)
-				close(job.done)
-			}
-		}()
-	}
+	return newStreamGzip(frame, level), nil
+}
+
+// gzipFrame is what a gzip file has before and after its deflate stream.
+type gzipFrame struct {
+	w    io.Writer
+	crc  uint32
+	size uint32 // modulo 2^32, as in the file's last bytes
+}
+
+func (f *gzipFrame) begin() error {
 	const deflate, unknownSystem = 8, 255
-	_, z.err = w.Write([]byte{0x1f, 0x8b, deflate, 0, 0, 0, 0, 0, 0, unknownSystem})
-	return z, nil
+	_, err := f.w.Write([]byte{0x1f, 0x8b, deflate, 0, 0, 0, 0, 0, 0, unknownSystem})
+	return err
 }
 
-func (j *gzipJob) compress(l *gzipLevels) error {
-	if j.trial {
-		if err := deflate(&l.quick, l.quickLevel, &j.other, j); err != nil {
-			return err
-		}
-	}
-	c, level := &l.wanted, l.level
-	if j.quick && !j.trial {
-		c, level = &l.quick, l.quickLevel
-	}
-	if err := deflate(c, level, &j.out, j); err != nil {
-		return err
-	}
-	if j.trial {
-		// A little longer is no loss for so much less work.
-		if j.quick = j.other.Len() <= j.out.Len()+j.out.Len()/500; j.quick {
-			j.out, j.other = j.other, j.out
-		}
-	}
-	return nil
+// note takes what the file's end says of the bytes before they were compressed.
+func (f *gzipFrame) note(p []byte) {
+	f.crc = crc32.Update(f.crc, crc32.IEEETable, p)
+	f.size += uint32(len(p))
 }
 
-func deflate(c **flate.Writer, level int, out *bytes.Buffer, j *gzipJob) error {
-	if *c == nil {
-		var err error
-		if *c, err = flate.NewWriter(io.Discard, level); err != nil {
-			return err
-		}
-	}
-	out.Reset()
-	(*c).ResetDict(out, j.window)
-	if _, err := (*c).Write(j.in); err != nil {
-		return err
-	}
-	return (*c).Flush() // ends at a byte, and does not end the stream
-}
-
-func (z *blockGzip) Write(p []byte) (int, error) {
-	written := 0
-	for len(p) > 0 && z.err == nil {
-		if z.block == nil {
-			z.block = make([]byte, 0, gzipBlock)
-		}
-		n := min(len(p), gzipBlock-len(z.block))
-		z.block = append(z.block, p[:n]...)
-		p, written = p[n:], written+n
-		if len(z.block) == gzipBlock {
-			z.dispatch()
-		}
-	}
-	return written, z.err
-}
-
-// dispatch gives the block to a core, and first writes the oldest one where enough are in flight.
-func (z *blockGzip) dispatch() {
-	z.crc = crc32.Update(z.crc, crc32.IEEETable, z.block)
-	z.size += uint32(len(z.block))
-	for len(z.queue) >= z.most {
-		z.flushOldest()
-	}
-	job := &gzipJob{}
-	if n := len(z.spare); n > 0 {
-		job, z.spare = z.spare[n-1], z.spare[:n-1]
-	}
-	job.done = make(chan struct{})
-	job.window = append(job.window[:0], z.window...)
-	z.window = append(z.window[:0], z.block[max(0, len(z.block)-gzipWindow):]...)
-	job.in, z.block = z.block, job.in[:0]
-	job.quick, job.trial = z.quick, z.both && z.blocks%gzipTrial == 0
-	z.blocks++
-	z.queue = append(z.queue, job)
-	if z.work == nil {
-		job.err = job.compress(&z.own)
-		close(job.done)
-		return
-	}
-	z.work <- job
-}
-
-func (z *blockGzip) flushOldest() {
-	job := z.queue[0]
-	z.queue = append(z.queue[:0], z.queue[1:]...)
-	<-job.done
-	if job.trial {
-		z.quick = job.quick
-	}
-	if z.err == nil && job.err != nil {
-		z.err = fmt.Errorf("compress with gzip: %w", job.err)
-	}
-	if z.err == nil {
-		_, z.err = z.w.Write(job.out.Bytes())
-	}
-	z.spare = append(z.spare, job)
-}
-
-// Close writes the rest and ends the stream, or after an error only ends the work.
-func (z *blockGzip) Close() error {
-	if z.closed {
-		return z.err
-	}
-	z.closed = true
-	if z.err == nil && len(z.block) > 0 {
-		z.dispatch()
-	}
-	for len(z.queue) > 0 {
-		z.flushOldest()
-	}
-	if z.work != nil {
-		close(z.work)
-	}
-	if z.err != nil {
-		return z.err
-	}
+func (f *gzipFrame) end() error {
 	end := []byte{1, 0, 0, 0xff, 0xff} // a last block that is stored and empty
-	end = binary.LittleEndian.AppendUint32(end, z.crc)
-	end = binary.LittleEndian.AppendUint32(end, z.size)
-	_, z.err = z.w.Write(end)
-	return z.err
+	end = binary.LittleEndian.AppendUint32(end, f.crc)
+	end = binary.LittleEndian.AppendUint32(end, f.size)
+	_, err := f.w.Write(end)
+	return err
+}
+
+// flateWriters are compressors that nobody uses, by level: one takes 2 MB, and a fleet has thousands of streams.
+var flateWriters [10]sync.Pool
+
+// gzipLevels are a goroutine's compressors, taken when they are first needed.
+type gzipLevels struct {
+	level  int // the wanted one
+	choice bool
+	inUse  [10]*flate.Writer
+}
+
+func newGzipLevels(level int) *gzipLevels {
+	return &gzipLevels{level: level, choice: slices.Contains(gzipChoice, level)}
+}
+
+// at is the compressor of a level.
+func (l *gzipLevels) at(level int) (*flate.Writer, error) {
+	if level < 1 { // the library's own names for its levels have no room in the pool
+		return flate.NewWriter(io.Discard, level)
+	}
+	if l.inUse[level] == nil {
+		if z, ok := flateWriters[level].Get().(*flate.Writer); ok {
+			l.inUse[level] = z
+			return z, nil
+		}
+		z, err := flate.NewWriter(io.Discard, level)
+		if err != nil {
+			return nil, err
+		}
+		l.inUse[level] = z
+	}
+	return l.inUse[level], nil
+}
+
+// free gives the compressors back.
+func (l *gzipLevels) free() {
+	for level, z := range l.inUse {
+		if z != nil {
+			z.ResetDict(io.Discard, nil) // Reset would keep the dictionary for the next stream
+			flateWriters[level].Put(z)
+			l.inUse[level] = nil
+		}
+	}
+}
+
+// choose returns the level for what begins so.
+func (l *gzipLevels) choose(sample []byte) (int, error) {
+	if !l.choice {
+		return l.level, nil
+	}
+	quick, err := l.length(quickGzip, sample)
+	if err != nil {
+		return 0, err
+	}
+	wanted, err := l.length(l.level, sample)
+	if err == nil && quick <= wanted+wanted/500 { // a little longer is no loss for so much less work
+		return quickGzip, nil
+	}
+	return l.level, err
+}
+
+func (l *gzipLevels) length(level int, sample []byte) (int64, error) {
+	z, err := l.at(level)
+	if err != nil {
+		return 0, err
+	}
+	var n counted
+	z.ResetDict(&n, nil)
+	if _, err := z.Write(sample); err != nil {
+		return 0, err
+	}
+	err = z.Flush()
+	return int64(n), err
+}
+
+// counted is how many bytes were written to it.
+type counted int64
+
+func (c *counted) Write(p []byte) (int, error) {
+	*c += counted(len(p))
+	return len(p), nil
+}
+
+// streamGzip compresses in the goroutine that writes to it. It goes on with one compressor from sample to sample.
+type streamGzip struct {
+	gzipFrame
+	err    error
+	closed bool
+	levels *gzipLevels
+	z      *flate.Writer // in use
+
+	left   int    // bytes until the next sample; 0: it is being gathered
+	sample []byte // so far
+	window []byte // the last bytes before it
+}
+
+func newStreamGzip(frame gzipFrame, level int) *streamGzip {
+	s := &streamGzip{gzipFrame: frame, levels: newGzipLevels(level), left: gzipStart}
+	if !s.levels.choice {
+		s.left = math.MaxInt
+	}
+	if s.z, s.err = s.levels.at(level); s.err == nil {
+		s.z.ResetDict(frame.w, nil)
+		s.err = s.begin()
+	}
+	return s
+}
+
+func (s *streamGzip) Write(p []byte) (int, error) {
+	written := 0
+	for len(p) > 0 && s.err == nil {
+		n := len(p)
+		if s.left > 0 {
+			n = min(n, s.left)
+			s.err = s.compress(p[:n])
+		} else {
+			n = min(n, gzipSample-len(s.sample))
+			if s.sample = append(s.sample, p[:n]...); len(s.sample) == gzipSample {
+				s.err = s.settle()
+			}
+		}
+		p, written = p[n:], written+n
+	}
+	return written, s.err
+}
+
+// settle chooses the level by the sample, and compresses that. The compressors begin anew, which costs no more than the
+// window's being read again.
+func (s *streamGzip) settle() error {
+	if err := s.z.Flush(); err != nil { // ends at a byte, and does not end the stream
+		return compressing(err)
+	}
+	level, err := s.levels.choose(s.sample)
+	if err == nil {
+		s.z, err = s.levels.at(level)
+	}
+	if err != nil {
+		return compressing(err)
+	}
+	s.z.ResetDict(s.w, s.window)
+	s.left, s.window = gzipTrial, s.window[:0]
+	err = s.compress(s.sample)
+	s.sample = s.sample[:0]
+	return err
+}
+
+func (s *streamGzip) compress(p []byte) error {
+	s.note(p)
+	s.left -= len(p)
+	if s.left < gzipWindow { // the next sample is compressed with what came before it in mind
+		s.window = append(s.window, p[max(0, len(p)-(gzipWindow-s.left-len(s.window))):]...)
+	}
+	_, err := s.z.Write(p)
+	return compressing(err)
+}
+
+// Close writes the rest and ends the stream; after an error it only gives memory back.
+func (s *streamGzip) Close() error {
+	if s.closed {
+		return s.err
+	}
+	s.closed = true
+	defer s.levels.free()
+	if s.err == nil && len(s.sample) > 0 {
+		s.err = s.compress(s.sample)
+	}
+	if s.err == nil {
+		s.err = compressing(s.z.Flush())
+	}
+	if s.err == nil {
+		s.err = s.end()
+	}
+	return s.err
+}
+
+// compressing says of an error what was being done. Nil stays nil.
+func compressing(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("compress with gzip: %w", err)
 }

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -30,12 +31,12 @@ func tables(size int) []byte {
 
 func TestCompressThereAndBack(t *testing.T) {
 	t.Parallel()
-	const block = 512 << 10
+	const block = 1 << 20
 	data := tables(3 << 20)
 	for _, kind := range []postgres.Compression{postgres.Uncompressed, postgres.Gzip, postgres.Zstd} {
 		for _, parallel := range []int{0, 2} {
 			for _, level := range []int{1, 6, 9} {
-				for _, size := range []int{0, 1, block - 1, block, block + 1, len(data)} {
+				for _, size := range []int{0, 1, block / 4, block/4 + 64<<10 - 1, block/4 + 64<<10, block - 1, block, block + 1, len(data)} {
 					if level != 6 && (size != block+1 || parallel != 2) {
 						continue
 					}
@@ -64,15 +65,48 @@ func TestCompressThereAndBack(t *testing.T) {
 	}
 }
 
+// Compressors are used again by the next stream, at a level that changes within them: nothing of a stream may get into another.
+func TestStreamsShareNothing(t *testing.T) {
+	t.Parallel()
+	data := tables(9<<20 + 100_000) // as far as the second choice of a level
+	for i := range 6 {
+		size := len(data)
+		if i%3 > 0 {
+			size = 300_000 + 50_000*i
+		}
+		var out bytes.Buffer
+		z, err := postgres.NewCompressor(&out, postgres.Gzip, 6, i%2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := data[len(data)-size:]
+		for rest := part; len(rest) > 0; rest = rest[min(len(rest), 70_001):] {
+			if _, err := z.Write(rest[:min(len(rest), 70_001)]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		in, err := gzip.NewReader(&out) // the standard library's
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(in); err != nil || !bytes.Equal(got, part) {
+			t.Fatalf("stream %d: got %d bytes of %d, %v", i, len(got), size, err)
+		}
+	}
+}
+
 // What comes out is a gzip file for everybody, and about as short as gzip's own.
 func TestGzipReadsIt(t *testing.T) {
 	t.Parallel()
-	gzip, err := exec.LookPath("gzip")
+	program, err := exec.LookPath("gzip")
 	if err != nil {
 		t.Skip("gzip is not installed")
 	}
 	data := tables(2 << 20)
-	theirs := exec.Command(gzip, "-6")
+	theirs := exec.Command(program, "-6")
 	theirs.Stdin = bytes.NewReader(data)
 	reference, err := theirs.Output()
 	if err != nil {
@@ -92,7 +126,7 @@ func TestGzipReadsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		sizes = append(sizes, out.Len())
-		unzip := exec.Command(gzip, "-dc")
+		unzip := exec.Command(program, "-dc")
 		unzip.Stdin = &out
 		if got, err := unzip.Output(); err != nil || !bytes.Equal(got, data) {
 			t.Errorf("%d more cores: gzip -d gives %d bytes, %v", parallel, len(got), err)
