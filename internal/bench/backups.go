@@ -164,6 +164,7 @@ func (s *backupSite) close() error {
 // backupCost is what one run took.
 type backupCost struct {
 	cost
+	servers serversCPU
 	peakKiB int   // of the program's resident memory; 0: not looked at
 	stored  int64 // bytes of backups in the bucket
 }
@@ -184,7 +185,7 @@ func (s *backupSite) race(ctx context.Context, ways []backupWay, missing []strin
 					return fmt.Errorf("%s: %w", way.name, err)
 				}
 				costs[i] = append(costs[i], took)
-				s.progress("%d databases, round %d: %s: %.2f s, CPU %.2f s, %.1f MB, load %s", len(s.databases), round+1, way.name, took.wall.Seconds(), took.cpu.Seconds(), float64(took.stored)/1e6, load())
+				s.progress("%d databases, round %d: %s: %.2f s, CPU %.2f s, PostgreSQL's %.2f s, the store's %.2f s, %.1f MB, load %s", len(s.databases), round+1, way.name, took.wall.Seconds(), took.cpu.Seconds(), took.servers.database.Seconds(), took.servers.store.Seconds(), float64(took.stored)/1e6, load())
 			}
 		}
 	}
@@ -193,7 +194,8 @@ func (s *backupSite) race(ctx context.Context, ways []backupWay, missing []strin
 }
 
 func (s *backupSite) measure(ctx context.Context, way backupWay) (backupCost, error) {
-	if err := s.settle(ctx); err != nil {
+	before, err := s.serversCPU(ctx)
+	if err != nil {
 		return backupCost{}, err
 	}
 	if err := os.MkdirAll(s.files, 0o700); err != nil {
@@ -213,7 +215,7 @@ func (s *backupSite) measure(ctx context.Context, way backupWay) (backupCost, er
 	} else {
 		peak <- 0
 	}
-	err := cmd.Wait()
+	err = cmd.Wait()
 	took := backupCost{cost: cost{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}}
 	close(ended)
 	took.peakKiB = <-peak
@@ -221,6 +223,11 @@ func (s *backupSite) measure(ctx context.Context, way backupWay) (backupCost, er
 		const shown = 4000
 		return took, fmt.Errorf("%w: %s", err, said.Bytes()[max(0, said.Len()-shown):])
 	}
+	after, err := s.serversCPU(ctx)
+	if err != nil {
+		return took, err
+	}
+	took.servers = after.since(before)
 	backups, bytes, err := s.emptyBucket(ctx)
 	if err == nil && way.uploads && backups != len(s.databases) {
 		err = fmt.Errorf("there are %d backups of %d databases: %s", backups, len(s.databases), said.String())
@@ -256,7 +263,7 @@ func (s *backupSite) print(ways []backupWay, costs [][]backupCost, missing []str
 	}
 	fmt.Printf("\n### Backing up: %s of about %d MiB as a plain dump\n\n", title, s.size>>20)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprint(w, "| \t| n\t| wall, s\t| × floor\t| ours faster by\t| CPU s\t| peak MiB\t| MB stored\t|\n| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|\n")
+	fmt.Fprint(w, "| \t| n\t| wall, s\t| × floor\t| ours faster by\t| CPU s\t| PostgreSQL's\t| store's\t| peak MiB\t| MB stored\t|\n| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|\n")
 	floor, ours := plainCosts(costs[0]), plainCosts(costs[1])
 	for i, way := range ways {
 		mine := plainCosts(costs[i])
@@ -271,10 +278,15 @@ func (s *backupSite) print(ways []backupWay, costs [][]backupCost, missing []str
 			}
 			memory = seconds(peaks)
 		}
+		var database, store []float64
+		for _, c := range costs[i] {
+			database, store = append(database, c.servers.database.Seconds()), append(store, c.servers.store.Seconds())
+		}
 		if way.uploads {
 			stored = fmt.Sprintf("%.1f", float64(costs[i][0].stored)/1e6)
 		}
-		fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %.2f\t| %s\t| %.1f\t| %s\t| %s\t|\n", way.name, len(mine), seconds(walls(mine)), ratio(mine, floor), faster, median(cpus(mine)), memory, stored)
+		fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %.2f\t| %s\t| %.1f\t| %.1f\t| %.1f\t| %s\t| %s\t|\n",
+			way.name, len(mine), seconds(walls(mine)), ratio(mine, floor), faster, median(cpus(mine)), median(database), median(store), memory, stored)
 	}
 	_ = w.Flush() // standard output: whoever closed it reads nothing
 	var with []string

@@ -268,6 +268,14 @@ func (s *Server) CreateBucket(ctx context.Context, name string, lock bool) error
 // Address is where the server listens, host and port.
 func (s *Server) Address() string { return s.address }
 
+// PID is the server's process, 0 while it is down.
+func (s *Server) PID() int {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return 0
+	}
+	return s.cmd.Process.Pid
+}
+
 // Log returns what the server has logged so far.
 func (s *Server) Log() string {
 	log, err := os.ReadFile(s.logFile())

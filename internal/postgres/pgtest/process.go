@@ -164,6 +164,14 @@ func (s *Server) running() *process {
 	return s.process
 }
 
+// PID is the postmaster's process, 0 while the server is down.
+func (s *Server) PID() int {
+	if p := s.running(); p != nil {
+		return p.cmd.Process.Pid
+	}
+	return 0
+}
+
 // forget drops what belongs to a postmaster that has ended.
 func (s *Server) forget(p *process) {
 	s.mu.Lock()
