@@ -201,11 +201,18 @@ func TestCleanStale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if cleaned, err := b.CleanStale(t.Context(), folder, time.Hour); err != nil || len(cleaned) > 0 {
+	clean := func() ([]string, error) {
+		uploads, err := b.Unfinished(t.Context(), b.Folder(""))
+		if err != nil {
+			return nil, err
+		}
+		return b.CleanStale(t.Context(), folder, uploads, time.Hour)
+	}
+	if cleaned, err := clean(); err != nil || len(cleaned) > 0 {
 		t.Errorf("cleaned %v, %v though all are fresh", cleaned, err)
 	}
 	f.Age(2 * time.Hour)
-	cleaned, err := b.CleanStale(t.Context(), folder, time.Hour)
+	cleaned, err := clean()
 	if err != nil || !slices.Equal(cleaned, ours) {
 		t.Errorf("cleaned %v, %v, want %v", cleaned, err, ours)
 	}

@@ -30,24 +30,40 @@ func (b *Bucket) List(ctx context.Context, folder string) ([]Object, error) {
 	return objects, nil
 }
 
-// CleanStale aborts the unfinished uploads of backups directly in a folder that were begun more than olderThan ago: a program that
-// was killed leaves one behind, which costs what its parts take. Uploads of other keys are left alone. It returns the keys.
-func (b *Bucket) CleanStale(ctx context.Context, folder string, olderThan time.Duration) ([]string, error) {
-	uploads, err := b.unfinished(ctx, folder)
+// Unfinished is an upload that was begun and neither completed nor aborted.
+type Unfinished struct {
+	Key   string
+	id    string
+	begun time.Time // zero where the store does not say
+}
+
+// Unfinished lists the unfinished uploads whose keys begin so, in whatever folder. One list for [Bucket.CleanStale] serves all
+// folders of a run.
+func (b *Bucket) Unfinished(ctx context.Context, prefix string) ([]Unfinished, error) {
+	uploads, err := b.unfinished(ctx, prefix)
 	if err != nil {
 		return nil, err
 	}
+	var found []Unfinished
+	for _, u := range uploads {
+		found = append(found, Unfinished{Key: aws.ToString(u.Key), id: aws.ToString(u.UploadId), begun: aws.ToTime(u.Initiated)})
+	}
+	return found, nil
+}
+
+// CleanStale aborts those of the unfinished uploads that are of backups directly in a folder and were begun more than olderThan
+// ago: a program that was killed leaves one behind, which costs what its parts take. Others are left alone. It returns the keys.
+func (b *Bucket) CleanStale(ctx context.Context, folder string, uploads []Unfinished, olderThan time.Duration) ([]string, error) {
 	var cleaned []string
 	limit := time.Now().Add(-olderThan)
 	for _, u := range uploads {
-		key := aws.ToString(u.Key)
-		if _, ok := ParseKey(folder, key); !ok || u.Initiated == nil || u.Initiated.After(limit) {
+		if _, ok := ParseKey(folder, u.Key); !ok || u.begun.IsZero() || u.begun.After(limit) {
 			continue
 		}
-		if err := b.abortUpload(ctx, key, aws.ToString(u.UploadId)); err != nil {
+		if err := b.abortUpload(ctx, u.Key, u.id); err != nil {
 			return cleaned, err
 		}
-		cleaned = append(cleaned, key)
+		cleaned = append(cleaned, u.Key)
 	}
 	return cleaned, nil
 }

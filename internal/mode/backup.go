@@ -47,14 +47,25 @@ type backup struct {
 	options    postgres.Options
 	unchanged  time.Duration // skip a tenant without activity since a backup no older than this; 0: never
 	staleAfter time.Duration
-	verifyURL  string // restore every backup into a throwaway database there; empty: don't
+	unfinished []bucket.Unfinished // uploads of earlier runs, and of others
+	verifyURL  string              // restore every backup into a throwaway database there; empty: don't
 }
 
-// prepare opens the bucket. Cores that no other tenant's stream will use compress along.
+// prepare opens the bucket and lists, once for all tenants, what was left unfinished there. Cores that no other tenant's
+// stream will use compress along.
 func (b *backup) prepare(ctx context.Context, found Found) error {
 	streams := max(1, min(b.env.Concurrency, len(found.Tenants)))
 	b.dump.Parallel = runtime.GOMAXPROCS(0)/streams - 1
-	return b.store.open(ctx, streams)
+	if err := b.store.open(ctx, streams); err != nil || b.env.DryRun {
+		return err
+	}
+	folder := b.store.Folder("")
+	if len(found.Tenants) == 1 {
+		folder = b.store.Folder(found.Tenants[0].Key)
+	}
+	var err error
+	b.unfinished, err = b.store.Unfinished(ctx, folder)
+	return err
 }
 
 // backupKey names the backup where one tenant was selected.
@@ -104,7 +115,7 @@ func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 		d.Pruned = pruned(bucket.Plan(time.Now(), after, b.policy, key.String()))
 		return fleet.Outcome{Note: fmt.Sprintf("a database of %s, %d to prune", sizeText(db.size), len(d.Pruned)), Detail: d}, nil
 	}
-	if d.CleanedUp, err = b.store.CleanStale(ctx, key.Folder, b.staleAfter); err != nil {
+	if d.CleanedUp, err = b.store.CleanStale(ctx, key.Folder, b.unfinished, b.staleAfter); err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
 	m, err := b.upload(ctx, t, url, key, db, log)
