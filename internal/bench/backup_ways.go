@@ -19,6 +19,7 @@ type backupWay struct {
 	rounds int // it takes part in at most; 0 is all
 	// uploads says that a backup of each database is in the bucket afterwards.
 	uploads bool
+	rival   bool // not ours, and no floor
 	command func(ctx context.Context) *exec.Cmd
 	// oneProcess says that the command is a single program, whose memory is worth telling.
 	oneProcess bool
@@ -26,24 +27,27 @@ type backupWay struct {
 
 // backupWays are the floor, ours and the others, as far as this machine has them. missing says what is left out, and why.
 func (s *backupSite) ways(ctx context.Context) (ways []backupWay, missing []string, err error) {
-	ours, err := s.ours(ctx)
+	program, err := s.program(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	many := len(s.databases) > 1
-	ways = []backupWay{s.floor(), ours}
 	slow := s.slowRounds()
+	ways = []backupWay{
+		s.floor(), s.ours("ours", 0, program),
+		s.ours("ours, compression-level: 7", 1, program, "INPUT_COMPRESSION-LEVEL=7"), s.ours("ours, compression: zstd", 1, program, "INPUT_COMPRESSION=zstd"),
+	}
 	if version := s.version("aws", "--version"); version == "" {
 		missing = append(missing, "The seed's way and pigz are left out: there is no aws on this machine (Debian's package is awscli).")
 	} else {
-		ways = append(ways, backupWay{name: "the seed: pg_dump, gzip, file, aws s3 cp", rounds: slow, uploads: true, command: s.script(1, s.steps("gzip"))})
+		ways = append(ways, backupWay{name: "the seed: pg_dump, gzip, file, aws s3 cp", rounds: slow, uploads: true, rival: true, command: s.script(1, s.steps("gzip"))})
 		switch pigz := s.version("pigz", "--version"); {
 		case pigz == "":
 			missing = append(missing, "pigz is left out: it is not on this machine (apt-get install pigz).")
 		case many:
-			ways = append(ways, backupWay{name: "pg_dump, pigz, file, aws s3 cp, 8 at once", rounds: 1, uploads: true, command: s.script(backupConcurrency, s.steps("pigz"))})
+			ways = append(ways, backupWay{name: "pg_dump, pigz, file, aws s3 cp, 8 at once", rounds: 1, uploads: true, rival: true, command: s.script(backupConcurrency, s.steps("pigz"))})
 		default:
-			ways = append(ways, backupWay{name: "pg_dump, pigz, file, aws s3 cp", rounds: 1, uploads: true, command: s.script(1, s.steps("pigz"))})
+			ways = append(ways, backupWay{name: "pg_dump, pigz, file, aws s3 cp", rounds: 1, uploads: true, rival: true, command: s.script(1, s.steps("pigz"))})
 		}
 	}
 	if s.version("pg_back", "--version") == "" {
@@ -77,7 +81,7 @@ func (s *backupSite) floor() backupWay {
 
 // pgBack dumps into its own default, pg_dump's archive, which zlib compresses.
 func (s *backupSite) pgBack(rounds int) backupWay {
-	return backupWay{name: fmt.Sprintf("pg_back -j%d --upload s3", backupConcurrency), rounds: rounds, uploads: true, oneProcess: true, command: func(ctx context.Context) *exec.Cmd {
+	return backupWay{name: fmt.Sprintf("pg_back -j%d --upload s3", backupConcurrency), rounds: rounds, uploads: true, rival: true, oneProcess: true, command: func(ctx context.Context) *exec.Cmd {
 		args := []string{"--no-config-file", "--bin-directory", s.server.BinDir, "--backup-directory", filepath.Join(s.files, "pg_back"), "--dump-only", "--quiet",
 			"--jobs", fmt.Sprint(backupConcurrency), "--upload", "s3", "--s3-region", buckettest.Region, "--s3-bucket", backupBucket, "--s3-endpoint", s.store.URL, "--s3-force-path", "yes"}
 		cmd := exec.CommandContext(ctx, "pg_back", append(args, s.databases...)...)
@@ -95,14 +99,10 @@ func (s *backupSite) environment() []string {
 		"AWS_EC2_METADATA_DISABLED=true")
 }
 
-// ours is the program itself as a runner starts it: it discovers its tenants, asks for an identity token, assumes a role,
+// ours is the program itself as a runner starts it, with more inputs at will: it discovers its tenants, asks for an identity token, assumes a role,
 // dumps, uploads, checks, writes manifests, prunes and reports.
-func (s *backupSite) ours(ctx context.Context) (backupWay, error) {
-	program, err := s.program(ctx)
-	if err != nil {
-		return backupWay{}, err
-	}
-	env := []string{
+func (s *backupSite) ours(name string, rounds int, program string, more ...string) backupWay {
+	env := append([]string{
 		"PATH=" + os.Getenv("PATH"),
 		"INPUT_MODE=backup", "INPUT_NEON-API-KEY=" + neontest.PersonalKey, "INPUT_NEON-API-URL=" + s.api.URL + neontest.BasePath,
 		fmt.Sprintf("INPUT_CONCURRENCY=%d", backupConcurrency),
@@ -111,12 +111,12 @@ func (s *backupSite) ours(ctx context.Context) (backupWay, error) {
 		"ACTIONS_ID_TOKEN_REQUEST_URL=" + s.issuer.RequestURL, "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + s.issuer.RequestToken,
 		"INPUT_REPORT-FILE=" + filepath.Join(s.dir, "report.json"), "GITHUB_WORKSPACE=" + s.root, "GITHUB_ACTIONS=true",
 		"GITHUB_OUTPUT=" + filepath.Join(s.dir, "output"), "GITHUB_STEP_SUMMARY=" + filepath.Join(s.dir, "summary.md"),
-	}
-	return backupWay{name: "ours", uploads: true, oneProcess: true, command: func(ctx context.Context) *exec.Cmd {
+	}, more...)
+	return backupWay{name: name, rounds: rounds, uploads: true, oneProcess: true, command: func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, program)
 		cmd.Env = env
 		return cmd
-	}}, nil
+	}}
 }
 
 // version is the first line that a program says of itself, or nothing where there is none.

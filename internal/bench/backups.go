@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -254,51 +253,6 @@ func (s *backupSite) emptyBucket(ctx context.Context) (backups int, bytes int64,
 		}
 	}
 	return backups, bytes, nil
-}
-
-func (s *backupSite) print(ways []backupWay, costs [][]backupCost, missing []string) {
-	title := "One database"
-	if n := len(s.databases); n > 1 {
-		title = fmt.Sprintf("%d databases, %d at once", n, backupConcurrency)
-	}
-	fmt.Printf("\n### Backing up: %s of about %d MiB as a plain dump\n\n", title, s.size>>20)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprint(w, "| \t| n\t| wall, s\t| × floor\t| ours faster by\t| CPU s\t| PostgreSQL's\t| store's\t| peak MiB\t| MB stored\t|\n| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|\n")
-	floor, ours := plainCosts(costs[0]), plainCosts(costs[1])
-	for i, way := range ways {
-		mine := plainCosts(costs[i])
-		faster, memory, stored := "–", "–", "–"
-		if i > 1 {
-			faster = fmt.Sprintf("%.1f", ratio(mine, ours))
-		}
-		if way.oneProcess {
-			var peaks []float64
-			for _, c := range costs[i] {
-				peaks = append(peaks, float64(c.peakKiB)/1024)
-			}
-			memory = seconds(peaks)
-		}
-		var database, store []float64
-		for _, c := range costs[i] {
-			database, store = append(database, c.servers.database.Seconds()), append(store, c.servers.store.Seconds())
-		}
-		if way.uploads {
-			stored = fmt.Sprintf("%.1f", float64(costs[i][0].stored)/1e6)
-		}
-		fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %.2f\t| %s\t| %.1f\t| %.1f\t| %.1f\t| %s\t| %s\t|\n",
-			way.name, len(mine), seconds(walls(mine)), ratio(mine, floor), faster, median(cpus(mine)), median(database), median(store), memory, stored)
-	}
-	_ = w.Flush() // standard output: whoever closed it reads nothing
-	var with []string
-	for _, program := range []string{"gzip", "pigz", "aws", "pg_back"} {
-		if version := s.version(program, "--version"); version != "" {
-			with = append(with, version)
-		}
-	}
-	fmt.Printf("\nWith %s. The load at the end was %s.\n", strings.Join(with, "; "), load())
-	for _, line := range missing {
-		fmt.Println("\n" + line)
-	}
 }
 
 // load is how many processes wanted a core in the last minute, on average.
