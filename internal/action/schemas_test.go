@@ -302,3 +302,16 @@ func TestASchemaIsBackedUpAndRestored(t *testing.T) {
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "is not empty")
 }
+
+// A connection that breaks in the middle of one schema's migration is that schema's failure, and is used for no other.
+func TestABrokenConnectionIsNotShared(t *testing.T) {
+	e := newEstate(t, "a", "b", "c", "d")
+	e.write(t, "20260101000000_break.sql", "select pg_terminate_backend(pg_backend_pid()) from pg_namespace where nspname = current_schema() and nspname in ('a', 'c')")
+	o := e.run(t, "concurrency=1")
+	o.counts(t, 2, 0, 2, 0)
+	if strings.Count(o.log, "the connection was lost while it ran") == 0 && !strings.Contains(o.log, "57P01") {
+		t.Errorf("the log does not say why:\n%s", o.log)
+	}
+	same(t, "versions of b", e.do(t, "select count(*)::text from b.schema_migrations"), []string{"4"})
+	same(t, "versions of a", e.do(t, "select count(*)::text from a.schema_migrations"), []string{"3"})
+}

@@ -39,6 +39,7 @@ var sections = []section{
 	{"distance", distance},
 	{"sequential", sequential},
 	{"fleet", wholeFleet},
+	{"schemas", schemas},
 	{"health", health},
 	{"backup-large", backupLarge},
 	{"backup-fleet", backupFleet},

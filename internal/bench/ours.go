@@ -67,6 +67,11 @@ func (b *bench) ours() (contender, error) {
 // mode returns a run's own way from its inputs to its report: the mode's job in the fleet engine, with masks, progress lines,
 // summary and report, as inside Actions.
 func (b *bench) mode(name string, args ...string) (func(ctx context.Context, urls []string, concurrency int) error, error) {
+	return b.modeOver(name, func(_ *input.Reader, urls []string) fleet.Source { return addresses(urls) }, func([]string) []string { return args })
+}
+
+// modeOver is mode over a source that the inputs may name. Listing is part of the run.
+func (b *bench) modeOver(name string, from func(*input.Reader, []string) fleet.Source, args func(urls []string) []string) (func(ctx context.Context, urls []string, concurrency int) error, error) {
 	text, err := os.ReadFile(filepath.Join(b.root, "action.yml"))
 	if err != nil {
 		return nil, err
@@ -80,11 +85,14 @@ func (b *bench) mode(name string, args ...string) (func(ctx context.Context, url
 		return nil, err
 	}
 	return func(ctx context.Context, urls []string, concurrency int) error {
-		in, err := input.New(definition, append([]string{"--mode", name}, args...), func(string) (string, bool) { return "", false })
+		in, err := input.New(definition, append([]string{"--mode", name}, args(urls)...), func(string) (string, bool) { return "", false })
 		if err != nil {
 			return err
 		}
-		source, console := addresses(urls), report.NewConsole(io.Discard, true)
+		source, console := from(in, urls), report.NewConsole(io.Discard, true)
+		if c, ok := source.(interface{ Close() }); ok {
+			defer c.Close()
+		}
 		work := chosen.New(in, mode.Env{Source: source, Concurrency: concurrency, Mask: console.Mask, Notice: func(string) {}})
 		if work.Close != nil {
 			defer work.Close()

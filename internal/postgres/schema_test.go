@@ -379,3 +379,25 @@ func TestDropSchema(t *testing.T) {
 	equal(t, "left", relations(t, url), []string{"busy.a", "public.schema_tracker", "two.a"})
 	equal(t, "listed", ask(t, url, "select name from schema_tracker order by 1"), []string{"busy", "pg_toast", "public", "two"})
 }
+
+// A connection that lies idle is used again where it lives, and not where the server has ended it in the meantime.
+func TestAlive(t *testing.T) {
+	url := pgtest.Database(t)
+	createSchemas(t, url, "one")
+	c := openShared(t, url)
+	if !c.Alive() || !c.Alive() {
+		t.Error("a living connection is taken for dead")
+	}
+	if _, err := postgres.Migrate(t.Context(), c, files(t, "1_a.sql", up("create table a ()")), inSchema("one")); err != nil {
+		t.Errorf("after the look: %v", err)
+	}
+	pid, err := c.Ask(t.Context(), "select pg_backend_pid()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, url, "select pg_terminate_backend("+pid[0]+")")
+	waitFor(t, func() bool { return !c.Alive() })
+	if c.Idle() {
+		c.Close()
+	}
+}
