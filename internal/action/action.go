@@ -200,7 +200,7 @@ func (r *run) settings() settings {
 	if s.options.Concurrency == 0 {
 		s.options.Concurrency = m.Concurrency
 	}
-	s.work = m.New(in, mode.Env{Source: s.source, Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
+	s.work = m.New(in, mode.Env{Source: s.source, Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Catalog: s.catalog.place, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
 	r.mask()
 	if w, ok := s.source.(interface {
 		OnWait(func(time.Duration, string))

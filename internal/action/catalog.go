@@ -24,6 +24,7 @@ const (
 type catalogSettings struct {
 	url     string // empty: nothing is recorded
 	server  string // host:port
+	place   string // that and the database's name
 	options postgres.Options
 }
 
@@ -33,10 +34,11 @@ func (r *run) catalogSettings() catalogSettings {
 		return c
 	}
 	c.url = r.in.Secret("catalog-url")
-	var err error
-	if c.server, _, err = postgres.Place(c.url); err != nil {
+	server, database, err := postgres.Place(c.url)
+	if err != nil {
 		r.in.Mistake("catalog-url", "%v; %s", err, fleet.Remedy(err))
 	}
+	c.server, c.place = server, server+"/"+database
 	return c
 }
 

@@ -244,6 +244,21 @@ func TestACatalogThatFailsLosesNoResult(t *testing.T) {
 	}
 }
 
+// A fleet's patterns take in the project that the catalog is in.
+func TestTheCatalogIsNoTenant(t *testing.T) {
+	f := newFleet(t, named("acme", "catalog")...)
+	record := "catalog-url=" + f.projects[1].URL
+	o := f.run(t, t.Context(), record)
+	o.counts(t, 1, 0, 1, 0)
+	o.says(t, "this is the catalog's own database", "!catalog in tenants")
+	o = f.run(t, t.Context(), record, "mode=drop-tenant", "tenant-name=catalog", "confirm=catalog", "without-backup=true")
+	o.counts(t, 0, 0, 1, 0)
+	if got := askAll(t, f.projects[1].URL, "select to_regclass('users') is null and count(*) = 2 from project"); got[0] != "t" {
+		t.Errorf("the catalog was changed: %s", got[0])
+	}
+	f.run(t, t.Context(), record, "tenants=*\n!catalog").counts(t, 0, 1, 0, 0)
+}
+
 func TestACancelledRunIsRecorded(t *testing.T) {
 	f, catalog := newFleet(t, named("a", "b")...), catalogDatabase(t)
 	f.write(t, "20250301000000_hang.sql", "select pg_sleep(60);")

@@ -38,6 +38,7 @@ type connections struct {
 	env     Env
 	options postgres.Options
 	shared  schemaSource // nil: every tenant has a database of its own
+	changes bool         // the mode changes its tenants, of which the run's catalog is none
 
 	mu     sync.Mutex
 	idle   []idleConn
@@ -61,6 +62,11 @@ func (c *connections) open(ctx context.Context, t fleet.Tenant, log *slog.Logger
 	url, err := directURL(ctx, c.env, t, log)
 	if err != nil {
 		return nil, nil, err
+	}
+	if c.changes && c.shared == nil {
+		if err := notTheCatalog(c.env, url); err != nil {
+			return nil, nil, err
+		}
 	}
 	return c.openURL(ctx, t, url, log)
 }

@@ -78,6 +78,14 @@ func (d *dropTenant) choose(all []fleet.Tenant, complete bool) ([]fleet.Tenant, 
 // run drops the tenant, its backup first. What it does may be cut off anywhere and is completed by running it again.
 func (d *dropTenant) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	var detail DropDetail
+	if d.env.Catalog != "" && d.env.schema(t) == "" {
+		// One that gives no connection string any more is gone already, or says so below.
+		if url, err := directURL(ctx, d.env, t, log); err == nil {
+			if err := notTheCatalog(d.env, url); err != nil {
+				return fleet.Outcome{Detail: detail}, err
+			}
+		}
+	}
 	safe := "without a backup"
 	if d.backup != nil {
 		err := d.covered(ctx, t)

@@ -2,11 +2,13 @@ package mode
 
 import (
 	"cmp"
+	"errors"
 	"path"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // factual is a mode's detail of a tenant that holds something worth recording in the catalog.
@@ -83,4 +85,15 @@ func backupFacts(written string) catalog.Facts {
 		return catalog.Facts{}
 	}
 	return catalog.Facts{BackupKey: key.String(), BackupAt: key.Time}
+}
+
+// notTheCatalog refuses to change the database that a connection string leads to where it is the catalog's own: a project of the
+// organization like all others, which a fleet's pattern takes in by mistake.
+func notTheCatalog(env Env, url string) error {
+	server, database, err := postgres.Place(url)
+	if err != nil || env.Catalog == "" || env.Catalog != server+"/"+database {
+		return nil // what is wrong with the string is said where it is used
+	}
+	return fleet.WithRemedy(errors.New("this is the catalog's own database, that of catalog-url, and no tenant"),
+		"leave it out, with a line such as !catalog in tenants, or give catalog-url a database of its own")
 }

@@ -51,6 +51,7 @@ func newMigrate(in *input.Reader, env Env) Work {
 	missing := readCreateMissing(in, env)
 	schemas := readSchemaInputs(in, env, &o)
 	conns := newConnections(env, options)
+	conns.changes = true
 	prepare := func(ctx context.Context, found Found) error { return schemas.prepare(ctx, conns, o, found) }
 	finish := func(context.Context, []fleet.Result) (Ending, error) { return schemas.ending(), nil }
 	return Work{Prepare: prepare, Finish: finish, Close: conns.close, Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {

@@ -100,6 +100,9 @@ type Env struct {
 	Concurrency int
 	// DryRun asks for what would happen: nothing is changed anywhere.
 	DryRun bool
+	// Catalog is the place (host:port/database) of the catalog that the run records into, which is no tenant even where the
+	// source lists it; empty: none.
+	Catalog string
 	// Mask makes the log hide texts from here on.
 	Mask func(forms ...string)
 	// Notice tells the reader of the run's report something that concerns no single tenant; the same text counts once.
