@@ -17,7 +17,17 @@ type Selection struct {
 type rule struct {
 	pattern string
 	exclude bool
-	match   *regexp.Regexp
+	match   *regexp.Regexp // nil: the pattern is a name or an id as it stands
+}
+
+// matches says whether the rule is about the tenant. A list of a thousand names is compared as such: it is what failed-tenants of
+// another run makes.
+func (r rule) matches(t Tenant) bool {
+	if r.match == nil {
+		text := strings.TrimPrefix(r.pattern, "!")
+		return t.Name == text || t.ID == text
+	}
+	return r.match.MatchString(t.Name) || r.match.MatchString(t.ID)
 }
 
 // ParseSelection compiles globs: * any run of characters, ? any one, [abc] and [a-z] and [!a] sets, \ the next character
@@ -28,6 +38,10 @@ func ParseSelection(patterns []string) (Selection, error) {
 		glob, exclude := strings.CutPrefix(p, "!")
 		if glob == "" {
 			return Selection{}, fmt.Errorf("the pattern %q is empty; write a tenant's name, its id, or a glob such as acme-*", p)
+		}
+		if !strings.ContainsAny(glob, `*?[\`) {
+			s.rules = append(s.rules, rule{p, exclude, nil})
+			continue
 		}
 		re, err := compileGlob(glob)
 		if err != nil {
@@ -121,7 +135,7 @@ func compileSet(runes []rune, i int) (set string, end int, err error) {
 func (s Selection) Matches(t Tenant) bool {
 	chosen := false
 	for _, r := range s.rules {
-		if r.exclude == chosen && (r.match.MatchString(t.Name) || r.match.MatchString(t.ID)) {
+		if r.exclude == chosen && r.matches(t) {
 			chosen = !r.exclude
 		}
 	}
@@ -142,7 +156,7 @@ func (s Selection) Select(tenants []Tenant) (chosen []Tenant, idle []string) {
 		}
 		found := false
 		for _, t := range tenants {
-			if found = r.match.MatchString(t.Name) || r.match.MatchString(t.ID); found {
+			if found = r.matches(t); found {
 				break
 			}
 		}
