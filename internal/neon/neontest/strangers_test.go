@@ -50,7 +50,7 @@ func installed(t *testing.T, ctx context.Context, npm string) string {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := os.MkdirTemp(cache, "making-")
+	fresh, err := os.MkdirTemp(cache, "making-") //nolint:usetesting // beside the place that it is renamed to
 	if err != nil {
 		t.Fatal(err)
 	}
