@@ -57,6 +57,7 @@ func TestASchemaIsCreatedAndDropped(t *testing.T) {
 
 // A migration that fails drops no schema and registers none, and what was left of a run that was cut off is completed.
 func TestASchemaThatWasLeftHalfMade(t *testing.T) {
+	t.Parallel()
 	e := newEstate(t, "+listed_only")
 	e.write(t, "20250301000000_wrong.sql", "create table more (); select 1/0;")
 	for range 2 {
@@ -80,6 +81,7 @@ func TestASchemaThatWasLeftHalfMade(t *testing.T) {
 
 // Names that no schema of a tenant may have are refused before the first connection, and what such names already are stays.
 func TestNamesThatNoSchemaMayHave(t *testing.T) {
+	t.Parallel()
 	e := newEstate(t, "sound")
 	e.do(t, "create schema other; create table other.theirs ()")
 	for _, name := range []string{
@@ -110,6 +112,7 @@ func TestNamesThatNoSchemaMayHave(t *testing.T) {
 
 // Hostile names that somebody listed by hand are dropped as they are, and nothing else is.
 func TestHostileNamesAreDroppedAsTheyAre(t *testing.T) {
+	t.Parallel()
 	hostile := []string{`a"; drop schema public cascade; --`, `it's`, "東京", "select", strings.Repeat("x", 63)}
 	e := newEstate(t, append(hostile, "sound")...)
 	for _, name := range hostile {

@@ -30,6 +30,7 @@ func create(name string, more ...string) []string {
 }
 
 func TestATenantIsCreatedAndThenUnchanged(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	o := f.run(t, t.Context(), create("ACME Corp", "dry-run=true")...)
 	o.counts(t, 1, 0, 0, 0)
@@ -60,6 +61,7 @@ func TestATenantIsCreatedAndThenUnchanged(t *testing.T) {
 }
 
 func TestWhatIsNotCreated(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, neontest.Spec{Name: "ACME Corp"}, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "x", ID: "quiet-river-12345678"})
 	for _, c := range []struct {
 		name, says string
@@ -89,6 +91,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 
 // A migration that fails takes nothing back: the next run goes on from there.
 func TestAFailedMigrationDropsNothing(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	f.write(t, "20250301000000_wrong.sql", "select 1/0;")
 	o := f.run(t, t.Context(), create("new")...)
@@ -139,6 +142,7 @@ func (c *cut) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // The run is cut off at each of its calls from the one that makes the project on, and there before and after Neon has done it; the next run completes it, and there is one project.
 func TestCreationIsCompletedWhereverItWasCut(t *testing.T) {
+	t.Parallel()
 	var group sync.WaitGroup
 	defer group.Wait()
 	const post = 4 // after the listing and two looks for the name
@@ -173,6 +177,7 @@ func TestCreationIsCompletedWhereverItWasCut(t *testing.T) {
 
 // Runs for one name at one time end with one project, whichever of them made it.
 func TestCreatedAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	const runs = 3
 	ids := make([]string, runs)
@@ -194,6 +199,7 @@ func TestCreatedAtTheSameTime(t *testing.T) {
 
 // Nothing is inserted into a new tenant: it has the migrations' tables and rows, and no others.
 func TestANewTenantHoldsTheMigrationsOnly(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, neontest.Spec{Name: "by hand"})
 	f.run(t, t.Context(), "tenants=by hand").counts(t, 1, 0, 0, 0)
 	f.run(t, t.Context(), create("new")...).counts(t, 1, 0, 0, 0)
