@@ -72,7 +72,7 @@ func TestHealthOfAFleet(t *testing.T) {
 	}
 	o.says(t, "Health: 1 of 5 tenants healthy", "Schemas: 3 tenants match; 2 groups differ", "    + column users.extra integer", "    - table tasks (",
 		"1 migration is pending: 20250101090200", "1 required table is missing: tasks", "run mode migrate on it", "1 recorded version has no file: 20990101000000",
-		"the schema is not that of 2 others: + column users.extra integer", "bring the change into a migration", "1 tenant has no other to be compared with")
+		"the schema is not that of 2 others: + column users.extra integer", "bring the change into a migration", "compared in 2 sets", "1 tenant is alone in a set")
 	if !strings.Contains(o.summary, "```diff\n+ column users.extra integer\n```") {
 		t.Errorf("summary:\n%s", o.summary)
 	}

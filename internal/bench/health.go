@@ -49,7 +49,7 @@ func health(ctx context.Context, b *bench) error {
 		{name: "ours", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 			return inProcess(func() error { return check(ctx, urls, concurrency) })
 		}},
-		{name: "versions, and pg_dump --schema-only hashed", rounds: b.slowRounds(), run: eachURL(dumpedSchema)},
+		{name: "versions, and pg_dump --schema-only hashed", rounds: 1, run: eachURL(dumpedSchema)},
 	}
 	if err := b.raceHealth(ctx, link{name: "loopback, no TLS"}, n, contenders); err != nil {
 		return err

@@ -186,13 +186,14 @@ func unfold(texts []string) (objects []postgres.SchemaObject) {
 // amend makes drift a part of what was found about a tenant.
 func (h *healthCheck) amend(r *fleet.Result, norm schemaGroup, lines []string) {
 	d := r.Outcome.Detail.(*HealthDetail)
-	first := strings.Join(lines[:min(3, len(lines))], "; ")
-	if more := len(lines) - 3; more > 0 {
-		first += fmt.Sprintf("; and %d more lines", more)
-	}
 	text := "the schema is not that of " + norm.title()
-	if first != "" {
-		text += ": " + first
+	// Each object once; the lines within one are for the section.
+	if changes := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return strings.HasPrefix(l, " ") }); len(changes) > 0 {
+		const shown = 3
+		text += ": " + strings.Join(changes[:min(shown, len(changes))], "; ")
+		if more := len(changes) - shown; more > 0 {
+			text += fmt.Sprintf("; and %d more", more)
+		}
 	}
 	drift := problem{onDrift, "drift", text, "bring the change into a migration for all tenants, or take it back on this one", nil}
 	d.Problems = append(d.Problems, onDrift)

@@ -69,8 +69,11 @@ func driftSection(cohorts []cohort, differences map[schemaPair][]string) (report
 	default:
 		s.Title = fmt.Sprintf("Schemas: %s; %s", plural(matching, "tenant matches", "tenants match"), plural(groups, "group differs", "groups differ"))
 	}
-	if alone > 0 && len(cohorts) > 1 {
-		s.Lines = append(s.Lines, plural(alone, "tenant has", "tenants have")+" no other to be compared with: nobody else has the same migrations pending on the same major version of PostgreSQL")
+	if len(cohorts) > 1 {
+		s.Lines = append(s.Lines, fmt.Sprintf("compared in %d sets: tenants with the same migrations pending, on the same major version of PostgreSQL", len(cohorts)))
+		if alone > 0 {
+			s.Lines = append(s.Lines, plural(alone, "tenant is", "tenants are")+" alone in a set, with nobody to be compared with")
+		}
 	}
 	return s, true
 }
