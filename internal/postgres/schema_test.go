@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -214,38 +213,6 @@ func TestSchemasRoundTrips(t *testing.T) {
 	}
 }
 
-func TestSchemaName(t *testing.T) {
-	for _, name := range []string{"a", "_", "acme_corp", "ACME", "t1", "public_", "pg", "selects", strings.Repeat("x", 63)} {
-		if err := postgres.SchemaName(name); err != nil {
-			t.Errorf("%q %v", name, err)
-		}
-	}
-	bad := append([]string{"", "1a", "a-b", "a b", "a.b", "ä", "naïve", "a\x00", "a'b", "a;b", "$user", "pg_a", "PG_Toast", "public", "Public", "information_schema", "user", "Select", "system_user",
-		strings.Repeat("x", 64)}, hostileSchemas...)
-	for _, name := range bad {
-		if err := postgres.SchemaName(name); err == nil {
-			t.Errorf("%q is taken", name)
-		}
-	}
-	for _, name := range append([]string{"Acme Corp", "select"}, hostileSchemas...) {
-		if err := postgres.SchemaUsable(name); err != nil {
-			t.Errorf("a schema that is there: %q %v", name, err)
-		}
-	}
-	for _, name := range []string{"", "public", "pg_temp", "pg_catalog", "information_schema", "$user", strings.Repeat("é", 32)} {
-		if err := postgres.SchemaUsable(name); err == nil {
-			t.Errorf("%q is usable", name)
-		}
-	}
-	// The server's own list of words holds none that ours does not.
-	words := ask(t, pgtest.Database(t), "select word from pg_get_keywords() where catcode in ('R', 'T')")
-	for _, w := range words {
-		if postgres.SchemaName(w) == nil {
-			t.Errorf("%q is reserved by the server", w)
-		}
-	}
-}
-
 // What schemas recorded is read for all at once, whatever they are called and whatever is wrong with one of them.
 func TestReadSchemas(t *testing.T) {
 	url := pgtest.Database(t)
@@ -292,101 +259,15 @@ func TestReadSchemas(t *testing.T) {
 	equal(t, "session", c.Idle(), true)
 }
 
-func TestSchemaList(t *testing.T) {
-	for name, table := range map[string]string{"of ours": "", "in a schema of its own": "", "of a user": "create table public.tenants (id serial primary key, name varchar(80), at timestamptz not null default now())"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := pgtest.Database(t)
-			if table != "" {
-				do(t, url, table)
-			}
-			where := "public.tenants"
-			if name == "in a schema of its own" {
-				where = "control.tenants"
-			}
-			parsed, err := postgres.ParseTable(where)
-			if err != nil {
-				t.Fatal(err)
-			}
-			list, c := postgres.SchemaList{Table: parsed}, openShared(t, url)
-			if table == "" {
-				missing := (*postgres.MissingListError)(nil)
-				if _, err := list.Names(t.Context(), c); !errors.As(err, &missing) {
-					t.Errorf("no list: %v", err)
-				}
-			}
-			for range 2 {
-				for _, n := range []string{"b", "a'"} {
-					if found, err := list.Create(t.Context(), c, n, options().Table); err != nil {
-						t.Errorf("%+v, %v", found, err)
-					}
-					if err := list.Add(t.Context(), c, n); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-			names, err := list.Names(t.Context(), c)
-			if err != nil {
-				t.Error(err)
-			}
-			equal(t, "names", names, []string{"a'", "b"})
-			equal(t, "rows", ask(t, url, "select count(*)::text from "+where), []string{"2"})
-			do(t, url, "create schema stray; create table \"a'\".x ()")
-			unlisted, missing, err := list.Strays(t.Context(), c)
-			if err != nil {
-				t.Error(err)
-			}
-			equal(t, "strays", [][]string{unlisted, missing}, [][]string{{"stray"}, nil})
-		})
-	}
-}
-
-func TestDropSchema(t *testing.T) {
-	url := pgtest.Database(t)
-	createSchemas(t, url, "one", "two", "stray", "busy")
-	do(t, url, `create table public.schema_tracker (name text primary key); insert into schema_tracker values ('one'), ('two'), ('busy'), ('gone'), ('public'), ('pg_toast');
-		create table one.a (i int); create table two.a (i int); create table busy.a (i int)`)
-	table, _ := postgres.ParseTable("public.schema_tracker")
-	list, c := postgres.SchemaList{Table: table}, openShared(t, url)
-	for _, name := range []string{"one", "gone", "one"} {
-		if err := list.Drop(t.Context(), c, name); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	unlisted := (*postgres.UnlistedError)(nil)
-	if err := list.Drop(t.Context(), c, "stray"); !errors.As(err, &unlisted) || unlisted.Remedy() == "" {
-		t.Errorf("unlisted: %v", err)
-	}
-	for _, name := range []string{"public", "pg_toast", "pg_catalog", "information_schema", ""} {
-		if err := list.Drop(t.Context(), c, name); err == nil {
-			t.Errorf("%q was dropped", name)
-		}
-	}
-	// What cannot be dropped keeps its entry.
-	holder, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = holder.Close(context.Background()) }()
-	if _, err := holder.Exec(t.Context(), "begin; lock table busy.a in access share mode"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	if err := list.Drop(ctx, c, "busy"); err == nil {
-		t.Error("a schema in use was dropped")
-	}
-	equal(t, "left", relations(t, url), []string{"busy.a", "public.schema_tracker", "two.a"})
-	equal(t, "listed", ask(t, url, "select name from schema_tracker order by 1"), []string{"busy", "pg_toast", "public", "two"})
-}
-
 // A connection that lies idle is used again where it lives, and not where the server has ended it in the meantime.
 func TestAlive(t *testing.T) {
 	url := pgtest.Database(t)
 	createSchemas(t, url, "one")
 	c := openShared(t, url)
-	if !c.Alive() || !c.Alive() {
-		t.Error("a living connection is taken for dead")
+	for range 2 {
+		if !c.Alive() {
+			t.Error("a living connection is taken for dead")
+		}
 	}
 	if _, err := postgres.Migrate(t.Context(), c, files(t, "1_a.sql", up("create table a ()")), inSchema("one")); err != nil {
 		t.Errorf("after the look: %v", err)

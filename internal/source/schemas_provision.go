@@ -67,6 +67,15 @@ func (s *Schemas) Register(ctx context.Context, t fleet.Tenant) error {
 // CheckDrop refuses the system's own schemas and the one that the list is kept in.
 func (s *Schemas) CheckDrop(t fleet.Tenant) error { return s.usable(t) }
 
+// Beside names what is outside of the schema, and so in no backup of it, and would be dropped with it.
+func (s *Schemas) Beside(ctx context.Context, t fleet.Tenant) (others []string, err error) {
+	err = s.with(ctx, nil, func(c *postgres.Conn) error {
+		others, err = c.Dependents(ctx, s.Schema(t))
+		return err
+	})
+	return others, err
+}
+
 // Drop drops a listed schema with all that is in it, and its entry, in one transaction.
 func (s *Schemas) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {
 	if err := s.CheckDrop(t); err != nil {

@@ -1,0 +1,152 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+func TestSchemaName(t *testing.T) {
+	for _, name := range []string{"a", "_", "acme_corp", "ACME", "t1", "public_", "pg", "selects", strings.Repeat("x", 63)} {
+		if err := postgres.SchemaName(name); err != nil {
+			t.Errorf("%q %v", name, err)
+		}
+	}
+	bad := append([]string{"", "1a", "a-b", "a b", "a.b", "ä", "naïve", "a\x00", "a'b", "a;b", "$user", "pg_a", "PG_Toast", "public", "Public", "information_schema", "user", "Select", "system_user",
+		strings.Repeat("x", 64)}, hostileSchemas...)
+	for _, name := range bad {
+		if err := postgres.SchemaName(name); err == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+	for _, name := range append([]string{"Acme Corp", "select"}, hostileSchemas...) {
+		if err := postgres.SchemaUsable(name); err != nil {
+			t.Errorf("a schema that is there: %q %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "public", "pg_temp", "pg_catalog", "information_schema", "$user", strings.Repeat("é", 32)} {
+		if err := postgres.SchemaUsable(name); err == nil {
+			t.Errorf("%q is usable", name)
+		}
+	}
+	// The server's own list of words holds none that ours does not.
+	words := ask(t, pgtest.Database(t), "select word from pg_get_keywords() where catcode in ('R', 'T')")
+	for _, w := range words {
+		if postgres.SchemaName(w) == nil {
+			t.Errorf("%q is reserved by the server", w)
+		}
+	}
+}
+
+func TestSchemaList(t *testing.T) {
+	for name, table := range map[string]string{"of ours": "", "in a schema of its own": "", "of a user": "create table public.tenants (id serial primary key, name varchar(80), at timestamptz not null default now())"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.Database(t)
+			if table != "" {
+				do(t, url, table)
+			}
+			where := "public.tenants"
+			if name == "in a schema of its own" {
+				where = "control.tenants"
+			}
+			parsed, err := postgres.ParseTable(where)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, c := postgres.SchemaList{Table: parsed}, openShared(t, url)
+			if table == "" {
+				missing := (*postgres.MissingListError)(nil)
+				if _, err := list.Names(t.Context(), c); !errors.As(err, &missing) {
+					t.Errorf("no list: %v", err)
+				}
+			}
+			for range 2 {
+				for _, n := range []string{"b", "a'"} {
+					if found, err := list.Create(t.Context(), c, n, options().Table); err != nil {
+						t.Errorf("%+v, %v", found, err)
+					}
+					if err := list.Add(t.Context(), c, n); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			names, err := list.Names(t.Context(), c)
+			if err != nil {
+				t.Error(err)
+			}
+			equal(t, "names", names, []string{"a'", "b"})
+			equal(t, "rows", ask(t, url, "select count(*)::text from "+where), []string{"2"})
+			do(t, url, "create schema stray; create table \"a'\".x ()")
+			unlisted, missing, err := list.Strays(t.Context(), c)
+			if err != nil {
+				t.Error(err)
+			}
+			equal(t, "strays", [][]string{unlisted, missing}, [][]string{{"stray"}, nil})
+		})
+	}
+}
+
+func TestDropSchema(t *testing.T) {
+	url := pgtest.Database(t)
+	createSchemas(t, url, "one", "two", "stray", "busy")
+	do(t, url, `create table public.schema_tracker (name text primary key); insert into schema_tracker values ('one'), ('two'), ('busy'), ('gone'), ('public'), ('pg_toast');
+		create table one.a (i int); create table two.a (i int); create table busy.a (i int)`)
+	table, _ := postgres.ParseTable("public.schema_tracker")
+	list, c := postgres.SchemaList{Table: table}, openShared(t, url)
+	for _, name := range []string{"one", "gone", "one"} {
+		if err := list.Drop(t.Context(), c, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	unlisted := (*postgres.UnlistedError)(nil)
+	if err := list.Drop(t.Context(), c, "stray"); !errors.As(err, &unlisted) || unlisted.Remedy() == "" {
+		t.Errorf("unlisted: %v", err)
+	}
+	for _, name := range []string{"public", "pg_toast", "pg_catalog", "information_schema", ""} {
+		if err := list.Drop(t.Context(), c, name); err == nil {
+			t.Errorf("%q was dropped", name)
+		}
+	}
+	// What cannot be dropped keeps its entry.
+	holder, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.Background()) }()
+	if _, err := holder.Exec(t.Context(), "begin; lock table busy.a in access share mode"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := list.Drop(ctx, c, "busy"); err == nil {
+		t.Error("a schema in use was dropped")
+	}
+	equal(t, "left", relations(t, url), []string{"busy.a", "public.schema_tracker", "two.a"})
+	equal(t, "listed", ask(t, url, "select name from schema_tracker order by 1"), []string{"busy", "pg_toast", "public", "two"})
+}
+
+func TestDependents(t *testing.T) {
+	url := pgtest.Database(t)
+	createSchemas(t, url, "one", "two")
+	do(t, url, `create table one.a (i int primary key); create view one.v as select * from one.a; create table one.b (i int references one.a); create type one.e as enum ('x');
+		create table two.a (i int primary key); create view two.v as select * from one.a; create table public.f (i int references one.a, "odd col" one.e);
+		create table one.p (i int) partition by range (i); create table public.p1 partition of one.p for values from (0) to (1)`)
+	c := openShared(t, url)
+	for schema, want := range map[string][]string{
+		"one": {`column "odd col" of public.f`, "foreign key f_i_fkey of public.f", "table public.p1", "view two.v"}, "two": nil, "none": nil,
+	} {
+		got, err := c.Dependents(t.Context(), schema)
+		if err != nil {
+			t.Error(err)
+		}
+		equal(t, schema, got, want)
+	}
+}
