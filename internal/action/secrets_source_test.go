@@ -26,6 +26,7 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 	if first, _, _ := strings.Cut(o.log, "::add-mask::"); first != "" {
 		t.Errorf("printed before the first mask: %q", first)
 	}
+	f.run(t, t.Context(), append(inputs, "tenants=*,!legacy", "mode=health-check")...).counts(t, 3, 0, 0, 0)
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 0, 3, 1, 0)
 	o.says(t, "the value of LEGACY_DATABASE_URL is no Postgres URL")

@@ -133,6 +133,20 @@ func TestPruningBundles(t *testing.T) {
 		t.Errorf("the report says %+v", d)
 	}
 
+	t.Log("from a secret each to bundles: nothing is deleted before the bundle is there")
+	h = newHub(t, numbered(3)...)
+	h.sync(t).counts(t, 3, 0, 0, 0)
+	h.Fail(githubtest.Fault{Route: "PUT *", Status: 422, Times: 1})
+	o = h.sync(t, "secret-layout=bundle", "prune-secrets=true")
+	o.counts(t, 0, 0, 3, 0)
+	o.says(t, "not deleted before every tenant has its secret in this one: CUSTOMER_0000_DATABASE_URL")
+	h.holds(t, h.perTenant())
+	h.sync(t, "secret-layout=bundle", "prune-secrets=true").counts(t, 3, 0, 0, 0)
+	h.holdsBundled(t)
+	if n := len(h.Secrets(h.scope)); n != 1 {
+		t.Errorf("there are %d secrets", n)
+	}
+
 	t.Log("back to a secret each: the bundle is deleted once it is not needed")
 	h = newHub(t, numbered(3)...)
 	h.sync(t, "secret-layout=bundle").counts(t, 3, 0, 0, 0)
@@ -221,18 +235,23 @@ func TestTheWorkflowFileIsKeptInStep(t *testing.T) {
 func TestTwoSyncsAtOnce(t *testing.T) {
 	t.Parallel()
 	const list, variable = "GET /repos/{owner}/{repo}/actions/secrets", "GET /repos/{owner}/{repo}/actions/variables/{name}"
+	first := map[string]bool{"before its first mark": true, "before it writes first": true}
 	for name, at := range map[string]githubtest.Fault{
-		"before its mark":       {Route: "PATCH *"},
-		"before it writes":      {Route: "PUT *"},
-		"before it lists":       {Route: list, After: 1},
-		"before it looks":       {Route: variable, After: 1},
-		"before it is finished": {Route: "PATCH *", After: 1},
+		"before its first mark":  {Route: "POST *"},
+		"before it writes first": {Route: "PUT *"},
+		"before its mark":        {Route: "PATCH *"},
+		"before it writes":       {Route: "PUT *"},
+		"before it lists":        {Route: list, After: 1},
+		"before it looks":        {Route: variable, After: 1},
+		"before it is finished":  {Route: "PATCH *", After: 1},
 	} {
 		for _, slow := range []string{"stale", "fresh"} {
 			t.Run(slow+" "+name, func(t *testing.T) {
 				t.Parallel()
 				h := newHub(t, "acme-corp", "payroll-inc")
-				h.sync(t).counts(t, 2, 0, 0, 0)
+				if !first[name] {
+					h.sync(t).counts(t, 2, 0, 0, 0)
+				}
 				given := map[string]string{}
 				h.tenants["acme-corp"] = connection("acme-corp", "2")
 				given["stale"] = string(mustJSON(t, h.tenants))

@@ -58,6 +58,7 @@ type syncSecrets struct {
 	strays  []string          // bundles beyond the last one, which no sync is known to have written
 	adopted []string          // names that were overwritten and that no sync had written
 	pruned  []string          // names that were deleted, or would be
+	waiting []string          // names that were not deleted, because not all tenants have their secret in this layout yet
 	dropped int               // members that left their bundle with their tenant
 	block   string            // what became of the workflow file
 }
@@ -225,7 +226,7 @@ func (s *syncSecrets) finish(ctx context.Context, results []fleet.Result) (Endin
 		errs = append(errs, s.writeBundles(ctx, results))
 	}
 	if ctx.Err() == nil {
-		errs = append(errs, s.pruneLeftovers())
+		errs = append(errs, s.pruneLeftovers(results))
 	}
 	var warnings []string
 	if err := s.memory.save(ctx); err != nil {

@@ -93,20 +93,7 @@ func (s *syncSecrets) writeBundles(ctx context.Context, results []fleet.Result) 
 		s.amend(results, func(string) error { return errors.New("no bundle was written, see the run's own error") })
 		return err
 	}
-	failed := map[int]error{}
-	var errs []error
-	members := packing.Keys()
-	for n := 1; n <= packing.Bundles; n++ {
-		if locked[n] != nil {
-			continue
-		}
-		if err := s.writeBundle(n, members[n]); err != nil {
-			failed[n] = err
-			if len(members[n]) == 0 { // else its tenants tell
-				errs = append(errs, err)
-			}
-		}
-	}
+	failed, errs := s.writePacking(packing, locked)
 	for name := range s.listed {
 		if n, ok := secrets.IsBundle(name); ok && n > packing.Bundles {
 			s.strays = append(s.strays, name)
@@ -167,57 +154,6 @@ func (s *syncSecrets) pack() (secrets.Packing, map[int]error, error) {
 		names = append(names, secrets.BundleName(n))
 	}
 	return packing, locked, s.checkLimit(names)
-}
-
-// writeBundle brings one bundle up to date.
-func (s *syncSecrets) writeBundle(n int, keys []string) error {
-	members := make(map[string]string, len(keys))
-	for _, key := range keys {
-		members[key] = s.values[key]
-	}
-	name, value := secrets.BundleName(n), secrets.EncodeBundle(members)
-	at, exists := s.listed[name]
-	switch {
-	case len(keys) == 0 && (!exists || !s.memory.ours(name)):
-		return nil
-	case len(keys) == 0 && s.prune && s.left.mayDrop:
-		return s.remove(name)
-	case exists && s.memory.current(name, value, at):
-		s.intact[n] = true
-		return nil
-	case !s.prune && s.onlyLost(n, keys):
-		s.intact[n] = true
-		return nil
-	case s.env.DryRun:
-		s.adopt(name)
-		return nil
-	}
-	return s.put(name, value)
-}
-
-// onlyLost reports whether all that a bundle would lose by being written is tenants that are gone: nobody asked for that.
-func (s *syncSecrets) onlyLost(n int, keys []string) bool {
-	lost := 0
-	for key, m := range s.memory.state.Members {
-		if m.Bundle == n && s.left.members[key] {
-			lost++
-		}
-	}
-	if lost == 0 {
-		return false
-	}
-	for _, key := range keys {
-		if s.memory.state.Members[s.memory.keys.Name(key)].Bundle != n || s.memberChange(key, s.values[key]) != unchanged {
-			return false
-		}
-	}
-	moved := 0 // tenants that are in another bundle now would stand in two
-	for key := range s.values {
-		if s.memory.state.Members[s.memory.keys.Name(key)].Bundle == n {
-			moved++
-		}
-	}
-	return moved == len(keys)
 }
 
 // remember tells the next sync which bundle holds whom.

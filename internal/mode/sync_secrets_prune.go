@@ -13,6 +13,7 @@ import (
 // leftovers is what belongs to no tenant any more, as far as this run can tell.
 type leftovers struct {
 	names   []string               // secrets that a sync wrote
+	other   map[string]bool        // those of them that hold tenants who are still there, in the other layout
 	members map[secrets.Print]bool // tenants in bundles that a sync wrote
 	alike   []string               // secrets that look like a tenant's and that no sync is known to have written
 	// mayDrop says that the members may be left out of a bundle that is written anew: the discovery was whole, and they are no
@@ -23,12 +24,12 @@ type leftovers struct {
 // findLeftovers compares what the state says with all tenants that there are. Where leftovers are to be deleted and there
 // are more of them than may be, or nothing else, its error ends the run before the first write.
 func (s *syncSecrets) findLeftovers() (leftovers, error) {
-	left := leftovers{members: map[secrets.Print]bool{}}
+	left := leftovers{members: map[secrets.Print]bool{}, other: map[string]bool{}}
 	wanted, keys, kept := map[string]bool{}, map[secrets.Print]bool{}, 0
 	for _, t := range s.found.All {
 		name, err := s.template.Name(t.Key)
 		if err == nil {
-			wanted[name] = !s.bundled
+			wanted[name], left.other[name] = !s.bundled, s.bundled
 			if s.memory.ours(name) {
 				kept++
 			}
@@ -51,6 +52,7 @@ func (s *syncSecrets) findLeftovers() (leftovers, error) {
 		case wanted[name], isBundle && s.bundled:
 		case s.memory.ours(name):
 			left.names = append(left.names, name)
+			left.other[name] = left.other[name] || isBundle
 		case isTenant || isBundle:
 			left.alike = append(left.alike, name)
 		}
@@ -96,13 +98,19 @@ func namesText(names []string) string {
 	return text
 }
 
-// pruneLeftovers deletes the secrets that belong to no tenant. It is called once everything is written.
-func (s *syncSecrets) pruneLeftovers() error {
+// pruneLeftovers deletes the secrets that belong to no tenant. It is called once everything is written. What holds tenants in
+// the other layout goes only where all of them have their secret in this one.
+func (s *syncSecrets) pruneLeftovers(results []fleet.Result) error {
 	if !s.prune || !s.left.mayDrop {
 		return nil
 	}
+	failed := slices.ContainsFunc(results, func(r fleet.Result) bool { return r.State != fleet.Succeeded && r.State != fleet.Unchanged })
 	var errs []error
 	for _, name := range s.left.names {
+		if failed && s.left.other[name] {
+			s.waiting = append(s.waiting, name)
+			continue
+		}
 		errs = append(errs, s.remove(name))
 	}
 	return errors.Join(errs...)

@@ -64,6 +64,9 @@ func (s *syncSecrets) ending(results []fleet.Result) Ending {
 	if len(d.Deleted) > 0 {
 		add("%sdeleted, because it belongs to no tenant%s", would, namesText(d.Deleted))
 	}
+	if len(s.waiting) > 0 {
+		add("of the other secret-layout, and not deleted before every tenant has its secret in this one%s", namesText(s.waiting))
+	}
 	if d.LeftOut > 0 {
 		add("%d connection strings of tenants that are gone %sleft out of their bundles", d.LeftOut, would)
 	}

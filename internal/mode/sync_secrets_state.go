@@ -193,6 +193,11 @@ func (m *memory) save(ctx context.Context) error {
 		delete(base.Secrets, m.keys.Name(name))
 	}
 	base.Members = mergeMembers(base.Members, m.members, alone)
+	for key, member := range base.Members { // of a bundle that was deleted
+		if _, ok := base.Secrets[m.keys.Name(secrets.BundleName(member.Bundle))]; !ok {
+			delete(base.Members, key)
+		}
+	}
 	_, _ = rand.Read(base.Run[:])
 	if text, err = m.keys.Encode(base); err != nil {
 		return err
