@@ -75,6 +75,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 		{"a\x07b", "control character", nil},
 		{"", "tenant-name: is required here", nil},
 		{"new", "tenants: has no meaning in mode create-tenant", []string{"tenants=a"}},
+		{"new", "create-tenant is for sources that can make and remove tenants: neon, schemas, catalog", []string{"tenant-source=secrets", "tenant-secrets={}"}},
 		{"new", "neon-region: ", []string{"neon-region=Frankfurt!"}},
 		{"new", "neon-pg-version: ", []string{"neon-pg-version=12"}},
 	} {
