@@ -32,6 +32,7 @@ fmt: bin/golangci-lint ## format the Go code
 
 bench: bin/minio ## measure against the floor and against what people use now
 	@.ci/install postgres
+	@.ci/install pigz aws || echo "the benchmarks leave out whoever is not here" >&2
 	go run ./internal/bench
 
 image: ## build the action's image
