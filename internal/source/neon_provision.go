@@ -58,28 +58,22 @@ func (n *Neon) Create(ctx context.Context, name string, log *slog.Logger) (t fle
 	if err := n.CheckName(name); err != nil {
 		return fleet.Tenant{}, false, fmt.Errorf("project name %q %w", name, err)
 	}
-	named, err := n.projectsNamed(ctx, name)
-	if err != nil {
-		return fleet.Tenant{}, false, err
-	}
-	switch len(named) {
-	case 0:
-	case 1:
-		t, err = n.adopt(ctx, named[0], log)
-		return t, false, err
-	default:
-		return fleet.Tenant{}, false, several(name, named)
-	}
-	project, err := n.client.CreateProject(ctx, neon.ProjectSpec{
-		Name: name, OrgID: n.orgID, Database: n.database, Role: n.role, Region: n.creation.region, PgVersion: n.creation.pgVersion,
-	})
-	if e := (*neon.ExistsError)(nil); errors.As(err, &e) { // made since
-		p, err := n.project(ctx, e.ID)
-		if err != nil {
-			return fleet.Tenant{}, false, err
+	var project *neon.NewProject
+	for {
+		p, found, lookErr := n.settled(ctx, name)
+		if lookErr != nil {
+			return fleet.Tenant{}, false, lookErr
 		}
-		t, err = n.adopt(ctx, p, log)
-		return t, false, err
+		if found {
+			t, err = n.adopt(ctx, p, log)
+			return t, false, err
+		}
+		project, err = n.client.CreateProject(ctx, neon.ProjectSpec{
+			Name: name, OrgID: n.orgID, Database: n.database, Role: n.role, Region: n.creation.region, PgVersion: n.creation.pgVersion,
+		})
+		if !errors.As(err, new(*neon.ExistsError)) { // made since, and found by the next look
+			break
+		}
 	}
 	if unknown := (*neon.UnknownError)(nil); errors.As(err, &unknown) && len(unknown.Several) == 0 {
 		return fleet.Tenant{}, false, fleet.WithRemedy(err, "run again with the same name: a project that was made all the same is then taken up")
@@ -108,6 +102,29 @@ const (
 	settleUntil = 30 * time.Second
 	settleEvery = 500 * time.Millisecond
 )
+
+// settled returns the one project of the name; found is false where there is none. Of several, which runs may just have made at the same
+// time, all but one soon go.
+func (n *Neon) settled(ctx context.Context, name string) (p neon.Project, found bool, err error) {
+	for until := time.Now().Add(settleUntil); ; {
+		named, err := n.projectsNamed(ctx, name)
+		switch {
+		case err != nil:
+			return neon.Project{}, false, err
+		case len(named) == 0:
+			return neon.Project{}, false, nil
+		case len(named) == 1:
+			return named[0], true, nil
+		case time.Now().After(until):
+			return neon.Project{}, false, several(name, named)
+		}
+		select {
+		case <-time.After(settleEvery):
+		case <-ctx.Done():
+			return neon.Project{}, false, fmt.Errorf("wait for another run that made project %q too: %w", name, context.Cause(ctx))
+		}
+	}
+}
 
 // settle returns the project that stays where another run may have made one of the same name at the same time: the one
 // that was made first, by Neon's clock. The other is deleted by the run that made it, while nothing is in it yet. The time that
