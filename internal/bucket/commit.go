@@ -34,7 +34,7 @@ func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	err := call(linger)
 	s, code := status(err)
 	taken := s == http.StatusPreconditionFailed || code == "NoSuchUpload" // by someone else, or by a first try of ours
-	refused := s >= 400 && s < 500 && !taken
+	refused := s >= 400 && s < 500 && !taken && !lost(s)
 	err = w.wrap(err, op, "s3:PutObject")
 	var stored Stored
 	if !refused {

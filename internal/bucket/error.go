@@ -186,6 +186,10 @@ func status(err error) (int, string) {
 	return 0, code
 }
 
+// lost reports whether a status says that the request did not arrive whole, or in time, as far as the server can tell: 408, and
+// 499 of MinIO and of proxies. That is no refusal: what was asked for may have been done.
+func lost(status int) bool { return status == http.StatusRequestTimeout || status == 499 }
+
 // IsNotFound reports whether err says that there is no such object.
 func IsNotFound(err error) bool {
 	s, code := status(err)

@@ -175,17 +175,20 @@ func newRetryer(options Options, credentials aws.CredentialsProvider) aws.Retrye
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = maxAttempts, cmp.Or(options.backoff, maxBackoff), ratelimit.None
 		cache, ok := credentials.(*aws.CredentialsCache)
-		if !ok {
-			return
-		}
 		ended := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
-			if !sessionEnded(err) {
+			if !ok || !sessionEnded(err) {
 				return aws.UnknownTernary
 			}
 			cache.Invalidate()
 			return aws.TrueTernary
 		})
-		o.Retryables = append([]retry.IsErrorRetryable{ended}, o.Retryables...)
+		cut := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			if s, _ := status(err); lost(s) {
+				return aws.TrueTernary
+			}
+			return aws.UnknownTernary
+		})
+		o.Retryables = append([]retry.IsErrorRetryable{ended, cut}, o.Retryables...)
 	})
 }
 
