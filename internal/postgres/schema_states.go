@@ -78,8 +78,9 @@ begin
 	end loop;
 	open result for select i + %[3]d, found[i + 1], recorded[i + 1], texts[i + 1] from pg_catalog.generate_series(0, %[4]d) i;
 end`, strings.Join(names, ", "), quoteLiteral(t.name), first, len(schemas)-1)
-	// Whoever changes a schema at this moment is not waited for long: that one is asked alone later.
-	return "begin transaction isolation level read committed; set local lock_timeout = '2s'; do " + quoteLiteral(body) + "; fetch all from versions; commit"
+	// Whoever changes a schema at this moment is not waited for long: that one is asked alone later. Without hashes and merges the
+	// schemas are looked up by index, and a catalog of thousands of them is not read as a whole for each transaction.
+	return "begin transaction isolation level read committed; set local lock_timeout = '2s'; set local enable_hashjoin = off; set local enable_mergejoin = off; do " + quoteLiteral(body) + "; fetch all from versions; commit"
 }
 
 func (s SchemaStates) note(schemas []string, row [][]byte, sets map[string]map[string]bool) error {
