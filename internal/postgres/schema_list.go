@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"strings"
 )
 
 // SchemaList is a table that lists schemas in its column name.
@@ -164,27 +163,4 @@ func (c *Conn) Dependents(ctx context.Context, schema string) ([]string, error) 
 		all = append(all, string(row[0]))
 	}
 	return all, nil
-}
-
-// Strays compares the list with what is there: schemas of the database that it does not name, and names without a schema. The
-// system's own, public, the list's own schema and those that belong to an extension are none.
-func (l SchemaList) Strays(ctx context.Context, c *Conn) (unlisted, missing []string, err error) {
-	list := l.Table.quoted()
-	answers, err := c.query(ctx, strings.Join([]string{
-		"select nspname from pg_catalog.pg_namespace n where nspname !~ '^pg_' and nspname not in ('information_schema', 'public', " + quoteLiteral(l.Table.schema) + ") " +
-			"and not exists (select from " + list + " t where t.name::text = n.nspname) " +
-			"and not exists (select from pg_catalog.pg_extension e where e.extnamespace = n.oid) " +
-			"and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e') order by nspname collate \"C\"",
-		"select distinct name::text collate \"C\" from " + list + " t where name is not null and not exists (select from pg_catalog.pg_namespace n where n.nspname = t.name::text) order by 1",
-	}, "; "))
-	if err != nil {
-		return nil, nil, fmt.Errorf("compare %s with the schemas that are there: %w", l, err)
-	}
-	for _, row := range answers[0] {
-		unlisted = append(unlisted, string(row[0]))
-	}
-	for _, row := range answers[1] {
-		missing = append(missing, string(row[0]))
-	}
-	return unlisted, missing, nil
 }

@@ -84,12 +84,6 @@ func TestSchemaList(t *testing.T) {
 			}
 			equal(t, "names", names, []string{"a'", "b"})
 			equal(t, "rows", ask(t, url, "select count(*)::text from "+where), []string{"2"})
-			do(t, url, "create schema stray; create table \"a'\".x ()")
-			unlisted, missing, err := list.Strays(t.Context(), c)
-			if err != nil {
-				t.Error(err)
-			}
-			equal(t, "strays", [][]string{unlisted, missing}, [][]string{{"stray"}, nil})
 		})
 	}
 }
