@@ -10,7 +10,7 @@ TOOL = go build -C $(1) -trimpath -ldflags "-s -w" -o "$(CURDIR)/bin/" $(2)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: bin/minio ## migrate, back up and restore a small fleet on this machine, break one tenant, show what a user sees
+demo: bin/minio ## take a small fleet on this machine through all that the action does, break one tenant, show what a user sees
 	@.ci/install postgres
 	@go run ./internal/sandbox demo
 

@@ -3,6 +3,8 @@ package action
 import (
 	"strings"
 	"testing"
+
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
 // A job that has the tenants' secrets needs no Neon key: the fleet is migrated, and Neon's API is not called.
@@ -30,4 +32,25 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 0, 3, 1, 0)
 	o.says(t, "the value of LEGACY_DATABASE_URL is no Postgres URL")
+}
+
+// Nor does it need one to back up and to restore.
+func TestAFleetIsBackedUpFromSecrets(t *testing.T) {
+	f, v := newFleet(t, named("ACME Corp", "Payroll Inc")...), newVault(t)
+	given := map[string]string{"ACME_CORP_DATABASE_URL": f.projects[0].URL, "PAYROLL_INC_DATABASE_URL": f.projects[1].URL}
+	from := func(more ...string) []string {
+		return v.inputs(append([]string{"neon-api-key=", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, given))}, more...)...)
+	}
+	f.run(t, t.Context(), from("mode=migrate")...).counts(t, 2, 0, 0, 0)
+	query(t, f.projects[0], "insert into users (email, name) values ('a@x', 'a')")
+	f.ResetCalls()
+	o := f.run(t, t.Context(), from("mode=backup")...)
+	o.counts(t, 2, 0, 0, 0)
+	o.keeps(t, f.projects)
+	if keys := v.keys(t); len(keys) != 4 || !strings.HasPrefix(keys[0], "tenants/acme-corp/") || f.Calls().Total != 0 {
+		t.Errorf("%d calls of Neon's API, and the bucket has %v", f.Calls().Total, keys)
+	}
+	o = f.run(t, t.Context(), from("mode=restore", "tenants=acme-corp", "restore-url="+pgtest.Database(t))...)
+	o.counts(t, 1, 0, 0, 0)
+	o.says(t, "4 rows in 4 tables")
 }

@@ -27,11 +27,13 @@ func (s *backupSite) serversCPU(ctx context.Context) (now serversCPU, err error)
 	return now, err
 }
 
-// backends counts the server's processes for the tenants. They are gone from pg_stat_activity a little earlier.
+// backends counts the server's processes for the tenants, and those of any kind that have ended and are still to be counted. They
+// are gone from pg_stat_activity a little earlier.
 func (s *backupSite) backends() (n int) {
 	pid := s.server.PID()
 	for _, child := range strings.Fields(readText(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))) {
-		if strings.HasPrefix(readText("/proc/"+child+"/cmdline"), "postgres: "+s.role) {
+		ended := strings.Contains(readText("/proc/"+child+"/stat"), ") Z ")
+		if ended || strings.HasPrefix(readText("/proc/"+child+"/cmdline"), "postgres: "+s.role) {
 			n++
 		}
 	}

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
-	"unicode"
 
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
@@ -135,33 +133,22 @@ func IsStatus(err error, status int) bool {
 	return errors.As(err, &e) && e.Status == status
 }
 
-// callError makes an [Error] of one that came without an answer, without the whole URL that url.Error repeats.
+// callError makes an [Error] of one that came without an answer.
 func callError(ctx context.Context, method, path string, err error) *Error {
-	if outer := (*url.Error)(nil); errors.As(err, &outer) {
-		err = outer.Err
-	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", err, cause) // go-github keeps the context's error only
-	}
-	e := &Error{Method: method, Path: path, Err: err, ended: ctx.Err() != nil}
-	if inner := (*httpx.Error)(nil); errors.As(err, &inner) {
-		e.Err, e.unreachable = inner.Err, inner.Attempts > 0 // its text would name method and path once more
-		if inner.Attempts > 1 {
-			e.gaveUp = fmt.Sprintf("after %d attempts", inner.Attempts)
-		}
+	e := &Error{Method: method, Path: path, ended: ctx.Err() != nil}
+	e.gaveUp, e.unreachable, e.Err = httpx.Failed(err)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(e.Err, cause) {
+		e.Err = fmt.Errorf("%w: %w", e.Err, cause) // go-github keeps the context's error only
 	}
 	return e
 }
-
-// maxMessage bounds what a server's sentence may add to an error, in bytes.
-const maxMessage = 500
 
 // statusError makes an [Error] of an answer, whatever its body.
 func statusError(method, path string, resp *http.Response, need permission) *Error {
 	e := &Error{
 		Method: method, Path: path, Status: resp.StatusCode, need: need,
-		Accepted:  sentence(resp.Header.Get("X-Accepted-GitHub-Permissions")),
-		RequestID: sentence(resp.Header.Get("X-GitHub-Request-Id")),
+		Accepted:  httpx.Sentence(resp.Header.Get("X-Accepted-GitHub-Permissions")),
+		RequestID: httpx.Sentence(resp.Header.Get("X-GitHub-Request-Id")),
 		gaveUp:    httpx.GaveUp(resp),
 		signOn:    strings.HasPrefix(resp.Header.Get("X-GitHub-SSO"), "required"),
 	}
@@ -169,22 +156,11 @@ func statusError(method, path string, resp *http.Response, need permission) *Err
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // a body that breaks off is no body
 	resp.Body = io.NopCloser(strings.NewReader(string(raw)))
 	if json.Unmarshal(raw, &body) == nil {
-		e.Message = sentence(body.Message)
+		e.Message = httpx.Sentence(body.Message)
 	}
 	e.limited = limited(resp) || e.gaveUp != "" && (e.Status == http.StatusForbidden || e.Status == http.StatusTooManyRequests)
 	if e.limited {
 		e.Accepted = "" // which was granted
 	}
 	return e
-}
-
-// sentence makes a server's text safe to stand in a line: no line breaks, no control characters, not too long.
-func sentence(text string) string {
-	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, ""), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
-	}
-	return text
 }

@@ -8,9 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
-	"unicode"
 
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
@@ -88,23 +86,12 @@ func IsStatus(err error, status int) bool {
 	return errors.As(err, &e) && e.Status == status
 }
 
-// callError makes an [Error] of one that http.Client.Do returned, without the whole URL that url.Error repeats.
+// callError makes an [Error] of one that http.Client.Do returned.
 func callError(ctx context.Context, method, path string, err error) *Error {
-	if outer := (*url.Error)(nil); errors.As(err, &outer) {
-		err = outer.Err
-	}
-	e := &Error{Method: method, Path: path, Err: err, ended: ctx.Err() != nil}
-	if inner := (*httpx.Error)(nil); errors.As(err, &inner) {
-		e.Err, e.unreachable = inner.Err, inner.Attempts > 0 // its text would name method and path once more
-		if inner.Attempts > 1 {
-			e.gaveUp = fmt.Sprintf("after %d attempts", inner.Attempts)
-		}
-	}
+	e := &Error{Method: method, Path: path, ended: ctx.Err() != nil}
+	e.gaveUp, e.unreachable, e.Err = httpx.Failed(err)
 	return e
 }
-
-// maxMessage bounds what a server's sentence may add to an error, in bytes.
-const maxMessage = 500
 
 // statusError makes an [Error] of an answer, whatever its body: Neon's JSON, a proxy's HTML page, or nothing.
 func statusError(method, path string, resp *http.Response) *Error {
@@ -120,20 +107,9 @@ func statusError(method, path string, resp *http.Response) *Error {
 			body.Message = string(raw)
 		}
 	}
-	e.Message = oneLine(body.Message)
+	e.Message = httpx.Sentence(body.Message)
 	e.RequestID = requestID(resp, body.RequestID)
 	return e
-}
-
-// oneLine makes a server's text safe to stand in a sentence: one line, no control characters, not too long.
-func oneLine(text string) string {
-	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, ""), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
-	}
-	return text
 }
 
 func requestID(resp *http.Response, fromBody string) string {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
 // Operation is one step of a change, which Neon takes after it has answered the call that asked for the change. It takes a
@@ -42,7 +44,7 @@ func (e *OperationError) Error() string {
 		return fmt.Sprintf("operation %s (%s) of project %s is still %s after %s", o.Action, o.ID, e.ProjectID, o.Status, e.Waited)
 	}
 	text := fmt.Sprintf("operation %s (%s) of project %s ended as %s", o.Action, o.ID, e.ProjectID, o.Status)
-	if message := oneLine(o.Message); message != "" {
+	if message := httpx.Sentence(o.Message); message != "" {
 		text += ": " + message
 	}
 	return text

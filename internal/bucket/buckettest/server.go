@@ -4,6 +4,7 @@
 package buckettest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha1" // how MinIO names a role
@@ -25,7 +26,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"golang.org/x/sys/unix"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 const (
@@ -65,7 +67,7 @@ type Server struct {
 	dir      string
 	address  string
 	options  Options
-	watchdog *watchdog
+	watchdog *servertest.Watchdog
 	cmd      *exec.Cmd
 	exited   chan struct{} // closed once it has been waited for
 	client   *s3.Client
@@ -77,12 +79,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(parentDirectory(o.Dir), "buckettest-")
+	dir, err := os.MkdirTemp(cmp.Or(o.Dir, servertest.Directory(8<<30)), "buckettest-")
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for MinIO: %w", err)
 	}
 	s := &Server{AccessKey: "root" + rand.Text()[:8], SecretKey: rand.Text(), dir: dir, options: o}
-	if s.watchdog, err = watch(dir); err != nil {
+	if s.watchdog, err = servertest.Watch("buckettest-watchdog", endServer, dir); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
 	}
@@ -106,19 +108,6 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 }
 
-// parentDirectory is where a server's directory goes; "" is the system's temporary directory.
-func parentDirectory(asked string) string {
-	if asked != "" {
-		return asked
-	}
-	const memory, plenty = "/dev/shm", 8 << 30
-	var free unix.Statfs_t
-	if err := unix.Statfs(memory, &free); err != nil || free.Bavail*uint64(free.Bsize) < plenty {
-		return ""
-	}
-	return memory
-}
-
 func (s *Server) prepare() error {
 	for _, dir := range []string{"data", "certs"} {
 		if err := os.Mkdir(filepath.Join(s.dir, dir), 0o700); err != nil {
@@ -128,11 +117,14 @@ func (s *Server) prepare() error {
 	if s.options.NoTLS {
 		return nil
 	}
-	if err := writeCertificates(s.dir); err != nil {
+	s.CAFile = filepath.Join(s.dir, "ca.pem")
+	err := servertest.Certificates{
+		Authority: s.CAFile, Server: filepath.Join(s.dir, "certs", "public.crt"), Key: filepath.Join(s.dir, "certs", "private.key"),
+		Hosts: []string{Domain, "*." + Domain},
+	}.Write()
+	if err != nil {
 		return err
 	}
-	s.CAFile = filepath.Join(s.dir, "ca.pem")
-	var err error
 	if s.CA, err = os.ReadFile(s.CAFile); err != nil {
 		return fmt.Errorf("prepare MinIO: %w", err)
 	}
@@ -294,7 +286,7 @@ func (s *Server) Stop() error {
 		if err := os.RemoveAll(s.dir); err != nil {
 			errs = append(errs, fmt.Errorf("remove MinIO's directory: %w", err))
 		}
-		errs = append(errs, s.watchdog.dismiss())
+		errs = append(errs, s.watchdog.Dismiss())
 		s.watchdog = nil
 	}
 	return errors.Join(errs...)
@@ -319,3 +311,12 @@ func (s *Server) shutdown() error {
 	<-s.exited
 	return nil
 }
+
+// endServer is for the watchdog: it kills the server whose process id stands in the directory, and removes the directory.
+const endServer = `
+read -r pid <"$1/pid" && kill -KILL "$pid"
+for _ in 1 2 3 4 5 6 7 8; do
+	rm -rf "$1" && exit
+	sleep 0.25
+done
+`

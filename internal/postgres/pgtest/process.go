@@ -74,7 +74,7 @@ func (s *Server) Stop() error {
 		if err := os.RemoveAll(s.dir); err != nil {
 			errs = append(errs, fmt.Errorf("remove PostgreSQL's directory: %w", err))
 		}
-		errs = append(errs, s.watchdog.dismiss())
+		errs = append(errs, s.watchdog.Dismiss())
 		s.watchdog = nil
 	}
 	return errors.Join(errs...)

@@ -21,7 +21,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sys/unix"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // Superuser is the name of every server's superuser.
@@ -54,7 +55,7 @@ type Server struct {
 	password string
 	options  Options
 	account  account
-	watchdog *watchdog
+	watchdog *servertest.Watchdog
 	tls      *tls.Config
 
 	mu      sync.Mutex
@@ -84,7 +85,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		password: "s@:/%" + rand.Text(),
 		idle:     map[string][]*pgx.Conn{},
 	}
-	if s.watchdog, err = watch(dir); err != nil {
+	if s.watchdog, err = servertest.Watch("pgtest-watchdog", endServer, dir); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
 	}
@@ -116,12 +117,7 @@ func parentDirectory(asked string) string {
 	if asked != "" {
 		return asked
 	}
-	const memory, plenty = "/dev/shm", 4 << 30 // a container's default of 64 MB is not plenty
-	var free unix.Statfs_t
-	if err := unix.Statfs(memory, &free); err != nil || free.Bavail*uint64(free.Bsize) < plenty {
-		return ""
-	}
-	return memory
+	return servertest.Directory(4 << 30)
 }
 
 // initialise fills the server's directory: data, configuration and certificate.
@@ -131,11 +127,9 @@ func (s *Server) initialise(ctx context.Context) error {
 		return fmt.Errorf("write PostgreSQL's password file: %w", err)
 	}
 	if !s.options.NoTLS {
-		config, err := writeCertificates(s.dir)
-		if err != nil {
+		if err := s.certify(); err != nil {
 			return err
 		}
-		s.tls, s.CAFile = config, filepath.Join(s.dir, "ca.pem")
 	}
 	if err := s.account.own(s.dir); err != nil {
 		return err

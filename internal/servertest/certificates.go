@@ -1,0 +1,77 @@
+// Package servertest holds what the packages have in common that start real servers for tests, the sandbox and the
+// benchmarks: certificates, and the end of a server whose starter was killed.
+package servertest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"time"
+)
+
+// Certificates says which files to write: the authority's certificate, and the server's with its key.
+type Certificates struct {
+	Authority, Server, Key string
+	// Hosts are the server's names besides localhost and the loopback addresses.
+	Hosts []string
+}
+
+// Write makes an authority and a server certificate signed by it, good for a year, and writes their files.
+func (c Certificates) Write() error {
+	if err := c.write(); err != nil {
+		return fmt.Errorf("make a server's certificate: %w", err)
+	}
+	return nil
+}
+
+func (c Certificates) write() error {
+	now := time.Now()
+	authority := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	server := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
+		DNSNames: append([]string{"localhost"}, c.Hosts...), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	serverKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	authorityDER, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
+	if err != nil {
+		return err
+	}
+	serverDER, err := x509.CreateCertificate(rand.Reader, server, authority, &serverKey.PublicKey, authorityKey)
+	if err != nil {
+		return err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(serverKey)
+	if err != nil {
+		return err
+	}
+	for name, block := range map[string]*pem.Block{
+		c.Authority: {Type: "CERTIFICATE", Bytes: authorityDER},
+		c.Server:    {Type: "CERTIFICATE", Bytes: serverDER},
+		c.Key:       {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
