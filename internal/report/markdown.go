@@ -48,6 +48,9 @@ var (
 	linked = regexp.MustCompile(`(?i)^\W*www\.|[A-Z]-\d|[0-9a-f]{7,}`)
 )
 
+// markup are the marks of Markdown and HTML that may stand in a plain word.
+var markup = strings.NewReplacer(`"`, "&#34;", "'", "&#39;", "+", "&#43;", "=", "&#61;")
+
 // prose shows untrusted text as running text: words that a parser or a filter of GitHub's could see something in (a link,
 // a mention, an issue, an emoji, markup) in code style, the rest plain. Line breaks become spaces.
 func prose(text string) string {
@@ -55,7 +58,7 @@ func prose(text string) string {
 	for i, w := range words {
 		switch {
 		case plainWord.MatchString(w) && !linked.MatchString(w) && !(i == 0 && listMark.MatchString(w)):
-			words[i] = strings.NewReplacer(`"`, "&#34;", "'", "&#39;", "+", "&#43;", "=", "&#61;").Replace(w)
+			words[i] = markup.Replace(w)
 		case w == "-" || w == "–" || w == "→" || w == "·" || w == "…":
 			words[i] = references(w)
 			if w == "-" {
