@@ -123,7 +123,7 @@ func TestWhatIsNotDropped(t *testing.T) {
 	}{
 		{"confirm: is \"\", and tenant-name is \"shared\"", []string{"mode=drop-tenant", "tenant-name=shared"}},
 		{"confirm: is \"Shared\"", drop("shared", "confirm=Shared")},
-		{"needs a verified backup younger than 1h", drop("shared", "s3-bucket=")},
+		{"needs a verified backup younger than an hour", drop("shared", "s3-bucket=")},
 		{"tenants: has no meaning in mode drop-tenant", drop("shared", "tenants=*a")},
 		{"is the name or the id of 2 tenants: ", drop("twin")},
 		{"is none of the 4 tenants that are listed", drop("Shared")},

@@ -46,8 +46,8 @@ func newDropTenant(in *input.Reader, env Env) Work {
 	switch without := in.Bool("without-backup"); {
 	case without:
 	case in.String("s3-bucket") == "":
-		in.Mistake("s3-bucket", "is empty, and drop-tenant needs a verified backup younger than %s; give the inputs about the bucket as the backup workflow has them, "+
-			"or set without-backup: true", freshBackup)
+		in.Mistake("s3-bucket", "is empty, and drop-tenant needs a verified backup younger than an hour; give the inputs about the bucket as the backup workflow has them, "+
+			"or set without-backup: true")
 	default:
 		d.backup = readBackup(in, env)
 		d.backup.policy = bucket.Policy{Days: 36500} // what a tenant that goes has is pruned by nobody
