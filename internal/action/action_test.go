@@ -178,9 +178,19 @@ func (o outcome) keeps(t *testing.T, projects []neontest.Project) {
 	}
 }
 
+// query returns the first value of what the last statement returned, "" where that is nothing.
 func query(t *testing.T, p neontest.Project, sql string) string {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), p.URL)
+	if all := column(t, p.URL, sql); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// column runs SQL and returns the last statement's first column.
+func column(t *testing.T, url, sql string) []string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,11 +199,11 @@ func query(t *testing.T, p neontest.Project, sql string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := results[len(results)-1]
-	if len(last.Rows) == 0 {
-		return ""
+	all := []string{}
+	for _, row := range results[len(results)-1].Rows {
+		all = append(all, string(row[0]))
 	}
-	return string(last.Rows[0][0])
+	return all
 }
 
 func (f *organisation) write(t *testing.T, file, upSQL string) {

@@ -1,7 +1,6 @@
 package action
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -42,23 +41,10 @@ func newEstate(t *testing.T, names ...string) *estate {
 	return e
 }
 
-// do runs SQL and returns the last statement's first column.
+// do runs SQL in the database and returns the last statement's first column.
 func (e *estate) do(t *testing.T, sql string) []string {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), e.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	results, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := []string{}
-	for _, row := range results[len(results)-1].Rows {
-		all = append(all, string(row[0]))
-	}
-	return all
+	return column(t, e.url, sql)
 }
 
 func (e *estate) run(t *testing.T, inputs ...string) outcome {

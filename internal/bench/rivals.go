@@ -28,8 +28,8 @@ func (b *bench) build(ctx context.Context, name, pkg string) (string, error) {
 	return path, nil
 }
 
-// library is dbmate as a library with its own driver, lib/pq, many databases at once in one process.
-func (b *bench) library(ctx context.Context, rounds int) (contender, error) {
+// dbmateInProcess is dbmate as a library with its own driver, lib/pq, many databases at once in one process.
+func (b *bench) dbmateInProcess(ctx context.Context, rounds int) (contender, error) {
 	program, err := b.build(ctx, "library", "./library")
 	if err != nil {
 		return contender{}, err

@@ -29,12 +29,12 @@ func (b *bench) field(ctx context.Context, commandLine bool) ([]contender, error
 	if err != nil {
 		return nil, err
 	}
-	library, err := b.library(ctx, b.slowRounds())
+	dbmate, err := b.dbmateInProcess(ctx, b.slowRounds())
 	if err != nil || !commandLine {
-		return []contender{floor, ours, library}, err
+		return []contender{floor, ours, dbmate}, err
 	}
 	xargs, err := b.xargs(ctx, b.slowRounds())
-	return []contender{floor, ours, library, xargs}, err
+	return []contender{floor, ours, dbmate, xargs}, err
 }
 
 // loopback compares where nothing but CPU costs time.

@@ -106,8 +106,8 @@ func (s *sandbox) secretNames(t *testing.T) []string {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var list struct{ Secrets []struct{ Name string } }
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
-		t.Fatal(err)
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s, %v", resp.Status, err)
 	}
 	var names []string
 	for _, secret := range list.Secrets {

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +22,7 @@ func TestTenantExamples(t *testing.T) {
 	}
 	job := runAct(t, sandbox, repository, "workflow_dispatch", create...)
 	job.wants(t, "succeeded", "1")
-	if secrets := sandbox.gitHubSecrets(t); !slices.Equal(secrets, []string{"INITECH_LTD_DATABASE_URL"}) {
+	if secrets := sandbox.secretNames(t); !slices.Equal(secrets, []string{"INITECH_LTD_DATABASE_URL"}) {
 		t.Errorf("GitHub has the secrets %v", secrets)
 	}
 	id := job.outputs["tenant-id"]
@@ -66,28 +64,4 @@ func TestTenantExamples(t *testing.T) {
 	if !strings.Contains(job.log, "Its last backup is "+key) {
 		t.Error("the workflow's last step did not say where its data is")
 	}
-}
-
-// gitHubSecrets names the repository's secrets.
-func (s *sandbox) gitHubSecrets(t *testing.T) []string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.environment["GITHUB_API_URL"]+"/repos/"+s.environment["GITHUB_REPOSITORY"]+"/actions/secrets", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+s.environment["GITHUB_TOKEN"])
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var list struct{ Secrets []struct{ Name string } }
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s, %v", resp.Status, err)
-	}
-	var names []string
-	for _, secret := range list.Secrets {
-		names = append(names, secret.Name)
-	}
-	return names
 }

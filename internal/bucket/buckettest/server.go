@@ -311,12 +311,3 @@ func (s *Server) shutdown() error {
 	<-s.exited
 	return nil
 }
-
-// endServer is for the watchdog: it kills the server whose process id stands in the directory, and removes the directory.
-const endServer = `
-read -r pid <"$1/pid" && kill -KILL "$pid"
-for _ in 1 2 3 4 5 6 7 8; do
-	rm -rf "$1" && exit
-	sleep 0.25
-done
-`
