@@ -93,7 +93,7 @@ func TestBackupThenRestore(t *testing.T) {
 	f, v := newFleet(t, named("ACME Corp", "Payroll Inc")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
 	query(t, f.projects[0], "insert into users (email, name) select 'u' || i || '@x', 'é' || i from generate_series(1, 1000) i")
-	old := time.Now().UTC().Add(-10 * 24 * time.Hour).Format("tenants/acme-corp/20060102T150405Z-pg15.sql.gz")
+	old := buckettest.BackupKey("tenants/acme-corp/", time.Now().Add(-10*24*time.Hour))
 	stranger := "tenants/acme-corp/notes.txt"
 	v.put(t, old, old+".json", stranger)
 
@@ -149,7 +149,7 @@ func TestBackupOfABadTenantTouchesNothingOfIt(t *testing.T) {
 	var old []string
 	for _, tenant := range []string{"good", "bad"} {
 		for days := 20; days > 10; days -= 5 {
-			key := time.Now().UTC().AddDate(0, 0, -days).Format("tenants/" + tenant + "/20060102T150405Z-pg15.sql.gz")
+			key := buckettest.BackupKey("tenants/"+tenant+"/", time.Now().AddDate(0, 0, -days))
 			old = append(old, key, key+".json")
 		}
 	}
@@ -253,8 +253,8 @@ func TestEveryFormOfABackupRestores(t *testing.T) {
 func TestNoMigrationWithoutARecentBackup(t *testing.T) {
 	f, v := newFleet(t, named("ACME Corp", "Payroll Inc", "Finance Co")...), newVault(t)
 	f.run(t, t.Context(), v.inputs("mode=backup", "tenants=ACME Corp")...).counts(t, 1, 0, 0, 0)
-	stale := time.Now().UTC().Add(-25 * time.Hour).Format("tenants/payroll-inc/20060102T150405Z-pg15.sql.gz")
-	unverified := time.Now().UTC().Format("tenants/finance-co/20060102T150405Z-pg15.sql.gz")
+	stale := buckettest.BackupKey("tenants/payroll-inc/", time.Now().Add(-25*time.Hour))
+	unverified := buckettest.BackupKey("tenants/finance-co/", time.Now())
 	v.put(t, stale, stale+".json", unverified)
 
 	o := f.run(t, t.Context(), v.inputs("require-backup-within=24h")...)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
@@ -23,7 +24,7 @@ func drop(name string, more ...string) []string {
 
 func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 	f, v := newFleet(t, named("ACME Corp", "Payroll Inc", "Finance Co")...), newVault(t)
-	old := time.Now().UTC().AddDate(0, 0, -20).Format("tenants/acme-corp/20060102T150405Z-pg15.sql.gz")
+	old := buckettest.BackupKey("tenants/acme-corp/", time.Now().AddDate(0, 0, -20))
 	v.put(t, old, old+".json")
 	f.ResetCalls()
 
@@ -78,7 +79,7 @@ func TestBackupsThatAreNotReliedOn(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Second)
 	put := func(at time.Time, owner string) {
 		t.Helper()
-		key := at.Format("tenants/acme/20060102T150405Z-pg15.sql.gz")
+		key := buckettest.BackupKey("tenants/acme/", at)
 		v.put(t, key)
 		if owner == "" {
 			return

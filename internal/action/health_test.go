@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -149,7 +150,7 @@ func TestHealthOfBackups(t *testing.T) {
 	f, v := newFleet(t, named("a", "b", "c")...), newVault(t)
 	f.run(t, t.Context())
 	f.run(t, t.Context(), v.inputs("mode=backup", "tenants=a")...).counts(t, 1, 0, 0, 0)
-	old := time.Now().UTC().Add(-50 * time.Hour).Format("tenants/b/20060102T150405Z-pg15.sql.gz")
+	old := buckettest.BackupKey("tenants/b/", time.Now().Add(-50*time.Hour))
 	v.put(t, old, "of long ago")
 	v.put(t, old+".json", "{}")
 	o := f.run(t, t.Context(), v.inputs("mode=health-check", "max-backup-age=49h", "fail-on=backup-age")...)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 )
 
 // backupDetail and restoreDetail are the parts of the report that these tests look at.
@@ -194,7 +196,7 @@ func (s *store) old(t *testing.T, folder string) []string {
 	t.Helper()
 	var keys []string
 	for days := 20; days > 10; days -= 5 {
-		key := time.Now().UTC().AddDate(0, 0, -days).Format(folder + "20060102T150405Z-pg15.sql.gz")
+		key := buckettest.BackupKey(folder, time.Now().AddDate(0, 0, -days))
 		keys = append(keys, key, key+".json")
 	}
 	s.put(t, keys...)

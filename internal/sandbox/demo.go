@@ -14,6 +14,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 )
 
 const exampleMigrations = "migrations/example"
@@ -113,7 +115,7 @@ func (w *world) showFailure(ctx context.Context, r *runner) error {
 // showBackups backs the fleet up, prunes what is past retention, and restores a tenant.
 func (w *world) showBackups(ctx context.Context, r *runner) error {
 	title("Every tenant is backed up to MinIO, under a role that is assumed with the job's identity token")
-	past := time.Now().UTC().AddDate(0, 0, -10).Format("finance-co/20060102T150405Z-pg15.sql.gz")
+	past := buckettest.BackupKey("finance-co/", time.Now().AddDate(0, 0, -10))
 	for _, key := range []string{past, past + ".json"} {
 		name := backups
 		if _, err := w.store.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &name, Key: &key, Body: strings.NewReader("of ten days ago")}); err != nil {
