@@ -185,9 +185,11 @@ func (b *backup) look(ctx context.Context, t fleet.Tenant, url string, log *slog
 	if err != nil {
 		return database{}, err
 	}
-	if db.version, err = postgres.SchemaVersion(ctx, conn, table); err != nil {
+	status, err := postgres.ReadStatus(ctx, conn, table, false)
+	if err != nil {
 		log.Warn("the schema's version is not known", "error", err) // a backup is worth having all the same
 	}
+	db.version = status.Highest()
 	_, err = postgres.FindClients(ctx, "", db.major)
 	return db, err
 }

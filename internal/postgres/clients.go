@@ -46,7 +46,7 @@ func FindClients(ctx context.Context, root string, major int) (Clients, error) {
 	if err != nil {
 		return Clients{}, err
 	}
-	if c.Version = version; leadingNumber(version) != major {
+	if c.Version = version; MajorOf(version) != major {
 		return Clients{}, fmt.Errorf("%s says that its version is %q, not %d", c.PgDump, version, major)
 	}
 	return c, nil
@@ -95,16 +95,6 @@ func programVersion(line string) string {
 	return version
 }
 
-// leadingNumber is the major of "17.6", "18beta1" or "19devel"; 0 where there is none.
-func leadingNumber(version string) int {
-	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
-	if end < 0 {
-		end = len(version)
-	}
-	n, _ := strconv.Atoi(version[:end])
-	return n
-}
-
 // NoClientsError is a major of which this machine lacks a program.
 type NoClientsError struct {
 	Major   int
@@ -132,21 +122,4 @@ func numbers(list []int) []string {
 		texts = append(texts, strconv.Itoa(n))
 	}
 	return texts
-}
-
-// ServerMajor is the server's major version, 17.
-func (c *Conn) ServerMajor() int { return leadingNumber(c.ServerVersion()) }
-
-// DatabaseSize is what the database takes on the server's disk, in bytes, indexes and dead rows included: an upper bound,
-// roughly, of what a plain dump is long.
-func (c *Conn) DatabaseSize(ctx context.Context) (int64, error) {
-	answers, err := c.query(ctx, "select pg_catalog.pg_database_size(pg_catalog.current_database())")
-	if err != nil {
-		return 0, fmt.Errorf("ask for the database's size: %w", err)
-	}
-	size, err := strconv.ParseInt(string(answers[0][0][0]), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("ask for the database's size: %w", err)
-	}
-	return size, nil
 }

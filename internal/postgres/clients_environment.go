@@ -67,7 +67,7 @@ func libpqEnvironment(text string, insecure bool, settings ...string) (libpq, er
 	set("PGUSER", cfg.User)
 	set("PGDATABASE", cfg.Database)
 	set("PGPASSWORD", cfg.Password)
-	set("PGCONNECT_TIMEOUT", strconv.Itoa(int(attemptTimeout.Seconds())))
+	set("PGCONNECT_TIMEOUT", strconv.Itoa(int(AttemptTimeout.Seconds())))
 	set("PGAPPNAME", cmp.Or(cfg.RuntimeParams["application_name"], "neon-tenants-action"))
 	set("PGGSSENCMODE", "disable") // as pgx has it
 	for name, variable := range passedOn {

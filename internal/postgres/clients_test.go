@@ -12,6 +12,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // standIn is a directory with a pg_dump of 17 that is a shell script.
@@ -90,8 +91,8 @@ func TestWhatAChildIsTold(t *testing.T) {
 			}
 			delete(env, "PWD") // the shell's own
 			delete(env, "OLDPWD")
-			equal(t, "environment", env, c.want)
-			equal(t, "arguments", args, []string{"--no-owner", "--no-privileges", "--no-password", "--lock-wait-timeout=60s",
+			servertest.Equal(t, "environment", env, c.want)
+			servertest.Equal(t, "arguments", args, []string{"--no-owner", "--no-privileges", "--no-password", "--lock-wait-timeout=60s",
 				"--dbname=keepalives_idle=15 keepalives_interval=5 keepalives_count=4 tcp_user_timeout=60000", "--format=plain", "--exclude-table=a b"})
 		})
 	}
@@ -130,10 +131,10 @@ func TestDumpJudges(t *testing.T) {
 func TestDumpOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	s := pgtest.Shared(t)
-	do(t, s.URL("postgres"), "create role reader_"+strings.ToLower(t.Name())+" login password 'x'")
+	pgtest.Do(t, s.URL("postgres"), "create role reader_"+strings.ToLower(t.Name())+" login password 'x'")
 	t.Cleanup(func() { _ = s.Exec(context.Background(), "postgres", "drop role reader_"+strings.ToLower(t.Name())) })
 	direct := pgtest.Database(t)
-	do(t, direct, "create table private (i int)")
+	pgtest.Do(t, direct, "create table private (i int)")
 	o := dumpOptions(t)
 	database := strings.Split(direct[strings.LastIndexByte(direct, '/')+1:], "?")[0]
 	for name, c := range map[string]struct{ url, phrase, remedy string }{
@@ -212,18 +213,4 @@ func TestCheckDumpArgs(t *testing.T) {
 			t.Errorf("%q: got %v", arguments, err)
 		}
 	}
-}
-
-func TestFactsOfADatabase(t *testing.T) {
-	t.Parallel()
-	c, err := postgres.Connect(t.Context(), pgtest.Database(t), postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	size, err := c.DatabaseSize(t.Context())
-	if err != nil || size < 1<<20 {
-		t.Errorf("got %d, %v", size, err)
-	}
-	equal(t, "major", c.ServerMajor(), pgtest.Shared(t).Version)
 }

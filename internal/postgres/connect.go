@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,12 +18,14 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
-// Neon's documentation asks for a connect timeout of 10 s or more, because the first connection starts the compute.
+// AttemptTimeout is how long one attempt to connect may take. Neon's documentation asks for 10 s or more, because the
+// first connection starts the compute.
+const AttemptTimeout = 15 * time.Second
+
 const (
-	attemptTimeout = 15 * time.Second
-	wakeBudget     = 60 * time.Second // SPEC 4: how long connecting is tried again while a compute starts
-	firstBackoff   = 100 * time.Millisecond
-	maxBackoff     = 4 * time.Second
+	wakeBudget   = 60 * time.Second // SPEC 4: how long connecting is tried again while a compute starts
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = 4 * time.Second
 	// How long a cancelled statement's connection may take to answer before it is cut.
 	cancelDeadline = 3 * time.Second
 )
@@ -68,7 +69,7 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 	if o.NoSearchPath {
 		cfg.RuntimeParams["search_path"] = ""
 	}
-	cfg.ConnectTimeout = attemptTimeout
+	cfg.ConnectTimeout = AttemptTimeout
 	// A peer that vanished without a word is noticed after 15 + 4 × 5 s and not after the kernel's two hours.
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4}}
 	cfg.DialFunc = dialer.DialContext
@@ -100,7 +101,7 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 		wait = min(2*wait, maxBackoff)
 	}
 	if o.ReadOnly {
-		if _, err := c.exec(ctx, "set session characteristics as transaction read only"); err != nil {
+		if _, err := c.Exec(ctx, "set session characteristics as transaction read only"); err != nil {
 			c.Close()
 			return nil, fmt.Errorf("make the session read-only: %w", err)
 		}
@@ -110,7 +111,7 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 
 // Idle reports whether the connection can be used for the next piece of work: it is alive, as far as is known without asking
 // the server, and in no transaction.
-func (c *Conn) Idle() bool { return !c.broken() && c.pg.TxStatus() == 'I' }
+func (c *Conn) Idle() bool { return !c.Closed() && c.pg.TxStatus() == 'I' }
 
 // Alive is Idle for a connection that nothing was asked of for a while: it also looks, for a millisecond, whether the server
 // has said anything in the meantime. Unasked, that is most likely the session's end. (pgconn's own check would send a
@@ -128,25 +129,11 @@ func (c *Conn) Alive() bool {
 	return conn.SetReadDeadline(time.Time{}) == nil && quiet
 }
 
-// SetLog changes who hears of retries and of the server's notices.
+// Log receives retries and the server's notices.
+func (c *Conn) Log() *slog.Logger { return c.log }
+
+// SetLog changes what receives them.
 func (c *Conn) SetLog(log *slog.Logger) { c.log = log }
-
-// resetting brings a session back to how it began, whatever was run in it. DISCARD ALL does the same and more, but not in
-// company with other statements.
-var resetting = append(slices.Clip(freshSession),
-	"close all", "deallocate all", "unlisten *", "select pg_catalog.pg_advisory_unlock_all()", "discard plans", "discard temp", "discard sequences")
-
-// Reset rolls back what is open, releases every lock and forgets what was set, so that the next tenant finds the session as
-// the first one did. A connection that cannot be reset is closed.
-func (c *Conn) Reset(ctx context.Context) {
-	sql := resetting
-	if c.pg.TxStatus() != 'I' {
-		sql = append([]string{"rollback"}, sql...)
-	}
-	if _, err := c.exec(ctx, strings.Join(sql, "; ")); err != nil {
-		c.Close()
-	}
-}
 
 // Close ends the connection and with it every lock it holds. What was not committed is rolled back by the server.
 func (c *Conn) Close() {
@@ -172,7 +159,7 @@ type ConnectError struct {
 
 func (e *ConnectError) Error() string {
 	after := ""
-	if e.waited > attemptTimeout {
+	if e.waited > AttemptTimeout {
 		after = fmt.Sprintf(" (tried for %s)", e.waited.Round(time.Second))
 	}
 	return fmt.Sprintf("connect to database %q on %s%s: %s", e.Database, e.Host, after, reason(e.Err))

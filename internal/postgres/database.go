@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -84,7 +85,10 @@ func Place(text string) (server, database string, err error) {
 }
 
 // MissingDatabase reports whether err says that the server has no database of that name.
-func MissingDatabase(err error) bool { return isCode(err, "3D000") }
+func MissingDatabase(err error) bool { return HasCode(err, "3D000") }
+
+// templateTries is how often a template that others are copying is asked for, a second apart.
+const templateTries = 3
 
 // CreateDatabase makes an empty database on the server that c is connected to, and reports whether it was this call that made it. One
 // that is there already, also since another run has just made it, is left alone.
@@ -93,15 +97,15 @@ func CreateDatabase(ctx context.Context, c *Conn, name string) (made bool, err e
 		return false, err
 	}
 	for try := 1; ; try++ {
-		_, err = c.exec(ctx, "create database "+quoteIdentifier(name)+" template template0")
+		_, err = c.Exec(ctx, "create database "+quoteIdentifier(name)+" template template0")
 		switch {
 		case err == nil:
 			return true, nil
-		case isCode(err, "42P04"), isCode(err, "23505"): // the latter where two are made at the very same time
+		case HasCode(err, "42P04"), HasCode(err, "23505"): // the latter where two are made at the very same time
 			return false, nil
-		case isCode(err, "42501"):
+		case HasCode(err, "42501"):
 			return false, &privilegeError{fmt.Errorf("create database %q: %w", name, err)}
-		case isCode(err, "55006") && try < transactionTries: // somebody else is copying the template
+		case HasCode(err, "55006") && try < templateTries: // somebody else is copying the template
 			select {
 			case <-ctx.Done():
 				return false, context.Cause(ctx)
@@ -126,7 +130,7 @@ func DropDatabase(ctx context.Context, c *Conn, name string) error {
 	if err := CheckDatabaseName(name); err != nil {
 		return err
 	}
-	if _, err := c.exec(ctx, "drop database if exists "+quoteIdentifier(name)+" with (force)"); err != nil {
+	if _, err := c.Exec(ctx, "drop database if exists "+quoteIdentifier(name)+" with (force)"); err != nil {
 		return fmt.Errorf("drop database %q: %w", name, err)
 	}
 	return nil
@@ -163,5 +167,29 @@ func (c *Conn) Query(ctx context.Context, sql string, parameters ...string) (Row
 	return rows, nil
 }
 
-// HasCode reports whether err is the server's, with that SQLSTATE.
-func HasCode(err error, code string) bool { return isCode(err, code) }
+// MajorOf is the major version in "17.6", "18beta1" or "19devel"; 0 where there is none.
+func MajorOf(version string) int {
+	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(version)
+	}
+	n, _ := strconv.Atoi(version[:end])
+	return n
+}
+
+// ServerMajor is the server's major version, 17.
+func (c *Conn) ServerMajor() int { return MajorOf(c.ServerVersion()) }
+
+// DatabaseSize is what the database takes on the server's disk, in bytes, indexes and dead rows included: an upper bound,
+// roughly, of what a plain dump is long.
+func (c *Conn) DatabaseSize(ctx context.Context) (int64, error) {
+	answers, err := c.Results(ctx, "select pg_catalog.pg_database_size(pg_catalog.current_database())")
+	if err != nil {
+		return 0, fmt.Errorf("ask for the database's size: %w", err)
+	}
+	size, err := strconv.ParseInt(string(answers[0][0][0]), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the database's size: %w", err)
+	}
+	return size, nil
+}

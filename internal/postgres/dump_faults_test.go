@@ -17,6 +17,8 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // wide is a table of about 30 MB as a plain dump: more than the buffers between the server and a writer hold. It compresses
@@ -64,8 +66,8 @@ func named(t testing.TB, url string) (with, name string) {
 // nothingLeft fails where a program of ours or a session on the server outlives a failed dump.
 func nothingLeft(t testing.TB, direct, name string) {
 	t.Helper()
-	waitFor(t, func() bool {
-		return len(ask(t, direct, "select pid::text from pg_stat_activity where application_name = '"+name+"'")) == 0
+	servertest.WaitFor(t, func() bool {
+		return len(pgtest.Ask(t, direct, "select pid::text from pg_stat_activity where application_name = '"+name+"'")) == 0
 	})
 }
 
@@ -113,7 +115,7 @@ func kinds() map[string]postgres.Compression {
 func TestDumpFaults(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
-	do(t, direct, wide)
+	pgtest.Do(t, direct, wide)
 	for kind, compression := range kinds() {
 		for what, c := range map[string]struct {
 			phrase string
@@ -127,10 +129,10 @@ func TestDumpFaults(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				equal(t, "killed", killed, 1)
+				servertest.Equal(t, "killed", killed, 1)
 			}},
 			"backend terminated": {"pg_dump failed with exit status 1", func(t *testing.T, name string, _ func()) {
-				do(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+				pgtest.Do(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
 			}},
 			"connection cut": {"dump database", func(_ *testing.T, _ string, cut func()) { cut() }},
 		} {
@@ -139,7 +141,7 @@ func TestDumpFaults(t *testing.T) {
 				o := dumpOptions(t)
 				o.Compression, o.Level, o.Parallel = compression, 1, 1
 				url, name := named(t, direct)
-				proxied, proxy := throughProxy(t, url)
+				proxied, proxy := wiretest.Breakable(t, url)
 				err, g := broken(t, o, proxied, func() { c.fault(t, name, proxy.Stop) })
 				refusedDump(t, err, g, o, c.phrase)
 				var failure *postgres.ProgramError
@@ -149,7 +151,7 @@ func TestDumpFaults(t *testing.T) {
 				if what != "killed" && failure.Remedy() == "" {
 					t.Error("no remedy")
 				}
-				equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
+				servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
 				nothingLeft(t, direct, name)
 			})
 		}
@@ -173,7 +175,7 @@ func TestDumpOfAServerThatGoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			do(t, url, wide)
+			pgtest.Do(t, url, wide)
 			url, app := named(t, url)
 			o := dumpOptions(t)
 			o.Level = 1
@@ -183,7 +185,7 @@ func TestDumpOfAServerThatGoes(t *testing.T) {
 				}
 			})
 			refusedDump(t, err, g, o, "pg_dump failed with exit status 1")
-			equal(t, "left", len(programsOf(t, "pg_dump", app)), 0)
+			servertest.Equal(t, "left", len(programsOf(t, "pg_dump", app)), 0)
 		})
 	}
 }
@@ -192,9 +194,9 @@ func TestDumpOfAServerThatGoes(t *testing.T) {
 func TestDumpStalled(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
-	do(t, direct, wide)
+	pgtest.Do(t, direct, wide)
 	url, name := named(t, direct)
-	proxied, proxy := throughProxy(t, url)
+	proxied, proxy := wiretest.Breakable(t, url)
 	o := dumpOptions(t)
 	o.Stall, o.Compression = 2*time.Second, postgres.Uncompressed
 	err, g := broken(t, o, proxied, func() {
@@ -206,14 +208,14 @@ func TestDumpStalled(t *testing.T) {
 		}
 	})
 	refusedDump(t, err, g, o, "nothing came from the server for 2s")
-	equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
-	do(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+	servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
+	pgtest.Do(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
 }
 
 func TestDumpIntoAWriterThatRefuses(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
-	do(t, direct, wide)
+	pgtest.Do(t, direct, wide)
 	full := errors.New("the store is full")
 	for kind, compression := range kinds() {
 		o := dumpOptions(t)
@@ -230,7 +232,7 @@ func TestDumpIntoAWriterThatRefuses(t *testing.T) {
 					t.Fatalf("got %v", err)
 				}
 				refusedDump(t, err, g, o, "the store is full")
-				equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
+				servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
 				nothingLeft(t, direct, name)
 			})
 		}
@@ -240,7 +242,7 @@ func TestDumpIntoAWriterThatRefuses(t *testing.T) {
 func TestDumpCancelled(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
-	do(t, direct, wide)
+	pgtest.Do(t, direct, wide)
 	enough := errors.New("enough")
 	o := dumpOptions(t)
 	o.Level = 1
@@ -254,7 +256,7 @@ func TestDumpCancelled(t *testing.T) {
 			t.Errorf("took %s", took)
 		}
 		refusedDump(t, err, g, o, "enough")
-		equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
+		servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
 		nothingLeft(t, direct, name)
 	}
 	t.Run("before", func(t *testing.T) {
@@ -302,11 +304,15 @@ func TestDumpCancelled(t *testing.T) {
 	t.Run("waiting", func(t *testing.T) {
 		t.Parallel()
 		locked := pgtest.Database(t)
-		do(t, locked, wide)
+		pgtest.Do(t, locked, wide)
 		holding, release := context.WithCancel(t.Context())
 		held := make(chan error, 1)
 		go func() {
-			_, err := migrate(holding, locked, files(t, "1_lock.sql", up("lock table wide in access exclusive mode;\nselect pg_sleep(60);")), options())
+			conn, err := postgres.Connect(holding, locked, postgres.Options{})
+			if err == nil {
+				defer conn.Close()
+				_, err = conn.Exec(holding, "lock table wide in access exclusive mode; select pg_sleep(60)")
+			}
 			held <- err
 		}()
 		defer func() {
@@ -316,17 +322,19 @@ func TestDumpCancelled(t *testing.T) {
 			}
 		}()
 		waiting := "select count(*)::text from pg_locks where relation = 'wide'::regclass and "
-		waitFor(t, func() bool { return ask(t, locked, waiting+"granted and mode = 'AccessExclusiveLock'")[0] == "1" })
+		servertest.WaitFor(t, func() bool {
+			return pgtest.Ask(t, locked, waiting+"granted and mode = 'AccessExclusiveLock'")[0] == "1"
+		})
 		url, name := named(t, locked)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		go func() {
-			waitFor(t, func() bool { return ask(t, locked, waiting+"not granted")[0] == "1" })
+			servertest.WaitFor(t, func() bool { return pgtest.Ask(t, locked, waiting+"not granted")[0] == "1" })
 			cancel(enough)
 		}()
 		g := newGate(ctx, 1<<30)
 		_, err := postgres.Dump(ctx, url, o, g)
 		check(t, err, name, g, time.Now())
-		equal(t, "still waiting", ask(t, locked, waiting+"not granted"), []string{"0"})
+		servertest.Equal(t, "still waiting", pgtest.Ask(t, locked, waiting+"not granted"), []string{"0"})
 
 		o := o
 		o.Args = []string{"--lock-wait-timeout=1s"}

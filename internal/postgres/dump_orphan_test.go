@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 const orphanURL, orphanRoot, orphanMajor = "DUMP_ORPHAN_URL", "DUMP_ORPHAN_ROOT", "DUMP_ORPHAN_MAJOR"
@@ -23,7 +24,7 @@ func TestDumpDiesWithUs(t *testing.T) {
 		return
 	}
 	direct := pgtest.Database(t)
-	do(t, direct, wide)
+	pgtest.Do(t, direct, wide)
 	url, name := named(t, direct)
 	root, major := clientRoot(t)
 	us := exec.Command(os.Args[0], "-test.run=^TestDumpDiesWithUs$", "-test.timeout=60s")
@@ -38,12 +39,12 @@ func TestDumpDiesWithUs(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "stuck\n" {
 		t.Fatalf("got %q, %v", line, err)
 	}
-	equal(t, "running", len(programsOf(t, "pg_dump", name)), 1)
+	servertest.Equal(t, "running", len(programsOf(t, "pg_dump", name)), 1)
 	if err := us.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = us.Wait() // it was killed
-	waitFor(t, func() bool { return len(programsOf(t, "pg_dump", name)) == 0 })
+	servertest.WaitFor(t, func() bool { return len(programsOf(t, "pg_dump", name)) == 0 })
 	nothingLeft(t, direct, name)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // clientRoot is a directory in which the programs of the shared server's own version are found.
@@ -113,7 +114,7 @@ func (f form) inside() postgres.Compression {
 func TestDumpCheckRestore(t *testing.T) {
 	t.Parallel()
 	source := pgtest.Database(t)
-	do(t, source, hostile)
+	pgtest.Do(t, source, hostile)
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +137,7 @@ func TestDumpCheckRestore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "checked", checked, postgres.Checked{StoredSize: int64(len(stored)), StoredSHA256: hash(stored),
+			servertest.Equal(t, "checked", checked, postgres.Checked{StoredSize: int64(len(stored)), StoredSHA256: hash(stored),
 				PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256, ServerVersion: dumped.ServerVersion})
 
 			target := pgtest.Database(t)
@@ -145,12 +146,12 @@ func TestDumpCheckRestore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "rows", restored.Tables, []postgres.TableRows{
+			servertest.Equal(t, "rows", restored.Tables, []postgres.TableRows{
 				{Table: `"odd "" schema; \! touch /tmp/x"."tablé ☃ ' \ $1"`, Rows: 3},
 				{Table: "public.big", Rows: 4000}, {Table: "public.parted_1", Rows: 10}, {Table: "public.parted_2", Rows: 90}, {Table: "public.stored", Rows: 5},
 			})
-			equal(t, "stored size", restored.StoredSize, int64(len(stored)))
-			equal(t, "the schemas and the data", contents(t, target), contents(t, source))
+			servertest.Equal(t, "stored size", restored.StoredSize, int64(len(stored)))
+			servertest.Equal(t, "the schemas and the data", contents(t, target), contents(t, source))
 
 			// A second time the target is not empty; with overwrite it is emptied first.
 			_, err = postgres.Restore(t.Context(), target, ro, bytes.NewReader(stored))
@@ -158,12 +159,12 @@ func TestDumpCheckRestore(t *testing.T) {
 			if !errors.As(err, &full) || full.Remedy() == "" {
 				t.Fatalf("got %v", err)
 			}
-			do(t, target, "insert into big (n) values (1); create table extra (i int)")
+			pgtest.Do(t, target, "insert into big (n) values (1); create table extra (i int)")
 			ro.Overwrite = true
 			if _, err := postgres.Restore(t.Context(), target, ro, bytes.NewReader(stored)); err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "after overwriting", contents(t, target), contents(t, source))
+			servertest.Equal(t, "after overwriting", contents(t, target), contents(t, source))
 		})
 	}
 }

@@ -2,14 +2,13 @@ package postgres
 
 import (
 	"context"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// query sends SQL, one statement or several, as one simple-protocol message (one round trip) and returns the rows of
+// Results sends SQL, one statement or several, as one simple-protocol message (one round trip) and returns the rows of
 // every statement that completed, as text (nil is NULL), also where a later one failed; the server then ran none after it.
-func (c *Conn) query(ctx context.Context, sql string) ([][][][]byte, error) {
+func (c *Conn) Results(ctx context.Context, sql string) ([][][][]byte, error) {
 	var answers [][][][]byte
 	_, err := c.each(ctx, sql, func(r *pgconn.ResultReader) error {
 		answer := r.Read()
@@ -21,9 +20,9 @@ func (c *Conn) query(ctx context.Context, sql string) ([][][][]byte, error) {
 	return answers, err
 }
 
-// exec is query for SQL whose rows, however many, nobody reads. It returns the command tags of the statements that
+// Exec is [Conn.Results] for SQL whose rows nobody reads, however many there are. It returns the command tags of the statements that
 // completed.
-func (c *Conn) exec(ctx context.Context, sql string) (tags []string, err error) {
+func (c *Conn) Exec(ctx context.Context, sql string) (tags []string, err error) {
 	return c.each(ctx, sql, func(*pgconn.ResultReader) error { return nil })
 }
 
@@ -43,19 +42,5 @@ func (c *Conn) each(ctx context.Context, sql string, read func(*pgconn.ResultRea
 	return tags, reader.Close()
 }
 
-// broken reports whether the connection is unusable.
-func (c *Conn) broken() bool { return c.pg.IsClosed() }
-
-// quoteIdentifier quotes a name for SQL.
-func quoteIdentifier(name string) string {
-	return `"` + strings.ReplaceAll(strings.ReplaceAll(name, "\x00", ""), `"`, `""`) + `"`
-}
-
-// quoteLiteral quotes a text for SQL, whatever standard_conforming_strings says.
-func quoteLiteral(text string) string {
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\x00", ""), `'`, `''`)
-	if strings.Contains(text, `\`) {
-		return ` E'` + strings.ReplaceAll(text, `\`, `\\`) + `'`
-	}
-	return `'` + text + `'`
-}
+// Closed reports whether the connection is unusable.
+func (c *Conn) Closed() bool { return c.pg.IsClosed() }

@@ -46,7 +46,7 @@ var fingerprintQuery string
 
 // TakeFingerprint has the server describe and hash its objects: one round trip, and nothing but the hash travels.
 func TakeFingerprint(ctx context.Context, c *Conn, o FingerprintOptions) (Fingerprint, error) {
-	answers, err := c.query(ctx, "set transaction read only; "+missingQuery(o)+"; "+o.over(`
+	answers, err := c.Results(ctx, "set transaction read only; "+missingQuery(o)+"; "+o.over(`
 select encode(sha256(convert_to(coalesce(string_agg(h, '' order by h collate "C"), ''), 'UTF8')), 'hex'), count(*),
   (select string_agg(extname || ' ' || extversion, E'\n' order by extname collate "C") from pg_extension where extname <> 'plpgsql')
 from (select encode(sha256(convert_to(jsonb_build_array(kind, name, definition)::text, 'UTF8')), 'hex') as h from object) hashed`))
@@ -72,7 +72,7 @@ from (select encode(sha256(convert_to(jsonb_build_array(kind, name, definition):
 
 // DescribeSchema returns the objects that [TakeFingerprint] hashes, by kind and name.
 func DescribeSchema(ctx context.Context, c *Conn, o FingerprintOptions) ([]SchemaObject, error) {
-	answers, err := c.query(ctx, "set transaction read only; "+o.over(`select kind, name, parent, definition from object order by kind collate "C", name collate "C"`))
+	answers, err := c.Results(ctx, "set transaction read only; "+o.over(`select kind, name, parent, definition from object order by kind collate "C", name collate "C"`))
 	if err != nil {
 		return nil, fmt.Errorf("describe the schema: %w", err)
 	}
@@ -149,12 +149,4 @@ func missingQuery(o FingerprintOptions) string {
 			i, quoteLiteral(t.name), schema))
 	}
 	return "select i from (values " + strings.Join(values, ", ") + ") t (i, there) where not there order by i"
-}
-
-// String is the table as it was named, unquoted.
-func (t Table) String() string {
-	if t.schema == "" {
-		return t.name
-	}
-	return t.schema + "." + t.name
 }

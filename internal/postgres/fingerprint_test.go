@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // look takes a fingerprint and the objects that it is of, on one connection.
@@ -38,7 +39,7 @@ func look(t testing.TB, url string, o postgres.FingerprintOptions) (postgres.Fin
 // buildSchema makes a schema and does statements that name none in it.
 func buildSchema(t testing.TB, url, schema, sql string) {
 	t.Helper()
-	do(t, url, "create schema "+pgtest.Identifier(schema)+"; set search_path = "+pgtest.Identifier(schema)+"; "+sql)
+	pgtest.Do(t, url, "create schema "+pgtest.Identifier(schema)+"; set search_path = "+pgtest.Identifier(schema)+"; "+sql)
 }
 
 // everything is one of each kind of object, without a schema.
@@ -76,7 +77,7 @@ create table schema_migrations (version varchar primary key);
 
 func TestFingerprintSeesEveryChange(t *testing.T) {
 	url := pgtest.Database(t)
-	do(t, url, everything)
+	pgtest.Do(t, url, everything)
 	norm, before := look(t, url, postgres.FingerprintOptions{})
 	for _, c := range []struct{ change, back, want string }{
 		{"alter table users add extra integer", "alter table users drop extra", "+ column users.extra integer"},
@@ -106,18 +107,18 @@ func TestFingerprintSeesEveryChange(t *testing.T) {
 		{"drop statistics users_stats", "create statistics users_stats (dependencies) on email, name from users", "- statistics users_stats (f) on email, name from users"},
 		{"alter type mood add value 'new' before 'ok'", "", "~ type mood enum ('sad', 'ok', 'happy') -> enum ('sad', 'new', 'ok', 'happy')"},
 	} {
-		do(t, url, c.change)
+		pgtest.Do(t, url, c.change)
 		got, after := look(t, url, postgres.FingerprintOptions{})
 		diff := strings.Join(postgres.DiffSchemas(before, after), "\n")
 		if got.Hash == norm.Hash || !strings.Contains(diff, c.want) {
 			t.Errorf("%s: the hash differs: %t; want %q in\n%s", c.change, got.Hash != norm.Hash, c.want, diff)
 		}
 		if c.back != "" {
-			do(t, url, c.back)
+			pgtest.Do(t, url, c.back)
 			continue
 		}
 		// Everything else was taken back, and so all is as it was.
-		do(t, url, "drop type mood cascade; create type mood as enum ('sad', 'ok', 'happy'); alter table users add feeling mood default 'ok'; alter table scratch add feeling mood")
+		pgtest.Do(t, url, "drop type mood cascade; create type mood as enum ('sad', 'ok', 'happy'); alter table users add feeling mood default 'ok'; alter table scratch add feeling mood")
 		if again, objects := look(t, url, postgres.FingerprintOptions{}); again.Hash != norm.Hash {
 			t.Errorf("not the same again:\n%s", strings.Join(postgres.DiffSchemas(before, objects), "\n"))
 		}
@@ -127,7 +128,7 @@ func TestFingerprintSeesEveryChange(t *testing.T) {
 // What differs from tenant to tenant without anybody's doing, or on purpose, is no drift.
 func TestFingerprintSeesNothingElse(t *testing.T) {
 	url := pgtest.Database(t)
-	do(t, url, everything)
+	pgtest.Do(t, url, everything)
 	norm, before := look(t, url, postgres.FingerprintOptions{})
 	for _, change := range []string{
 		"insert into users (email) values ('a@b'); select nextval('ticket'); refresh materialized view sums; analyze",
@@ -137,9 +138,9 @@ func TestFingerprintSeesNothingElse(t *testing.T) {
 		"create table gone (i int); drop table gone; grant select on users to public; comment on table users is 'x'; alter table users set (fillfactor = 50)",
 		"alter table users alter email set statistics 500; create temporary table t (i int)",
 	} {
-		do(t, url, change)
+		pgtest.Do(t, url, change)
 		if strings.Contains(change, "drop name") {
-			do(t, url, `alter table users add check (length(name) > 0); create unique index users_email_idx on users (lower(email)) where name is not null;
+			pgtest.Do(t, url, `alter table users add check (length(name) > 0); create unique index users_email_idx on users (lower(email)) where name is not null;
 				create view people with (security_barrier) as select u.id, u.name from users u where u.name <> 'x';
 				create trigger users_touch before update of name on users for each row when (old.name is distinct from new.name) execute function touch();
 				create policy own on users for select using (name = current_user); create statistics users_stats (dependencies) on email, name from users`)
@@ -149,9 +150,9 @@ func TestFingerprintSeesNothingElse(t *testing.T) {
 		}
 	}
 	// Nor do the settings that a database or a role has.
-	database := ask(t, url, "select quote_ident(current_database())")[0]
+	database := pgtest.Ask(t, url, "select quote_ident(current_database())")[0]
 	for _, setting := range []string{"timezone = 'Asia/Tokyo'", "datestyle = 'SQL, DMY'", "search_path = users, nowhere", "quote_all_identifiers = on", "bytea_output = escape"} {
-		do(t, url, "alter database "+database+" set "+setting)
+		pgtest.Do(t, url, "alter database "+database+" set "+setting)
 	}
 	if got, after := look(t, url, postgres.FingerprintOptions{}); got.Hash != norm.Hash {
 		t.Errorf("settings:\n%s", strings.Join(postgres.DiffSchemas(before, after), "\n"))
@@ -183,7 +184,7 @@ func TestFingerprintOfSchemas(t *testing.T) {
 		}
 	}
 	// Another schema's change is not this one's, and this one's is.
-	do(t, url, `alter table "select".users add extra integer`)
+	pgtest.Do(t, url, `alter table "select".users add extra integer`)
 	if got, _ := look(t, url, postgres.FingerprintOptions{Schema: "users"}); got.Hash != first.Hash {
 		t.Error("another schema's column counts")
 	}
@@ -209,11 +210,10 @@ func TestFingerprintLeavesTheSessionAsItWas(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	m := files(t, "1_a.sql", up("create table here (i int)"))
-	if done, err := postgres.Migrate(t.Context(), c, m, options()); err != nil || len(done.Applied) != 1 {
-		t.Fatalf("%+v, %v", done, err)
+	if _, err := c.Exec(t.Context(), "create table here (i int)"); err != nil {
+		t.Fatal(err)
 	}
-	if got := ask(t, url, "select 'public.here'::regclass")[0]; got != "here" {
+	if got := pgtest.Ask(t, url, "select 'public.here'::regclass")[0]; got != "here" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -221,7 +221,7 @@ func TestFingerprintLeavesTheSessionAsItWas(t *testing.T) {
 func TestRequiredTables(t *testing.T) {
 	url := pgtest.Database(t)
 	hostile := `we"ird'; drop table a; --`
-	do(t, url, "create table a (i int); create view v as select 1; create sequence s; create schema \"other\"; create table other.b (i int); create table "+pgtest.Identifier(hostile)+" (i int)")
+	pgtest.Do(t, url, "create table a (i int); create view v as select 1; create sequence s; create schema \"other\"; create table other.b (i int); create table "+pgtest.Identifier(hostile)+" (i int)")
 	var required []postgres.Table
 	for _, name := range []string{"a", "b", "v", "s", "other.b", "nowhere.a", "public.a", "A", hostile, `x"'\;--`, "a_pkey"} {
 		table, err := postgres.ParseTable(name)
@@ -231,21 +231,21 @@ func TestRequiredTables(t *testing.T) {
 		required = append(required, table)
 	}
 	got, _ := look(t, url, postgres.FingerprintOptions{Required: required})
-	equal(t, "missing", got.Missing, []string{"b", "s", "nowhere.a", "A", `x"'\;--`, "a_pkey"})
+	servertest.Equal(t, "missing", got.Missing, []string{"b", "s", "nowhere.a", "A", `x"'\;--`, "a_pkey"})
 	got, _ = look(t, url, postgres.FingerprintOptions{Required: required[:5], Schema: "other"})
-	equal(t, "missing in the schema", got.Missing, []string{"a", "v", "s"})
+	servertest.Equal(t, "missing in the schema", got.Missing, []string{"a", "v", "s"})
 }
 
 // The objects of an extension are its own; that it is there counts, its version does not.
 func TestFingerprintAndExtensions(t *testing.T) {
 	url := pgtest.Database(t)
 	norm, before := look(t, url, postgres.FingerprintOptions{})
-	database := ask(t, url, "select current_database()")[0]
+	database := pgtest.Ask(t, url, "select current_database()")[0]
 	if err := pgtest.Shared(t).Exec(t.Context(), database, "create schema ext; create extension pg_trgm schema ext; create extension citext"); err != nil {
 		t.Skip(err) // contrib is not installed
 	}
 	got, after := look(t, url, postgres.FingerprintOptions{})
-	equal(t, "difference", postgres.DiffSchemas(before, after), []string{"+ extension citext", "+ schema ext", "+ extension pg_trgm"})
+	servertest.Equal(t, "difference", postgres.DiffSchemas(before, after), []string{"+ extension citext", "+ schema ext", "+ extension pg_trgm"})
 	if got.Hash == norm.Hash || len(got.Extensions) != 2 || !strings.HasPrefix(got.Extensions[1], "pg_trgm 1.") {
 		t.Errorf("got %+v", got)
 	}

@@ -3,8 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
@@ -47,34 +45,6 @@ type Applied struct {
 	Elapsed       time.Duration
 }
 
-// Table names a table, with a schema or without.
-type Table struct{ schema, name string }
-
-// ParseTable reads name or schema.name.
-func ParseTable(text string) (Table, error) {
-	parts := strings.Split(text, ".")
-	if len(parts) > 2 || slices.Contains(parts, "") || slices.ContainsFunc(parts, func(p string) bool { return len(p) > 63 }) {
-		return Table{}, fmt.Errorf("%q is not a table's name; write name or schema.name, each of 63 bytes at most", text)
-	}
-	if len(parts) == 2 {
-		return Table{parts[0], parts[1]}, nil
-	}
-	return Table{name: text}, nil
-}
-
-// Bare reports whether the table is named without a schema.
-func (t Table) Bare() bool { return t.schema == "" }
-
-// In is the table of that name in a schema.
-func (t Table) In(schema string) Table { return Table{schema, t.name} }
-
-func (t Table) quoted() string {
-	if t.schema == "" {
-		return quoteIdentifier(t.name)
-	}
-	return quoteIdentifier(t.schema) + "." + quoteIdentifier(t.name)
-}
-
 // Migrate brings one database to the files' latest version with dbmate's engine over the open connection, whose lock on
 // the database ends with the connection. With nothing pending it costs one round trip; each migration costs one more. It
 // returns what was done also where it fails: a [*MigrationError], a [*LockError], or an error of reading the versions.
@@ -88,41 +58,41 @@ func Migrate(ctx context.Context, c *Conn, files *Migrations, o MigrateOptions) 
 			c.Reset(ctx)
 		}
 	}()
-	state, err := lockAndRead(ctx, c, files, o)
+	status, err := lockAndRead(ctx, c, files, o)
 	if err != nil {
 		return Migrated{}, err
 	}
-	result, pending, err := state.judge(files, o)
+	result, pending, err := plan(status, files, o)
 	if err != nil {
 		return result, err
 	}
 	if len(pending) == 0 || o.DryRun {
-		clean = clean || !state.locked
+		clean = clean || !status.Locked
 		return result, nil
 	}
-	s := &session{
-		ctx: ctx, conn: c, table: state.table.quoted(), lockTimeout: o.StatementLockTimeout,
-		schema: o.Schema, found: state.found, versions: state.versions, pending: pending,
+	s := &applier{
+		ctx: ctx, conn: c, table: status.Table.Quoted(), lockTimeout: o.StatementLockTimeout,
+		schema: o.Schema, found: status.Found, versions: status.Versions, pending: pending,
 	}
-	if !state.found {
-		if !state.schemaExists {
-			s.setup = append(s.setup, "create schema if not exists "+quoteIdentifier(state.table.schema))
+	if !status.Found {
+		if !status.SchemaExists {
+			s.setup = append(s.setup, "create schema if not exists "+quoteIdentifier(status.Table.schema))
 		}
 		s.setup = append(s.setup, fmt.Sprintf("create table if not exists %s (version varchar primary key)", s.table))
 	}
 	err = withEngine(files.files, s, func(db *dbmate.DB) error { return db.Migrate() })
 	result.Applied, result.Warnings = s.applied, append(result.Warnings, s.warnings...)
 	for _, a := range s.applied {
-		result.After = highest(result.After, a.Version)
+		result.After = HigherVersion(result.After, a.Version)
 	}
 	result.Pending = result.Pending[len(s.applied):]
 	clean = clean || err == nil // the last message has reset the session
 	return result, err
 }
 
-// judge says what there is to be done, and refuses what must not be.
-func (s dbState) judge(files *Migrations, o MigrateOptions) (Migrated, []migration, error) {
-	if o.Schema != "" && !s.schemaExists {
+// plan decides what there is to do, and refuses what must not be done.
+func plan(s Status, files *Migrations, o MigrateOptions) (Migrated, []migration, error) {
+	if o.Schema != "" && !s.SchemaExists {
 		if !o.CreateSchema {
 			return Migrated{}, nil, &MissingSchemaError{o.Schema}
 		}
@@ -130,8 +100,8 @@ func (s dbState) judge(files *Migrations, o MigrateOptions) (Migrated, []migrati
 			return Migrated{}, nil, fmt.Errorf("the schema is missing and cannot be made: %q %w", o.Schema, err)
 		}
 	}
-	m, pending := s.compare(files)
-	m.Creates = o.Schema != "" && !s.schemaExists
+	m, pending := compare(s, files)
+	m.Creates = o.Schema != "" && !s.SchemaExists
 	if o.Strict && len(m.OutOfOrder) > 0 {
 		return m, pending, &OrderError{File: m.OutOfOrder[0], Highest: m.Before}
 	}

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -53,41 +53,9 @@ func migrate(ctx context.Context, url string, m *postgres.Migrations, o postgres
 	return postgres.Migrate(ctx, c, m, o)
 }
 
-// ask returns the rows of a query as text.
-func ask(t testing.TB, url, sql string) []string {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	rows, err := conn.Query(t.Context(), sql)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// do runs SQL, one statement or several.
-func do(t testing.TB, url, sql string) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func recorded(t testing.TB, url string) []string {
 	t.Helper()
-	return ask(t, url, "select version from schema_migrations order by version")
+	return pgtest.Ask(t, url, "select version from schema_migrations order by version")
 }
 
 func appliedFiles(m postgres.Migrated) []string {
@@ -96,13 +64,6 @@ func appliedFiles(m postgres.Migrated) []string {
 		names = append(names, a.File)
 	}
 	return names
-}
-
-func equal(t testing.TB, what string, got, want any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
 }
 
 func TestMigrateFromEmptyThenUnchanged(t *testing.T) {
@@ -116,16 +77,16 @@ func TestMigrateFromEmptyThenUnchanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "applied", appliedFiles(got), []string{"20250101000000_users.sql", "20250102000000_rows.sql", "20250103000000_index.sql"})
-	equal(t, "versions", []string{got.Before, got.After}, []string{"", "20250103000000"})
-	equal(t, "recorded", recorded(t, url), []string{"20250101000000", "20250102000000", "20250103000000"})
-	equal(t, "rows", ask(t, url, "select count(*)::text from users"), []string{"1000"})
+	servertest.Equal(t, "applied", appliedFiles(got), []string{"20250101000000_users.sql", "20250102000000_rows.sql", "20250103000000_index.sql"})
+	servertest.Equal(t, "versions", []string{got.Before, got.After}, []string{"", "20250103000000"})
+	servertest.Equal(t, "recorded", recorded(t, url), []string{"20250101000000", "20250102000000", "20250103000000"})
+	servertest.Equal(t, "rows", pgtest.Ask(t, url, "select count(*)::text from users"), []string{"1000"})
 
 	again, err := migrate(t.Context(), url, m, options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "second run", again, postgres.Migrated{Before: "20250103000000", After: "20250103000000"})
+	servertest.Equal(t, "second run", again, postgres.Migrated{Before: "20250103000000", After: "20250103000000"})
 }
 
 // dbmate's own table must be the one it finds, whichever of the two tools made it.
@@ -134,7 +95,7 @@ func TestTableIsDbmates(t *testing.T) {
 	if _, err := migrate(t.Context(), url, files(t, "1_a.sql", up("select 1")), options()); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "columns", ask(t, url, `select column_name || ' ' || data_type || ' ' || is_nullable from information_schema.columns where table_name = 'schema_migrations'`),
+	servertest.Equal(t, "columns", pgtest.Ask(t, url, `select column_name || ' ' || data_type || ' ' || is_nullable from information_schema.columns where table_name = 'schema_migrations'`),
 		[]string{"version character varying NO"})
 }
 
@@ -159,17 +120,17 @@ func TestFailureNamesThePlace(t *testing.T) {
 				t.Fatalf("got error %v", err)
 			}
 			text, picture, _ := strings.Cut(failure.Error(), "\n")
-			equal(t, "error", text, c.want)
+			servertest.Equal(t, "error", text, c.want)
 			if failure.Line > 0 {
-				equal(t, "picture", picture, c.picture)
+				servertest.Equal(t, "picture", picture, c.picture)
 			}
 			if failure.Remedy() == "" {
 				t.Error("no remedy")
 			}
 			// The tenant stays at the last good version, and the failed file left nothing behind.
-			equal(t, "recorded", recorded(t, url), []string{"1"})
-			equal(t, "report", []any{appliedFiles(got), got.After, got.Pending}, []any{[]string{"1_a.sql"}, "1", []string{"2_b.sql", "3_c.sql"}})
-			equal(t, "tables", ask(t, url, "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1"), []string{"a", "schema_migrations"})
+			servertest.Equal(t, "recorded", recorded(t, url), []string{"1"})
+			servertest.Equal(t, "report", []any{appliedFiles(got), got.After, got.Pending}, []any{[]string{"1_a.sql"}, "1", []string{"2_b.sql", "3_c.sql"}})
+			servertest.Equal(t, "tables", pgtest.Ask(t, url, "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1"), []string{"a", "schema_migrations"})
 		})
 	}
 }
@@ -187,13 +148,13 @@ func TestStrictOrder(t *testing.T) {
 	if !errors.As(err, &order) || order.File != "20_b.sql" || order.Highest != "30" {
 		t.Fatalf("strict: got %v", err)
 	}
-	equal(t, "after strict", recorded(t, url), []string{"10", "30"})
+	servertest.Equal(t, "after strict", recorded(t, url), []string{"10", "30"})
 
 	got, err := migrate(t.Context(), url, m, options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "lenient", []any{appliedFiles(got), got.OutOfOrder, got.After}, []any{[]string{"20_b.sql", "40_d.sql"}, []string{"20_b.sql"}, "40"})
+	servertest.Equal(t, "lenient", []any{appliedFiles(got), got.OutOfOrder, got.After}, []any{[]string{"20_b.sql", "40_d.sql"}, []string{"20_b.sql"}, "40"})
 }
 
 func TestUnknownVersionsAndDryRun(t *testing.T) {
@@ -212,8 +173,8 @@ func TestUnknownVersionsAndDryRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "dry run", got, postgres.Migrated{Before: "2", After: "2", Pending: []string{"3_c.sql"}, Unknown: []string{"2"}})
-	equal(t, "recorded", recorded(t, url), []string{"1", "2"})
+	servertest.Equal(t, "dry run", got, postgres.Migrated{Before: "2", After: "2", Pending: []string{"3_c.sql"}, Unknown: []string{"2"}})
+	servertest.Equal(t, "recorded", recorded(t, url), []string{"1", "2"})
 }
 
 // Many runs at once on one database, some of them late: each migration is run once.
@@ -236,8 +197,8 @@ func TestRunsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	equal(t, "applied in all", total, 3)
-	equal(t, "log", ask(t, url, "select t from log order by t"), []string{"b", "c"})
+	servertest.Equal(t, "applied in all", total, 3)
+	servertest.Equal(t, "log", pgtest.Ask(t, url, "select t from log order by t"), []string{"b", "c"})
 }
 
 func TestLockHeldTooLong(t *testing.T) {
@@ -246,8 +207,8 @@ func TestLockHeldTooLong(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _, _ = migrate(ctx, url, m, options()) }()
-	waitFor(t, func() bool {
-		return len(ask(t, url, "select pid::text from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")) == 1
+	servertest.WaitFor(t, func() bool {
+		return len(pgtest.Ask(t, url, "select pid::text from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")) == 1
 	})
 	o := options()
 	o.LockTimeout = 300 * time.Millisecond
@@ -258,16 +219,6 @@ func TestLockHeldTooLong(t *testing.T) {
 	}
 	cancel()
 	<-done
-}
-
-// waitFor polls for something that another goroutine or the server brings about.
-func waitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("did not happen within 15 s")
-		}
-	}
 }
 
 // A migration that meets another session's table lock is rolled back and tried again, and never leaves half its work.
@@ -285,7 +236,7 @@ func TestLockTimeoutIsRetried(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := pgtest.Database(t)
-			do(t, url, "create table busy (i int); create table log (i int)")
+			pgtest.Do(t, url, "create table busy (i int); create table log (i int)")
 			conn, err := pgx.Connect(t.Context(), url)
 			if err != nil {
 				t.Fatal(err)
@@ -313,7 +264,7 @@ func TestLockTimeoutIsRetried(t *testing.T) {
 				t.Errorf("got error %v", err)
 			}
 			if c.ok {
-				equal(t, "log", ask(t, url, "select count(*)::text from log"), []string{"1"})
+				servertest.Equal(t, "log", pgtest.Ask(t, url, "select count(*)::text from log"), []string{"1"})
 			}
 		})
 	}
@@ -330,7 +281,7 @@ func TestEachFileStartsFresh(t *testing.T) {
 	if _, err := migrate(t.Context(), url, m, options()); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "recorded", recorded(t, url), []string{"1", "2", "3"})
+	servertest.Equal(t, "recorded", recorded(t, url), []string{"1", "2", "3"})
 }
 
 func TestTableElsewhere(t *testing.T) {
@@ -341,7 +292,7 @@ func TestTableElsewhere(t *testing.T) {
 	if _, err := migrate(t.Context(), url, m, o); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "recorded", ask(t, url, `select version from "Audit ""log"""."Done"`), []string{"1"})
+	servertest.Equal(t, "recorded", pgtest.Ask(t, url, `select version from "Audit ""log"""."Done"`), []string{"1"})
 	got, err := migrate(t.Context(), url, m, o)
 	if err != nil || len(got.Applied) > 0 {
 		t.Errorf("again: %v, %v", got, err)
@@ -354,7 +305,7 @@ func TestTableInAnotherSchemaOfThePath(t *testing.T) {
 	if _, err := migrate(t.Context(), url, m, options()); err != nil {
 		t.Fatal(err)
 	}
-	do(t, url, "create schema app; alter role current_user set search_path = app, public")
+	pgtest.Do(t, url, "create schema app; alter role current_user set search_path = app, public")
 	_, err := migrate(t.Context(), url, m, options())
 	var table *postgres.TableError
 	if !errors.As(err, &table) || !strings.Contains(table.Remedy(), "public.schema_migrations") {
@@ -366,14 +317,14 @@ func TestTableInAnotherSchemaOfThePath(t *testing.T) {
 func TestTableInTheFirstSchemaOfThePath(t *testing.T) {
 	for _, path := range []string{"app, public", `"My, ""App""", public`, `"My, ""App"""`, "public, app", `"{a}"`} {
 		url := pgtest.Database(t)
-		do(t, url, `create schema app; create schema "My, ""App"""; create schema "{a}"; alter role current_user set search_path = `+path)
+		pgtest.Do(t, url, `create schema app; create schema "My, ""App"""; create schema "{a}"; alter role current_user set search_path = `+path)
 		m := files(t, "1_a.sql", up("select 1"))
 		for _, want := range []int{1, 0} {
 			if got, err := migrate(t.Context(), url, m, options()); err != nil || len(got.Applied) != want {
 				t.Errorf("%s: applied %v, %v, want %d", path, got.Applied, err, want)
 			}
 		}
-		if same := ask(t, url, "select (to_regclass('schema_migrations') = to_regclass(quote_ident(current_schema()) || '.schema_migrations'))::text"); same[0] != "true" {
+		if same := pgtest.Ask(t, url, "select (to_regclass('schema_migrations') = to_regclass(quote_ident(current_schema()) || '.schema_migrations'))::text"); same[0] != "true" {
 			t.Errorf("%s: the table is elsewhere: %v", path, same)
 		}
 	}

@@ -9,27 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// runeOffset turns a count of characters into a byte offset, held within the text; -1 for a place before it.
-func runeOffset(text string, runes int) int {
-	if runes < 0 {
-		return -1
-	}
-	for i := range text {
-		if runes == 0 {
-			return i
-		}
-		runes--
-	}
-	return len(strings.TrimRight(text, " \t\r\n;"))
-}
-
-// lineColumn gives the place of a byte offset, both counted from 1, the column in characters.
-func lineColumn(text string, offset int) (line, column int) {
-	before := text[:min(offset, len(text))]
-	line = 1 + strings.Count(before, "\n")
-	return line, 1 + len([]rune(before[strings.LastIndexByte(before, '\n')+1:]))
-}
-
 // snippet draws a line of the text with a mark under a column, both from 1, cut around the column where it is long.
 func snippet(text string, line, column, shown int) string {
 	const before, after = 60, 60 // characters around the column

@@ -76,7 +76,7 @@ func loadMigrations(entries []fs.DirEntry, read func(name string) ([]byte, error
 	m := &Migrations{files: files}
 	// dbmate's own finder decides which names are migrations and what their versions are.
 	var found []dbmate.Migration
-	err = withEngine(files, &session{}, func(db *dbmate.DB) error {
+	err = withEngine(files, &applier{}, func(db *dbmate.DB) error {
 		found, err = db.FindMigrations()
 		return err
 	})

@@ -20,7 +20,7 @@ func SchemasWith(ctx context.Context, c *Conn, t Table) ([]string, error) {
 
 // names returns the only column of the last statement's rows.
 func (c *Conn) names(ctx context.Context, doing, sql string) ([]string, error) {
-	answers, err := c.query(ctx, "set transaction read only; set local search_path = ''; "+sql)
+	answers, err := c.Results(ctx, "set transaction read only; set local search_path = ''; "+sql)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}

@@ -249,7 +249,7 @@ func copyAll(w *os.File, in *stored) error {
 func (l *load) prelude() string {
 	sql := "begin read write;\n"
 	if l.o.Overwrite {
-		sql += clearing
+		sql += ClearSQL
 	}
 	return sql
 }

@@ -16,13 +16,15 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // A backup that is not what was stored leaves the target as it was, also one that was to be overwritten.
 func TestRestoreRefusesDamage(t *testing.T) {
 	t.Parallel()
 	source := pgtest.Database(t)
-	do(t, source, hostile)
+	pgtest.Do(t, source, hostile)
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +64,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 			co := postgres.CheckOptions{Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(whole)}
 			restores := f.compression == postgres.Gzip && f.parallel == 0 // each takes its time; the others are read the same way
 			target := pgtest.Database(t)
-			do(t, target, "create table kept as select 1 i; create view kept_too as select 2")
+			pgtest.Do(t, target, "create table kept as select 1 i; create view kept_too as select 2")
 			before := contents(t, target)
 			refused := func(what string, stored []byte) {
 				t.Helper()
@@ -95,7 +97,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 			ro.WantSHA256, ro.Identities = strings.Repeat("0", 64), with
 			co.WantSHA256, co.Identities = ro.WantSHA256, with
 			refused("another hash", whole)
-			equal(t, "the target", contents(t, target), before)
+			servertest.Equal(t, "the target", contents(t, target), before)
 		})
 	}
 }
@@ -126,7 +128,7 @@ func TestRestoreOfHostileSQL(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.phrase) {
 				t.Errorf("got %v", err)
 			}
-			equal(t, "tables", ask(t, target, "select relname::text from pg_class where relnamespace = 'public'::regnamespace"), []string{})
+			servertest.Equal(t, "tables", pgtest.Ask(t, target, "select relname::text from pg_class where relnamespace = 'public'::regnamespace"), []string{})
 			if _, err := os.Stat(touched); err == nil {
 				t.Error("a command was run")
 			}
@@ -165,7 +167,7 @@ func (s *slowly) Read(p []byte) (int, error) {
 func TestRestoreFaults(t *testing.T) {
 	t.Parallel()
 	source := pgtest.Database(t)
-	do(t, source, wide+"; create table last as select 1 i")
+	pgtest.Do(t, source, wide+"; create table last as select 1 i")
 	enough, gone := errors.New("enough"), errors.New("the store is gone")
 	for format, compression := range map[postgres.Format]postgres.Compression{postgres.Plain: postgres.Gzip, postgres.Custom: postgres.Uncompressed} {
 		o := dumpOptions(t)
@@ -184,7 +186,7 @@ func TestRestoreFaults(t *testing.T) {
 				}
 			}, nil},
 			"backend terminated": {"psql failed with exit status", func(t *testing.T, target, name string, _ func(), _ context.CancelCauseFunc) {
-				do(t, target, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+				pgtest.Do(t, target, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
 			}, nil},
 			"connection cut": {"psql failed with exit status", func(_ *testing.T, _, _ string, cut func(), _ context.CancelCauseFunc) { cut() }, nil},
 			"cancelled":      {"enough", func(_ *testing.T, _, _ string, _ func(), cancel context.CancelCauseFunc) { cancel(enough) }, nil},
@@ -194,7 +196,7 @@ func TestRestoreFaults(t *testing.T) {
 				t.Parallel()
 				direct := pgtest.Database(t)
 				url, name := named(t, direct)
-				proxied, proxy := throughProxy(t, url)
+				proxied, proxy := wiretest.Breakable(t, url)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
 				const at = 4
@@ -219,9 +221,9 @@ func TestRestoreFaults(t *testing.T) {
 				case <-time.After(30 * time.Second):
 					t.Fatal("still running after 30 s")
 				}
-				equal(t, "left", len(programsOf(t, "psql", name)), 0)
+				servertest.Equal(t, "left", len(programsOf(t, "psql", name)), 0)
 				nothingLeft(t, direct, name)
-				equal(t, "tables", ask(t, direct, "select relname::text from pg_class where relnamespace = 'public'::regnamespace"), []string{})
+				servertest.Equal(t, "tables", pgtest.Ask(t, direct, "select relname::text from pg_class where relnamespace = 'public'::regnamespace"), []string{})
 			})
 		}
 	}
@@ -240,8 +242,8 @@ func TestRestoreCancelledInAStatement(t *testing.T) {
 	url, name := named(t, direct)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
-		waitFor(t, func() bool {
-			return len(ask(t, direct, "select 'x' from pg_stat_activity where query like '%pg_sleep%' and application_name = '"+name+"'")) == 1
+		servertest.WaitFor(t, func() bool {
+			return len(pgtest.Ask(t, direct, "select 'x' from pg_stat_activity where query like '%pg_sleep%' and application_name = '"+name+"'")) == 1
 		})
 		cancel(errors.New("enough"))
 	}()
@@ -250,7 +252,7 @@ func TestRestoreCancelledInAStatement(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	nothingLeft(t, direct, name)
-	equal(t, "left", len(programsOf(t, "psql", name)), 0)
+	servertest.Equal(t, "left", len(programsOf(t, "psql", name)), 0)
 }
 
 func TestRestoreIntoAnOlderServer(t *testing.T) {

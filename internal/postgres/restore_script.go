@@ -42,7 +42,7 @@ var restrictsSince = map[int]int{13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 
 // restricts reports whether psql of this version knows \restrict.
 func restricts(version string) bool {
-	major := leadingNumber(version)
+	major := MajorOf(version)
 	since, old := restrictsSince[major]
 	if !old {
 		return major >= 18

@@ -23,18 +23,18 @@ func (e *MissingListError) Error() string {
 // Remedy says how to make one.
 func (e *MissingListError) Remedy() string {
 	return fmt.Sprintf("name the right table with schema-tracker, make it with create table %s (name text primary key), or let mode create-tenant make it; "+
-		"database-url may also name another database", e.List.Table.quoted())
+		"database-url may also name another database", e.List.Table.Quoted())
 }
 
 // Names returns the listed names, each once, in the order of their bytes. Errors: [*MissingListError], [*TableError].
 func (l SchemaList) Names(ctx context.Context, c *Conn) ([]string, error) {
-	answers, err := c.query(ctx, "select distinct name::text collate \"C\" from "+l.Table.quoted()+" where name is not null order by 1")
+	answers, err := c.Results(ctx, "select distinct name::text collate \"C\" from "+l.Table.Quoted()+" where name is not null order by 1")
 	switch {
-	case isCode(err, "42P01"):
+	case HasCode(err, "42P01"):
 		return nil, &MissingListError{l}
-	case isCode(err, "42703"):
+	case HasCode(err, "42703"):
 		return nil, &TableError{fmt.Sprintf("%s has no column name: %v", l, err), "name the table that lists the schemas with schema-tracker; the schema's name stands in its column name"}
-	case isCode(err, "42501"):
+	case HasCode(err, "42501"):
 		return nil, &TableError{fmt.Sprintf("the role may not read %s: %v", l, err), "grant it select there, or give the connection string of the role that owns it"}
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", l, err)
@@ -50,16 +50,16 @@ func (l SchemaList) Names(ctx context.Context, c *Conn) ([]string, error) {
 func (l SchemaList) Add(ctx context.Context, c *Conn, name string) error {
 	// A list of a user's own may lack a unique constraint, or have more columns with defaults.
 	insert := fmt.Sprintf("insert into %[1]s (name) select v.name from (select %[2]s::text as name) v where not exists (select from %[1]s t where t.name::text = v.name) on conflict do nothing",
-		l.Table.quoted(), quoteLiteral(name))
-	_, err := c.exec(ctx, insert)
-	if isCode(err, "42P01") || isCode(err, "3F000") {
+		l.Table.Quoted(), quoteLiteral(name))
+	_, err := c.Exec(ctx, insert)
+	if HasCode(err, "42P01") || HasCode(err, "3F000") {
 		schema := ""
 		if l.Table.schema != "public" {
 			schema = "create schema if not exists " + quoteIdentifier(l.Table.schema) + "; "
 		}
-		_, err = c.exec(ctx, schema+"create table if not exists "+l.Table.quoted()+" (name text primary key); "+insert)
+		_, err = c.Exec(ctx, schema+"create table if not exists "+l.Table.Quoted()+" (name text primary key); "+insert)
 		if concurrently(err) { // another run made the list at this moment
-			_, err = c.exec(ctx, insert)
+			_, err = c.Exec(ctx, insert)
 		}
 	}
 	if err != nil {
@@ -70,7 +70,7 @@ func (l SchemaList) Add(ctx context.Context, c *Conn, name string) error {
 
 // concurrently reports whether what was to be created if it does not exist was created by another session at the same time.
 func concurrently(err error) bool {
-	return isCode(err, "23505") || isCode(err, "42P06") || isCode(err, "42P07") || isCode(err, "42710")
+	return HasCode(err, "23505") || HasCode(err, "42P06") || HasCode(err, "42P07") || HasCode(err, "42710")
 }
 
 // Found is what is in a database under a schema's name.
@@ -87,9 +87,9 @@ func (l SchemaList) Create(ctx context.Context, c *Conn, name string, versions T
 		"and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid) and not exists (select from pg_catalog.pg_type where typnamespace = n.oid), " +
 		"exists (select from pg_catalog.pg_class where relnamespace = n.oid and relname = " + quoteLiteral(versions.name) + ") " +
 		"from (select 1) one left join pg_catalog.pg_namespace n on n.nspname = " + literal
-	answers, err := c.query(ctx, look+"; create schema if not exists "+quoteIdentifier(name))
+	answers, err := c.Results(ctx, look+"; create schema if not exists "+quoteIdentifier(name))
 	if concurrently(err) {
-		answers, err = c.query(ctx, look)
+		answers, err = c.Results(ctx, look)
 	}
 	if err != nil {
 		return Found{}, fmt.Errorf("create schema %q: %w", name, err)
@@ -120,8 +120,8 @@ func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
 		return fmt.Errorf("schema %q is never dropped", name)
 	}
 	// Deleting waits for another run that drops it; only a statement after that sees whether the schema went.
-	answers, err := c.query(ctx, "begin isolation level read committed; set local lock_timeout = '60s'; "+
-		"with gone as (delete from "+l.Table.quoted()+" where name::text = "+quoteLiteral(name)+" returning 1) select count(*) > 0 from gone; "+
+	answers, err := c.Results(ctx, "begin isolation level read committed; set local lock_timeout = '60s'; "+
+		"with gone as (delete from "+l.Table.Quoted()+" where name::text = "+quoteLiteral(name)+" returning 1) select count(*) > 0 from gone; "+
 		"select exists (select from pg_catalog.pg_namespace where nspname = "+quoteLiteral(name)+")")
 	if err == nil {
 		listed, exists := string(answers[2][0][0]) == "t", string(answers[3][0][0]) == "t"
@@ -129,13 +129,13 @@ func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
 			c.Reset(ctx)
 			return &UnlistedError{name, l}
 		}
-		_, err = c.exec(ctx, "drop schema if exists "+quoteIdentifier(name)+" cascade; commit")
+		_, err = c.Exec(ctx, "drop schema if exists "+quoteIdentifier(name)+" cascade; commit")
 	}
 	if err == nil {
 		return nil
 	}
 	c.Reset(ctx)
-	if isCode(err, "42P01") {
+	if HasCode(err, "42P01") {
 		return &MissingListError{l}
 	}
 	return fmt.Errorf("drop schema %q: %w", name, err)
@@ -144,7 +144,7 @@ func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
 // Dependents are what is outside of a schema and would be dropped with it, because it depends on the schema's tables or types:
 // views, foreign keys, partitions and columns.
 func (c *Conn) Dependents(ctx context.Context, schema string) ([]string, error) {
-	answers, err := c.query(ctx, `with inside as (select c.oid, c.reltype from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = `+quoteLiteral(schema)+`),
+	answers, err := c.Results(ctx, `with inside as (select c.oid, c.reltype from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = `+quoteLiteral(schema)+`),
 		types as (select t.oid from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace where n.nspname = `+quoteLiteral(schema)+`),
 		outside as (
 			select 'view ' || r.ev_class::regclass as what, r.ev_class as relation from pg_catalog.pg_depend d join pg_catalog.pg_rewrite r on r.oid = d.objid

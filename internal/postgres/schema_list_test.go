@@ -11,7 +11,21 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
+
+var versions, _ = postgres.ParseTable("schema_migrations")
+
+// connectWithoutPath opens a connection as workers share it between the schemas of a database.
+func connectWithoutPath(t testing.TB, url string) *postgres.Conn {
+	t.Helper()
+	c, err := postgres.Connect(t.Context(), url, postgres.Options{NoSearchPath: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
 
 func TestSchemaName(t *testing.T) {
 	for _, name := range []string{"a", "_", "acme_corp", "ACME", "t1", "public_", "pg", "selects", strings.Repeat("x", 63)} {
@@ -20,13 +34,13 @@ func TestSchemaName(t *testing.T) {
 		}
 	}
 	bad := append([]string{"", "1a", "a-b", "a b", "a.b", "ä", "naïve", "a\x00", "a'b", "a;b", "$user", "pg_a", "PG_Toast", "public", "Public", "information_schema", "user", "Select", "system_user",
-		strings.Repeat("x", 64)}, hostileSchemas...)
+		strings.Repeat("x", 64)}, pgtest.HostileNames...)
 	for _, name := range bad {
 		if err := postgres.SchemaName(name); err == nil {
 			t.Errorf("%q is taken", name)
 		}
 	}
-	for _, name := range append([]string{"Acme Corp", "select"}, hostileSchemas...) {
+	for _, name := range append([]string{"Acme Corp", "select"}, pgtest.HostileNames...) {
 		if err := postgres.SchemaUsable(name); err != nil {
 			t.Errorf("a schema that is there: %q %v", name, err)
 		}
@@ -37,7 +51,7 @@ func TestSchemaName(t *testing.T) {
 		}
 	}
 	// The server's own list of words holds none that ours does not.
-	words := ask(t, pgtest.Database(t), "select word from pg_get_keywords() where catcode in ('R', 'T')")
+	words := pgtest.Ask(t, pgtest.Database(t), "select word from pg_get_keywords() where catcode in ('R', 'T')")
 	for _, w := range words {
 		if postgres.SchemaName(w) == nil {
 			t.Errorf("%q is reserved by the server", w)
@@ -51,7 +65,7 @@ func TestSchemaList(t *testing.T) {
 			t.Parallel()
 			url := pgtest.Database(t)
 			if table != "" {
-				do(t, url, table)
+				pgtest.Do(t, url, table)
 			}
 			where := "public.tenants"
 			if name == "in a schema of its own" {
@@ -61,7 +75,7 @@ func TestSchemaList(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			list, c := postgres.SchemaList{Table: parsed}, openShared(t, url)
+			list, c := postgres.SchemaList{Table: parsed}, connectWithoutPath(t, url)
 			if table == "" {
 				missing := (*postgres.MissingListError)(nil)
 				if _, err := list.Names(t.Context(), c); !errors.As(err, &missing) {
@@ -70,7 +84,7 @@ func TestSchemaList(t *testing.T) {
 			}
 			for range 2 {
 				for _, n := range []string{"b", "a'"} {
-					if found, err := list.Create(t.Context(), c, n, options().Table); err != nil {
+					if found, err := list.Create(t.Context(), c, n, versions); err != nil {
 						t.Errorf("%+v, %v", found, err)
 					}
 					if err := list.Add(t.Context(), c, n); err != nil {
@@ -82,19 +96,19 @@ func TestSchemaList(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			equal(t, "names", names, []string{"a'", "b"})
-			equal(t, "rows", ask(t, url, "select count(*)::text from "+where), []string{"2"})
+			servertest.Equal(t, "names", names, []string{"a'", "b"})
+			servertest.Equal(t, "rows", pgtest.Ask(t, url, "select count(*)::text from "+where), []string{"2"})
 		})
 	}
 }
 
 func TestDropSchema(t *testing.T) {
 	url := pgtest.Database(t)
-	createSchemas(t, url, "one", "two", "stray", "busy")
-	do(t, url, `create table public.schema_tracker (name text primary key); insert into schema_tracker values ('one'), ('two'), ('busy'), ('gone'), ('public'), ('pg_toast');
+	pgtest.CreateSchemas(t, url, "one", "two", "stray", "busy")
+	pgtest.Do(t, url, `create table public.schema_tracker (name text primary key); insert into schema_tracker values ('one'), ('two'), ('busy'), ('gone'), ('public'), ('pg_toast');
 		create table one.a (i int); create table two.a (i int); create table busy.a (i int)`)
 	table, _ := postgres.ParseTable("public.schema_tracker")
-	list, c := postgres.SchemaList{Table: table}, openShared(t, url)
+	list, c := postgres.SchemaList{Table: table}, connectWithoutPath(t, url)
 	for _, name := range []string{"one", "gone", "one"} {
 		if err := list.Drop(t.Context(), c, name); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -123,17 +137,17 @@ func TestDropSchema(t *testing.T) {
 	if err := list.Drop(ctx, c, "busy"); err == nil {
 		t.Error("a schema in use was dropped")
 	}
-	equal(t, "left", relations(t, url), []string{"busy.a", "public.schema_tracker", "two.a"})
-	equal(t, "listed", ask(t, url, "select name from schema_tracker order by 1"), []string{"busy", "pg_toast", "public", "two"})
+	servertest.Equal(t, "left", pgtest.Relations(t, url), []string{"busy.a", "public.schema_tracker", "two.a"})
+	servertest.Equal(t, "listed", pgtest.Ask(t, url, "select name from schema_tracker order by 1"), []string{"busy", "pg_toast", "public", "two"})
 }
 
 func TestDependents(t *testing.T) {
 	url := pgtest.Database(t)
-	createSchemas(t, url, "one", "two")
-	do(t, url, `create table one.a (i int primary key); create view one.v as select * from one.a; create table one.b (i int references one.a); create type one.e as enum ('x');
+	pgtest.CreateSchemas(t, url, "one", "two")
+	pgtest.Do(t, url, `create table one.a (i int primary key); create view one.v as select * from one.a; create table one.b (i int references one.a); create type one.e as enum ('x');
 		create table two.a (i int primary key); create view two.v as select * from one.a; create table public.f (i int references one.a, "odd col" one.e);
 		create table one.p (i int) partition by range (i); create table public.p1 partition of one.p for values from (0) to (1)`)
-	c := openShared(t, url)
+	c := connectWithoutPath(t, url)
 	for schema, want := range map[string][]string{
 		"one": {`column "odd col" of public.f`, "foreign key f_i_fkey of public.f", "table public.p1", "view two.v"}, "two": nil, "none": nil,
 	} {
@@ -141,6 +155,6 @@ func TestDependents(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		equal(t, schema, got, want)
+		servertest.Equal(t, schema, got, want)
 	}
 }

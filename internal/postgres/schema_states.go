@@ -11,7 +11,7 @@ import (
 // SchemaStates are what the schemas of one database recorded at one moment.
 type SchemaStates struct {
 	table  Table
-	states map[string]dbState
+	states map[string]Status
 }
 
 const (
@@ -22,7 +22,7 @@ const (
 // ReadSchemas reads the versions that many schemas record, thousands of them in one round trip. A schema whose table cannot
 // be read is left out: whoever asks it alone gets to know why.
 func ReadSchemas(ctx context.Context, c *Conn, t Table, schemas []string) (SchemaStates, error) {
-	s := SchemaStates{t, make(map[string]dbState, len(schemas))}
+	s := SchemaStates{t, make(map[string]Status, len(schemas))}
 	sets := map[string]map[string]bool{} // most schemas record the same
 	for from := 0; from < len(schemas); from += schemasPerMessage {
 		some := schemas[from:min(from+schemasPerMessage, len(schemas))]
@@ -30,7 +30,7 @@ func ReadSchemas(ctx context.Context, c *Conn, t Table, schemas []string) (Schem
 		for low := 0; low < len(some); low += schemasPerTransaction {
 			sql = append(sql, versionsQuery(t, some[low:min(low+schemasPerTransaction, len(some))], low))
 		}
-		answers, err := c.query(ctx, strings.Join(sql, "; "))
+		answers, err := c.Results(ctx, strings.Join(sql, "; "))
 		if err != nil {
 			c.Reset(ctx)
 			return SchemaStates{}, fmt.Errorf("read the applied versions of %d schemas: %w", len(some), err)
@@ -103,18 +103,18 @@ func (s SchemaStates) note(schemas []string, row [][]byte, sets map[string]map[s
 		}
 		sets[string(row[3])] = set
 	}
-	s.states[schemas[i]] = dbState{table: s.table.In(schemas[i]), schemaExists: string(row[1]) == "t", found: string(row[2]) == "t", versions: set}
+	s.states[schemas[i]] = Status{Table: s.table.In(schemas[i]), SchemaExists: string(row[1]) == "t", Found: string(row[2]) == "t", Versions: set}
 	return nil
 }
 
 // Migrate is what [Migrate] would come to where that is known from what was read: nothing is pending, or nothing is to be
 // changed. Otherwise known is false, and the schema has to be locked and asked again.
 func (s SchemaStates) Migrate(files *Migrations, o MigrateOptions) (m Migrated, known bool, err error) {
-	state, ok := s.states[o.Schema]
+	status, ok := s.states[o.Schema]
 	if !ok {
 		return Migrated{}, false, nil
 	}
-	m, pending, err := state.judge(files, o)
+	m, pending, err := plan(status, files, o)
 	if err != nil || o.DryRun || len(pending) == 0 {
 		return m, true, err
 	}

@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // openShared opens a connection as workers share it between the schemas of a database.
@@ -34,30 +33,11 @@ func inSchema(name string) postgres.MigrateOptions {
 	return o
 }
 
-// createSchemas makes schemas of any name.
-func createSchemas(t testing.TB, url string, names ...string) {
-	t.Helper()
-	for _, n := range names {
-		do(t, url, "create schema "+pgx.Identifier{n}.Sanitize())
-	}
-}
-
-// relations lists the tables and views outside of the system's schemas, as schema.name.
-func relations(t testing.TB, url string) []string {
-	t.Helper()
-	return ask(t, url, `select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by n.nspname collate "C", c.relname collate "C"`)
-}
-
-var hostileSchemas = []string{
-	`a"; drop schema public cascade; --`, `it's`, `back\slash`, "Über Größe", "with space, and comma", "select", "{a}", "$1", "a.b", "line\nbreak", strings.Repeat("é", 31) + "x",
-}
-
 // One connection serves schemas of any name, one after another; each gets its own tables, and public none.
 func TestOneConnectionServesManySchemas(t *testing.T) {
 	url := pgtest.Database(t)
-	names := append([]string{"acme", "public_", "Acme"}, hostileSchemas...)
-	createSchemas(t, url, names...)
+	names := append([]string{"acme", "public_", "Acme"}, pgtest.HostileNames...)
+	pgtest.CreateSchemas(t, url, names...)
 	m := files(t, "1_a.sql", up("create table a (i int)"), "2_b.sql", "-- migrate:up transaction:false\ncreate index concurrently on a (i)\n-- migrate:down\n",
 		"3_c.sql", up("create view v as select * from a"))
 	c := openShared(t, url)
@@ -73,7 +53,7 @@ func TestOneConnectionServesManySchemas(t *testing.T) {
 	for _, n := range slices.Sorted(slices.Values(names)) {
 		want = append(want, n+".a", n+".schema_migrations", n+".v")
 	}
-	equal(t, "relations", relations(t, url), want)
+	servertest.Equal(t, "relations", pgtest.Relations(t, url), want)
 }
 
 // Whatever a migration leaves behind in the session, well or in failure, the next schema does not see it.
@@ -100,20 +80,20 @@ func TestNothingLeaksIntoTheNextSchema(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := pgtest.Database(t)
-			createSchemas(t, url, "one", "two")
+			pgtest.CreateSchemas(t, url, "one", "two")
 			conn := openShared(t, url)
 			before := sessionState(t, conn)
 			m := files(t, "1_a.sql", c.sql)
 			if _, err := postgres.Migrate(t.Context(), conn, m, inSchema("one")); (err != nil) != c.fails {
 				t.Fatalf("got %v", err)
 			}
-			equal(t, "session", sessionState(t, conn), before)
+			servertest.Equal(t, "session", sessionState(t, conn), before)
 			got, err := postgres.Migrate(t.Context(), conn, files(t, "1_a.sql", up("create table a (i int); insert into a values (1)")), inSchema("two"))
 			if err != nil || len(got.Applied) != 1 {
 				t.Fatalf("the next schema: %v, %v", got, err)
 			}
-			equal(t, "rows", ask(t, url, "select i::text from two.a"), []string{"1"})
-			equal(t, "in public", ask(t, url, "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relname <> 'elsewhere'"), []string{})
+			servertest.Equal(t, "rows", pgtest.Ask(t, url, "select i::text from two.a"), []string{"1"})
+			servertest.Equal(t, "in public", pgtest.Ask(t, url, "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relname <> 'elsewhere'"), []string{})
 		})
 	}
 }
@@ -121,33 +101,43 @@ func TestNothingLeaksIntoTheNextSchema(t *testing.T) {
 // sessionState is what could leak from one tenant to the next, as the session itself sees it.
 func sessionState(t testing.TB, c *postgres.Conn) []string {
 	t.Helper()
-	rows, err := c.Ask(t.Context(), `select 'setting ' || name || '=' || setting from pg_settings where source = 'session' or name in ('search_path', 'role', 'session_authorization', 'transaction_isolation')
+	return over(t, c, `select 'setting ' || name || '=' || setting from pg_settings where source = 'session' or name in ('search_path', 'role', 'session_authorization', 'transaction_isolation')
 		union all select 'lock ' || objid from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()
 		union all select 'temporary ' || relname from pg_class where relpersistence = 't' and relkind = 'r' and relnamespace = pg_my_temp_schema()
 		union all select 'prepared ' || name from pg_prepared_statements union all select 'cursor ' || name from pg_cursors where is_holdable
 		union all select 'channel ' || c from pg_listening_channels() c order by 1`)
+}
+
+// over returns a query's first column, asked over the connection itself.
+func over(t testing.TB, c *postgres.Conn, sql string) []string {
+	t.Helper()
+	answers, err := c.Results(t.Context(), sql)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rows
+	var all []string
+	for _, row := range answers[0] {
+		all = append(all, string(row[0]))
+	}
+	return all
 }
 
 // After a rollback of the migration's own, its statements stand in no schema at all: they fail, and never reach public.
 func TestOwnRollbackDoesNotFallThrough(t *testing.T) {
 	url := pgtest.Database(t)
-	createSchemas(t, url, "one")
+	pgtest.CreateSchemas(t, url, "one")
 	_, err := postgres.Migrate(t.Context(), openShared(t, url), files(t, "1_a.sql", up("rollback; create table a (i int)")), inSchema("one"))
 	if err == nil || !strings.Contains(err.Error(), "no schema has been selected") {
 		t.Errorf("got %v", err)
 	}
-	equal(t, "relations", relations(t, url), []string{})
+	servertest.Equal(t, "relations", pgtest.Relations(t, url), []string{})
 }
 
 // Names in public are no part of a schema's path: a table that is missing in the schema is an error.
 func TestNoNameFallsThroughToPublic(t *testing.T) {
 	url := pgtest.Database(t)
-	createSchemas(t, url, "one")
-	do(t, url, "create table users (i int); create function twice(i int) returns int language sql immutable as 'select 2 * i'")
+	pgtest.CreateSchemas(t, url, "one")
+	pgtest.Do(t, url, "create table users (i int); create function twice(i int) returns int language sql immutable as 'select 2 * i'")
 	conn := openShared(t, url)
 	for _, sql := range []string{"alter table users add column j int", "select twice(1)", "drop table users"} {
 		if _, err := postgres.Migrate(t.Context(), conn, files(t, "1_a.sql", up(sql)), inSchema("one")); err == nil {
@@ -173,12 +163,12 @@ func TestMissingSchema(t *testing.T) {
 	if got, err := postgres.Migrate(t.Context(), conn, m, o); err != nil || len(got.Pending) != 2 {
 		t.Errorf("dry run: %v, %v", got, err)
 	}
-	equal(t, "relations", relations(t, url), []string{})
+	servertest.Equal(t, "relations", pgtest.Relations(t, url), []string{})
 	o.DryRun = false
 	if got, err := postgres.Migrate(t.Context(), conn, m, o); err != nil || len(got.Applied) != 2 {
 		t.Errorf("got %v, %v", got, err)
 	}
-	equal(t, "relations", relations(t, url), []string{"new.a", "new.b", "new.schema_migrations"})
+	servertest.Equal(t, "relations", pgtest.Relations(t, url), []string{"new.a", "new.b", "new.schema_migrations"})
 	o.Schema = `no "good" name`
 	if _, err := postgres.Migrate(t.Context(), conn, m, o); err == nil || !strings.Contains(err.Error(), `"no \"good\" name" must begin with a letter`) {
 		t.Errorf("got %v", err)
@@ -189,7 +179,7 @@ func TestMissingSchema(t *testing.T) {
 // release and the session's reset.
 func TestSchemasRoundTrips(t *testing.T) {
 	url := pgtest.Database(t)
-	createSchemas(t, url, "s1", "s2", "s3")
+	pgtest.CreateSchemas(t, url, "s1", "s2", "s3")
 	server := pgtest.Shared(t)
 	proxy, err := wiretest.NewProxy(net.JoinHostPort(server.Host, strconv.Itoa(server.Port)), 5*time.Millisecond)
 	if err != nil {
@@ -216,16 +206,16 @@ func TestSchemasRoundTrips(t *testing.T) {
 // What schemas recorded is read for all at once, whatever they are called and whatever is wrong with one of them.
 func TestReadSchemas(t *testing.T) {
 	url := pgtest.Database(t)
-	names := append([]string{"done", "part", "empty", "odd", "forbidden", "view"}, hostileSchemas...)
-	createSchemas(t, url, names...)
+	names := append([]string{"done", "part", "empty", "odd", "forbidden", "view"}, pgtest.HostileNames...)
+	pgtest.CreateSchemas(t, url, names...)
 	m := files(t, "1_a.sql", up("select 1"), "2_b.sql", up("select 1"))
 	c := openShared(t, url)
-	for _, n := range append([]string{"done"}, hostileSchemas...) {
+	for _, n := range append([]string{"done"}, pgtest.HostileNames...) {
 		if _, err := postgres.Migrate(t.Context(), c, m, inSchema(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	do(t, url, `create table part.schema_migrations (version varchar primary key); insert into part.schema_migrations values ('1'), ('0,"x');
+	pgtest.Do(t, url, `create table part.schema_migrations (version varchar primary key); insert into part.schema_migrations values ('1'), ('0,"x');
 		create table odd.schema_migrations (i int); create table forbidden.schema_migrations (version text); revoke all on forbidden.schema_migrations from current_user;
 		create view view.schema_migrations as select unnest('{1,2}'::text[]) as version`)
 	for i := range 1200 { // beyond what one transaction reads
@@ -236,7 +226,7 @@ func TestReadSchemas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range append([]string{"done", "view"}, hostileSchemas...) {
+	for _, n := range append([]string{"done", "view"}, pgtest.HostileNames...) {
 		if got, known, err := states.Migrate(m, inSchema(n)); err != nil || !known || got.After != "2" || got.Creates {
 			t.Errorf("%q: %+v, %v, %v", n, got, known, err)
 		}
@@ -252,17 +242,17 @@ func TestReadSchemas(t *testing.T) {
 	if err != nil || !known {
 		t.Errorf("dry run: %v, %v", known, err)
 	}
-	equal(t, "dry run", []any{got.Pending, got.Unknown}, []any{[]string{"2_b.sql"}, []string{`0,"x`}})
+	servertest.Equal(t, "dry run", []any{got.Pending, got.Unknown}, []any{[]string{"2_b.sql"}, []string{`0,"x`}})
 	if _, known, err := states.Migrate(m, inSchema("missing7")); !known || err == nil {
 		t.Errorf("missing: %v, %v", known, err)
 	}
-	equal(t, "session", c.Idle(), true)
+	servertest.Equal(t, "session", c.Idle(), true)
 }
 
 // A connection that lies idle is used again where it lives, and not where the server has ended it in the meantime.
 func TestAlive(t *testing.T) {
 	url := pgtest.Database(t)
-	createSchemas(t, url, "one")
+	pgtest.CreateSchemas(t, url, "one")
 	c := openShared(t, url)
 	for range 2 {
 		if !c.Alive() {
@@ -272,12 +262,9 @@ func TestAlive(t *testing.T) {
 	if _, err := postgres.Migrate(t.Context(), c, files(t, "1_a.sql", up("create table a ()")), inSchema("one")); err != nil {
 		t.Errorf("after the look: %v", err)
 	}
-	pid, err := c.Ask(t.Context(), "select pg_backend_pid()")
-	if err != nil {
-		t.Fatal(err)
-	}
-	do(t, url, "select pg_terminate_backend("+pid[0]+")")
-	waitFor(t, func() bool { return !c.Alive() })
+	pid := over(t, c, "select pg_backend_pid()")
+	pgtest.Do(t, url, "select pg_terminate_backend("+pid[0]+")")
+	servertest.WaitFor(t, func() bool { return !c.Alive() })
 	if c.Idle() {
 		c.Close()
 	}

@@ -19,7 +19,7 @@ const transactionTries = 3
 // session is one tenant's migration in progress: what was read from the database, what is left to do, and how dbmate's
 // calls become messages. A migration goes out as one message, its transaction and its bookkeeping around it: one round
 // trip, and no moment at which one is committed without the other.
-type session struct {
+type applier struct {
 	ctx   context.Context // dbmate knows no context; the session has the tenant's
 	conn  *Conn
 	table string   // quoted, with its schema
@@ -40,16 +40,16 @@ type session struct {
 	started  time.Time // when the migration in hand began
 }
 
-func (s *session) begin() { s.open, s.version = true, "" }
+func (s *applier) begin() { s.open, s.version = true, "" }
 
-func (s *session) rollback() error {
+func (s *applier) rollback() error {
 	s.open = false // nothing was sent: commit sends everything
 	return nil
 }
 
 // run takes a migration's SQL from dbmate. Inside a transaction it waits for commit; outside it is run at once, alone,
 // because statements such as CREATE INDEX CONCURRENTLY tolerate no company in their message.
-func (s *session) run(up string) error {
+func (s *applier) run(up string) error {
 	if len(s.pending) == 0 || s.pending[0].up != up {
 		return fmt.Errorf("internal error: dbmate runs a migration that was not expected")
 	}
@@ -57,11 +57,11 @@ func (s *session) run(up string) error {
 	if s.open {
 		return nil
 	}
-	if _, err := s.conn.exec(s.ctx, strings.Join(append(s.setup, s.settings()...), "; ")); err != nil {
+	if _, err := s.conn.Exec(s.ctx, strings.Join(append(s.setup, s.settings()...), "; ")); err != nil {
 		return fmt.Errorf("prepare for %s: %w", s.pending[0].path, err)
 	}
 	s.setup = nil
-	tags, err := s.conn.exec(s.ctx, up)
+	tags, err := s.conn.Exec(s.ctx, up)
 	if err != nil {
 		return s.fail(err, message{}, tags)
 	}
@@ -69,13 +69,13 @@ func (s *session) run(up string) error {
 }
 
 // record notes a version as applied: with the transaction, or at once where there is none.
-func (s *session) record(version string) error {
+func (s *applier) record(version string) error {
 	if s.open {
 		s.version = version
 		return nil
 	}
 	m := s.pending[0]
-	if _, err := s.conn.exec(s.ctx, strings.Join(append([]string{s.insert(version)}, s.ending()...), "; ")); err != nil {
+	if _, err := s.conn.Exec(s.ctx, strings.Join(append([]string{s.insert(version)}, s.ending()...), "; ")); err != nil {
 		return &MigrationError{Version: m.version, File: m.path, Err: fmt.Errorf("it was run, but not recorded as applied: %w", err),
 			Fix: fmt.Sprintf("the file says transaction:false, so its work stands: insert version %s into %s by hand, or undo the work, and run again", version, s.table)}
 	}
@@ -103,7 +103,7 @@ func (m message) sql() string {
 }
 
 // commit sends the migration in hand and everything around it.
-func (s *session) commit() error {
+func (s *applier) commit() error {
 	s.open = false
 	m := s.pending[0]
 	msg := message{
@@ -112,7 +112,7 @@ func (s *session) commit() error {
 		suffix: append([]string{s.insert(s.version), "commit"}, s.ending()...),
 	}
 	for try := 1; ; try++ {
-		tags, err := s.conn.exec(s.ctx, msg.sql())
+		tags, err := s.conn.Exec(s.ctx, msg.sql())
 		if err == nil {
 			if own := endsTransaction(tags[len(msg.prefix) : len(tags)-len(msg.suffix)]); own != "" {
 				s.warnings = append(s.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not have been rolled back; use -- migrate:up transaction:false, or take it out", m.path, own))
@@ -121,14 +121,14 @@ func (s *session) commit() error {
 			s.finish(m)
 			return nil
 		}
-		if try == transactionTries || !neverRan(err) || endsTransaction(tags) != "" || s.conn.broken() {
+		if try == transactionTries || !neverRan(err) || endsTransaction(tags) != "" || s.conn.Closed() {
 			return s.fail(err, msg, tags)
 		}
-		if _, err := s.conn.exec(s.ctx, "rollback"); err != nil {
+		if _, err := s.conn.Exec(s.ctx, "rollback"); err != nil {
 			return s.fail(err, msg, nil)
 		}
 		pause := time.Duration(try)*time.Second/2 + rand.N(500*time.Millisecond)
-		s.conn.log.Warn("the migration was rolled back and will be tried again", "file", m.file, "try", try+1, "of", transactionTries, "in", pause, "error", err)
+		s.conn.Log().Warn("the migration was rolled back and will be tried again", "file", m.file, "try", try+1, "of", transactionTries, "in", pause, "error", err)
 		select {
 		case <-s.ctx.Done():
 			return s.fail(err, msg, tags)
@@ -137,23 +137,19 @@ func (s *session) commit() error {
 	}
 }
 
-// freshSession ends every migration, so that the next one finds the role's and the database's own settings whichever file
-// ran before it on this connection: files made by pg_dump empty the search_path, for one. (RESET ALL leaves the role alone.)
-var freshSession = []string{"reset session authorization", "reset role", "reset all"}
-
 // ending ends a migration. After the last one of a schema, the connection is left as the next schema has to find it, and its
 // lock is released, in the same message.
-func (s *session) ending() []string {
+func (s *applier) ending() []string {
 	if s.schema != "" && len(s.pending) == 1 {
-		return resetting
+		return ResetSession()
 	}
-	return freshSession
+	return ResetSettings()
 }
 
 // settings are what a migration begins with: the schema where it works, and how long its statements wait for table locks.
 // Not "set local", which would end with a COMMIT inside the migration; what follows a ROLLBACK inside of one is outside of
 // every schema, as the connection's own search_path is empty then ([Options].NoSearchPath).
-func (s *session) settings() []string {
+func (s *applier) settings() []string {
 	all := []string{fmt.Sprintf("set lock_timeout = %d", s.lockTimeout.Milliseconds())}
 	if s.schema != "" {
 		all = append(all, "set search_path = "+quoteIdentifier(s.schema))
@@ -161,13 +157,13 @@ func (s *session) settings() []string {
 	return all
 }
 
-func (s *session) insert(version string) string {
+func (s *applier) insert(version string) string {
 	return fmt.Sprintf("insert into %s (version) values (%s)", s.table, quoteLiteral(version))
 }
 
-func (s *session) finish(m migration) {
+func (s *applier) finish(m migration) {
 	done := Applied{Version: m.version, File: m.file, Elapsed: time.Since(s.started)}
-	s.conn.log.Info("applied", "file", m.file, "took", done.Elapsed)
+	s.conn.Log().Info("applied", "file", m.file, "took", done.Elapsed)
 	s.applied = append(s.applied, done)
 	s.pending = s.pending[1:]
 }
@@ -194,7 +190,7 @@ func neverRan(err error) bool {
 
 // fail makes the error of the migration in hand from what the server said. tags are those of the message's statements
 // that completed.
-func (s *session) fail(err error, msg message, tags []string) error {
+func (s *applier) fail(err error, msg message, tags []string) error {
 	m := s.pending[0]
 	e := &MigrationError{Version: m.version, File: m.path, Err: err, unrecorded: !m.transaction}
 	var pg *pgconn.PgError
@@ -203,7 +199,7 @@ func (s *session) fail(err error, msg message, tags []string) error {
 		return e
 	}
 	if pg.Detail != "" { // may hold a customer's data: for the tenant's log, not for the summary
-		s.conn.log.Error(pg.Message, "detail", pg.Detail)
+		s.conn.Log().Error(pg.Message, "detail", pg.Detail)
 	}
 	offset := -1
 	if pg.Position > 0 {

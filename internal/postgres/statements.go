@@ -15,7 +15,7 @@ func statements(sql string) []statement {
 	for i := 0; i < len(sql); {
 		end, kind := token(sql, i)
 		switch {
-		case kind == blank:
+		case kind == Blank:
 		case sql[i] == ';' && depth == 0:
 			if start >= 0 {
 				out = append(out, statement{start, i})
@@ -40,46 +40,48 @@ func statements(sql string) []statement {
 	return out
 }
 
-type tokenKind int
+// Kind is what a token is.
+type Kind int
 
+// The kinds of tokens.
 const (
-	other  tokenKind = iota
-	blank            // white space or a comment
-	quoted           // a string, a quoted identifier, a dollar-quoted body
-	word             // a keyword, a name or a number
+	Other  Kind = iota // punctuation
+	Blank              // white space or a comment
+	Quoted             // a string, a quoted identifier, a dollar-quoted body
+	Word               // a keyword, a name or a number
 )
 
 // token returns the end and the kind of the token that begins at sql[i]. An unterminated one ends with the text.
-func token(sql string, i int) (end int, kind tokenKind) {
+func token(sql string, i int) (end int, kind Kind) {
 	rest := sql[i:]
 	switch c := sql[i]; {
 	case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
-		return i + 1, blank
+		return i + 1, Blank
 	case strings.HasPrefix(rest, "--"):
 		if n := strings.IndexAny(rest, "\r\n"); n >= 0 {
-			return i + n, blank
+			return i + n, Blank
 		}
-		return len(sql), blank
+		return len(sql), Blank
 	case strings.HasPrefix(rest, "/*"):
-		return blockComment(sql, i), blank
+		return blockComment(sql, i), Blank
 	case c == '\'':
-		return closing(sql, i, '\'', false), quoted
+		return closing(sql, i, '\'', false), Quoted
 	case c == '"':
-		return closing(sql, i, '"', false), quoted
+		return closing(sql, i, '"', false), Quoted
 	case (c == 'e' || c == 'E') && len(rest) > 1 && rest[1] == '\'':
-		return closing(sql, i+1, '\'', true), quoted
+		return closing(sql, i+1, '\'', true), Quoted
 	case c == '$':
 		if end := dollarQuote(sql, i); end > 0 {
-			return end, quoted
+			return end, Quoted
 		}
-		return i + 1, other
+		return i + 1, Other
 	case isWord(c):
 		for i < len(sql) && (isWord(sql[i]) || sql[i] == '$') {
 			i++
 		}
-		return i, word
+		return i, Word
 	}
-	return i + 1, other
+	return i + 1, Other
 }
 
 func isWord(c byte) bool {
@@ -145,7 +147,7 @@ func copiesFromStdin(sql string, s statement) bool {
 	var previous, first string
 	for i := s.start; i < s.end; {
 		end, kind := token(sql, i)
-		if kind == word {
+		if kind == Word {
 			w := strings.ToLower(sql[i:end])
 			if first == "" {
 				if first = w; first != "copy" {
@@ -156,7 +158,7 @@ func copiesFromStdin(sql string, s statement) bool {
 				return true
 			}
 			previous = w
-		} else if kind != blank {
+		} else if kind != Blank {
 			previous = ""
 		}
 		i = end

@@ -45,15 +45,3 @@ func FuzzStatements(f *testing.F) {
 		}
 	})
 }
-
-func TestRuneOffset(t *testing.T) {
-	text := "é\nselect x; \n"
-	for runes, want := range map[int]int{-1: -1, 0: 0, 1: 2, 2: 3, 9: 10, 99: len("é\nselect x")} {
-		if got := runeOffset(text, runes); got != want {
-			t.Errorf("runeOffset(%d) = %d, want %d", runes, got, want)
-		}
-	}
-	if line, column := lineColumn(text, 10); line != 2 || column != 8 {
-		t.Errorf("got %d:%d", line, column)
-	}
-}

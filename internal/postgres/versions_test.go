@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // The other tests use the newest server that is installed; the path from empty to unchanged is walked on each.
@@ -27,8 +28,8 @@ func TestEveryServerVersion(t *testing.T) {
 			if err == nil {
 				t.Error("no error")
 			}
-			equal(t, "applied", appliedFiles(got), []string{"1_a.sql", "2_b.sql"})
-			equal(t, "recorded", recorded(t, url), []string{"1", "2"})
+			servertest.Equal(t, "applied", appliedFiles(got), []string{"1_a.sql", "2_b.sql"})
+			servertest.Equal(t, "recorded", recorded(t, url), []string{"1", "2"})
 			got, err = migrate(t.Context(), url, files(t, "1_a.sql", up("select 1"), "2_b.sql", up("select 1")), options())
 			if err != nil || len(got.Applied) > 0 || got.After != "2" {
 				t.Errorf("again: %+v, %v", got, err)

@@ -1,0 +1,99 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
+)
+
+func TestCancelBeforeAndWhileConnecting(t *testing.T) {
+	t.Parallel()
+	// A listener that never answers stands for a compute that does not wake.
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = mute.Close() }()
+	target := "postgres://u:p@" + mute.Addr().String() + "/d?sslmode=require"
+
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := postgres.Connect(gone, target, postgres.Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("before: got %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err = postgres.Connect(ctx, target, postgres.Options{})
+	var refused *postgres.ConnectError
+	if !errors.As(err, &refused) || time.Since(began) > 5*time.Second {
+		t.Errorf("while: got %v after %s", err, time.Since(began))
+	}
+}
+
+// A server that starts while we knock is waited for; one that refuses our password is not.
+func TestConnectWaitsForAServerToStart(t *testing.T) {
+	t.Parallel()
+	server, err := pgtest.Start(t.Context(), pgtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	direct, err := server.CreateTenant(t.Context(), "tenant", "p@ss:/%word", "tenant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	restarted := make(chan error, 1)
+	time.AfterFunc(time.Second, func() { restarted <- server.Restart(context.Background()) })
+	c, err := postgres.Connect(t.Context(), direct, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if err := <-restarted; err != nil {
+		t.Fatal(err)
+	}
+
+	began := time.Now()
+	for name, url := range map[string]string{
+		"password": server.TenantURL("tenant", "wrong", "tenant"),
+		"database": server.TenantURL("tenant", "p@ss:/%word", "nowhere"),
+	} {
+		_, err := postgres.Connect(t.Context(), url, postgres.Options{})
+		var refused *postgres.ConnectError
+		if !errors.As(err, &refused) || refused.Remedy() == "" {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if strings.Contains(fmt.Sprint(err), "wrong") && name == "password" && strings.Contains(fmt.Sprint(err), "wrong@") {
+			t.Errorf("the password is shown: %v", err)
+		}
+	}
+	if time.Since(began) > 10*time.Second {
+		t.Errorf("final refusals took %s", time.Since(began))
+	}
+}
+
+func TestFactsOfADatabase(t *testing.T) {
+	t.Parallel()
+	c, err := postgres.Connect(t.Context(), pgtest.Database(t), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	size, err := c.DatabaseSize(t.Context())
+	if err != nil || size < 1<<20 {
+		t.Errorf("got %d, %v", size, err)
+	}
+	servertest.Equal(t, "major", c.ServerMajor(), pgtest.Shared(t).Version)
+}

@@ -1,0 +1,62 @@
+package pgtest
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Ask returns the rows of a query of one text column, over a connection of its own.
+func Ask(t testing.TB, url, sql string) []string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	rows, err := conn.Query(t.Context(), sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Do runs SQL, one statement or several, over a connection of its own.
+func Do(t testing.TB, url, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// HostileNames are names for schemas and tables that break what does not quote.
+var HostileNames = []string{
+	`a"; drop schema public cascade; --`, `it's`, `back\slash`, "Über Größe", "with space, and comma", "select", "{a}", "$1", "a.b", "line\nbreak",
+	strings.Repeat("é", 31) + "x",
+}
+
+// CreateSchemas makes schemas of any name.
+func CreateSchemas(t testing.TB, url string, names ...string) {
+	t.Helper()
+	for _, n := range names {
+		Do(t, url, "create schema "+Identifier(n))
+	}
+}
+
+// Relations lists the tables and views outside of the system's schemas, as schema.name.
+func Relations(t testing.TB, url string) []string {
+	t.Helper()
+	return Ask(t, url, `select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by n.nspname collate "C", c.relname collate "C"`)
+}
