@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/migrations"
 )
@@ -35,7 +36,7 @@ func Open(ctx context.Context, url string, o postgres.Options) (*Catalog, error)
 		return nil, err
 	}
 	defer conn.Close()
-	files, err := postgres.LoadEmbedded(migrations.Catalog, "catalog")
+	files, err := migration.LoadEmbedded(migrations.Catalog, "catalog")
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func Open(ctx context.Context, url string, o postgres.Options) (*Catalog, error)
 	if err != nil {
 		return nil, err
 	}
-	_, err = postgres.Migrate(ctx, conn, files, postgres.MigrateOptions{Table: table, LockTimeout: 30 * time.Second, StatementLockTimeout: 10 * time.Second})
+	_, err = migration.Migrate(ctx, conn, files, migration.Options{Table: table, LockTimeout: 30 * time.Second, StatementLockTimeout: 10 * time.Second})
 	return c, explain(err)
 }
 

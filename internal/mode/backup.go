@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
@@ -42,7 +44,7 @@ type backup struct {
 	env        Env
 	store      *store
 	policy     bucket.Policy
-	dump       postgres.DumpOptions
+	dump       pgdump.DumpOptions
 	table      postgres.Table
 	options    postgres.Options
 	unchanged  time.Duration // skip a tenant without activity since a backup no older than this; 0: never
@@ -190,15 +192,15 @@ func (b *backup) look(ctx context.Context, t fleet.Tenant, url string, log *slog
 		log.Warn("the schema's version is not known", "error", err) // a backup is worth having all the same
 	}
 	db.version = status.Highest()
-	_, err = postgres.FindClients(ctx, "", db.major)
+	_, err = pgdump.FindClients(ctx, "", db.major)
 	return db, err
 }
 
 func (b *backup) kind() string {
 	switch {
-	case b.dump.Format == postgres.Custom:
+	case b.dump.Format == pgdump.Custom:
 		return bucket.Custom
-	case b.dump.Compression == postgres.Zstd:
+	case b.dump.Compression == compress.Zstd:
 		return bucket.PlainZstd
 	}
 	return bucket.PlainGzip
@@ -220,7 +222,7 @@ func (b *backup) upload(ctx context.Context, t fleet.Tenant, url string, key buc
 	}()
 	o := b.dump
 	o.Major, o.Schema, o.Log = db.major, b.env.schema(t), log
-	dumped, err := postgres.Dump(ctx, url, o, w)
+	dumped, err := pgdump.Dump(ctx, url, o, w)
 	if err != nil {
 		return m, err
 	}

@@ -10,8 +10,10 @@ import (
 	"github.com/mattn/go-shellwords"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
@@ -52,24 +54,24 @@ func readBackup(in *input.Reader, env Env) *backup {
 }
 
 // dumpOptions reads the inputs about pg_dump and what becomes of its output.
-func dumpOptions(in *input.Reader, env Env) postgres.DumpOptions {
-	o := postgres.DumpOptions{
-		Format:      postgres.Format(in.Choice("backup-format", string(postgres.Plain), string(postgres.Custom))),
-		Compression: postgres.Compression(in.Choice("compression", string(postgres.Gzip), string(postgres.Zstd))),
+func dumpOptions(in *input.Reader, env Env) pgdump.DumpOptions {
+	o := pgdump.DumpOptions{
+		Format:      pgdump.Format(in.Choice("backup-format", string(pgdump.Plain), string(pgdump.Custom))),
+		Compression: compress.Kind(in.Choice("compression", string(compress.Gzip), string(compress.Zstd))),
 		Insecure:    in.Bool("allow-insecure"),
 		Recipients:  input.Parse(in, "age-recipients", parseRecipients),
 		Args:        input.Parse(in, "pg-dump-args", shellwords.Parse),
 	}
 	highest := 9
-	if o.Compression == postgres.Zstd {
+	if o.Compression == compress.Zstd {
 		highest = 19
 	}
 	o.Level = in.Int("compression-level", 1, highest)
-	if err := postgres.CheckDumpArgs(o.Args); err != nil {
+	if err := pgdump.CheckArgs(o.Args); err != nil {
 		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
 	}
 	if _, ok := env.Source.(schemaSource); ok {
-		if err := postgres.CheckSchemaDumpArgs(o.Args); err != nil {
+		if err := pgdump.CheckSchemaArgs(o.Args); err != nil {
 			in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
@@ -70,7 +71,7 @@ func afterCreation(o fleet.Outcome) fleet.Outcome {
 }
 
 // absentOutcome says what a run would do to a tenant that does not exist yet.
-func absentOutcome(files *postgres.Migrations) fleet.Outcome {
+func absentOutcome(files *migration.Files) fleet.Outcome {
 	pending := files.Files()
 	return fleet.Outcome{Note: fmt.Sprintf("would be created, %d pending", len(pending)), Detail: MigrateDetail{Applied: []MigrationApplied{}, Pending: pending}}
 }

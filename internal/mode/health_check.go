@@ -8,8 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
@@ -34,8 +36,8 @@ type HealthDetail struct {
 type healthCheck struct {
 	env       Env
 	conns     *connections
-	state     postgres.MigrateOptions
-	files     *postgres.Migrations // nil: pending and unknown versions are not looked for
+	state     migration.Options
+	files     *migration.Files // nil: pending and unknown versions are not looked for
 	required  []postgres.Table
 	failOn    []string
 	reference string // a tenant's name, id or key; empty: none
@@ -51,7 +53,7 @@ func newHealthCheck(in *input.Reader, env Env) Work {
 	h := &healthCheck{
 		env:       env,
 		conns:     newConnections(env, postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: true}),
-		state:     postgres.MigrateOptions{Table: input.Parse(in, "migrations-table", postgres.ParseTable), DryRun: true},
+		state:     migration.Options{Table: input.Parse(in, "migrations-table", postgres.ParseTable), DryRun: true},
 		reference: in.String("reference-tenant"),
 	}
 	for _, name := range in.List("required-tables") {
@@ -78,7 +80,7 @@ func newHealthCheck(in *input.Reader, env Env) Work {
 }
 
 // migrations loads the files, which have to be there where something is to fail for them.
-func (h *healthCheck) migrations(in *input.Reader) *postgres.Migrations {
+func (h *healthCheck) migrations(in *input.Reader) *migration.Files {
 	path := in.Path("migrations-path")
 	if !in.Given("migrations-path") && !slices.Contains(h.failOn, onPending) && !slices.Contains(h.failOn, onUnknown) {
 		if _, err := os.Stat(path); err != nil {
@@ -89,7 +91,7 @@ func (h *healthCheck) migrations(in *input.Reader) *postgres.Migrations {
 	if dir == "" {
 		return nil
 	}
-	files, err := postgres.LoadMigrations(dir, in.String("migrations-path"))
+	files, err := migration.Load(dir, in.String("migrations-path"))
 	if err != nil {
 		in.Mistake("migrations-path", "%v", err)
 	}
@@ -168,13 +170,13 @@ func (h *healthCheck) look(ctx context.Context, t fleet.Tenant, d *HealthDetail,
 	o, files := h.state, h.files
 	o.Schema = h.env.schema(t)
 	if files == nil {
-		files = &postgres.Migrations{}
+		files = &migration.Files{}
 	}
-	m, err := postgres.Migrate(ctx, conn, files, o)
+	m, err := migration.Migrate(ctx, conn, files, o)
 	if err != nil {
 		return err
 	}
-	f, err := postgres.TakeFingerprint(ctx, conn, h.fingerprintOptions(t))
+	f, err := fingerprint.Take(ctx, conn, h.fingerprintOptions(t))
 	if err != nil {
 		return err
 	}
@@ -188,8 +190,8 @@ func (h *healthCheck) look(ctx context.Context, t fleet.Tenant, d *HealthDetail,
 	return nil
 }
 
-func (h *healthCheck) fingerprintOptions(t fleet.Tenant) postgres.FingerprintOptions {
-	return postgres.FingerprintOptions{Schema: h.env.schema(t), Table: h.state.Table, Required: h.required}
+func (h *healthCheck) fingerprintOptions(t fleet.Tenant) fingerprint.Options {
+	return fingerprint.Options{Schema: h.env.schema(t), Table: h.state.Table, Required: h.required}
 }
 
 // backup looks for the tenant's newest verified backup.

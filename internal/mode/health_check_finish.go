@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -136,7 +136,7 @@ func (h *healthCheck) differences(ctx context.Context, cohorts []cohort) map[sch
 			tenants = append(tenants, t)
 		}
 	}
-	described := map[string][]postgres.SchemaObject{} // by the tenant's id
+	described := map[string][]fingerprint.Object{} // by the tenant's id
 	problems := map[string]error{}
 	for _, r := range h.aside(ctx, tenants, h.describe) {
 		if described[r.Tenant.ID], problems[r.Tenant.ID] = unfold(r.Outcome.Warnings), r.Err; r.Err != nil {
@@ -150,7 +150,7 @@ func (h *healthCheck) differences(ctx context.Context, cohorts []cohort) map[sch
 			lines[p] = []string{"the difference could not be looked up: " + err.Error()}
 			continue
 		}
-		if lines[p] = postgres.DiffSchemas(described[norm.ID], described[other.ID]); lines[p] == nil {
+		if lines[p] = fingerprint.Diff(described[norm.ID], described[other.ID]); lines[p] == nil {
 			lines[p] = []string{"the schemas have become equal since they were compared"}
 		}
 	}
@@ -165,7 +165,7 @@ func (h *healthCheck) describe(ctx context.Context, t fleet.Tenant, log *slog.Lo
 		return fleet.Outcome{}, err
 	}
 	defer release()
-	objects, err := postgres.DescribeSchema(ctx, conn, h.fingerprintOptions(t))
+	objects, err := fingerprint.Describe(ctx, conn, h.fingerprintOptions(t))
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
@@ -176,9 +176,9 @@ func (h *healthCheck) describe(ctx context.Context, t fleet.Tenant, log *slog.Lo
 	return o, nil
 }
 
-func unfold(texts []string) (objects []postgres.SchemaObject) {
+func unfold(texts []string) (objects []fingerprint.Object) {
 	for four := range slices.Chunk(texts, 4) {
-		objects = append(objects, postgres.SchemaObject{Kind: four[0], Name: four[1], Parent: four[2], Definition: four[3]})
+		objects = append(objects, fingerprint.Object{Kind: four[0], Name: four[1], Parent: four[2], Definition: four[3]})
 	}
 	return objects
 }

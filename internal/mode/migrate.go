@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
@@ -31,7 +32,7 @@ type MigrationApplied struct {
 
 // newMigrate makes the job that brings a tenant to the newest migration.
 func newMigrate(in *input.Reader, env Env) Work {
-	o := postgres.MigrateOptions{
+	o := migration.Options{
 		Table:                input.Parse(in, "migrations-table", postgres.ParseTable),
 		Strict:               in.Bool("strict-order"),
 		LockTimeout:          in.Duration("lock-timeout"),
@@ -39,10 +40,10 @@ func newMigrate(in *input.Reader, env Env) Work {
 		DryRun:               env.DryRun,
 	}
 	options := postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: env.DryRun}
-	var files *postgres.Migrations
+	var files *migration.Files
 	if dir := in.Dir("migrations-path"); dir != "" {
 		var err error
-		if files, err = postgres.LoadMigrations(dir, in.String("migrations-path")); err != nil {
+		if files, err = migration.Load(dir, in.String("migrations-path")); err != nil {
 			in.Mistake("migrations-path", "%v", err)
 		}
 	}
@@ -68,7 +69,7 @@ func newMigrate(in *input.Reader, env Env) Work {
 			return fleet.Outcome{}, err
 		}
 		defer release()
-		m, err := postgres.Migrate(ctx, conn, files, o)
+		m, err := migration.Migrate(ctx, conn, files, o)
 		outcome := migrateOutcome(m, env.DryRun, err != nil)
 		if made {
 			outcome = afterCreation(outcome)
@@ -88,7 +89,7 @@ func refuseUnavailable(in *input.Reader, names ...string) {
 }
 
 // migrateOutcome words what was done to one tenant.
-func migrateOutcome(m postgres.Migrated, dryRun, failed bool) fleet.Outcome {
+func migrateOutcome(m migration.Result, dryRun, failed bool) fleet.Outcome {
 	d := MigrateDetail{Before: m.Before, After: m.After, Applied: []MigrationApplied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown, Created: m.Creates}
 	for _, a := range m.Applied {
 		d.Applied = append(d.Applied, MigrationApplied{a.Version, a.File, a.Elapsed.Milliseconds()})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
 )
@@ -16,15 +17,15 @@ import (
 // migrateSchemas is what mode migrate does besides where tenants are schemas of one database: it migrates the schema public
 // first, and asks for all schemas' versions at once.
 type migrateSchemas struct {
-	path   string               // of public's files, as the user gave it; empty: none
-	public *postgres.Migrations // nil: none
+	path   string           // of public's files, as the user gave it; empty: none
+	public *migration.Files // nil: none
 
-	states postgres.SchemaStates // read before the first tenant
-	did    *postgres.Migrated    // to the schema public
+	states migration.Schemas // read before the first tenant
+	did    *migration.Result // to the schema public
 }
 
 // readSchemaInputs reads the inputs about schemas, and completes the options.
-func readSchemaInputs(in *input.Reader, env Env, o *postgres.MigrateOptions) *migrateSchemas {
+func readSchemaInputs(in *input.Reader, env Env, o *migration.Options) *migrateSchemas {
 	s := &migrateSchemas{path: in.String("public-migrations-path")}
 	o.CreateSchema = in.Bool("create-missing")
 	source, ok := env.Source.(schemaSource)
@@ -44,7 +45,7 @@ func readSchemaInputs(in *input.Reader, env Env, o *postgres.MigrateOptions) *mi
 	source.ExpectList()
 	if dir := in.Dir("public-migrations-path"); dir != "" {
 		var err error
-		if s.public, err = postgres.LoadMigrations(dir, s.path); err != nil {
+		if s.public, err = migration.Load(dir, s.path); err != nil {
 			in.Mistake("public-migrations-path", "%v", err)
 		}
 	}
@@ -52,7 +53,7 @@ func readSchemaInputs(in *input.Reader, env Env, o *postgres.MigrateOptions) *mi
 }
 
 // prepare migrates the schema public and reads the versions of the chosen tenants' schemas.
-func (s *migrateSchemas) prepare(ctx context.Context, conns *connections, o postgres.MigrateOptions, found Found) error {
+func (s *migrateSchemas) prepare(ctx context.Context, conns *connections, o migration.Options, found Found) error {
 	source, ok := conns.env.Source.(schemaSource)
 	if !ok || (s.public == nil && len(found.Tenants) == 0) {
 		return nil
@@ -73,17 +74,17 @@ func (s *migrateSchemas) prepare(ctx context.Context, conns *connections, o post
 			names = append(names, source.Schema(t))
 		}
 	}
-	if s.states, err = postgres.ReadSchemas(ctx, conn, o.Table, names); err != nil && ctx.Err() == nil {
+	if s.states, err = migration.ReadSchemas(ctx, conn, o.Table, names); err != nil && ctx.Err() == nil {
 		conns.env.Notice(fmt.Sprintf("the schemas are asked for their versions one by one, which takes longer: %v", err))
 		err = nil
 	}
 	return err
 }
 
-func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn, o postgres.MigrateOptions) error {
+func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn, o migration.Options) error {
 	o.Schema, o.CreateSchema = "public", false
-	m, err := postgres.Migrate(ctx, conn, s.public, o)
-	if failed := (*postgres.MigrationError)(nil); errors.As(err, &failed) && len(m.Applied) > 0 {
+	m, err := migration.Migrate(ctx, conn, s.public, o)
+	if failed := (*migration.Error)(nil); errors.As(err, &failed) && len(m.Applied) > 0 {
 		err = fleet.WithRemedy(fmt.Errorf("%w; %d files before it were applied", err, len(m.Applied)), fleet.Remedy(err))
 	}
 	if err != nil {
@@ -94,7 +95,7 @@ func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn,
 }
 
 // migrate does a tenant's part that needs no connection: known is false where there is more to be done.
-func (s *migrateSchemas) migrate(ctx context.Context, env Env, t fleet.Tenant, files *postgres.Migrations, o postgres.MigrateOptions) (m postgres.Migrated, known bool, err error) {
+func (s *migrateSchemas) migrate(ctx context.Context, env Env, t fleet.Tenant, files *migration.Files, o migration.Options) (m migration.Result, known bool, err error) {
 	if o.Schema == "" {
 		return m, false, nil
 	}

@@ -8,26 +8,27 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 func TestMigrateOutcome(t *testing.T) {
-	applied := []postgres.Applied{{Version: "2", File: "2_b.sql", Elapsed: 1500 * time.Microsecond}}
+	applied := []migration.Applied{{Version: "2", File: "2_b.sql", Elapsed: 1500 * time.Microsecond}}
 	for name, c := range map[string]struct {
-		m              postgres.Migrated
+		m              migration.Result
 		dryRun, failed bool
 		note           string
 		unchanged      bool
 		warnings       int
 	}{
-		"nothing to do":      {m: postgres.Migrated{Before: "2", After: "2"}, unchanged: true},
-		"applied":            {m: postgres.Migrated{Applied: applied}, note: "1 applied"},
-		"dry run":            {m: postgres.Migrated{Pending: []string{"2_b.sql", "3_c.sql"}}, dryRun: true, note: "2 pending"},
-		"dry run, nothing":   {m: postgres.Migrated{}, dryRun: true, unchanged: true},
-		"failed halfway":     {m: postgres.Migrated{Applied: applied, Pending: []string{"3_c.sql"}}, failed: true, note: "1 applied, 1 not"},
-		"out of order":       {m: postgres.Migrated{Before: "9", Applied: applied, OutOfOrder: []string{"2_b.sql"}}, note: "1 applied", warnings: 1},
-		"its own warnings":   {m: postgres.Migrated{Applied: applied, Warnings: []string{"x"}}, note: "1 applied", warnings: 1},
-		"refused, not moved": {m: postgres.Migrated{Pending: []string{"2_b.sql"}, OutOfOrder: []string{"2_b.sql"}}, failed: true, note: "0 applied, 1 not"},
+		"nothing to do":      {m: migration.Result{Before: "2", After: "2"}, unchanged: true},
+		"applied":            {m: migration.Result{Applied: applied}, note: "1 applied"},
+		"dry run":            {m: migration.Result{Pending: []string{"2_b.sql", "3_c.sql"}}, dryRun: true, note: "2 pending"},
+		"dry run, nothing":   {m: migration.Result{}, dryRun: true, unchanged: true},
+		"failed halfway":     {m: migration.Result{Applied: applied, Pending: []string{"3_c.sql"}}, failed: true, note: "1 applied, 1 not"},
+		"out of order":       {m: migration.Result{Before: "9", Applied: applied, OutOfOrder: []string{"2_b.sql"}}, note: "1 applied", warnings: 1},
+		"its own warnings":   {m: migration.Result{Applied: applied, Warnings: []string{"x"}}, note: "1 applied", warnings: 1},
+		"refused, not moved": {m: migration.Result{Pending: []string{"2_b.sql"}, OutOfOrder: []string{"2_b.sql"}}, failed: true, note: "0 applied, 1 not"},
 	} {
 		o := migrateOutcome(c.m, c.dryRun, c.failed)
 		if o.Note != c.note || o.Unchanged != c.unchanged || len(o.Warnings) != c.warnings {

@@ -11,8 +11,10 @@ import (
 	"filippo.io/age"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
@@ -136,7 +138,7 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		return o, err
 	}
 	defer func() { _ = in.Close() }()
-	restored, err := postgres.Restore(ctx, url, postgres.RestoreOptions{
+	restored, err := pgdump.Restore(ctx, url, pgdump.RestoreOptions{
 		Major: c.key.Major, Format: c.format(), Compression: c.compression(), Identities: r.identities, WantSHA256: c.manifest.StoredSHA256,
 		Overwrite: overwrite, Insecure: r.insecure, Log: log,
 	}, in)
@@ -191,21 +193,21 @@ func (r *restore) choose(ctx context.Context, t fleet.Tenant) (chosen, []string,
 	return c, nil, err
 }
 
-func (c chosen) format() postgres.Format {
+func (c chosen) format() pgdump.Format {
 	if c.key.Kind == bucket.Custom {
-		return postgres.Custom
+		return pgdump.Custom
 	}
-	return postgres.Plain
+	return pgdump.Plain
 }
 
-func (c chosen) compression() postgres.Compression {
+func (c chosen) compression() compress.Kind {
 	switch c.key.Kind {
 	case bucket.PlainGzip:
-		return postgres.Gzip
+		return compress.Gzip
 	case bucket.PlainZstd:
-		return postgres.Zstd
+		return compress.Zstd
 	}
-	return postgres.Uncompressed
+	return compress.None
 }
 
 // rehearse reads the backup to its end, which proves it whole, and changes nothing.
@@ -215,7 +217,7 @@ func (r *restore) rehearse(ctx context.Context, c chosen, d RestoreDetail, o fle
 		return o, err
 	}
 	defer func() { _ = in.Close() }()
-	checked, err := postgres.Check(ctx, in, postgres.CheckOptions{
+	checked, err := pgdump.Check(ctx, in, pgdump.CheckOptions{
 		Format: c.format(), Compression: c.compression(), Identities: r.identities, WantSHA256: c.manifest.StoredSHA256, Major: c.key.Major,
 	})
 	if err != nil {

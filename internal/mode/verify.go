@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // tryRestore reads an upload back out of the bucket, loads it into a throwaway database and compares what is there then with
 // what was dumped.
-func (b *backup) tryRestore(ctx context.Context, m Manifest, key bucket.Key, dumped postgres.Dumped, log *slog.Logger) (v Verification, err error) {
+func (b *backup) tryRestore(ctx context.Context, m Manifest, key bucket.Key, dumped pgdump.Dumped, log *slog.Logger) (v Verification, err error) {
 	v = m.Verified
 	r, err := b.store.Get(ctx, m.Key)
 	if err != nil {
@@ -21,7 +22,7 @@ func (b *backup) tryRestore(ctx context.Context, m Manifest, key bucket.Key, dum
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	err = postgres.WithScratchDatabase(ctx, b.verifyURL, b.options.Insecure, func(url string) error {
-		restored, err := postgres.Restore(ctx, url, postgres.RestoreOptions{
+		restored, err := pgdump.Restore(ctx, url, pgdump.RestoreOptions{
 			Major: key.Major, Format: b.dump.Format, Compression: b.dump.Compression, WantSHA256: m.StoredSHA256, Insecure: b.options.Insecure, Log: log,
 		}, r)
 		if err != nil {

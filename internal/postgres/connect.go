@@ -55,7 +55,7 @@ type Conn struct {
 // Connect opens a connection, trying again with backoff for up to 60 s while a compute wakes. Only connecting is retried,
 // never a statement. The error is a [*ConnectError] or, for an unusable string, a [*URLError].
 func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
-	cfg, err := config(url, o.Insecure)
+	cfg, err := Config(url, o.Insecure)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 	"net/url"
 	"slices"
 	"strconv"
@@ -53,7 +54,7 @@ func CheckDatabaseName(name string) error {
 
 // DatabaseURL is the connection string of another database on the server of a URL, everything else as there.
 func DatabaseURL(server, database string) (string, error) {
-	u, err := parseURL(server)
+	u, err := ParseURL(server)
 	if err != nil {
 		return "", err
 	}
@@ -77,7 +78,7 @@ func Place(text string) (server, database string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	cfg, err := config(direct, true)
+	cfg, err := Config(direct, true)
 	if err != nil {
 		return "", "", err
 	}
@@ -97,7 +98,7 @@ func CreateDatabase(ctx context.Context, c *Conn, name string) (made bool, err e
 		return false, err
 	}
 	for try := 1; ; try++ {
-		_, err = c.Exec(ctx, "create database "+quoteIdentifier(name)+" template template0")
+		_, err = c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template template0")
 		switch {
 		case err == nil:
 			return true, nil
@@ -130,7 +131,7 @@ func DropDatabase(ctx context.Context, c *Conn, name string) error {
 	if err := CheckDatabaseName(name); err != nil {
 		return err
 	}
-	if _, err := c.Exec(ctx, "drop database if exists "+quoteIdentifier(name)+" with (force)"); err != nil {
+	if _, err := c.Exec(ctx, "drop database if exists "+sqltext.QuoteIdentifier(name)+" with (force)"); err != nil {
 		return fmt.Errorf("drop database %q: %w", name, err)
 	}
 	return nil

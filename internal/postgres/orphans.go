@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // OwnedDatabases lists the server's databases that the connection's role owns, but for templates and those that are the
@@ -14,8 +15,8 @@ func OwnedDatabases(ctx context.Context, c *Conn) ([]string, error) {
 
 // SchemasWith lists the schemas that hold a table of that name, whatever schema the name itself says.
 func SchemasWith(ctx context.Context, c *Conn, t Table) ([]string, error) {
-	return c.names(ctx, "list the schemas that have "+t.name, "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "+
-		"where c.relname = "+quoteLiteral(t.name)+" and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by n.nspname")
+	return c.names(ctx, "list the schemas that have "+t.Name, "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "+
+		"where c.relname = "+sqltext.QuoteLiteral(t.Name)+" and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by n.nspname")
 }
 
 // names returns the only column of the last statement's rows.

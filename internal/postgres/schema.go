@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ func SchemaUsable(name string) error {
 // SchemaSize is how much the tables of a schema take, with their indexes and what is stored out of line, in bytes.
 func (c *Conn) SchemaSize(ctx context.Context, schema string) (int64, error) {
 	answers, err := c.Results(ctx, "select coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint, (select count(*) from pg_catalog.pg_namespace where nspname = "+
-		quoteLiteral(schema)+") from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and n.nspname = "+quoteLiteral(schema))
+		sqltext.QuoteLiteral(schema)+") from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and n.nspname = "+sqltext.QuoteLiteral(schema))
 	if err != nil {
 		return 0, fmt.Errorf("ask for the size of schema %q: %w", schema, err)
 	}

@@ -3,15 +3,16 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // SchemaList is a table that lists schemas in its column name.
 type SchemaList struct{ Table Table }
 
 // Schema is the one that the list itself is in.
-func (l SchemaList) Schema() string { return l.Table.schema }
+func (l SchemaList) Schema() string { return l.Table.Schema }
 
-func (l SchemaList) String() string { return l.Table.schema + "." + l.Table.name }
+func (l SchemaList) String() string { return l.Table.Schema + "." + l.Table.Name }
 
 // MissingListError is a list that is not there.
 type MissingListError struct{ List SchemaList }
@@ -50,12 +51,12 @@ func (l SchemaList) Names(ctx context.Context, c *Conn) ([]string, error) {
 func (l SchemaList) Add(ctx context.Context, c *Conn, name string) error {
 	// A list of a user's own may lack a unique constraint, or have more columns with defaults.
 	insert := fmt.Sprintf("insert into %[1]s (name) select v.name from (select %[2]s::text as name) v where not exists (select from %[1]s t where t.name::text = v.name) on conflict do nothing",
-		l.Table.Quoted(), quoteLiteral(name))
+		l.Table.Quoted(), sqltext.QuoteLiteral(name))
 	_, err := c.Exec(ctx, insert)
 	if HasCode(err, "42P01") || HasCode(err, "3F000") {
 		schema := ""
-		if l.Table.schema != "public" {
-			schema = "create schema if not exists " + quoteIdentifier(l.Table.schema) + "; "
+		if l.Table.Schema != "public" {
+			schema = "create schema if not exists " + sqltext.QuoteIdentifier(l.Table.Schema) + "; "
 		}
 		_, err = c.Exec(ctx, schema+"create table if not exists "+l.Table.Quoted()+" (name text primary key); "+insert)
 		if concurrently(err) { // another run made the list at this moment
@@ -82,12 +83,12 @@ type Found struct {
 
 // Create makes a schema, unless it is there; found is what was there before.
 func (l SchemaList) Create(ctx context.Context, c *Conn, name string, versions Table) (found Found, err error) {
-	literal := quoteLiteral(name)
+	literal := sqltext.QuoteLiteral(name)
 	look := "select n.oid is not null, not exists (select from pg_catalog.pg_class where relnamespace = n.oid) " +
 		"and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid) and not exists (select from pg_catalog.pg_type where typnamespace = n.oid), " +
-		"exists (select from pg_catalog.pg_class where relnamespace = n.oid and relname = " + quoteLiteral(versions.name) + ") " +
+		"exists (select from pg_catalog.pg_class where relnamespace = n.oid and relname = " + sqltext.QuoteLiteral(versions.Name) + ") " +
 		"from (select 1) one left join pg_catalog.pg_namespace n on n.nspname = " + literal
-	answers, err := c.Results(ctx, look+"; create schema if not exists "+quoteIdentifier(name))
+	answers, err := c.Results(ctx, look+"; create schema if not exists "+sqltext.QuoteIdentifier(name))
 	if concurrently(err) {
 		answers, err = c.Results(ctx, look)
 	}
@@ -116,20 +117,20 @@ func (e *UnlistedError) Remedy() string {
 // Drop drops a listed schema with all that is in it, and its entry, in one transaction. One that is neither there nor listed
 // is no error. Errors: [*UnlistedError].
 func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
-	if err := SchemaUsable(name); err != nil || name == l.Table.schema {
+	if err := SchemaUsable(name); err != nil || name == l.Table.Schema {
 		return fmt.Errorf("schema %q is never dropped", name)
 	}
 	// Deleting waits for another run that drops it; only a statement after that sees whether the schema went.
 	answers, err := c.Results(ctx, "begin isolation level read committed; set local lock_timeout = '60s'; "+
-		"with gone as (delete from "+l.Table.Quoted()+" where name::text = "+quoteLiteral(name)+" returning 1) select count(*) > 0 from gone; "+
-		"select exists (select from pg_catalog.pg_namespace where nspname = "+quoteLiteral(name)+")")
+		"with gone as (delete from "+l.Table.Quoted()+" where name::text = "+sqltext.QuoteLiteral(name)+" returning 1) select count(*) > 0 from gone; "+
+		"select exists (select from pg_catalog.pg_namespace where nspname = "+sqltext.QuoteLiteral(name)+")")
 	if err == nil {
 		listed, exists := string(answers[2][0][0]) == "t", string(answers[3][0][0]) == "t"
 		if !listed && exists {
 			c.Reset(ctx)
 			return &UnlistedError{name, l}
 		}
-		_, err = c.Exec(ctx, "drop schema if exists "+quoteIdentifier(name)+" cascade; commit")
+		_, err = c.Exec(ctx, "drop schema if exists "+sqltext.QuoteIdentifier(name)+" cascade; commit")
 	}
 	if err == nil {
 		return nil
@@ -144,8 +145,8 @@ func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
 // Dependents are what is outside of a schema and would be dropped with it, because it depends on the schema's tables or types:
 // views, foreign keys, partitions and columns.
 func (c *Conn) Dependents(ctx context.Context, schema string) ([]string, error) {
-	answers, err := c.Results(ctx, `with inside as (select c.oid, c.reltype from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = `+quoteLiteral(schema)+`),
-		types as (select t.oid from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace where n.nspname = `+quoteLiteral(schema)+`),
+	answers, err := c.Results(ctx, `with inside as (select c.oid, c.reltype from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = `+sqltext.QuoteLiteral(schema)+`),
+		types as (select t.oid from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace where n.nspname = `+sqltext.QuoteLiteral(schema)+`),
 		outside as (
 			select 'view ' || r.ev_class::regclass as what, r.ev_class as relation from pg_catalog.pg_depend d join pg_catalog.pg_rewrite r on r.oid = d.objid
 				where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid in (select oid from inside)

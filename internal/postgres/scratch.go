@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 	"strings"
 	"time"
 )
@@ -25,7 +26,7 @@ func WithScratchDatabase(ctx context.Context, server string, insecure bool, do f
 	}
 	defer c.Close()
 	name := scratchPrefix + strings.ToLower(rand.Text()[:16])
-	if _, err := c.Exec(ctx, "create database "+quoteIdentifier(name)+" template template0"); err != nil {
+	if _, err := c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template template0"); err != nil {
 		return fmt.Errorf("make a throwaway database: %w", err)
 	}
 	defer func() {
@@ -47,7 +48,7 @@ func dropScratch(ctx context.Context, server string, insecure bool, name string)
 		return fmt.Errorf("drop the throwaway database %s: %w", name, err)
 	}
 	defer c.Close()
-	if _, err := c.Exec(ctx, "drop database if exists "+quoteIdentifier(name)+" with (force)"); err != nil {
+	if _, err := c.Exec(ctx, "drop database if exists "+sqltext.QuoteIdentifier(name)+" with (force)"); err != nil {
 		return fmt.Errorf("drop the throwaway database %s: %w", name, err)
 	}
 	return nil

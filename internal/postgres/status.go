@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // Status is what a database records of its migrations.
@@ -54,7 +55,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 		tryLock = "pg_try_advisory_lock(" + lockKey(t) + ")"
 	}
 	path, schemaExists := "current_schemas(false)", "true" // current_schema() is one that exists
-	if t.schema != "" {
+	if t.Schema != "" {
 		path, schemaExists = "null", "to_regnamespace(quote_ident("+t.target()+")) is not null"
 	}
 	sql := "set transaction isolation level read committed; " +
@@ -67,17 +68,17 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 	row := answers[1][0]
 	s := Status{
 		Locked:       lock && string(row[0]) == "t",
-		Table:        Table{string(row[1]), t.name},
+		Table:        Table{string(row[1]), t.Name},
 		SchemaExists: string(row[2]) == "t",
 		Found:        err == nil,
 		Versions:     map[string]bool{},
 	}
-	if s.Table.schema == "" {
-		return Status{}, &TableError{fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", t.name),
-			"set migrations-table: public." + t.name + ", or give the role a search_path"}
+	if s.Table.Schema == "" {
+		return Status{}, &TableError{fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", t.Name),
+			"set migrations-table: public." + t.Name + ", or give the role a search_path"}
 	}
 	// In a path of several schemas the table may be in a later one than the one where new tables go.
-	if several := row[3] != nil && string(row[3]) != "{"+s.Table.schema+"}" && string(row[3]) != `{"`+s.Table.schema+`"}`; s.Found && several {
+	if several := row[3] != nil && string(row[3]) != "{"+s.Table.Schema+"}" && string(row[3]) != `{"`+s.Table.Schema+`"}`; s.Found && several {
 		if err := foundInTarget(ctx, c, s.Table); err != nil {
 			return Status{}, err
 		}
@@ -94,7 +95,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 // looks up every function it is asked for, so this expression and those of ReadStatus use few.
 func lockKey(t Table) string {
 	name := fnv.New64a()
-	_, _ = name.Write([]byte("neon-tenants-action " + t.name)) // a hash takes everything
+	_, _ = name.Write([]byte("neon-tenants-action " + t.Name)) // a hash takes everything
 	return fmt.Sprintf("hashnameextended(%s, %d)", t.target(), int64(name.Sum64()))
 }
 
@@ -114,16 +115,16 @@ func LockHolder(ctx context.Context, c *Conn, t Table) string {
 // foundInTarget sees to it that the table which an unqualified name finds is the one in the schema where it would be made.
 func foundInTarget(ctx context.Context, c *Conn, t Table) error {
 	answers, err := c.Results(ctx, "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "+
-		"where c.oid = to_regclass("+quoteLiteral(quoteIdentifier(t.name))+")")
+		"where c.oid = to_regclass("+sqltext.QuoteLiteral(sqltext.QuoteIdentifier(t.Name))+")")
 	if err != nil {
-		return fmt.Errorf("find the schema of %s: %w", t.name, err)
+		return fmt.Errorf("find the schema of %s: %w", t.Name, err)
 	}
 	if len(answers[0]) == 0 {
 		return nil // dropped since: recording a version there will fail, and with it the migration
 	}
-	if at := string(answers[0][0][0]); at != t.schema {
-		return &TableError{fmt.Sprintf("versions are recorded in %s.%s, but the role's search_path makes new tables in %s", at, t.name, t.schema),
-			"set migrations-table: " + at + "." + t.name + " where that is this tenant's record, or correct the role's search_path"}
+	if at := string(answers[0][0][0]); at != t.Schema {
+		return &TableError{fmt.Sprintf("versions are recorded in %s.%s, but the role's search_path makes new tables in %s", at, t.Name, t.Schema),
+			"set migrations-table: " + at + "." + t.Name + " where that is this tenant's record, or correct the role's search_path"}
 	}
 	return nil
 }

@@ -2,12 +2,13 @@ package postgres
 
 import (
 	"fmt"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 	"slices"
 	"strings"
 )
 
 // Table names a table, with a schema or without.
-type Table struct{ schema, name string }
+type Table struct{ Schema, Name string }
 
 // ParseTable reads name or schema.name.
 func ParseTable(text string) (Table, error) {
@@ -18,35 +19,35 @@ func ParseTable(text string) (Table, error) {
 	if len(parts) == 2 {
 		return Table{parts[0], parts[1]}, nil
 	}
-	return Table{name: text}, nil
+	return Table{Name: text}, nil
 }
 
 // Bare reports whether the table is named without a schema.
-func (t Table) Bare() bool { return t.schema == "" }
+func (t Table) Bare() bool { return t.Schema == "" }
 
 // In is the table of that name in a schema.
-func (t Table) In(schema string) Table { return Table{schema, t.name} }
+func (t Table) In(schema string) Table { return Table{schema, t.Name} }
 
 // Quoted is the table as SQL names it.
 func (t Table) Quoted() string {
-	if t.schema == "" {
-		return quoteIdentifier(t.name)
+	if t.Schema == "" {
+		return sqltext.QuoteIdentifier(t.Name)
 	}
-	return quoteIdentifier(t.schema) + "." + quoteIdentifier(t.name)
+	return sqltext.QuoteIdentifier(t.Schema) + "." + sqltext.QuoteIdentifier(t.Name)
 }
 
 // target is the expression of the schema that the table is in or would be made in.
 func (t Table) target() string {
-	if t.schema == "" {
+	if t.Schema == "" {
 		return "current_schema()"
 	}
-	return quoteLiteral(t.schema)
+	return sqltext.QuoteLiteral(t.Schema)
 }
 
 // String is the table as it was named, unquoted.
 func (t Table) String() string {
-	if t.schema == "" {
-		return t.name
+	if t.Schema == "" {
+		return t.Name
 	}
-	return t.schema + "." + t.name
+	return t.Schema + "." + t.Name
 }

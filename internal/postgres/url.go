@@ -1,6 +1,6 @@
-// Package postgres is everything done over a connection to PostgreSQL: connecting (TLS policy, waking computes), the
-// tenant lock, and migrating with dbmate's engine over one pgx connection. It imports nothing else of this project and
-// knows neither tenants nor inputs.
+// Package postgres connects to PostgreSQL (connection strings, TLS policy, computes that have to wake) and asks a server about
+// its databases, schemas and recorded migrations. It imports nothing else of this project but sqltext, and knows neither
+// tenants nor inputs.
 package postgres
 
 import (
@@ -33,7 +33,7 @@ func (e *URLError) Error() string { return "connection string: " + e.Problem }
 func (e *URLError) Remedy() string { return e.Fix }
 
 // parseURL reads a postgres URL without letting net/url's errors, which quote their input, out.
-func parseURL(text string) (*url.URL, error) {
+func ParseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, &URLError{"it is not a valid URL", "percent-encode special characters of the user and the password (@ is %40, / is %2F, : is %3A)"}
@@ -51,7 +51,7 @@ func parseURL(text string) (*url.URL, error) {
 // first label, and reports whether it did. Session state, advisory locks and startup parameters do not survive the pooler
 // (PgBouncer in transaction mode).
 func DirectURL(text string) (direct string, changed bool, err error) {
-	u, err := parseURL(text)
+	u, err := ParseURL(text)
 	if err != nil {
 		return "", false, err
 	}
@@ -71,8 +71,8 @@ func DirectURL(text string) (direct string, changed bool, err error) {
 
 // config turns a URL into pgx's configuration under the TLS policy: for every host that is neither loopback nor private,
 // the server's certificate is verified in full whatever sslmode says, and sslmode=disable is refused; unless insecure.
-func config(text string, insecure bool) (*pgconn.Config, error) {
-	u, err := parseURL(text)
+func Config(text string, insecure bool) (*pgconn.Config, error) {
+	u, err := ParseURL(text)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func config(text string, insecure bool) (*pgconn.Config, error) {
 	for _, name := range clientParameters {
 		q.Del(name)
 	}
-	if !insecure && hasPublicHost(u, q) {
+	if !insecure && HasPublicHost(u, q) {
 		switch q.Get("sslmode") {
 		case "disable":
 			return nil, &URLError{"sslmode=disable sends the password and the data in the clear to a public host",
@@ -122,7 +122,7 @@ func unverifiedHost(cfg *pgconn.Config) string {
 }
 
 // hasPublicHost reports whether any host of the URL is reached over a network that others share.
-func hasPublicHost(u *url.URL, q url.Values) bool {
+func HasPublicHost(u *url.URL, q url.Values) bool {
 	var hosts []string
 	for h := range strings.SplitSeq(u.Host, ",") {
 		if name, _, err := net.SplitHostPort(h); err == nil {

@@ -45,7 +45,7 @@ func TestTLSPolicy(t *testing.T) {
 		"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=prefer", "postgres://u:p@ep-a.aws.neon.tech/db?sslmode=allow", "postgres://u:p@ep-a.aws.neon.tech/db?sslmode=verify-ca",
 		"postgres://u:p@localhost/db?host=ep-a.aws.neon.tech&sslmode=prefer",
 	} {
-		cfg, err := config(text, false)
+		cfg, err := Config(text, false)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -60,21 +60,21 @@ func TestTLSPolicy(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=disable", "postgres://u:p@localhost,8.8.8.8/db?sslmode=disable"} {
-		if _, err := config(text, false); err == nil || !strings.Contains(err.Error(), "sslmode=disable") {
+		if _, err := Config(text, false); err == nil || !strings.Contains(err.Error(), "sslmode=disable") {
 			t.Errorf("%s: got %v", text, err)
 		}
-		if _, err := config(text, true); err != nil {
+		if _, err := Config(text, true); err != nil {
 			t.Errorf("%s, insecure: got %v", text, err)
 		}
 	}
-	cfg, err := config("postgres://u:p@127.0.0.1/db?sslmode=disable", false)
+	cfg, err := Config("postgres://u:p@127.0.0.1/db?sslmode=disable", false)
 	if err != nil || cfg.TLSConfig != nil {
 		t.Errorf("loopback: got %v, %v", cfg, err)
 	}
 }
 
 func TestConfigDropsOtherClientsParameters(t *testing.T) {
-	cfg, err := config("postgres://u:p@h/db?schema=public&pgbouncer=true&connection_limit=1&options=-c%20x.y%3D1", false)
+	cfg, err := Config("postgres://u:p@h/db?schema=public&pgbouncer=true&connection_limit=1&options=-c%20x.y%3D1", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add("postgresql://u:sec%zzretpw@h:port/db")
 	f.Add("postgres://u:p@h1,[::1]:5432,8.8.8.8:1/db?sslmode=allow&hostaddr=1.1.1.1")
 	f.Fuzz(func(t *testing.T, text string) {
-		cfg, err := config(text, false)
+		cfg, err := Config(text, false)
 		if err != nil {
 			if u, perr := url.Parse(text); perr == nil && u.User != nil {
 				if pw, ok := u.User.Password(); ok && len(pw) > 12 && strings.Contains(err.Error(), pw) {

@@ -1,0 +1,217 @@
+package migration
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/amacneil/dbmate/v2/pkg/dbmate"
+	"github.com/org/neon-tenants-action/internal/sqltext"
+)
+
+// Files are a directory's migration files, read and validated once, so that every tenant of a run gets the same ones
+// and a bad file stops the run before any tenant is touched.
+type Files struct {
+	files   fileSystem
+	ordered []migration
+}
+
+// migration is one file's part that is run.
+type migration struct {
+	version     string
+	file        string // name within the directory
+	path        string // as a user knows it, relative to the workspace
+	up          string // from its migrate:up line to the migrate:down line
+	line        int    // the file's line on which up begins, from 1
+	transaction bool   // false where the file says transaction:false
+}
+
+// FilesError is all that is wrong with a directory of migration files.
+type FilesError struct {
+	Dir      string
+	Problems []string
+}
+
+func (e *FilesError) Error() string {
+	if len(e.Problems) == 1 {
+		return "migration files in " + e.Dir + ": " + e.Problems[0]
+	}
+	return fmt.Sprintf("%d problems with the migration files in %s:\n  - %s", len(e.Problems), e.Dir, strings.Join(e.Problems, "\n  - "))
+}
+
+// Remedy says where the rules stand.
+func (e *FilesError) Remedy() string {
+	return "mend the files; nothing was run on any tenant"
+}
+
+// Load reads dir. shown is the directory's name in messages and annotations, relative to the workspace. The
+// error is a [*FilesError] or says why the directory cannot be read.
+func Load(dir, shown string) (*Files, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return loadMigrations(entries, func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }, shown)
+}
+
+// LoadEmbedded is [Load] for a directory of files that a program carries.
+func LoadEmbedded(files fs.FS, dir string) (*Files, error) {
+	entries, err := fs.ReadDir(files, dir)
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return loadMigrations(entries, func(name string) ([]byte, error) { return fs.ReadFile(files, path.Join(dir, name)) }, dir)
+}
+
+func loadMigrations(entries []fs.DirEntry, read func(name string) ([]byte, error), shown string) (*Files, error) {
+	files, problems, err := readFiles(entries, read)
+	if err != nil {
+		return nil, err
+	}
+	m := &Files{files: files}
+	// dbmate's own finder decides which names are migrations and what their versions are.
+	var found []dbmate.Migration
+	err = withEngine(files, &applier{}, func(db *dbmate.DB) error {
+		found, err = db.FindMigrations()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find migrations in %s: %w", shown, err)
+	}
+	byVersion := map[string]string{}
+	for _, f := range found {
+		if other, taken := byVersion[f.Version]; taken {
+			problems = append(problems, fmt.Sprintf("%s and %s have the same version %s; give one of them a version of its own", other, f.FileName, f.Version))
+			continue
+		}
+		byVersion[f.Version] = f.FileName
+		if first := found[0]; len(f.Version) != len(first.Version) {
+			problems = append(problems, fmt.Sprintf("the versions of %s and %s are not equally long, so that their order by name and by number would differ; "+
+				"use one form for all, such as 20250131120000", first.FileName, f.FileName))
+		}
+		one, err := parseMigration(f, files.contents[f.FileName])
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("%s: %v", f.FileName, err))
+			continue
+		}
+		one.path = path.Join(filepath.ToSlash(shown), f.FileName)
+		m.ordered = append(m.ordered, one)
+	}
+	if len(found) == 0 && len(problems) == 0 {
+		problems = append(problems, "there are none; files are named VERSION_name.sql, such as 20250131120000_create_users.sql")
+	}
+	if len(problems) > 0 {
+		return nil, &FilesError{shown, problems}
+	}
+	return m, nil
+}
+
+// Len is how many migrations there are.
+func (m *Files) Len() int { return len(m.ordered) }
+
+// Files are their names, in order.
+func (m *Files) Files() []string {
+	names := make([]string, len(m.ordered))
+	for i, one := range m.ordered {
+		names[i] = one.file
+	}
+	return names
+}
+
+// Latest is the highest version.
+func (m *Files) Latest() string { return m.ordered[len(m.ordered)-1].version }
+
+var (
+	beginsWithVersion = regexp.MustCompile(`^\d+.*\.sql$`)
+	errSeveralUps     = errors.New("has more than one migrate:up section, of which dbmate would record one version each; put each into a file of its own")
+)
+
+// readFiles reads the SQL files of a directory, not those below it, and lists those that dbmate would pass over in
+// silence or that no server would take.
+func readFiles(entries []fs.DirEntry, read func(name string) ([]byte, error)) (fileSystem, []string, error) {
+	files := fileSystem{contents: map[string]string{}}
+	var problems []string
+	for _, e := range entries {
+		name := e.Name()
+		if e.IsDir() || !strings.HasSuffix(strings.ToLower(name), ".sql") || strings.HasPrefix(name, ".") {
+			continue
+		}
+		if !beginsWithVersion.MatchString(name) {
+			problems = append(problems, name+": is not named VERSION_name.sql, the version in digits, and would never be run; rename it or move it away")
+			continue
+		}
+		data, err := read(name)
+		if err != nil {
+			return fileSystem{}, nil, fmt.Errorf("read migrations: %w", err)
+		}
+		if strings.HasPrefix(string(data), "\ufeff") {
+			problems = append(problems, name+": begins with a byte order mark; save it as UTF-8 without one")
+		} else if !utf8.Valid(data) || strings.ContainsRune(string(data), 0) {
+			problems = append(problems, name+": is not UTF-8 text; save it as UTF-8")
+		}
+		files.entries = append(files.entries, e)
+		files.contents[name] = string(data)
+	}
+	return files, problems, nil
+}
+
+// parseMigration has dbmate parse a file and takes what is run.
+func parseMigration(f dbmate.Migration, contents string) (migration, error) {
+	sections, err := f.Parse()
+	if err != nil {
+		return migration{}, err
+	}
+	if len(sections) > 1 {
+		return migration{}, errSeveralUps
+	}
+	up := sections[0].Up
+	before := contents[:strings.Index(contents, up)] // what stands before the section is comments and blank lines
+	one := migration{
+		version:     f.Version,
+		file:        f.FileName,
+		up:          up,
+		line:        1 + strings.Count(before, "\n"),
+		transaction: sections[0].UpOptions.Transaction(),
+	}
+	for _, s := range sqltext.Statements(up) {
+		if sqltext.CopiesFromStdin(up, s) {
+			line, _ := sqltext.LineColumn(up, s.Start)
+			return migration{}, fmt.Errorf("line %d: COPY FROM STDIN needs data that a migration file cannot carry; use INSERT", one.line+line-1)
+		}
+	}
+	return one, nil
+}
+
+// fileSystem is the flat directory that was read, as dbmate wants to see it.
+type fileSystem struct {
+	entries  []fs.DirEntry
+	contents map[string]string
+}
+
+var (
+	_ fs.ReadDirFS  = fileSystem{}
+	_ fs.ReadFileFS = fileSystem{}
+)
+
+// Open is there for fs.FS; dbmate reads by the two methods below.
+func (f fileSystem) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+}
+
+// ReadDir lists the one directory.
+func (f fileSystem) ReadDir(string) ([]fs.DirEntry, error) { return f.entries, nil }
+
+// ReadFile returns a file's contents.
+func (f fileSystem) ReadFile(name string) ([]byte, error) {
+	text, ok := f.contents[name]
+	if !ok {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	}
+	return []byte(text), nil
+}

@@ -1,0 +1,126 @@
+package pgdump
+
+import (
+	"context"
+	"fmt"
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// clientsRoot is where Debian, Ubuntu and PGDG keep each major's programs, in N/bin. The pg_dump in PATH there is a
+// wrapper that picks a version by itself.
+const clientsRoot = "/usr/lib/postgresql"
+
+// Clients are the paths of one major's programs.
+type Clients struct {
+	Major   int
+	Version string // pg_dump's own, "17.6"
+	PgDump  string
+	Restore string
+	Psql    string
+}
+
+// FindClients looks for the programs of exactly this major in root/N/bin; an empty root is where Debian's and PGDG's
+// packages put them. pg_dump refuses servers newer than itself, and what a newer one writes does not restore into an older
+// server, so no other major will do. The error is a [*NoClientsError].
+func FindClients(ctx context.Context, root string, major int) (Clients, error) {
+	if root == "" {
+		root = clientsRoot
+	}
+	dir := filepath.Join(root, strconv.Itoa(major), "bin")
+	c := Clients{
+		Major: major, PgDump: filepath.Join(dir, "pg_dump"), Restore: filepath.Join(dir, "pg_restore"), Psql: filepath.Join(dir, "psql"),
+	}
+	for _, program := range []string{c.PgDump, c.Restore, c.Psql} {
+		if info, err := os.Stat(program); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+			return Clients{}, &NoClientsError{Major: major, Missing: program, Found: ClientMajors(root)}
+		}
+	}
+	version, err := askVersion(ctx, c.PgDump)
+	if err != nil {
+		return Clients{}, err
+	}
+	if c.Version = version; postgres.MajorOf(version) != major {
+		return Clients{}, fmt.Errorf("%s says that its version is %q, not %d", c.PgDump, version, major)
+	}
+	return c, nil
+}
+
+// versions are the answers of programs that were asked already, by path: asking costs a process.
+var versions sync.Map
+
+func askVersion(ctx context.Context, program string) (string, error) {
+	if known, ok := versions.Load(program); ok {
+		return known.(string), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // it only prints a line, but the machine may be busy
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "--version")
+	cmd.Env = baseEnvironment()
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("ask %s for its version: %w", program, err)
+	}
+	version := programVersion(string(out))
+	versions.Store(program, version)
+	return version, nil
+}
+
+// ClientMajors lists the majors whose programs are in root/N/bin, ascending.
+func ClientMajors(root string) []int {
+	if root == "" {
+		root = clientsRoot
+	}
+	dumps, _ := filepath.Glob(filepath.Join(root, "*", "bin", "pg_dump")) // the only error is a bad pattern
+	var majors []int
+	for _, path := range dumps {
+		if major, err := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))); err == nil {
+			majors = append(majors, major)
+		}
+	}
+	slices.Sort(majors)
+	return majors
+}
+
+// programVersion takes "17.6" out of "pg_dump (PostgreSQL) 17.6 (Debian 17.6-1)".
+func programVersion(line string) string {
+	_, version, _ := strings.Cut(line, "(PostgreSQL) ")
+	version, _, _ = strings.Cut(strings.TrimSpace(version), " ")
+	return version
+}
+
+// NoClientsError is a major of which this machine lacks a program.
+type NoClientsError struct {
+	Major   int
+	Missing string // path
+	Found   []int  // the majors that are there
+}
+
+func (e *NoClientsError) Error() string {
+	found := "and none of any other major either"
+	if len(e.Found) > 0 {
+		list := strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Found), " ", ", "), "[]")
+		found = "only of " + list
+	}
+	return fmt.Sprintf("there are no PostgreSQL %d client programs here (%s is missing), %s", e.Major, e.Missing, found)
+}
+
+// Remedy says how an image gets the major.
+func (e *NoClientsError) Remedy() string {
+	return fmt.Sprintf("pg_dump, pg_restore and psql have to be of the server's own major: use the action's published image, build it with --build-arg PG_CLIENTS=%q (and PG_REPO=pgdg, which has them all), or outside of the image install postgresql-client-%d", strings.Join(append(numbers(e.Found), strconv.Itoa(e.Major)), " "), e.Major)
+}
+
+func numbers(list []int) []string {
+	var texts []string
+	for _, n := range list {
+		texts = append(texts, strconv.Itoa(n))
+	}
+	return texts
+}

@@ -1,0 +1,371 @@
+package pgdump_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/compress"
+	"github.com/org/neon-tenants-action/internal/pgdump"
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
+)
+
+// wide is a table of about 30 MB as a plain dump: more than the buffers between the server and a writer hold. It compresses
+// well, because compressing is slow under the race detector.
+const wide = "create table wide as select i, repeat('x', 190) t from generate_series(1, 150000) i"
+
+// gate is a writer that stops at a number of bytes until it is let go, or until its ctx ends, as an upload would.
+type gate struct {
+	ctx     context.Context
+	at      int
+	reached chan struct{}
+	open    chan struct{}
+	once    sync.Once
+	got     bytes.Buffer
+	refuse  error // instead of stopping
+}
+
+func newGate(ctx context.Context, at int) *gate {
+	return &gate{ctx: ctx, at: at, reached: make(chan struct{}), open: make(chan struct{})}
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	if g.got.Len()+len(p) > g.at {
+		g.once.Do(func() { close(g.reached) })
+		if g.refuse != nil {
+			return 0, g.refuse
+		}
+		select {
+		case <-g.open:
+		case <-g.ctx.Done():
+			return 0, context.Cause(g.ctx)
+		}
+	}
+	return g.got.Write(p)
+}
+
+// named gives the sessions of a URL a name to find them by, also where the same test runs twice on a machine.
+func named(t testing.TB, url string) (with, name string) {
+	t.Helper()
+	name = strings.ReplaceAll(t.Name(), "/", "_")
+	name = strings.ToLower(name[max(0, len(name)-50):] + "_" + rand.Text()[:8])
+	return url + "&application_name=" + name, name
+}
+
+// nothingLeft fails where a program of ours or a session on the server outlives a failed dump.
+func nothingLeft(t testing.TB, direct, name string) {
+	t.Helper()
+	servertest.WaitFor(t, func() bool {
+		return len(pgtest.Ask(t, direct, "select pid::text from pg_stat_activity where application_name = '"+name+"'")) == 0
+	})
+}
+
+// broken dumps into a gate, breaks something while pg_dump is in the middle, lets the gate go, and returns the error.
+func broken(t *testing.T, o pgdump.DumpOptions, url string, what func()) (error, *gate) {
+	t.Helper()
+	g := newGate(t.Context(), 50<<10)
+	done := make(chan error, 1)
+	go func() {
+		_, err := pgdump.Dump(t.Context(), url, o, g)
+		done <- err
+	}()
+	select {
+	case <-g.reached:
+	case err := <-done:
+		t.Fatalf("it ended before it could be broken: %v", err)
+	}
+	what()
+	close(g.open)
+	select {
+	case err := <-done:
+		return err, g
+	case <-time.After(30 * time.Second):
+		t.Fatal("still running after 30 s")
+		return nil, nil
+	}
+}
+
+// refusedDump fails unless the error is what is expected and what was written is no whole dump.
+func refusedDump(t *testing.T, err error, g *gate, o pgdump.DumpOptions, phrase string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), phrase) {
+		t.Fatalf("got %v, want %q in it", err, phrase)
+	}
+	t.Log(err)
+	if _, err := pgdump.Check(context.Background(), bytes.NewReader(g.got.Bytes()), pgdump.CheckOptions{Format: o.Format, Compression: o.Compression}); err == nil {
+		t.Error("what was written passes for a whole dump")
+	}
+}
+
+func kinds() map[string]compress.Kind {
+	return map[string]compress.Kind{"plain": compress.None, "gzip": compress.Gzip}
+}
+
+func TestDumpFaults(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	pgtest.Do(t, direct, wide)
+	for kind, compression := range kinds() {
+		for what, c := range map[string]struct {
+			phrase string
+			fault  func(t *testing.T, name string, cut func())
+		}{
+			"killed": {"pg_dump was ended by a signal (killed)", func(t *testing.T, name string, _ func()) {
+				killed := 0
+				for _, pid := range programsOf(t, "pg_dump", name) {
+					killed++
+					if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+						t.Error(err)
+					}
+				}
+				servertest.Equal(t, "killed", killed, 1)
+			}},
+			"backend terminated": {"pg_dump failed with exit status 1", func(t *testing.T, name string, _ func()) {
+				pgtest.Do(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+			}},
+			"connection cut": {"dump database", func(_ *testing.T, _ string, cut func()) { cut() }},
+		} {
+			t.Run(kind+" "+what, func(t *testing.T) {
+				t.Parallel()
+				o := dumpOptions(t)
+				o.Compression, o.Level, o.Parallel = compression, 1, 1
+				url, name := named(t, direct)
+				proxied, proxy := wiretest.Breakable(t, url)
+				err, g := broken(t, o, proxied, func() { c.fault(t, name, proxy.Stop) })
+				refusedDump(t, err, g, o, c.phrase)
+				var failure *pgdump.ProgramError
+				if !errors.As(err, &failure) {
+					t.Errorf("got %T", err)
+				}
+				if what != "killed" && failure.Remedy() == "" {
+					t.Error("no remedy")
+				}
+				servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
+				nothingLeft(t, direct, name)
+			})
+		}
+	}
+}
+
+func TestDumpOfAServerThatGoes(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(s *pgtest.Server) error{
+		"stopped": func(s *pgtest.Server) error { return s.Stop() },
+		"killed":  func(s *pgtest.Server) error { return s.Kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, err := pgtest.Start(t.Context(), pgtest.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = server.Stop() })
+			url, err := server.CreateTenant(t.Context(), "tenant", "pass word", "tenant")
+			if err != nil {
+				t.Fatal(err)
+			}
+			pgtest.Do(t, url, wide)
+			url, app := named(t, url)
+			o := dumpOptions(t)
+			o.Level = 1
+			err, g := broken(t, o, url, func() {
+				if err := stop(server); err != nil {
+					t.Error(err)
+				}
+			})
+			refusedDump(t, err, g, o, "pg_dump failed with exit status 1")
+			servertest.Equal(t, "left", len(programsOf(t, "pg_dump", app)), 0)
+		})
+	}
+}
+
+// A connection over which nothing comes any more, and that nobody closes.
+func TestDumpStalled(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	pgtest.Do(t, direct, wide)
+	url, name := named(t, direct)
+	proxied, proxy := wiretest.Breakable(t, url)
+	o := dumpOptions(t)
+	o.Stall, o.Compression = 2*time.Second, compress.None
+	err, g := broken(t, o, proxied, func() {
+		for _, way := range []string{"upstream", "downstream"} {
+			if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(
+				`{"type": "timeout", "attributes": {"timeout": 0}, "stream": %q, "name": %q}`, way, way))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	refusedDump(t, err, g, o, "nothing came from the server for 2s")
+	servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
+	pgtest.Do(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+}
+
+func TestDumpIntoAWriterThatRefuses(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	pgtest.Do(t, direct, wide)
+	full := errors.New("the store is full")
+	for kind, compression := range kinds() {
+		o := dumpOptions(t)
+		o.Compression, o.Level, o.Parallel = compression, 1, 1
+		whole, _ := dump(t, direct, o)
+		for where, at := range map[string]int{"first": 0, "middle": len(whole) / 2, "last": len(whole) - 1000} {
+			t.Run(kind+" "+where, func(t *testing.T) {
+				t.Parallel()
+				url, name := named(t, direct)
+				g := newGate(t.Context(), at)
+				g.refuse = full
+				_, err := pgdump.Dump(t.Context(), url, o, g)
+				if !errors.Is(err, full) {
+					t.Fatalf("got %v", err)
+				}
+				refusedDump(t, err, g, o, "the store is full")
+				servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
+				nothingLeft(t, direct, name)
+			})
+		}
+	}
+}
+
+func TestDumpCancelled(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	pgtest.Do(t, direct, wide)
+	enough := errors.New("enough")
+	o := dumpOptions(t)
+	o.Level = 1
+	whole, _ := dump(t, direct, o)
+	check := func(t *testing.T, err error, name string, g *gate, began time.Time) {
+		t.Helper()
+		if !errors.Is(err, enough) {
+			t.Fatalf("got %v", err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %s", took)
+		}
+		refusedDump(t, err, g, o, "enough")
+		servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
+		nothingLeft(t, direct, name)
+	}
+	t.Run("before", func(t *testing.T) {
+		t.Parallel()
+		url, name := named(t, direct)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(enough)
+		g := newGate(ctx, 1<<30)
+		began := time.Now()
+		_, err := pgdump.Dump(ctx, url, o, g)
+		check(t, err, name, g, began)
+	})
+	t.Run("connecting", func(t *testing.T) {
+		t.Parallel()
+		mute, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = mute.Close() }()
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, enough)
+		defer cancel()
+		url, name := named(t, "postgres://u:p@"+mute.Addr().String()+"/d?sslmode=require")
+		g := newGate(ctx, 1<<30)
+		began := time.Now()
+		_, err = pgdump.Dump(ctx, url, o, g)
+		check(t, err, name, g, began)
+	})
+	for where, at := range map[string]int{"first": 0, "middle": len(whole) / 2, "last": len(whole) - 1000} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			url, name := named(t, direct)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			g := newGate(ctx, at)
+			var began time.Time
+			go func() {
+				<-g.reached
+				began = time.Now()
+				cancel(enough)
+			}()
+			_, err := pgdump.Dump(ctx, url, o, g)
+			check(t, err, name, g, began)
+		})
+	}
+	// pg_dump waits for a table's lock, and the server must not go on waiting for it after it was told to end.
+	t.Run("waiting", func(t *testing.T) {
+		t.Parallel()
+		locked := pgtest.Database(t)
+		pgtest.Do(t, locked, wide)
+		holding, release := context.WithCancel(t.Context())
+		held := make(chan error, 1)
+		go func() {
+			conn, err := postgres.Connect(holding, locked, postgres.Options{})
+			if err == nil {
+				defer conn.Close()
+				_, err = conn.Exec(holding, "lock table wide in access exclusive mode; select pg_sleep(60)")
+			}
+			held <- err
+		}()
+		defer func() {
+			release()
+			if err := <-held; err == nil {
+				t.Error("the lock was not held to the end")
+			}
+		}()
+		waiting := "select count(*)::text from pg_locks where relation = 'wide'::regclass and "
+		servertest.WaitFor(t, func() bool {
+			return pgtest.Ask(t, locked, waiting+"granted and mode = 'AccessExclusiveLock'")[0] == "1"
+		})
+		url, name := named(t, locked)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			servertest.WaitFor(t, func() bool { return pgtest.Ask(t, locked, waiting+"not granted")[0] == "1" })
+			cancel(enough)
+		}()
+		g := newGate(ctx, 1<<30)
+		_, err := pgdump.Dump(ctx, url, o, g)
+		check(t, err, name, g, time.Now())
+		servertest.Equal(t, "still waiting", pgtest.Ask(t, locked, waiting+"not granted"), []string{"0"})
+
+		o := o
+		o.Args = []string{"--lock-wait-timeout=1s"}
+		_, err = pgdump.Dump(t.Context(), url, o, io.Discard)
+		var failure *pgdump.ProgramError
+		if !errors.As(err, &failure) || !strings.Contains(failure.Remedy(), "another session") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// programsOf lists the running programs of this name whose environment has the session's name.
+func programsOf(t testing.TB, program, session string) []int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []int
+	for _, e := range entries {
+		var pid int
+		if _, err := fmt.Sscan(e.Name(), &pid); err != nil {
+			continue
+		}
+		name, err1 := os.ReadFile("/proc/" + e.Name() + "/comm")
+		environment, err2 := os.ReadFile("/proc/" + e.Name() + "/environ")
+		if err1 == nil && err2 == nil && strings.TrimSpace(string(name)) == program && bytes.Contains(environment, []byte("PGAPPNAME="+session+"\x00")) {
+			found = append(found, pid)
+		}
+	}
+	return found
+}

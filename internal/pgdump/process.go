@@ -1,0 +1,159 @@
+package pgdump
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// How long a child that was told to end may take before it is killed. pg_dump uses it to cancel its query.
+	killAfter = 2 * time.Second
+	// Larger than the kernel's 64 KiB, so that pg_dump, which writes 4 KiB at a time, is not stopped for each buffer of
+	// ours; small enough for the 64 MiB that an ordinary user's pipes may hold in all.
+	pipeSize = 256 << 10
+)
+
+// child is a running program of PostgreSQL's.
+type child struct {
+	cmd    *exec.Cmd
+	stderr *excerpt
+	exited chan struct{} // closed once it has been waited for
+	err    error         // how it ended; read after exited
+	once   sync.Once
+}
+
+// startChild starts a program in a process group of its own: a terminal's Ctrl-C, and a runner's SIGINT to the group, are
+// ours to handle. It dies with us, however we end. Files given as stdin and stdout are closed here once the child has them.
+func startChild(program string, args, env []string, stdin *os.File, stdout io.Writer) (*child, error) {
+	c := &child{stderr: &excerpt{}, exited: make(chan struct{})}
+	//nolint:gosec,noctx // the program is a path of ours, the arguments go to no shell, and stop ends it more gently than a context would
+	c.cmd = exec.Command(program, args...)
+	c.cmd.Env, c.cmd.Dir = env, "/"
+	if stdin != nil {
+		c.cmd.Stdin = stdin
+	}
+	c.cmd.Stdout = stdout
+	c.cmd.Stderr = c.stderr
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	c.cmd.WaitDelay = killAfter
+	started := make(chan error, 1)
+	go func() {
+		// The signal comes when the thread dies that started the child: keep the thread as long as the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := c.cmd.Start()
+		started <- err
+		if err == nil {
+			c.err = c.cmd.Wait()
+			close(c.exited)
+		}
+	}()
+	err := <-started
+	if stdin != nil {
+		_ = stdin.Close() // the child has its own
+	}
+	if f, ok := stdout.(*os.File); ok {
+		_ = f.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	return c, nil
+}
+
+// stop asks the child to end and kills it 2 s later; it returns at once. pg_dump answers to SIGTERM by cancelling its query
+// on the server, psql does so to SIGINT.
+func (c *child) stop(ask syscall.Signal) {
+	c.once.Do(func() {
+		c.signal(ask)
+		go func() {
+			select {
+			case <-c.exited:
+			case <-time.After(killAfter):
+				c.signal(syscall.SIGKILL)
+			}
+		}()
+	})
+}
+
+// kill ends the child at once.
+func (c *child) kill() { c.signal(syscall.SIGKILL) }
+
+func (c *child) signal(s syscall.Signal) {
+	select {
+	case <-c.exited: // its number may be another's by now
+	default:
+		_ = syscall.Kill(-c.cmd.Process.Pid, s) // an error says that it is gone
+	}
+}
+
+// wait returns how the child ended: nil only for exit status 0.
+func (c *child) wait() error {
+	<-c.exited
+	if errors.Is(c.err, exec.ErrWaitDelay) { // it exited well, but something it started holds its stderr
+		return nil
+	}
+	return c.err
+}
+
+// pipe is an os.Pipe with a larger buffer.
+func pipe() (r, w *os.File, err error) {
+	r, w, err = os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	raw, err := w.SyscallConn()
+	if err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) // refused above the user's limit: the smaller one works too
+		})
+	}
+	return r, w, nil
+}
+
+// excerpt keeps the beginning and the end of what is written to it.
+type excerpt struct {
+	mu         sync.Mutex
+	head, tail []byte
+	cut        bool
+}
+
+const (
+	excerptHead, excerptTail = 4 << 10, 12 << 10 // bytes
+	excerptCut               = "\n…\n"
+)
+
+func (e *excerpt) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(p)
+	if room := excerptHead - len(e.head); room > 0 {
+		take := min(room, len(p))
+		e.head, p = append(e.head, p[:take]...), p[take:]
+	}
+	e.tail = append(e.tail, p...)
+	if over := len(e.tail) - excerptTail; over > 0 {
+		e.tail, e.cut = append(e.tail[:0], e.tail[over:]...), true
+	}
+	return n, nil
+}
+
+func (e *excerpt) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	text := string(e.head)
+	if e.cut {
+		text += excerptCut
+	}
+	return string(bytes.ToValidUTF8([]byte(text+string(e.tail)), []byte("?")))
+}

@@ -1,0 +1,283 @@
+package pgdump_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/org/neon-tenants-action/internal/compress"
+	"github.com/org/neon-tenants-action/internal/pgdump"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
+)
+
+// A backup that is not what was stored leaves the target as it was, also one that was to be overwritten.
+func TestRestoreRefusesDamage(t *testing.T) {
+	t.Parallel()
+	source := pgtest.Database(t)
+	pgtest.Do(t, source, hostile)
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := []age.Identity{identity}
+	stranger, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := func(at func(p []byte) int) func(p []byte) []byte {
+		return func(p []byte) []byte {
+			p = bytes.Clone(p)
+			p[at(p)] ^= 0x10
+			return p
+		}
+	}
+	damages := map[string]func(p []byte) []byte{
+		"empty":           func([]byte) []byte { return nil },
+		"cut by a byte":   func(p []byte) []byte { return p[:len(p)-1] },
+		"cut in half":     func(p []byte) []byte { return p[:len(p)/2] },
+		"longer":          func(p []byte) []byte { return append(bytes.Clone(p), "more"...) },
+		"first flipped":   flipped(func([]byte) int { return 0 }),
+		"middle flipped":  flipped(func(p []byte) int { return len(p) / 2 }),
+		"last flipped":    flipped(func(p []byte) int { return len(p) - 1 }),
+		"another's bytes": func(p []byte) []byte { return bytes.ToUpper(p) },
+	}
+	for name, f := range forms(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := dumpOptions(t)
+			o.Format, o.Compression, o.Parallel = f.format, f.compression, f.parallel
+			if f.encrypted {
+				o.Recipients = []age.Recipient{identity.Recipient()}
+			}
+			whole, _ := dump(t, source, o)
+			ro := pgdump.RestoreOptions{Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(whole)}
+			co := pgdump.CheckOptions{Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(whole)}
+			restores := f.compression == compress.Gzip && f.parallel == 0 // each takes its time; the others are read the same way
+			target := pgtest.Database(t)
+			pgtest.Do(t, target, "create table kept as select 1 i; create view kept_too as select 2")
+			before := contents(t, target)
+			refused := func(what string, stored []byte) {
+				t.Helper()
+				var bad *pgdump.BackupError
+				var program *pgdump.ProgramError
+				if restores {
+					if _, err := pgdump.Restore(t.Context(), target, ro, bytes.NewReader(stored)); !errors.As(err, &bad) && !errors.As(err, &program) {
+						t.Errorf("%s: restore: %v", what, err)
+					}
+				}
+				if _, err := pgdump.Check(t.Context(), bytes.NewReader(stored), co); !errors.As(err, &bad) {
+					t.Errorf("%s: check: %v", what, err)
+				}
+			}
+			ro.Overwrite = true
+			for what, damage := range damages {
+				refused(what, damage(whole))
+			}
+			// Also where no hash is known, a part is not taken for the whole.
+			ro.WantSHA256, co.WantSHA256 = "", ""
+			for _, part := range []int{2, 3, 10} {
+				refused("a part without a hash", whole[:len(whole)-len(whole)/part])
+			}
+			if f.encrypted {
+				ro.Identities, co.Identities = nil, nil
+				refused("no key", whole)
+				ro.Identities, co.Identities = []age.Identity{stranger}, []age.Identity{stranger}
+				refused("another key", whole)
+			}
+			ro.WantSHA256, ro.Identities = strings.Repeat("0", 64), with
+			co.WantSHA256, co.Identities = ro.WantSHA256, with
+			refused("another hash", whole)
+			servertest.Equal(t, "the target", contents(t, target), before)
+		})
+	}
+}
+
+// SQL that would get round the commit, or out of psql.
+func TestRestoreOfHostileSQL(t *testing.T) {
+	t.Parallel()
+	root, major := clientRoot(t)
+	touched := filepath.Join(t.TempDir(), "touched")
+	for name, c := range map[string]struct{ sql, phrase string }{
+		"a command of the shell": {"create table a (i int);\n\\! touch " + touched + "\n" + marker, "psql failed with exit status 3"},
+		"output to a program":    {"create table a (i int);\nselect 1 \\g | touch " + touched + "\n" + marker, "psql failed with exit status 3"},
+		"an open text":           {"create table a (i int);\nselect 'a" + marker, ""},
+		"an open block":          {"create table a (i int);\ndo $x$" + marker, "psql failed with exit status 3"},
+		"an open comment":        {"create table a (i int); /*" + marker, "psql failed with exit status 3"},
+		"an open copy":           {"create table a (i text);\ncopy a from stdin;\nx" + marker, "without having committed"},
+		"a failing statement":    {"create table a (i int);\nselect 1/0;\ncreate table b (i int);" + marker, "division by zero"},
+		"a rollback":             {"create table a (i int);\nselect 1/0;" + marker, "division by zero"},
+		"no end":                 {"create table a (i int);\n", "lack the line"},
+		"nothing":                {"", "lack the line"},
+		"restricted, not ended":  {"--\n-- x\n--\n\n\\restrict abc\n\ncreate table a (i int);\n" + marker, `does not end with its \unrestrict`},
+		"unrestricted by itself": {"create table a (i int);\n" + marker + "\\unrestrict abc\n", "psql failed with exit status 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := pgtest.Database(t)
+			_, err := pgdump.Restore(t.Context(), target, pgdump.RestoreOptions{Major: major, Root: root, Format: pgdump.Plain}, strings.NewReader(c.sql))
+			if err == nil || !strings.Contains(err.Error(), c.phrase) {
+				t.Errorf("got %v", err)
+			}
+			servertest.Equal(t, "tables", pgtest.Ask(t, target, "select relname::text from pg_class where relnamespace = 'public'::regnamespace"), []string{})
+			if _, err := os.Stat(touched); err == nil {
+				t.Error("a command was run")
+			}
+		})
+	}
+}
+
+// slowly gives a backup's first bytes, then waits until it is let go or its ctx ends.
+type slowly struct {
+	ctx     context.Context
+	first   io.Reader
+	reached chan struct{}
+	open    chan struct{}
+	rest    io.Reader
+	waited  bool
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	if n, err := s.first.Read(p); err == nil {
+		return n, nil
+	}
+	if !s.waited {
+		s.waited = true
+		close(s.reached)
+		select {
+		case <-s.open:
+		case <-s.ctx.Done():
+		}
+	}
+	if err := context.Cause(s.ctx); err != nil {
+		return 0, err
+	}
+	return s.rest.Read(p)
+}
+
+func TestRestoreFaults(t *testing.T) {
+	t.Parallel()
+	source := pgtest.Database(t)
+	pgtest.Do(t, source, wide+"; create table last as select 1 i")
+	enough, gone := errors.New("enough"), errors.New("the store is gone")
+	for format, compression := range map[pgdump.Format]compress.Kind{pgdump.Plain: compress.Gzip, pgdump.Custom: compress.None} {
+		o := dumpOptions(t)
+		o.Format, o.Compression = format, compression
+		whole, _ := dump(t, source, o)
+		for what, c := range map[string]struct {
+			phrase string
+			fault  func(t *testing.T, target, name string, cut func(), cancel context.CancelCauseFunc)
+			rest   io.Reader
+		}{
+			"psql killed": {"psql was ended by a signal (killed)", func(t *testing.T, _, name string, _ func(), _ context.CancelCauseFunc) {
+				for _, pid := range programsOf(t, "psql", name) {
+					if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+						t.Error(err)
+					}
+				}
+			}, nil},
+			"backend terminated": {"psql failed with exit status", func(t *testing.T, target, name string, _ func(), _ context.CancelCauseFunc) {
+				pgtest.Do(t, target, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+			}, nil},
+			"connection cut": {"psql failed with exit status", func(_ *testing.T, _, _ string, cut func(), _ context.CancelCauseFunc) { cut() }, nil},
+			"cancelled":      {"enough", func(_ *testing.T, _, _ string, _ func(), cancel context.CancelCauseFunc) { cancel(enough) }, nil},
+			"store gone":     {"the store is gone", func(*testing.T, string, string, func(), context.CancelCauseFunc) {}, failing{gone}},
+		} {
+			t.Run(string(format)+" "+what, func(t *testing.T) {
+				t.Parallel()
+				direct := pgtest.Database(t)
+				url, name := named(t, direct)
+				proxied, proxy := wiretest.Breakable(t, url)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				const at = 4
+				r := &slowly{ctx: ctx, first: bytes.NewReader(whole[:len(whole)/at*3]), reached: make(chan struct{}), open: make(chan struct{}), rest: c.rest}
+				if r.rest == nil {
+					r.rest = bytes.NewReader(whole[len(whole)/at*3:])
+				}
+				done := make(chan error, 1)
+				go func() {
+					_, err := pgdump.Restore(ctx, proxied, pgdump.RestoreOptions{Major: o.Major, Root: o.Root, Format: format, Compression: compression, WantSHA256: hash(whole)}, r)
+					done <- err
+				}()
+				<-r.reached
+				c.fault(t, direct, name, proxy.Stop, cancel)
+				close(r.open)
+				select {
+				case err := <-done:
+					if err == nil || !strings.Contains(err.Error(), c.phrase) {
+						t.Errorf("got %v", err)
+					}
+					t.Log(err)
+				case <-time.After(30 * time.Second):
+					t.Fatal("still running after 30 s")
+				}
+				servertest.Equal(t, "left", len(programsOf(t, "psql", name)), 0)
+				nothingLeft(t, direct, name)
+				servertest.Equal(t, "tables", pgtest.Ask(t, direct, "select relname::text from pg_class where relnamespace = 'public'::regnamespace"), []string{})
+			})
+		}
+	}
+}
+
+// failing is a reader that fails.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// A cancelled restore does not go on building an index on the server.
+func TestRestoreCancelledInAStatement(t *testing.T) {
+	t.Parallel()
+	root, major := clientRoot(t)
+	direct := pgtest.Database(t)
+	url, name := named(t, direct)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		servertest.WaitFor(t, func() bool {
+			return len(pgtest.Ask(t, direct, "select 'x' from pg_stat_activity where query like '%pg_sleep%' and application_name = '"+name+"'")) == 1
+		})
+		cancel(errors.New("enough"))
+	}()
+	_, err := pgdump.Restore(ctx, url, pgdump.RestoreOptions{Major: major, Root: root}, strings.NewReader("create table a (i int);\nselect pg_sleep(60);\n"+strings.Repeat("-- x\n", 200000)+marker))
+	if err == nil || !strings.Contains(err.Error(), "enough") {
+		t.Errorf("got %v", err)
+	}
+	nothingLeft(t, direct, name)
+	servertest.Equal(t, "left", len(programsOf(t, "psql", name)), 0)
+}
+
+func TestRestoreIntoAnOlderServer(t *testing.T) {
+	t.Parallel()
+	_, err := pgdump.Restore(t.Context(), pgtest.Database(t), pgdump.RestoreOptions{Major: 99, Root: newerPrograms(t)}, strings.NewReader(marker))
+	var bad *pgdump.BackupError
+	if !errors.As(err, &bad) || !strings.Contains(bad.Remedy(), "PostgreSQL 99") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// newerPrograms is a directory of programs that say they are of 99.
+func newerPrograms(t testing.TB) string {
+	t.Helper()
+	root := standIn(t, "exit 1")
+	old := filepath.Join(root, "17")
+	for _, program := range []string{"pg_dump", "pg_restore", "psql"} {
+		path := filepath.Join(old, "bin", program)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+program+" (PostgreSQL) 99.1'\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(old, filepath.Join(root, "99")); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}

@@ -1,0 +1,169 @@
+// Package sqltext reads SQL as text, the way the server does: tokens, statements and places in it; and it quotes names and
+// values. It connects to nothing.
+package sqltext
+
+import "strings"
+
+// statement is one SQL statement's place in a text: byte offsets of its first character (white space and comments before
+// it left out) and of the end.
+type statement struct{ Start, end int }
+
+// Statements splits SQL at the semicolons that the server would split at: outside of quotes, dollar quotes, comments and
+// parentheses. Empty statements are left out. It serves to say where a statement stands, never to decide what is run; a
+// BEGIN ATOMIC body counts as several.
+func Statements(sql string) []statement {
+	var out []statement
+	start, depth := -1, 0
+	for i := 0; i < len(sql); {
+		end, kind := Token(sql, i)
+		switch {
+		case kind == Blank:
+		case sql[i] == ';' && depth == 0:
+			if start >= 0 {
+				out = append(out, statement{start, i})
+			}
+			start = -1
+		default:
+			if start < 0 {
+				start = i
+			}
+			switch sql[i] {
+			case '(':
+				depth++
+			case ')':
+				depth = max(0, depth-1)
+			}
+		}
+		i = end
+	}
+	if start >= 0 {
+		out = append(out, statement{start, len(sql)})
+	}
+	return out
+}
+
+// Kind is what a token is.
+type Kind int
+
+// The kinds of tokens.
+const (
+	Other  Kind = iota // punctuation
+	Blank              // white space or a comment
+	Quoted             // a string, a quoted identifier, a dollar-quoted body
+	Word               // a keyword, a name or a number
+)
+
+// Token returns the end and the kind of the token that begins at sql[i]. An unterminated one ends with the text.
+func Token(sql string, i int) (end int, kind Kind) {
+	rest := sql[i:]
+	switch c := sql[i]; {
+	case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
+		return i + 1, Blank
+	case strings.HasPrefix(rest, "--"):
+		if n := strings.IndexAny(rest, "\r\n"); n >= 0 {
+			return i + n, Blank
+		}
+		return len(sql), Blank
+	case strings.HasPrefix(rest, "/*"):
+		return blockComment(sql, i), Blank
+	case c == '\'':
+		return closing(sql, i, '\'', false), Quoted
+	case c == '"':
+		return closing(sql, i, '"', false), Quoted
+	case (c == 'e' || c == 'E') && len(rest) > 1 && rest[1] == '\'':
+		return closing(sql, i+1, '\'', true), Quoted
+	case c == '$':
+		if end := dollarQuote(sql, i); end > 0 {
+			return end, Quoted
+		}
+		return i + 1, Other
+	case isWord(c):
+		for i < len(sql) && (isWord(sql[i]) || sql[i] == '$') {
+			i++
+		}
+		return i, Word
+	}
+	return i + 1, Other
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+}
+
+// blockComment returns the end of the comment at sql[i]; PostgreSQL's nest.
+func blockComment(sql string, i int) int {
+	depth := 0
+	for i < len(sql) {
+		switch {
+		case strings.HasPrefix(sql[i:], "/*"):
+			depth++
+			i += 2
+		case strings.HasPrefix(sql[i:], "*/"):
+			depth--
+			i += 2
+			if depth == 0 {
+				return i
+			}
+		default:
+			i++
+		}
+	}
+	return len(sql)
+}
+
+// closing returns the end of the text quoted from sql[i] on. A doubled quote reads as two quoted texts side by side,
+// which ends at the same place.
+func closing(sql string, i int, quote byte, escapes bool) int {
+	for i++; i < len(sql); i++ {
+		switch {
+		case sql[i] == '\\' && escapes:
+			i++
+		case sql[i] == quote && escapes && i+1 < len(sql) && sql[i+1] == quote:
+			i++
+		case sql[i] == quote:
+			return i + 1
+		}
+	}
+	return len(sql)
+}
+
+// dollarQuote returns the end of the dollar-quoted text at sql[i], 0 where none begins there.
+func dollarQuote(sql string, i int) int {
+	j := i + 1
+	for j < len(sql) && isWord(sql[j]) {
+		j++
+	}
+	if j == len(sql) || sql[j] != '$' || (j > i+1 && sql[i+1] >= '0' && sql[i+1] <= '9') {
+		return 0
+	}
+	tag := sql[i : j+1]
+	if n := strings.Index(sql[j+1:], tag); n >= 0 {
+		return j + 1 + n + len(tag)
+	}
+	return len(sql)
+}
+
+// CopiesFromStdin reports whether a statement is COPY … FROM STDIN, whose data a migration cannot carry: the server would
+// wait for it for ever.
+func CopiesFromStdin(sql string, s statement) bool {
+	var previous, first string
+	for i := s.Start; i < s.end; {
+		end, kind := Token(sql, i)
+		if kind == Word {
+			w := strings.ToLower(sql[i:end])
+			if first == "" {
+				if first = w; first != "copy" {
+					return false
+				}
+			}
+			if previous == "from" && w == "stdin" {
+				return true
+			}
+			previous = w
+		} else if kind != Blank {
+			previous = ""
+		}
+		i = end
+	}
+	return false
+}
