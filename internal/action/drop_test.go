@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
@@ -84,7 +85,7 @@ func TestBackupsThatAreNotReliedOn(t *testing.T) {
 		if owner == "" {
 			return
 		}
-		m := mode.Manifest{Version: 1, Key: key, StoredSHA256: strings.Repeat("0", 64)}
+		m := backups.Manifest{Version: 1, Key: key, StoredSHA256: strings.Repeat("0", 64)}
 		m.Tenant.ID = owner
 		data, err := json.Marshal(m)
 		if err != nil {

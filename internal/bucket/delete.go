@@ -25,9 +25,8 @@ type Deleted struct {
 	Retained []string // kept by the store, which was told to (Object Lock, a retention policy)
 }
 
-// Delete deletes objects, the manifests among the keys first: a backup whose deletion breaks off in the middle is then one
-// that was never finished, and none that claims to be there. A manifest that is retained or fails keeps its object.
-// Deleting what is not there is no error. Retained objects are none either; errors of single keys are joined.
+// Delete deletes objects. Deleting what is not there is no error, and neither is a retained object; errors of single keys
+// are joined.
 func (b *Bucket) Delete(ctx context.Context, keys []string) (Deleted, error) {
 	var d Deleted
 	var errs []error
@@ -35,29 +34,10 @@ func (b *Bucket) Delete(ctx context.Context, keys []string) (Deleted, error) {
 	if b.custom {
 		remove = b.deleteSingly // not every store has batches, nor the checksums that they need
 	}
-	gone := map[string]bool{}
-	isManifest := func(key string) bool { return strings.HasSuffix(key, manifestSuffix) }
-	objects := slices.DeleteFunc(slices.Clone(keys), isManifest)
-	manifests := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !isManifest(key) })
-	for _, key := range manifests {
-		gone[key] = false
-	}
-	for _, group := range [][]string{manifests, objects} {
-		for batch := range slices.Chunk(group, batchSize) {
-			batch = slices.DeleteFunc(batch, func(key string) bool {
-				done, asked := gone[key+manifestSuffix]
-				return asked && !done
-			})
-			if len(batch) == 0 {
-				continue
-			}
-			removed, retained, err := remove(ctx, batch)
-			for _, key := range removed {
-				gone[key] = true
-			}
-			d.Keys, d.Retained = append(d.Keys, removed...), append(d.Retained, retained...)
-			errs = append(errs, err)
-		}
+	for batch := range slices.Chunk(keys, batchSize) {
+		removed, retained, err := remove(ctx, batch)
+		d.Keys, d.Retained = append(d.Keys, removed...), append(d.Retained, retained...)
+		errs = append(errs, err)
 	}
 	return d, errors.Join(errs...)
 }
@@ -127,7 +107,7 @@ func isRetained(e *Error) bool {
 	return false
 }
 
-// PutSmall writes a small object that must not be there yet, whole or not at all: a manifest. It does not queue for memory
+// PutSmall writes a small object that must not be there yet, whole or not at all. It does not queue for memory
 // behind streams.
 func (b *Bucket) PutSmall(ctx context.Context, key string, contents []byte, contentType string) (Stored, error) {
 	w := b.newWriter(ctx, key, Info{SizeEstimate: int64(len(contents)), ContentType: contentType}, func() {})

@@ -200,7 +200,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-func TestCleanStale(t *testing.T) {
+func TestAbortStale(t *testing.T) {
 	t.Parallel()
 	s := buckettest.Shared(t)
 	f := buckettest.InFront(t, s)
@@ -220,7 +220,7 @@ func TestCleanStale(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return b.CleanStale(t.Context(), folder, uploads, time.Hour)
+		return b.AbortStale(t.Context(), uploads, time.Hour, func(key string) bool { return slices.Contains(ours, key) })
 	}
 	if cleaned, err := clean(); err != nil || len(cleaned) > 0 {
 		t.Errorf("cleaned %v, %v though all are fresh", cleaned, err)

@@ -37,7 +37,7 @@ type Unfinished struct {
 	begun time.Time // zero where the store does not say
 }
 
-// Unfinished lists the unfinished uploads whose keys begin so, in whatever folder. One list for [Bucket.CleanStale] serves all
+// Unfinished lists the unfinished uploads whose keys begin so, in whatever folder. One list for [Bucket.AbortStale] serves all
 // folders of a run.
 func (b *Bucket) Unfinished(ctx context.Context, prefix string) ([]Unfinished, error) {
 	uploads, err := b.unfinished(ctx, prefix)
@@ -51,21 +51,21 @@ func (b *Bucket) Unfinished(ctx context.Context, prefix string) ([]Unfinished, e
 	return found, nil
 }
 
-// CleanStale aborts those of the unfinished uploads that are of backups directly in a folder and were begun more than olderThan
-// ago: a program that was killed leaves one behind, which costs what its parts take. Others are left alone. It returns the keys.
-func (b *Bucket) CleanStale(ctx context.Context, folder string, uploads []Unfinished, olderThan time.Duration) ([]string, error) {
-	var cleaned []string
+// AbortStale aborts those of the unfinished uploads that were begun more than olderThan ago and whose keys are ours: a
+// program that was killed leaves one behind, which costs what its parts take. Others are left alone. It returns the keys.
+func (b *Bucket) AbortStale(ctx context.Context, uploads []Unfinished, olderThan time.Duration, ours func(key string) bool) ([]string, error) {
+	var aborted []string
 	limit := time.Now().Add(-olderThan)
 	for _, u := range uploads {
-		if _, ok := ParseKey(folder, u.Key); !ok || u.begun.IsZero() || u.begun.After(limit) {
+		if !ours(u.Key) || u.begun.IsZero() || u.begun.After(limit) {
 			continue
 		}
 		if err := b.abortUpload(ctx, u.Key, u.id); err != nil {
-			return cleaned, err
+			return aborted, err
 		}
-		cleaned = append(cleaned, u.Key)
+		aborted = append(aborted, u.Key)
 	}
-	return cleaned, nil
+	return aborted, nil
 }
 
 // unfinished returns all uploads whose keys begin so.

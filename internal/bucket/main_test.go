@@ -88,5 +88,5 @@ func write(ctx context.Context, b *bucket.Bucket, key string, size int64, info b
 }
 
 func keyAt(b *bucket.Bucket, folder string, at time.Time) string {
-	return bucket.Key{Folder: b.Folder(folder), Time: at, Major: 17, Kind: bucket.PlainGzip}.String()
+	return b.Folder(folder) + at.UTC().Format("20060102T150405Z") + "-pg17.sql.gz"
 }

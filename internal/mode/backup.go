@@ -3,7 +3,6 @@ package mode
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -43,7 +43,7 @@ type Pruned struct {
 type backup struct {
 	env        Env
 	store      *store
-	policy     bucket.Policy
+	policy     *backups.Policy // nil: nothing is pruned
 	dump       pgdump.DumpOptions
 	table      postgres.Table
 	options    postgres.Options
@@ -85,10 +85,10 @@ func backupKey(_ context.Context, results []fleet.Result) (Ending, error) {
 // run backs one tenant up: dump, upload, check, commit; then, and only then, prune.
 func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	var d BackupDetail
-	var existing []bucket.Backup
+	var existing []backups.Backup
 	if b.unchanged > 0 || b.env.DryRun { // nothing else asks for them before there is a new one
 		var err error
-		if existing, err = b.store.backups(ctx, t); err != nil {
+		if existing, err = b.store.List(ctx, t.Key); err != nil {
 			return fleet.Outcome{}, err
 		}
 	}
@@ -108,16 +108,18 @@ func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
-	key := bucket.Key{
+	key := backups.Key{
 		Folder: b.store.Folder(t.Key), Time: time.Now().UTC().Truncate(time.Second), Major: db.major,
 		Kind: b.kind(), Encrypted: len(b.dump.Recipients) > 0,
 	}
 	if b.env.DryRun {
-		after := append([]bucket.Backup{{Key: key.String(), Time: key.Time, Verified: true}}, existing...)
-		d.Pruned = pruned(bucket.Plan(time.Now(), after, b.policy, key.String()))
+		if b.policy != nil {
+			after := append([]backups.Backup{{Key: key.String(), Time: key.Time, Verified: true}}, existing...)
+			d.Pruned = pruned(backups.Plan(time.Now(), after, *b.policy, key.String()))
+		}
 		return fleet.Outcome{Note: fmt.Sprintf("a database of %s, %d to prune", sizeText(db.size), len(d.Pruned)), Detail: d}, nil
 	}
-	if d.CleanedUp, err = b.store.CleanStale(ctx, key.Folder, b.unfinished, b.staleAfter); err != nil {
+	if d.CleanedUp, err = b.store.AbortStale(ctx, t.Key, b.unfinished, b.staleAfter); err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
 	m, err := b.upload(ctx, t, url, key, db, log)
@@ -143,7 +145,7 @@ const dumpTail = time.Minute
 
 // unchangedSince returns the backup that makes a new one needless: verified, not too old, and the last thing that the compute
 // was active for.
-func (b *backup) unchangedSince(ctx context.Context, t fleet.Tenant, existing []bucket.Backup) (newest bucket.Backup, ok bool, err error) {
+func (b *backup) unchangedSince(ctx context.Context, t fleet.Tenant, existing []backups.Backup) (newest backups.Backup, ok bool, err error) {
 	source, knows := b.env.Source.(interface {
 		LastActive(t fleet.Tenant) (time.Time, bool)
 	})
@@ -151,11 +153,11 @@ func (b *backup) unchangedSince(ctx context.Context, t fleet.Tenant, existing []
 		return newest, false, nil
 	}
 	active, known := source.LastActive(t)
-	newest, ok = newestVerified(existing)
+	newest, ok = backups.NewestVerified(existing)
 	if !ok || !known || time.Since(newest.Time) > b.unchanged {
 		return newest, false, nil
 	}
-	m, err := b.store.manifest(ctx, newest.Key)
+	m, err := b.store.Manifest(ctx, newest.Key)
 	if err != nil {
 		return newest, false, err
 	}
@@ -199,16 +201,16 @@ func (b *backup) look(ctx context.Context, t fleet.Tenant, url string, log *slog
 func (b *backup) kind() string {
 	switch {
 	case b.dump.Format == pgdump.Custom:
-		return bucket.Custom
+		return backups.Custom
 	case b.dump.Compression == compress.Zstd:
-		return bucket.PlainZstd
+		return backups.PlainZstd
 	}
-	return bucket.PlainGzip
+	return backups.PlainGzip
 }
 
 // upload streams a dump into the bucket. The object appears only when pg_dump has ended well and the dump is whole; its
 // manifest, which makes it a backup, only when the store has it whole too.
-func (b *backup) upload(ctx context.Context, t fleet.Tenant, url string, key bucket.Key, db database, log *slog.Logger) (m Manifest, err error) {
+func (b *backup) upload(ctx context.Context, t fleet.Tenant, url string, key backups.Key, db database, log *slog.Logger) (m backups.Manifest, err error) {
 	w, err := b.store.Create(ctx, key.String(), bucket.Info{SizeEstimate: db.size, Metadata: map[string]string{
 		"tenant-id": t.ID, "tenant-name": t.Name, "postgres-major": fmt.Sprint(db.major), "schema-version": db.version,
 	}})
@@ -239,11 +241,11 @@ func (b *backup) upload(ctx context.Context, t fleet.Tenant, url string, key buc
 			err = errors.Join(err, gone)
 		}
 	}()
-	m = Manifest{
-		Version: 1, Key: stored.Key, Tenant: t, StartedAt: key.Time, ServerVersion: dumped.ServerVersion, ClientVersion: dumped.ClientVersion,
+	m = backups.Manifest{
+		Key: stored.Key, Tenant: t, StartedAt: key.Time, ServerVersion: dumped.ServerVersion, ClientVersion: dumped.ClientVersion,
 		SchemaVersion: db.version, Format: string(o.Format), Compression: string(o.Compression), Encrypted: key.Encrypted,
 		StoredSize: stored.Size, StoredSHA256: fmt.Sprintf("%x", stored.SHA256), PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256,
-		Verified: Verification{How: "stream", At: time.Now().UTC(), Stored: stored.Checked},
+		Verified: backups.Verification{How: "stream", At: time.Now().UTC(), Stored: stored.Checked},
 	}
 	if b.verifyURL != "" {
 		if m.Verified, err = b.tryRestore(ctx, m, key, dumped, log); err != nil {
@@ -251,36 +253,24 @@ func (b *backup) upload(ctx context.Context, t fleet.Tenant, url string, key buc
 		}
 	}
 	m.FinishedAt = time.Now().UTC()
-	data, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return m, err
-	}
-	_, err = b.store.PutSmall(ctx, key.Manifest(), append(data, '\n'), "application/json")
-	return m, err
+	return m, b.store.Commit(ctx, m)
 }
 
 // prune deletes what the policy does not keep of the tenant's backups. The one just written is listed with the others.
 func (b *backup) prune(ctx context.Context, t fleet.Tenant, written string, d *BackupDetail) error {
-	backups, err := b.store.backups(ctx, t)
+	if b.policy == nil {
+		return nil
+	}
+	existing, err := b.store.List(ctx, t.Key)
 	if err != nil {
 		return err
 	}
-	decisions := bucket.Plan(time.Now(), backups, b.policy, written)
-	deleted, err := b.store.Delete(ctx, bucket.Doomed(decisions))
-	gone := map[string]bool{}
-	for _, key := range deleted.Keys {
-		gone[key] = true
-	}
-	for _, p := range pruned(decisions) {
-		if gone[p.Key] {
-			d.Pruned = append(d.Pruned, p)
-		}
-	}
-	d.Retained = deleted.Retained
+	gone, retained, err := b.store.Prune(ctx, backups.Plan(time.Now(), existing, *b.policy, written))
+	d.Pruned, d.Retained = pruned(gone), retained
 	return err
 }
 
-func pruned(decisions []bucket.Decision) []Pruned {
+func pruned(decisions []backups.Decision) []Pruned {
 	var out []Pruned
 	for _, d := range decisions {
 		if !d.Keep {

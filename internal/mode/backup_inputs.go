@@ -9,7 +9,7 @@ import (
 	"filippo.io/age"
 	"github.com/mattn/go-shellwords"
 
-	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -20,7 +20,7 @@ import (
 // newBackup reads the inputs of mode backup.
 func newBackup(in *input.Reader, env Env) Work {
 	b := readBackup(in, env)
-	b.policy = bucket.Policy{
+	b.policy = &backups.Policy{
 		Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
 		Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000), Monthly: in.Int("keep-monthly", 0, 100000),
 	}

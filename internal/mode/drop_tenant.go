@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 )
@@ -50,7 +50,6 @@ func newDropTenant(in *input.Reader, env Env) Work {
 			"or set without-backup: true")
 	default:
 		d.backup = readBackup(in, env)
-		d.backup.policy = bucket.Policy{Days: 36500} // what a tenant that goes has is pruned by nobody
 		work.Prepare, work.Close, work.Finish = d.backup.prepare, d.backup.store.close, reliedOn
 	}
 	return work
@@ -138,16 +137,16 @@ func unsafe(err error) error {
 
 // secure finds a verified backup of the tenant that is young enough, or makes one, and words which it is.
 func (d *dropTenant) secure(ctx context.Context, t fleet.Tenant, detail *DropDetail, log *slog.Logger) (string, error) {
-	existing, err := d.backup.store.backups(ctx, t)
+	existing, err := d.backup.store.List(ctx, t.Key)
 	if err != nil {
 		return "", err
 	}
-	if newest, ok := newestVerified(existing); ok && time.Since(newest.Time).Abs() < freshBackup { // one of the future has a wrong clock
-		m, err := d.backup.store.manifest(ctx, newest.Key)
+	if newest, ok := backups.NewestVerified(existing); ok && time.Since(newest.Time).Abs() < freshBackup { // one of the future has a wrong clock
+		m, err := d.backup.store.Manifest(ctx, newest.Key)
 		if err != nil {
 			return "", err
 		}
-		if m.Tenant.ID == t.ID { // else it is one's that had the name, and the folder, before
+		if m.Of(t.ID) { // else it is one's that had the name, and the folder, before
 			detail.Backup = newest.Key
 			return "with the backup " + newest.Key, nil
 		}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"path"
 
-	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -80,7 +80,7 @@ func (d DropDetail) Facts(r fleet.Result) catalog.Facts {
 // backupFacts tell of the verified backup of that key; an empty one is none.
 func backupFacts(written string) catalog.Facts {
 	folder, _ := path.Split(written)
-	key, ok := bucket.ParseKey(folder, written)
+	key, ok := backups.ParseKey(folder, written)
 	if !ok {
 		return catalog.Facts{}
 	}

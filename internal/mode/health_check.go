@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -196,12 +197,12 @@ func (h *healthCheck) fingerprintOptions(t fleet.Tenant) fingerprint.Options {
 
 // backup looks for the tenant's newest verified backup.
 func (h *healthCheck) backup(ctx context.Context, t fleet.Tenant, d *HealthDetail) (problems, error) {
-	backups, err := h.store.backups(ctx, t)
+	existing, err := h.store.List(ctx, t.Key)
 	if err != nil {
 		return nil, err
 	}
 	const remedy = "run mode backup on it, and see why the backups before failed"
-	newest, ok := newestVerified(backups)
+	newest, ok := backups.NewestVerified(existing)
 	if !ok {
 		return problems{{onBackupAge, "no backup", "there is no verified backup of it", remedy, nil}}, nil
 	}

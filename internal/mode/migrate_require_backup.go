@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 )
@@ -52,22 +53,22 @@ func backedUp(ctx context.Context, s *store, t fleet.Tenant, within time.Duratio
 	refused := func(why string) error {
 		return fleet.WithRemedy(errors.New("not migrated: "+why), "run mode backup on it first, and see why the backups before failed; or migrate without require-backup-within")
 	}
-	backups, err := s.backups(ctx, t)
+	existing, err := s.List(ctx, t.Key)
 	if err != nil {
 		return fmt.Errorf("look for its newest backup: %w", err)
 	}
-	newest, ok := newestVerified(backups)
+	newest, ok := backups.NewestVerified(existing)
 	if !ok {
 		return refused(fmt.Sprintf("there is no verified backup in s3://%s/%s", s.Name(), s.Folder(t.Key)))
 	}
 	if time.Since(newest.Time).Abs() > within { // one of the future has a wrong clock
 		return refused(fmt.Sprintf("its newest verified backup is of %s UTC, and require-backup-within is %s", newest.Time.Format(time.DateTime), within))
 	}
-	m, err := s.manifest(ctx, newest.Key)
+	m, err := s.Manifest(ctx, newest.Key)
 	if err != nil {
 		return fmt.Errorf("look at its newest backup: %w", err)
 	}
-	if m.Tenant.ID != t.ID { // of one that had the name, and so the folder, before
+	if !m.Of(t.ID) { // of one that had the name, and so the folder, before
 		return refused(fmt.Sprintf("the newest verified backup in s3://%s/%s is of another tenant, with the id %s", s.Name(), s.Folder(t.Key), m.Tenant.ID))
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -105,9 +105,9 @@ func restoredKey(_ context.Context, results []fleet.Result) (Ending, error) {
 
 // chosen is the backup to restore, with what its manifest says; without one the manifest is zero.
 type chosen struct {
-	key      bucket.Key
+	key      backups.Key
 	size     int64
-	manifest Manifest
+	manifest backups.Manifest
 }
 
 func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
@@ -163,14 +163,14 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 // choose finds the backup: the named one, or the newest that is verified.
 func (r *restore) choose(ctx context.Context, t fleet.Tenant) (chosen, []string, error) {
 	folder := r.store.Folder(t.Key)
-	backups, err := r.store.backups(ctx, t)
+	existing, err := r.store.List(ctx, t.Key)
 	if err != nil {
 		return chosen{}, nil, err
 	}
-	found, ok := newestVerified(backups)
+	found, ok := backups.NewestVerified(existing)
 	if r.key != "" {
 		ok = false
-		for _, b := range backups {
+		for _, b := range existing {
 			if b.Key == r.key {
 				found, ok = b, true
 			}
@@ -184,17 +184,17 @@ func (r *restore) choose(ctx context.Context, t fleet.Tenant) (chosen, []string,
 		}
 		return chosen{}, nil, fleet.WithRemedy(errors.New(what), fix)
 	}
-	key, _ := bucket.ParseKey(folder, found.Key)
+	key, _ := backups.ParseKey(folder, found.Key)
 	c := chosen{key: key, size: found.Size}
 	if !found.Verified {
 		return c, []string{fmt.Sprintf("%s has no manifest: its backup run did not end well, and its SHA-256 cannot be compared", key)}, nil
 	}
-	c.manifest, err = r.store.manifest(ctx, found.Key)
+	c.manifest, err = r.store.Manifest(ctx, found.Key)
 	return c, nil, err
 }
 
 func (c chosen) format() pgdump.Format {
-	if c.key.Kind == bucket.Custom {
+	if c.key.Kind == backups.Custom {
 		return pgdump.Custom
 	}
 	return pgdump.Plain
@@ -202,9 +202,9 @@ func (c chosen) format() pgdump.Format {
 
 func (c chosen) compression() compress.Kind {
 	switch c.key.Kind {
-	case bucket.PlainGzip:
+	case backups.PlainGzip:
 		return compress.Gzip
-	case bucket.PlainZstd:
+	case backups.PlainZstd:
 		return compress.Zstd
 	}
 	return compress.None

@@ -2,24 +2,20 @@ package mode
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
-	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/github"
 	"github.com/org/neon-tenants-action/internal/input"
 )
 
 // store is the bucket that the inputs name. It is opened once, before any tenant is touched.
 type store struct {
-	*bucket.Bucket
+	backups.Store
 	options bucket.Options
 }
 
@@ -100,78 +96,6 @@ func (s *store) close() {
 	if s.Bucket != nil {
 		s.Close()
 	}
-}
-
-// backups lists a tenant's backups, newest first.
-func (s *store) backups(ctx context.Context, t fleet.Tenant) ([]bucket.Backup, error) {
-	folder := s.Folder(t.Key)
-	objects, err := s.List(ctx, folder)
-	if err != nil {
-		return nil, err
-	}
-	backups, _ := bucket.Backups(folder, objects)
-	return backups, nil
-}
-
-// newestVerified returns the newest backup that has its manifest.
-func newestVerified(backups []bucket.Backup) (bucket.Backup, bool) {
-	i := slices.IndexFunc(backups, func(b bucket.Backup) bool { return b.Verified })
-	if i < 0 {
-		return bucket.Backup{}, false
-	}
-	return backups[i], true
-}
-
-// Manifest is what lies beside a backup and is written last: a backup that has none was never whole.
-type Manifest struct {
-	Version       int          `json:"version"` // 1
-	Key           string       `json:"key"`
-	Tenant        fleet.Tenant `json:"tenant"`
-	StartedAt     time.Time    `json:"started_at"`
-	FinishedAt    time.Time    `json:"finished_at"`
-	ServerVersion string       `json:"server_version"`
-	ClientVersion string       `json:"client_version"`
-	SchemaVersion string       `json:"schema_version,omitempty"` // the highest migration that was applied
-	Format        string       `json:"format"`
-	Compression   string       `json:"compression"`
-	Encrypted     bool         `json:"encrypted"`
-	StoredSize    int64        `json:"stored_size"` // bytes
-	StoredSHA256  string       `json:"stored_sha256"`
-	PlainSize     int64        `json:"plain_size"` // bytes of what pg_dump wrote
-	PlainSHA256   string       `json:"plain_sha256"`
-	Verified      Verification `json:"verified"`
-}
-
-// Verification says how it is known that a backup is whole.
-type Verification struct {
-	// How is stream (pg_dump's status and end marker, the stored size and checksum) or restore (loaded into a database
-	// besides).
-	How    string    `json:"how"`
-	At     time.Time `json:"at"`
-	Stored string    `json:"stored_checksum"`  // what the store's own word was compared by
-	Tables int       `json:"tables,omitempty"` // restored
-	Rows   int64     `json:"rows,omitempty"`
-}
-
-// manifest reads a backup's manifest.
-func (s *store) manifest(ctx context.Context, key string) (Manifest, error) {
-	r, err := s.Get(ctx, key+".json")
-	if err != nil {
-		return Manifest{}, err
-	}
-	defer func() { _ = r.Close() }()
-	var m Manifest
-	data, err := io.ReadAll(io.LimitReader(r, 1<<20))
-	if err == nil {
-		err = json.Unmarshal(data, &m)
-	}
-	if err == nil && (m.Version != 1 || m.Key != key || len(m.StoredSHA256) != 64) {
-		err = errors.New("it is not this backup's, or of a version that this program does not know")
-	}
-	if err != nil {
-		return Manifest{}, fmt.Errorf("read the manifest of %s: %w", key, err)
-	}
-	return m, nil
 }
 
 // sizeText writes a number of bytes for people: "12.3 MB".

@@ -7,14 +7,14 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // tryRestore reads an upload back out of the bucket, loads it into a throwaway database and compares what is there then with
 // what was dumped.
-func (b *backup) tryRestore(ctx context.Context, m Manifest, key bucket.Key, dumped pgdump.Dumped, log *slog.Logger) (v Verification, err error) {
+func (b *backup) tryRestore(ctx context.Context, m backups.Manifest, key backups.Key, dumped pgdump.Dumped, log *slog.Logger) (v backups.Verification, err error) {
 	v = m.Verified
 	r, err := b.store.Get(ctx, m.Key)
 	if err != nil {

@@ -1,10 +1,12 @@
-package bucket
+package backups
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/bucket"
 )
 
 // Backup is a stored backup, as its key and its manifest's being there tell.
@@ -16,9 +18,9 @@ type Backup struct {
 	Verified bool
 }
 
-// Backups finds the backups among the objects directly in a folder, newest first. strays are manifests whose backup is gone; they
-// claim what is not there. Every other object is somebody else's, and in neither.
-func Backups(folder string, objects []Object) (backups []Backup, strays []string) {
+// Find returns the backups among the objects directly in a folder, newest first. Every other object is somebody else's.
+func Find(folder string, objects []bucket.Object) []Backup {
+	var backups []Backup
 	there := map[string]bool{}
 	for _, o := range objects {
 		there[o.Key] = true
@@ -26,12 +28,10 @@ func Backups(folder string, objects []Object) (backups []Backup, strays []string
 	for _, o := range objects {
 		if k, ok := ParseKey(folder, o.Key); ok {
 			backups = append(backups, Backup{Key: o.Key, Time: k.Time, Size: o.Size, Verified: there[k.Manifest()]})
-		} else if k, ok := ParseManifest(folder, o.Key); ok && !there[k.String()] {
-			strays = append(strays, o.Key)
 		}
 	}
 	sortBackups(backups)
-	return backups, strays
+	return backups
 }
 
 func sortBackups(backups []Backup) {
@@ -149,19 +149,4 @@ func (r rule) apply(newestFirst []*Decision) {
 		last = period
 		r.count--
 	}
-}
-
-// Doomed returns the keys to delete: those of the backups that are not kept, and of their manifests where there are some.
-func Doomed(decisions []Decision) []string {
-	var keys []string
-	for _, d := range decisions {
-		if d.Keep {
-			continue
-		}
-		if d.Verified {
-			keys = append(keys, d.Key+manifestSuffix)
-		}
-		keys = append(keys, d.Key)
-	}
-	return keys
 }

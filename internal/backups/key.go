@@ -1,4 +1,6 @@
-package bucket
+// Package backups is what a backup is: the key it is stored under, the manifest beside it that makes it one, which tenant
+// it is of, and which ones a retention policy keeps. The decisions are pure; [Store] carries them out in a bucket.
+package backups
 
 import (
 	"fmt"
@@ -64,13 +66,4 @@ func ParseKey(folder, key string) (k Key, ok bool) {
 		return Key{}, false
 	}
 	return k, true
-}
-
-// ParseManifest reads the key of the manifest of a backup directly in a folder, and returns the backup's.
-func ParseManifest(folder, key string) (Key, bool) {
-	object, ok := strings.CutSuffix(key, manifestSuffix)
-	if !ok {
-		return Key{}, false
-	}
-	return ParseKey(folder, object)
 }

@@ -1,41 +1,41 @@
-package bucket_test
+package backups_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/backups"
 )
 
 func TestKey(t *testing.T) {
 	at := time.Date(2026, 11, 22, 3, 15, 0, 999, time.FixedZone("", 2*3600))
 	for _, test := range []struct {
-		key  bucket.Key
+		key  backups.Key
 		want string
 	}{
-		{bucket.Key{Folder: "nightly/acme/", Time: at, Major: 17, Kind: bucket.PlainGzip}, "nightly/acme/20261122T011500Z-pg17.sql.gz"},
-		{bucket.Key{Folder: "acme/", Time: at, Major: 9, Kind: bucket.PlainZstd, Encrypted: true}, "acme/20261122T011500Z-pg9.sql.zst.age"},
-		{bucket.Key{Time: at, Major: 18, Kind: bucket.Custom}, "20261122T011500Z-pg18.dump"},
+		{backups.Key{Folder: "nightly/acme/", Time: at, Major: 17, Kind: backups.PlainGzip}, "nightly/acme/20261122T011500Z-pg17.sql.gz"},
+		{backups.Key{Folder: "acme/", Time: at, Major: 9, Kind: backups.PlainZstd, Encrypted: true}, "acme/20261122T011500Z-pg9.sql.zst.age"},
+		{backups.Key{Time: at, Major: 18, Kind: backups.Custom}, "20261122T011500Z-pg18.dump"},
 	} {
 		if got := test.key.String(); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
-		got, ok := bucket.ParseKey(test.key.Folder, test.want)
+		got, ok := backups.ParseKey(test.key.Folder, test.want)
 		want := test.key
 		want.Time = want.Time.UTC().Truncate(time.Second)
 		if !ok || got != want {
 			t.Errorf("%s is %+v, %v", test.want, got, ok)
 		}
-		if k, ok := bucket.ParseManifest(want.Folder, want.Manifest()); !ok || k != want {
-			t.Errorf("%s is the manifest of %+v, %v", want.Manifest(), k, ok)
+		if got.Manifest() != test.want+".json" {
+			t.Errorf("the manifest of %s is %s", test.want, got.Manifest())
 		}
 	}
 }
 
 func TestForeignKeys(t *testing.T) {
 	const ours = "a/20261122T011500Z-pg17.sql.gz"
-	if _, ok := bucket.ParseKey("a/", ours); !ok {
+	if _, ok := backups.ParseKey("a/", ours); !ok {
 		t.Fatal("our own key is not known")
 	}
 	for _, key := range []string{
@@ -47,15 +47,12 @@ func TestForeignKeys(t *testing.T) {
 		"a/20261122T011500Z-pg.sql.gz", "a/20261122T011500Z-pg17-1.sql.gz", "a/20261122T011500Z-pg17.sql", "a/20261122T011500Z-pg17.SQL.GZ",
 		"a/20261122T011500Z-pg17.tar", "a/20261122T011500Z-pg17.sql.gz.dump", "a/backup-20261122T011500Z-pg17.sql.gz",
 	} {
-		if k, ok := bucket.ParseKey("a/", key); ok {
+		if k, ok := backups.ParseKey("a/", key); ok {
 			t.Errorf("%q is taken for %+v", key, k)
 		}
 	}
-	if _, ok := bucket.ParseKey("a", ours); ok {
+	if _, ok := backups.ParseKey("a", ours); ok {
 		t.Error("a folder without its slash is one")
-	}
-	if _, ok := bucket.ParseManifest("a/", ours); ok {
-		t.Error("a backup is taken for a manifest")
 	}
 }
 
@@ -64,7 +61,7 @@ func FuzzParseKey(f *testing.F) {
 	f.Add("", "20261122T011500Z-pg9.dump.age")
 	f.Add("a/b/", "a/b/20261122T011500Z-pg17.sql.zst.json")
 	f.Fuzz(func(t *testing.T, folder, key string) {
-		k, ok := bucket.ParseKey(folder, key)
+		k, ok := backups.ParseKey(folder, key)
 		if !ok {
 			return
 		}
@@ -74,7 +71,7 @@ func FuzzParseKey(f *testing.F) {
 		if strings.Contains(strings.TrimPrefix(key, folder), "/") {
 			t.Errorf("%q is taken to be directly in %q", key, folder)
 		}
-		if _, ok := bucket.ParseKey(folder, k.Manifest()); ok {
+		if _, ok := backups.ParseKey(folder, k.Manifest()); ok {
 			t.Errorf("the manifest %q is taken for a backup", k.Manifest())
 		}
 	})

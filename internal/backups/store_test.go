@@ -1,0 +1,135 @@
+package backups_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+func TestMain(m *testing.M) { buckettest.Main(m) }
+
+// openStore opens a bucket of the test's own, with faults to be had in front of it.
+func openStore(t *testing.T) (backups.Store, *buckettest.Front) {
+	t.Helper()
+	s := buckettest.Shared(t)
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		t.Setenv(name, value)
+	}
+	front := buckettest.InFront(t, s)
+	b, err := bucket.Open(t.Context(), bucket.Options{
+		Bucket: buckettest.Bucket(t, s, false), Prefix: "nightly", Region: buckettest.Region, Endpoint: front.URL, PathStyle: true, CABundle: s.CA,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return backups.Store{Bucket: b}, front
+}
+
+func key(s backups.Store, day int) backups.Key {
+	return backups.Key{Folder: s.Folder("acme"), Time: time.Date(2026, 11, day, 3, 0, 0, 0, time.UTC), Major: 17, Kind: backups.PlainGzip}
+}
+
+// put stores a backup as a run does, its manifest last where there is one.
+func put(t *testing.T, s backups.Store, k backups.Key, manifest bool) {
+	t.Helper()
+	if _, err := s.PutSmall(t.Context(), k.String(), []byte("dump"), "application/gzip"); err != nil {
+		t.Fatal(err)
+	}
+	if !manifest {
+		return
+	}
+	m := backups.Manifest{Key: k.String(), Tenant: fleet.Tenant{ID: "id-1"}, StoredSHA256: strings.Repeat("0", 64)}
+	if err := s.Commit(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A manifest goes before its backup, and one that stays keeps its backup.
+func TestPrune(t *testing.T) {
+	s, front := openStore(t)
+	whole, held, denied, unverified := key(s, 1), key(s, 2), key(s, 3), key(s, 4)
+	for _, k := range []backups.Key{whole, held, denied} {
+		put(t, s, k, true)
+	}
+	put(t, s, unverified, false)
+	front.DenyDelete(held.Manifest(), "AccessDenied", "Access Denied because object protected by object lock.")
+	front.DenyDelete(denied.Manifest(), "AccessDenied", "Access Denied")
+
+	listed, err := s.List(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var decisions []backups.Decision
+	for _, b := range listed {
+		decisions = append(decisions, backups.Decision{Backup: b})
+	}
+	pruned, retained, err := s.Prune(t.Context(), decisions)
+	if err == nil || !strings.Contains(err.Error(), denied.Manifest()) {
+		t.Errorf("got %v, want an error of %s", err, denied.Manifest())
+	}
+	var gone []string
+	for _, d := range pruned {
+		gone = append(gone, d.Key)
+	}
+	if want := []string{unverified.String(), whole.String()}; !slices.Equal(gone, want) {
+		t.Errorf("pruned %v, want %v", gone, want)
+	}
+	if want := []string{held.Manifest()}; !slices.Equal(retained, want) {
+		t.Errorf("retained %v, want %v", retained, want)
+	}
+	listed, err = s.List(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, b := range listed {
+		left = append(left, b.Key)
+		if !b.Verified {
+			t.Errorf("%s is left without its manifest", b.Key)
+		}
+	}
+	if diff := cmp.Diff([]string{denied.String(), held.String()}, left); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+func TestManifest(t *testing.T) {
+	s, _ := openStore(t)
+	k, other := key(s, 1), key(s, 2)
+	put(t, s, k, true)
+	m, err := s.Manifest(t.Context(), k.String())
+	if err != nil || !m.Of("id-1") || m.Of("id-2") || m.Version != 1 {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	for name, text := range map[string]string{
+		"another backup's": `{"version":1,"key":"` + k.String() + `","stored_sha256":"` + strings.Repeat("0", 64) + `"}`,
+		"of a later form":  `{"version":2,"key":"` + other.String() + `","stored_sha256":"` + strings.Repeat("0", 64) + `"}`,
+		"without a hash":   `{"version":1,"key":"` + other.String() + `"}`,
+		"no JSON":          "manifest",
+	} {
+		if _, err := s.PutSmall(t.Context(), other.Manifest(), []byte(text), "application/json"); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := s.Manifest(t.Context(), other.String()); err == nil {
+			t.Errorf("%s is read as %+v", name, m)
+		}
+		if _, err := s.Delete(t.Context(), []string{other.Manifest()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Manifest(t.Context(), other.String()); !bucket.IsNotFound(err) {
+		t.Errorf("none: got %v", err)
+	}
+}
