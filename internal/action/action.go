@@ -79,7 +79,7 @@ func (r *run) do(ctx context.Context) {
 		return
 	}
 	r.console.Line(fmt.Sprintf("neon-tenants-action %s: %s", r.env.Version, r.record.Mode))
-	if c, ok := s.source.(interface{ Close() }); ok { // a connection that listing left open for the mode
+	if c, ok := s.source.(fleet.Closer); ok {
 		defer c.Close()
 	}
 	for _, name := range r.in.Unused() {
@@ -178,7 +178,7 @@ func (r *run) settings() settings {
 	r.record.DryRun = in.Bool("dry-run")
 	r.record.Source = in.String("tenant-source")
 	s := settings{
-		source:     source.New(in),
+		source:     source.New(in, source.Options{Creating: m.Creates, OnWait: r.waiting}),
 		catalog:    r.catalogSettings(),
 		keys:       fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
 		shard:      input.Parse(in, "shard", fleet.ParseShard),
@@ -200,16 +200,14 @@ func (r *run) settings() settings {
 	if s.options.Concurrency == 0 {
 		s.options.Concurrency = m.Concurrency
 	}
-	s.work = m.New(in, mode.Env{Source: s.source, Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Catalog: s.catalog.place, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
+	s.work = m.New(in, mode.Env{Source: s.source, Kinds: source.Kinds(), Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Catalog: s.catalog.place, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
 	r.mask()
-	if w, ok := s.source.(interface {
-		OnWait(func(time.Duration, string))
-	}); ok {
-		w.OnWait(func(d time.Duration, why string) {
-			r.console.Line(fmt.Sprintf("waiting %s: %s", d.Round(time.Second), why))
-		})
-	}
 	return s
+}
+
+// waiting tells of a wait for an API's rate limit.
+func (r *run) waiting(d time.Duration, why string) {
+	r.console.Line(fmt.Sprintf("waiting %s: %s", d.Round(time.Second), why))
 }
 
 // mask hides the secrets that were read since it was called last.

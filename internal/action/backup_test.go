@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -206,6 +207,21 @@ func TestSkipUnchanged(t *testing.T) {
 	}
 	time.Sleep(time.Second) // keys tell seconds
 	f.run(t, t.Context(), v.inputs("mode=backup", "skip-unchanged=true", "max-backup-age=1ns")...).counts(t, 1, 0, 0, 0)
+}
+
+// A catalog's row that names a Neon project is skipped as the project itself is. Of another row nobody knows when it was last
+// in use: it is backed up, and the run says so.
+func TestSkipUnchangedOfACatalog(t *testing.T) {
+	f, v, catalog := newFleet(t, named("a")...), newVault(t), catalogDatabase(t)
+	query := fmt.Sprintf("select 'project' as name, '%s' as neon_project_id, null as url union all select 'elsewhere', null, '%s'", f.projects[0].ID, pgtest.Database(t))
+	inputs := v.inputs("mode=backup", "skip-unchanged=true", "tenant-source=catalog", "database-url="+catalog, "catalog-query="+query)
+	f.run(t, t.Context(), inputs...).counts(t, 2, 0, 0, 0)
+	time.Sleep(time.Second) // keys tell seconds
+	o := f.run(t, t.Context(), inputs...)
+	o.counts(t, 1, 1, 0, 0)
+	o.says(t, "project  no activity since", "skip-unchanged: some tenants are backed up every time")
+	o = f.run(t, t.Context(), v.inputs("mode=backup", "skip-unchanged=true", "tenant-source=secrets", `tenant-secrets={"a":"postgres://u:p@h/d"}`)...)
+	o.says(t, "skip-unchanged: this source does not know when a tenant was last in use")
 }
 
 // Every form of a backup comes back as it was: the rows that were dumped are there again.

@@ -111,13 +111,11 @@ func (r *run) entries(s settings, found mode.Found) []catalog.Entry {
 	entries := make([]catalog.Entry, len(tenants))
 	for i, t := range tenants {
 		e := catalog.Entry{Name: t.Name, Key: t.Key, Source: r.record.Source, ID: t.ID, SeenAt: r.record.Started}
-		if p, ok := s.source.(interface {
-			Place(t fleet.Tenant) (neonProjectID, server, database string)
-		}); ok {
-			var server string
-			e.NeonProjectID, server, e.Database = p.Place(t)
-			if server != s.catalog.server { // a database of that name on the catalog's own server would be another one
-				e.Database = ""
+		if l, ok := s.source.(fleet.Locator); ok {
+			place := l.Place(t)
+			e.NeonProjectID = place.NeonProjectID
+			if place.Server == s.catalog.server { // else a database of that name on the catalog's own server is another one
+				e.Database = place.Database
 			}
 		}
 		if res, ok := results[t.ID]; ok {

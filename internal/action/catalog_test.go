@@ -165,7 +165,7 @@ func TestRowsOfACatalog(t *testing.T) {
 	if strings.Count(o.log, "- allow-insecure: ") != 1 {
 		t.Errorf("said more than once:\n%s", o.log)
 	}
-	f.run(t, t.Context(), "create-missing=true").says(t, "create-missing: is for tenant-source: catalog")
+	f.run(t, t.Context(), "create-missing=true").says(t, "create-missing: this source lists only tenants that exist")
 }
 
 func TestCreateTenantInACatalog(t *testing.T) {

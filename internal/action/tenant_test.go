@@ -75,7 +75,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 		{"a\x07b", "control character", nil},
 		{"", "tenant-name: is required here", nil},
 		{"new", "tenants: has no meaning in mode create-tenant", []string{"tenants=a"}},
-		{"new", "create-tenant is for sources that can make and remove tenants: neon, schemas, catalog", []string{"tenant-source=secrets", "tenant-secrets={}"}},
+		{"new", "create-tenant has to create or drop tenants, which this source cannot; it needs tenant-source: catalog, neon, schemas", []string{"tenant-source=secrets", "tenant-secrets={}"}},
 		{"new", "neon-region: ", []string{"neon-region=Frankfurt!"}},
 		{"new", "neon-pg-version: ", []string{"neon-pg-version=12"}},
 	} {

@@ -33,7 +33,7 @@ func schemas(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	run, err := b.modeOver("migrate", func(in *input.Reader, _ []string) fleet.Source { return source.New(in) }, func(urls []string) []string {
+	run, err := b.modeOver("migrate", func(in *input.Reader, _ []string) fleet.Source { return source.New(in, source.Options{}) }, func(urls []string) []string {
 		return []string{"--migrations-path", b.migrations, "--tenant-source", "schemas", "--database-url", urls[0]}
 	})
 	if err != nil {

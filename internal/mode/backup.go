@@ -47,7 +47,8 @@ type backup struct {
 	dump       pgdump.DumpOptions
 	table      postgres.Table
 	options    postgres.Options
-	unchanged  time.Duration // skip a tenant without activity since a backup no older than this; 0: never
+	activity   fleet.Activity // nil: every tenant is backed up
+	unchanged  time.Duration  // with activity: a tenant that was not active since its backup is skipped while that is no older than this
 	staleAfter time.Duration
 	unfinished []bucket.Unfinished // uploads of earlier runs, and of others
 	verifyURL  string              // restore every backup into a throwaway database there; empty: don't
@@ -86,7 +87,7 @@ func backupKey(_ context.Context, results []fleet.Result) (Ending, error) {
 func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	var d BackupDetail
 	var existing []backups.Backup
-	if b.unchanged > 0 || b.env.DryRun { // nothing else asks for them before there is a new one
+	if b.activity != nil || b.env.DryRun { // nothing else asks for them before there is a new one
 		var err error
 		if existing, err = b.store.List(ctx, t.Key); err != nil {
 			return fleet.Outcome{}, err
@@ -146,15 +147,19 @@ const dumpTail = time.Minute
 // unchangedSince returns the backup that makes a new one needless: verified, not too old, and the last thing that the compute
 // was active for.
 func (b *backup) unchangedSince(ctx context.Context, t fleet.Tenant, existing []backups.Backup) (newest backups.Backup, ok bool, err error) {
-	source, knows := b.env.Source.(interface {
-		LastActive(t fleet.Tenant) (time.Time, bool)
-	})
-	if !knows || b.unchanged == 0 {
+	if b.activity == nil {
 		return newest, false, nil
 	}
-	active, known := source.LastActive(t)
 	newest, ok = backups.NewestVerified(existing)
-	if !ok || !known || time.Since(newest.Time) > b.unchanged {
+	if !ok || time.Since(newest.Time) > b.unchanged {
+		return newest, false, nil
+	}
+	active, known, err := b.activity.LastActive(ctx, t)
+	if err != nil {
+		return newest, false, err
+	}
+	if !known {
+		b.env.Notice("skip-unchanged: some tenants are backed up every time, because it is not known when they were last in use (they are no Neon projects, or Neon does not say)")
 		return newest, false, nil
 	}
 	m, err := b.store.Manifest(ctx, newest.Key)

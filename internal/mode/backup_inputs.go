@@ -26,9 +26,7 @@ func newBackup(in *input.Reader, env Env) Work {
 	}
 	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
 		b.unchanged = maxAge
-		if _, ok := env.Source.(schemaSource); ok {
-			in.Mistake("skip-unchanged", "has no meaning with tenant-source: schemas, whose database does not tell when one schema was written to last; leave it out")
-		}
+		b.activity, _ = Able[fleet.Activity](in, env, "skip-unchanged", "this source does not know when a tenant was last in use; leave it out")
 	}
 	return Work{Prepare: b.prepare, Job: b.run, Finish: backupKey, Close: b.store.close}
 }
@@ -70,7 +68,7 @@ func dumpOptions(in *input.Reader, env Env) pgdump.DumpOptions {
 	if err := pgdump.CheckArgs(o.Args); err != nil {
 		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
 	}
-	if _, ok := env.Source.(schemaSource); ok {
+	if _, ok := env.Source.(fleet.SchemaHost); ok {
 		if err := pgdump.CheckSchemaArgs(o.Args); err != nil {
 			in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
 		}

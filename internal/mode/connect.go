@@ -9,11 +9,6 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// diagnoser is a source that can find out why a tenant cannot be connected to. What it returns wraps err.
-type diagnoser interface {
-	Diagnose(ctx context.Context, t fleet.Tenant, err error) error
-}
-
 // directURL resolves a tenant's connection string, and hides and masks it before anything else happens.
 func directURL(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (string, error) {
 	secret, err := env.Source.URL(ctx, t)
@@ -43,7 +38,7 @@ func dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.O
 	conn, err := postgres.Connect(ctx, url, o)
 	var refused *postgres.ConnectError
 	if errors.As(err, &refused) {
-		if d, ok := env.Source.(diagnoser); ok {
+		if d, ok := env.Source.(fleet.Diagnoser); ok {
 			err = d.Diagnose(ctx, t, err)
 		}
 	}
@@ -52,7 +47,7 @@ func dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.O
 
 func hide(env Env, log *slog.Logger, secret fleet.Secret) {
 	fleet.Hide(log, secret)
-	if s, ok := env.Source.(schemaSource); ok && s.Database() == secret {
+	if s, ok := env.Source.(fleet.SchemaHost); ok && s.Database() == secret {
 		return // an input, which is masked already: thousands of tenants need not say it again
 	}
 	env.Mask(secret.Forms()...)

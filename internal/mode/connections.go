@@ -10,23 +10,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// schemaSource is a source whose tenants are schemas of one database, so that they have one connection string.
-type schemaSource interface {
-	fleet.Source
-	// Schema is the name of the tenant's schema.
-	Schema(t fleet.Tenant) string
-	// Database is the connection string that all tenants share.
-	Database() fleet.Secret
-	// Lend gives the connection away that listing left open, nil where there is none; it has an empty search_path, and is
-	// read-only in a dry run.
-	Lend() *postgres.Conn
-	// ExpectList says that a list which is not there yet is no error: it is about to be made.
-	ExpectList()
-}
-
 // schema is the name of the tenant's schema, empty where a tenant is a whole database.
 func (e Env) schema(t fleet.Tenant) string {
-	if s, ok := e.Source.(schemaSource); ok {
+	if s, ok := e.Source.(fleet.SchemaHost); ok {
 		return s.Schema(t)
 	}
 	return ""
@@ -37,8 +23,8 @@ func (e Env) schema(t fleet.Tenant) string {
 type connections struct {
 	env     Env
 	options postgres.Options
-	shared  schemaSource // nil: every tenant has a database of its own
-	changes bool         // the mode changes its tenants, of which the run's catalog is none
+	shared  fleet.SchemaHost // nil: every tenant has a database of its own
+	changes bool             // the mode changes its tenants, of which the run's catalog is none
 
 	mu     sync.Mutex
 	idle   []idleConn
@@ -51,7 +37,7 @@ type idleConn struct {
 }
 
 func newConnections(env Env, o postgres.Options) *connections {
-	shared, ok := env.Source.(schemaSource)
+	shared, ok := env.Source.(fleet.SchemaHost)
 	o.NoSearchPath = ok
 	return &connections{env: env, options: o, shared: shared}
 }
@@ -114,10 +100,11 @@ func (c *connections) take() *postgres.Conn {
 
 // borrow returns the source's own connection, nil where it has none to give or one of another kind.
 func (c *connections) borrow() *postgres.Conn {
-	if c.shared == nil || c.options.ReadOnly != c.env.DryRun {
+	lender, ok := c.env.Source.(postgres.Lender)
+	if !ok || c.options.ReadOnly != c.env.DryRun {
 		return nil
 	}
-	conn := c.shared.Lend()
+	conn := lender.Lend()
 	if conn != nil && !conn.Alive() {
 		conn.Close()
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -11,33 +12,25 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// creator is a source that lists tenants which need not exist yet, and can make them.
-type creator interface {
-	// CanCreate says why what a tenant lives in cannot be made; nil where it can. It makes no call.
-	CanCreate(t fleet.Tenant) error
-	// CreateMissing makes it, and reports whether it was this call that did: another run may have been faster.
-	CreateMissing(ctx context.Context, t fleet.Tenant, log *slog.Logger) (made bool, err error)
-}
-
 // readCreateMissing returns the source where create-missing asks for it to make tenants; nil where not.
-func readCreateMissing(in *input.Reader, env Env) creator {
+func readCreateMissing(in *input.Reader, env Env) fleet.Creator {
 	if !in.Bool("create-missing") || env.Source == nil {
 		return nil
 	}
-	if _, ok := env.Source.(schemaSource); ok {
+	if _, ok := env.Source.(fleet.SchemaHost); ok {
 		return nil // a schema is made within its first migration's transaction
 	}
-	c, ok := env.Source.(creator)
+	c, ok := env.Source.(fleet.Creator)
 	if !ok {
-		in.Mistake("create-missing", "is for tenant-source: catalog or schemas, which list what need not exist yet; leave it out")
-		return nil
+		in.Mistake("create-missing", "this source lists only tenants that exist, so none can be missing; leave it out; it needs tenant-source: %s",
+			strings.Join(append(Having[fleet.Creator](env), Having[fleet.SchemaHost](env)...), ", "))
 	}
 	return c
 }
 
 // openOrCreate opens a connection to a tenant whose database may have to be made first. A dry run makes none: absent is true
 // then, and there is no connection.
-func openOrCreate(ctx context.Context, conns *connections, missing creator, t fleet.Tenant, log *slog.Logger) (conn *postgres.Conn, release func(), made, absent bool, err error) {
+func openOrCreate(ctx context.Context, conns *connections, missing fleet.Creator, t fleet.Tenant, log *slog.Logger) (conn *postgres.Conn, release func(), made, absent bool, err error) {
 	conn, release, err = conns.open(ctx, t, log)
 	if missing == nil || !postgres.MissingDatabase(err) {
 		return conn, release, false, false, err

@@ -22,7 +22,7 @@ type CreateDetail struct {
 // createTenant is the mode, its inputs read.
 type createTenant struct {
 	env     Env
-	source  Provisioner
+	source  fleet.Provisioner
 	name    string
 	migrate Work // mode migrate's own
 
@@ -32,9 +32,6 @@ type createTenant struct {
 // newCreateTenant makes the job that brings one tenant into being: made, migrated, and registered last.
 func newCreateTenant(in *input.Reader, env Env) Work {
 	c := &createTenant{env: env, source: provisioner(in, env, "create-tenant"), name: in.Required("tenant-name")}
-	if s, ok := c.source.(creationReader); ok {
-		s.ReadCreation(in)
-	}
 	if c.source != nil && c.name != "" {
 		if err := c.source.CheckName(c.name); err != nil {
 			in.Mistake("tenant-name", "%q %v; choose another name", c.name, err)

@@ -26,14 +26,9 @@ const freshBackup = time.Hour
 // dropTenant is the mode, its inputs read.
 type dropTenant struct {
 	env    Env
-	source Provisioner
+	source fleet.Provisioner
 	name   string
 	backup *backup // nil: without-backup
-}
-
-// beside is a Provisioner whose tenants may hold more than their backup does: it names what else goes with a tenant.
-type beside interface {
-	Beside(ctx context.Context, t fleet.Tenant) ([]string, error)
 }
 
 // newDropTenant makes the job that removes one tenant, once its data is known to be safe.
@@ -115,11 +110,7 @@ func (d *dropTenant) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 
 // covered refuses a tenant that holds more than a backup of it does.
 func (d *dropTenant) covered(ctx context.Context, t fleet.Tenant) error {
-	s, ok := d.source.(beside)
-	if !ok {
-		return nil
-	}
-	more, err := s.Beside(ctx, t)
+	more, err := d.source.Beside(ctx, t)
 	if err == nil && len(more) > 0 {
 		err = fmt.Errorf("its backup would not hold all that goes with it: %s", strings.Join(more, ", "))
 	}
@@ -168,8 +159,8 @@ func (d *dropTenant) secure(ctx context.Context, t fleet.Tenant, detail *DropDet
 
 // tell says what is left of a dropped tenant.
 func (d *dropTenant) tell(t fleet.Tenant) {
-	if s, ok := d.source.(recoverer); ok {
-		d.env.Notice(fmt.Sprintf("%s: %s", t.Name, s.Recovery(t)))
+	if how := d.source.Recovery(t); how != "" {
+		d.env.Notice(fmt.Sprintf("%s: %s", t.Name, how))
 	}
 	d.env.Notice(fmt.Sprintf("%s: its backups, and a GitHub secret that sync-secrets wrote for it, are left: no run prunes the former any more, "+
 		"sync-secrets with prune-secrets: true deletes the latter", t.Name))

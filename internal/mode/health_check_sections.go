@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -78,19 +77,13 @@ func driftSection(cohorts []cohort, differences map[schemaPair][]string) (report
 	return s, true
 }
 
-// orphanFinder is a source that can tell what looks like a tenant's and belongs to none that it lists. versions is the table in
-// which tenants record their migrations.
-type orphanFinder interface {
-	Orphans(ctx context.Context, versions postgres.Table) ([]string, error)
-}
-
 // orphans looks for them where the source can.
 func (h *healthCheck) orphans(ctx context.Context, whole *HealthReport, e *Ending) error {
-	source, ok := h.env.Source.(orphanFinder)
+	source, ok := h.env.Source.(fleet.Orphans)
 	if !ok || ctx.Err() != nil {
 		return nil
 	}
-	found, err := source.Orphans(ctx, h.state.Table)
+	found, err := source.Orphans(ctx, h.state.Table.Name)
 	if err == nil && len(found) == 0 {
 		return nil
 	}

@@ -28,12 +28,12 @@ type migrateSchemas struct {
 func readSchemaInputs(in *input.Reader, env Env, o *migration.Options) *migrateSchemas {
 	s := &migrateSchemas{path: in.String("public-migrations-path")}
 	o.CreateSchema = in.Bool("create-missing")
-	source, ok := env.Source.(schemaSource)
+	source, ok := env.Source.(fleet.SchemaHost)
 	switch {
 	case env.Source == nil: // a mistake already
 	case !ok:
 		if s.path != "" {
-			in.Mistake("public-migrations-path", "is for tenant-source: schemas, whose tenants share a database; leave it out")
+			Able[fleet.SchemaHost](in, env, "public-migrations-path", "this source's tenants share no database; leave it out")
 		}
 		return s
 	case !o.Table.Bare():
@@ -54,7 +54,7 @@ func readSchemaInputs(in *input.Reader, env Env, o *migration.Options) *migrateS
 
 // prepare migrates the schema public and reads the versions of the chosen tenants' schemas.
 func (s *migrateSchemas) prepare(ctx context.Context, conns *connections, o migration.Options, found Found) error {
-	source, ok := conns.env.Source.(schemaSource)
+	source, ok := conns.env.Source.(fleet.SchemaHost)
 	if !ok || (s.public == nil && len(found.Tenants) == 0) {
 		return nil
 	}

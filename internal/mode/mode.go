@@ -18,6 +18,8 @@ import (
 type Mode struct {
 	// Concurrency is how many tenants are worked on at once where the user does not say.
 	Concurrency int
+	// Creates says that the mode creates tenants, so that its source reads the inputs about new ones.
+	Creates bool
 	// New reads the mode's inputs, leaves its mistakes with the reader, makes no call, and returns what is to be done.
 	New func(in *input.Reader, env Env) Work
 	// Read is set in place of New where a mode works on no tenants, and asks no source for them: it reads the mode's inputs
@@ -70,7 +72,7 @@ type Ending struct {
 
 var modes = map[string]Mode{
 	"backup":        {Concurrency: 8, New: newBackup},
-	"create-tenant": {Concurrency: 1, New: newCreateTenant},
+	"create-tenant": {Concurrency: 1, Creates: true, New: newCreateTenant},
 	"drop-tenant":   {Concurrency: 1, New: newDropTenant},
 	"health-check":  {Concurrency: 32, New: newHealthCheck},
 	"list-tenants":  {Concurrency: 1, New: newList},
@@ -96,6 +98,8 @@ func For(name string) (Mode, error) {
 type Env struct {
 	// Source resolves the tenant's connection string.
 	Source fleet.Source
+	// Kinds are a nil pointer of each source's type by its name: see [Able].
+	Kinds map[string]fleet.Source
 	// Concurrency is how many tenants are worked on at once at most.
 	Concurrency int
 	// DryRun asks for what would happen: nothing is changed anywhere.

@@ -35,12 +35,6 @@ type RestoredRows struct {
 	Rows  int64  `json:"rows"`
 }
 
-// maker is a source that can make places to restore into.
-type maker interface {
-	CreateProject(ctx context.Context, like fleet.Tenant, name string) (id string, url fleet.Secret, err error)
-	CreateBranch(ctx context.Context, t fleet.Tenant, name string, expires time.Time) (id string, url fleet.Secret, err error)
-}
-
 // restore is the mode, its inputs read.
 type restore struct {
 	env        Env
@@ -48,6 +42,7 @@ type restore struct {
 	key        string // empty: the newest verified one
 	url        string // of the target; empty: into says which to make
 	into       string
+	maker      fleet.ProjectMaker // where into is set
 	overwrite  bool
 	insecure   bool
 	identities []age.Identity
@@ -78,11 +73,11 @@ func newRestore(in *input.Reader, env Env) Work {
 		}
 		r.identities = identities
 	}
-	if _, ok := env.Source.(schemaSource); ok && r.overwrite {
+	if _, ok := env.Source.(fleet.SchemaHost); ok && r.overwrite {
 		in.Mistake("overwrite", "would drop all that the target database holds, and with tenant-source: schemas that may be every other tenant; leave it out and restore into an empty database")
 	}
-	if _, ok := env.Source.(maker); !ok && r.into != "" && env.Source != nil {
-		in.Mistake("restore-into", "needs tenant-source: neon; give restore-url")
+	if r.into != "" {
+		r.maker, _ = Able[fleet.ProjectMaker](in, env, "restore-into", "this source cannot create projects or branches; give restore-url")
 	}
 	return Work{Prepare: r.prepare, Job: r.run, Finish: restoredKey, Close: r.store.close}
 }
@@ -230,14 +225,13 @@ func (r *restore) rehearse(ctx context.Context, c chosen, d RestoreDetail, o fle
 
 // make creates the project or the branch to restore into.
 func (r *restore) make(ctx context.Context, t fleet.Tenant, c chosen, log *slog.Logger) (id, url string, err error) {
-	source, _ := r.env.Source.(maker)
 	// The time of this restore makes the name a new one, also where the same backup is restored a second time.
 	stamp := c.key.Time.Format("20060102-150405") + "-at-" + time.Now().UTC().Format("20060102-150405")
 	var secret fleet.Secret
 	if r.into == "new-project" {
-		id, secret, err = source.CreateProject(ctx, t, t.Name+" restored "+stamp)
+		id, secret, err = r.maker.CreateProject(ctx, t, t.Name+" restored "+stamp)
 	} else {
-		id, secret, err = source.CreateBranch(ctx, t, "restore/"+stamp, time.Time{})
+		id, secret, err = r.maker.CreateBranch(ctx, t, "restore/"+stamp, time.Time{})
 	}
 	if err != nil {
 		return "", "", err

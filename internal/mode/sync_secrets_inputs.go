@@ -14,11 +14,6 @@ import (
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
 
-// pooler is a source that knows connection strings by way of a pooler.
-type pooler interface {
-	PooledURL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error)
-}
-
 // newSyncSecrets reads the inputs of mode sync-secrets.
 func newSyncSecrets(in *input.Reader, env Env) Work {
 	s := &syncSecrets{
@@ -33,11 +28,8 @@ func newSyncSecrets(in *input.Reader, env Env) Work {
 		placed:   map[string]int{},
 		intact:   map[int]bool{},
 	}
-	if in.Bool("pooled") && env.Source != nil {
-		p, ok := env.Source.(pooler)
-		if !ok {
-			in.Mistake("pooled", "only tenant-source: neon knows pooled connection strings; leave it out")
-		} else {
+	if in.Bool("pooled") {
+		if p, ok := Able[fleet.Pooler](in, env, "pooled", "this source knows no pooled connection strings; leave it out"); ok {
 			s.resolve = p.PooledURL
 		}
 	}

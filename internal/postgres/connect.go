@@ -109,6 +109,12 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 	return c, nil
 }
 
+// Lender has a connection open that it does not need any more. Lend gives it away, nil if there is none: whoever takes it
+// closes it. It has an empty search_path, and is read-only in a dry run.
+type Lender interface {
+	Lend() *Conn
+}
+
 // Idle reports whether the connection can be used for the next piece of work: it is alive, as far as is known without asking
 // the server, and in no transaction.
 func (c *Conn) Idle() bool { return !c.Closed() && c.pg.TxStatus() == 'I' }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/sqltext"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,6 +11,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // maxName is how many bytes of a name PostgreSQL keeps. It cuts longer ones without an error, also when one connects, so that

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
@@ -13,10 +14,10 @@ func OwnedDatabases(ctx context.Context, c *Conn) ([]string, error) {
 		"where not datistemplate and datname <> 'postgres' and datdba = (select oid from pg_catalog.pg_roles where rolname = current_user) order by datname")
 }
 
-// SchemasWith lists the schemas that hold a table of that name, whatever schema the name itself says.
-func SchemasWith(ctx context.Context, c *Conn, t Table) ([]string, error) {
-	return c.names(ctx, "list the schemas that have "+t.Name, "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "+
-		"where c.relname = "+sqltext.QuoteLiteral(t.Name)+" and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by n.nspname")
+// SchemasWith lists the schemas that hold a table of that name.
+func SchemasWith(ctx context.Context, c *Conn, table string) ([]string, error) {
+	return c.names(ctx, "list the schemas that have "+table, "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "+
+		"where c.relname = "+sqltext.QuoteLiteral(table)+" and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by n.nspname")
 }
 
 // names returns the only column of the last statement's rows.

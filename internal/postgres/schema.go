@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/sqltext"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // MissingSchemaError is a tenant whose schema is not in the database.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 

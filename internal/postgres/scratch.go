@@ -5,9 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/sqltext"
 	"strings"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // scratchPrefix begins the names of throwaway databases, so that a person who finds one knows where it came from.

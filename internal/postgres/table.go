@@ -2,9 +2,10 @@ package postgres
 
 import (
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/sqltext"
 	"slices"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // Table names a table, with a schema or without.

@@ -31,9 +31,18 @@ type Catalog struct {
 	rows map[string]catalog.Row // by id
 }
 
-var _ fleet.Source = (*Catalog)(nil)
+var (
+	_ fleet.Source       = (*Catalog)(nil)
+	_ fleet.Diagnoser    = (*Catalog)(nil)
+	_ fleet.Provisioner  = (*Catalog)(nil)
+	_ fleet.Creator      = (*Catalog)(nil)
+	_ fleet.ProjectMaker = (*Catalog)(nil)
+	_ fleet.Activity     = (*Catalog)(nil)
+	_ fleet.Orphans      = (*Catalog)(nil)
+	_ fleet.Locator      = (*Catalog)(nil)
+)
 
-func newCatalog(in *input.Reader) fleet.Source {
+func newCatalog(in *input.Reader, o Options) fleet.Source {
 	c := &Catalog{query: catalogQuery(in), options: postgres.Options{Insecure: in.Bool("allow-insecure")}, rows: map[string]catalog.Row{}}
 	if url := in.Secret("database-url"); url != "" {
 		var err error
@@ -45,7 +54,10 @@ func newCatalog(in *input.Reader) fleet.Source {
 		}
 	}
 	if in.String("neon-api-key") != "" {
-		c.neon, _ = newNeon(in).(*Neon)
+		c.neon, _ = newNeon(in, Options{OnWait: o.OnWait}).(*Neon)
+	}
+	if o.Creating {
+		c.readCreation(in)
 	}
 	return c
 }
@@ -58,13 +70,6 @@ func catalogQuery(in *input.Reader) string {
 		in.Mistake("catalog-query", "%q is no statement; write one select, such as select name, database from school", text)
 	}
 	return query
-}
-
-// OnWait sets who is told about waits for Neon's rate limits.
-func (c *Catalog) OnWait(f func(d time.Duration, why string)) {
-	if c.neon != nil {
-		c.neon.OnWait(f)
-	}
 }
 
 // Tenants implements fleet.Source: one connection, one query.
@@ -180,15 +185,26 @@ func (c *Catalog) CreateBranch(ctx context.Context, t fleet.Tenant, name string,
 	return n.CreateBranch(ctx, project, name, expires)
 }
 
-// Place tells where a tenant lives, for the record in a catalog: in a Neon project, in a database of a server (host:port), or, all
-// being empty, elsewhere.
-func (c *Catalog) Place(t fleet.Tenant) (neonProjectID, server, database string) {
+// LastActive implements fleet.Activity for tenants whose row names a Neon project. Of others nobody can tell.
+func (c *Catalog) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, known bool, err error) {
+	if c.row(t).NeonProjectID == "" {
+		return time.Time{}, false, nil
+	}
+	n, project, err := c.project(t)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return n.LastActive(ctx, project)
+}
+
+// Place implements fleet.Locator: a Neon project, a database of a server, or elsewhere.
+func (c *Catalog) Place(t fleet.Tenant) fleet.Place {
 	r := c.row(t)
 	if r.Database != "" && r.NeonProjectID == "" && r.URL == (fleet.Secret{}) && c.checkDatabase(r.Database) == nil {
-		return "", c.server, r.Database
+		return fleet.Place{Server: c.server, Database: r.Database}
 	}
 	if r.Database == "" && r.URL == (fleet.Secret{}) {
-		return r.NeonProjectID, "", ""
+		return fleet.Place{NeonProjectID: r.NeonProjectID}
 	}
-	return "", "", ""
+	return fleet.Place{}
 }

@@ -57,8 +57,8 @@ func (c *Catalog) ownTables() error {
 		"to create a tenant, insert its row and run mode migrate with create-missing: true; to drop one, delete its row and drop its database; or leave catalog-query out")
 }
 
-// ReadCreation refuses, among the inputs of a new tenant, a catalog that the action cannot add it to.
-func (c *Catalog) ReadCreation(in *input.Reader) {
+// readCreation refuses, among the inputs of a new tenant, a catalog that the action cannot add it to.
+func (c *Catalog) readCreation(in *input.Reader) {
 	if err := c.ownTables(); err != nil {
 		in.Mistake("catalog-query", "it is your own, and the action does not know the tables behind it; %s", fleet.Remedy(err))
 	}
@@ -146,3 +146,9 @@ func (c *Catalog) change(ctx context.Context, t fleet.Tenant, do func(tables *ca
 	}
 	return do(tables, c.row(t).Database)
 }
+
+// Beside implements fleet.Provisioner: a backup of a database holds all of it.
+func (c *Catalog) Beside(context.Context, fleet.Tenant) ([]string, error) { return nil, nil }
+
+// Recovery implements fleet.Provisioner: a dropped database is gone.
+func (c *Catalog) Recovery(fleet.Tenant) string { return "" }

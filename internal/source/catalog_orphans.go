@@ -9,7 +9,7 @@ import (
 // Orphans names the databases on the catalog's server that belong to the role which the catalog is read as, as those do
 // that this action made, and that no row names. Where no tenant lives in such a database, none is one. The table of
 // versions plays no part: to look for it would cost a connection to each.
-func (c *Catalog) Orphans(ctx context.Context, _ postgres.Table) ([]string, error) {
+func (c *Catalog) Orphans(ctx context.Context, _ string) ([]string, error) {
 	named := map[string]bool{c.own: true}
 	here := false
 	c.mu.Lock()

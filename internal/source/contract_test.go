@@ -20,21 +20,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
-// provisioner is what the modes that make and remove tenants ask of a source.
+// provisioner is a source that creates tenants and drops them.
 type provisioner interface {
 	fleet.Source
-	CheckName(name string) error
-	Create(ctx context.Context, name string, log *slog.Logger) (t fleet.Tenant, made bool, err error)
-	Register(ctx context.Context, t fleet.Tenant) error
-	CheckDrop(t fleet.Tenant) error
-	Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error
+	fleet.Provisioner
 }
-
-var (
-	_ provisioner = (*Neon)(nil)
-	_ provisioner = (*Schemas)(nil)
-	_ provisioner = (*Catalog)(nil)
-)
 
 // place is one source's fleet on real servers, empty at first.
 type place struct {
@@ -131,11 +121,8 @@ func (p place) source(t *testing.T) fleet.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(in)
-	if c, ok := s.(interface{ ReadCreation(in *input.Reader) }); ok {
-		c.ReadCreation(in)
-	}
-	if c, ok := s.(interface{ Close() }); ok {
+	s := New(in, Options{Creating: true})
+	if c, ok := s.(fleet.Closer); ok {
 		t.Cleanup(c.Close)
 	}
 	if err := in.Err(); err != nil {

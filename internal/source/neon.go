@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/httpx"
@@ -27,8 +26,6 @@ type Neon struct {
 	// database and role are asked for in every project.
 	database, role string
 	creation       creation // of new projects; zero but in the mode that makes them
-	// onWait is told of waits for Neon's limits; may hold nil.
-	onWait atomic.Pointer[func(d time.Duration, why string)]
 	// diagnosed counts the tenants whose diagnosis took calls.
 	diagnosed atomic.Int64
 
@@ -37,12 +34,20 @@ type Neon struct {
 	projects map[string]neon.Project
 }
 
-var _ fleet.Source = (*Neon)(nil)
+var (
+	_ fleet.Source       = (*Neon)(nil)
+	_ fleet.Diagnoser    = (*Neon)(nil)
+	_ fleet.Provisioner  = (*Neon)(nil)
+	_ fleet.ProjectMaker = (*Neon)(nil)
+	_ fleet.Activity     = (*Neon)(nil)
+	_ fleet.Pooler       = (*Neon)(nil)
+	_ fleet.Locator      = (*Neon)(nil)
+)
 
 // userAgent names this program to Neon's support.
 const userAgent = "neon-tenants-action (+https://github.com/org/neon-tenants-action)"
 
-func newNeon(in *input.Reader) fleet.Source {
+func newNeon(in *input.Reader, o Options) fleet.Source {
 	n := &Neon{
 		orgID:    in.String("neon-org-id"),
 		branch:   in.String("neon-branch"),
@@ -63,20 +68,16 @@ func newNeon(in *input.Reader) fleet.Source {
 	}
 	options := neon.Limits()
 	options.UserAgent = userAgent
-	options.OnWait = func(d time.Duration, why string) {
-		if f := n.onWait.Load(); f != nil {
-			(*f)(d, why)
-		}
-	}
+	options.OnWait = o.OnWait
 	n.client = neon.New(neon.Options{BaseURL: base, Key: key, HTTP: httpx.New(options).HTTP()})
+	if o.Creating {
+		n.readCreation(in)
+	}
 	return n
 }
 
-// OnWait sets who is told about waits of a second and more for Neon's rate limits. f may be called concurrently.
-func (n *Neon) OnWait(f func(d time.Duration, why string)) { n.onWait.Store(&f) }
-
-// Place tells where a tenant lives, for the record in a catalog.
-func (n *Neon) Place(t fleet.Tenant) (neonProjectID, server, database string) { return t.ID, "", "" }
+// Place implements fleet.Locator.
+func (n *Neon) Place(t fleet.Tenant) fleet.Place { return fleet.Place{NeonProjectID: t.ID} }
 
 // Tenants implements fleet.Source: every project of the organisation.
 func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {

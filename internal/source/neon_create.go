@@ -95,13 +95,11 @@ func (n *Neon) DeleteBranch(ctx context.Context, t fleet.Tenant, id string) erro
 	return changeRemedy(n.client.DeleteBranch(ctx, t.ID, id))
 }
 
-// LastActive tells when one of the computes of the tenant's project was last active, as the listing had it; ok is false where
-// Neon did not say.
-func (n *Neon) LastActive(t fleet.Tenant) (at time.Time, ok bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	at = n.projects[t.ID].ComputeLastActiveAt
-	return at, !at.IsZero()
+// LastActive implements fleet.Activity: the latest activity of any of the project's computes, as the listing had it, or as
+// Neon has it now for a project that was not listed.
+func (n *Neon) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, known bool, err error) {
+	p, err := n.project(ctx, t.ID)
+	return p.ComputeLastActiveAt, !p.ComputeLastActiveAt.IsZero(), err
 }
 
 // project returns a project as it was listed, or as Neon has it now where it was not.

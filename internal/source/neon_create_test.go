@@ -390,23 +390,28 @@ func TestNeonSaysWhatIsLeft(t *testing.T) {
 
 func TestNeonLastActive(t *testing.T) {
 	t.Parallel()
-	_, n := serveNeon(t, map[string]any{"/projects": object{"projects": []object{
-		{"id": "active", "compute_last_active_at": "2026-11-20T10:00:00.5Z"}, {"id": "never", "compute_last_active_at": "0001-01-01T00:00:00Z"},
-		{"id": "silent"}, {"id": "null", "compute_last_active_at": nil},
-	}}}, nil)
-	if _, ok := n.LastActive(fleet.Tenant{ID: "active"}); ok {
-		t.Error("before it was listed")
-	}
+	_, n := serveNeon(t, map[string]any{
+		"/projects": object{"projects": []object{
+			{"id": "active", "compute_last_active_at": "2026-11-20T10:00:00.5Z"}, {"id": "never", "compute_last_active_at": "0001-01-01T00:00:00Z"},
+			{"id": "silent"}, {"id": "null", "compute_last_active_at": nil},
+		}},
+		"/projects/unlisted": object{"project": object{"id": "unlisted", "compute_last_active_at": "2026-11-20T10:00:00.5Z"}},
+	}, nil)
 	if _, err := n.Tenants(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	want := time.Date(2026, 11, 20, 10, 0, 0, 5e8, time.UTC)
-	if at, ok := n.LastActive(fleet.Tenant{ID: "active"}); !ok || !at.Equal(want) {
-		t.Errorf("%s, %t", at, ok)
-	}
-	for _, id := range []string{"never", "silent", "null", "unknown"} {
-		if at, ok := n.LastActive(fleet.Tenant{ID: id}); ok {
-			t.Errorf("%s: %s", id, at)
+	for _, id := range []string{"active", "unlisted"} {
+		if at, known, err := n.LastActive(t.Context(), fleet.Tenant{ID: id}); !known || err != nil || !at.Equal(want) {
+			t.Errorf("%s: %s, %t, %v", id, at, known, err)
 		}
+	}
+	for _, id := range []string{"never", "silent", "null"} {
+		if at, known, err := n.LastActive(t.Context(), fleet.Tenant{ID: id}); known || err != nil {
+			t.Errorf("%s: %s, %v", id, at, err)
+		}
+	}
+	if _, known, err := n.LastActive(t.Context(), fleet.Tenant{ID: "unknown"}); known || err == nil {
+		t.Errorf("a project that is not there: %t, %v", known, err)
 	}
 }

@@ -28,15 +28,15 @@ type creation struct {
 // region is the form of Neon's regions: a cloud, a place, a number or not.
 var region = regexp.MustCompile(`^[a-z]+-[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// ReadCreation reads the inputs about new projects.
-func (n *Neon) ReadCreation(in *input.Reader) {
+// readCreation reads the inputs about new projects.
+func (n *Neon) readCreation(in *input.Reader) {
 	n.creation = creation{region: in.String("neon-region"), pgVersion: in.Int("neon-pg-version", 14, 99)}
 	if !region.MatchString(n.creation.region) {
 		in.Mistake("neon-region", "%q is no region of Neon's; write for example aws-eu-central-1", n.creation.region)
 	}
 }
 
-// CheckName implements the mode's Provisioner: what Neon takes as a project's name, and what a log can show.
+// CheckName implements fleet.Provisioner: what Neon takes as a project's name, and what a log can show.
 func (n *Neon) CheckName(name string) error {
 	const most = 256
 	switch {
@@ -52,7 +52,7 @@ func (n *Neon) CheckName(name string) error {
 	return nil
 }
 
-// Create implements the mode's Provisioner. Neon lets names repeat, so a project of the name is looked for before one is
+// Create implements fleet.Provisioner. Neon lets names repeat, so a project of the name is looked for before one is
 // made, and again after: of two runs that made one at the same time the later made deletes its own.
 func (n *Neon) Create(ctx context.Context, name string, log *slog.Logger) (t fleet.Tenant, made bool, err error) {
 	if err := n.CheckName(name); err != nil {
@@ -188,10 +188,10 @@ func (n *Neon) remember(p neon.Project) fleet.Tenant {
 	return fleet.Tenant{Name: p.Name, ID: p.ID}
 }
 
-// Register implements the mode's Provisioner: Neon itself lists its projects.
+// Register implements fleet.Provisioner: Neon itself lists its projects.
 func (n *Neon) Register(context.Context, fleet.Tenant) error { return nil }
 
-// CheckDrop implements the mode's Provisioner. A project goes as a whole, which somebody who names a branch may not mean.
+// CheckDrop implements fleet.Provisioner. A project goes as a whole, which somebody who names a branch may not mean.
 func (n *Neon) CheckDrop(t fleet.Tenant) error {
 	if n.branch == "" {
 		return nil
@@ -200,7 +200,7 @@ func (n *Neon) CheckDrop(t fleet.Tenant) error {
 		"leave neon-branch out, so that the backup is that of the default branch")
 }
 
-// Beside names what is in the project's default branch beside the database that is backed up.
+// Beside implements fleet.Provisioner: what is in the project's default branch beside the database that is backed up.
 func (n *Neon) Beside(ctx context.Context, t fleet.Tenant) ([]string, error) {
 	branches, err := n.client.Branches(ctx, t.ID, "")
 	if err != nil {
@@ -223,7 +223,7 @@ func (n *Neon) Beside(ctx context.Context, t fleet.Tenant) ([]string, error) {
 	return more, nil
 }
 
-// Drop implements the mode's Provisioner: it deletes the whole project, whichever branch neon-branch names.
+// Drop implements fleet.Provisioner: it deletes the whole project, whichever branch neon-branch names.
 func (n *Neon) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {
 	err := n.client.DeleteProject(ctx, t.ID)
 	if neon.IsStatus(err, http.StatusNotFound) { // the key has just listed it
@@ -233,7 +233,7 @@ func (n *Neon) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error
 	return changeRemedy(err)
 }
 
-// Recovery tells how a deleted project comes back.
+// Recovery implements fleet.Provisioner.
 func (n *Neon) Recovery(t fleet.Tenant) string {
 	return fmt.Sprintf("Neon can bring project %s back for 7 days (POST /projects/%s/recover)", t.ID, t.ID)
 }

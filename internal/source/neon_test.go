@@ -47,7 +47,7 @@ func readNeon(t *testing.T, inputs map[string]string) (*input.Reader, *Neon) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return in, newNeon(in).(*Neon)
+	return in, newNeon(in, Options{}).(*Neon)
 }
 
 func TestNeonInputs(t *testing.T) {

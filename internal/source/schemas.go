@@ -27,9 +27,15 @@ type Schemas struct {
 	listed map[string]bool
 }
 
-var _ fleet.Source = (*Schemas)(nil)
+var (
+	_ fleet.SchemaHost  = (*Schemas)(nil)
+	_ fleet.Provisioner = (*Schemas)(nil)
+	_ fleet.Orphans     = (*Schemas)(nil)
+	_ fleet.Closer      = (*Schemas)(nil)
+	_ postgres.Lender   = (*Schemas)(nil)
+)
 
-func newSchemas(in *input.Reader) fleet.Source {
+func newSchemas(in *input.Reader, o Options) fleet.Source {
 	s := &Schemas{
 		url: in.Secret("database-url"),
 		list: input.Parse(in, "schema-tracker", func(text string) (postgres.SchemaList, error) {
@@ -46,6 +52,10 @@ func newSchemas(in *input.Reader) fleet.Source {
 		if _, _, err := postgres.DirectURL(s.url); err != nil {
 			in.Mistake("database-url", "%v; %s", err, fleet.Remedy(err))
 		}
+	}
+	if o.Creating {
+		s.ExpectList()
+		s.versions = input.Parse(in, "migrations-table", postgres.ParseTable)
 	}
 	return s
 }
@@ -99,10 +109,10 @@ func (s *Schemas) Schema(t fleet.Tenant) string { return t.ID }
 // Database is the connection string that all tenants share.
 func (s *Schemas) Database() fleet.Secret { return fleet.NewSecret(s.url) }
 
-// ExpectList says that a list which is not there yet is an empty one.
+// ExpectList implements fleet.SchemaHost.
 func (s *Schemas) ExpectList() { s.listless = true }
 
-// Lend gives the connection that listing left open away, nil where there is none: whoever takes it closes it.
+// Lend implements postgres.Lender: it gives away the connection that listing left open.
 func (s *Schemas) Lend() *postgres.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +121,7 @@ func (s *Schemas) Lend() *postgres.Conn {
 	return c
 }
 
-// Close closes the connection that nobody has borrowed.
+// Close implements fleet.Closer: it closes the connection that nobody has borrowed.
 func (s *Schemas) Close() {
 	if c := s.Lend(); c != nil {
 		c.Close()

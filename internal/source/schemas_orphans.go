@@ -8,7 +8,7 @@ import (
 
 // Orphans names the schemas that record migrations, as a tenant's does, and that the list does not name. Other schemas of the
 // database are nobody's business here.
-func (s *Schemas) Orphans(ctx context.Context, versions postgres.Table) ([]string, error) {
+func (s *Schemas) Orphans(ctx context.Context, versions string) ([]string, error) {
 	var found []string
 	err := s.with(ctx, nil, func(c *postgres.Conn) (err error) {
 		found, err = postgres.SchemasWith(ctx, c, versions)

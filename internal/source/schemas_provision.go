@@ -6,7 +6,6 @@ import (
 	"log/slog"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
@@ -19,12 +18,6 @@ func (s *Schemas) CheckName(name string) error {
 		return fmt.Errorf("is where the list %s itself is kept", s.list)
 	}
 	return nil
-}
-
-// ReadCreation reads the inputs that concern new schemas.
-func (s *Schemas) ReadCreation(in *input.Reader) {
-	s.ExpectList()
-	s.versions = input.Parse(in, "migrations-table", postgres.ParseTable)
 }
 
 // Create makes a schema of that name, unless it is there. One that is there, but listed by nobody, is taken up only where a run
@@ -83,3 +76,6 @@ func (s *Schemas) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) er
 	}
 	return s.with(ctx, log, func(c *postgres.Conn) error { return s.list.Drop(ctx, c, t.ID) })
 }
+
+// Recovery implements fleet.Provisioner: a dropped schema is gone.
+func (s *Schemas) Recovery(fleet.Tenant) string { return "" }

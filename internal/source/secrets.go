@@ -26,7 +26,7 @@ type foundSecret struct {
 
 var _ fleet.Source = (*Secrets)(nil)
 
-func newSecrets(in *input.Reader) fleet.Source {
+func newSecrets(in *input.Reader, _ Options) fleet.Source {
 	s := &Secrets{found: map[string]foundSecret{}}
 	template := input.Parse(in, "secret-name", secrets.ParseTemplate)
 	text := in.String("tenant-secrets")

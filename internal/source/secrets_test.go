@@ -22,7 +22,7 @@ func readSecrets(t *testing.T, inputs map[string]string) (*input.Reader, *Secret
 	if err != nil {
 		t.Fatal(err)
 	}
-	return in, newSecrets(in).(*Secrets)
+	return in, newSecrets(in, Options{}).(*Secrets)
 }
 
 func TestSecretsAreTenants(t *testing.T) {

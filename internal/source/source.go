@@ -1,31 +1,55 @@
-// Package source holds the ways to find tenants, one file a source, and the map of their names.
+// Package source holds the ways to find tenants, one family of files a source, and the map of their names.
 package source
 
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 )
 
-// sources are the values of the input tenant-source. A constructor reads its inputs, leaves its mistakes with the reader
-// and makes no call.
-var sources = map[string]func(in *input.Reader) fleet.Source{
-	"catalog": newCatalog,
-	"neon":    newNeon,
-	"schemas": newSchemas,
-	"secrets": newSecrets,
+// Options are what a source is told of the run it is for.
+type Options struct {
+	// Creating is true in the mode that creates tenants: the inputs about new tenants are read, too.
+	Creating bool
+	// OnWait is told of waits of a second and more for an API's rate limit; it is called concurrently. Nil discards them.
+	OnWait func(d time.Duration, why string)
+}
+
+// kind is one value of the input tenant-source.
+type kind struct {
+	// construct reads the source's inputs, leaves its mistakes with the reader and makes no call.
+	construct func(in *input.Reader, o Options) fleet.Source
+	// zero is a nil pointer of the source's type, which tells its abilities.
+	zero fleet.Source
+}
+
+var kinds = map[string]kind{
+	"catalog": {newCatalog, (*Catalog)(nil)},
+	"neon":    {newNeon, (*Neon)(nil)},
+	"schemas": {newSchemas, (*Schemas)(nil)},
+	"secrets": {newSecrets, (*Secrets)(nil)},
 }
 
 // Names lists the sources.
-func Names() []string { return slices.Sorted(maps.Keys(sources)) }
+func Names() []string { return slices.Sorted(maps.Keys(kinds)) }
+
+// Kinds are a nil pointer of each source's type by its name, for the messages that say which sources have an ability.
+func Kinds() map[string]fleet.Source {
+	all := map[string]fleet.Source{}
+	for name, k := range kinds {
+		all[name] = k.zero
+	}
+	return all
+}
 
 // New makes the source that the inputs ask for; nil, with a mistake, where there is none of that name.
-func New(in *input.Reader) fleet.Source {
+func New(in *input.Reader, o Options) fleet.Source {
 	name := in.Choice("tenant-source", Names()...)
-	if construct, ok := sources[name]; ok {
-		return construct(in)
+	if k, ok := kinds[name]; ok {
+		return k.construct(in, o)
 	}
 	return nil
 }

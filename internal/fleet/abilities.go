@@ -1,0 +1,101 @@
+package fleet
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// What a source can do besides listing and resolving. A source declares each ability with a guard beside its type,
+//
+//	var _ fleet.Diagnoser = (*Neon)(nil)
+//
+// so that one that goes missing is a compile error and not a feature that silently stops working.
+
+// Diagnoser finds out why a tenant cannot be connected to. What Diagnose returns wraps err.
+type Diagnoser interface {
+	Diagnose(ctx context.Context, t Tenant, err error) error
+}
+
+// Provisioner creates tenants and drops them. Every call may be repeated: a run that was cut off anywhere is completed by
+// the same calls again.
+type Provisioner interface {
+	// CheckName refuses a name that no new tenant may have. It makes no call.
+	CheckName(name string) error
+	// Create creates the project, schema or database of that name, unless it exists; created tells which. The tenant's id
+	// is set, its key is not. Nothing is registered, and what was created stays if a later step fails.
+	Create(ctx context.Context, name string, log *slog.Logger) (t Tenant, created bool, err error)
+	// Register lists the tenant for the fleet, in the tracker or the catalog: the last step of creating a tenant. One that
+	// is listed already is no error.
+	Register(ctx context.Context, t Tenant) error
+	// CheckDrop refuses what must never be dropped, whoever lists it: the system's own schemas and databases, and the one
+	// that holds the list itself. It makes no call.
+	CheckDrop(t Tenant) error
+	// Beside names what a drop would take along that a backup of the tenant does not hold.
+	Beside(ctx context.Context, t Tenant) ([]string, error)
+	// Drop drops a listed tenant, then its registration. One that is gone is no error.
+	Drop(ctx context.Context, t Tenant, log *slog.Logger) error
+	// Recovery says how a dropped tenant can be recovered without a backup, and for how long; empty if it cannot.
+	Recovery(t Tenant) string
+}
+
+// Creator lists tenants that need not exist yet, and can create them.
+type Creator interface {
+	// CanCreate says why a tenant's database cannot be created; nil if it can. It makes no call.
+	CanCreate(t Tenant) error
+	// CreateMissing creates it. created is false where another run was faster.
+	CreateMissing(ctx context.Context, t Tenant, log *slog.Logger) (created bool, err error)
+}
+
+// SchemaHost is a source whose tenants are schemas of one database, so that they share a connection string.
+type SchemaHost interface {
+	Source
+	// Schema is the name of the tenant's schema.
+	Schema(t Tenant) string
+	// Database is the connection string that all tenants share.
+	Database() Secret
+	// ExpectList says that a list which does not exist yet is an empty one: it is about to be created.
+	ExpectList()
+}
+
+// ProjectMaker creates places to restore into. A project or branch is deleted again if it cannot be completed.
+type ProjectMaker interface {
+	// CreateProject creates a project in the region, the organization and of the Postgres version of like.
+	CreateProject(ctx context.Context, like Tenant, name string) (id string, url Secret, err error)
+	// CreateBranch creates a branch of the tenant's branch, which expires at that time unless it is zero.
+	CreateBranch(ctx context.Context, t Tenant, name string, expires time.Time) (id string, url Secret, err error)
+}
+
+// Activity knows when a tenant was last in use.
+type Activity interface {
+	// LastActive is when a compute of the tenant was last active; known is false where nobody can tell.
+	LastActive(ctx context.Context, t Tenant) (at time.Time, known bool, err error)
+}
+
+// Pooler knows connection strings that lead through a connection pooler, for applications.
+type Pooler interface {
+	PooledURL(ctx context.Context, t Tenant) (Secret, error)
+}
+
+// Orphans finds what looks like a tenant and belongs to none that is listed. versions is the name, without a schema, of the
+// table in which tenants record their migrations.
+type Orphans interface {
+	Orphans(ctx context.Context, versions string) ([]string, error)
+}
+
+// Place is where a tenant lives, as far as a catalog records it; empty parts are unknown or do not apply.
+type Place struct {
+	NeonProjectID string
+	Server        string // host:port
+	Database      string // on that server
+}
+
+// Locator knows where its tenants live. Place makes no call.
+type Locator interface {
+	Place(t Tenant) Place
+}
+
+// Closer is a source that listing leaves with something to release.
+type Closer interface {
+	Close()
+}
