@@ -312,7 +312,7 @@ func TestCanaryMaxFailuresAndShards(t *testing.T) {
 
 	o = f.run(t, t.Context(), "concurrency=1", "max-failures=0")
 	o.counts(t, 3, 0, 1, 4)
-	o.says(t, "more than max-failures: 0 allows")
+	o.says(t, "more than max-failures (0) allows")
 
 	query(t, f.projects[3], "drop table users")
 	query(t, f.projects[4], "drop table users")
@@ -338,7 +338,7 @@ func TestSelectionAndIdentity(t *testing.T) {
 		{[]string{"tenants=Globex,Glob*,nobody"}, `the pattern "nobody" matches none of the 5 tenants found`},
 		{[]string{"tenants=Globex,Acme"}, `"Acme" (`},
 		{[]string{"tenants=nobody"}, `tenants: "nobody" selects none of the 5 tenants found`},
-		{[]string{"tenants=東京"}, "leaves an empty key"},
+		{[]string{"tenants=東京"}, "has an empty key"},
 		{[]string{"min-tenants=6"}, "found 5 tenants, fewer than min-tenants: 6"},
 		{[]string{"tenants=Globex", "canary=Acme"}, `canary: "Acme" is none of the 1 selected tenants`},
 		{[]string{"tenants=Globex", "neon-branch=nowhere"}, "nowhere"},

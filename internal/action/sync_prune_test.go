@@ -169,7 +169,7 @@ func TestAnIncompleteDiscoveryDeletesNothing(t *testing.T) {
 	h.f.Unavailable([]string{h.f.projects[0].ID}, 0)
 	h.f.Fail(neontest.Fault{Route: "GET /projects/{project_id}", Project: h.f.projects[0].ID, Status: 403})
 	o := h.sync(t, neon...)
-	o.says(t, "1 tenants exist that could not be read", "nothing was pruned")
+	o.says(t, "1 tenant exists but could not be read", "nothing was pruned")
 	if diff := cmp.Diff(before, h.Secrets(h.scope)); diff != "" || o.err == nil {
 		t.Errorf("%v; secrets (-before +after):\n%s", o.err, diff)
 	}

@@ -68,7 +68,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 		more       []string
 	}{
 		{"acme/corp", `"ACME Corp" (`, nil},
-		{"東京", "leaves an empty key", nil},
+		{"東京", "has an empty key", nil},
 		{"twin", "is the name or the id of 2 tenants", nil},
 		{"quiet-river-12345678", `is the id of the tenant "x"`, nil},
 		{strings.Repeat("x", 257), "Neon takes at most 256", nil},

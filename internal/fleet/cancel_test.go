@@ -30,10 +30,13 @@ func TestRunCancel(t *testing.T) {
 		failed      []string
 	}{
 		{"before it begins", Plan{Job: sleep(time.Second)}, Options{Concurrency: 2}, 0, 0, "xxxxxx", nil},
-		{"while some run", Plan{Job: sleep(time.Second)}, Options{Concurrency: 2}, 1500 * time.Millisecond, 1500 * time.Millisecond, "ssffxx", []string{running}},
-		// What the cancel makes fail is no reason of its own.
-		{"with max-failures", Plan{Job: sleep(time.Second)}, Options{Concurrency: 2, MaxFailures: limit}, 500 * time.Millisecond, 500 * time.Millisecond, "ffxxxx", []string{running}},
-		{"while the canary runs", Plan{Job: sleep(time.Second), Canary: 3}, Options{Concurrency: 8}, 500 * time.Millisecond, 500 * time.Millisecond, "fffxxx", []string{running}},
+		{"while some run", Plan{Job: sleep(time.Second)}, Options{Concurrency: 2}, 1500 * time.Millisecond,
+			1500 * time.Millisecond, "ssffxx", []string{running}},
+		// The failures that the cancel causes are not the reason.
+		{"with max-failures", Plan{Job: sleep(time.Second)}, Options{Concurrency: 2, MaxFailures: limit},
+			500 * time.Millisecond, 500 * time.Millisecond, "ffxxxx", []string{running}},
+		{"while the canary runs", Plan{Job: sleep(time.Second), Canary: 3}, Options{Concurrency: 8},
+			500 * time.Millisecond, 500 * time.Millisecond, "fffxxx", []string{running}},
 		{
 			"with jobs that need a while to end",
 			Plan{Job: func(ctx context.Context, _ Tenant, _ *slog.Logger) (Outcome, error) {
@@ -41,9 +44,11 @@ func TestRunCancel(t *testing.T) {
 				time.Sleep(4 * time.Second)
 				return Outcome{}, errors.New("rolled back")
 			}},
-			Options{Concurrency: 6}, time.Second, 5 * time.Second, "ffffff", []string{"cancelled by interrupt: rolled back"},
+			Options{Concurrency: 6}, time.Second, 5 * time.Second, "ffffff",
+			[]string{"cancelled by interrupt: rolled back"},
 		},
-		{"after the end", Plan{Job: sleep(time.Second)}, Options{Concurrency: 6}, 2 * time.Second, time.Second, "ssssss", nil},
+		{"after the end", Plan{Job: sleep(time.Second)}, Options{Concurrency: 6}, 2 * time.Second, time.Second,
+			"ssssss", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -112,8 +117,10 @@ func TestRunGivesUpOnJobsThatIgnoreTheirContext(t *testing.T) {
 							t.Errorf("ended as %s, want ffsss", got)
 						}
 						for _, r := range results[:2] {
-							wantErr := "cancelled by interrupt; its work did not end in time and was given up: its state is not known"
-							if r.State != Failed || r.Err.Error() != wantErr || r.Elapsed != want || r.Outcome.Note != "" {
+							wantErr := "cancelled by interrupt; its job did not stop in time and was abandoned, " +
+								"so the tenant's state is unknown"
+							if r.State != Failed || r.Err.Error() != wantErr || r.Elapsed != want ||
+								r.Outcome.Note != "" {
 								t.Errorf("%s is %s after %s: %v", r.Tenant.ID, r.State, r.Elapsed, r.Err)
 							}
 						}
@@ -132,9 +139,9 @@ func TestRunGivesUpOnJobsThatIgnoreTheirContext(t *testing.T) {
 					if n := late.Load(); n != 2 {
 						t.Errorf("%d jobs ended late, want 2", n)
 					}
-					check() // also by the race detector: nothing writes to results any more
+					check() // with the race detector, too: nothing writes to the results any more
 					if len(w.twice) > 0 || len(w.started) != 2 {
-						t.Errorf("told twice: %v, started: %v", w.twice, w.started)
+						t.Errorf("finished twice: %v, started: %v", w.twice, w.started)
 					}
 				})
 			})

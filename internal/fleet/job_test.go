@@ -17,7 +17,7 @@ import (
 
 func TestRunKeepsOutcomesAndErrors(t *testing.T) {
 	broken := errors.New("broken")
-	shared := []string{"out of order"} // the job's own: every tenant gets the same slice
+	shared := []string{"out of order"} // the job returns the same slice for every tenant
 	job := func(_ context.Context, tenant Tenant, log *slog.Logger) (Outcome, error) {
 		log.Info("working", "on", tenant.ID)
 		o := Outcome{Note: "2 applied", Warnings: shared, Detail: map[string]int{"applied": 2}}
@@ -25,7 +25,7 @@ func TestRunKeepsOutcomesAndErrors(t *testing.T) {
 		case "id-1":
 			o.Unchanged = true
 		case "id-2":
-			return o, WithRemedy(fmt.Errorf("migrate: %w", &located{broken}), "mend it")
+			return o, WithRemedy(fmt.Errorf("migrate: %w", &located{broken}), "fix it")
 		}
 		return o, nil
 	}
@@ -34,16 +34,19 @@ func TestRunKeepsOutcomesAndErrors(t *testing.T) {
 		t.Errorf("ended as %s, want suf", got)
 	}
 	for _, r := range results {
-		want := Outcome{Unchanged: r.State == Unchanged, Note: "2 applied", Warnings: []string{"out of order"}, Detail: map[string]int{"applied": 2}}
+		want := Outcome{Unchanged: r.State == Unchanged, Note: "2 applied", Warnings: []string{"out of order"},
+			Detail: map[string]int{"applied": 2}}
 		if diff := cmp.Diff(want, r.Outcome); diff != "" {
 			t.Errorf("%s's outcome (-want +got):\n%s", r.Tenant.ID, diff)
 		}
-		if log := string(w.finished[r.Tenant.ID].Log); !strings.HasSuffix(log, " working on="+r.Tenant.ID+"\n") || strings.Count(log, "\n") != 1 {
+		if log := string(w.finished[r.Tenant.ID].Log); !strings.HasSuffix(log, " working on="+r.Tenant.ID+"\n") ||
+			strings.Count(log, "\n") != 1 {
 			t.Errorf("%s's log: %q", r.Tenant.ID, log)
 		}
 	}
 	err := results[2].Err
-	if file, line := Location(err); !errors.Is(err, broken) || err.Error() != "migrate: broken" || Remedy(err) != "mend it" || file != "a.sql" || line != 7 {
+	if file, line := Location(err); !errors.Is(err, broken) || err.Error() != "migrate: broken" ||
+		Remedy(err) != "fix it" || file != "a.sql" || line != 7 {
 		t.Errorf("the error lost something: %v, remedy %q, at %s:%d", err, Remedy(err), file, line)
 	}
 }
@@ -66,8 +69,8 @@ func TestRunHidesSecrets(t *testing.T) {
 	}
 	results, w := observe(t.Context(), t, Plan{Tenants: crowd(3), Job: job}, Options{})
 	for _, r := range results {
-		told := w.finished[r.Tenant.ID]
-		text := fmt.Sprint(r.Err, Remedy(r.Err), r.Outcome, told.Err, told.Outcome, string(told.Log))
+		seen := w.finished[r.Tenant.ID]
+		text := fmt.Sprint(r.Err, Remedy(r.Err), r.Outcome, seen.Err, seen.Outcome, string(seen.Log))
 		for _, form := range forms {
 			if strings.Contains(text, form) {
 				t.Errorf("%s (%s) gives %s away:\n%s", r.Tenant.ID, r.State, form, text)
@@ -99,11 +102,13 @@ func TestRunSurvivesPanics(t *testing.T) {
 		"internal error: panic called with nil argument",
 	} {
 		r := results[i]
-		if r.State != Failed || !strings.HasPrefix(r.Err.Error(), want) || !strings.Contains(Remedy(r.Err), "report it") {
+		if r.State != Failed || !strings.HasPrefix(r.Err.Error(), want) ||
+			!strings.Contains(Remedy(r.Err), "report it") {
 			t.Errorf("%s is %s: %v (%s), want %s", r.Tenant.ID, r.State, r.Err, Remedy(r.Err), want)
 		}
-		if log := string(w.finished[r.Tenant.ID].Log); !strings.Contains(log, " before\n") || !strings.Contains(log, "job_test.go") {
-			t.Errorf("the log has not what came before and where it broke:\n%s", log)
+		if log := string(w.finished[r.Tenant.ID].Log); !strings.Contains(log, " before\n") ||
+			!strings.Contains(log, "job_test.go") {
+			t.Errorf("the log lacks what came before the panic, or its place:\n%s", log)
 		}
 	}
 	if results[3].State != Succeeded {
@@ -123,13 +128,14 @@ func TestRunTenantTimeout(t *testing.T) {
 			case "id-1": // says why its context ended
 				<-ctx.Done()
 				return Outcome{}, fmt.Errorf("wait for the lock: %w", context.Cause(ctx))
-			case "id-2": // was done all the same
+			case "id-2": // succeeds in spite of the deadline
 				<-ctx.Done()
 				return Outcome{}, nil
 			}
 			return sleep(29*time.Second)(ctx, tenant, log)
 		}
-		results, _ := observe(t.Context(), t, Plan{Tenants: crowd(4), Job: job}, Options{Concurrency: 2, TenantTimeout: 30 * time.Second})
+		results, _ := observe(t.Context(), t, Plan{Tenants: crowd(4), Job: job},
+			Options{Concurrency: 2, TenantTimeout: 30 * time.Second})
 		if got := states(results); got != "ffss" {
 			t.Errorf("ended as %s, want ffss", got)
 		}
@@ -137,14 +143,15 @@ func TestRunTenantTimeout(t *testing.T) {
 			"stopped after the tenant-timeout of 30s: apply 1_a.sql: context deadline exceeded",
 			"wait for the lock: stopped after the tenant-timeout of 30s",
 		} {
-			if r := results[i]; r.Err.Error() != want || !strings.Contains(Remedy(r.Err), "raise tenant-timeout") || r.Elapsed != 30*time.Second {
+			if r := results[i]; r.Err.Error() != want || !strings.Contains(Remedy(r.Err), "raise tenant-timeout") ||
+				r.Elapsed != 30*time.Second {
 				t.Errorf("%s after %s: %v (%s), want %s", r.Tenant.ID, r.Elapsed, r.Err, Remedy(r.Err), want)
 			}
 		}
 	})
 }
 
-// TestRunIsFlat runs ten thousand trivial jobs: no goroutine, log or buffer may wait for a worker.
+// TestRunIsFlat runs ten thousand trivial jobs: nothing may be allocated for a tenant that waits for a worker.
 func TestRunIsFlat(t *testing.T) {
 	const n, concurrency = 10_000, 32
 	before := runtime.NumGoroutine()
@@ -169,7 +176,8 @@ func TestRunIsFlat(t *testing.T) {
 	if limit := int64(before + concurrency + 4); most.Load() > limit {
 		t.Errorf("%d goroutines at once, want at most %d", most.Load(), limit)
 	}
-	const result, job1 = 1 << 10, 8 << 10 // bytes: kept a tenant, allocated a tenant (the race detector adds some)
+	// Bytes kept and allocated per tenant; the race detector adds some.
+	const result, job1 = 1 << 10, 8 << 10
 	if kept := int64(end.HeapAlloc) - int64(start.HeapAlloc); kept > n*result {
 		t.Errorf("%d bytes a tenant are kept, want at most %d", kept/n, result)
 	}

@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"fmt"
-	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,96 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestParseShard(t *testing.T) {
-	for text, want := range map[string]Shard{"1/1": {1, 1}, "2/8": {2, 8}, " 8 / 8 ": {8, 8}, "1/256": {1, 256}} {
-		if got, err := ParseShard(text); err != nil || got != want {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "/", "2", "0/8", "9/8", "-1/8", "1/0", "a/b", "1/2/3", "1.5/2", "2\\8", "1/99999999999999999999"} {
-		want := fmt.Sprintf("%q is not a shard of the form 2/8 (the second of eight; the first number is from 1 to the second)", text)
-		if _, err := ParseShard(text); err == nil || err.Error() != want {
-			t.Errorf("%q: %v, want %s", text, err, want)
-		}
-	}
-	if got := (Shard{2, 8}).String(); got != "2/8" {
-		t.Errorf("String gives %q", got)
-	}
-	if got := (Shard{}).String(); got != "" {
-		t.Errorf("String of the whole fleet gives %q", got)
-	}
-}
-
-// TestShardsAreStable holds the hash to what released versions did: a change would move tenants between jobs that are
-// already running, or leave some out.
-func TestShardsAreStable(t *testing.T) {
-	for id, want := range map[string][3]int{ // the shard of 2, of 8 and of 100
-		"":                       {2, 2, 46},
-		"a":                      {1, 1, 25},
-		"1":                      {1, 1, 97},
-		"2":                      {2, 2, 54},
-		"morning-bread-81040908": {1, 1, 17},
-		"late-frost-12345678":    {2, 2, 70},
-		"tenant_1":               {2, 6, 50},
-		"tenant_2":               {1, 5, 17},
-		"日本":                     {1, 5, 53},
-		"ACME":                   {1, 5, 85},
-	} {
-		for i, count := range []int{2, 8, 100} {
-			for index := 1; index <= count; index++ {
-				if has := (Shard{index, count}).Has(Tenant{ID: id}); has != (index == want[i]) {
-					t.Errorf("shard %d/%d has %q: %v, want it in %d", index, count, id, has, want[i])
-				}
-			}
-		}
-	}
-}
-
-func TestShardsCoverEveryTenantOnce(t *testing.T) {
-	kinds := map[string]func(i int) string{
-		"neon":    func(i int) string { return fmt.Sprintf("%s-%s-%08d", adjectives[i%5], nouns[i/5%5], 10_000_000+i*7919) },
-		"numbers": func(i int) string { return fmt.Sprint(i) },
-		"schemas": func(i int) string { return fmt.Sprintf("tenant_%d", i) },
-	}
-	for kind, id := range kinds {
-		for _, count := range []int{1, 2, 3, 8, 16, 100} {
-			const n = 4000
-			tenants := make([]Tenant, n)
-			for i := range tenants {
-				tenants[i] = Tenant{Name: "one name for all", ID: id(i)}
-			}
-			seen := map[string]int{}
-			for index := 1; index <= count; index++ {
-				share := Shard{index, count}.Select(tenants)
-				for _, s := range share {
-					seen[s.ID]++
-				}
-				mean := float64(n) / float64(count)
-				if off := math.Abs(float64(len(share)) - mean); off > 5*math.Sqrt(mean) { // five standard deviations of a fair hash
-					t.Errorf("%s: shard %d/%d has %d tenants, want about %.0f", kind, index, count, len(share), mean)
-				}
-			}
-			for _, tenant := range tenants {
-				if seen[tenant.ID] != 1 {
-					t.Errorf("%s: %s is in %d of %d shards", kind, tenant.ID, seen[tenant.ID], count)
-				}
-			}
-		}
-	}
-	if got := (Shard{}).Select(crowd(3)); len(got) != 3 {
-		t.Errorf("no shard is %d of 3 tenants", len(got))
-	}
-}
-
-var (
-	adjectives = []string{"morning", "late", "cool", "weathered", "divine"}
-	nouns      = []string{"bread", "frost", "sun", "band", "lake"}
-)
-
 func TestSlug(t *testing.T) {
 	for text, want := range map[string]string{
-		"acme": "acme", "Acme Corp": "acme-corp", "ACME_Corp, Inc.": "acme-corp-inc", "--a--b--": "a-b", "a": "a", "007": "007",
-		"": "", "-": "", "日本": "", "日本 1": "1", "Café": "caf", "Straße 5": "stra-e-5", "a\nb": "a-b", "a\xffb": "a-b", "\u212a": "", // the last is the Kelvin sign, a k in lower case
+		"acme": "acme", "Acme Corp": "acme-corp", "ACME_Corp, Inc.": "acme-corp-inc", "--a--b--": "a-b",
+		"a": "a", "007": "007", "": "", "-": "", "日本": "", "日本 1": "1", "Café": "caf", "Straße 5": "stra-e-5",
+		"a\nb": "a-b", "a\xffb": "a-b", "\u212a": "", // the Kelvin sign, which is a k in lower case
 		"tenant-morning-bread-81040908": "tenant-morning-bread-81040908",
 	} {
 		if got := Slug(text); got != want {
@@ -131,6 +44,13 @@ func FuzzSlug(f *testing.F) {
 
 func TestAssignKeys(t *testing.T) {
 	all := func(Tenant) bool { return true }
+	only := func(id string) func(Tenant) bool { return func(t Tenant) bool { return t.ID == id } }
+	const (
+		names      = "tenants cannot be told apart by their names: "
+		ids        = "tenants cannot be told apart by their ids: "
+		useIDs     = "set tenant-key: id (keys are then made from the ids, which are unique), or rename the tenants"
+		renameThem = "these ids differ only in letter case or punctuation; rename them at the source"
+	)
 	for _, test := range []struct {
 		name    string
 		tenants []Tenant
@@ -141,44 +61,53 @@ func TestAssignKeys(t *testing.T) {
 		remedy  string
 	}{
 		{
-			name: "by name", tenants: []Tenant{{Name: "Acme Corp", ID: "1"}, {Name: "Globex", ID: "2"}}, by: KeyByName, chosen: all,
-			keys: "acme-corp globex",
+			name: "by name", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "Acme Corp", ID: "1"}, {Name: "Globex", ID: "2"}},
+			keys:    "acme-corp globex",
 		},
 		{
-			name: "by id", tenants: []Tenant{{Name: "Acme", ID: "late-frost-1"}, {Name: "Acme", ID: "late-frost-2"}}, by: KeyByID, chosen: all,
-			keys: "late-frost-1 late-frost-2",
+			name: "by id", by: KeyByID, chosen: all,
+			tenants: []Tenant{{Name: "Acme", ID: "late-frost-1"}, {Name: "Acme", ID: "late-frost-2"}},
+			keys:    "late-frost-1 late-frost-2",
 		},
 		{
-			name: "two of one key", tenants: []Tenant{{Name: "Acme Corp", ID: "1"}, {Name: "acme_corp", ID: "2"}, {Name: "x", ID: "3"}}, by: KeyByName, chosen: all,
-			err:    `tenants cannot be told apart by their names: "Acme Corp" (1) and "acme_corp" (2) have the same key acme-corp`,
-			remedy: "set tenant-key: id (keys are then made from the ids, which are unique), or rename the tenants",
+			name: "the same key twice", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "Acme Corp", ID: "1"}, {Name: "acme_corp", ID: "2"}, {Name: "x", ID: "3"}},
+			err:     names + `"Acme Corp" (1) and "acme_corp" (2) have the same key acme-corp`,
+			remedy:  useIDs,
 		},
 		{
-			name: "no key at all", tenants: []Tenant{{Name: "日本", ID: "1"}, {Name: "", ID: "2"}}, by: KeyByName, chosen: all,
-			err:    `tenants cannot be told apart by their names: "日本" (1) leaves an empty key; "" (2) leaves an empty key`,
-			remedy: "set tenant-key: id (keys are then made from the ids, which are unique), or rename the tenants",
+			name: "no key at all", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "日本", ID: "1"}, {Name: "", ID: "2"}},
+			err:     names + `"日本" (1) has an empty key; "" (2) has an empty key`,
+			remedy:  useIDs,
 		},
 		{
-			name: "ids that are alike", tenants: []Tenant{{Name: "a", ID: "T_1"}, {Name: "b", ID: "t-1"}}, by: KeyByID, chosen: all,
-			err:    `tenants cannot be told apart by their ids: "a" (T_1) and "b" (t-1) have the same key t-1`,
-			remedy: "the source gives ids that differ only in letter case or punctuation; rename them there",
+			name: "similar ids", by: KeyByID, chosen: all,
+			tenants: []Tenant{{Name: "a", ID: "T_1"}, {Name: "b", ID: "t-1"}},
+			err:     ids + `"a" (T_1) and "b" (t-1) have the same key t-1`,
+			remedy:  renameThem,
 		},
 		{
-			name: "one of them chosen", tenants: []Tenant{{Name: "a", ID: "1"}, {Name: "A", ID: "2"}}, by: KeyByName, chosen: func(t Tenant) bool { return t.ID == "2" },
-			err:    `tenants cannot be told apart by their names: "a" (1) and "A" (2) have the same key a`,
-			remedy: "set tenant-key: id (keys are then made from the ids, which are unique), or rename the tenants",
+			name: "one of them chosen", by: KeyByName, chosen: only("2"),
+			tenants: []Tenant{{Name: "a", ID: "1"}, {Name: "A", ID: "2"}},
+			err:     names + `"a" (1) and "A" (2) have the same key a`,
+			remedy:  useIDs,
 		},
 		{
-			name: "none of them chosen", tenants: []Tenant{{Name: "a", ID: "1"}, {Name: "A", ID: "2"}, {Name: "-", ID: "3"}, {Name: "b", ID: "4"}}, by: KeyByName,
-			chosen: func(t Tenant) bool { return t.ID == "4" },
-			keys:   "a a  b",
+			name: "none of them chosen", by: KeyByName, chosen: only("4"),
+			tenants: []Tenant{{Name: "a", ID: "1"}, {Name: "A", ID: "2"}, {Name: "-", ID: "3"}, {Name: "b", ID: "4"}},
+			keys:    "a a  b",
 		},
 		{
-			name: "many", tenants: append(crowd(7), crowd(7)...), by: KeyByID, chosen: all,
-			err: `tenants cannot be told apart by their ids: "Tenant 0" (id-0) and "Tenant 0" (id-0) have the same key id-0; ` +
-				`"Tenant 1" (id-1) and "Tenant 1" (id-1) have the same key id-1; "Tenant 2" (id-2) and "Tenant 2" (id-2) have the same key id-2; ` +
-				`"Tenant 3" (id-3) and "Tenant 3" (id-3) have the same key id-3; "Tenant 4" (id-4) and "Tenant 4" (id-4) have the same key id-4; and 2 more`,
-			remedy: "the source gives ids that differ only in letter case or punctuation; rename them there",
+			name: "many", by: KeyByID, chosen: all,
+			tenants: append(crowd(7), crowd(7)...),
+			err: ids + `"Tenant 0" (id-0) and "Tenant 0" (id-0) have the same key id-0; ` +
+				`"Tenant 1" (id-1) and "Tenant 1" (id-1) have the same key id-1; ` +
+				`"Tenant 2" (id-2) and "Tenant 2" (id-2) have the same key id-2; ` +
+				`"Tenant 3" (id-3) and "Tenant 3" (id-3) have the same key id-3; ` +
+				`"Tenant 4" (id-4) and "Tenant 4" (id-4) have the same key id-4; and 2 more`,
+			remedy: renameThem,
 		},
 		{name: "nobody", by: KeyByName, chosen: all},
 	} {
@@ -202,42 +131,5 @@ func TestAssignKeys(t *testing.T) {
 				t.Errorf("keys %q, want %q", got, test.keys)
 			}
 		})
-	}
-}
-
-func TestIncompleteError(t *testing.T) {
-	few, many := &IncompleteError{Missing: []string{"a", "b"}}, &IncompleteError{Missing: strings.Split("abcdefgh", "")}
-	if got, want := few.Error(), "2 tenants exist that could not be read: [a b]"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if got, want := many.Error(), "8 tenants exist that could not be read: [a b c d e] and 3 more"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if Remedy(fmt.Errorf("list tenants: %w", few)) == "" {
-		t.Error("no remedy")
-	}
-}
-
-func TestRemedy(t *testing.T) {
-	inner := WithRemedy(fmt.Errorf("broken"), "inner")
-	for _, test := range []struct {
-		err  error
-		want string
-	}{
-		{nil, ""},
-		{fmt.Errorf("broken"), ""},
-		{fmt.Errorf("open: %w", inner), "inner"},
-		{WithRemedy(fmt.Errorf("open: %w", inner), "outer"), "outer"},
-		{fmt.Errorf("%w: %w", inner, WithRemedy(fmt.Errorf("x"), "second")), "inner"},
-	} {
-		if got := Remedy(test.err); got != test.want {
-			t.Errorf("%v: %q, want %q", test.err, got, test.want)
-		}
-	}
-	if WithRemedy(nil, "none") != nil {
-		t.Error("a remedy for no error is an error")
-	}
-	if file, line := Location(inner); file != "" || line != 0 {
-		t.Errorf("a location out of nothing: %s:%d", file, line)
 	}
 }

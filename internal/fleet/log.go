@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// How much of a tenant's log is kept: its beginning, where the cause stands, and its end, where the effect does.
+// How much of a tenant's log is kept: its beginning, which shows the cause, and its end, which shows the effect.
 const (
 	logHead = 32 << 10 // bytes
 	logTail = 32 << 10 // bytes
 )
 
-// Hide makes sure that no form of the secret appears in what the engine passes on about this tenant from now on: its log,
-// its error, its note and its warnings. log is the one that the job was given.
+// Hide redacts every form of the secret from what the engine passes on about this tenant from now on: its log, error,
+// note and warnings. log is the logger that the job was given; any other is left alone.
 func Hide(log *slog.Logger, s Secret) {
 	if h, ok := log.Handler().(*logHandler); ok {
 		h.log.hide(s)
@@ -66,11 +66,12 @@ func (l *tenantLog) write(line string) {
 	if len(l.tail) > 2*logTail { // cut rarely, so that a line costs no copy of the whole tail
 		cut := len(l.tail) - logTail
 		l.dropped += cut
-		l.tail = append(make([]byte, 0, 2*logTail), l.tail[cut:]...) // not in place, which would keep the room that a huge line took
+		// Copied, because cutting in place would keep the memory that a huge line took.
+		l.tail = append(make([]byte, 0, 2*logTail), l.tail[cut:]...)
 	}
 }
 
-// bytes returns the log, cut in the middle where it was long.
+// bytes returns the log, cut in the middle if it is long.
 func (l *tenantLog) bytes() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +85,8 @@ func (l *tenantLog) bytes() []byte {
 		if len(out) > 0 && out[len(out)-1] != '\n' {
 			out = append(out, '\n')
 		}
-		if i := slices.Index(tail, '\n'); i >= 0 && i+1 < len(tail) { // begin with a whole line, unless it is the only one
+		// Begin with a whole line, unless there is only one.
+		if i := slices.Index(tail, '\n'); i >= 0 && i+1 < len(tail) {
 			dropped += i + 1
 			tail = tail[i+1:]
 		}
@@ -93,12 +95,12 @@ func (l *tenantLog) bytes() []byte {
 	return append(out, tail...)
 }
 
-// redactError takes the hidden secrets out of an error.
+// redactError redacts the hidden secrets from an error's text and remedy.
 func (l *tenantLog) redactError(err error) error {
 	return &redacted{err, l.redact(err.Error()), l.redact(Remedy(err))}
 }
 
-// redacted is an error whose text and remedy had secrets taken out; what it wraps can still be asked for its type.
+// redacted is an error whose text and remedy are redacted. errors.As still finds the types that it wraps.
 type redacted struct {
 	error
 	text, remedy string
@@ -108,7 +110,7 @@ func (e *redacted) Error() string  { return e.text }
 func (e *redacted) Unwrap() error  { return e.error }
 func (e *redacted) Remedy() string { return e.remedy }
 
-// logHandler writes slog records as lines a person reads: time, level where it matters, message, attributes.
+// logHandler writes slog records as lines for people: time, level unless it is INFO, message, attributes.
 type logHandler struct {
 	log    *tenantLog
 	prefix string // attributes set by With, already rendered
@@ -145,11 +147,11 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 	return &logHandler{h.log, h.prefix, h.group + name + "."}
 }
 
-// writeAttr redacts before it quotes: what stands in a value may be quoted already, and no form covers that twice.
+// writeAttr redacts before it quotes: a value may already be quoted, and no form of a secret is quoted twice.
 func (h *logHandler) writeAttr(b *strings.Builder, group string, a slog.Attr) {
 	v := a.Value.Resolve()
 	if v.Kind() == slog.KindGroup {
-		if a.Key != "" { // a group without a name stands for its attributes
+		if a.Key != "" { // slog inlines the attributes of a group without a name
 			group += a.Key + "."
 		}
 		for _, inner := range v.Group() {

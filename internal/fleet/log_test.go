@@ -16,7 +16,7 @@ import (
 
 var clock = regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d\.\d\d\d `)
 
-// logged returns what a tenant's log holds after write, without the times, which are checked for their form.
+// logged returns what a tenant's log holds after write, without the times, whose form it checks.
 func logged(t *testing.T, write func(*slog.Logger)) string {
 	t.Helper()
 	log := &tenantLog{}
@@ -38,7 +38,8 @@ func TestLogLines(t *testing.T) {
 		{"levels", func(l *slog.Logger) { l.Debug("d"); l.Warn("w"); l.Error("e") }, "DEBUG d\nWARN w\nERROR e\n"},
 		{
 			"attributes", func(l *slog.Logger) {
-				l.Info("applied", "file", "1_a.sql", "took", 1234567*time.Nanosecond, "n", 3, "err", errors.New("a b"), "empty", "", "q", `"`)
+				l.Info("applied", "file", "1_a.sql", "took", 1234567*time.Nanosecond, "n", 3, "err", errors.New("a b"),
+					"empty", "", "q", `"`)
 			},
 			`applied file=1_a.sql took=1.2ms n=3 err="a b" empty="" q="\""` + "\n",
 		},
@@ -145,8 +146,10 @@ func TestLogWithHugeLines(t *testing.T) {
 		tail  string // what it ends with
 	}{
 		{"one alone", []string{"begin" + strings.Repeat("x", 1<<20) + "end\n"}, "beginxxx", "xxxend\n"},
-		{"as the last", []string{"first\n", "begin" + strings.Repeat("x", 1<<20) + "end\n"}, "first\nbeginxxx", "xxxend\n"},
-		{"as the first", []string{"begin" + strings.Repeat("x", 1<<20) + "\n", "last\n"}, "beginxxx", "left out ...\nlast\n"},
+		{"as the last", []string{"first\n", "begin" + strings.Repeat("x", 1<<20) + "end\n"}, "first\nbeginxxx",
+			"xxxend\n"},
+		{"as the first", []string{"begin" + strings.Repeat("x", 1<<20) + "\n", "last\n"}, "beginxxx",
+			"left out ...\nlast\n"},
 		{"just over what is kept", []string{strings.Repeat("x", logHead+logTail) + "\n"}, "xxx", "xxx\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -157,10 +160,12 @@ func TestLogWithHugeLines(t *testing.T) {
 				log.write(line)
 			}
 			text := string(log.bytes())
-			if !strings.HasPrefix(text, test.head) || !strings.HasSuffix(text, test.tail) || len(text) > logHead+logTail+100 {
+			if !strings.HasPrefix(text, test.head) || !strings.HasSuffix(text, test.tail) ||
+				len(text) > logHead+logTail+100 {
 				t.Errorf("%d bytes: %.20q … %.40q", len(text), text, text[len(text)-40:])
 			}
-			if m := regexp.MustCompile(`\n\.\.\. (\d+) bytes of log left out \.\.\.\n`).FindStringSubmatch(text); m == nil {
+			mark := regexp.MustCompile(`\n\.\.\. (\d+) bytes of log left out \.\.\.\n`)
+			if m := mark.FindStringSubmatch(text); m == nil {
 				t.Error("no mark on a line of its own")
 			} else if n, _ := strconv.Atoi(m[1]); n < total-len(text) || n > total-len(text)+100 {
 				t.Errorf("it says that %d bytes of %d are left out and keeps %d", n, total, len(text))

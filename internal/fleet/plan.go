@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Plan is what a run does: one job over tenants in their order, the first Canary of them before all others.
+// Plan is what a run does: one job on each tenant, in order. The first Canary tenants are canaries: no other tenant is
+// started unless all of them succeed.
 type Plan struct {
 	Tenants []Tenant
 	Canary  int
@@ -19,37 +20,38 @@ type Plan struct {
 type Options struct {
 	// Concurrency is how many tenants are worked on at once.
 	Concurrency int
-	// MaxFailures is how many tenants may fail before no new one is started.
+	// MaxFailures is how many tenants may fail before no further tenant is started.
 	MaxFailures Limit
-	// TenantTimeout bounds one tenant's time; zero is no bound.
+	// TenantTimeout bounds the time of one tenant; zero is no bound.
 	TenantTimeout time.Duration
-	// Grace is how long jobs may go on after the run's context has ended before they are given up; zero is 5 s, which
-	// leaves 2 s of a runner's 7.5 s between SIGINT and SIGTERM for the report.
+	// Grace is how long jobs may go on once the run's context has ended before they are abandoned. Zero is 5 s, which
+	// leaves 2 s for the report: GitHub's runner sends SIGTERM 7.5 s after SIGINT.
 	Grace time.Duration
-	// Observer is told of every tenant's start and end; nil is nobody.
+	// Observer receives the start and the end of every tenant; nil discards them.
 	Observer Observer
 }
 
-// Observer watches a run. Its methods are called from many goroutines at once and delay the worker that calls.
+// Observer watches a run. Its methods are called concurrently, and a slow one delays the worker that calls it.
 type Observer interface {
-	// Started is called when a worker takes a tenant up.
+	// Started is called when a worker takes up a tenant.
 	Started(t Tenant)
-	// Finished is called once for every tenant, skipped ones included.
+	// Finished is called once for every tenant, including the skipped ones.
 	Finished(r Result)
 }
 
-// Canary chooses the tenants that go first: a count, or globs. The zero value chooses none.
+// Canary selects the tenants that go first: a number of them, or those that match globs. The zero value selects none.
 type Canary struct {
 	count int
 	globs Selection
 }
 
-// ParseCanary reads a count ("3") or a list of globs, which has been split into entries.
+// ParseCanary reads a list's entries: one count ("3"), or globs. Its errors say what to write instead.
 func ParseCanary(entries []string) (Canary, error) {
 	if len(entries) == 1 {
 		if n, err := strconv.Atoi(entries[0]); err == nil {
 			if n < 1 {
-				return Canary{}, fmt.Errorf("%q is not a count of 1 or more; write a count, or globs of tenants' names", entries[0])
+				return Canary{}, fmt.Errorf("%q is not a count of 1 or more; write a count, or globs of tenant names",
+					entries[0])
 			}
 			return Canary{count: n}, nil
 		}
@@ -61,7 +63,7 @@ func ParseCanary(entries []string) (Canary, error) {
 // Zero reports whether no canary is asked for.
 func (c Canary) Zero() bool { return c.count == 0 && len(c.globs.rules) == 0 }
 
-// Order returns the tenants with the canaries first, each group in its old order, and how many canaries there are.
+// Order returns the tenants with the canaries first, both groups in their original order, and the number of canaries.
 func (c Canary) Order(tenants []Tenant) (ordered []Tenant, canaries int) {
 	if len(c.globs.rules) == 0 {
 		return tenants, min(c.count, len(tenants))
@@ -77,16 +79,17 @@ func (c Canary) Order(tenants []Tenant) (ordered []Tenant, canaries int) {
 	return append(ordered, others...), len(ordered)
 }
 
-// Limit bounds failures by a count or by a share of the planned tenants. The zero value is no bound.
+// Limit bounds failures by a count or by a percentage of the planned tenants. The zero value is no bound.
 type Limit struct {
 	set     bool
-	count   int
+	count   int // negative: percent counts
 	percent float64
 }
 
-// ParseLimit reads a count ("5") or a percentage ("10%").
+// ParseLimit reads a count ("5") or a percentage ("10%"). Its error says what to write instead.
 func ParseLimit(text string) (Limit, error) {
-	wrong := fmt.Errorf("%q is neither a count of 0 or more nor a percentage from 0%% to 100%%; write for example 5 or 10%%", text)
+	wrong := fmt.Errorf("%q is neither a count of 0 or more nor a percentage from 0%% to 100%%; "+
+		"write for example 5 or 10%%", text)
 	if share, ok := strings.CutSuffix(text, "%"); ok {
 		p, err := strconv.ParseFloat(strings.TrimSpace(share), 64)
 		if err != nil || math.IsNaN(p) || p < 0 || p > 100 {
@@ -101,6 +104,7 @@ func ParseLimit(text string) (Limit, error) {
 	return Limit{set: true, count: n}, nil
 }
 
+// String writes the limit as [ParseLimit] reads it, and no bound as "".
 func (l Limit) String() string {
 	switch {
 	case !l.set:
@@ -111,7 +115,7 @@ func (l Limit) String() string {
 	return strconv.Itoa(l.count)
 }
 
-// Passed reports whether failures of total are more than the limit allows.
+// Passed reports whether this many failures among total tenants exceed the limit.
 func (l Limit) Passed(failures, total int) bool {
 	switch {
 	case !l.set:

@@ -15,7 +15,7 @@ func TestParseLimit(t *testing.T) {
 	for _, test := range []struct {
 		text, want string // what String gives back; empty: refused
 		total      int
-		allowed    int // the most failures that do not pass the limit, of total
+		allowed    int // the most failures of total that are within the limit
 	}{
 		{"0", "0", 10, 0},
 		{"5", "5", 10, 5},
@@ -38,7 +38,8 @@ func TestParseLimit(t *testing.T) {
 			t.Errorf("%q of %d: want %d failures to be allowed, and no more", test.text, test.total, test.allowed)
 		}
 	}
-	for _, text := range []string{"", "%", "-1", "-1%", "101%", "100.1%", "NaN%", "Inf%", "1.5", "ten", "10%%", "% 10", "1e999%"} {
+	for _, text := range []string{"", "%", "-1", "-1%", "101%", "100.1%", "NaN%", "Inf%", "1.5", "ten", "10%%", "% 10",
+		"1e999%"} {
 		if l, err := ParseLimit(text); err == nil {
 			t.Errorf("%q is taken as %q", text, l)
 		}
@@ -87,9 +88,9 @@ func TestCanary(t *testing.T) {
 		}
 	}
 	for entry, want := range map[string]string{
-		"0":   `"0" is not a count of 1 or more; write a count, or globs of tenants' names`,
-		"-3":  `"-3" is not a count of 1 or more; write a count, or globs of tenants' names`,
-		"a[b": `the pattern "a[b" has a [ without its ]; write \[ for the character itself`,
+		"0":   `"0" is not a count of 1 or more; write a count, or globs of tenant names`,
+		"-3":  `"-3" is not a count of 1 or more; write a count, or globs of tenant names`,
+		"a[b": `the pattern "a[b" has a [ without a ]; write \[ for a literal bracket`,
 	} {
 		if _, err := ParseCanary([]string{entry}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", entry, err, want)
@@ -106,15 +107,17 @@ func TestRunMaxFailures(t *testing.T) {
 		reason  []string
 	}{
 		{"", failing(all...), 10, nil},
-		{"0", failing(3), 4, []string{"not started: 1 of 10 tenants failed, more than max-failures: 0 allows"}},
+		{"0", failing(3), 4, []string{"not started: 1 of 10 tenants failed, more than max-failures (0) allows"}},
 		{"0", failing(9), 10, nil},
 		{"1", failing(3), 10, nil},
-		{"2", failing(all...), 3, []string{"not started: 3 of 10 tenants failed, more than max-failures: 2 allows"}},
+		{"2", failing(all...), 3, []string{"not started: 3 of 10 tenants failed, more than max-failures (2) allows"}},
 		{"10", failing(all...), 10, nil},
-		{"0%", failing(0), 1, []string{"not started: 1 of 10 tenants failed, more than max-failures: 0% allows"}},
+		{"0%", failing(0), 1, []string{"not started: 1 of 10 tenants failed, more than max-failures (0%) allows"}},
 		{"20%", failing(1, 3), 10, nil},
-		{"20%", failing(1, 3, 5), 6, []string{"not started: 3 of 10 tenants failed, more than max-failures: 20% allows"}},
-		{"25%", failing(1, 3, 5), 6, []string{"not started: 3 of 10 tenants failed, more than max-failures: 25% allows"}},
+		{"20%", failing(1, 3, 5), 6,
+			[]string{"not started: 3 of 10 tenants failed, more than max-failures (20%) allows"}},
+		{"25%", failing(1, 3, 5), 6,
+			[]string{"not started: 3 of 10 tenants failed, more than max-failures (25%) allows"}},
 		{"100%", failing(all...), 10, nil},
 	} {
 		t.Run(test.limit, func(t *testing.T) {
@@ -149,8 +152,9 @@ func TestRunLetsRunningTenantsEndPastMaxFailures(t *testing.T) {
 			time.Sleep(time.Minute)
 			return Outcome{}, nil
 		}
-		// The canary's failures count too, and what they stop is not blamed on the canary.
-		results, w := observe(t.Context(), t, Plan{Tenants: crowd(9), Job: job, Canary: 4}, Options{Concurrency: 4, MaxFailures: limit})
+		// The canaries' failures count too, and the reason that they stop the run is max-failures.
+		results, w := observe(t.Context(), t, Plan{Tenants: crowd(9), Job: job, Canary: 4},
+			Options{Concurrency: 4, MaxFailures: limit})
 		if len(w.started) < 1 || len(w.started) > 4 {
 			t.Errorf("%d were started", len(w.started))
 		}
@@ -159,7 +163,8 @@ func TestRunLetsRunningTenantsEndPastMaxFailures(t *testing.T) {
 				t.Errorf("%s failed: %v", r.Tenant.ID, r.Err)
 			}
 		}
-		if diff := cmp.Diff([]string{"not started: 1 of 9 tenants failed, more than max-failures: 0 allows"}, reasons(results, Skipped)); diff != "" {
+		if diff := cmp.Diff([]string{"not started: 1 of 9 tenants failed, more than max-failures (0) allows"},
+			reasons(results, Skipped)); diff != "" {
 			t.Errorf("reasons (-want +got):\n%s", diff)
 		}
 	})

@@ -2,7 +2,7 @@ package fleet
 
 import "errors"
 
-// WithRemedy adds to an error what its reader can do about it.
+// WithRemedy adds to an error what its reader can do about it. A nil error stays nil.
 func WithRemedy(err error, remedy string) error {
 	if err == nil {
 		return nil
@@ -10,7 +10,7 @@ func WithRemedy(err error, remedy string) error {
 	return &remedyError{err, remedy}
 }
 
-// Remedy returns the outermost remedy in err's tree, or "". Adapters, which do not import this package, give theirs by a
+// Remedy returns the outermost remedy in err's tree, or "". Adapters do not import this package: their errors have a
 // method Remedy() string.
 func Remedy(err error) string {
 	var r interface{ Remedy() string }
@@ -20,8 +20,8 @@ func Remedy(err error) string {
 	return ""
 }
 
-// Location returns the file and line in the workspace that an error is about, or "" and 0. Adapters give it by a method
-// Location() (file string, line int).
+// Location returns the file and line in the workspace that an error is about, or "" and 0. Adapters' errors have a
+// method Location() (file string, line int).
 func Location(err error) (file string, line int) {
 	var l interface{ Location() (string, int) }
 	if errors.As(err, &l) {

@@ -9,25 +9,31 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 const defaultGrace = 5 * time.Second
 
-// Run works on every tenant of the plan and returns one result each, in the plan's order. One tenant's failure touches no
-// other. When ctx ends nothing new starts, running jobs see their context end, and Run returns when they have, or after
-// the grace; its cause names what ended it. Memory is one result a tenant and one log a worker.
+// reportBug is the remedy of errors that only a mistake in this program can cause.
+const reportBug = "this is a bug in neon-tenants-action: please report it with this tenant's log"
+
+// Run works on every tenant of the plan and returns one result per tenant, in the plan's order. A tenant that fails
+// does not affect the others. When ctx ends, nothing new starts, running jobs see their context end, and Run returns
+// once they have returned or the grace is over; the context's cause is in the results. Memory is bounded by one result
+// per tenant and one log per worker.
 func Run(ctx context.Context, p Plan, o Options) []Result {
 	e := &engine{plan: p, options: o, results: make([]Result, len(p.Tenants)), logs: map[int]*tenantLog{}}
 	if e.options.Observer == nil {
-		e.options.Observer = silent{}
+		e.options.Observer = discard{}
 	}
 	for i, t := range p.Tenants {
 		e.results[i].Tenant = t
 	}
-	canary := min(p.Canary, len(p.Tenants))
-	e.phase(ctx, 0, canary)
-	e.judge(canary)
-	e.phase(ctx, canary, len(p.Tenants))
+	canaries := min(p.Canary, len(p.Tenants))
+	e.phase(ctx, 0, canaries)
+	e.checkCanaries(canaries)
+	e.phase(ctx, canaries, len(p.Tenants))
 	return e.results
 }
 
@@ -36,30 +42,30 @@ type engine struct {
 	plan    Plan
 	options Options
 
-	mu       sync.Mutex
-	results  []Result
-	logs     map[int]*tenantLog // of the tenants that are being worked on
-	next     int
-	end      int
-	failures int
-	stop     error // why no further tenant is started
-	closed   bool  // the phase has given up on jobs that do not end: late results are dropped
+	mu        sync.Mutex
+	results   []Result
+	logs      map[int]*tenantLog // of the running tenants, by index
+	upcoming  int                // index of the tenant to start next
+	end       int                // index after the phase's last tenant
+	failures  int
+	stop      error // why no further tenant is started
+	abandoned bool  // jobs that did not stop were given up: late results are dropped
 }
 
-// phase works on the tenants from index low up to high with a bounded number of workers, and skips those it may not start.
+// phase works on the tenants from index low up to, not including, high, and skips those that it may not start.
 func (e *engine) phase(ctx context.Context, low, high int) {
 	if low == high {
 		return
 	}
 	e.mu.Lock()
-	e.next, e.end = low, high
+	e.upcoming, e.end = low, high
 	e.mu.Unlock()
 
 	var workers sync.WaitGroup
 	for range max(1, min(e.options.Concurrency, high-low)) {
 		workers.Go(func() {
 			for {
-				i, started, log := e.take(ctx)
+				i, started, log := e.next(ctx)
 				if log == nil {
 					return
 				}
@@ -81,28 +87,47 @@ func (e *engine) phase(ctx context.Context, low, high int) {
 		case <-time.After(grace):
 		}
 	}
-	e.close(ctx, low, high)
+	e.endPhase(ctx, low, high)
 }
 
-// take hands out the next tenant's index, its start and its log; no log where the run is to start no more.
-func (e *engine) take(ctx context.Context) (i int, started time.Time, log *tenantLog) {
+// next returns the index, the start and the log of the next tenant; no log if no further tenant is to be started.
+func (e *engine) next(ctx context.Context) (i int, started time.Time, log *tenantLog) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.heed(ctx)
-	if e.stop != nil || e.next == e.end {
+	e.checkCancel(ctx)
+	if e.stop != nil || e.upcoming == e.end {
 		return 0, time.Time{}, nil
 	}
-	i, started, log = e.next, time.Now(), &tenantLog{}
-	e.next++
+	i, started, log = e.upcoming, time.Now(), &tenantLog{}
+	e.upcoming++
 	e.results[i].Started, e.logs[i] = started, log
 	return i, started, log
 }
 
-// heed stops the run where its context has ended. It comes before every other reason that the end itself would bring about,
-// such as the failures of cancelled jobs. e.mu is held.
-func (e *engine) heed(ctx context.Context) {
+// checkCancel stops the run if its context has ended. It is called before any other reason to stop is looked at: a
+// cancel makes running jobs fail, and those failures must not be blamed. The caller holds e.mu.
+func (e *engine) checkCancel(ctx context.Context) {
 	if e.stop == nil && ctx.Err() != nil {
 		e.stop = fmt.Errorf("not started: %w", context.Cause(ctx))
+	}
+}
+
+// checkCanaries stops the run if a canary did not succeed.
+func (e *engine) checkCanaries(canaries int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var bad []string
+	for _, r := range e.results[:canaries] {
+		if r.State != Succeeded && r.State != Unchanged {
+			bad = append(bad, r.Tenant.Name)
+		}
+	}
+	switch {
+	case len(bad) == 0 || e.stop != nil: // an earlier reason, such as a cancel, stands
+	case len(bad) == 1:
+		e.stop = fmt.Errorf("not started: the canary %s did not succeed", bad[0])
+	default:
+		e.stop = fmt.Errorf("not started: %d canaries did not succeed: %s", len(bad), words.List(bad, 3))
 	}
 }
 
@@ -123,7 +148,7 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 		r.State = Succeeded
 	}
 	r.Outcome.Note = log.redact(outcome.Note)
-	r.Outcome.Warnings = slices.Clone(outcome.Warnings) // the job may have given every tenant the same slice
+	r.Outcome.Warnings = slices.Clone(outcome.Warnings) // the job may have returned the same slice for every tenant
 	for j, w := range r.Outcome.Warnings {
 		r.Outcome.Warnings[j] = log.redact(w)
 	}
@@ -134,20 +159,20 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 	e.options.Observer.Finished(r)
 }
 
-// job calls the plan's job with the tenant's own deadline, and turns a panic into that tenant's error.
+// job calls the plan's job under the tenant's deadline, and turns a panic into that tenant's error.
 func (e *engine) job(ctx context.Context, t Tenant, log *tenantLog) (o Outcome, err error) {
 	if d := e.options.TenantTimeout; d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, d, WithRemedy(
-			fmt.Errorf("stopped after the tenant-timeout of %s", d),
-			"see in the tenant's log what it was waiting for; raise tenant-timeout where the work really takes longer"))
+			fmt.Errorf("stopped after the tenant-timeout of %s", words.Setting(d)),
+			"see in the tenant's log what it was waiting for; raise tenant-timeout if the work really takes longer"))
 		defer cancel()
 	}
 	logger := slog.New(&logHandler{log: log})
 	defer func() {
 		if p := recover(); p != nil {
 			logger.Error("panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = WithRemedy(fmt.Errorf("internal error: %v", p), "this is a bug in neon-tenants-action: please report it with this tenant's log")
+			err = WithRemedy(fmt.Errorf("internal error: %v", p), reportBug)
 		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
@@ -156,31 +181,39 @@ func (e *engine) job(ctx context.Context, t Tenant, log *tenantLog) (o Outcome, 
 	return e.plan.Job(ctx, t, logger)
 }
 
-// record stores a result and stops the run where too many have failed. It reports whether the result still counts.
+// record stores a result and stops the run if too many tenants have failed. It reports whether the result still
+// counts.
 func (e *engine) record(ctx context.Context, i int, r Result) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
+	if e.abandoned {
 		return false
 	}
-	e.heed(ctx)
+	e.checkCancel(ctx)
 	e.results[i] = r
 	delete(e.logs, i)
 	if r.State == Failed {
 		e.failures++
-		if e.stop == nil && e.options.MaxFailures.Passed(e.failures, len(e.plan.Tenants)) {
-			e.stop = fmt.Errorf("not started: %d of %d tenants failed, more than max-failures: %s allows", e.failures, len(e.plan.Tenants), e.options.MaxFailures)
-		}
+		e.checkFailures()
 	}
 	return true
 }
 
-// close gives every tenant of the phase that has no state yet one: failed where its job did not end in time, skipped where
+// checkFailures stops the run if more tenants have failed than may. The caller holds e.mu.
+func (e *engine) checkFailures() {
+	total, limit := len(e.plan.Tenants), e.options.MaxFailures
+	if e.stop == nil && limit.Passed(e.failures, total) {
+		e.stop = fmt.Errorf("not started: %d of %s failed, more than max-failures (%s) allows",
+			e.failures, words.Count(total, "tenant", "tenants"), limit)
+	}
+}
+
+// endPhase gives a state to every tenant of the phase that has none: failed if its job did not stop in time, skipped if
 // it was never started.
-func (e *engine) close(ctx context.Context, low, high int) {
+func (e *engine) endPhase(ctx context.Context, low, high int) {
 	e.mu.Lock()
-	e.heed(ctx)
-	var told []Result
+	e.checkCancel(ctx)
+	var ended []Result
 	for i := low; i < high; i++ {
 		r := &e.results[i]
 		if r.State != "" {
@@ -188,42 +221,25 @@ func (e *engine) close(ctx context.Context, low, high int) {
 		}
 		if r.Started.IsZero() {
 			r.State, r.Err = Skipped, e.stop
-			told = append(told, *r)
+			ended = append(ended, *r)
 			continue
 		}
-		e.closed = true
+		e.abandoned = true
 		r.State, r.Elapsed = Failed, time.Since(r.Started)
-		r.Err = fmt.Errorf("%w; its work did not end in time and was given up: its state is not known", context.Cause(ctx))
-		given := *r
-		given.Log = e.logs[i].bytes()
-		told = append(told, given)
+		r.Err = fmt.Errorf("%w; its job did not stop in time and was abandoned, so the tenant's state is unknown",
+			context.Cause(ctx))
+		withLog := *r
+		withLog.Log = e.logs[i].bytes()
+		ended = append(ended, withLog)
 	}
 	e.mu.Unlock()
-	for _, r := range told {
+	for _, r := range ended {
 		e.options.Observer.Finished(r)
 	}
 }
 
-// judge stops the run where a canary did not succeed.
-func (e *engine) judge(canaries int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var bad []string
-	for _, r := range e.results[:canaries] {
-		if r.State != Succeeded && r.State != Unchanged {
-			bad = append(bad, r.Tenant.Name)
-		}
-	}
-	switch {
-	case len(bad) == 0 || e.stop != nil: // an earlier reason, a cancel for one, stands
-	case len(bad) == 1:
-		e.stop = fmt.Errorf("not started: the canary %s did not succeed", bad[0])
-	default:
-		e.stop = fmt.Errorf("not started: %d canaries did not succeed, %s first", len(bad), bad[0])
-	}
-}
+// discard is the observer of a run that nobody watches.
+type discard struct{}
 
-type silent struct{}
-
-func (silent) Started(Tenant)  {}
-func (silent) Finished(Result) {}
+func (discard) Started(Tenant)  {}
+func (discard) Finished(Result) {}

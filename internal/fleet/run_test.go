@@ -20,7 +20,8 @@ import (
 func crowd(n int) []Tenant {
 	out := make([]Tenant, n)
 	for i := range out {
-		out[i] = Tenant{Name: fmt.Sprintf("Tenant %d", i), ID: fmt.Sprintf("id-%d", i), Key: fmt.Sprintf("tenant-%d", i)}
+		out[i] = Tenant{Name: fmt.Sprintf("Tenant %d", i), ID: fmt.Sprintf("id-%d", i),
+			Key: fmt.Sprintf("tenant-%d", i)}
 	}
 	return out
 }
@@ -51,8 +52,8 @@ func (w *witness) Finished(r Result) {
 	w.finished[r.Tenant.ID] = r
 }
 
-// observe runs a plan and checks what holds for every run: one result a tenant in the plan's order, each in one state with
-// what belongs to it, and told to the observer once.
+// observe runs a plan and checks the invariants of every run: one result per tenant in the plan's order, each in one
+// state with what belongs to it, and reported to the observer once.
 func observe(ctx context.Context, t *testing.T, p Plan, o Options) ([]Result, *witness) {
 	t.Helper()
 	w := &witness{}
@@ -61,7 +62,8 @@ func observe(ctx context.Context, t *testing.T, p Plan, o Options) ([]Result, *w
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(results) != len(p.Tenants) || len(w.finished) != len(p.Tenants) || len(w.twice) > 0 {
-		t.Fatalf("%d tenants, %d results, %d told, told twice: %v", len(p.Tenants), len(results), len(w.finished), w.twice)
+		t.Fatalf("%d tenants, %d results, %d finished, twice: %v", len(p.Tenants), len(results), len(w.finished),
+			w.twice)
 	}
 	for i, r := range results {
 		id := p.Tenants[i].ID
@@ -77,14 +79,15 @@ func observe(ctx context.Context, t *testing.T, p Plan, o Options) ([]Result, *w
 		if begun := slices.Contains(w.started, id); begun != (r.State != Skipped) || begun == r.Started.IsZero() {
 			t.Errorf("%s is %s, started %v at %v", id, r.State, begun, r.Started)
 		}
-		if told := w.finished[id]; told.State != r.State || told.Elapsed != r.Elapsed || fmt.Sprint(told.Err) != fmt.Sprint(r.Err) {
-			t.Errorf("%s: told %v, returned %v", id, told, r)
+		if seen := w.finished[id]; seen.State != r.State || seen.Elapsed != r.Elapsed ||
+			fmt.Sprint(seen.Err) != fmt.Sprint(r.Err) {
+			t.Errorf("%s: the observer got %v, Run returned %v", id, seen, r)
 		}
 	}
 	return results, w
 }
 
-// states writes results as one letter each, in their order.
+// states writes one letter per result, in their order.
 func states(results []Result) string {
 	var b strings.Builder
 	for _, r := range results {
@@ -123,9 +126,10 @@ func TestRunIsBoundedAndOrdered(t *testing.T) {
 		if most != concurrency {
 			t.Errorf("%d at once, want %d", most, concurrency)
 		}
-		for i, id := range w.started { // workers that wake in the same instant may swap
+		for i, id := range w.started { // workers that wake at the same instant may swap places
 			var number int
-			if _, err := fmt.Sscanf(id, "id-%d", &number); err != nil || number > i+concurrency || number < i-concurrency {
+			if _, err := fmt.Sscanf(id, "id-%d", &number); err != nil || number > i+concurrency ||
+				number < i-concurrency {
 				t.Errorf("%s was started as number %d", id, i)
 			}
 		}
@@ -142,7 +146,8 @@ func TestRunKeepsEveryWorkerBusy(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			results, _ := observe(t.Context(), t, Plan{Tenants: crowd(test.tenants), Job: sleep(time.Second)}, Options{Concurrency: test.concurrency})
+			results, _ := observe(t.Context(), t, Plan{Tenants: crowd(test.tenants), Job: sleep(time.Second)},
+				Options{Concurrency: test.concurrency})
 			if got := time.Since(start); got != test.want {
 				t.Errorf("%d tenants, %d at once, took %s, want %s", test.tenants, test.concurrency, got, test.want)
 			}
@@ -155,7 +160,7 @@ func TestRunKeepsEveryWorkerBusy(t *testing.T) {
 	}
 }
 
-// sleep is a job that takes its time and heeds its context.
+// sleep is a job that takes d and obeys its context.
 func sleep(d time.Duration) Job {
 	return func(ctx context.Context, _ Tenant, _ *slog.Logger) (Outcome, error) {
 		select {
@@ -167,7 +172,7 @@ func sleep(d time.Duration) Job {
 	}
 }
 
-// failing is a job that fails for the tenants with these numbers.
+// failing is a job that fails on the tenants with these numbers.
 func failing(numbers ...int) Job {
 	return func(_ context.Context, t Tenant, _ *slog.Logger) (Outcome, error) {
 		var n int
@@ -192,13 +197,15 @@ func TestRunCanary(t *testing.T) {
 		{"none", 0, failing(0), "fususu", nil},
 		{"succeed, one with nothing to do", 2, failing(), "sususu", nil},
 		{"one fails", 3, failing(1), "sfssss", []string{"not started: the canary Tenant 1 did not succeed"}},
-		{"all fail", 3, failing(0, 1, 2), "fffsss", []string{"not started: 3 canaries did not succeed, Tenant 0 first"}},
+		{"all fail", 3, failing(0, 1, 2), "fffsss",
+			[]string{"not started: 3 canaries did not succeed: Tenant 0, Tenant 1, Tenant 2"}},
 		{"a later one fails", 2, failing(4), "susufu", nil},
 		{"all are canaries", 6, failing(0), "fususu", nil},
 		{"more canaries than tenants", 60, failing(0), "fususu", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			results, w := observe(t.Context(), t, Plan{Tenants: crowd(6), Canary: test.canary, Job: test.job}, Options{Concurrency: 3})
+			results, w := observe(t.Context(), t, Plan{Tenants: crowd(6), Canary: test.canary, Job: test.job},
+				Options{Concurrency: 3})
 			got := ""
 			for _, r := range results {
 				if r.State == Skipped {

@@ -13,11 +13,11 @@ import (
 
 const hidden = "***"
 
-// Secret is a connection string that cannot print itself: fmt, slog and encoding/json all write ***. Two secrets of one
-// value are equal.
+// Secret is a value that cannot be printed by accident: fmt, slog and encoding/json all write *** in its place. Two
+// secrets with the same value are equal.
 type Secret struct {
-	// A handle, because fmt prints the unexported fields of a struct without asking their methods: of this one it sees an
-	// address. The zero handle is the empty text.
+	// A handle, because fmt prints a struct's unexported fields without calling their methods: of a handle it sees only
+	// an address. The zero handle is the empty value.
 	handle unique.Handle[string]
 }
 
@@ -29,7 +29,7 @@ func NewSecret(value string) Secret {
 	return Secret{unique.Make(value)}
 }
 
-// Reveal returns the value, for the one call that needs it.
+// Reveal returns the value, for the one call that uses it.
 func (s Secret) Reveal() string {
 	if s == (Secret{}) {
 		return ""
@@ -37,9 +37,9 @@ func (s Secret) Reveal() string {
 	return s.handle.Value()
 }
 
-// Forms lists every text that would give the secret away, longest first, so that a shorter one never leaves the rest of a
-// longer one behind: the whole value, and for a URL its passwords as written (percent-encoded), decoded and encoded anew;
-// each also as %q quotes it. Empty texts are left out.
+// Forms lists every text that would give the secret away: the whole value, and for a URL its passwords as written,
+// percent-decoded and encoded again; each of these also as %q quotes it. Empty texts are left out. The longest comes
+// first, so that replacing a shorter form never leaves part of a longer one behind.
 func (s Secret) Forms() []string {
 	var forms []string
 	add := func(texts ...string) {
@@ -55,7 +55,8 @@ func (s Secret) Forms() []string {
 		add(password)
 		for _, decode := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
 			if plain, err := decode(password); err == nil {
-				add(plain, url.QueryEscape(plain), url.PathEscape(plain), strings.TrimPrefix(url.UserPassword("", plain).String(), ":"))
+				inUserinfo := strings.TrimPrefix(url.UserPassword("", plain).String(), ":")
+				add(plain, url.QueryEscape(plain), url.PathEscape(plain), inUserinfo)
 			}
 		}
 	}
@@ -67,8 +68,8 @@ func (s Secret) Forms() []string {
 	return forms
 }
 
-// passwords finds the passwords of a URL as they are written in it. It is cut by hand, not by net/url: what has to be
-// masked is the text as it stands, also where it is not a valid URL.
+// passwords finds the passwords in a URL exactly as they are written. It does not use net/url, because the text has to
+// be masked as it is, even if it is no valid URL.
 func passwords(text string) []string {
 	var found []string
 	_, rest, ok := strings.Cut(text, "://")
@@ -82,7 +83,7 @@ func passwords(text string) []string {
 	if i := strings.IndexByte(rest, '?'); i >= 0 {
 		query = rest[i+1:]
 	}
-	for _, part := range []string{authority, rest} { // rest: a / ? or # that should have been encoded is in the password
+	for _, part := range []string{authority, rest} { // rest, in case the password holds a / ? or # that is not encoded
 		if i := strings.LastIndexByte(part, '@'); i >= 0 {
 			if _, password, ok := strings.Cut(part[:i], ":"); ok {
 				found = append(found, password)
@@ -97,7 +98,7 @@ func passwords(text string) []string {
 	return found
 }
 
-// Redact replaces every form of the secret in text.
+// Redact replaces every form of the secret in text with ***.
 func (s Secret) Redact(text string) string {
 	for _, f := range s.Forms() {
 		text = strings.ReplaceAll(text, f, hidden)
@@ -105,14 +106,14 @@ func (s Secret) Redact(text string) string {
 	return text
 }
 
-// Format implements fmt.Formatter, so that no verb reaches the value.
+// Format implements [fmt.Formatter], so that no verb prints the value.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
 
-// LogValue implements slog.LogValuer.
+// LogValue implements [slog.LogValuer].
 func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// MarshalJSON implements json.Marshaler.
+// MarshalJSON implements [json.Marshaler].
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(hidden) }
 
-// MarshalText implements encoding.TextMarshaler.
+// MarshalText implements [encoding.TextMarshaler].
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }

@@ -14,7 +14,7 @@ import (
 
 const password = "hunter2"
 
-// holder is what a secret is likely to be passed around in; fmt reaches its unexported field by reflection.
+// holder is the kind of struct that carries a secret; fmt reaches its unexported field by reflection.
 type holder struct {
 	Open   Secret
 	closed Secret
@@ -26,10 +26,12 @@ type holder struct {
 func TestSecretPrintsNowhere(t *testing.T) {
 	s := NewSecret("postgres://u:" + password + "@host/db")
 	h := holder{Open: s, closed: s, Ptr: &s, Map: map[Secret]Secret{s: s}, List: []Secret{s}}
-	values := map[string]any{"secret": s, "pointer": &s, "struct": h, "pointer to struct": &h, "wrapped": fmt.Errorf("open %v: %w", s, fmt.Errorf("%s", s))}
+	values := map[string]any{"secret": s, "pointer": &s, "struct": h, "pointer to struct": &h,
+		"wrapped": fmt.Errorf("open %v: %w", s, fmt.Errorf("%s", s))}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%20s", "%!", "%p"} {
 		for name, v := range values {
-			if got := fmt.Sprintf(verb, v); strings.Contains(got, password) || strings.Contains(got, fmt.Sprintf("%x", password)) {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, password) ||
+				strings.Contains(got, fmt.Sprintf("%x", password)) {
 				t.Errorf("%s of a %s: %s", verb, name, got)
 			}
 		}
@@ -59,7 +61,8 @@ func TestSecretPrintsNowhere(t *testing.T) {
 }
 
 func TestSecretsOfOneValueAreEqual(t *testing.T) {
-	if NewSecret("a") != NewSecret(strings.Clone("a")) || NewSecret("") != (Secret{}) || NewSecret("a") == NewSecret("b") {
+	if NewSecret("a") != NewSecret(strings.Clone("a")) || NewSecret("") != (Secret{}) ||
+		NewSecret("a") == NewSecret("b") {
 		t.Error("secrets do not compare by their values")
 	}
 	for _, value := range []string{"", "a"} {
@@ -106,11 +109,14 @@ func TestForms(t *testing.T) {
 		},
 		{
 			"quotes and backslashes", `postgres://u:a%22\b@host`,
-			[]string{`postgres://u:a%22\\b@host`, `postgres://u:a%22\b@host`, `a%22%5Cb`, `a%22\\b`, `a%22\b`, `a\"\\b`, `a"\b`},
+			[]string{`postgres://u:a%22\\b@host`, `postgres://u:a%22\b@host`, `a%22%5Cb`, `a%22\\b`, `a%22\b`, `a\"\\b`,
+				`a"\b`},
 		},
 		{
-			"in the query, longest first", "postgres://u:long@host/db?password=longer&sslmode=require&sslpassword=x%26y",
-			[]string{"postgres://u:long@host/db?password=longer&sslmode=require&sslpassword=x%26y", "longer", "x%26y", "long", "x&y"},
+			"in the query, longest first",
+			"postgres://u:long@host/db?password=longer&sslmode=require&sslpassword=x%26y",
+			[]string{"postgres://u:long@host/db?password=longer&sslmode=require&sslpassword=x%26y", "longer", "x%26y",
+				"long", "x&y"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -128,8 +134,8 @@ func TestRedactLeavesNoRemainder(t *testing.T) {
 	}
 }
 
-// FuzzRedact puts a password into a URL in every way that people and libraries write it, and that URL into texts as errors
-// and logs quote it: no form of it may remain.
+// FuzzRedact puts a password into a URL in every way that people and libraries write it, and that URL into texts as
+// errors and logs quote it: no form of it may remain.
 func FuzzRedact(f *testing.F) {
 	f.Add("p@ss/w:rd", "connect to ", "")
 	f.Add(`a"b\c`, "", "\n")
@@ -138,7 +144,7 @@ func FuzzRedact(f *testing.F) {
 	f.Add("é\x00\xff", "\xff", "")
 	f.Fuzz(func(t *testing.T, password, before, after string) {
 		if strings.Contains(password, "*") {
-			return // the mark *** would itself look like a remainder
+			return // the *** itself would look like a remainder
 		}
 		for _, written := range []string{
 			"postgres://u:" + password + "@host/db",
@@ -148,9 +154,11 @@ func FuzzRedact(f *testing.F) {
 		} {
 			s := NewSecret(written)
 			forms := s.Forms()
-			if password != "" && !cmp.Equal(forms, []string{written}) && strings.Contains(written, url.PathEscape(password)) {
+			if password != "" && !cmp.Equal(forms, []string{written}) &&
+				strings.Contains(written, url.PathEscape(password)) {
 				quoted := fmt.Sprintf("%q", password)
-				for _, want := range []string{password, url.PathEscape(password), url.QueryEscape(password), quoted[1 : len(quoted)-1]} {
+				for _, want := range []string{password, url.PathEscape(password), url.QueryEscape(password),
+					quoted[1 : len(quoted)-1]} {
 					if text := s.Redact(before + want + after); strings.Contains(text, want) {
 						t.Errorf("%q remains of %q in %q", want, written, text)
 					}

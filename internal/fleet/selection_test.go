@@ -36,13 +36,13 @@ func TestSelection(t *testing.T) {
 		{"日*", "日本", "x", true},
 		{"[あ-ん]", "か", "x", true},
 		{"[あ-ん]", "カ", "xx", false},
-		// all characters, line breaks and slashes too
+		// any character, including line breaks and slashes
 		{"a*b", "a\nb", "x", true},
 		{"a?b", "a/b", "x", true},
 		{"a*", "a/b/c", "x", true},
-		// a comma separates entries, so that no entry can hold one; a glob can
+		// no entry can hold a comma, which separates entries, but a glob can match one
 		{"a?b", "a,b", "x", true},
-		// the id counts as the name does
+		// the id counts like the name
 		{"x-*", "acme", "x-1", true},
 		{"* !x-1", "acme", "x-1", false},
 		// later wins
@@ -106,13 +106,13 @@ func TestSelectionMistakes(t *testing.T) {
 	for pattern, want := range map[string]string{
 		"":       `the pattern "" is empty; write a tenant's name, its id, or a glob such as acme-*`,
 		"!":      `the pattern "!" is empty; write a tenant's name, its id, or a glob such as acme-*`,
-		`a\`:     `the pattern "a\\" ends in a lone \; write \\ for the character itself`,
-		"a[b":    `the pattern "a[b" has a [ without its ]; write \[ for the character itself`,
-		"[]":     `the pattern "[]" has a [ without its ]; write \[ for the character itself`,
-		"[!]":    `the pattern "[!]" has a [ without its ]; write \[ for the character itself`,
-		`[\`:     `the pattern "[\\" has a [ without its ]; write \[ for the character itself`,
-		`[a\]`:   `the pattern "[a\\]" has a [ without its ]; write \[ for the character itself`,
-		"![z-a]": `the pattern "![z-a]" has the backward range z-a`,
+		`a\`:     `the pattern "a\\" ends in a single \; write \\ for a literal backslash`,
+		"a[b":    `the pattern "a[b" has a [ without a ]; write \[ for a literal bracket`,
+		"[]":     `the pattern "[]" has a [ without a ]; write \[ for a literal bracket`,
+		"[!]":    `the pattern "[!]" has a [ without a ]; write \[ for a literal bracket`,
+		`[\`:     `the pattern "[\\" has a [ without a ]; write \[ for a literal bracket`,
+		`[a\]`:   `the pattern "[a\\]" has a [ without a ]; write \[ for a literal bracket`,
+		"![z-a]": `the pattern "![z-a]" has the reversed range z-a`,
 	} {
 		if _, err := ParseSelection([]string{"fine", pattern}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", pattern, err, want)
@@ -121,7 +121,8 @@ func TestSelectionMistakes(t *testing.T) {
 }
 
 func TestSelect(t *testing.T) {
-	tenants := []Tenant{{Name: "acme", ID: "1"}, {Name: "globex", ID: "2"}, {Name: "acme", ID: "3"}, {Name: "initech", ID: "4"}}
+	tenants := []Tenant{{Name: "acme", ID: "1"}, {Name: "globex", ID: "2"}, {Name: "acme", ID: "3"},
+		{Name: "initech", ID: "4"}}
 	for _, test := range []struct {
 		patterns string
 		chosen   string // ids
@@ -133,7 +134,7 @@ func TestSelect(t *testing.T) {
 		{"acmee glob* init", "2", []string{"acmee", "init"}},
 		{"!nobody", "1 2 3 4", nil},
 		{"* !*", "", nil},
-		{"acme !acme", "", nil}, // a pattern that another takes back is not idle
+		{"acme !acme", "", nil}, // a pattern whose tenants are excluded again is not idle
 	} {
 		s, err := ParseSelection(strings.Fields(test.patterns))
 		if err != nil {
@@ -153,7 +154,7 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// escapeGlob writes a text as the glob that matches it alone.
+// escapeGlob returns the glob that matches only this text.
 func escapeGlob(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -165,7 +166,7 @@ func escapeGlob(text string) string {
 	return b.String()
 }
 
-// globMatches is a second, slow and plain reading of what a glob means, to compare with. The glob is a valid one.
+// globMatches is a slow and plain reference implementation to compare with. The glob must be valid.
 func globMatches(glob, text []rune) bool {
 	if len(glob) == 0 {
 		return len(text) == 0
@@ -194,7 +195,7 @@ func globMatches(glob, text []rune) bool {
 	}
 }
 
-// setHas says whether the set that begins behind a [ has c, and what follows its ].
+// setHas reports whether the set that begins after a [ holds c, and returns what follows its ].
 func setHas(glob []rune, c rune) (in bool, rest []rune) {
 	wanted := true
 	if glob[0] == '!' || glob[0] == '^' {
@@ -222,7 +223,8 @@ func setHas(glob []rune, c rune) (in bool, rest []rune) {
 }
 
 func FuzzSelection(f *testing.F) {
-	for _, seed := range []string{"*", "!a", "a*b?c", `[a-c]\*`, "[!]]", `[+-\]]`, "[a-", "日?", "\xff*", `a\`, "***", "[^", "[]-a]"} {
+	for _, seed := range []string{"*", "!a", "a*b?c", `[a-c]\*`, "[!]]", `[+-\]]`, "[a-", "日?", "\xff*", `a\`, "***",
+		"[^", "[]-a]"} {
 		f.Add(seed, "acme-corp")
 		f.Add("acme-*", seed)
 	}
@@ -231,9 +233,10 @@ func FuzzSelection(f *testing.F) {
 		if err == nil {
 			got := s.Matches(Tenant{Name: name, ID: "\x00no one's id\x00"})
 			glob, exclude := strings.CutPrefix(pattern, "!")
-			if id := globMatches([]rune(glob), []rune("\x00no one's id\x00")); !id && strings.Count(glob, "*") < 5 && len(name) < 100 {
+			if id := globMatches([]rune(glob), []rune("\x00no one's id\x00")); !id && strings.Count(glob, "*") < 5 &&
+				len(name) < 100 {
 				if want := globMatches([]rune(glob), []rune(name)) != exclude; got != want {
-					t.Errorf("%q on %q: %v, the reference says %v", pattern, name, got, want)
+					t.Errorf("%q on %q: %v, the reference gives %v", pattern, name, got, want)
 				}
 			}
 		}
@@ -244,7 +247,8 @@ func FuzzSelection(f *testing.F) {
 		if err != nil {
 			t.Fatalf("the escaped name %q is refused: %v", name, err)
 		}
-		if !literal.Matches(Tenant{Name: name}) || literal.Matches(Tenant{Name: name + "x"}) || literal.Matches(Tenant{Name: "x" + name}) {
+		if !literal.Matches(Tenant{Name: name}) || literal.Matches(Tenant{Name: name + "x"}) ||
+			literal.Matches(Tenant{Name: "x" + name}) {
 			t.Errorf("the escaped name %q does not match itself alone", name)
 		}
 	})
@@ -266,7 +270,8 @@ func TestSelectionOfAThousandPatterns(t *testing.T) {
 }
 
 func TestEverything(t *testing.T) {
-	for text, want := range map[string]bool{"": true, "*": true, "acme": false, "*,!acme": false, "!acme": false, "!*": false, "acme,*": false} {
+	for text, want := range map[string]bool{"": true, "*": true, "acme": false, "*,!acme": false, "!acme": false,
+		"!*": false, "acme,*": false} {
 		var patterns []string
 		if text != "" {
 			patterns = strings.Split(text, ",")
