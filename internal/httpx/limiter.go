@@ -8,85 +8,85 @@ import (
 	"time"
 )
 
-// gate is the queue that all calls of a client pass. Calls of one route wait for each other in the order in which they
-// came (a channel's senders are a queue), their first one waits for the first ones of the other routes, and only the
-// foremost looks at the clock: thousands of waiting workers cost no timers.
-type gate struct {
+// limiter admits a client's calls in order. Calls of one route queue up behind each other (a channel serves its
+// senders first come, first served), the first of each route queues behind those of the other routes, and only the
+// foremost call watches the clock: thousands of waiting workers cost no timers.
+type limiter struct {
 	options Options
 	account window
-	turn    chan struct{}
+	turn    chan struct{} // held by the foremost call
 
-	mu      sync.Mutex
-	lanes   map[string]*lane // by route
-	writes  *lane            // nil: writes go by their route, as reads do
-	caution caution
-	pause   time.Time     // nobody passes before
-	changed chan struct{} // a call came back, so a wait may have become shorter; capacity 1
+	mu       sync.Mutex
+	routes   map[string]*queue
+	writes   *queue // nil: writes queue by their route, as reads do
+	throttle throttle
+	pause    time.Time     // no call is admitted before
+	changed  chan struct{} // signals that a call is over, so a wait may have become shorter; capacity 1
 }
 
-// lane is one route's part of the gate, or that of all writes.
-type lane struct {
-	turn    chan struct{}
-	slots   chan struct{} // as many calls as may be on their way at once; nil: any number
+// queue is the calls of one route, or all writes.
+type queue struct {
+	turn    chan struct{} // held by the first call
+	slots   chan struct{} // as many as calls may be in flight at once; nil: any number
 	windows []*window
-	pace    pace
-	why     string // what its limits are called
+	pacer   pacer
+	limit   string // what its limit is called
 }
 
-func newGate(o Options) *gate {
-	g := &gate{
-		options: o,
-		account: window{limit: o.Account},
-		turn:    make(chan struct{}, 1),
-		lanes:   map[string]*lane{},
-		caution: caution{limit: o.Account, hold: o.Hold},
-		changed: make(chan struct{}, 1),
+func newLimiter(o Options) *limiter {
+	l := &limiter{
+		options:  o,
+		account:  window{limit: o.Account},
+		turn:     make(chan struct{}, 1),
+		routes:   map[string]*queue{},
+		throttle: throttle{limit: o.Account, hold: o.Hold},
+		changed:  make(chan struct{}, 1),
 	}
 	if len(o.Writes) > 0 || o.WritesAtOnce > 0 {
-		g.writes = &lane{turn: make(chan struct{}, 1), why: "the rate limit of writes"}
+		l.writes = &queue{turn: make(chan struct{}, 1), limit: "the rate limit of writes"}
 		for _, limit := range o.Writes {
-			g.writes.windows = append(g.writes.windows, &window{limit: limit})
+			l.writes.windows = append(l.writes.windows, &window{limit: limit})
 		}
 		if o.WritesAtOnce > 0 {
-			g.writes.slots = make(chan struct{}, o.WritesAtOnce)
+			l.writes.slots = make(chan struct{}, o.WritesAtOnce)
 		}
 	}
-	return g
+	return l
 }
 
-// enter waits until a call may be sent. It returns at once where ctx ends, and before waiting where ctx's deadline would
-// come first. The caller gives the passage back with answered.
-func (g *gate) enter(ctx context.Context, route string, write bool) (p *passage, err error) {
-	l := g.lane(route, write)
-	if l.slots != nil {
-		if err := take(ctx, l.slots); err != nil {
+// reserve waits until a call may be sent. It returns at once if ctx ends, and without waiting if ctx's deadline would
+// come first; its error is then a [*notSentError]. The caller must pass the reservation to release.
+func (l *limiter) reserve(ctx context.Context, route string, write bool) (r *reservation, err error) {
+	q := l.queue(route, write)
+	if q.slots != nil {
+		if err := acquire(ctx, q.slots); err != nil {
 			return nil, err
 		}
 		defer func() {
 			if err != nil {
-				<-l.slots
+				<-q.slots
 				return
 			}
-			p.slot = l.slots
+			r.slot = q.slots
 		}()
 	}
-	if err := take(ctx, l.turn); err != nil {
+	if err := acquire(ctx, q.turn); err != nil {
+		return nil, err
+	}
+	defer func() { <-q.turn }()
+	// What its route has to wait for, a call waits for here, so that it does not keep other routes. Nothing is added
+	// to the route's limits while this call holds the route's turn.
+	if _, err := l.wait(ctx, q, false); err != nil {
+		return nil, err
+	}
+	if err := acquire(ctx, l.turn); err != nil {
 		return nil, err
 	}
 	defer func() { <-l.turn }()
-	// What a route has to wait for is waited for here, without keeping the other routes. It can't come back while this
-	// call holds the route's turn.
-	if _, err := g.await(ctx, l, false); err != nil {
-		return nil, err
-	}
-	if err := take(ctx, g.turn); err != nil {
-		return nil, err
-	}
-	defer func() { <-g.turn }()
-	return g.await(ctx, l, true)
+	return l.wait(ctx, q, true)
 }
 
-func take(ctx context.Context, turn chan struct{}) error {
+func acquire(ctx context.Context, turn chan struct{}) error {
 	select {
 	case turn <- struct{}{}:
 		return nil
@@ -96,30 +96,30 @@ func take(ctx context.Context, turn chan struct{}) error {
 	case turn <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return &heldError{why: "the rate limit", err: ended(ctx)}
+		return &notSentError{limit: "the rate limit", err: ended(ctx)}
 	}
 }
 
-// await waits for the lane's limits and, where send is true, for the account's too, and then counts the call as sent.
-func (g *gate) await(ctx context.Context, l *lane, send bool) (*passage, error) {
-	said := false
+// wait waits for the queue's own limits or, if send is true, for the account's too, and then counts the call as sent.
+func (l *limiter) wait(ctx context.Context, q *queue, send bool) (*reservation, error) {
+	reported := false
 	for {
-		p, d, why := g.try(l, send)
+		r, d, limit := l.try(q, send)
 		if d <= 0 {
-			return p, nil
+			return r, nil
 		}
-		// The wait may turn out shorter by transit at most.
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d-transit {
-			return nil, &heldError{fmt.Sprintf("%s, which asks for %s where %s are left (until %s)", why, round(d), round(time.Until(deadline)), clock(time.Now().Add(d))),
-				context.DeadlineExceeded}
+		// The wait may turn out shorter, by maxTransit at most.
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d-maxTransit {
+			return nil, &notSentError{fmt.Sprintf("%s, which takes %s (until %s), with only %s left", limit, round(d),
+				clock(time.Now().Add(d)), round(time.Until(deadline))), context.DeadlineExceeded}
 		}
-		if d >= time.Second && !said && g.options.OnWait != nil {
-			g.options.OnWait(d, why)
-			said = true
+		if d >= time.Second && !reported && l.options.OnWait != nil {
+			l.options.OnWait(d, limit)
+			reported = true
 		}
 		var changed chan struct{}
 		if send {
-			changed = g.changed
+			changed = l.changed
 		}
 		timer := time.NewTimer(d)
 		select {
@@ -128,112 +128,113 @@ func (g *gate) await(ctx context.Context, l *lane, send bool) (*passage, error) 
 			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, &heldError{why, ended(ctx)}
+			return nil, &notSentError{limit, ended(ctx)}
 		}
 	}
 }
 
-func (g *gate) try(l *lane, send bool) (p *passage, d time.Duration, why string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// try returns a reservation, or how long to wait for one (or, if send is false, for the queue's own limits), and
+// which limit is the reason.
+func (l *limiter) try(q *queue, send bool) (r *reservation, d time.Duration, limit string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
-	d, why = l.pace.delay(now), l.why
-	for _, w := range l.windows {
+	d, limit = q.pacer.delay(now), q.limit
+	for _, w := range q.windows {
 		d = max(d, w.delay(now))
 	}
-	longest := func(other time.Duration, because string) {
+	longest := func(other time.Duration, name string) {
 		if other > d {
-			d, why = other, because
+			d, limit = other, name
 		}
 	}
 	if !send {
-		return nil, d, why
+		return nil, d, limit
 	}
-	longest(g.pause.Sub(now), "the server's rate limit")
-	longest(g.account.delay(now), "the account's rate limit")
-	longest(g.caution.delay(now), "the server's rate limit")
+	longest(l.pause.Sub(now), "the server's rate limit")
+	longest(l.account.delay(now), "the account's rate limit")
+	longest(l.throttle.delay(now), "the server's rate limit")
 	if d > 0 {
-		return nil, d, why
+		return nil, d, limit
 	}
-	p = &passage{sent: now, arrived: now.Add(transit)}
-	for _, w := range l.windows {
-		w.add(p)
+	r = &reservation{sent: now, counted: now.Add(maxTransit)}
+	for _, w := range q.windows {
+		w.add(r)
 	}
-	l.pace.take(now)
-	g.account.add(p)
-	g.caution.pace.take(now)
-	return p, 0, ""
+	q.pacer.add(now)
+	l.account.add(r)
+	l.throttle.pacer.add(now)
+	return r, 0, ""
 }
 
-// answered takes note that a call came back, or failed, so that the server has counted it by now if it ever will.
-func (g *gate) answered(p *passage) {
-	if p.slot != nil {
-		<-p.slot
+// release records that a call was answered or failed: the server has counted it by now, if it ever will.
+func (l *limiter) release(r *reservation) {
+	if r.slot != nil {
+		<-r.slot
 	}
-	g.mu.Lock()
-	if now := time.Now(); now.Before(p.arrived) {
-		p.arrived = now
+	l.mu.Lock()
+	if now := time.Now(); now.Before(r.counted) {
+		r.counted = now
 	}
-	g.mu.Unlock()
+	l.mu.Unlock()
 	select {
-	case g.changed <- struct{}{}:
+	case l.changed <- struct{}{}:
 	default:
 	}
 }
 
-// accepted takes note of an answer that did not name a rate limit.
-func (g *gate) accepted(p *passage) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !p.sent.Before(g.caution.last429) {
-		g.caution.inRow = 0
-	}
+// accepted records an answer that does not report an exceeded rate limit.
+func (l *limiter) accepted(r *reservation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.throttle.accepted(r)
 }
 
-// rejected takes note of an exceeded rate limit (a 429) and returns until when nobody passes: what the server asks for (asked, where said), never
-// shortened, else an exponential default.
-func (g *gate) rejected(p *passage, asked time.Duration, said bool) time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// rejected records an answer that reports an exceeded rate limit (a 429), and returns until when no call is admitted.
+// asked is how long the server asks to wait, which is never shortened; if stated is false, the server does not say.
+func (l *limiter) rejected(r *reservation, asked time.Duration, stated bool) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
-	d := g.caution.penalty(p, now)
-	if said {
+	d := l.throttle.rejected(r, now)
+	if stated {
 		d = asked
 	}
-	if until := now.Add(d); until.After(g.pause) {
-		g.pause = until
+	if until := now.Add(d); until.After(l.pause) {
+		l.pause = until
 	}
-	return g.pause
+	return l.pause
 }
 
-func (g *gate) lane(route string, write bool) *lane {
-	if write && g.writes != nil {
-		return g.writes
+func (l *limiter) queue(route string, write bool) *queue {
+	if write && l.writes != nil {
+		return l.writes
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	limit := g.options.PerRoute
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limit := l.options.PerRoute
 	if limit.Calls <= 0 {
-		route = "" // without a limit per route one lane serves all
+		route = "" // without a limit per route, one queue serves all
 	}
-	l := g.lanes[route]
-	if l == nil {
-		l = &lane{turn: make(chan struct{}, 1), windows: []*window{{limit: limit}}, pace: spread(limit), why: "the rate limit of this kind of call"}
-		g.lanes[route] = l
+	q := l.routes[route]
+	if q == nil {
+		q = &queue{turn: make(chan struct{}, 1), limit: "the rate limit of this kind of call"}
+		q.windows, q.pacer = []*window{{limit: limit}}, newPacer(limit)
+		l.routes[route] = q
 	}
-	return l
+	return q
 }
 
-// heldError says that a call was never sent, because its context ended or would have ended while it waited.
-type heldError struct {
-	why string
-	err error
+// notSentError is a call that was never sent, because its context ended, or would have ended, while it waited.
+type notSentError struct {
+	limit string // what it waited for
+	err   error
 }
 
-func (e *heldError) Error() string { return "waiting for " + e.why + ": " + e.err.Error() }
-func (e *heldError) Unwrap() error { return e.err }
+func (e *notSentError) Error() string { return "waiting for " + e.limit + ": " + e.err.Error() }
+func (e *notSentError) Unwrap() error { return e.err }
 
-// ended returns why a context is done: its error, and its cause where that says more.
+// ended returns why a context is done: its error, and its cause if that says more.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {
@@ -242,7 +243,7 @@ func ended(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// clock writes a time for a reader who has the log's times, in UTC, beside it.
+// clock writes a time the way a job's log does, in UTC.
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 func round(d time.Duration) time.Duration {

@@ -6,201 +6,200 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/grace"
 )
 
-// ExistsError says that something was not made because there is one of its name.
+// ExistsError is a creation that was refused because the name is taken.
 type ExistsError struct {
 	// Kind is project or branch.
 	Kind, Name, ID string
 }
 
 func (e *ExistsError) Error() string {
-	return fmt.Sprintf("there is a %s named %q already: %s", e.Kind, e.Name, e.ID)
+	return fmt.Sprintf("a %s named %q already exists: %s", e.Kind, e.Name, e.ID)
 }
 
 // Remedy tells what to do about it.
 func (e *ExistsError) Remedy() string {
-	return fmt.Sprintf("choose another name, or rename or delete the %s that is there", e.Kind)
+	return fmt.Sprintf("choose another name, or rename or delete the existing %s", e.Kind)
 }
 
-// UnknownError says that a call to make something ended so that it may have been made, and that it was not to be found.
-type UnknownError struct {
+// UnknownOutcomeError is a creation that may or may not have succeeded: its answer was lost, and a search for its
+// result was inconclusive.
+type UnknownOutcomeError struct {
 	// Kind is project or branch.
 	Kind, Name string
-	// Several holds the ids where more than one was found, of which Neon made one for this call.
-	Several []string
+	// Candidates are the ids of the new resources of that name if there are several, one of which this call created.
+	Candidates []string
 	// Err is how the call ended.
 	Err error
 }
 
-func (e *UnknownError) Error() string {
-	if len(e.Several) > 0 {
-		return fmt.Sprintf("which of several new ones is %s %q is not known (%v): %v", e.Kind, e.Name, e.Several, e.Err)
+func (e *UnknownOutcomeError) Error() string {
+	if len(e.Candidates) > 0 {
+		return fmt.Sprintf("%s %q could be any of several new ones (%s): %v", e.Kind, e.Name,
+			strings.Join(e.Candidates, ", "), e.Err)
 	}
-	return fmt.Sprintf("whether %s %q was made is not known: %v", e.Kind, e.Name, e.Err)
+	return fmt.Sprintf("it is not known whether %s %q was created: %v", e.Kind, e.Name, e.Err)
 }
 
-func (e *UnknownError) Unwrap() error { return e.Err }
+func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
 
 // Remedy tells what to do about it.
-func (e *UnknownError) Remedy() string {
-	return fmt.Sprintf("look in Neon's console for a %s named %q, delete it where it is there and nothing else uses it, and run again", e.Kind, e.Name)
+func (e *UnknownOutcomeError) Remedy() string {
+	return fmt.Sprintf("look in Neon's console for a %s named %q, delete it if it exists and is not in use, and run again",
+		e.Kind, e.Name)
 }
 
-// How a call to make something ends where its context does while Neon has it in hand, as times after the context's end.
-// All of it, and what the caller does about what was made, has to fit into the 5 s that a cancelled job is given.
+// How long a creation goes on after its context has ended while Neon is at work on it. All of it, and whatever the
+// caller then does about the new resource, has to fit into the 5 s that a cancelled job has.
 const (
-	linger    = 2500 * time.Millisecond // its answer is waited for, which alone tells for certain what was made
-	lookUntil = 3500 * time.Millisecond // what may have been made without an answer is looked for
-	lookEvery = 500 * time.Millisecond  // so often
-	readReply = 100 * time.Millisecond  // an answer that has begun is read within; longer, and it was a refusal for now
+	answerGrace    = 2500 * time.Millisecond // to wait for the answer, the only certain proof
+	searchGrace    = 3500 * time.Millisecond // to search for a resource whose answer never came
+	searchInterval = 500 * time.Millisecond
+	// bodyGrace is for reading an answer that has begun. If the call takes longer, the answer was a temporary refusal,
+	// and the call is waiting for its next attempt.
+	bodyGrace = 100 * time.Millisecond
 )
 
-// lookAfter are the pauses before each look for what may have been made where the context goes on: Cloudflare's timeout (524)
-// leaves Neon at work.
-var lookAfter = []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second}
+// searchDelays are the pauses before each search while the context is alive. Neon may still be at work after a
+// Cloudflare timeout (524).
+var searchDelays = []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second}
 
-// clockSkew is by how much Neon's clock may be behind ours.
+// clockSkew is how far Neon's clock may be behind ours.
 const clockSkew = 2 * time.Minute
 
-// makeOnce runs post, which asks Neon to make something. Where that ends so that Neon may have made it without saying so, find
-// looks for it, and an [*UnknownError] is returned where it never finds it. Nothing is ever asked for twice: what is
-// late to appear would then be there twice. A ctx that ends while Neon has the request in hand ends post a little later; so
-// what was made is returned, without an error, although ctx is over.
-func makeOnce(ctx context.Context, kind, name string, post func(context.Context) error, find func(context.Context) (found bool, err error)) error {
+// idempotentCreate runs post, which asks Neon to create something, at most once: a second request could create a
+// second resource if the first one appears late. If post fails in a way that leaves open whether it succeeded, find
+// searches for the result; if that never finds it, the error is an [*UnknownOutcomeError]. If ctx ends while Neon has
+// the request, post gets a little longer, so idempotentCreate may return without an error although ctx has ended.
+func idempotentCreate(ctx context.Context, kind, name string, post func(context.Context) error,
+	find func(context.Context) (found bool, err error),
+) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	late, stop := outlive(ctx, lookUntil)
-	defer stop()
-	var d delivery
-	err := d.carry(ctx, post)
-	if err == nil || !d.mayHaveActed(err) {
+	late, cancel := grace.Context(ctx, searchGrace)
+	defer cancel()
+	var trace requestTrace
+	err := trace.run(ctx, post)
+	if err == nil || !trace.mayHaveSucceeded(err) {
 		return err
 	}
-	if d.at() == replied && !answered(err) && ctx.Err() != nil {
-		// Most likely it was refused for now and ctx ended before its next try; else its answer was cut off, and what it
-		// tells of is there.
-		if found, lookErr := find(late); found || fatal(lookErr) {
-			return lookErr
+	if trace.reached() == answering && !answered(err) && ctx.Err() != nil {
+		// The answer was most likely a temporary refusal, and ctx ended before the next attempt. Otherwise it was cut off,
+		// and what it announced exists by now: a single search tells which.
+		if found, searchErr := find(late); found || final(searchErr) {
+			return searchErr
 		}
 		return err
 	}
-	for _, after := range lookAfter {
+	for _, delay := range searchDelays {
 		if ctx.Err() != nil {
 			break
 		}
-		if pause(ctx, after) {
-			if found, lookErr := find(late); found || fatal(lookErr) {
-				return lookErr
+		if sleep(ctx, delay) {
+			if found, searchErr := find(late); found || final(searchErr) {
+				return searchErr
 			}
 		}
 	}
 	for ctx.Err() != nil && late.Err() == nil {
-		if found, lookErr := find(late); found || fatal(lookErr) {
-			return lookErr
+		if found, searchErr := find(late); found || final(searchErr) {
+			return searchErr
 		}
-		pause(late, lookEvery)
+		sleep(late, searchInterval)
 	}
-	return &UnknownError{Kind: kind, Name: name, Err: err}
+	return &UnknownOutcomeError{Kind: kind, Name: name, Err: err}
 }
 
-// fatal tells an error of a look that no further one will mend.
-func fatal(err error) bool { return errors.As(err, new(*UnknownError)) }
+// final reports whether a search failed in a way that no other search can change.
+func final(err error) bool { return errors.As(err, new(*UnknownOutcomeError)) }
 
-// outlive returns a context that ends that long after ctx does.
-func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		pause(late, d)
-		cancel(context.Cause(ctx))
-	})
-	return late, func() {
-		stop()
-		cancel(nil)
-	}
-}
-
-// delivery follows one call on the wire, over all its attempts.
-type delivery struct {
+// requestTrace follows one call on the wire over all its attempts.
+type requestTrace struct {
 	mu    sync.Mutex
 	stage stage
 }
 
+// stage is how far the latest attempt has come.
 type stage int
 
 const (
-	unsent  stage = iota // no attempt has got a connection
-	sent                 // the latest attempt has: Neon may have the request
-	replied              // and an answer has begun
+	unsent    stage = iota // it has no connection yet
+	sent                   // it has one: Neon may have the request
+	answering              // the first byte of the answer has arrived
 )
 
-func (d *delivery) reach(s stage) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.stage = s
+func (t *requestTrace) enter(s stage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stage = s
 }
 
-func (d *delivery) at() stage {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.stage
+func (t *requestTrace) reached() stage {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stage
 }
 
-// carry runs post under a context that ends with ctx, or where Neon has the request in hand then, with its answer, and
-// linger later at the latest. A next attempt that begins in that time is stopped, or if that comes too late counts as sent.
-func (d *delivery) carry(ctx context.Context, post func(context.Context) error) error {
-	call, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() {
-		if d.at() == sent {
-			pause(call, linger)
+// run calls post with a context that ends with ctx or, if Neon has the request by then, with its answer, but no later
+// than answerGrace after ctx. It stops an attempt that begins in that time; one that it cannot stop in time counts as
+// sent.
+func (t *requestTrace) run(ctx context.Context, post func(context.Context) error) error {
+	late, cancel := grace.ContextFunc(ctx, func() time.Duration {
+		if t.reached() == sent {
+			return answerGrace
 		}
-		cancel(context.Cause(ctx))
+		return 0
 	})
-	defer stop()
-	return post(httptrace.WithClientTrace(call, &httptrace.ClientTrace{
+	defer cancel()
+	return post(httptrace.WithClientTrace(late, &httptrace.ClientTrace{
 		GetConn: func(string) {
-			d.reach(unsent)
+			t.enter(unsent)
 			if ctx.Err() != nil {
-				cancel(context.Cause(ctx))
+				cancel()
 			}
 		},
-		GotConn: func(httptrace.GotConnInfo) { d.reach(sent) },
+		GotConn: func(httptrace.GotConnInfo) { t.enter(sent) },
 		GotFirstResponseByte: func() {
-			d.reach(replied)
+			t.enter(answering)
 			if ctx.Err() != nil {
-				time.AfterFunc(readReply, func() { cancel(context.Cause(ctx)) })
+				time.AfterFunc(bodyGrace, cancel)
 			}
 		},
 	}))
 }
 
-// mayHaveActed reports whether a call that failed so may have done its work: it got no whole answer, or one that says
-// nothing about Neon. 503 and every refusal say that it did nothing.
-func (d *delivery) mayHaveActed(err error) bool {
-	return (d.at() != unsent || answered(err)) && uncertain(err)
+// mayHaveSucceeded reports whether a call that failed with err may have done its work all the same.
+func (t *requestTrace) mayHaveSucceeded(err error) bool {
+	return (t.reached() != unsent || answered(err)) && ambiguous(err)
 }
 
-// answered reports whether the call that failed got a whole answer.
+// answered reports whether the failed call got a complete answer.
 func answered(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status != 0
 }
 
-// uncertain is mayHaveActed where nobody followed the call.
-func uncertain(err error) bool {
+// ambiguous reports whether a call that was sent may have done its work although it failed: it got no complete
+// answer, or one that says nothing about Neon. A 503 and every refusal mean that Neon did nothing.
+func ambiguous(err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {
 		return false
 	}
 	switch {
 	case e.Status == 0:
-		return e.unreachable
+		return e.Sent
 	case e.Status >= 200 && e.Status <= 299:
 		return true // an answer that can't be read
+	case e.Status == http.StatusServiceUnavailable, e.Status == http.StatusNotImplemented:
+		return false
 	}
-	return e.Status >= http.StatusInternalServerError && e.Status != http.StatusServiceUnavailable && e.Status != http.StatusNotImplemented
+	return e.Status >= http.StatusInternalServerError
 }
