@@ -15,10 +15,10 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-// DefaultBaseURL is where GitHub serves its API. A runner gives its own server's as GITHUB_API_URL.
+// DefaultBaseURL is the address of GitHub's API. On a runner, GITHUB_API_URL is that of its own server.
 const DefaultBaseURL = "https://api.github.com"
 
-// Options say where the API is and who calls.
+// Options configure a [Client].
 type Options struct {
 	// BaseURL is the API's address. Empty: [DefaultBaseURL].
 	BaseURL string
@@ -26,7 +26,7 @@ type Options struct {
 	Token string
 	// HTTP sends the requests. Nil: a client of its own, with [Limits].
 	HTTP *http.Client
-	// UserAgent names the program to GitHub, which refuses calls without one. Empty: go-github's.
+	// UserAgent is required by GitHub. Empty: go-github's.
 	UserAgent string
 }
 
@@ -35,29 +35,32 @@ type Client struct {
 	api *github.Client
 
 	mu sync.Mutex
-	// renewed holds the keys that took the place of others while they were in use, by scope and the other's id.
+	// renewed holds the keys that replaced others while they were in use, by scope and the old key's id.
 	renewed map[string]PublicKey
-	// repositories holds the ids that were asked for, by owner/repo.
+	// repositories caches ids, by owner/repo.
 	repositories map[string]int64
 }
 
-// New returns a client. It calls nothing. Its error is a token or an address that cannot be right.
+// New returns a client. It makes no call. Its error is a token or an address that cannot be right.
 func New(o Options) (*Client, error) {
 	if o.Token == "" {
-		return nil, errors.New("there is no GitHub token")
+		return nil, errors.New("the GitHub token is empty")
 	}
 	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("the GitHub token has a blank, a line break or another character in it that no token has")
+		return nil, errors.New("the GitHub token contains a space, a line break or another character that no token has")
 	}
 	if o.BaseURL == "" {
 		o.BaseURL = DefaultBaseURL
 	}
 	base, err := url.Parse(strings.TrimRight(o.BaseURL, "/") + "/")
 	switch {
-	case err != nil, base.Host == "", base.Scheme != "https" && base.Scheme != "http", base.User != nil, base.RawQuery != "":
-		return nil, errors.New("the address of GitHub's API is not one like " + DefaultBaseURL)
+	case err != nil, base.Host == "", base.Scheme != "https" &&
+		base.Scheme != "http", base.User != nil, base.RawQuery != "":
+		return nil, errors.New("the address of GitHub's API is not a URL such as " + DefaultBaseURL)
 	case base.Scheme == "http" && !private(base.Hostname()):
-		return nil, fmt.Errorf("the GitHub token would travel in the open to %s: the address of GitHub's API has to begin with https://", base.Host)
+		return nil, fmt.Errorf("the GitHub token would be sent unencrypted to %s: the address of GitHub's API "+
+			"has to begin with https://",
+			base.Host)
 	}
 	if o.HTTP == nil {
 		o.HTTP = httpx.New(Limits()).HTTP()
@@ -72,7 +75,8 @@ func New(o Options) (*Client, error) {
 	return &Client{api: api, renewed: map[string]PublicKey{}, repositories: map[string]int64{}}, nil
 }
 
-// private reports whether a host is this machine, on a private network, or a name without a dot, as of a container.
+// private reports whether a host is this machine, an address of a private network, or a name without a dot, such as a
+// container's.
 func private(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addr.Unmap().IsLoopback() || addr.Unmap().IsPrivate()
@@ -80,8 +84,8 @@ func private(host string) bool {
 	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
 }
 
-// transport signs calls, and hides the rate limits from go-github: it would refuse calls by itself while a limit lasts,
-// where [httpx.Client] waits for its end.
+// transport signs calls, and hides rate limits from go-github, which would refuse further calls while one is exceeded.
+// [httpx.Client] waits instead.
 type transport struct {
 	base  http.RoundTripper
 	token string
@@ -106,32 +110,36 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// call makes one call. path is relative to the API's address and escaped: go-github's own methods would put names into it as
-// they are, and would ask for an environment's secrets by the repository's number, as GitHub's description no longer has it. in
-// is sent and out is filled as JSON; nil is none. need is what a token has to be allowed for it. Every error is an [*Error].
-func (c *Client) call(ctx context.Context, need permission, method, path string, in, out any) (*github.Response, error) {
+// call makes one call. path is relative to the API's address, and escaped: go-github's own methods would not escape
+// names, and would address an environment's secrets by the repository's id, which is gone from GitHub's OpenAPI
+// description. in and out are JSON; nil is none. need is the permission that a token needs. Every error is an
+// [*Error].
+func (c *Client) call(ctx context.Context, need permission, method, path string, in, out any) (*github.Response,
+	error) {
 	shown, _, _ := strings.Cut(path, "?")
 	shown = "/" + shown
 	req, err := c.api.NewRequest(method, path, in)
 	if err != nil {
-		return nil, &Error{Method: method, Path: shown, Err: errors.New("the request cannot be made of this address and these names")}
+		return nil, failed(method, shown, errors.New("no request can be made from this address and these names"))
 	}
 	resp, err := c.api.Do(ctx, req, out)
 	switch {
 	case resp != nil && resp.Request != nil && resp.Request.Method != method:
-		// HTTP's redirects, but for 307 and 308, lead a write to where it is only read.
-		return resp, &Error{Method: method, Path: shown, Status: http.StatusMovedPermanently, Message: "led to " + resp.Request.URL.Path}
+		// Redirects other than 307 and 308 turn a write into a read.
+		e := unexpected(method, shown, http.StatusMovedPermanently, nil)
+		e.Message = "redirected to " + resp.Request.URL.Path
+		return resp, e
 	case err == nil:
 		return resp, nil
 	case resp == nil:
-		return nil, callError(ctx, method, shown, err)
+		return nil, noAnswer(ctx, method, shown, err)
 	case resp.StatusCode >= 200 && resp.StatusCode <= 299:
-		return resp, &Error{Method: method, Path: shown, Status: resp.StatusCode, Err: fmt.Errorf("the answer is not the JSON it should be: %w", err)}
+		return resp, unexpected(method, shown, resp.StatusCode, fmt.Errorf("decode the answer: %w", err))
 	}
-	return resp, statusError(method, shown, resp.Response, need)
+	return resp, refused(method, shown, resp.Response, need)
 }
 
-// repositoryID asks for a repository's number, once.
+// repositoryID returns a repository's id, and asks for it once.
 func (c *Client) repositoryID(ctx context.Context, repository string) (int64, error) {
 	c.mu.Lock()
 	id, ok := c.repositories[repository]
@@ -140,7 +148,8 @@ func (c *Client) repositoryID(ctx context.Context, repository string) (int64, er
 		return id, nil
 	}
 	var answer github.Repository
-	if _, err := c.call(ctx, permission{"Metadata", "read"}, http.MethodGet, "repos/"+repository, nil, &answer); err != nil {
+	if _, err := c.call(ctx, permission{"Metadata", "read"}, http.MethodGet, "repos/"+repository, nil,
+		&answer); err != nil {
 		return 0, err
 	}
 	c.mu.Lock()

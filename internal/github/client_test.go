@@ -18,7 +18,9 @@ var (
 	prodScope   = github.Scope{Repository: "acme/fleet", Environment: "prod/eu west"}
 	acmeScope   = github.Scope{Organization: "acme"}
 	inSimulator = map[github.Scope]githubtest.Scope{
-		fleetScope: {Repository: "acme/fleet"}, prodScope: {Repository: "acme/fleet", Environment: "prod/eu west"}, acmeScope: {Organization: "acme"},
+		fleetScope: {Repository: "acme/fleet"},
+		prodScope:  {Repository: "acme/fleet", Environment: "prod/eu west"},
+		acmeScope:  {Organization: "acme"},
 	}
 )
 
@@ -94,7 +96,8 @@ func TestSecrets(t *testing.T) {
 				}
 				first := infos[0]
 				visibility := map[bool]string{true: "private"}[scope.Organization != ""]
-				if first.Name != "ACME_DATABASE_URL" || time.Since(first.UpdatedAt) > time.Minute || first.CreatedAt.After(first.UpdatedAt) || first.Visibility != visibility {
+				if first.Name != "ACME_DATABASE_URL" || time.Since(first.UpdatedAt) > time.Minute ||
+					first.CreatedAt.After(first.UpdatedAt) || first.Visibility != visibility {
 					t.Errorf("listed as %+v", first)
 				}
 				for range 2 { // the second time it is not there
@@ -163,7 +166,8 @@ func TestWhoSeesAnOrganizationsSecret(t *testing.T) {
 	c := client(t, s, githubtest.DefaultToken)
 	key := publicKey(t, c, acmeScope)
 	put := func(name, visibility, repository string) error {
-		_, err := c.PutSecret(t.Context(), github.Scope{Organization: "acme", Visibility: visibility, Repository: repository}, key, name, "value of "+name)
+		scope := github.Scope{Organization: "acme", Visibility: visibility, Repository: repository}
+		_, err := c.PutSecret(t.Context(), scope, key, name, "value of "+name)
 		return err
 	}
 	check := func(name, want string) {

@@ -11,17 +11,16 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-// GitHub's limits for one token: calls an hour, and what it calls content-generating requests
-// (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api). Whether it counts writes of secrets as
-// such it does not say.
+// GitHub's limits for one token: calls, and what it calls content-generating requests. Whether writes of secrets are
+// among those, it does not say. See https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
 const (
 	CallsPerHour    = 5000
 	WritesPerMinute = 80
 	WritesPerHour   = 500
 )
 
-// Limits returns the transport's options for GitHub's limits and its ways to say that one is exceeded. It waits for as long as a
-// primary limit can last, an hour, unless a call's context ends before: then it refuses to.
+// Limits returns the transport's options for GitHub's limits and its ways to report that one is exceeded. A call
+// waits for as long as a primary limit can last, an hour, but begins no wait that its context would cut short.
 func Limits() httpx.Options {
 	return httpx.Options{
 		Account:      httpx.Limit{Calls: CallsPerHour, Per: time.Hour},
@@ -29,20 +28,20 @@ func Limits() httpx.Options {
 		WritesAtOnce: 2,
 		MaxWait:      65 * time.Minute,
 		Classify:     classify,
-		Asked:        asked,
+		RetryAfter:   retryAfter,
 		Hold:         hold,
 	}
 }
 
-// WriteTime is how long n writes take at least under [Limits].
+// WriteTime returns the least time that n writes take under [Limits].
 func WriteTime(n int) time.Duration {
 	n = max(0, n-1)
 	return time.Duration(n/WritesPerHour)*time.Hour + time.Duration(n%WritesPerHour/WritesPerMinute)*time.Minute
 }
 
-// classify decides what follows an attempt. All that this package writes may be written twice: a secret or a variable is put
-// as a whole, what is deleted twice is gone, and a variable that is created twice is updated the second time. So writes are
-// tried again as reads are.
+// classify decides what follows an attempt. All writes of this package are idempotent: a secret or a variable is
+// written as a whole, deleting twice is no error, and a variable that exists already is updated. So they are retried
+// as reads are.
 func classify(_ string, resp *http.Response, err error) httpx.Action {
 	if resp != nil && limited(resp) {
 		return httpx.Hold
@@ -50,8 +49,8 @@ func classify(_ string, resp *http.Response, err error) httpx.Action {
 	return httpx.Classify(http.MethodGet, resp, err)
 }
 
-// limited reports whether an answer says that a rate limit is exceeded. GitHub says it with 403 as well as with 429, and
-// means a missing permission by most 403s.
+// limited reports whether a response means that a rate limit is exceeded. GitHub uses both 429 and 403 for that, but
+// most 403s are missing permissions.
 func limited(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests:
@@ -63,7 +62,7 @@ func limited(resp *http.Response) bool {
 	if resp.Header.Get("Retry-After") != "" || resp.Header.Get("X-Ratelimit-Remaining") == "0" {
 		return true
 	}
-	// Message and documentation_url name the limit. A name that a user chose stands in neither.
+	// The message and the documentation_url name the limit. Neither contains a name that a user chose.
 	body := bytes.ToLower(httpx.PeekBody(resp))
 	for _, sign := range []string{"rate limit", "rate-limit", "abuse detection", "abuse-rate-limits"} {
 		if bytes.Contains(body, []byte(sign)) {
@@ -73,8 +72,8 @@ func limited(resp *http.Response) bool {
 	return false
 }
 
-// asked reads how long GitHub asks to wait: Retry-After, else the time at which the exceeded primary limit starts anew.
-func asked(resp *http.Response, now time.Time) (time.Duration, bool) {
+// retryAfter reads how long GitHub asks to wait: by Retry-After, or until the exceeded primary limit resets.
+func retryAfter(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if d, ok := httpx.RetryAfter(resp, now); ok {
 		return d, true
 	}
@@ -85,7 +84,7 @@ func asked(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if err != nil || reset <= 0 {
 		return 0, false
 	}
-	// Both clocks count whole seconds, so that a second is added. A reset longer away than any of GitHub's is none.
+	// Both clocks count whole seconds, so a second is added. No limit of GitHub's resets later than in 25 hours.
 	d := time.Unix(reset, 0).Sub(httpx.ServerTime(resp, now)) + time.Second
 	if d < 0 || d > 25*time.Hour {
 		return 0, false
@@ -93,8 +92,8 @@ func asked(resp *http.Response, now time.Time) (time.Duration, bool) {
 	return d, true
 }
 
-// hold is how long to make no call after the nth refusal in a row that does not say: at least a minute, as GitHub asks for, and
-// twice as long every time.
+// hold returns how long to hold every call after the nth consecutive refusal (from 0) that does not say so itself: at
+// least a minute, as GitHub asks, twice as long each time, and 16 minutes at most.
 func hold(n int) time.Duration {
 	d := min(16*time.Minute, time.Minute<<min(n, 8))
 	return d + rand.N(d/10)

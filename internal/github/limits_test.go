@@ -52,7 +52,8 @@ func limited(t *testing.T, o githubtest.Options) (*githubtest.Server, *github.Cl
 		defer mu.Unlock()
 		waits = append(waits, fmt.Sprintf("%s for %s", d.Round(time.Minute), why))
 	}
-	c, err := github.New(github.Options{BaseURL: "http://simulator", Token: githubtest.DefaultToken, HTTP: httpx.New(options).HTTP()})
+	c, err := github.New(github.Options{BaseURL: "http://simulator", Token: githubtest.DefaultToken,
+		HTTP: httpx.New(options).HTTP()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,8 @@ func limited(t *testing.T, o githubtest.Options) (*githubtest.Server, *github.Cl
 	}
 }
 
-// write puts n secrets into the organization, which has room for them, with some workers, and returns how long that took.
+// write puts n secrets into the organization, which has room for them, with some workers, and returns how long that
+// took.
 func write(t *testing.T, c *github.Client, workers, n int) time.Duration {
 	t.Helper()
 	key := publicKey(t, c, acmeScope)
@@ -97,9 +99,10 @@ func TestWritesKeepToTheLimits(t *testing.T) {
 				s, c, waits := limited(t, githubtest.Options{})
 				took := write(t, c, 4, n)
 				calls := s.Calls()
-				t.Logf("%d writes in %s; at most %d in a minute, %d in an hour, %d at once; waited %q", n, took, calls.MostWritesPerMinute, calls.MostWritesPerHour,
-					calls.MostWritesAtOnce, waits())
-				if calls.Limited > 0 || calls.MostWritesPerMinute > 80 || calls.MostWritesPerHour > 500 || calls.MostWritesAtOnce > 2 {
+				t.Logf("%d writes in %s; at most %d in a minute, %d in an hour, %d at once; waited %q", n, took,
+					calls.MostWritesPerMinute, calls.MostWritesPerHour, calls.MostWritesAtOnce, waits())
+				if calls.Limited > 0 || calls.MostWritesPerMinute > 80 || calls.MostWritesPerHour > 500 ||
+					calls.MostWritesAtOnce > 2 {
 					t.Errorf("the limits were not kept: %+v", calls)
 				}
 				if least := github.WriteTime(n); took < least || took > least+40*time.Second {
@@ -136,12 +139,16 @@ func TestLimitsThatGitHubNames(t *testing.T) {
 		{"secondary", githubtest.Fault{Secondary: true, Times: 1}, time.Minute, 68 * time.Second},
 		{"secondary as 429", githubtest.Fault{Secondary: true, Status: 429, Times: 1}, time.Minute, 68 * time.Second},
 		{"secondary, three times", githubtest.Fault{Secondary: true, Times: 3}, 7 * time.Minute, 8 * time.Minute},
-		{"secondary with its time", githubtest.Fault{Secondary: true, RetryAfter: "7", Times: 1}, 7 * time.Second, 9 * time.Second},
+		{"secondary with its time", githubtest.Fault{Secondary: true, RetryAfter: "7", Times: 1}, 7 * time.Second,
+			9 * time.Second},
 		{"429 with its time", githubtest.Fault{Status: 429, RetryAfter: "90", Times: 1}, 90 * time.Second, 92 * time.Second},
 		{"429 alone", githubtest.Fault{Status: 429, Times: 1}, time.Minute, 68 * time.Second},
 		{"primary", githubtest.Fault{Primary: 40 * time.Minute, Times: 1}, 40 * time.Minute, 41 * time.Minute},
-		{"primary as 429", githubtest.Fault{Primary: 40 * time.Minute, Status: 429, Times: 1}, 40 * time.Minute, 41 * time.Minute},
-		{"a permission", githubtest.Fault{Status: 403, Message: "Resource not accessible by personal access token", Times: 1}, 0, time.Second},
+		{"primary as 429", githubtest.Fault{Primary: 40 * time.Minute, Status: 429, Times: 1}, 40 * time.Minute,
+			41 * time.Minute},
+		{"a permission", githubtest.Fault{
+			Status: 403, Message: "Resource not accessible by personal access token", Times: 1,
+		}, 0, time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -153,7 +160,8 @@ func TestLimitsThatGitHubNames(t *testing.T) {
 				if took := time.Since(start); took < test.least || took > test.most || (err != nil) != (test.least == 0) {
 					t.Errorf("took %s, want %s to %s: %v", took, test.least, test.most, err)
 				}
-				if told := waits(); (len(told) > 0) != (test.least > 0) || len(told) > 0 && !strings.HasSuffix(told[0], "for the server's rate limit") {
+				if told := waits(); (len(told) > 0) != (test.least > 0) ||
+					len(told) > 0 && !strings.HasSuffix(told[0], "for the server's rate limit") {
 					t.Errorf("told of %q", told)
 				}
 			})
@@ -172,17 +180,17 @@ func TestNoWaitPastTheEnd(t *testing.T) {
 		start := time.Now()
 		_, err := c.PutSecret(ctx, fleetScope, key, "A", "b")
 		var e *github.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Remedy(), "rate limit for this token") {
+		if !errors.As(err, &e) || !strings.Contains(e.Remedy(), "over GitHub's rate limit") {
 			t.Fatalf("%v", err)
 		}
-		const first = "PUT /repos/acme/fleet/actions/secrets/A: 403 Forbidden: API rate limit exceeded for user ID 583231., given up as the next try would be due in 40m1s, " +
-			"and only 30m0s are left (it is due at 2000-01-01 00:40:01 UTC)"
+		const first = "PUT /repos/acme/fleet/actions/secrets/A: 403 Forbidden: API rate limit exceeded for user " +
+			"ID 583231.; gave up with 30m0s left for another attempt: the next one is due in 40m1s (at 2000-01-01 00:40:01 UTC)"
 		if got, _, _ := strings.Cut(err.Error(), " (request id"); got != first {
 			t.Errorf("first call: %s", got)
 		}
 		_, err = c.PutSecret(ctx, fleetScope, key, "B", "b")
-		const second = "PUT /repos/acme/fleet/actions/secrets/B: waiting for the server's rate limit, which asks for 40m1s where 30m0s are left (until 2000-01-01 00:40:01 UTC): " +
-			"context deadline exceeded"
+		const second = "PUT /repos/acme/fleet/actions/secrets/B: waiting for the server's rate limit, which " +
+			"takes 40m1s (until 2000-01-01 00:40:01 UTC), with only 30m0s left: context deadline exceeded"
 		if err == nil || err.Error() != second {
 			t.Errorf("second call: %v", err)
 		}

@@ -1,5 +1,5 @@
-// Package github talks to GitHub: the runner's token service, and the API for secrets and variables of Actions, by go-github over
-// the project's own transport.
+// Package github is a client of GitHub's: of the runner's token service, and of the API for the secrets and variables
+// of Actions, by go-github over the project's own transport.
 package github
 
 import (
@@ -15,9 +15,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-// TokenError is an identity token that could not be had.
+// TokenError is a failed request for an identity token.
 type TokenError struct {
-	Status int // HTTP status of the token service, 0 where there was no answer or nothing to ask
+	Status int // HTTP status of the token service, 0 if it was not asked or did not answer
 	Err    error
 	remedy string
 }
@@ -30,17 +30,20 @@ func (e *TokenError) Unwrap() error { return e.Err }
 func (e *TokenError) Remedy() string { return e.remedy }
 
 const (
-	permissionRemedy = "give the job this permission: `permissions: id-token: write` (a job of a pull request from a fork cannot have it)"
-	troubleRemedy    = "GitHub's token service has trouble, which usually passes: run the job again, and see https://www.githubstatus.com"
+	permissionRemedy = "give the job this permission: `permissions: id-token: write` (a job of a pull request " +
+		"from a fork cannot have it)"
+	outageRemedy = "GitHub's token service has a problem, which is usually temporary: run the job again, and " +
+		"see https://www.githubstatus.com"
 )
 
-// IDToken asks the runner's token service for the job's OIDC token for an audience: a JWT that lives five minutes, and
-// which may be asked for any number of times while the job runs. requestURL and requestToken are the runner's
-// ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN, which it sets where the job may have a token.
-// Nil for client makes one that retries what may pass. Its errors are [*TokenError].
+// IDToken requests the job's OIDC token for an audience from the runner's token service. The token is a JWT that is
+// valid for five minutes; a job may request any number of them. requestURL and requestToken are the runner's
+// ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN, which it sets if the job has the permission. A nil
+// client means one that retries temporary failures. The error is always a [*TokenError].
 func IDToken(ctx context.Context, client *http.Client, requestURL, requestToken, audience string) (string, error) {
 	if requestURL == "" || requestToken == "" {
-		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not set"), remedy: permissionRemedy}
+		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN " +
+			"are not set"), remedy: permissionRemedy}
 	}
 	if client == nil {
 		c := httpx.New(httpx.Options{Retries: 4, AttemptTimeout: 10 * time.Second, MaxWait: 30 * time.Second})
@@ -49,27 +52,28 @@ func IDToken(ctx context.Context, client *http.Client, requestURL, requestToken,
 	}
 	u, err := url.Parse(requestURL)
 	if err != nil {
-		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is no URL")}
+		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL")}
 	}
 	query := u.Query()
 	query.Set("audience", audience)
 	u.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is no URL of a service")}
+		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a valid address")}
 	}
 	req.Header.Set("Authorization", "Bearer "+requestToken)
 	req.Header.Set("Accept", "application/json")
 	resp, err := client.Do(req)
 	if err != nil {
 		if outer := (*url.Error)(nil); errors.As(err, &outer) {
-			err = outer.Err // its text holds the whole URL
+			err = outer.Err // its text has the whole URL
 		}
-		return "", &TokenError{Err: err, remedy: troubleRemedy}
+		return "", &TokenError{Err: err, remedy: outageRemedy}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		e := &TokenError{Status: resp.StatusCode, Err: fmt.Errorf("the token service answered %s", resp.Status), remedy: troubleRemedy}
+		e := &TokenError{Status: resp.StatusCode, Err: fmt.Errorf("the token service answered %s", resp.Status),
+			remedy: outageRemedy}
 		if resp.StatusCode < http.StatusInternalServerError && resp.StatusCode != http.StatusTooManyRequests {
 			e.remedy = permissionRemedy
 		}
@@ -79,7 +83,8 @@ func IDToken(ctx context.Context, client *http.Client, requestURL, requestToken,
 		Value string `json:"value"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer); err != nil || answer.Value == "" {
-		return "", &TokenError{Status: resp.StatusCode, Err: errors.New("the token service answered without a token"), remedy: troubleRemedy}
+		return "", &TokenError{Status: resp.StatusCode, Err: errors.New("the token service answered without a token"),
+			remedy: outageRemedy}
 	}
 	return answer.Value, nil
 }

@@ -69,7 +69,8 @@ func verified(t *testing.T, i *githubtest.Issuer, token string) map[string]any {
 	if len(parts) != 3 || len(set.Keys) != 1 {
 		t.Fatalf("a token of %d parts, %d keys", len(parts), len(set.Keys))
 	}
-	key := &rsa.PublicKey{N: new(big.Int).SetBytes(decode(set.Keys[0].N)), E: int(new(big.Int).SetBytes(decode(set.Keys[0].E)).Int64())}
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(decode(set.Keys[0].N)),
+		E: int(new(big.Int).SetBytes(decode(set.Keys[0].E)).Int64())}
 	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], decode(parts[2])); err != nil {
 		t.Fatal(err)
@@ -118,7 +119,9 @@ func TestIDTokenTrouble(t *testing.T) {
 	if _, err := github.IDToken(t.Context(), nil, i.RequestURL, i.RequestToken, "x"); err != nil {
 		t.Errorf("trouble that passes: %v", err)
 	}
-	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }))
+	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<html>"))
+	}))
 	defer odd.Close()
 	for _, test := range []struct{ name, url, token, want, remedy string }{
 		{"no permission", "", "", "are not set", "`permissions: id-token: write`"},
@@ -126,7 +129,7 @@ func TestIDTokenTrouble(t *testing.T) {
 		{"another job's token", i.RequestURL, "secret-token", "401", "`permissions: id-token: write`"},
 		{"something else", odd.URL + "?secret=1", "secret-token", "without a token", "run the job again"},
 		{"nobody", "http://127.0.0.1:1/?secret=1", "secret-token", "connection refused", "run the job again"},
-		{"no URL", "http://\x00secret", "secret-token", "is no URL", ""},
+		{"no URL", "http://\x00secret", "secret-token", "is not a URL", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := github.IDToken(t.Context(), http.DefaultClient, test.url, test.token, "x")

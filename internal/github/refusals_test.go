@@ -16,8 +16,10 @@ import (
 
 func TestErrors(t *testing.T) {
 	s := simulator(t, githubtest.Options{})
-	s.AddToken(githubtest.Token{Secret: "github_pat_reader", Permissions: map[string]string{"metadata": "read", "secrets": "read", "organization_secrets": "read"}})
-	s.AddToken(githubtest.Token{Secret: "github_pat_other", Permissions: map[string]string{"secrets": "write"}, Only: []string{"acme/other"}})
+	s.AddToken(githubtest.Token{Secret: "github_pat_reader",
+		Permissions: map[string]string{"metadata": "read", "secrets": "read", "organization_secrets": "read"}})
+	s.AddToken(githubtest.Token{Secret: "github_pat_other", Permissions: map[string]string{"secrets": "write"},
+		Only: []string{"acme/other"}})
 	s.AddToken(githubtest.Token{Secret: "github_pat_expired", Expired: true})
 	for i := range 100 {
 		s.SetSecret(inSimulator[prodScope], fmt.Sprintf("FULL_%d", i), "x", time.Now())
@@ -39,16 +41,21 @@ func TestErrors(t *testing.T) {
 		status       int
 		want, remedy string
 	}{
-		{"expired", "github_pat_expired", put(fleetScope), 401, "PUT /repos/acme/fleet/actions/secrets/NEW: 401 Unauthorized: Bad credentials", "create a new one"},
+		{"expired", "github_pat_expired", put(fleetScope), 401,
+			"PUT /repos/acme/fleet/actions/secrets/NEW: 401 Unauthorized: Bad credentials", "create a new one"},
 		{"may only read", "github_pat_reader", put(fleetScope), 403,
 			"403 Forbidden: Resource not accessible by personal access token (X-Accepted-GitHub-Permissions: secrets=write)",
-			`use one with the permission "Secrets: write" (a classic one: with the scope repo)`},
-		{"of the environment nothing", "github_pat_reader", asKey(prodScope), 403, "GET /repos/acme/fleet/environments/prod%2Feu%20west/secrets/public-key: 403",
+			`use one with the permission "Secrets: write" (a classic token: with the scope repo)`},
+		{"of the environment nothing", "github_pat_reader", asKey(prodScope), 403,
+			"GET /repos/acme/fleet/environments/prod%2Feu%20west/secrets/public-key: 403",
 			`"Environments: write" (GitHub names "Environments: read" for this call)`},
-		{"may only read in the organization", "github_pat_reader", put(acmeScope), 403, "organization_secrets=write", `"Organization secrets: write" (a classic one: with the scope admin:org)`},
-		{"the job's own", githubtest.JobToken, asKey(fleetScope), 403, "Resource not accessible by integration", "the job's own GITHUB_TOKEN"},
+		{"may only read in the organization", "github_pat_reader", put(acmeScope), 403, "organization_secrets=write",
+			`"Organization secrets: write" (a classic token: with the scope admin:org)`},
+		{"the job's own", githubtest.JobToken, asKey(fleetScope), 403, "Resource not accessible by integration",
+			"the job's own GITHUB_TOKEN"},
 		{"another repository's", "github_pat_other", asKey(fleetScope), 404, "404 Not Found", "hides it from this token"},
-		{"no such environment", githubtest.DefaultToken, asKey(nowhere), 404, "404 Not Found", "environment (which has to exist)"},
+		{"no such environment", githubtest.DefaultToken, asKey(nowhere), 404, "404 Not Found",
+			"environment (which has to exist)"},
 		{"the 101st", githubtest.DefaultToken, put(prodScope), 422, "limit of 100 secrets", ""},
 		{"a variable without permission", "github_pat_reader", func(t *testing.T, c *github.Client) error {
 			return c.PutVariable(t.Context(), fleetScope, "V", "x", false)
@@ -60,8 +67,9 @@ func TestErrors(t *testing.T) {
 		{"too long", githubtest.DefaultToken, func(t *testing.T, c *github.Client) error {
 			_, err := c.PutSecret(t.Context(), fleetScope, github.PublicKey{}, "X", strings.Repeat("hidden value", 5000))
 			return err
-		}, 0, "the value of the secret X has 60000 bytes, where GitHub takes 49152", ""},
-		{"a bad scope", githubtest.DefaultToken, asKey(github.Scope{Repository: "acme"}), 0, `"acme" is not a repository as owner/repo`, ""},
+		}, 0, "the value of the secret X has 60000 bytes, and GitHub accepts 49152", ""},
+		{"a bad scope", githubtest.DefaultToken, asKey(github.Scope{Repository: "acme"}), 0,
+			`"acme" is not a repository in the form owner/repo`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := test.call(t, client(t, s, test.token))
@@ -72,7 +80,8 @@ func TestErrors(t *testing.T) {
 				t.Errorf("the error gives a secret away: %v", err)
 			}
 			var e *github.Error
-			if errors.As(err, &e) != (test.status != 0) || e != nil && (e.Status != test.status || !strings.Contains(e.Remedy(), test.remedy)) {
+			if errors.As(err, &e) != (test.status != 0) ||
+				e != nil && (e.Status != test.status || !strings.Contains(e.Remedy(), test.remedy)) {
 				t.Errorf("%+v with the remedy %q, want status %d and %q", e, e.Remedy(), test.status, test.remedy)
 			}
 		})
@@ -84,19 +93,21 @@ func TestSomethingElseAnswers(t *testing.T) {
 	s.Fail(githubtest.Fault{Status: 200, Message: "hello"})
 	c := client(t, s, githubtest.DefaultToken)
 	_, err := c.PublicKey(t.Context(), fleetScope)
-	if err == nil || !strings.Contains(err.Error(), "no public key") {
+	if err == nil || !strings.Contains(err.Error(), "not a public key") {
 		t.Error(err)
 	}
 	s.ClearFaults()
 	s.Fail(githubtest.Fault{Status: 404, Message: "two\nlines\x1b[31m ::error::" + strings.Repeat("x", 600)})
-	if _, err = c.PublicKey(t.Context(), fleetScope); err == nil || strings.ContainsAny(err.Error(), "\n\x1b") || len(err.Error()) > 700 {
+	if _, err = c.PublicKey(t.Context(), fleetScope); err == nil || strings.ContainsAny(err.Error(), "\n\x1b") ||
+		len(err.Error()) > 700 {
 		t.Errorf("%q", err)
 	}
 	nobody, err := github.New(github.Options{BaseURL: "http://127.0.0.1:1", Token: "t", HTTP: &http.Client{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := nobody.PublicKey(t.Context(), fleetScope); err == nil || !strings.Contains(err.Error(), "connection refused") {
+	if _, err := nobody.PublicKey(t.Context(), fleetScope); err == nil ||
+		!strings.Contains(err.Error(), "connection refused") {
 		t.Error(err)
 	}
 }
@@ -122,7 +133,8 @@ func TestARenamedRepository(t *testing.T) {
 	s.SetSecret(inSimulator[fleetScope], "A", "old", time.Now())
 	_, err = c.PutSecret(t.Context(), formerly, key, "A", "new")
 	var e *github.Error
-	const want = "PUT /repos/acme/formerly/actions/secrets/A: 301 Moved Permanently: led to /repos/acme/fleet/actions/secrets/A"
+	const want = "PUT /repos/acme/formerly/actions/secrets/A: 301 Moved Permanently: redirected to " +
+		"/repos/acme/fleet/actions/secrets/A"
 	if !errors.As(err, &e) || e.Error() != want || !strings.Contains(e.Remedy(), "its new name") {
 		t.Errorf("a write that was led astray: %v", err)
 	}
@@ -136,8 +148,10 @@ func TestARenamedRepository(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	good := []string{"", "https://github.acme.example/api/v3", "https://api.github.com/", "http://127.0.0.1:80", "http://10.1.2.3:8080/api/v3", "http://simulator:9000", "http://api.github.localhost"}
-	bad := []string{"github.com", "ftp://x", "https://", "http://github.acme.example", "http://8.8.8.8", "https://user:secret@x", "://", "https://x?y"}
+	good := []string{"", "https://github.acme.example/api/v3", "https://api.github.com/", "http://127.0.0.1:80",
+		"http://10.1.2.3:8080/api/v3", "http://simulator:9000", "http://api.github.localhost"}
+	bad := []string{"github.com", "ftp://x", "https://", "http://github.acme.example", "http://8.8.8.8",
+		"https://user:secret@x", "://", "https://x?y"}
 	for _, base := range slices.Concat(good, bad) {
 		_, err := github.New(github.Options{BaseURL: base, Token: "t"})
 		if (err == nil) != slices.Contains(good, base) {
@@ -145,7 +159,8 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 	for _, token := range []string{"", "x y", "x\n", "ä"} {
-		if _, err := github.New(github.Options{Token: token}); err == nil || token != "" && strings.Contains(err.Error(), token) {
+		if _, err := github.New(github.Options{Token: token}); err == nil ||
+			token != "" && strings.Contains(err.Error(), token) {
 			t.Errorf("%q: %v", token, err)
 		}
 	}

@@ -10,21 +10,23 @@ import (
 
 // Scope is where secrets and variables are kept: in a repository, in one of its environments, or in an organization.
 type Scope struct {
-	// Repository is "owner/repo". In an organization it is the one that a new secret is given to where the visibility is
+	// Repository is "owner/repo". In an organization, it is the repository that may read a new secret whose visibility is
 	// "selected".
 	Repository string
-	// Environment is one of the repository's, by its name. Empty: none.
+	// Environment is the name of one of the repository's environments. Empty: none.
 	Environment string
 	// Organization is the organization's login. Empty: none.
 	Organization string
-	// Visibility is which repositories see a new secret of an organization: "all", "private" or "selected". Empty: "private".
+	// Visibility says which repositories may read an organization's new secret: "all", "private" or "selected". Empty:
+	// "private".
 	Visibility string
 }
 
-// MaxValue is the longest value of a secret or a variable in bytes.
+// MaxValue is the longest value of a secret or a variable, in bytes
+// (https://docs.github.com/en/actions/reference/security/secrets).
 const MaxValue = 48 << 10
 
-// Limit is how many secrets there may be.
+// Limit returns how many secrets the scope may have.
 func (s Scope) Limit() int {
 	if s.Organization != "" {
 		return 1000
@@ -47,31 +49,32 @@ var (
 	organization = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?$`)
 )
 
-// Check returns what GitHub would not take about s, nil if nothing.
+// Check returns what GitHub would reject about s, or nil.
 func (s Scope) Check() error {
 	if s.Organization != "" {
 		switch {
 		case s.Environment != "":
-			return errors.New("an environment is a repository's, not an organization's")
+			return errors.New("only a repository has environments, an organization has none")
 		case !organization.MatchString(s.Organization):
-			return fmt.Errorf("%q is not the name of an organization", s.Organization)
+			return fmt.Errorf("%q is not a valid organization name", s.Organization)
 		case s.Visibility != "" && s.Visibility != "all" && s.Visibility != "private" && s.Visibility != "selected":
-			return fmt.Errorf("%q is no visibility: it is all, private or selected", s.Visibility)
+			return fmt.Errorf("%q is not a visibility: use all, private or selected", s.Visibility)
 		}
 		if s.Visibility != "selected" || s.Repository == "" {
 			return nil
 		}
 	}
-	if name := s.Repository[strings.IndexByte(s.Repository, '/')+1:]; !repository.MatchString(s.Repository) || name == "." || name == ".." {
-		return fmt.Errorf("%q is not a repository as owner/repo", s.Repository)
+	if name := s.Repository[strings.IndexByte(s.Repository, '/')+1:]; !repository.MatchString(s.Repository) ||
+		name == "." || name == ".." {
+		return fmt.Errorf("%q is not a repository in the form owner/repo", s.Repository)
 	}
 	if s.Environment == "." || s.Environment == ".." || len(s.Environment) > 255 {
-		return fmt.Errorf("%q is not the name of an environment", s.Environment)
+		return fmt.Errorf("%q is not a valid environment name", s.Environment)
 	}
 	return nil
 }
 
-// path is where the secrets or the variables (kind) are.
+// path is where the scope's secrets or variables (kind) are, relative to the API's address.
 func (s Scope) path(kind string) string {
 	switch {
 	case s.Organization != "":
@@ -82,10 +85,10 @@ func (s Scope) path(kind string) string {
 	return "repos/" + s.Repository + "/actions/" + kind
 }
 
-// permission is what a token must be allowed, as the page of a fine-grained token or an App calls it.
+// permission is what a token needs, named as in the settings of a fine-grained token or an App.
 type permission struct{ name, level string }
 
-// needs is the permission for the secrets or the variables (kind).
+// needs is the permission for the scope's secrets or variables (kind).
 func (s Scope) needs(kind, level string) permission {
 	switch {
 	case s.Organization != "":
@@ -98,21 +101,21 @@ func (s Scope) needs(kind, level string) permission {
 
 var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// CheckName returns what is wrong with the name of a secret or a variable by GitHub's rules, nil if nothing.
+// CheckName returns how the name of a secret or a variable breaks GitHub's rules, or nil.
 func CheckName(text string) error {
 	switch {
 	case text == "":
-		return errors.New("a name may not be empty")
+		return errors.New("the name is empty")
 	case !name.MatchString(text):
-		return fmt.Errorf("the name %q may only have letters, digits and underscores, and no digit first", text)
+		return fmt.Errorf("the name %q may contain only letters, digits and underscores, and not begin with a digit", text)
 	case strings.HasPrefix(strings.ToUpper(text), "GITHUB_"):
 		return fmt.Errorf("the name %q may not begin with GITHUB_", text)
 	}
 	return nil
 }
 
-// checked returns what GitHub would not take of a call.
-func checked(s Scope, name string) error {
+// check is [Scope.Check] and [CheckName].
+func check(s Scope, name string) error {
 	if err := s.Check(); err != nil {
 		return err
 	}

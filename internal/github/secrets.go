@@ -13,13 +13,13 @@ import (
 	"golang.org/x/crypto/nacl/box"
 )
 
-// PublicKey is what a scope's secrets are sealed with.
+// PublicKey is what a scope's secrets are sealed with. GitHub may replace it at any time.
 type PublicKey struct {
 	ID  string
 	key [32]byte
 }
 
-// SecretInfo is what GitHub tells of a secret: anything but its value.
+// SecretInfo is what GitHub tells about a secret: everything but its value.
 type SecretInfo struct {
 	Name      string // upper case
 	CreatedAt time.Time
@@ -40,7 +40,8 @@ func (c *Client) PublicKey(ctx context.Context, s Scope) (PublicKey, error) {
 	}
 	raw, err := base64.StdEncoding.DecodeString(answer.GetKey())
 	if err != nil || len(raw) != 32 || answer.GetKeyID() == "" {
-		return PublicKey{}, &Error{Method: http.MethodGet, Path: "/" + path, Status: http.StatusOK, Err: errors.New("the answer is no public key of 32 bytes with an id")}
+		return PublicKey{}, unexpected(http.MethodGet, "/"+path, http.StatusOK,
+			errors.New("the answer is not a public key of 32 bytes with an id"))
 	}
 	return PublicKey{ID: answer.GetKeyID(), key: [32]byte(raw)}, nil
 }
@@ -59,17 +60,18 @@ func (c *Client) Secrets(ctx context.Context, s Scope) ([]SecretInfo, error) {
 			return nil, err
 		}
 		for _, secret := range answer.Secrets {
-			all = append(all, SecretInfo{Name: secret.Name, CreatedAt: secret.CreatedAt.Time, UpdatedAt: secret.UpdatedAt.Time, Visibility: secret.Visibility})
+			all = append(all, SecretInfo{Name: secret.Name, CreatedAt: secret.CreatedAt.Time,
+				UpdatedAt: secret.UpdatedAt.Time, Visibility: secret.Visibility})
 		}
 		if resp.NextPage <= page {
-			break // the last page, or a server that leads in circles
+			break // the last page, or a server whose pages go in circles
 		}
 		page = resp.NextPage
 	}
 	return all, nil
 }
 
-// sealed is the body of a write. go-github's own cannot say that no repository is selected.
+// sealed is the body of a write. With go-github's own type it could not say that no repository is selected.
 type sealed struct {
 	KeyID        string   `json:"key_id"`
 	Value        string   `json:"encrypted_value"`
@@ -77,15 +79,15 @@ type sealed struct {
 	Repositories *[]int64 `json:"selected_repository_ids,omitempty"`
 }
 
-// PutSecret creates or updates a secret, and tells which; where an answer was lost on its way, a created one counts as updated.
-// The value is sealed with key, or with the scope's newer one where that was replaced in the meantime. In an organization, a
-// secret whose repositories were selected keeps them.
+// PutSecret creates or updates a secret, and reports which; if an answer was lost, a created secret counts as
+// updated. The value is sealed with key or, if GitHub has replaced that in the meantime, with the scope's new one. A
+// secret of an organization whose visibility is "selected" keeps its repositories.
 func (c *Client) PutSecret(ctx context.Context, s Scope, key PublicKey, name, value string) (created bool, err error) {
-	if err := checked(s, name); err != nil {
+	if err := check(s, name); err != nil {
 		return false, err
 	}
 	if len(value) > MaxValue {
-		return false, fmt.Errorf("the value of the secret %s has %d bytes, where GitHub takes %d", name, len(value), MaxValue)
+		return false, fmt.Errorf("the value of the secret %s has %d bytes, and GitHub accepts %d", name, len(value), MaxValue)
 	}
 	var body sealed
 	if s.Organization != "" {
@@ -104,7 +106,7 @@ func (c *Client) PutSecret(ctx context.Context, s Scope, key PublicKey, name, va
 	}
 	newer, again := c.PublicKey(ctx, s)
 	if again != nil || newer.ID == key.ID {
-		return false, err // the key was not what GitHub minded
+		return false, err // the key was not the problem
 	}
 	c.mu.Lock()
 	c.renewed[s.path("secrets")+" "+key.ID] = newer
@@ -112,7 +114,8 @@ func (c *Client) PutSecret(ctx context.Context, s Scope, key PublicKey, name, va
 	return c.put(ctx, s, newer, name, value, body)
 }
 
-func (c *Client) put(ctx context.Context, s Scope, key PublicKey, name, value string, body sealed) (created bool, err error) {
+func (c *Client) put(ctx context.Context, s Scope, key PublicKey, name, value string, body sealed) (created bool,
+	err error) {
 	box, err := box.SealAnonymous(nil, []byte(value), &key.key, rand.Reader)
 	if err != nil {
 		return false, fmt.Errorf("seal the secret %s: %w", name, err)
@@ -125,9 +128,10 @@ func (c *Client) put(ctx context.Context, s Scope, key PublicKey, name, value st
 	return resp.StatusCode == http.StatusCreated, nil
 }
 
-// audience is who is to see an organization's secret: who sees it now where repositories were selected for it, which nobody
-// wants undone by a new password; else what the scope says.
-func (c *Client) audience(ctx context.Context, s Scope, name string) (visibility string, repositories *[]int64, err error) {
+// audience returns who may read an organization's secret: its present repositories if its visibility is "selected",
+// as a new value should not undo that choice, and otherwise what the scope says.
+func (c *Client) audience(ctx context.Context, s Scope, name string) (visibility string, repositories *[]int64,
+	err error) {
 	var now github.Secret
 	need, path := s.needs("secrets", "write"), s.path("secrets")+"/"+name
 	if _, err := c.call(ctx, need, http.MethodGet, path, nil, &now); err != nil && !IsStatus(err, http.StatusNotFound) {
@@ -153,12 +157,13 @@ func (c *Client) audience(ctx context.Context, s Scope, name string) (visibility
 	return "selected", &ids, nil
 }
 
-// selected lists the repositories that a secret of an organization was given to.
+// selected lists the repositories that may read an organization's secret.
 func (c *Client) selected(ctx context.Context, need permission, path string) ([]int64, error) {
 	ids := []int64{}
 	for page := 1; ; {
 		var answer github.SelectedReposList
-		resp, err := c.call(ctx, need, http.MethodGet, fmt.Sprintf("%s/repositories?per_page=100&page=%d", path, page), nil, &answer)
+		resp, err := c.call(ctx, need, http.MethodGet,
+			fmt.Sprintf("%s/repositories?per_page=100&page=%d", path, page), nil, &answer)
 		if err != nil {
 			return nil, err
 		}
@@ -172,9 +177,9 @@ func (c *Client) selected(ctx context.Context, need permission, path string) ([]
 	}
 }
 
-// DeleteSecret deletes a secret. One that is not there is deleted.
+// DeleteSecret deletes a secret. A secret that does not exist is no error.
 func (c *Client) DeleteSecret(ctx context.Context, s Scope, name string) error {
-	if err := checked(s, name); err != nil {
+	if err := check(s, name); err != nil {
 		return err
 	}
 	_, err := c.call(ctx, s.needs("secrets", "write"), http.MethodDelete, s.path("secrets")+"/"+name, nil, nil)

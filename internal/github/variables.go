@@ -9,10 +9,11 @@ import (
 	"github.com/google/go-github/v66/github"
 )
 
-// Variable returns the value of an Actions variable and when it was last written. found is false where there is none, or
-// where the token does not even see the scope.
-func (c *Client) Variable(ctx context.Context, s Scope, name string) (value string, updatedAt time.Time, found bool, err error) {
-	if err := checked(s, name); err != nil {
+// Variable returns the value of an Actions variable and when it was last written. found is false if it does not
+// exist, or if the token cannot see the scope.
+func (c *Client) Variable(ctx context.Context, s Scope, name string) (value string, updatedAt time.Time, found bool,
+	err error) {
+	if err := check(s, name); err != nil {
 		return "", time.Time{}, false, err
 	}
 	var answer github.ActionsVariable
@@ -26,17 +27,18 @@ func (c *Client) Variable(ctx context.Context, s Scope, name string) (value stri
 	return answer.Value, answer.GetUpdatedAt().Time, true, nil
 }
 
-// PutVariable creates or updates an Actions variable. exists says which to try first; the other follows where somebody else
-// created or deleted it meanwhile. An organization's new variable is seen by its private repositories.
+// PutVariable creates or updates an Actions variable. exists says which to try first; if the variable was created or
+// deleted in the meantime, it tries the other. An organization's private repositories may read its new variable.
 func (c *Client) PutVariable(ctx context.Context, s Scope, name, value string, exists bool) error {
-	if err := checked(s, name); err != nil {
+	if err := check(s, name); err != nil {
 		return err
 	}
 	if len(value) > MaxValue {
-		return fmt.Errorf("the value of the variable %s has %d bytes, where GitHub takes %d", name, len(value), MaxValue)
+		return fmt.Errorf("the value of the variable %s has %d bytes, and GitHub accepts %d", name, len(value), MaxValue)
 	}
 	update := func() error {
-		_, err := c.call(ctx, s.needs("variables", "write"), http.MethodPatch, s.path("variables")+"/"+name, &github.ActionsVariable{Name: name, Value: value}, nil)
+		_, err := c.call(ctx, s.needs("variables", "write"), http.MethodPatch, s.path("variables")+"/"+name,
+			&github.ActionsVariable{Name: name, Value: value}, nil)
 		return err
 	}
 	create := func() error {

@@ -10,21 +10,21 @@ import (
 
 type callKey struct{}
 
-// call is what is known of one call over all its attempts. One goroutine uses it.
+// call is the state of one call over all its attempts. One goroutine uses it.
 type call struct {
-	client   *Client
-	method   string
-	attempts int
-	retries  int       // attempts after failures that may pass
-	waits    int       // attempts after the server asked to wait
-	since    time.Time // when the server first asked to wait
-	passage  *passage  // of the latest attempt
-	delay    time.Duration
-	gaveUp   string
+	client      *Client
+	method      string
+	attempts    int
+	retries     int          // attempts after temporary failures
+	waits       int          // attempts after the server asked to wait
+	since       time.Time    // when the server first asked to wait
+	reservation *reservation // of the latest attempt
+	delay       time.Duration
+	gaveUp      string
 }
 
-// GaveUp returns why a response that asks for another try is returned all the same ("after 7 attempts"), "" for any other. resp
-// must come from a [Client].
+// GaveUp returns why a response is returned although it calls for another attempt: "after 7 attempts", for example.
+// It is empty for any other response. resp must come from a [Client].
 func GaveUp(resp *http.Response) string {
 	if resp.Request == nil {
 		return ""
@@ -35,19 +35,19 @@ func GaveUp(resp *http.Response) string {
 	return ""
 }
 
-// check is the retryablehttp.CheckRetry of one call. It also settles how long backoff will be.
+// check is the call's retryablehttp.CheckRetry. It also decides how long backoff will be.
 func (c *call) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if ctx.Err() != nil || errors.As(err, new(*heldError)) {
+	if ctx.Err() != nil || errors.As(err, new(*notSentError)) {
 		return false, nil
 	}
 	o := c.client.options
 	action := o.Classify(c.method, resp, err)
 	now := time.Now()
-	asked, said := time.Duration(0), false
+	asked, stated := time.Duration(0), false
 	if resp != nil {
-		asked, said = o.Asked(resp, now)
+		asked, stated = o.RetryAfter(resp, now)
 		if action != Hold {
-			c.client.gate.accepted(c.passage)
+			c.client.limiter.accepted(c.reservation)
 		}
 	}
 	var wait time.Duration // until the next attempt at the earliest
@@ -67,25 +67,30 @@ func (c *call) check(ctx context.Context, resp *http.Response, err error) (bool,
 		c.waits++
 		c.delay = wait
 	case Hold:
-		// The gate makes this call wait as it does every other.
-		wait = c.client.gate.rejected(c.passage, asked, said).Sub(now)
+		// The limiter makes this call wait, like every other.
+		wait = c.client.limiter.rejected(c.reservation, asked, stated).Sub(now)
 		c.delay = 0
 	}
-	if action != Retry || said {
+	c.gaveUp = c.tooLong(ctx, now, wait, action != Retry || stated)
+	return c.gaveUp == "", nil
+}
+
+// tooLong says why a wait is not begun, or returns "". A wait that the server asked for counts towards MaxWait.
+func (c *call) tooLong(ctx context.Context, now time.Time, wait time.Duration, asked bool) string {
+	due := fmt.Sprintf("the next one is due in %s (at %s)", round(wait), clock(now.Add(wait)))
+	if asked {
 		if c.since.IsZero() {
 			c.since = now
 		}
-		if waited := now.Sub(c.since); waited+wait > o.MaxWait {
-			c.gaveUp = fmt.Sprintf("after waiting %s, where the next try would be due in %s (at %s)", round(waited), round(wait), clock(now.Add(wait)))
-			return false, nil
+		if waited := now.Sub(c.since); waited+wait > c.client.options.MaxWait {
+			return fmt.Sprintf("after waiting %s for another attempt: %s", round(waited), due)
 		}
 	}
 	if deadline, ok := ctx.Deadline(); ok && now.Add(wait).After(deadline) {
-		c.gaveUp = fmt.Sprintf("as the next try would be due in %s, and only %s are left (it is due at %s)", round(wait), round(deadline.Sub(now)), clock(now.Add(wait)))
-		return false, nil
+		return fmt.Sprintf("with %s left for another attempt: %s", round(deadline.Sub(now)), due)
 	}
-	return true, nil
+	return ""
 }
 
-// backoff is the retryablehttp.Backoff of one call.
+// backoff is the call's retryablehttp.Backoff.
 func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.delay }

@@ -1,7 +1,7 @@
-// Package httpx is the project's one way to call an HTTP API: it queues calls behind the API's rate limits, tries again
-// what is safe to try again, obeys Retry-After, and keeps credentials out of errors. A [Client] is an http.RoundTripper
-// that all workers share; other libraries use it through [Client.HTTP]. Retries are go-retryablehttp's, paces are
-// x/time/rate's.
+// Package httpx is the one way in which this project calls an HTTP API: it queues calls behind the API's rate limits,
+// retries what is safe to retry, obeys Retry-After, and keeps credentials out of errors. A [Client] is an
+// http.RoundTripper that all workers share; other libraries use it through [Client.HTTP]. go-retryablehttp does the
+// retries, x/time/rate the pacing.
 package httpx
 
 import (
@@ -19,52 +19,53 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// Options are an API's limits and manners. Every zero value means what its comment says.
+// Options describe an API's limits and conventions. Each zero value means what its comment says.
 type Options struct {
-	// UserAgent is sent where a request names none. Zero: Go's own.
+	// UserAgent is sent with requests that have none. Zero: Go's own.
 	UserAgent string
-	// Account limits all calls of the client together, over a true sliding window. It allows a burst of all its calls at
-	// once; after a 429 calls are spread evenly for a while. Zero: no limit.
+	// Account limits all calls of the client together, over a true sliding window. All its calls may go in one burst;
+	// after a 429, calls are paced for a while. Zero: no limit.
 	Account Limit
-	// PerRoute limits each route's calls (see [WithRoute]) and spreads them. Zero: no limit.
+	// PerRoute limits and paces the calls of each route (see [WithRoute]). Zero: no limit.
 	PerRoute Limit
-	// Writes limit all calls but GET, HEAD and OPTIONS together, in the place of PerRoute. A burst of all that they allow goes
-	// at once. Zero: writes are limited as reads are.
+	// Writes limit all calls but GET, HEAD and OPTIONS together, in place of PerRoute. All that they allow may go in
+	// one burst. Zero: writes are limited as reads are.
 	Writes []Limit
-	// WritesAtOnce is how many writes may be on their way at a time. Zero: any number.
+	// WritesAtOnce is how many writes may be in flight at once. Zero: any number.
 	WritesAtOnce int
-	// Retries is how often a call is tried again after a failure that may pass. Zero: 6, which takes about 8 s.
+	// Retries is how often a call is retried after temporary failures. Zero: 6, which takes about 8 s.
 	Retries int
-	// MaxWait is how long one call keeps trying while the server asks it to wait (429, 423, Retry-After), counted from the
-	// first such answer: a longer wait is not begun. The time in the queue is not counted. Zero: 10 minutes.
+	// MaxWait is how long one call keeps trying while the server asks it to wait (429, 423, Retry-After), counted
+	// from the first such answer: a wait that would exceed it is not begun. Time in the queue does not count. Zero:
+	// 10 minutes.
 	MaxWait time.Duration
-	// AttemptTimeout is the time for one attempt, from sending it to the end of its answer. Zero: 30 s.
+	// AttemptTimeout bounds one attempt, from sending it to the end of its answer. Zero: 30 s.
 	AttemptTimeout time.Duration
-	// Classify decides what follows an attempt, by the request's method and either a response or an error. Its answer
-	// must depend on nothing else. Zero: [Classify].
+	// Classify decides what follows an attempt, from the request's method and either a response or an error, and from
+	// nothing else. Zero: [Classify].
 	Classify func(method string, resp *http.Response, err error) Action
-	// Asked reads from an answer how long the server asks to wait before the next try; ok is false where it does not say.
-	// Zero: [RetryAfter].
-	Asked func(resp *http.Response, now time.Time) (d time.Duration, ok bool)
-	// Hold is how long every call is held back after the nth refusal in a row (from 0) that does not say so itself. Zero:
-	// half a second to a second for the first, twice as long for each further one, at most 15 s.
+	// RetryAfter reads from a response how long the server asks to wait before the next attempt; ok is false if it
+	// does not say. Zero: [RetryAfter].
+	RetryAfter func(resp *http.Response, now time.Time) (d time.Duration, ok bool)
+	// Hold is how long every call is held after the nth consecutive refusal (from 0) that does not say so itself.
+	// Zero: half a second to a second for the first, twice as long for each further one, at most 15 s.
 	Hold func(n int) time.Duration
-	// OnWait is told about waits of a second and more that hold up the queue, by the one call at its head. It may be
-	// called concurrently. Zero: nobody is told.
-	OnWait func(d time.Duration, why string)
+	// OnWait receives each wait of a second or more of the foremost call of a queue, with the limit that causes it.
+	// It may be called concurrently. Zero: waits are not reported.
+	OnWait func(d time.Duration, limit string)
 	// Base sends the requests. Zero: a transport of its own, like http.DefaultTransport.
 	Base http.RoundTripper
 }
 
-// maxBody bounds an answer: the largest real ones, pages of 400 projects, stay under 2 MiB.
+// maxBody bounds an answer, in bytes. The largest real ones, pages of 400 Neon projects, stay under 2 MiB.
 const maxBody = 64 << 20
 
 // Client is an http.RoundTripper, safe for concurrent use.
 type Client struct {
 	options Options
-	gate    *gate
+	limiter *limiter
 	base    http.RoundTripper
-	once    *http.Client // one attempt, through the gate
+	once    *http.Client // makes one attempt
 }
 
 // New returns a client.
@@ -75,16 +76,16 @@ func New(o Options) *Client {
 	if o.Classify == nil {
 		o.Classify = Classify
 	}
-	if o.Asked == nil {
-		o.Asked = RetryAfter
+	if o.RetryAfter == nil {
+		o.RetryAfter = RetryAfter
 	}
 	if o.Hold == nil {
 		o.Hold = hold
 	}
-	c := &Client{options: o, gate: newGate(o), base: o.Base}
+	c := &Client{options: o, limiter: newLimiter(o), base: o.Base}
 	if c.base == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 64 // all workers talk to one host; Go's default of 2 would reconnect for every call
+		t.MaxIdleConnsPerHost = 64 // all workers call one host, and with Go's default of 2 most calls would reconnect
 		c.base = t
 	}
 	c.once = &http.Client{
@@ -94,8 +95,8 @@ func New(o Options) *Client {
 	return c
 }
 
-// HTTP returns an *http.Client over c. It follows redirects within the same scheme and host only: credentials are never
-// carried elsewhere.
+// HTTP returns an *http.Client over c. It follows redirects within the same scheme and host only, so credentials
+// never go elsewhere.
 func (c *Client) HTTP() *http.Client {
 	return &http.Client{
 		Transport: c,
@@ -109,7 +110,7 @@ func (c *Client) HTTP() *http.Client {
 	}
 }
 
-// CloseIdleConnections closes the connections that no call uses.
+// CloseIdleConnections closes the connections that are not in use.
 func (c *Client) CloseIdleConnections() {
 	if t, ok := c.base.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
@@ -118,8 +119,8 @@ func (c *Client) CloseIdleConnections() {
 
 type routeKey struct{}
 
-// WithRoute names the route that requests made with the returned context belong to, for the limit per route: method and
-// path with the ids taken out. Without it the method and the whole path are taken.
+// WithRoute names the route of requests made with the returned context, for the limit per route: the method, and the
+// path without its ids. By default a route is the method and the whole path.
 func WithRoute(ctx context.Context, route string) context.Context {
 	return context.WithValue(ctx, routeKey{}, route)
 }
@@ -131,8 +132,8 @@ func route(r *http.Request) string {
 	return r.Method + " " + r.URL.Path
 }
 
-// RoundTrip implements http.RoundTripper. A response of any status is returned as it is, with its body in memory, once
-// no further try is due ([GaveUp] tells why); an error is always an [*Error].
+// RoundTrip implements http.RoundTripper. Once no further attempt is due ([GaveUp] tells why), it returns the
+// response as it is, whatever its status, with its body in memory. Its error is always an [*Error].
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	state := &call{client: c, method: r.Method}
 	clone := r.Clone(context.WithValue(r.Context(), callKey{}, state))
@@ -151,7 +152,7 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	retrying := &retryablehttp.Client{
 		HTTPClient:   c.once,
-		RetryMax:     math.MaxInt, // check counts
+		RetryMax:     math.MaxInt, // check does the counting
 		CheckRetry:   state.check,
 		Backoff:      state.backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
@@ -159,27 +160,27 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := retrying.Do(req)
 	if err != nil {
 		if inner := (*url.Error)(nil); errors.As(err, &inner) {
-			err = inner.Err // url.Error's text holds the whole URL
+			err = inner.Err // url.Error's text has the whole URL
 		}
 		return nil, &Error{Method: r.Method, Path: r.URL.Path, Attempts: state.attempts, Err: err}
 	}
 	return resp, nil
 }
 
-// attempt sends a request once, when the limits let it, and reads the whole answer, so that a connection that breaks in
+// attempt sends a request once, as soon as the limits allow, and reads the whole answer: a connection that breaks in
 // the middle of one is a failed attempt like any other.
 func (c *Client) attempt(r *http.Request) (*http.Response, error) {
 	state := r.Context().Value(callKey{}).(*call)
-	p, err := c.gate.enter(r.Context(), route(r), !safe(r.Method))
+	reservation, err := c.limiter.reserve(r.Context(), route(r), !safe(r.Method))
 	if err != nil {
 		if r.Body != nil {
 			err = errors.Join(err, r.Body.Close())
 		}
 		return nil, err
 	}
-	state.passage = p
+	state.reservation = reservation
 	state.attempts++
-	defer c.gate.answered(p)
+	defer c.limiter.release(reservation)
 	limit := c.options.AttemptTimeout
 	ctx, cancel := context.WithTimeoutCause(r.Context(), limit, fmt.Errorf("no complete answer within %s", limit))
 	defer cancel()
@@ -203,20 +204,3 @@ func (c *Client) attempt(r *http.Request) (*http.Response, error) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// Error is a call that got no answer. Its text holds the path without the query, and no header.
-type Error struct {
-	Method, Path string
-	Attempts     int // 0: it was never sent
-	Err          error
-}
-
-func (e *Error) Error() string {
-	tries := ""
-	if e.Attempts > 1 {
-		tries = fmt.Sprintf(" (%d attempts)", e.Attempts)
-	}
-	return fmt.Sprintf("%s %s%s: %v", e.Method, e.Path, tries, e.Err)
-}
-
-func (e *Error) Unwrap() error { return e.Err }

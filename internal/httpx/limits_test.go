@@ -77,7 +77,8 @@ func TestLimitsHoldHoweverLongCallsAreOnTheirWay(t *testing.T) {
 				})
 				client := New(Options{Account: perMinute, PerRoute: perSecond, Base: base})
 				took := flood(t, client.HTTP(), test.workers, 1500, numbered)
-				t.Logf("1500 calls in %s; at most %d in a second, %d in a minute", took, seen.most(time.Second), seen.most(time.Minute))
+				t.Logf("1500 calls in %s; at most %d in a second, %d in a minute", took, seen.most(time.Second),
+					seen.most(time.Minute))
 				if n := seen.most(time.Second); n > 40 {
 					t.Errorf("%d calls arrived in one second", n)
 				}
@@ -191,28 +192,29 @@ func TestPaceAdaptsToALowerLimit(t *testing.T) {
 	}
 }
 
-func TestCautionEndsAfterTwoQuietWindows(t *testing.T) {
-	c := caution{limit: perMinute, hold: hold}
+func TestThrottleEndsAfterTwoQuietWindows(t *testing.T) {
+	c := throttle{limit: perMinute, hold: hold}
 	start := time.Now()
-	if d := c.penalty(&passage{sent: start}, start); d <= 0 || d > time.Second {
+	if d := c.rejected(&reservation{sent: start}, start); d <= 0 || d > time.Second {
 		t.Errorf("first hold is %s", d)
 	}
-	if d := c.penalty(&passage{sent: start.Add(-time.Second)}, start.Add(time.Millisecond)); d != 0 || c.pace.limiter.Limit() != 11.5 {
-		t.Errorf("a 429 to a call sent before the last one slowed down further: %s, %v", d, c.pace.limiter.Limit())
+	if d := c.rejected(&reservation{sent: start.Add(-time.Second)}, start.Add(time.Millisecond)); d != 0 ||
+		c.pacer.limiter.Limit() != 11.5 {
+		t.Errorf("a 429 to a call sent before the last one slowed down further: %s, %v", d, c.pacer.limiter.Limit())
 	}
 	for i := range 10 {
 		now := start.Add(time.Duration(i+1) * time.Second)
 		c.inRow = 0 // another call was accepted
-		c.penalty(&passage{sent: now}, now)
+		c.rejected(&reservation{sent: now}, now)
 	}
-	if got := float64(c.pace.limiter.Limit()); got != 11.5/32 {
+	if got := float64(c.pacer.limiter.Limit()); got != 11.5/32 {
 		t.Errorf("slowest pace is %v a second", got)
 	}
-	for s := 11; s < 3*60 && c.pace.limiter != nil; s++ {
+	for s := 11; s < 3*60 && c.pacer.limiter != nil; s++ {
 		c.delay(start.Add(time.Duration(s) * time.Second))
 	}
-	if c.pace.limiter != nil {
-		t.Errorf("still slow after three minutes: %v a second", c.pace.limiter.Limit())
+	if c.pacer.limiter != nil {
+		t.Errorf("still slow after three minutes: %v a second", c.pacer.limiter.Limit())
 	}
 }
 
@@ -266,8 +268,9 @@ func TestNoWaitBeyondTheDeadline(t *testing.T) {
 				_ = resp.Body.Close()
 				continue
 			}
-			want := "the account's rate limit, which asks for 60s where 20s are left"
-			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), strings.Replace(want, "60s", "1m0s", 1)) {
+			const want = "waiting for the account's rate limit, which takes 1m0s (until 2000-01-01 00:01:00 UTC), " +
+				"with only 20s left"
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
 				t.Errorf("error is %v", err)
 			}
 		}

@@ -20,21 +20,22 @@ type Action int
 const (
 	// Return hands the response or the error to the caller.
 	Return Action = iota
-	// Retry tries this call again with backoff, at most Options.Retries times.
+	// Retry repeats the call with backoff, at most Options.Retries times.
 	Retry
-	// Wait tries this call again with backoff until Options.MaxWait is used up: the server said that it did nothing and
-	// that it will be able to.
+	// Wait repeats the call with backoff until Options.MaxWait is used up: the server did nothing yet, and says that
+	// it can later.
 	Wait
-	// Hold is Wait, and holds back every other call of the client for as long: the account's rate limit was exceeded.
+	// Hold is Wait for every call of the client: the account's rate limit is exceeded.
 	Hold
 )
 
-// Classify is the default policy, Neon's own (the text of GeneralError in its OpenAPI file): 423 (another operation runs in
-// the project) and 503 were not begun, so they are safe for every method, as is 429; a network error and every other 5xx
-// (524 is Cloudflare's timeout) may come after the work was done, so only GET, HEAD and OPTIONS are tried again.
+// Classify is the default policy, and the one that Neon documents (in the text of GeneralError in its OpenAPI file).
+// After a 423 (another operation is running in the project), a 503 or a 429 no work was begun, so every method is
+// repeated. A network error or any other 5xx (524 is Cloudflare's timeout) may come after the work was done, so only
+// GET, HEAD and OPTIONS are.
 func Classify(method string, resp *http.Response, err error) Action {
 	if err != nil {
-		// retryablehttp knows the errors that no retry cures: certificates, schemes, malformed headers, redirects.
+		// retryablehttp knows the errors that no retry can fix: certificates, schemes, malformed headers, redirects.
 		if again, _ := retryablehttp.DefaultRetryPolicy(context.Background(), nil, err); again && safe(method) {
 			return Retry
 		}
@@ -61,8 +62,8 @@ const (
 	backoffBase = 250 * time.Millisecond // the official SDK's
 	backoffCap  = 10 * time.Second       // the official SDK's
 	holdBase    = time.Second
-	// A quarter of Neon's window: a longer one is overslept by much when the limit lets calls through again, and one
-	// refused call in such a time, of the whole client, is no burden.
+	// A quarter of Neon's window. A longer hold would often last long past the end of the limit, and one refused call
+	// of the whole client in this time does no harm.
 	holdCap = 15 * time.Second
 )
 
@@ -71,15 +72,15 @@ func backoff(n int) time.Duration {
 	return rand.N(min(backoffCap, backoffBase<<min(n, 16))) + time.Millisecond
 }
 
-// hold returns how long to hold every call back after the nth 429 in a row that does not say so itself. It has half its
-// jitter only: coming back at once would earn the next 429.
+// hold returns how long to hold every call after the nth consecutive 429 (from 0) that does not say so itself. Only
+// half of it is jitter, as a call that returns at once would get the next 429.
 func hold(n int) time.Duration {
 	d := min(holdCap, holdBase<<min(n, 16))
 	return d/2 + rand.N(d/2)
 }
 
-// RetryAfter reads an answer's Retry-After header, in seconds or as an HTTP date, which is taken by the server's own clock
-// where it sent one. ok is false where there is none that can be read.
+// RetryAfter reads a response's Retry-After header: seconds, or an HTTP date, which is compared with the server's own
+// clock if the response tells it. ok is false if the header is missing or malformed.
 func RetryAfter(resp *http.Response, now time.Time) (d time.Duration, ok bool) {
 	text := strings.TrimSpace(resp.Header.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
@@ -92,7 +93,7 @@ func RetryAfter(resp *http.Response, now time.Time) (d time.Duration, ok bool) {
 	return max(0, at.Sub(ServerTime(resp, now))), true
 }
 
-// ServerTime is what the server's clock said when it answered, or now where it did not say.
+// ServerTime returns the time by the server's clock when it answered, or now if the response does not tell it.
 func ServerTime(resp *http.Response, now time.Time) time.Time {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		return date
@@ -100,9 +101,9 @@ func ServerTime(resp *http.Response, now time.Time) time.Time {
 	return now
 }
 
-// PeekBody returns the body of an answer that is about to be classified, and leaves it to be read by others.
+// PeekBody returns the body of a [Client]'s response and leaves it to be read again.
 func PeekBody(resp *http.Response) []byte {
-	body, _ := io.ReadAll(resp.Body) // it is in memory, so that nothing can go wrong
+	body, _ := io.ReadAll(resp.Body) // it is in memory, so reading cannot fail
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return body
 }

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// serve runs a real HTTP server over pipes, so that it can live under a fake clock, and returns a transport that reaches it.
+// serve runs a real HTTP server over pipes, so that it can live under a fake clock, and returns a transport that
+// reaches it.
 func serve(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	t.Helper()
 	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}

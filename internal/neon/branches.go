@@ -20,14 +20,14 @@ type Branch struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Endpoint is one compute of a branch, which connections go to.
+// Endpoint is one compute of a branch. Connections go to a compute.
 type Endpoint struct {
 	ID string `json:"id"`
 	// Type is read_write or read_only.
 	Type string `json:"type"`
-	// State is init, active or idle (suspended: the next connection starts it).
+	// State is init, active or idle (suspended; the next connection starts it).
 	State string `json:"current_state"`
-	// Disabled: no connection starts it.
+	// Disabled computes are not started by a connection.
 	Disabled bool `json:"disabled"`
 }
 
@@ -41,10 +41,10 @@ type Role struct {
 	Name string `json:"name"`
 }
 
-// branchPage is how many branches a page holds, of the 10,000 that Neon allows.
+// branchPage is the size of a page. Neon allows up to 10,000.
 const branchPage = 1000
 
-// Branches lists a project's branches. search, where it is not empty, narrows them to those whose name or id contains it.
+// Branches lists a project's branches. If search is not empty, it lists those whose name or id contains it.
 func (c *Client) Branches(ctx context.Context, projectID, search string) ([]Branch, error) {
 	query := url.Values{"limit": {strconv.Itoa(branchPage)}}
 	if search != "" {
@@ -56,7 +56,7 @@ func (c *Client) Branches(ctx context.Context, projectID, search string) ([]Bran
 		var page struct {
 			Branches   []Branch `json:"branches"`
 			Pagination struct {
-				Next string `json:"next"` // projects call theirs cursor
+				Next string `json:"next"` // in a list of projects it is called cursor
 			} `json:"pagination"`
 		}
 		if err := c.get(ctx, &page, query, "/projects/{}/branches", projectID); err != nil {
@@ -73,7 +73,8 @@ func (c *Client) Branches(ctx context.Context, projectID, search string) ([]Bran
 			return branches, nil
 		}
 		if seen[next] {
-			return nil, fmt.Errorf("list the branches of project %s: Neon gave the cursor %q a second time", projectID, next)
+			return nil, fmt.Errorf("list the branches of project %s: Neon returned the cursor %q twice, so the "+
+				"list would never end", projectID, next)
 		}
 		seen[next] = true
 		query.Set("cursor", next)

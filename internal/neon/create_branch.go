@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// BranchSpec says what branch to make.
+// BranchSpec describes a branch to create.
 type BranchSpec struct {
 	Name string
-	// ParentID is the branch to begin as a copy of, at its head. Empty: the project's default branch.
+	// ParentID is the branch whose head it starts from. Empty: the project's default branch.
 	ParentID string
-	// ExpiresAt is when Neon deletes it, to the second, at most 30 days ahead. Zero: never.
+	// ExpiresAt is when Neon deletes it, to the second and at most 30 days ahead. Zero: never.
 	ExpiresAt time.Time
 }
 
-// NewBranch is a branch that was just made.
+// NewBranch is a branch that was just created.
 type NewBranch struct {
 	Branch
-	// Operations have to succeed before it can be connected to: [Client.WaitOperations].
+	// Operations have to succeed before it accepts connections: see [Client.WaitOperations].
 	Operations []Operation
 }
 
 const (
-	notReady      = "branch not ready yet" // Neon's own words, with 422: the parent is being made or reset
+	notReady      = "branch not ready yet" // Neon's message, with 422: the parent is being created or reset
 	notReadyTries = 20
 )
 
-// CreateBranch makes a branch with a read-write compute, unless the project has one of that name: an [*ExistsError]. As with
-// [Client.CreateProject] no branch is asked for twice, an answer that was lost is made up for by looking for the branch, and a branch
-// that was made while the context ended is returned.
+// CreateBranch creates a branch with a read-write compute. It fails with an [*ExistsError] if the project has a
+// branch of that name. Like [Client.CreateProject] it never asks for a branch twice, searches for the branch if the
+// answer is lost, and returns a branch that was created while the context ended.
 func (c *Client) CreateBranch(ctx context.Context, projectID string, spec BranchSpec) (*NewBranch, error) {
 	named, err := c.branchNamed(ctx, projectID, spec.Name)
 	if err != nil {
@@ -41,31 +41,31 @@ func (c *Client) CreateBranch(ctx context.Context, projectID string, spec Branch
 	if named != nil {
 		return nil, fmt.Errorf("create branch: %w", &ExistsError{"branch", spec.Name, named.ID})
 	}
-	var made *NewBranch
+	var created *NewBranch
 	began := time.Now()
 	post := func(ctx context.Context) (err error) {
-		made, err = c.postBranch(ctx, projectID, spec)
+		created, err = c.postBranch(ctx, projectID, spec)
 		return err
 	}
 	find := func(ctx context.Context) (_ bool, err error) {
-		made, err = c.findBranch(ctx, projectID, spec.Name, began.Add(-clockSkew))
-		return made != nil, err
+		created, err = c.findBranch(ctx, projectID, spec.Name, began.Add(-clockSkew))
+		return created != nil, err
 	}
 	for try := 1; ; try++ {
-		err = makeOnce(ctx, "branch", spec.Name, post, find)
+		err = idempotentCreate(ctx, "branch", spec.Name, post, find)
 		var e *Error
 		refused := errors.As(err, &e) && e.Status == http.StatusUnprocessableEntity && e.Message == notReady
-		if !refused || try == notReadyTries || !pause(ctx, min(time.Duration(try)*pollFirst, pollLast)) {
+		if !refused || try == notReadyTries || !sleep(ctx, min(time.Duration(try)*firstPoll, lastPoll)) {
 			break
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create branch %q of project %s: %w", spec.Name, projectID, err)
 	}
-	return made, nil
+	return created, nil
 }
 
-// branchRequest is what POST …/branches takes.
+// branchRequest is the body of POST …/branches.
 type branchRequest struct {
 	Branch struct {
 		Name      string     `json:"name"`
@@ -80,7 +80,7 @@ type endpointRequest struct {
 }
 
 func (c *Client) postBranch(ctx context.Context, projectID string, spec BranchSpec) (*NewBranch, error) {
-	body := branchRequest{Endpoints: []endpointRequest{{"read_write"}}} // Neon makes no compute that is not asked for
+	body := branchRequest{Endpoints: []endpointRequest{{"read_write"}}} // without this, Neon creates no compute
 	body.Branch.Name, body.Branch.ParentID = spec.Name, spec.ParentID
 	if !spec.ExpiresAt.IsZero() {
 		at := spec.ExpiresAt.UTC().Truncate(time.Second)
@@ -94,12 +94,12 @@ func (c *Client) postBranch(ctx context.Context, projectID string, spec BranchSp
 		return nil, err
 	}
 	if answer.Branch.ID == "" {
-		return nil, unnamed("/projects/" + projectID + "/branches")
+		return nil, missingID("/projects/" + projectID + "/branches")
 	}
 	return &NewBranch{answer.Branch, answer.Operations}, nil
 }
 
-// findBranch returns the branch of that name where it is not older than since; nil where there is none.
+// findBranch returns the branch of that name if it is no older than since, and nil if there is none.
 func (c *Client) findBranch(ctx context.Context, projectID, name string, since time.Time) (*NewBranch, error) {
 	named, err := c.branchNamed(ctx, projectID, name)
 	if err != nil || named == nil || named.CreatedAt.Before(since) {
@@ -112,7 +112,7 @@ func (c *Client) findBranch(ctx context.Context, projectID, name string, since t
 	return &NewBranch{*named, operations}, nil
 }
 
-// branchNamed returns the branch of exactly that name, nil where there is none. Within a project names do not repeat.
+// branchNamed returns the branch of exactly that name, or nil. Names are unique within a project.
 func (c *Client) branchNamed(ctx context.Context, projectID, name string) (*Branch, error) {
 	branches, err := c.Branches(ctx, projectID, name)
 	if err != nil {

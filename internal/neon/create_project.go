@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// ProjectSpec says what project to make.
+// ProjectSpec describes a project to create.
 type ProjectSpec struct {
 	Name string
-	// OrgID is the organisation that will own it. Empty: the key's own, or the one that it sees.
+	// OrgID is the organization that will own it. Empty: the key's own organization, or the only one that it can access.
 	OrgID string
 	// Region is like aws-us-east-1. Empty: Neon's choice.
 	Region string
 	// PgVersion is the major version of its Postgres. Zero: Neon's choice.
 	PgVersion int
-	// Database and Role, its owner, are made with it. Empty: neondb, and the database's name with _owner.
+	// Database is created with it, owned by Role. Empty: neondb, and the database's name followed by _owner.
 	Database, Role string
 }
 
-// NewProject is a project that was just made.
+// NewProject is a project that was just created.
 type NewProject struct {
 	Project
-	// URI is the direct connection string with its password; empty where Neon's answer had none or was lost, and
-	// [Client.ConnectionURI] has to be asked.
+	// URI is the direct connection string with its password. It is empty if Neon's answer was lost or had none; use
+	// [Client.ConnectionURI] then.
 	URI string
-	// Operations have to succeed before it can be connected to: [Client.WaitOperations].
+	// Operations have to succeed before it accepts connections: see [Client.WaitOperations].
 	Operations []Operation
-	// Found is true where Neon's answer was lost and the project was found by its name: it is almost certainly this
-	// call's, but somebody else may have made one of the same name in the same seconds.
+	// Found is true if Neon's answer was lost and the project was found by its name. It is almost certainly this
+	// call's, but someone else may have created one of the same name in the same seconds.
 	Found bool
 }
 
-// projectRequest is what POST /projects takes.
+// projectRequest is the body of POST /projects.
 type projectRequest struct {
 	Project struct {
 		Name      string `json:"name"`
@@ -49,7 +49,7 @@ type projectRequest struct {
 	} `json:"project"`
 }
 
-// projectAnswer is what it answers.
+// projectAnswer is the answer to it.
 type projectAnswer struct {
 	Project     Project     `json:"project"`
 	Operations  []Operation `json:"operations"`
@@ -62,11 +62,13 @@ type projectAnswer struct {
 	} `json:"connection_uris"`
 }
 
-// CreateProject makes a project, unless the organisation has one of that name: an [*ExistsError]. Neon lets names repeat, and
-// has nothing that makes the call safe to repeat, so the projects of that name are listed before, and where the call ends
-// without telling whether a project was made also after it: a new one of that name is the one that it made. Where there is
-// none the error is an [*UnknownError]. A context that ends while Neon is at work is waited out for up to 3.5 s; a project
-// that was made is then returned all the same, for the caller to delete.
+// CreateProject creates a project. It fails with an [*ExistsError] if the organization has a project of that name.
+//
+// Neon allows duplicate names and offers no idempotency key, so CreateProject lists the projects of that name first.
+// If the call ends without telling whether it succeeded, it lists them again: a new project of that name is the one
+// it created, and if there is none, the error is an [*UnknownOutcomeError]. If ctx ends while Neon is at work,
+// CreateProject waits for up to 3.5 s longer and returns a project that was created by then; the caller decides
+// whether to delete it.
 func (c *Client) CreateProject(ctx context.Context, spec ProjectSpec) (*NewProject, error) {
 	named, orgID, err := c.projectsNamed(ctx, spec.OrgID, spec.Name)
 	if err != nil {
@@ -76,19 +78,19 @@ func (c *Client) CreateProject(ctx context.Context, spec ProjectSpec) (*NewProje
 		return nil, fmt.Errorf("create project: %w", &ExistsError{"project", spec.Name, named[0].ID})
 	}
 	spec.OrgID = orgID
-	var made *NewProject
+	var created *NewProject
 	began := time.Now()
-	err = makeOnce(ctx, "project", spec.Name, func(ctx context.Context) (err error) {
-		made, err = c.postProject(ctx, spec)
+	err = idempotentCreate(ctx, "project", spec.Name, func(ctx context.Context) (err error) {
+		created, err = c.postProject(ctx, spec)
 		return err
 	}, func(ctx context.Context) (_ bool, err error) {
-		made, err = c.findProject(ctx, spec, began.Add(-clockSkew))
-		return made != nil, err
+		created, err = c.findProject(ctx, spec, began.Add(-clockSkew))
+		return created != nil, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create project %q: %w", spec.Name, err)
 	}
-	return made, nil
+	return created, nil
 }
 
 func (c *Client) postProject(ctx context.Context, spec ProjectSpec) (*NewProject, error) {
@@ -101,45 +103,43 @@ func (c *Client) postProject(ctx context.Context, spec ProjectSpec) (*NewProject
 		return nil, err
 	}
 	if answer.Project.ID == "" {
-		return nil, unnamed("/projects")
+		return nil, missingID("/projects")
 	}
-	made := &NewProject{Project: answer.Project, Operations: answer.Operations}
+	created := &NewProject{Project: answer.Project, Operations: answer.Operations}
 	for _, connection := range answer.Connections {
 		if p := connection.Parameters; p.Database == spec.Database && p.Role == spec.Role {
-			made.URI = connection.URI
+			created.URI = connection.URI
 		}
 	}
-	return made, nil
+	return created, nil
 }
 
-// findProject returns the one project of the spec's name that is not older than since; nil where there is none.
+// findProject returns the only project of the spec's name that is no older than since, and nil if there is none.
+// Several are an [*UnknownOutcomeError].
 func (c *Client) findProject(ctx context.Context, spec ProjectSpec, since time.Time) (*NewProject, error) {
 	named, _, err := c.projectsNamed(ctx, spec.OrgID, spec.Name)
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
-	for _, p := range named {
-		if !p.CreatedAt.Before(since) {
-			ids = append(ids, p.ID)
-		}
-	}
-	switch len(ids) {
+	recent := slices.DeleteFunc(named, func(p Project) bool { return p.CreatedAt.Before(since) })
+	switch len(recent) {
 	case 0:
 		return nil, nil
 	case 1:
-		i := slices.IndexFunc(named, func(p Project) bool { return p.ID == ids[0] })
-		operations, err := c.operations(ctx, ids[0], "")
+		operations, err := c.operations(ctx, recent[0].ID, "")
 		if err != nil {
 			return nil, err
 		}
-		return &NewProject{Project: named[i], Operations: operations, Found: true}, nil
+		return &NewProject{Project: recent[0], Operations: operations, Found: true}, nil
 	}
-	return nil, &UnknownError{Kind: "project", Name: spec.Name, Several: ids, Err: errors.New("the answer that tells was lost")}
+	lost := &UnknownOutcomeError{Kind: "project", Name: spec.Name, Err: errors.New("the answer that names it was lost")}
+	for _, p := range recent {
+		lost.Candidates = append(lost.Candidates, p.ID)
+	}
+	return nil, lost
 }
 
-// ProjectsNamed lists the projects of exactly that name, of which Neon may have several; the organisation is as in
-// [Client.Projects].
+// ProjectsNamed lists the projects of exactly that name, which need not be unique. For orgID see [Client.Projects].
 func (c *Client) ProjectsNamed(ctx context.Context, orgID, name string) ([]Project, error) {
 	named, _, err := c.projectsNamed(ctx, orgID, name)
 	if err != nil {
@@ -148,19 +148,23 @@ func (c *Client) ProjectsNamed(ctx context.Context, orgID, name string) ([]Proje
 	return named, nil
 }
 
-// projectsNamed lists the projects of exactly that name, and the organisation as [Client.list] does.
+// projectsNamed lists the projects of exactly that name, and returns the organization as [Client.list] does.
 func (c *Client) projectsNamed(ctx context.Context, orgID, name string) ([]Project, string, error) {
 	projects, missing, orgID, err := c.list(ctx, orgID, name)
 	if err != nil {
 		return nil, "", err
 	}
 	if len(missing) > 0 {
-		return nil, "", fmt.Errorf("whether there is one of that name is not known: Neon lists %v and can't read them just now", missing)
+		return nil, "", fmt.Errorf("it is not known whether there is one of that name: Neon lists %v but cannot "+
+			"read them at the moment",
+			missing)
 	}
 	return slices.DeleteFunc(projects, func(p Project) bool { return p.Name != name }), orgID, nil
 }
 
-// unnamed is an answer that says something was made, but not what.
-func unnamed(path string) error {
-	return &Error{Method: http.MethodPost, Path: path, Status: http.StatusCreated, Err: errors.New("the answer does not name what was made")}
+// missingID is an answer that reports a creation but does not identify its result.
+func missingID(path string) error {
+	e := failed(http.MethodPost, path, errors.New("the answer does not have the id of what was created"))
+	e.Status = http.StatusCreated
+	return e
 }

@@ -61,7 +61,8 @@ func (c *creation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.HasSuffix(r.URL.Path, "/operations") {
-		reply(w, object{"operations": []object{{"id": "2", "branch_id": "made"}, {"id": "0", "branch_id": "main"}, {"id": "1", "branch_id": "made"}}})
+		reply(w, object{"operations": []object{{"id": "2", "branch_id": "made"}, {"id": "0", "branch_id": "main"},
+			{"id": "1", "branch_id": "made"}}})
 		return
 	}
 	if r.URL.Query().Get("search") != "x" {
@@ -71,7 +72,8 @@ func (c *creation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	others := object{"id": "xy", "name": "xy", "created_at": time.Now().UTC().Format(time.RFC3339Nano)}
-	reply(w, object{map[string]string{"project": "projects", "branch": "branches"}[kind]: append([]object{others}, c.made...)})
+	list := map[string]string{"project": "projects", "branch": "branches"}[kind]
+	reply(w, object{list: append([]object{others}, c.made...)})
 }
 
 func (c *creation) answer(w http.ResponseWriter, kind string) {
@@ -89,25 +91,33 @@ func (c *creation) answer(w http.ResponseWriter, kind string) {
 func TestCreateProject(t *testing.T) {
 	c := &creation{}
 	_, client := newAPI(t, c.ServeHTTP)
-	got, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x", OrgID: "org-a", Region: "aws-eu-central-1", PgVersion: 16, Database: "app", Role: "me"})
+	got, err := client.CreateProject(t.Context(), ProjectSpec{
+		Name: "x", OrgID: "org-a", Region: "aws-eu-central-1", PgVersion: 16, Database: "app", Role: "me",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &NewProject{URI: "postgresql://app", Operations: []Operation{{ID: "1", Action: "create_branch", Status: "running"}}}
+	want := &NewProject{
+		URI: "postgresql://app", Operations: []Operation{{ID: "1", Action: "create_branch", Status: "running"}},
+	}
 	want.ID, want.Name, want.PgVersion = "made", "x", 16
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if want := `{"project":{"name":"x","org_id":"org-a","region_id":"aws-eu-central-1","pg_version":16,"branch":{"database_name":"app","role_name":"me"}}}`; c.body() != want {
-		t.Errorf("sent %s, want %s", c.body(), want)
+	const sent = `{"project":{"name":"x","org_id":"org-a","region_id":"aws-eu-central-1","pg_version":16,` +
+		`"branch":{"database_name":"app","role_name":"me"}}}`
+	if c.body() != sent {
+		t.Errorf("sent %s, want %s", c.body(), sent)
 	}
 	var exists *ExistsError
-	if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); !errors.As(err, &exists) || exists.ID != "made" || exists.Remedy() == "" || c.posts() != 1 {
+	if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); !errors.As(err, &exists) ||
+		exists.ID != "made" || exists.Remedy() == "" || c.posts() != 1 {
 		t.Errorf("a second one: %v after %d POSTs", err, c.posts())
 	}
 	c = &creation{}
 	_, client = newAPI(t, c.ServeHTTP)
-	if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); err != nil || c.body() != `{"project":{"name":"x","branch":{}}}` {
+	if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); err != nil ||
+		c.body() != `{"project":{"name":"x","branch":{}}}` {
 		t.Errorf("%v; sent %s", err, c.body())
 	}
 }
@@ -147,7 +157,8 @@ func TestCreateProjectRefusesWhatItCannotSee(t *testing.T) {
 			fail(w, http.StatusForbidden, "")
 		}
 	}, func(t *testing.T, client *Client, _ *[]string) {
-		if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); err == nil || !strings.Contains(err.Error(), "[p-1]") {
+		if _, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"}); err == nil ||
+			!strings.Contains(err.Error(), "[p-1]") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -162,19 +173,23 @@ func TestCreateBranch(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("%v\n%s", err, diff)
 	}
-	if want := `{"branch":{"name":"x","parent_id":"br-main","expires_at":"2026-11-22T12:00:00Z"},"endpoints":[{"type":"read_write"}]}`; c.body() != want {
-		t.Errorf("sent %s, want %s", c.body(), want)
+	const sent = `{"branch":{"name":"x","parent_id":"br-main","expires_at":"2026-11-22T12:00:00Z"},` +
+		`"endpoints":[{"type":"read_write"}]}`
+	if c.body() != sent {
+		t.Errorf("sent %s, want %s", c.body(), sent)
 	}
 	if n := a.count("/projects/p%2F1/branches"); n != 2 {
 		t.Errorf("%d calls on the escaped path, want 2", n)
 	}
 	var exists *ExistsError
-	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); !errors.As(err, &exists) || exists.ID != "made" || c.posts() != 1 {
+	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); !errors.As(err, &exists) ||
+		exists.ID != "made" || c.posts() != 1 {
 		t.Errorf("a second one: %v after %d POSTs", err, c.posts())
 	}
 	c = &creation{}
 	_, client = newAPI(t, c.ServeHTTP)
-	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); err != nil || !json.Valid([]byte(c.body())) || strings.Contains(c.body(), "expires_at") {
+	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); err != nil ||
+		!json.Valid([]byte(c.body())) || strings.Contains(c.body(), "expires_at") {
 		t.Errorf("%v; sent %s", err, c.body())
 	}
 }
@@ -215,8 +230,12 @@ func TestCreatesOnceThroughEveryFault(t *testing.T) {
 		{name: "409", post: refuse(409, 1, "exists"), posts: 1, says: "409 Conflict: exists"},
 		{name: "503 for ever", post: refuse(503, 1000, ""), posts: 7, says: "503"},
 		{name: "423 for ever", post: refuse(423, 10000, ""), posts: -1, says: "423"},
-		{name: "dropped before", post: always(func(int, http.ResponseWriter, *http.Request, func()) { drop() }), posts: 1, unknown: true, says: "EOF"},
-		{name: "dropped after", post: always(func(_ int, _ http.ResponseWriter, _ *http.Request, made func()) { made(); drop() }), posts: 1, found: true},
+		{name: "dropped before", post: always(func(int, http.ResponseWriter, *http.Request, func()) { drop() }),
+			posts: 1, unknown: true, says: "EOF"},
+		{name: "dropped after", post: always(func(_ int, _ http.ResponseWriter, _ *http.Request, made func()) {
+			made()
+			drop()
+		}), posts: 1, found: true},
 		{name: "dropped in the answer", post: always(func(_ int, w http.ResponseWriter, _ *http.Request, made func()) {
 			made()
 			w.Header().Set("Content-Length", "100")
@@ -228,14 +247,24 @@ func TestCreatesOnceThroughEveryFault(t *testing.T) {
 			time.AfterFunc(6*time.Second, made)
 			drop()
 		}), posts: 1, found: true},
-		{name: "524 and made", post: always(func(_ int, w http.ResponseWriter, _ *http.Request, made func()) { made(); w.WriteHeader(524) }), posts: 1, found: true},
-		{name: "500 and not made", post: always(func(_ int, w http.ResponseWriter, _ *http.Request, _ func()) { w.WriteHeader(500) }), posts: 1, unknown: true, says: "500"},
+		{name: "524 and made", post: always(func(_ int, w http.ResponseWriter, _ *http.Request, made func()) {
+			made()
+			w.WriteHeader(524)
+		}), posts: 1, found: true},
+		{name: "500 and not made", post: always(func(_ int, w http.ResponseWriter, _ *http.Request, _ func()) {
+			w.WriteHeader(500)
+		}), posts: 1, unknown: true, says: "500"},
 		{name: "an answer of something else", post: always(func(_ int, w http.ResponseWriter, _ *http.Request, made func()) {
 			made()
 			_, _ = w.Write([]byte("<html>"))
 		}), posts: 1, found: true},
-		{name: "an answer without an id", post: always(func(_ int, w http.ResponseWriter, _ *http.Request, _ func()) { reply(w, object{}) }), posts: 1, unknown: true, says: "does not name"},
-		{name: "no answer", post: always(func(_ int, _ http.ResponseWriter, r *http.Request, made func()) { made(); <-r.Context().Done() }), posts: 1, found: true},
+		{name: "an answer without an id", post: always(func(_ int, w http.ResponseWriter, _ *http.Request, _ func()) {
+			reply(w, object{})
+		}), posts: 1, unknown: true, says: "does not have the id"},
+		{name: "no answer", post: always(func(_ int, _ http.ResponseWriter, r *http.Request, made func()) {
+			made()
+			<-r.Context().Done()
+		}), posts: 1, found: true},
 	} {
 		for _, kind := range []string{"project", "branch"} {
 			t.Run(test.name+"/"+kind, func(t *testing.T) {
@@ -247,7 +276,7 @@ func TestCreatesOnceThroughEveryFault(t *testing.T) {
 						t.Errorf("asked %d times, want %d", c.posts(), test.posts)
 					}
 					if test.says != "" {
-						var unknown *UnknownError
+						var unknown *UnknownOutcomeError
 						if err == nil || !strings.Contains(err.Error(), test.says) || errors.As(err, &unknown) != test.unknown {
 							t.Fatalf("error is %v", err)
 						}
@@ -276,7 +305,9 @@ func TestCreatesOnceThroughEveryFault(t *testing.T) {
 	}
 }
 
-func create(ctx context.Context, client *Client, kind string) (id string, operations []Operation, found bool, err error) {
+func create(ctx context.Context, client *Client, kind string) (
+	id string, operations []Operation, found bool, err error,
+) {
 	if kind == "project" {
 		p, err := client.CreateProject(ctx, ProjectSpec{Name: "x", Database: "app", Role: "me"})
 		if err != nil {
@@ -297,15 +328,17 @@ func TestCreateTakesNothingForItsOwnThatIsNot(t *testing.T) {
 		made func(c *creation)
 		says string
 	}{
-		{"renamed meanwhile", func(c *creation) { c.add("old", time.Now().Add(-time.Hour)) }, `whether project "x" was made is not known`},
-		{"two at once", func(c *creation) { c.add("a", time.Now()); c.add("b", time.Now()) }, `which of several new ones is project "x" is not known ([a b])`},
+		{"renamed meanwhile", func(c *creation) { c.add("old", time.Now().Add(-time.Hour)) },
+			`it is not known whether project "x" was created`},
+		{"two at once", func(c *creation) { c.add("a", time.Now()); c.add("b", time.Now()) },
+			`project "x" could be any of several new ones (a, b): `},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &creation{}
 			c.post = func(int, http.ResponseWriter, *http.Request, func()) { test.made(c); panic(http.ErrAbortHandler) }
 			fakeClock(t, c.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
 				_, err := client.CreateProject(t.Context(), ProjectSpec{Name: "x"})
-				if err == nil || !strings.Contains(err.Error(), test.says) || !errors.As(err, new(*UnknownError)) {
+				if err == nil || !strings.Contains(err.Error(), test.says) || !errors.As(err, new(*UnknownOutcomeError)) {
 					t.Errorf("error is %v, want one that says %q", err, test.says)
 				}
 			})
@@ -325,7 +358,8 @@ func TestCreateWaitsForAParentThatIsNotReady(t *testing.T) {
 	}
 	fakeClock(t, c.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
 		start := time.Now()
-		if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); err != nil || time.Since(start) != 6*time.Second {
+		if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); err != nil ||
+			time.Since(start) != 6*time.Second {
 			t.Errorf("%v after %s", err, time.Since(start))
 		}
 	})
@@ -348,20 +382,23 @@ func TestCreateStops(t *testing.T) {
 	}{
 		{name: "before", stop: 0, says: "by hand"},
 		{name: "answered in time", post: func(c *creation) post {
-			return wait(3*time.Second, func(_ int, w http.ResponseWriter, _ *http.Request, made func()) { made(); c.answer(w, "branch") })
+			return wait(3*time.Second, func(_ int, w http.ResponseWriter, _ *http.Request, made func()) {
+				made()
+				c.answer(w, "branch")
+			})
 		}, stop: time.Second, took: 2 * time.Second, id: "made", posts: 1},
 		{name: "made, and never answered", post: func(*creation) post {
 			return func(_ int, _ http.ResponseWriter, r *http.Request, made func()) { made(); <-r.Context().Done() }
-		}, stop: time.Second, took: linger, id: "made", posts: 1},
+		}, stop: time.Second, took: answerGrace, id: "made", posts: 1},
 		{name: "made late", post: func(*creation) post {
 			return func(_ int, _ http.ResponseWriter, r *http.Request, made func()) {
-				time.AfterFunc(4*time.Second-lookEvery/2, made) // between two looks
+				time.AfterFunc(4*time.Second-searchInterval/2, made) // between two looks
 				<-r.Context().Done()
 			}
-		}, stop: time.Second, took: linger + lookEvery, id: "made", posts: 1},
+		}, stop: time.Second, took: answerGrace + searchInterval, id: "made", posts: 1},
 		{name: "made too late", post: func(*creation) post {
 			return func(_ int, _ http.ResponseWriter, r *http.Request, _ func()) { <-r.Context().Done() }
-		}, stop: time.Second, took: lookUntil, posts: 1, says: `whether branch "x" was made is not known`},
+		}, stop: time.Second, took: searchGrace, posts: 1, says: `it is not known whether branch "x" was created`},
 		{name: "refused for now", post: func(*creation) post {
 			return func(_ int, w http.ResponseWriter, _ *http.Request, _ func()) {
 				w.Header().Set("Retry-After", "60")
@@ -373,10 +410,10 @@ func TestCreateStops(t *testing.T) {
 				w.Header().Set("Retry-After", "60")
 				fail(w, 423, "")
 			})
-		}, stop: time.Second, took: time.Second + readReply, posts: 1, says: "context canceled"},
+		}, stop: time.Second, took: time.Second + bodyGrace, posts: 1, says: "context canceled"},
 		{name: "while looking", post: func(*creation) post {
 			return func(int, http.ResponseWriter, *http.Request, func()) { panic(http.ErrAbortHandler) }
-		}, stop: 2 * time.Second, took: lookUntil, posts: 1, says: `whether branch "x" was made is not known`},
+		}, stop: 2 * time.Second, took: searchGrace, posts: 1, says: `it is not known whether branch "x" was created`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &creation{}

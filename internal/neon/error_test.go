@@ -20,15 +20,18 @@ func TestErrors(t *testing.T) {
 		remedy string
 	}{
 		{"Neon's own", func(w http.ResponseWriter) { fail(w, 404, "project not found") },
-			"GET /projects/p%2F1: 404 Not Found: project not found (request id 58fd7378-0000)", "was deleted or renamed"},
+			"GET /projects/p%2F1: 404 Not Found: project not found (request id 58fd7378-0000)",
+			"may have been deleted or renamed"},
 		{"401", func(w http.ResponseWriter) { fail(w, 401, "supplied credentials do not pass authentication") },
-			"GET /projects/p%2F1: 401 Unauthorized: supplied credentials do not pass authentication (request id 58fd7378-0000)", "wrong, was revoked"},
-		{"403", func(w http.ResponseWriter) { fail(w, 403, "") }, "GET /projects/p%2F1: 403 Forbidden (request id 58fd7378-0000)", "may not do this"},
+			"GET /projects/p%2F1: 401 Unauthorized: supplied credentials do not pass authentication " +
+				"(request id 58fd7378-0000)", "wrong, was revoked"},
+		{"403", func(w http.ResponseWriter) { fail(w, 403, "") },
+			"GET /projects/p%2F1: 403 Forbidden (request id 58fd7378-0000)", "lacks the permission"},
 		{"Cloudflare's page", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "text/html")
 			w.WriteHeader(524)
 			_, _ = w.Write([]byte(html))
-		}, "GET /projects/p%2F1: 524 A Timeout Occurred, given up after 2 attempts", "neonstatus.com"},
+		}, "GET /projects/p%2F1: 524 A Timeout Occurred; gave up after 2 attempts", "neonstatus.com"},
 		{"nothing", func(w http.ResponseWriter) { w.Header().Set("X-Request-Id", "from-header"); w.WriteHeader(400) },
 			"GET /projects/p%2F1: 400 Bad Request (request id from-header)", ""},
 		{"lines", func(w http.ResponseWriter) { fail(w, 422, "branch\n::error::not  ready\x00 yet") },
@@ -36,7 +39,8 @@ func TestErrors(t *testing.T) {
 		{"long", func(w http.ResponseWriter) { fail(w, 400, strings.Repeat("é", 400)) },
 			"GET /projects/p%2F1: 400 Bad Request: " + strings.Repeat("é", 250) + "… (request id 58fd7378-0000)", ""},
 		{"a page instead of JSON", func(w http.ResponseWriter) { _, _ = w.Write([]byte(html)) },
-			"GET /projects/p%2F1: the answer is not the JSON it should be: invalid character '<' looking for beginning of value", "something other than the Neon API"},
+			"GET /projects/p%2F1: decode the answer: invalid character '<' looking for beginning of value",
+			"did not come from the Neon API"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, client := newAPI(t, func(w http.ResponseWriter, _ *http.Request) { test.answer(w) })

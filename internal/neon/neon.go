@@ -1,5 +1,5 @@
-// Package neon is a client of the Neon API (v2): the calls that this project makes and the fields that it reads, nothing
-// else. Enumerations stay strings, as Neon adds to them.
+// Package neon is a client of the Neon API v2, limited to the calls that this project makes and the fields that it
+// reads. Enumerations stay strings, because Neon extends them.
 package neon
 
 import (
@@ -17,12 +17,12 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-// DefaultBaseURL is where Neon serves its API.
+// DefaultBaseURL is the address of Neon's API.
 const DefaultBaseURL = "https://console.neon.tech/api/v2"
 
-// Limits returns the transport's options for Neon's limits, 700 requests a minute for an account and 40 a second for a
-// route (https://api-docs.neon.tech/reference/api-rate-limiting): up to 40 calls a second go at once, and never more
-// than 690 in any minute, since a person who looks at the console meanwhile uses up the same limit.
+// Limits returns the transport's options for Neon's limits: 700 calls a minute for an account, and 40 a second for a
+// route (https://api-docs.neon.tech/reference/api-rate-limiting). Up to 40 calls a second go in a burst, but never
+// more than 690 in any minute, since a person who uses the console meanwhile draws on the same limit.
 func Limits() httpx.Options {
 	return httpx.Options{
 		Account:  httpx.Limit{Calls: 690, Per: time.Minute},
@@ -30,11 +30,11 @@ func Limits() httpx.Options {
 	}
 }
 
-// Options say where the API is and who calls.
+// Options configure a [Client].
 type Options struct {
-	// BaseURL is the API's address with its version path. Empty: [DefaultBaseURL].
+	// BaseURL is the API's address including the version. Empty: [DefaultBaseURL].
 	BaseURL string
-	// Key is the API key: a personal, an organisation's or a project's.
+	// Key is a personal, an organization or a project-scoped API key.
 	Key string
 	// HTTP sends the requests. Nil: a client of its own, with [Limits].
 	HTTP *http.Client
@@ -47,7 +47,7 @@ type Client struct {
 	http *http.Client
 }
 
-// New returns a client. It calls nothing.
+// New returns a client. It makes no call.
 func New(o Options) *Client {
 	c := &Client{base: strings.TrimRight(o.BaseURL, "/"), key: o.Key, http: o.HTTP}
 	if c.base == "" {
@@ -59,19 +59,45 @@ func New(o Options) *Client {
 	return c
 }
 
-// get calls GET on a path whose {} are replaced by ids, escaped, and decodes the answer's JSON into out.
+// get is [Client.call] with GET and without a body.
 func (c *Client) get(ctx context.Context, out any, query url.Values, pattern string, ids ...string) error {
 	return c.call(ctx, http.MethodGet, nil, out, query, pattern, ids...)
 }
 
-// call sends in as JSON, unless it is nil, to a path whose {} are replaced by ids, escaped, and decodes the answer's JSON
-// into out, unless there is no content. The path as it is given, without the ids, is the route that the limit per route
-// goes by.
-func (c *Client) call(ctx context.Context, method string, in, out any, query url.Values, pattern string, ids ...string) error {
+// call sends in as JSON, unless it is nil, and decodes the JSON of the answer into out, unless the answer has no
+// content. ids, escaped, take the place of each {} in pattern; method and pattern are the route for the limit per
+// route.
+func (c *Client) call(ctx context.Context, method string, in, out any, query url.Values, pattern string,
+	ids ...string) error {
 	path := pattern
 	for _, id := range ids {
 		path = strings.Replace(path, "{}", url.PathEscape(id), 1)
 	}
+	req, err := c.request(httpx.WithRoute(ctx, method+" "+pattern), method, path, in, query)
+	if err != nil {
+		return failed(method, path, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return &Error{httpx.NoAnswer(ctx, method, path, err)}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	switch {
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		return refused(method, path, resp)
+	case resp.StatusCode == http.StatusNoContent && method != http.MethodGet:
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		e := &Error{httpx.Refusal(method, path, resp)}
+		e.RequestID, e.Err = resp.Header.Get("X-Request-Id"), fmt.Errorf("decode the answer: %w", err)
+		return e
+	}
+	return nil
+}
+
+// request makes a signed request with in as its JSON body, unless in is nil.
+func (c *Client) request(ctx context.Context, method, path string, in any, query url.Values) (*http.Request, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
@@ -80,40 +106,25 @@ func (c *Client) call(ctx context.Context, method string, in, out any, query url
 	if in != nil {
 		encoded, err := json.Marshal(in)
 		if err != nil {
-			return &Error{Method: method, Path: path, Err: fmt.Errorf("encode the request: %w", err)}
+			return nil, fmt.Errorf("encode the request: %w", err)
 		}
 		body = bytes.NewReader(encoded)
 	}
-	req, err := http.NewRequestWithContext(httpx.WithRoute(ctx, method+" "+pattern), method, target, body)
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
-		// The text of err would repeat the address as it was given, and what is wrong is the address.
-		return &Error{Method: method, Path: path, Err: errors.New("the API's address is not a valid URL")}
+		// The text of err would repeat the address, which may hold anything.
+		return nil, errors.New("the API's address is not a valid URL")
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("Accept", "application/json")
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return callError(ctx, method, path, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	switch {
-	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return statusError(method, path, resp)
-	case resp.StatusCode == http.StatusNoContent && method != http.MethodGet:
-		return nil
-	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return &Error{Method: method, Path: path, Status: resp.StatusCode, RequestID: requestID(resp, ""),
-			Err: fmt.Errorf("the answer is not the JSON it should be: %w", err)}
-	}
-	return nil
+	return req, nil
 }
 
-// pause waits, and reports whether ctx is still good.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleep waits for d, and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -95,7 +95,8 @@ func TestProjectsFollowsEveryShapeOfPaging(t *testing.T) {
 			"2": {"projects": []object{project(3)}},
 		}, []string{"p-1", "p-2", "p-3"}, nil, ""},
 		{"every page with a cursor, then an empty one", map[string]object{
-			"":                                {"projects": []object{project(1)}, "pagination": cursor("2022-12-07T00:45:05.262011Z+a/b")},
+			"": {"projects": []object{project(1)},
+				"pagination": cursor("2022-12-07T00:45:05.262011Z+a/b")},
 			"2022-12-07T00:45:05.262011Z+a/b": {"projects": []object{project(2)}, "pagination": cursor("end")},
 			"end":                             {"projects": []object{}},
 		}, []string{"p-1", "p-2"}, nil, ""},
@@ -119,7 +120,7 @@ func TestProjectsFollowsEveryShapeOfPaging(t *testing.T) {
 			"":  {"projects": []object{project(1)}, "pagination": cursor("x")},
 			"x": {"projects": []object{project(2)}, "pagination": cursor("y")},
 			"y": {"projects": []object{project(3)}, "pagination": cursor("x")},
-		}, nil, nil, "a second time"},
+		}, nil, nil, "twice"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, client := newAPI(t, func(w http.ResponseWriter, r *http.Request) {
@@ -207,7 +208,7 @@ func TestProjectsResolvesTheOrganization(t *testing.T) {
 	}{
 		{"one", []object{{"id": "org-a", "name": "Acme"}}, ""},
 		{"several", []object{{"id": "org-a", "name": "Acme"}, {"id": "org-b", "name": "Beta"}},
-			"the API key sees 2 organizations, and one must be chosen: org-a (Acme), org-b (Beta)"},
+			"the API key sees 2 organizations: org-a (Acme), org-b (Beta)"},
 		{"none", nil, "the API key sees no organization"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -236,7 +237,8 @@ func TestProjectsResolvesTheOrganization(t *testing.T) {
 }
 
 func TestConnectionURI(t *testing.T) {
-	const uri = "postgresql://neondb_owner:npg_x%40@ep-a.us-east-2.aws.neon.tech/neondb?sslmode=require&channel_binding=require"
+	const uri = "postgresql://neondb_owner:npg_x%40@ep-a.us-east-2.aws.neon.tech/neondb" +
+		"?sslmode=require&channel_binding=require"
 	a, client := newAPI(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/v2/projects/empty/connection_uri" {
 			reply(w, object{})
@@ -247,7 +249,8 @@ func TestConnectionURI(t *testing.T) {
 	if got, err := client.ConnectionURI(t.Context(), "p-1", "br-1", "a&b", "r o", true); got != uri || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
-	if want := "/api/v2/projects/p-1/connection_uri?branch_id=br-1&database_name=a%26b&pooled=true&role_name=r+o"; a.calls[0] != want {
+	const want = "/api/v2/projects/p-1/connection_uri?branch_id=br-1&database_name=a%26b&pooled=true&role_name=r+o"
+	if a.calls[0] != want {
 		t.Errorf("called %s, want %s", a.calls[0], want)
 	}
 	if _, err := client.ConnectionURI(t.Context(), "empty", "", "d", "r", false); err == nil {
@@ -259,13 +262,20 @@ func TestBranchesPages(t *testing.T) {
 	_, client := newAPI(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Query().Get("cursor") {
 		case "":
-			reply(w, object{"branches": []object{{"id": "br-1", "name": "main", "default": true, "current_state": "ready"}}, "pagination": object{"next": "n"}})
+			reply(w, object{
+				"branches":   []object{{"id": "br-1", "name": "main", "default": true, "current_state": "ready"}},
+				"pagination": object{"next": "n"},
+			})
 		case "n":
-			reply(w, object{"branches": []object{{"id": "br-2", "name": "dev", "current_state": "archived", "protected": true}}, "pagination": object{}})
+			reply(w, object{
+				"branches":   []object{{"id": "br-2", "name": "dev", "current_state": "archived", "protected": true}},
+				"pagination": object{},
+			})
 		}
 	})
 	got, err := client.Branches(t.Context(), "p-1", "")
-	want := []Branch{{ID: "br-1", Name: "main", State: "ready", Default: true}, {ID: "br-2", Name: "dev", State: "archived", Protected: true}}
+	want := []Branch{{ID: "br-1", Name: "main", State: "ready", Default: true},
+		{ID: "br-2", Name: "dev", State: "archived", Protected: true}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-// Operation is one step of a change, which Neon takes after it has answered the call that asked for the change. It takes a
-// project's operations one after another.
+// Operation is one step of a change. Neon answers the call that requests a change before it takes the steps, and
+// takes those of one project one after another.
 type Operation struct {
 	ID       string `json:"id"`
 	BranchID string `json:"branch_id"`
@@ -20,7 +20,7 @@ type Operation struct {
 	Action string `json:"action"`
 	// Status is one of scheduling, running, finished, failed, error, cancelling, cancelled, skipped.
 	Status string `json:"status"`
-	// Message is what Neon says of one that failed.
+	// Message says why it failed.
 	Message string `json:"error"`
 }
 
@@ -34,14 +34,15 @@ func (o *Operation) failed() bool {
 type OperationError struct {
 	ProjectID string
 	Operation Operation
-	// Waited is how long was waited for one that neither succeeded nor failed; zero for one that failed.
+	// Waited is how long it has been running. Zero: it has failed.
 	Waited time.Duration
 }
 
 func (e *OperationError) Error() string {
 	o := e.Operation
 	if e.Waited > 0 {
-		return fmt.Sprintf("operation %s (%s) of project %s is still %s after %s", o.Action, o.ID, e.ProjectID, o.Status, e.Waited)
+		return fmt.Sprintf("operation %s (%s) of project %s is still %s after %s", o.Action, o.ID, e.ProjectID,
+			o.Status, e.Waited)
 	}
 	text := fmt.Sprintf("operation %s (%s) of project %s ended as %s", o.Action, o.ID, e.ProjectID, o.Status)
 	if message := httpx.Sentence(o.Message); message != "" {
@@ -53,33 +54,35 @@ func (e *OperationError) Error() string {
 // Remedy tells what to do about it.
 func (e *OperationError) Remedy() string {
 	if e.Waited > 0 {
-		return "it takes Neon longer than usual: look at the project's operations in Neon's console and at https://neonstatus.com, and run again when they are finished"
+		return "Neon is taking longer than usual: look at the project's operations in Neon's console and at " +
+			"https://neonstatus.com, and run again when they have finished"
 	}
-	return "Neon accepted the change and could not finish it: look at the project's operations in Neon's console, and run again; where it fails " +
-		"again ask Neon's support, naming the operation's id"
+	return "Neon accepted the change but could not complete it: look at the project's operations in Neon's " +
+		"console, and run again; if it fails again, give the operation's id to Neon's support"
 }
 
 const (
-	pollFirst       = time.Second
-	pollLast        = 5 * time.Second
+	firstPoll       = time.Second
+	lastPoll        = 5 * time.Second
 	operationBudget = 300 * time.Second // the official SDK's
 )
 
-// WaitOperations waits until operations that a call has just named have succeeded, looking every second at first and every
-// five in the end, for at most 300 s. One that did not succeed is an [*OperationError].
+// WaitOperations waits for up to 300 s until the operations that a call has just returned have succeeded. It polls
+// after a second at first, and every five seconds in the end. An operation that does not succeed is an
+// [*OperationError].
 func (c *Client) WaitOperations(ctx context.Context, projectID string, operations []Operation) error {
 	limited, cancel := context.WithTimeout(ctx, operationBudget)
 	defer cancel()
-	wait := pollFirst
+	wait := firstPoll
 	for i, o := range operations {
-		// Of the first one Neon has just told the status. By the time that it is done, what was told of the others is old.
+		// The first operation's status is new. Those of the others are out of date once the first has finished.
 		fresh := i == 0
 		for !o.succeeded() && !o.failed() {
 			if fresh {
-				if !pause(limited, wait) {
+				if !sleep(limited, wait) {
 					return unfinished(ctx, projectID, o)
 				}
-				wait = min(wait*3/2, pollLast)
+				wait = min(wait*3/2, lastPoll)
 			}
 			fresh = true
 			var out struct {
@@ -91,7 +94,7 @@ func (c *Client) WaitOperations(ctx context.Context, projectID string, operation
 				}
 				return fmt.Errorf("wait for operation %s of project %s: %w", o.Action, projectID, err)
 			}
-			out.Operation.ID, out.Operation.Action = o.ID, o.Action // whatever the answer leaves out
+			out.Operation.ID, out.Operation.Action = o.ID, o.Action // which an answer may leave out
 			o = out.Operation
 		}
 		if o.failed() {
@@ -101,7 +104,7 @@ func (c *Client) WaitOperations(ctx context.Context, projectID string, operation
 	return nil
 }
 
-// unfinished says why the wait for o ended: with ctx, or with the time for it.
+// unfinished returns why the wait for o ended: ctx ended, or operationBudget is used up.
 func unfinished(ctx context.Context, projectID string, o Operation) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("wait for operation %s of project %s: %w", o.Action, projectID, context.Cause(ctx))
@@ -109,20 +112,22 @@ func unfinished(ctx context.Context, projectID string, o Operation) error {
 	return &OperationError{ProjectID: projectID, Operation: o, Waited: operationBudget}
 }
 
-// WaitProject waits as [Client.WaitOperations] does until whatever Neon is doing to a project just now has ended. What failed
-// before is not looked at.
+// WaitProject waits like [Client.WaitOperations] for the operations that are running in a project. It ignores earlier
+// failures.
 func (c *Client) WaitProject(ctx context.Context, projectID string) error {
 	operations, err := c.operations(ctx, projectID, "")
 	if err != nil {
 		return err
 	}
-	return c.WaitOperations(ctx, projectID, slices.DeleteFunc(operations, func(o Operation) bool { return o.succeeded() || o.failed() }))
+	running := slices.DeleteFunc(operations, func(o Operation) bool { return o.succeeded() || o.failed() })
+	return c.WaitOperations(ctx, projectID, running)
 }
 
-// recentOperations bounds the operations that are looked through for those of something that was just made.
+// recentOperations is how many of a project's operations are searched for those of a resource that was just created.
 const recentOperations = 100
 
-// operations lists the latest operations of a project, or of one of its branches, in the order in which Neon takes them.
+// operations lists the latest operations of a project or, if branchID is not empty, of that branch, in the order in
+// which Neon takes them.
 func (c *Client) operations(ctx context.Context, projectID, branchID string) ([]Operation, error) {
 	var out struct {
 		Operations []Operation `json:"operations"`
@@ -132,5 +137,8 @@ func (c *Client) operations(ctx context.Context, projectID, branchID string) ([]
 		return nil, fmt.Errorf("list the operations of project %s: %w", projectID, err)
 	}
 	slices.Reverse(out.Operations) // the newest come first
-	return slices.DeleteFunc(out.Operations, func(o Operation) bool { return branchID != "" && o.BranchID != branchID }), nil
+	if branchID == "" {
+		return out.Operations, nil
+	}
+	return slices.DeleteFunc(out.Operations, func(o Operation) bool { return o.BranchID != branchID }), nil
 }

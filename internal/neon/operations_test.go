@@ -10,7 +10,8 @@ import (
 )
 
 func TestWaitOperations(t *testing.T) {
-	two := []Operation{{ID: "1", Action: "create_branch", Status: "running"}, {ID: "2", Action: "start_compute", Status: "scheduling"}}
+	two := []Operation{{ID: "1", Action: "create_branch", Status: "running"},
+		{ID: "2", Action: "start_compute", Status: "scheduling"}}
 	for _, test := range []struct {
 		name       string
 		operations []Operation
@@ -25,20 +26,27 @@ func TestWaitOperations(t *testing.T) {
 	}{
 		{name: "none"},
 		{name: "done at once", operations: []Operation{{ID: "1", Status: "finished"}, {ID: "2", Status: "skipped"}}},
-		{name: "the second is done with the first", operations: two, ends: map[string]time.Duration{}, status: "finished", calls: 2, took: time.Second},
+		{name: "the second is done with the first", operations: two, ends: map[string]time.Duration{},
+			status: "finished", calls: 2, took: time.Second},
 		{name: "skipped", operations: two[:1], status: "skipped", calls: 1, took: time.Second},
 		// 1 + 1.5 + 2.25 s, and the second one's looks go on at the pace that was reached
-		{name: "slow", operations: two, ends: map[string]time.Duration{"1": 4 * time.Second, "2": 5 * time.Second}, status: "finished", calls: 5,
+		{name: "slow", operations: two, ends: map[string]time.Duration{"1": 4 * time.Second, "2": 5 * time.Second},
+			status: "finished", calls: 5,
 			took: 4750*time.Millisecond + 3375*time.Millisecond},
 		{name: "failed", operations: two, status: "failed", calls: 1, took: time.Second,
 			says: "operation create_branch (1) of project p ended as failed: out of space", remedy: "run again"},
-		{name: "error", operations: two[:1], status: "error", calls: 1, took: time.Second, says: "ended as error: out of space", remedy: "support"},
-		{name: "cancelled", operations: []Operation{{ID: "1", Action: "create_branch", Status: "cancelled"}}, says: "ended as cancelled", remedy: "support"},
-		{name: "cancelling is not the end", operations: []Operation{{ID: "1", Action: "a", Status: "cancelling"}}, status: "cancelled", calls: 1, took: time.Second,
+		{name: "error", operations: two[:1], status: "error", calls: 1, took: time.Second,
+			says: "ended as error: out of space", remedy: "support"},
+		{name: "cancelled", operations: []Operation{{ID: "1", Action: "create_branch", Status: "cancelled"}},
 			says: "ended as cancelled", remedy: "support"},
-		{name: "too slow", operations: two, ends: map[string]time.Duration{"1": time.Hour}, calls: 62, took: 300 * time.Second,
+		{name: "cancelling is not the end", operations: []Operation{{ID: "1", Action: "a", Status: "cancelling"}},
+			status: "cancelled", calls: 1, took: time.Second,
+			says: "ended as cancelled", remedy: "support"},
+		{name: "too slow", operations: two, ends: map[string]time.Duration{"1": time.Hour}, calls: 62,
+			took: 300 * time.Second,
 			says: "operation create_branch (1) of project p is still running after 5m0s", remedy: "longer than usual"},
-		{name: "stopped", operations: two, ends: map[string]time.Duration{"1": time.Hour}, cancel: 10 * time.Second, calls: 4, took: 10 * time.Second,
+		{name: "stopped", operations: two, ends: map[string]time.Duration{"1": time.Hour}, cancel: 10 * time.Second,
+			calls: 4, took: 10 * time.Second,
 			says: "wait for operation create_branch of project p: by hand"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -75,10 +83,11 @@ func TestWaitOperations(t *testing.T) {
 }
 
 func TestWaitOperationsPassesRefusalsOn(t *testing.T) {
-	fakeClock(t, func(w http.ResponseWriter, _ *http.Request) { fail(w, 404, "operation not found") }, func(t *testing.T, client *Client, _ *[]string) {
-		err := client.WaitOperations(t.Context(), "p", []Operation{{ID: "1", Action: "create_branch"}})
-		if !IsStatus(err, 404) || !strings.Contains(err.Error(), "wait for operation create_branch of project p: ") {
-			t.Errorf("%v", err)
-		}
-	})
+	fakeClock(t, func(w http.ResponseWriter, _ *http.Request) { fail(w, 404, "operation not found") },
+		func(t *testing.T, client *Client, _ *[]string) {
+			err := client.WaitOperations(t.Context(), "p", []Operation{{ID: "1", Action: "create_branch"}})
+			if !IsStatus(err, 404) || !strings.Contains(err.Error(), "wait for operation create_branch of project p: ") {
+				t.Errorf("%v", err)
+			}
+		})
 }

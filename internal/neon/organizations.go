@@ -12,7 +12,7 @@ type Organization struct {
 	Name string `json:"name"`
 }
 
-// OrgError says that a key sees no organisation, or several, so that the one to list must be named.
+// OrgError is a key that does not tell which organization is meant: it can access none, or several.
 type OrgError struct {
 	Organizations []Organization
 }
@@ -25,10 +25,10 @@ func (e *OrgError) Error() string {
 	for i, o := range e.Organizations {
 		names[i] = fmt.Sprintf("%s (%s)", o.ID, o.Name)
 	}
-	return fmt.Sprintf("the API key sees %d organizations, and one must be chosen: %s", len(names), strings.Join(names, ", "))
+	return fmt.Sprintf("the API key sees %d organizations: %s", len(names), strings.Join(names, ", "))
 }
 
-// onlyOrganization returns the id of the one organisation that the key sees.
+// onlyOrganization returns the id of the only organization that the key can access, or an [*OrgError].
 func (c *Client) onlyOrganization(ctx context.Context) (string, error) {
 	var out struct {
 		Organizations []Organization `json:"organizations"`

@@ -24,12 +24,12 @@ type Project struct {
 	OrgID     string `json:"org_id"`
 	// CreatedAt is by Neon's clock.
 	CreatedAt time.Time `json:"created_at"`
-	// ComputeLastActiveAt is when one of its computes last was active; zero where Neon does not say.
+	// ComputeLastActiveAt is when one of its computes was last active; zero if Neon does not say.
 	ComputeLastActiveAt time.Time `json:"compute_last_active_at"`
-	// StorePasswords is false where Neon keeps no passwords and so can't give a complete connection string.
+	// StorePasswords is false if Neon keeps no passwords, and so has no complete connection string.
 	StorePasswords bool `json:"store_passwords"`
 	Settings       struct {
-		// Quota is what the project may use in a billing period; 0 is no limit. Past it Neon suspends the project's
+		// Quota is what the project may use in a billing period; 0 is no limit. Beyond it, Neon suspends the project's
 		// computes, and neither a connection nor the API starts them.
 		Quota      Usage `json:"quota"`
 		AllowedIPs struct {
@@ -38,7 +38,7 @@ type Project struct {
 		} `json:"allowed_ips"`
 		BlockPublicConnections bool `json:"block_public_connections"`
 	} `json:"settings"`
-	// Usage is what it has used in the running period. Listings leave it out.
+	// Usage is what the project has used in the current period. Lists leave it out.
 	Usage
 }
 
@@ -50,7 +50,7 @@ type Usage struct {
 	DataTransferBytes  int64 `json:"data_transfer_bytes"`
 }
 
-// Exceeded names the first quota that the project has used up, "" where there is none.
+// Exceeded names the first quota that the project has used up, "" if there is none.
 func (p *Project) Exceeded() string {
 	q := p.Settings.Quota
 	for _, limit := range []struct {
@@ -70,30 +70,33 @@ func (p *Project) Exceeded() string {
 }
 
 const (
-	pageSize = 400 // the most that Neon gives
-	// Within this Neon collects a page; projects that take it longer are named as unavailable. Well under the time for
-	// an attempt, and the most that is allowed is 30 s.
+	pageSize = 400 // Neon's maximum
+	// pageTimeout is how long Neon may take to collect a page; it lists projects that take longer as unavailable. Neon
+	// allows 30 s, but that is all the time that one attempt has.
 	pageTimeout = 20 * time.Second
-	// Unavailable projects are read one by one: so many at once, in so many rounds, with such pauses.
-	refetchers   = 8
-	refetchRound = 3
-	refetchPause = 2 * time.Second
+	// Unavailable projects are read one by one, so many at once, in so many rounds with a pause in between.
+	refetchers    = 8
+	refetchRounds = 3
+	refetchPause  = 2 * time.Second
 )
 
-// Projects lists the projects of an organisation, or where orgID is empty of the one organisation that the key can see
-// (an [*OrgError] where there is not exactly one). missing holds the ids of projects that exist and that Neon did not
-// give, neither in the list nor one by one.
+// Projects lists the projects of an organization. If orgID is empty, it is the key's own organization, or the only
+// one that the key can access; if there is not exactly one, the error is an [*OrgError]. missing holds the ids of
+// projects that exist but that Neon could read neither for the list nor one by one.
 func (c *Client) Projects(ctx context.Context, orgID string) (projects []Project, missing []string, err error) {
 	projects, missing, _, err = c.list(ctx, orgID, "")
 	return projects, missing, err
 }
 
-// list is [Client.Projects] of those whose name or id contains search, where that is not empty. It also returns the
-// organisation that it listed, "" where the key implies it.
-func (c *Client) list(ctx context.Context, orgID, search string) (projects []Project, missing []string, listed string, err error) {
+// list is [Client.Projects], limited to those whose name or id contains search, if that is not empty. It also returns
+// the organization that it listed, "" if the key implies it.
+func (c *Client) list(ctx context.Context, orgID, search string) (
+	projects []Project, missing []string, listed string, err error,
+) {
 	first, err := c.projectPage(ctx, orgID, search, "")
-	if e := (*Error)(nil); orgID == "" && errors.As(err, &e) && e.Status == http.StatusBadRequest && strings.Contains(e.Message, "org_id is required") {
-		// A personal key needs the organisation named; an organisation's own key does not.
+	if e := (*Error)(nil); orgID == "" && errors.As(err, &e) && e.Status == http.StatusBadRequest &&
+		strings.Contains(e.Message, "org_id is required") {
+		// A personal key has to name the organization; an organization's own key implies it.
 		if orgID, err = c.onlyOrganization(ctx); err != nil {
 			return nil, nil, "", err
 		}
@@ -104,8 +107,8 @@ func (c *Client) list(ctx context.Context, orgID, search string) (projects []Pro
 	}
 	found := map[string]bool{}
 	seen := map[string]bool{} // cursors
-	// A page says where it ends, not whether it is the last: a full walk ends at an empty page or where no cursor is
-	// given. Short pages mean nothing, since unavailable projects are left out of them.
+	// The list ends at an empty page, or at one without a cursor. A short page means nothing, since it leaves out
+	// unavailable projects.
 	for page := first; ; {
 		for _, p := range page.Projects {
 			if !found[p.ID] {
@@ -119,7 +122,8 @@ func (c *Client) list(ctx context.Context, orgID, search string) (projects []Pro
 			break
 		}
 		if seen[cursor] {
-			return nil, nil, "", fmt.Errorf("list projects: Neon gave the cursor %q a second time, so the list would never end", cursor)
+			return nil, nil, "", fmt.Errorf("list projects: Neon returned the cursor %q twice, so the list would "+
+				"never end", cursor)
 		}
 		seen[cursor] = true
 		if page, err = c.projectPage(ctx, orgID, search, cursor); err != nil {
@@ -160,32 +164,17 @@ func (c *Client) projectPage(ctx context.Context, orgID, search, cursor string) 
 	return page, nil
 }
 
-// refetch reads projects one by one and returns those that could be read, in the order of ids, and the ids of the rest. A
-// project that is gone by now (404) is in neither. err is non-nil only where ctx ended.
+// refetch reads projects one by one. It returns those that could be read, in the order of ids, and the ids of the
+// rest. A project that is gone by now (404) is in neither. err is non-nil only if ctx ended.
 func (c *Client) refetch(ctx context.Context, ids []string) (found []Project, missing []string, err error) {
-	for round := range refetchRound {
+	for round := range refetchRounds {
 		if len(ids) == 0 {
 			break
 		}
-		if round > 0 && !pause(ctx, refetchPause) {
+		if round > 0 && !sleep(ctx, refetchPause) {
 			return found, ids, fmt.Errorf("read projects that the list left out: %w", context.Cause(ctx))
 		}
-		projects := make([]*Project, len(ids))
-		errs := make([]error, len(ids))
-		next := make(chan int)
-		var workers sync.WaitGroup
-		for range min(refetchers, len(ids)) {
-			workers.Go(func() {
-				for i := range next {
-					projects[i], errs[i] = c.Project(ctx, ids[i])
-				}
-			})
-		}
-		for i := range ids {
-			next <- i
-		}
-		close(next)
-		workers.Wait()
+		projects, errs := c.projectsByID(ctx, ids)
 		if ctx.Err() != nil {
 			return found, ids, fmt.Errorf("read projects that the list left out: %w", context.Cause(ctx))
 		}
@@ -203,6 +192,26 @@ func (c *Client) refetch(ctx context.Context, ids []string) (found []Project, mi
 	return found, ids, nil
 }
 
+// projectsByID reads projects concurrently. Both slices it returns are in the order of ids.
+func (c *Client) projectsByID(ctx context.Context, ids []string) ([]*Project, []error) {
+	projects, errs := make([]*Project, len(ids)), make([]error, len(ids))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(refetchers, len(ids)) {
+		workers.Go(func() {
+			for i := range next {
+				projects[i], errs[i] = c.Project(ctx, ids[i])
+			}
+		})
+	}
+	for i := range ids {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return projects, errs
+}
+
 // Project reads one project, with its usage.
 func (c *Client) Project(ctx context.Context, id string) (*Project, error) {
 	var out struct {
@@ -214,9 +223,11 @@ func (c *Client) Project(ctx context.Context, id string) (*Project, error) {
 	return &out.Project, nil
 }
 
-// ConnectionURI returns a connection string with its password, of a branch's read-write compute. An empty branchID is the
-// default branch; pooled goes by the pooler.
-func (c *Client) ConnectionURI(ctx context.Context, projectID, branchID, database, role string, pooled bool) (string, error) {
+// ConnectionURI returns a connection string, including the password, for a branch's read-write compute, or for its
+// pooler. An empty branchID means the default branch.
+func (c *Client) ConnectionURI(
+	ctx context.Context, projectID, branchID, database, role string, pooled bool,
+) (string, error) {
 	query := url.Values{"database_name": {database}, "role_name": {role}}
 	if branchID != "" {
 		query.Set("branch_id", branchID)
@@ -231,7 +242,7 @@ func (c *Client) ConnectionURI(ctx context.Context, projectID, branchID, databas
 		return "", fmt.Errorf("read the connection string of project %s: %w", projectID, err)
 	}
 	if out.URI == "" {
-		return "", fmt.Errorf("read the connection string of project %s: Neon gave an empty one", projectID)
+		return "", fmt.Errorf("read the connection string of project %s: Neon returned an empty one", projectID)
 	}
 	return out.URI, nil
 }

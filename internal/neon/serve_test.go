@@ -13,9 +13,12 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-// fakeClock runs test under a fake clock, with a client of a real HTTP server, reached over pipes, that answers with handler.
-// Each call is noted as its method and path under the API's address.
-func fakeClock(t *testing.T, handler func(w http.ResponseWriter, r *http.Request), test func(t *testing.T, client *Client, calls *[]string)) {
+// fakeClock runs test under a fake clock, with a client of a real HTTP server, reached over pipes, that answers with
+// handler. Each call is noted as its method and path under the API's address.
+func fakeClock(
+	t *testing.T, handler func(w http.ResponseWriter, r *http.Request),
+	test func(t *testing.T, client *Client, calls *[]string),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -38,7 +41,8 @@ func fakeClock(t *testing.T, handler func(w http.ResponseWriter, r *http.Request
 				return nil, ctx.Err()
 			}
 		}}
-		client := New(Options{BaseURL: "http://neon.test/api/v2", Key: testKey, HTTP: httpx.New(httpx.Options{Base: transport}).HTTP()})
+		client := New(Options{BaseURL: "http://neon.test/api/v2", Key: testKey,
+			HTTP: httpx.New(httpx.Options{Base: transport}).HTTP()})
 		test(t, client, &calls)
 		transport.CloseIdleConnections()
 		_ = server.Close()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/grace"
 	"github.com/org/neon-tenants-action/internal/neon"
 )
 
@@ -29,7 +30,7 @@ const (
 // of the source's inputs, for which url is the direct connection string. A project of the name that is there already is a
 // [*neon.ExistsError]. Where it fails or ctx ends, the project that it made is deleted again.
 func (n *Neon) CreateProject(ctx context.Context, like fleet.Tenant, name string) (id string, url fleet.Secret, err error) {
-	late, stop := outlive(ctx, discardUntil)
+	late, stop := grace.Context(ctx, discardUntil)
 	defer stop()
 	spec := neon.ProjectSpec{Name: name, OrgID: n.orgID, Database: n.database, Role: n.role}
 	if like.ID != "" {
@@ -68,7 +69,7 @@ func (n *Neon) CreateProject(ctx context.Context, like fleet.Tenant, name string
 // string. A branch of the name that is there already is a [*neon.ExistsError]. Where it fails or ctx ends, the branch that
 // it made is deleted again.
 func (n *Neon) CreateBranch(ctx context.Context, t fleet.Tenant, name string, expires time.Time) (id string, url fleet.Secret, err error) {
-	late, stop := outlive(ctx, discardUntil)
+	late, stop := grace.Context(ctx, discardUntil)
 	defer stop()
 	spec := neon.BranchSpec{Name: name, ExpiresAt: expires}
 	if n.branch != "" {
@@ -170,26 +171,10 @@ func left(err error, what string, why error) error {
 	return fleet.WithRemedy(fmt.Errorf("%w; %s is left: %w", err, what, why), remedy)
 }
 
-// outlive returns a context that ends that long after ctx does.
-func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(d):
-			cancel(context.Cause(ctx))
-		case <-late.Done():
-		}
-	})
-	return late, func() {
-		stop()
-		cancel(nil)
-	}
-}
-
 // changeRemedy is keyRemedy for a call that changes something.
 func changeRemedy(err error) error {
 	var e *neon.Error
-	if !errors.As(err, &e) || errors.As(err, new(*neon.UnknownError)) || e.Method == http.MethodGet {
+	if !errors.As(err, &e) || errors.As(err, new(*neon.UnknownOutcomeError)) || e.Method == http.MethodGet {
 		return keyRemedy(err)
 	}
 	switch {

@@ -200,7 +200,7 @@ func TestNeonCreatesThroughFaults(t *testing.T) {
 			{Route: "POST *", Status: http.StatusLocked, Times: 2}, {Route: "POST *", Status: 503, Times: 2},
 			{Route: anyOperation, Status: 524, Times: 1}, {Route: anyOperation, Drop: true, Times: 1},
 		}},
-		{name: "dropped", faults: []neontest.Fault{{Route: "POST *", Drop: true}}, says: "was made is not known", remedy: "look in Neon's console"},
+		{name: "dropped", faults: []neontest.Fault{{Route: "POST *", Drop: true}}, says: "it is not known whether", remedy: "look in Neon's console"},
 		{name: "refused", faults: []neontest.Fault{{Route: "POST *", Status: 422, Message: "branches limit exceeded"}}, says: "limit exceeded", remedy: "the plan's limit"},
 		{name: "forbidden", faults: []neontest.Fault{{Route: "POST *", Status: 403}}, says: "403", remedy: "may not change this"},
 		{name: "no string", faults: []neontest.Fault{{Route: anyOperation, Status: 403}}, says: "403"},

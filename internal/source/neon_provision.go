@@ -75,7 +75,7 @@ func (n *Neon) Create(ctx context.Context, name string, log *slog.Logger) (t fle
 			break
 		}
 	}
-	if unknown := (*neon.UnknownError)(nil); errors.As(err, &unknown) && len(unknown.Several) == 0 {
+	if unknown := (*neon.UnknownOutcomeError)(nil); errors.As(err, &unknown) && len(unknown.Candidates) == 0 {
 		return fleet.Tenant{}, false, fleet.WithRemedy(err, "run again with the same name: a project that was made all the same is then taken up")
 	}
 	if err != nil {
