@@ -10,13 +10,15 @@ TOOL = go build -C $(1) -trimpath -ldflags "-s -w" -o "$(CURDIR)/bin/" $(2)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: bin/minio ## take a small fleet on this machine through all that the action does, break one tenant, show what a user sees
-	@.ci/install postgres
-	@go run ./internal/sandbox demo
+# The store of demo and sandbox: empty for the one that is built in, or minio.
+STORE ?=
+export STORE
 
-sandbox: bin/minio ## serve a simulated Neon over a real PostgreSQL, MinIO and a simulated GitHub until Ctrl-C, and print the environment to use
-	@.ci/install postgres
-	@go run ./internal/sandbox serve
+demo: $(if $(filter minio,$(STORE)),bin/minio) ## take a small fleet on this machine through all that the action does, break one tenant, show what a user sees
+	@.ci/sandbox demo
+
+sandbox: $(if $(filter minio,$(STORE)),bin/minio) ## serve a simulated Neon over a real PostgreSQL, an S3 server and a simulated GitHub until Ctrl-C, and print the environment to use
+	@.ci/sandbox serve
 
 test: bin/minio ## vet, and every test against real servers with the race detector
 	@.ci/install gcc postgres

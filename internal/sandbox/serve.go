@@ -36,8 +36,8 @@ func serve(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
-	fmt.Printf(`A Neon organization with %d projects is up, MinIO with an STS that trusts this sandbox's identity tokens, and GitHub's API with the
-repository acme/fleet and its secrets. All goes when this ends (Ctrl-C).
+	fmt.Printf(`Running: a Neon organization with %d projects; S3 (%s) with a token service that trusts this sandbox's
+identity tokens; GitHub's API with the repository acme/fleet and its secrets. Ctrl-C stops and removes all of it.
 
 %s
 Try it from another terminal:
@@ -46,7 +46,7 @@ Try it from another terminal:
   curl -s -H "Authorization: Bearer $GITHUB_TOKEN" "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/actions/secrets"
   go run . --mode migrate --neon-api-url "$NEON_API_URL" --neon-api-key "$NEON_API_KEY" --migrations-path migrations/example
   go run . --mode backup --neon-api-url "$NEON_API_URL" --neon-api-key "$NEON_API_KEY" --s3-bucket "$S3_BUCKET" --s3-endpoint "$S3_ENDPOINT" --s3-path-style --role-to-assume "$ROLE_TO_ASSUME"
-`, len(w.projects), exports(text.String()))
+`, len(w.projects), w.store, exports(text.String()))
 	<-ctx.Done()
 	return nil
 }

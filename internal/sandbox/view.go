@@ -2,16 +2,17 @@ package main
 
 import (
 	"bytes"
-	"io"
+	"fmt"
 	"strings"
 )
 
-// view shows a step's log as GitHub's page does: masks are obeyed and not shown, groups and annotations are drawn.
+// view shows a step's log as GitHub's page does: masks are obeyed and not shown, groups are collapsed, annotations are drawn.
 type view struct {
-	out   io.Writer
+	out   *printer
 	rest  []byte // of a line that is not complete
 	masks []string
-	group bool
+	group string // title of the group that is open
+	lines int    // in it
 }
 
 // unescape undoes what the runner undoes in a command's message.
@@ -26,45 +27,43 @@ func (v *view) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		v.rest = rest
-		if err := v.line(string(line)); err != nil {
-			return 0, err
-		}
+		v.line(string(line))
 	}
 }
 
-func (v *view) line(line string) error {
+func (v *view) line(line string) {
 	command, message, ok := strings.Cut(strings.TrimPrefix(line, "::"), "::")
 	if !ok || !strings.HasPrefix(line, "::") {
-		indent := ""
-		if v.group {
-			indent = "  │ "
+		if v.group != "" {
+			v.lines++
+			return
 		}
-		return v.show(indent + line)
+		v.show(line)
+		return
 	}
 	message = unescape.Replace(message)
 	name, properties, _ := strings.Cut(command, " ")
 	switch name {
 	case "add-mask":
 		v.masks = append(v.masks, message)
-		return nil
 	case "group":
-		v.group = true
-		return v.show("  ▾ " + message)
+		v.group, v.lines = message, 0
 	case "endgroup":
-		v.group = false
-		return nil
+		v.show(fmt.Sprintf("  ▸ %s (%d lines, collapsed)", v.group, v.lines))
+		v.group = ""
+	default:
+		v.show(strings.ToUpper(name[:1]) + name[1:] + ": " + message)
+		if file, place, ok := strings.Cut(properties, ",line="); ok {
+			v.show("  (annotates " + strings.TrimPrefix(file, "file=") + ", line " + place + ")")
+		}
 	}
-	text := strings.ToUpper(name[:1]) + name[1:] + ": " + strings.ReplaceAll(message, "\n", "\n    ")
-	if properties != "" {
-		text += "\n    (shown at " + strings.ReplaceAll(properties, ",line=", ", line ") + ")"
-	}
-	return v.show(text)
 }
 
-func (v *view) show(line string) error {
+func (v *view) show(text string) {
 	for _, m := range v.masks {
-		line = strings.ReplaceAll(line, m, "***")
+		text = strings.ReplaceAll(text, m, "***")
 	}
-	_, err := io.WriteString(v.out, line+"\n")
-	return err
+	for line := range strings.Lines(text) {
+		v.out.log(strings.TrimRight(line, "\n"))
+	}
 }

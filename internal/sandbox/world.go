@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -13,9 +13,6 @@ import (
 
 // customers are the sandbox's tenants. The first four are the ones of the blog post that this project grew from.
 var customers = []string{"ACME Corp", "Payroll Inc", "Finance Co", "Talent Biz", "Initech", "Globex"}
-
-// backups is the bucket that is there from the start.
-const backups = "tenant-backups"
 
 // fleet is the repository on the sandbox's GitHub, with two environments, in an organization of its own.
 const fleet = "acme/fleet"
@@ -27,7 +24,7 @@ type world struct {
 	neon     *neontest.Server
 	github   *githubtest.Server
 	issuer   *githubtest.Issuer
-	store    *buckettest.Server
+	store    store
 	projects map[string]neontest.Project // by tenant's name
 }
 
@@ -52,10 +49,7 @@ func startWorld(ctx context.Context, port, tenants int) (w *world, err error) {
 	if w.issuer, err = githubtest.StartIssuer(githubtest.IssuerOptions{}); err != nil {
 		return w, err
 	}
-	if w.store, err = buckettest.Start(ctx, buckettest.Options{Issuer: w.issuer.URL}); err != nil {
-		return w, err
-	}
-	if err = w.store.CreateBucket(ctx, backups, false); err != nil {
+	if w.store, err = startStore(ctx, w.issuer); err != nil {
 		return w, err
 	}
 	if w.neon, err = neontest.New(w.postgres, neontest.Options{Port: port}); err != nil {
@@ -88,7 +82,7 @@ func (w *world) stop() error {
 		err = w.neon.Close()
 	}
 	if w.store != nil {
-		err = errors.Join(err, w.store.Stop())
+		err = errors.Join(err, w.store.stop())
 	}
 	if w.issuer != nil {
 		err = errors.Join(err, w.issuer.Close())
@@ -104,21 +98,16 @@ func (w *world) stop() error {
 
 // environment is what a client needs to know.
 func (w *world) environment() [][2]string {
-	return [][2]string{
+	return slices.Concat([][2]string{
 		{"NEON_API_URL", w.neon.URL()},
 		{"NEON_API_KEY", neontest.OrgKey},
 		{"NEON_ORG_ID", neontest.DefaultOrg},
-		{"S3_ENDPOINT", w.store.URL},
-		{"S3_BUCKET", backups},
-		{"ROLE_TO_ASSUME", w.store.RoleARN},
-		{"AWS_REGION", buckettest.Region},
-		{"AWS_ENDPOINT_URL_STS", w.store.URL},
-		{"AWS_CA_BUNDLE", w.store.CAFile},
+	}, w.store.environment(), [][2]string{
 		{"ACTIONS_ID_TOKEN_REQUEST_URL", w.issuer.RequestURL},
 		{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", w.issuer.RequestToken},
 		{"GITHUB_API_URL", w.github.URL},
 		{"GITHUB_REPOSITORY", fleet},
 		{"GITHUB_TOKEN", githubtest.DefaultToken},
 		{"RESTORE_URL", w.postgres.URL("postgres")},
-	}
+	})
 }

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+	"github.com/org/neon-tenants-action/internal/github/githubtest"
+)
+
+func showDryRun(ctx context.Context, _ *world, r *runner) error {
+	r.out.tell("Look first: a dry run", `
+		db/migrations holds three dbmate files. A dry run connects to every tenant, only reads, and says what a
+		real run would do. Talent Biz's compute is suspended: the action waits until it is awake.`)
+	return r.step(ctx, step{inputs: []string{"mode=migrate", "dry-run=true"}, outputs: []string{"total=6", "failed=0"}})
+}
+
+func showMigration(ctx context.Context, _ *world, r *runner) error {
+	r.out.tell("Migrate every tenant", `
+		Now for real: many tenants at once, each under its own lock, each file in its own transaction.`)
+	migrate := step{inputs: []string{"mode=migrate"}, outputs: []string{"succeeded=6", "failed=0"}}
+	if err := r.step(ctx, migrate); err != nil {
+		return err
+	}
+	r.out.say("The same step again: nothing is pending, nothing is changed.")
+	migrate.outputs = []string{"succeeded=0", "unchanged=6"}
+	return r.step(ctx, migrate)
+}
+
+const (
+	failingFile = "20250201080000_unique_project_names.sql"
+	failingSQL  = `-- A project's name is unique for its owner.
+
+-- migrate:up
+alter table projects add column archived_at timestamptz;
+alter table projects add constraint projects_owner_name_key unique (owner_id, name);
+
+-- migrate:down
+alter table projects drop constraint projects_owner_name_key;
+alter table projects drop column archived_at;
+`
+)
+
+func showFailure(ctx context.Context, w *world, r *runner) error {
+	r.out.tell("One tenant's data is in the way", `
+		A fourth migration makes a user's project names unique. Finance Co has the same name twice, so the
+		migration fails there and is rolled back. The other tenants are migrated all the same, and the step
+		fails, so that somebody looks.`)
+	if err := os.WriteFile(filepath.Join(r.workspace, "db", "migrations", failingFile), []byte(failingSQL), 0o600); err != nil {
+		return err
+	}
+	if err := w.exec(ctx, "Finance Co", "insert into users (email, name) values ('ana@finance.example', 'Ana'); "+
+		"insert into projects (owner_id, name) select 1, 'Audit' from generate_series(1, 2)"); err != nil {
+		return err
+	}
+	return r.step(ctx, step{
+		inputs: []string{"mode=migrate"}, fails: true, outputs: []string{"succeeded=5", "failed=1", `failed-tenants=["Finance Co"]`},
+	})
+}
+
+func showRepair(ctx context.Context, w *world, r *runner) error {
+	r.out.tell("What GitHub's page shows, and the repair", "The job's summary page begins with what failed and what to do about it (here as Markdown):")
+	r.out.page(r.summary)
+	if err := w.exec(ctx, "Finance Co", "update projects set name = name || ' ' || id where id = 2"); err != nil {
+		return err
+	}
+	r.out.say("Somebody renames one of the two projects, and that tenant alone is migrated:")
+	return r.step(ctx, step{inputs: []string{"mode=migrate", "tenants=Finance Co"}, outputs: []string{"total=1", "succeeded=1"}})
+}
+
+func showBackup(ctx context.Context, w *world, r *runner) error {
+	r.out.tell("Back everybody up, without a stored AWS key", `
+		pg_dump, gzip and the upload are one stream, without a temporary file. The job's OIDC token buys a
+		session of the role, as on AWS, so there is no key to store. When a backup is verified, those older
+		than retention-days (7) are deleted: Finance Co has one that is ten days old.`)
+	past := buckettest.BackupKey("finance-co/", time.Now().AddDate(0, 0, -10))
+	for _, key := range []string{past, past + ".json"} {
+		if err := w.store.put(ctx, key, "of ten days ago"); err != nil {
+			return err
+		}
+	}
+	if err := r.step(ctx, step{inputs: []string{"mode=backup"}, bucket: true, outputs: []string{"succeeded=6", "failed=0"}}); err != nil {
+		return err
+	}
+	keys, err := w.store.keys(ctx)
+	if err != nil {
+		return err
+	}
+	r.out.say(fmt.Sprintf("The bucket now holds %d objects, a backup and a manifest for each tenant:", len(keys)))
+	for _, key := range keys[:4] {
+		r.out.log("s3://" + backups + "/" + key)
+	}
+	r.out.log("…")
+	r.out.printf("\n")
+	return nil
+}
+
+func showHealth(ctx context.Context, w *world, r *runner) error {
+	r.out.tell("Is every tenant all right?", `
+		health-check compares every tenant's schema with the others', and looks for pending migrations,
+		missing tables and old backups. Somebody has just changed Globex's database by hand.`)
+	if err := w.exec(ctx, "Globex", "alter table users add column nickname varchar(40); drop index tasks_project_id_idx"); err != nil {
+		return err
+	}
+	if err := r.step(ctx, step{
+		inputs: []string{"mode=health-check", "required-tables=users, projects, tasks"}, bucket: true, fails: true,
+		outputs: []string{"failed=1", `failed-tenants=["Globex"]`},
+	}); err != nil {
+		return err
+	}
+	return w.exec(ctx, "Globex", "alter table users drop column nickname; create index tasks_project_id_idx on tasks (project_id)")
+}
+
+func showSecrets(ctx context.Context, w *world, r *runner) error {
+	r.out.tell("Connection strings as GitHub secrets", `
+		Each tenant's connection string becomes a secret of the repository acme/fleet, encrypted with the
+		repository's public key.`)
+	sync := step{
+		inputs: []string{"mode=sync-secrets", "github-token=" + githubtest.DefaultToken}, outputs: []string{"succeeded=6", "failed=0"},
+	}
+	if err := r.step(ctx, sync); err != nil {
+		return err
+	}
+	r.out.say("Somebody deletes GLOBEX_DATABASE_URL. The same step again writes that one only:")
+	w.github.DeleteSecret(githubtest.Scope{Repository: fleet}, "GLOBEX_DATABASE_URL")
+	sync.outputs = []string{"succeeded=1", "unchanged=5"}
+	return r.step(ctx, sync)
+}
+
+func showTenants(ctx context.Context, _ *world, r *runner) error {
+	r.out.tell("A customer comes, and goes", `
+		create-tenant makes a Neon project and migrates it. If it is interrupted, run it again: it completes
+		what is there and makes nothing twice.`)
+	if err := r.step(ctx, step{
+		inputs: []string{"mode=create-tenant", "tenant-name=Hooli", "neon-region=aws-eu-central-1"}, outputs: []string{"succeeded=1"},
+	}); err != nil {
+		return err
+	}
+	r.out.say("drop-tenant asks for the name twice, and makes a backup first, since none is less than an hour old:")
+	return r.step(ctx, step{
+		inputs: []string{"mode=drop-tenant", "tenant-name=Hooli", "confirm=Hooli"}, bucket: true, outputs: []string{"succeeded=1"},
+	})
+}
+
+func showRestore(ctx context.Context, w *world, r *runner) error {
+	r.out.tell("Get a tenant's data back", `
+		Finance Co has deleted its projects by mistake. Its newest backup is restored into a new Neon
+		project beside the damaged one. The backup's SHA-256 has to be its manifest's, and the rows of every
+		table are counted.`)
+	if err := w.exec(ctx, "Finance Co", "delete from projects"); err != nil {
+		return err
+	}
+	return r.step(ctx, step{
+		inputs: []string{"mode=restore", "tenants=Finance Co", "restore-into=new-project"}, bucket: true, outputs: []string{"succeeded=1"},
+	})
+}
