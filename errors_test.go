@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -45,6 +46,40 @@ func sayings(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return all.String()
+}
+
+// TestReportDetailsAreDocumented looks in the reference for every field that a mode adds to the report file.
+func TestReportDetailsAreDocumented(t *testing.T) {
+	documented := read(t, "docs/report-file.md") + read(t, "docs/health-check.md")
+	fields := 0
+	err := filepath.WalkDir("internal/mode", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok && (spec.Name.Name == "Manifest" || spec.Name.Name == "Verification") {
+				return false // in the bucket, not in the report
+			}
+			f, ok := n.(*ast.Field)
+			if !ok || f.Tag == nil {
+				return true
+			}
+			tag, err := strconv.Unquote(f.Tag.Value)
+			name, _, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
+			if fields++; err != nil || !strings.Contains(documented, "`"+name+"`") {
+				t.Errorf("%s: the field %s is not documented", path, name)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || fields < 30 {
+		t.Fatalf("%d fields: %v", fields, err)
+	}
 }
 
 // literalText is the value of a literal, or of several joined by +.
