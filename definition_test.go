@@ -238,9 +238,14 @@ func TestActionMetadata(t *testing.T) {
 	if _, err := os.Stat("Dockerfile"); err != nil {
 		t.Error(err)
 	}
+	for i, line := range strings.Split(string(definition), "\n") {
+		if n := utf8.RuneCountInString(line); n > 120 {
+			t.Errorf("line %d has %d columns; fold it to 120", i+1, n)
+		}
+	}
 	name := regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	for id, in := range m.Inputs {
-		if !name.MatchString(id) || !sentence(in.Description) {
+		if !name.MatchString(id) || !sentences(in.Description) {
 			t.Errorf("input %s: %q", id, in.Description)
 		}
 		if in.Required && in.Default != nil {
@@ -248,13 +253,14 @@ func TestActionMetadata(t *testing.T) {
 		}
 	}
 	for id, out := range m.Outputs {
-		if !name.MatchString(id) || !sentence(out.Description) {
+		if !name.MatchString(id) || !sentences(out.Description) {
 			t.Errorf("output %s: %q", id, out.Description)
 		}
 	}
 }
 
-// sentence tells a description that is written out from a fragment.
-func sentence(text string) bool {
-	return len(text) > 10 && strings.HasSuffix(text, ".") && strings.ToUpper(text[:1]) == text[:1] && !strings.Contains(text, "\n")
+// sentences tells one or two sentences that are written out from fragments and from essays.
+func sentences(text string) bool {
+	return len(text) > 10 && strings.HasSuffix(text, ".") && strings.ToUpper(text[:1]) == text[:1] && !strings.Contains(text, "\n") &&
+		strings.Count(text, ". ") <= 1
 }

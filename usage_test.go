@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/action"
+)
+
+// trial is what the program says of a set of inputs before it makes its first call.
+type trial struct {
+	wrong  []string // inputs that it refuses
+	unused []string // inputs that have no effect in this mode with this source
+	err    string   // the run's error
+}
+
+var (
+	wrongInput  = regexp.MustCompile(`(?m)^(?:input |  - )([a-z0-9-]+): `)
+	unusedInput = regexp.MustCompile(`^input ([a-z0-9-]+) has no effect `)
+	modesInHelp = regexp.MustCompile(`(?m)^Modes: (.*)$`)
+)
+
+// try runs the program with these inputs under a context that is over: it reads them, and stops.
+func try(t *testing.T, workspace string, inputs map[string]string) trial {
+	t.Helper()
+	report := filepath.Join(t.TempDir(), "report.json")
+	environment := map[string]string{
+		"GITHUB_WORKSPACE": workspace, "GITHUB_REPOSITORY": "acme/app",
+		"ACTIONS_ID_TOKEN_REQUEST_URL": "http://127.0.0.1:1/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "token",
+	}
+	for name, value := range inputs {
+		environment["INPUT_"+strings.ToUpper(name)] = value
+	}
+	environment["INPUT_REPORT-FILE"] = report
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var log bytes.Buffer
+	_ = action.Run(ctx, action.Env{
+		Definition: definition, Version: "test", Stdout: &log,
+		LookupEnv: func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
+	})
+	var file struct {
+		Notices []string
+		Error   struct{ Message string }
+	}
+	data, err := os.ReadFile(report)
+	if err == nil {
+		err = json.Unmarshal(data, &file)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	out := trial{err: file.Error.Message}
+	for _, m := range wrongInput.FindAllStringSubmatch(file.Error.Message, -1) {
+		out.wrong = append(out.wrong, m[1])
+	}
+	for _, notice := range file.Notices {
+		if m := unusedInput.FindStringSubmatch(notice); m != nil {
+			out.unused = append(out.unused, m[1])
+		}
+	}
+	return out
+}
+
+// modeNames are the modes as --help lists them.
+func modeNames(t *testing.T) []string {
+	t.Helper()
+	var help bytes.Buffer
+	err := action.Run(t.Context(), action.Env{
+		Definition: definition, Args: []string{"--help"}, Stdout: &help, LookupEnv: func(string) (string, bool) { return "", false },
+	})
+	m := modesInHelp.FindStringSubmatch(help.String())
+	if err != nil || m == nil {
+		t.Fatalf("%v\n%s", err, help.String())
+	}
+	return strings.Split(m[1], ", ")
+}
+
+const aDatabase = "postgresql://app:secret@127.0.0.1:1/app"
+
+// otherwise has a value other than its default for every input but mode and tenant-source.
+var otherwise = map[string]string{
+	"neon-api-key": "key", "neon-org-id": "org-acme", "neon-api-url": "http://127.0.0.1:1/api/v2", "neon-branch": "dev",
+	"database-name": "app", "role-name": "app", "database-url": aDatabase, "schema-tracker": "public.tenants",
+	"catalog-query": "select name, url from school", "tenant-secrets": `{"ACME_URL": "` + aDatabase + `"}`, "secret-name": "{TENANT}_URL",
+
+	"tenant-key": "id", "tenants": "acme", "min-tenants": "0", "allow-empty": "true", "shard": "1/2",
+
+	"concurrency": "3", "canary": "1", "max-failures": "5", "tenant-timeout": "1m", "dry-run": "true", "allow-insecure": "true",
+	"catalog-url": aDatabase, "report-file": "another.json", "shards": "2", "report-files": "*.json",
+
+	"migrations-path": "migrations", "migrations-table": "versions", "strict-order": "true", "lock-timeout": "1s",
+	"statement-lock-timeout": "1s", "public-migrations-path": "migrations", "create-missing": "true", "require-backup-within": "1h",
+	"rehearse": "all", "undo-point": "true",
+
+	"s3-bucket": "backups", "s3-prefix": "tenants", "aws-region": "eu-central-1", "role-to-assume": "arn:aws:iam::123456789012:role/backup",
+	"aws-account-id": "123456789012", "iam-role": "backup", "role-session-name": "session", "role-duration-seconds": "900",
+	"s3-endpoint": "https://127.0.0.1:1", "s3-path-style": "true",
+
+	"retention-days": "1", "keep-last": "2", "keep-daily": "1", "keep-weekly": "1", "keep-monthly": "1", "pg-version": "15",
+	"pg-dump-args": "--no-comments", "backup-format": "custom", "compression": "zstd", "compression-level": "3",
+	"age-recipients":   "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+	"s3-storage-class": "STANDARD_IA", "s3-kms-key-id": "key", "s3-object-lock-days": "1", "skip-unchanged": "true", "max-backup-age": "1h",
+	"verify": "restore", "verify-database-url": aDatabase,
+
+	"backup-key": "tenants/acme/key", "restore-url": aDatabase, "restore-into": "branch", "overwrite": "true",
+	"age-identity": "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
+
+	"tenant-name": "acme", "neon-region": "aws-eu-central-1", "neon-pg-version": "17", "confirm": "acme", "without-backup": "true",
+
+	"required-tables": "users", "reference-tenant": "acme", "fail-on": "none",
+
+	"github-token": "token", "secrets-scope": "environment", "repository": "acme/other", "github-environment": "production",
+	"github-organization": "acme", "secrets-visibility": "all", "secret-layout": "bundle", "pooled": "true", "prune-secrets": "true",
+	"max-prune": "3", "workflow-file": "workflow.yml",
+}
+
+// variants leave out, each in another way, what contradicts something else or makes it needless, so that each input is in one of them.
+var variants = [][]string{
+	{"aws-account-id", "iam-role", "restore-url", "verify", "verify-database-url", "github-organization", "without-backup", "shard"},
+	{"role-to-assume", "restore-into", "age-recipients", "github-environment", "without-backup", "secret-layout"},
+	{"aws-account-id", "iam-role", "restore-url", "age-recipients", "github-environment"},
+}
+
+// workspaceFor holds the files that the inputs of otherwise name.
+func workspaceFor(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "migrations"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"migrations/1_a.sql": "-- migrate:up\nselect 1;\n-- migrate:down\n",
+		"workflow.yml":       "env:\n  # neon-tenants:begin\n  # neon-tenants:end\n",
+		"report.json":        "{}",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// inputsByMode finds out which inputs each mode reads, with any source: what it neither refuses nor calls without effect.
+func inputsByMode(t *testing.T, modes []string) map[string]map[string]bool {
+	t.Helper()
+	workspace := workspaceFor(t)
+	for _, f := range declared(t).Inputs {
+		if _, ok := otherwise[f.Name]; !ok && f.Name != "mode" && f.Name != "tenant-source" {
+			t.Fatalf("%s has no value here that is not its default", f.Name)
+		}
+	}
+	used := map[string]map[string]bool{}
+	for _, mode := range modes {
+		used[mode] = map[string]bool{}
+		for _, source := range []string{"catalog", "neon", "schemas", "secrets"} {
+			for _, without := range variants {
+				inputs := maps.Clone(otherwise)
+				inputs["mode"], inputs["tenant-source"] = mode, source
+				for _, name := range without {
+					delete(inputs, name)
+				}
+				if inputs["github-environment"] == "" {
+					inputs["secrets-scope"] = "organization"
+				}
+				for name := range accepted(t, workspace, inputs) {
+					used[mode][name] = true
+				}
+			}
+		}
+	}
+	return used
+}
+
+// accepted takes the inputs that are refused away until the program would begin, and returns those that it reads then. It is
+// empty where the mode cannot do without one that it refused, or with the source.
+func accepted(t *testing.T, workspace string, inputs map[string]string) map[string]string {
+	t.Helper()
+	for {
+		got := try(t, workspace, inputs)
+		for _, name := range got.wrong {
+			if _, given := inputs[name]; !given || name == "tenant-source" {
+				return nil
+			}
+			delete(inputs, name)
+		}
+		if len(got.wrong) > 0 {
+			continue
+		}
+		for _, name := range got.unused {
+			delete(inputs, name)
+		}
+		for _, f := range declared(t).Inputs { // no notice tells of an input that has its default
+			if inputs[f.Name] == f.Default {
+				delete(inputs, f.Name)
+			}
+		}
+		return inputs
+	}
+}
