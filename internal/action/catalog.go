@@ -119,11 +119,25 @@ func (r *run) entries(s settings, found mode.Found) []catalog.Entry {
 			}
 		}
 		if res, ok := results[t.ID]; ok {
-			e.Facts = mode.Facts(r.record.Mode, res)
+			e.Facts = facts(s.work, res)
 		}
 		entries[i] = e
 	}
 	return entries
+}
+
+// facts are what a run found out about one tenant.
+func facts(work mode.Work, r fleet.Result) catalog.Facts {
+	if r.State == fleet.Skipped {
+		return catalog.Facts{}
+	}
+	if d, ok := r.Outcome.Detail.(mode.Factual); ok {
+		return d.Facts(r)
+	}
+	if work.Unreached != nil {
+		return work.Unreached.Facts(r)
+	}
+	return catalog.Facts{}
 }
 
 // withCatalog does the run's work between the opening of the catalog and its recording.

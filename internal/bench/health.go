@@ -40,7 +40,7 @@ func health(ctx context.Context, b *bench) error {
 	if _, err := migrate.run(ctx, urls, healthConcurrency); err != nil {
 		return err
 	}
-	check, err := b.mode("health-check", "--migrations-path", b.migrations, "--required-tables", "users,projects,tasks")
+	check, err := b.action("health-check", fromSecrets, "--migrations-path", b.migrations, "--required-tables", "users,projects,tasks")
 	if err != nil {
 		return err
 	}

@@ -1,21 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/input"
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/action"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
-	"github.com/org/neon-tenants-action/internal/report"
 )
 
 // floor is the least that any client could do, with nothing around it.
@@ -39,98 +37,52 @@ func (b *bench) floor() (contender, error) {
 	}}, nil
 }
 
-// addresses is a source whose tenants' connection strings are known: discovery is the fleet section's subject.
-type addresses []string
-
-func (a addresses) Tenants(context.Context) ([]fleet.Tenant, error) {
-	var all []fleet.Tenant
-	for i := range a {
-		name := strconv.Itoa(i)
-		all = append(all, fleet.Tenant{Name: "tenant " + name, ID: name, Key: "tenant-" + name})
-	}
-	return all, nil
-}
-
-func (a addresses) URL(_ context.Context, t fleet.Tenant) (fleet.Secret, error) {
-	i, err := strconv.Atoi(t.ID)
-	return fleet.NewSecret(a[i]), err
-}
-
-// ours is a migration run's own way from its inputs to its report.
+// ours is a whole run of mode migrate.
 func (b *bench) ours() (contender, error) {
-	run, err := b.mode("migrate", "--migrations-path", b.migrations)
+	run, err := b.action("migrate", fromSecrets, "--migrations-path", b.migrations)
 	return contender{name: "ours", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 		return inProcess(func() error { return run(ctx, urls, concurrency) })
 	}}, err
 }
 
-// mode returns a run's own way from its inputs to its report: the mode's job in the fleet engine, with masks, progress lines,
-// summary and report, as inside Actions.
-func (b *bench) mode(name string, args ...string) (func(ctx context.Context, urls []string, concurrency int) error, error) {
-	return b.modeOver(name, func(_ *input.Reader, urls []string) fleet.Source { return addresses(urls) }, func([]string) []string { return args })
+// fromSecrets are the inputs for tenants whose connection strings are known: discovery is the fleet section's subject.
+func fromSecrets(urls []string) ([]string, error) {
+	tenants := map[string]string{}
+	for i, url := range urls {
+		tenants["tenant-"+strconv.Itoa(i)] = url
+	}
+	text, err := json.Marshal(tenants)
+	return []string{"--tenant-source", "secrets", "--tenant-secrets", string(text)}, err
 }
 
-// modeOver is mode over a source that the inputs may name. Listing is part of the run.
-func (b *bench) modeOver(name string, from func(*input.Reader, []string) fleet.Source, args func(urls []string) []string) (func(ctx context.Context, urls []string, concurrency int) error, error) {
-	text, err := os.ReadFile(filepath.Join(b.root, "action.yml"))
+// action returns the action's own run, from its inputs to its report, summary and outputs, as inside Actions; only the log
+// goes nowhere unless the run fails. from returns the inputs about the source.
+func (b *bench) action(mode string, from func(urls []string) ([]string, error), args ...string) (func(ctx context.Context, urls []string, concurrency int) error, error) {
+	definition, err := os.ReadFile(filepath.Join(b.root, "action.yml"))
 	if err != nil {
 		return nil, err
 	}
-	definition, err := input.ParseDefinition(text)
+	files, err := os.MkdirTemp(b.dir, mode)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := mode.For(name)
-	if err != nil {
-		return nil, err
+	variables := map[string]string{
+		"GITHUB_WORKSPACE": files, "GITHUB_OUTPUT": filepath.Join(files, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(files, "summary"),
 	}
 	return func(ctx context.Context, urls []string, concurrency int) error {
-		in, err := input.New(definition, append([]string{"--mode", name}, args(urls)...), func(string) (string, bool) { return "", false })
+		given, err := from(urls)
 		if err != nil {
 			return err
 		}
-		source, console := from(in, urls), report.NewConsole(io.Discard, true)
-		if c, ok := source.(interface{ Close() }); ok {
-			defer c.Close()
+		var log bytes.Buffer
+		env := action.Env{
+			Definition: definition, Version: "bench", Stdout: &log,
+			Args:      slices.Concat([]string{"--mode", mode, "--concurrency", strconv.Itoa(concurrency)}, given, args),
+			LookupEnv: func(name string) (string, bool) { v, ok := variables[name]; return v, ok },
 		}
-		work := chosen.New(in, mode.Env{Source: source, Concurrency: concurrency, Mask: console.Mask, Notice: func(string) {}})
-		if work.Close != nil {
-			defer work.Close()
+		if err := action.Run(ctx, env); err != nil {
+			return fmt.Errorf("%w:\n%s", err, log.String())
 		}
-		if err := in.Err(); err != nil {
-			return err
-		}
-		tenants, err := source.Tenants(ctx)
-		if err != nil {
-			return err
-		}
-		if work.Prepare != nil {
-			if err := work.Prepare(ctx, mode.Found{Tenants: tenants, All: tenants, Whole: true}); err != nil {
-				return err
-			}
-		}
-		progress := report.NewProgress(console, len(tenants))
-		results := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: work.Job},
-			fleet.Options{Concurrency: concurrency, TenantTimeout: in.Duration("tenant-timeout"), Observer: progress})
-		progress.Stop()
-		record := report.Run{Mode: name, Results: results}
-		if work.Finish != nil {
-			ending, err := work.Finish(ctx, results)
-			if err != nil {
-				return err
-			}
-			record.Sections, record.Detail = ending.Sections, ending.Detail
-		}
-		_ = report.Summary(record)
-		if _, err := report.JSON(record); err != nil {
-			return err
-		}
-		var failures error
-		for _, r := range results {
-			if r.Err != nil {
-				failures = errors.Join(failures, fmt.Errorf("%s: %w", r.Tenant.Name, r.Err))
-			}
-		}
-		return failures
+		return nil
 	}, nil
 }

@@ -12,11 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
-	"github.com/org/neon-tenants-action/internal/source"
 )
 
 const (
@@ -33,9 +30,9 @@ func schemas(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	run, err := b.modeOver("migrate", func(in *input.Reader, _ []string) fleet.Source { return source.New(in, source.Options{}) }, func(urls []string) []string {
-		return []string{"--migrations-path", b.migrations, "--tenant-source", "schemas", "--database-url", urls[0]}
-	})
+	run, err := b.action("migrate", func(urls []string) ([]string, error) {
+		return []string{"--tenant-source", "schemas", "--database-url", urls[0]}, nil
+	}, "--migrations-path", b.migrations)
 	if err != nil {
 		return err
 	}

@@ -12,10 +12,12 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // BackupDetail is what the report file says of a tenant that was backed up.
@@ -118,7 +120,7 @@ func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 			after := append([]backups.Backup{{Key: key.String(), Time: key.Time, Verified: true}}, existing...)
 			d.Pruned = pruned(backups.Plan(time.Now(), after, *b.policy, key.String()))
 		}
-		return fleet.Outcome{Note: fmt.Sprintf("a database of %s, %d to prune", sizeText(db.size), len(d.Pruned)), Detail: d}, nil
+		return fleet.Outcome{Note: fmt.Sprintf("a database of %s, %d to prune", words.Size(db.size), len(d.Pruned)), Detail: d}, nil
 	}
 	if d.CleanedUp, err = b.store.AbortStale(ctx, t.Key, b.unfinished, b.staleAfter); err != nil {
 		return fleet.Outcome{Detail: d}, err
@@ -129,7 +131,7 @@ func (b *backup) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 	}
 	d.Key, d.PostgresMajor, d.StoredSize, d.PlainSize = m.Key, db.major, m.StoredSize, m.PlainSize
 	d.StoredSHA256, d.SchemaVersion, d.Verified = m.StoredSHA256, m.SchemaVersion, m.Verified.How
-	note := sizeText(m.StoredSize)
+	note := words.Size(m.StoredSize)
 	pruneErr := b.prune(ctx, t, m.Key, &d)
 	if len(d.Pruned) > 0 {
 		note += fmt.Sprintf(", %d pruned", len(d.Pruned))
@@ -283,4 +285,14 @@ func pruned(decisions []backups.Decision) []Pruned {
 		}
 	}
 	return out
+}
+
+// Facts tells the newest backup: the one made, also where what followed it failed, or the one that made it needless.
+func (d BackupDetail) Facts(r fleet.Result) catalog.Facts {
+	f := BackupFacts(cmp.Or(d.Key, d.Newest))
+	f.SchemaVersion = d.SchemaVersion
+	if d.Key != "" && d.Verified == "restore" {
+		f.RestoredKey, f.RestoredAt = d.Key, r.Started.Add(r.Elapsed)
+	}
+	return f
 }

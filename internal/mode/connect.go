@@ -52,3 +52,14 @@ func hide(env Env, log *slog.Logger, secret fleet.Secret) {
 	}
 	env.Mask(secret.Forms()...)
 }
+
+// notTheCatalog refuses to change the database that a connection string leads to where it is the catalog's own: a project of the
+// organization like all others, which a fleet's pattern takes in by mistake.
+func notTheCatalog(env Env, url string) error {
+	server, database, err := postgres.Place(url)
+	if err != nil || env.Catalog == "" || env.Catalog != server+"/"+database {
+		return nil // what is wrong with the string is said where it is used
+	}
+	return fleet.WithRemedy(errors.New("this is the catalog's own database, that of catalog-url, and no tenant"),
+		"leave it out, with a line such as !catalog in tenants, or give catalog-url a database of its own")
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 )
@@ -145,4 +146,12 @@ func createdID(_ context.Context, results []fleet.Result) (Ending, error) {
 	t := &results[0].Tenant
 	t.ID, t.Key = d.ID, cmp.Or(t.Key, fleet.Slug(d.ID))
 	return Ending{Outputs: map[string]string{"tenant-id": d.ID}}, nil
+}
+
+// Facts are those of the migration, which is what is new about a tenant beside its being there.
+func (d CreateDetail) Facts(r fleet.Result) catalog.Facts {
+	if d.Migration == nil {
+		return catalog.Facts{}
+	}
+	return d.Migration.Facts(r)
 }

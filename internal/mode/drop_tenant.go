@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 )
@@ -174,4 +175,13 @@ func reliedOn(_ context.Context, results []fleet.Result) (Ending, error) {
 		}
 	}
 	return Ending{}, nil
+}
+
+// Facts tell that the tenant is gone, and the backup that is left of it.
+func (d DropDetail) Facts(r fleet.Result) catalog.Facts {
+	f := BackupFacts(d.Backup)
+	if d.Dropped {
+		f.DroppedAt = r.Started.Add(r.Elapsed)
+	}
+	return f
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -213,4 +214,11 @@ func (h *healthCheck) backup(ctx context.Context, t fleet.Tenant, d *HealthDetai
 		return problems{{onBackupAge, "backup too old", fmt.Sprintf("its newest verified backup is older than max-backup-age, %s", h.maxAge), remedy, nil}}, nil
 	}
 	return nil, nil
+}
+
+// Facts tell what was found: the version, and the newest verified backup.
+func (d HealthDetail) Facts(fleet.Result) catalog.Facts {
+	f := BackupFacts(d.NewestBackup)
+	f.SchemaVersion = d.Version
+	return f
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // sighting is one tenant's schema, for comparison.
@@ -153,10 +154,10 @@ func extensionLines(results []fleet.Result) []string {
 		}
 		var parts []string
 		for version, n := range counts {
-			parts = append(parts, fmt.Sprintf("%s on %s", version, plural(n, "tenant", "tenants")))
+			parts = append(parts, fmt.Sprintf("%s on %s", version, words.Count(n, "tenant", "tenants")))
 		}
 		slices.Sort(parts)
-		lines = append(lines, fmt.Sprintf("extension %s: %s", name, some(parts)))
+		lines = append(lines, fmt.Sprintf("extension %s: %s", name, words.List(parts, 5)))
 	}
 	slices.Sort(lines)
 	return lines

@@ -6,23 +6,24 @@ import (
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // problems words what a tenant's own database says. compared is false where there were no files to compare with.
 func (d *HealthDetail) problems(compared bool) (found problems) {
 	if n := len(d.Pending); n > 0 && compared {
-		text := plural(n, "migration is", "migrations are") + " pending: " + some(d.Pending)
+		text := words.Count(n, "migration is", "migrations are") + " pending: " + words.List(d.Pending, 5)
 		if k := len(d.OutOfOrder); k > 0 {
 			text += fmt.Sprintf("; %d of them below the highest version, %s", k, d.Version)
 		}
 		found = append(found, problem{onPending, fmt.Sprintf("%d pending", n), text, "run mode migrate on it", nil})
 	}
 	if n := len(d.MissingTables); n > 0 {
-		found = append(found, problem{onTables, plural(n, "table", "tables") + " missing", plural(n, "required table is", "required tables are") + " missing: " + some(d.MissingTables),
+		found = append(found, problem{onTables, words.Count(n, "table", "tables") + " missing", words.Count(n, "required table is", "required tables are") + " missing: " + words.List(d.MissingTables, 5),
 			"see what dropped or renamed it; correct required-tables where it is not needed", nil})
 	}
 	if n := len(d.Unknown); n > 0 {
-		found = append(found, problem{onUnknown, plural(n, "unknown version", "unknown versions"), plural(n, "recorded version has", "recorded versions have") + " no file: " + some(d.Unknown),
+		found = append(found, problem{onUnknown, words.Count(n, "unknown version", "unknown versions"), words.Count(n, "recorded version has", "recorded versions have") + " no file: " + words.List(d.Unknown, 5),
 			"it was migrated from another branch, or the file was renamed or deleted: bring it back, or delete the record", nil})
 	}
 	return found
@@ -131,20 +132,4 @@ func (e *healthError) Unwrap() []error {
 		}
 	}
 	return all
-}
-
-// some lists the first few.
-func some(names []string) string {
-	const shown = 5
-	if len(names) <= shown {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

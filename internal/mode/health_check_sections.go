@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // checkWords say what a check found, for a count of tenants.
@@ -27,7 +28,7 @@ var checkColours = map[string]string{
 
 // healthSection counts the healthy tenants and those with each problem. In the picture a tenant counts for its first one.
 func healthSection(whole HealthReport, results []fleet.Result) report.Section {
-	s := report.Section{Title: fmt.Sprintf("Health: %d of %s healthy", whole.Healthy, plural(len(results), "tenant", "tenants"))}
+	s := report.Section{Title: fmt.Sprintf("Health: %d of %s healthy", whole.Healthy, words.Count(len(results), "tenant", "tenants"))}
 	first := map[string]int{}
 	for _, r := range results {
 		if d, ok := r.Outcome.Detail.(*HealthDetail); ok && len(d.Problems) > 0 {
@@ -37,7 +38,7 @@ func healthSection(whole HealthReport, results []fleet.Result) report.Section {
 	s.Pie = []report.Slice{{Label: "healthy", Colour: "#2da44e", Count: whole.Healthy}}
 	for _, check := range checks {
 		if n := whole.Problems[check]; n > 0 {
-			s.Lines = append(s.Lines, fmt.Sprintf("%s: %s", checkWords[check], plural(n, "tenant", "tenants")))
+			s.Lines = append(s.Lines, fmt.Sprintf("%s: %s", checkWords[check], words.Count(n, "tenant", "tenants")))
 		}
 		s.Pie = append(s.Pie, report.Slice{Label: checkWords[check], Colour: checkColours[check], Count: first[check]})
 	}
@@ -55,7 +56,7 @@ func driftSection(cohorts []cohort, differences map[schemaPair][]string) (report
 			alone++
 		}
 		for _, g := range c.others {
-			block := report.Block{Title: fmt.Sprintf("%s from %s", plural(g.size(), "tenant differs", "tenants differ"), c.norm.title()), Names: g.names(), Diff: differences[schemaPair{c.norm.hash, g.hash}]}
+			block := report.Block{Title: fmt.Sprintf("%s from %s", words.Count(g.size(), "tenant differs", "tenants differ"), c.norm.title()), Names: g.names(), Diff: differences[schemaPair{c.norm.hash, g.hash}]}
 			s.Blocks = append(s.Blocks, block)
 		}
 	}
@@ -64,14 +65,14 @@ func driftSection(cohorts []cohort, differences map[schemaPair][]string) (report
 	}
 	switch groups {
 	case 0:
-		s.Title = fmt.Sprintf("Schemas: %s", plural(matching, "tenant matches", "tenants match"))
+		s.Title = fmt.Sprintf("Schemas: %s", words.Count(matching, "tenant matches", "tenants match"))
 	default:
-		s.Title = fmt.Sprintf("Schemas: %s; %s", plural(matching, "tenant matches", "tenants match"), plural(groups, "group differs", "groups differ"))
+		s.Title = fmt.Sprintf("Schemas: %s; %s", words.Count(matching, "tenant matches", "tenants match"), words.Count(groups, "group differs", "groups differ"))
 	}
 	if len(cohorts) > 1 {
 		s.Lines = append(s.Lines, fmt.Sprintf("compared in %d sets: tenants with the same migrations pending, on the same major version of PostgreSQL", len(cohorts)))
 		if alone > 0 {
-			s.Lines = append(s.Lines, plural(alone, "tenant is", "tenants are")+" alone in a set, with nobody to be compared with")
+			s.Lines = append(s.Lines, words.Count(alone, "tenant is", "tenants are")+" alone in a set, with nobody to be compared with")
 		}
 	}
 	return s, true
@@ -91,8 +92,8 @@ func (h *healthCheck) orphans(ctx context.Context, whole *HealthReport, e *Endin
 		err = fmt.Errorf("look for orphans: %w", err)
 	} else {
 		whole.Orphans = found
-		e.Sections = append(e.Sections, report.Section{Title: "Orphans: " + plural(len(found), "belongs", "belong") + " to no tenant", Lines: found})
-		err = fleet.WithRemedy(fmt.Errorf("%s to no tenant: %s", plural(len(found), "orphan belongs", "orphans belong"), some(found)),
+		e.Sections = append(e.Sections, report.Section{Title: "Orphans: " + words.Count(len(found), "belongs", "belong") + " to no tenant", Lines: found})
+		err = fleet.WithRemedy(fmt.Errorf("%s to no tenant: %s", words.Count(len(found), "orphan belongs", "orphans belong"), words.List(found, 5)),
 			"register what is a tenant's, and drop what is left over")
 	}
 	if slices.Contains(h.failOn, onOrphans) {

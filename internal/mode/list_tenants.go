@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // GitHub's limits: how many jobs a matrix may make, and how large the outputs of a job may be together, in bytes of UTF-16.
@@ -52,7 +53,7 @@ func listing(results []fleet.Result, shards int) (Ending, error) {
 	if units := len(utf16.Encode([]rune(string(list)))); units > maxListedUnits {
 		delete(e.Outputs, "tenants")
 		e.Warnings = append(e.Warnings, fmt.Sprintf("the output tenants is not set: the list of %d tenants takes %s, and GitHub allows the outputs of a job %s; read the report file, "+
-			"which has them all, or select fewer tenants", len(tenants), sizeText(int64(2*units)), sizeText(maxJobOutputs)))
+			"which has them all, or select fewer tenants", len(tenants), words.Size(int64(2*units)), words.Size(maxJobOutputs)))
 	}
 	return e, nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/migration"
@@ -55,7 +56,7 @@ func newMigrate(in *input.Reader, env Env) Work {
 	conns.changes = true
 	prepare := func(ctx context.Context, found Found) error { return schemas.prepare(ctx, conns, o, found) }
 	finish := func(context.Context, []fleet.Result) (Ending, error) { return schemas.ending(), nil }
-	return Work{Prepare: prepare, Finish: finish, Close: conns.close, Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	return Work{Prepare: prepare, Finish: finish, Close: conns.close, Unreached: MigrateDetail{}, Job: func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 		o := o
 		o.Schema = env.schema(t)
 		if m, known, err := schemas.migrate(ctx, env, t, files, o); known {
@@ -114,4 +115,9 @@ func migrateOutcome(m migration.Result, dryRun, failed bool) fleet.Outcome {
 		o.Warnings = append(o.Warnings, fmt.Sprintf("%s %s out of order: version %s was there already", strings.Join(m.OutOfOrder, ", "), verb, m.Before))
 	}
 	return o
+}
+
+// Facts tells the tenant's version and how its migration ended.
+func (d MigrateDetail) Facts(r fleet.Result) catalog.Facts {
+	return catalog.Facts{SchemaVersion: d.After, MigratedAt: r.Started.Add(r.Elapsed), Migration: string(r.State)}
 }

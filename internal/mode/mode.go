@@ -43,6 +43,8 @@ type Work struct {
 	// known only when all schemas are, a bundle that could not be written. It is called after a cancel too, with a ctx
 	// that is over. Its error is the run's; the ending counts in any case. Nil: there is nothing to finish.
 	Finish func(ctx context.Context, results []fleet.Result) (Ending, error)
+	// Unreached is what is recorded in the catalog of a tenant whose job failed before it had a detail. Nil: nothing.
+	Unreached Factual
 	// Close gives back what Prepare and the jobs took; it is called where Prepare failed, too. Nil: nothing.
 	Close func()
 }

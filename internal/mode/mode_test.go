@@ -55,14 +55,6 @@ func TestCompareRows(t *testing.T) {
 	}
 }
 
-func TestSizeText(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 bytes", 999: "999 bytes", 1000: "1 kB", 12_345_678: "12.3 MB", 5_000_000_000_000: "5 TB", 7_000_000_000_000_000: "7000 TB"} {
-		if got := sizeText(n); got != want {
-			t.Errorf("sizeText(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
 func TestRole(t *testing.T) {
 	def, err := input.ParseDefinition([]byte("inputs:\n  role-to-assume: {description: x}\n  aws-account-id: {description: x}\n  iam-role: {description: x}\n"))
 	if err != nil {

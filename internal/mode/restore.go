@@ -11,11 +11,13 @@ import (
 	"filippo.io/age"
 
 	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // RestoreDetail is what the report file says of a restored tenant.
@@ -219,7 +221,7 @@ func (r *restore) rehearse(ctx context.Context, c chosen, d RestoreDetail, o fle
 		return o, err
 	}
 	d.StoredSize, d.StoredSHA256 = checked.StoredSize, checked.StoredSHA256
-	o.Detail, o.Note = d, fmt.Sprintf("%s of %s is whole", sizeText(checked.StoredSize), c.key.Time.Format(time.DateTime))
+	o.Detail, o.Note = d, fmt.Sprintf("%s of %s is whole", words.Size(checked.StoredSize), c.key.Time.Format(time.DateTime))
 	return o, nil
 }
 
@@ -239,4 +241,12 @@ func (r *restore) make(ctx context.Context, t fleet.Tenant, c chosen, log *slog.
 	hide(r.env, log, secret)
 	log.Info("made the target", "kind", r.into, "id", id)
 	return id, secret.Reveal(), nil
+}
+
+// Facts tells which backup was proved by its restore. The version is the backup's, not the tenant's.
+func (d RestoreDetail) Facts(r fleet.Result) catalog.Facts {
+	if r.State != fleet.Succeeded {
+		return catalog.Facts{}
+	}
+	return catalog.Facts{RestoredKey: d.Key, RestoredAt: r.Started.Add(r.Elapsed)}
 }

@@ -2,9 +2,7 @@ package mode
 
 import (
 	"context"
-	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
@@ -96,16 +94,4 @@ func (s *store) close() {
 	if s.Bucket != nil {
 		s.Close()
 	}
-}
-
-// sizeText writes a number of bytes for people: "12.3 MB".
-func sizeText(n int64) string {
-	value, units := float64(n), []string{"bytes", "kB", "MB", "GB", "TB"}
-	for value >= 1000 && len(units) > 1 {
-		value, units = value/1000, units[1:]
-	}
-	if units[0] == "bytes" {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	return strings.Replace(fmt.Sprintf("%.1f %s", value, units[0]), ".0 ", " ", 1)
 }
