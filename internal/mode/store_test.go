@@ -1,0 +1,44 @@
+package mode
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/input"
+)
+
+func TestRole(t *testing.T) {
+	def, err := input.ParseDefinition([]byte("inputs:\n  role-to-assume: {description: x}\n  aws-account-id: {description: x}\n  iam-role: {description: x}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		arn, account, role, want string
+		mistakes                 int
+	}{
+		"none":            {},
+		"by ARN":          {arn: "arn:aws:iam::123456789012:role/a/b", want: "arn:aws:iam::123456789012:role/a/b"},
+		"another store's": {arn: "arn:minio:iam:::role/x", want: "arn:minio:iam:::role/x"},
+		"China":           {arn: "arn:aws-cn:iam::123456789012:role/x", want: "arn:aws-cn:iam::123456789012:role/x"},
+		"by name":         {account: "123456789012", role: "backup", want: "arn:aws:iam::123456789012:role/backup"},
+		"both":            {arn: "arn:aws:iam::123456789012:role/a", account: "123456789012", mistakes: 1},
+		"a user's ARN":    {arn: "arn:aws:iam::123456789012:user/a", mistakes: 1},
+		"no name":         {account: "123456789012", mistakes: 1},
+		"no account":      {role: "backup", mistakes: 1},
+	} {
+		values := map[string]string{"INPUT_ROLE-TO-ASSUME": c.arn, "INPUT_AWS-ACCOUNT-ID": c.account, "INPUT_IAM-ROLE": c.role}
+		in, err := input.New(def, nil, func(name string) (string, bool) { v, ok := values[name]; return v, ok })
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := role(in)
+		var mistakes []string
+		if e, ok := in.Err().(*input.Error); ok { //nolint:errorlint // Err returns this very type
+			mistakes = e.Mistakes
+		}
+		if len(mistakes) != c.mistakes || (c.mistakes == 0 && cmp.Diff(c.want, got) != "") {
+			t.Errorf("%s: got %q, %v", name, got, mistakes)
+		}
+	}
+}
