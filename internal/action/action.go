@@ -47,7 +47,7 @@ func Run(ctx context.Context, env Env) error {
 	console := report.NewConsole(env.Stdout, env.get("GITHUB_OUTPUT") != "")
 	in, err := input.New(def, env.Args, env.LookupEnv)
 	if errors.Is(err, flag.ErrHelp) {
-		def.Help(env.Stdout, mode.Names())
+		def.Help(env.Stdout, modeNames())
 		return nil
 	}
 	r := &run{env: env, in: in, console: console, record: report.Run{Started: time.Now()}}
@@ -168,7 +168,7 @@ func (r *run) settings() settings {
 	in := r.in
 	r.record.ReportFile = in.Optional("report-file")
 	r.record.Mode = in.Required("mode")
-	m, err := mode.For(r.record.Mode)
+	m, err := modeNamed(r.record.Mode)
 	if err != nil && r.record.Mode != "" {
 		in.Mistake("mode", "%v", err)
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/report"
@@ -254,7 +253,7 @@ func TestEveryMistakeAtOnceAndNoCall(t *testing.T) {
 	if o.err == nil || f.Calls().Total != 0 {
 		t.Errorf("ended with %v after %d calls", o.err, f.Calls().Total)
 	}
-	if o := f.run(t, t.Context(), "mode=migrat"); !strings.Contains(o.log, `"migrat" is not a mode; the modes are `+strings.Join(mode.Names(), ", ")) {
+	if o := f.run(t, t.Context(), "mode=migrat"); !strings.Contains(o.log, `"migrat" is not a mode; the modes are `+strings.Join(modeNames(), ", ")) {
 		t.Errorf("unknown mode:\n%s", o.log)
 	}
 }
@@ -451,7 +450,7 @@ func TestFromAShell(t *testing.T) {
 	}
 	out.Reset()
 	env.Args = []string{"--help"}
-	if err := Run(t.Context(), env); err != nil || !strings.Contains(out.String(), "Modes: "+strings.Join(mode.Names(), ", ")) || !strings.Contains(out.String(), "--strict-order") {
+	if err := Run(t.Context(), env); err != nil || !strings.Contains(out.String(), "Modes: "+strings.Join(modeNames(), ", ")) || !strings.Contains(out.String(), "--strict-order") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/backup"
 )
 
 // What a killed run left unfinished is listed once for the whole fleet, and removed tenant by tenant.
@@ -23,7 +23,7 @@ func TestBackupCleansUpOnce(t *testing.T) {
 	front.Age(24 * time.Hour)
 	o := f.run(t, t.Context(), v.inputs("mode=backup", "s3-endpoint="+front.URL)...)
 	o.counts(t, 3, 0, 0, 0)
-	cleaned := append(detail[mode.BackupDetail](t, o, "ACME Corp").CleanedUp, detail[mode.BackupDetail](t, o, "Zebra Ltd").CleanedUp...)
+	cleaned := append(detail[backup.Detail](t, o, "ACME Corp").CleanedUp, detail[backup.Detail](t, o, "Zebra Ltd").CleanedUp...)
 	if !slices.Equal(cleaned, left) {
 		t.Errorf("cleaned up %v, want %v", cleaned, left)
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
@@ -108,7 +108,7 @@ func TestBackupThenRestore(t *testing.T) {
 	o = f.run(t, t.Context(), v.inputs("mode=backup", "verify=restore", "verify-database-url="+pgtest.Shared(t).URL("postgres"))...)
 	o.counts(t, 2, 0, 0, 0)
 	o.keeps(t, f.projects)
-	d := detail[mode.BackupDetail](t, o, "ACME Corp")
+	d := detail[backup.Detail](t, o, "ACME Corp")
 	if d.Verified != "restore" || d.SchemaVersion != "20250101090200" || len(d.Pruned) != 1 || d.Pruned[0].Key != old {
 		t.Errorf("detail: %+v", d)
 	}
@@ -138,7 +138,7 @@ func TestBackupThenRestore(t *testing.T) {
 	for _, into := range []string{"new-project", "branch"} {
 		o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-into="+into)...)
 		o.counts(t, 1, 0, 0, 0)
-		if d := detail[mode.RestoreDetail](t, o, "ACME Corp"); d.TargetID == "" || len(d.Tables) != 4 {
+		if d := detail[backup.RestoreDetail](t, o, "ACME Corp"); d.TargetID == "" || len(d.Tables) != 4 {
 			t.Errorf("%s: %+v", into, d)
 		}
 	}
@@ -202,7 +202,7 @@ func TestSkipUnchanged(t *testing.T) {
 	o := f.run(t, t.Context(), v.inputs("mode=backup", "skip-unchanged=true")...)
 	o.counts(t, 0, 1, 0, 0)
 	o.says(t, "no activity since")
-	if key := detail[mode.BackupDetail](t, first, "a").Key; o.outputs["backup-key"] != key || len(v.keys(t)) != 2 {
+	if key := detail[backup.Detail](t, first, "a").Key; o.outputs["backup-key"] != key || len(v.keys(t)) != 2 {
 		t.Errorf("backup-key is %q, want %q; the bucket has %v", o.outputs["backup-key"], key, v.keys(t))
 	}
 	time.Sleep(time.Second) // keys tell seconds

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/migrate"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
@@ -88,7 +88,7 @@ func TestDatabasesThatACatalogLists(t *testing.T) {
 	o = f.run(t, t.Context(), append(inputs, "create-missing=true")...)
 	o.counts(t, 2, 0, 0, 0)
 	o.says(t, "North  created, 3 applied")
-	if d := detail[mode.MigrateDetail](t, o, "Hostile"); !d.Created || len(d.Applied) != 3 {
+	if d := detail[migrate.Detail](t, o, "Hostile"); !d.Created || len(d.Applied) != 3 {
 		t.Errorf("detail: %+v", d)
 	}
 	for _, database := range []string{"north", hostile} {
@@ -111,7 +111,7 @@ func TestDatabasesThatACatalogLists(t *testing.T) {
 		if o.err != nil {
 			t.Errorf("%v\n%s", o.err, o.log)
 		}
-		d := detail[mode.MigrateDetail](t, o, "South")
+		d := detail[migrate.Detail](t, o, "South")
 		applied += len(d.Applied)
 		if d.Created {
 			created++
@@ -226,7 +226,7 @@ func mustConfig(t *testing.T, url string) *pgx.ConnConfig {
 	return cfg
 }
 
-// Names that would be taken for something else by pg_dump's connection strings, by SQL, or by a shell.
+// modeNames that would be taken for something else by pg_dump's connection strings, by SQL, or by a shell.
 func TestDatabasesOfAnyNameAreBackedUp(t *testing.T) {
 	f, v, catalog := newFleet(t, named("unused")...), newVault(t), catalogDatabase(t)
 	names := []string{`a"b'c; $(id) \ 東京`, "dbname=postgres host=nowhere", "postgresql://u:p@nowhere/x", " select "}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/tenant"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
 
@@ -44,7 +44,7 @@ func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 	if keys := v.keys(t); len(keys) != 4 || !slices.Contains(keys, key+".json") || !slices.Contains(keys, old) {
 		t.Errorf("the bucket has %v", keys) // nothing was pruned
 	}
-	if d := detail[mode.DropDetail](t, o, "ACME Corp"); !d.Dropped || !d.BackupMade || d.Backup != key {
+	if d := detail[tenant.DropDetail](t, o, "ACME Corp"); !d.Dropped || !d.BackupMade || d.Backup != key {
 		t.Errorf("detail %+v", d)
 	}
 	if len(f.projectsNamed(t, "ACME Corp")) != 0 || len(f.projectsNamed(t, "Payroll Inc")) != 1 {

@@ -16,16 +16,16 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/health"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 )
 
 // healthOf decodes a tenant's entry.
-func (o outcome) healthOf(t *testing.T, name string) mode.HealthDetail {
+func (o outcome) healthOf(t *testing.T, name string) health.Detail {
 	t.Helper()
-	var d mode.HealthDetail
+	var d health.Detail
 	for _, e := range o.report.Tenants {
 		if e.Name == name {
 			if err := json.Unmarshal(e.Detail, &d); err != nil {
@@ -38,9 +38,9 @@ func (o outcome) healthOf(t *testing.T, name string) mode.HealthDetail {
 	return d
 }
 
-func (o outcome) fleetHealth(t *testing.T) mode.HealthReport {
+func (o outcome) fleetHealth(t *testing.T) health.Report {
 	t.Helper()
-	var h mode.HealthReport
+	var h health.Report
 	if err := json.Unmarshal(o.report.Detail, &h); err != nil {
 		t.Fatalf("%v:\n%s", err, o.log)
 	}
@@ -55,7 +55,7 @@ func TestHealthOfAFleet(t *testing.T) {
 	o.says(t, "Health: 5 of 5 tenants healthy", "Schemas: 5 tenants match", "a  healthy")
 	o.keeps(t, f.projects)
 	d := o.healthOf(t, "a")
-	want := mode.HealthDetail{Problems: []string{}, Version: "20250101090200", PostgresMajor: d.PostgresMajor, Fingerprint: d.Fingerprint, Objects: d.Objects}
+	want := health.Detail{Problems: []string{}, Version: "20250101090200", PostgresMajor: d.PostgresMajor, Fingerprint: d.Fingerprint, Objects: d.Objects}
 	if diff := cmp.Diff(want, d, cmpopts.IgnoreUnexported(d)); diff != "" || len(d.Fingerprint) != 64 || d.Objects < 10 || d.PostgresMajor < 14 {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -164,7 +164,7 @@ func TestHealthOfBackups(t *testing.T) {
 	}
 }
 
-// Names and definitions are untrusted text, and what a function's body gives away is hidden.
+// modeNames and definitions are untrusted text, and what a function's body gives away is hidden.
 func TestHealthWithHostileSchemas(t *testing.T) {
 	f := newFleet(t, named("a", "b", "c")...)
 	f.run(t, t.Context())

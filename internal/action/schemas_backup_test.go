@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
@@ -22,7 +22,7 @@ func TestASchemaIsBackedUpAndRestored(t *testing.T) {
 	for _, format := range []string{"plain", "custom"} {
 		o := e.run(t, v.inputs("mode=backup", "backup-format="+format)...)
 		o.counts(t, 3, 0, 0, 0)
-		if d := detail[mode.BackupDetail](t, o, odd); d.SchemaVersion != "20250101090200" {
+		if d := detail[backup.Detail](t, o, odd); d.SchemaVersion != "20250101090200" {
 			t.Errorf("%+v", d)
 		}
 		for schema, rows := range map[string]int64{"acme": 10, odd: 30} {
@@ -30,7 +30,7 @@ func TestASchemaIsBackedUpAndRestored(t *testing.T) {
 			o := e.run(t, v.inputs("mode=restore", "tenants="+strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`).Replace(schema), "restore-url="+into.url)...)
 			o.counts(t, 1, 0, 0, 0)
 			var total int64
-			for _, table := range detail[mode.RestoreDetail](t, o, schema).Tables {
+			for _, table := range detail[backup.RestoreDetail](t, o, schema).Tables {
 				total += table.Rows
 			}
 			if total != rows+3 { // and three versions

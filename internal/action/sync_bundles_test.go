@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/secretsync"
 )
 
 // holdsBundled checks that the bundles hold the tenants and nobody else.
@@ -31,7 +31,7 @@ func TestAThousandTenantsInBundles(t *testing.T) {
 	} else {
 		t.Logf("1,000 tenants: %d calls, %d of them writes, %d secrets", c.Total, c.Writes, len(h.Secrets(h.scope)))
 	}
-	if d := detail[mode.SyncDetail](t, o, "customer-0000"); d != (mode.SyncDetail{Secret: "NEON_TENANTS_BUNDLE_1", Change: "created"}) {
+	if d := detail[secretsync.Detail](t, o, "customer-0000"); d != (secretsync.Detail{Secret: "NEON_TENANTS_BUNDLE_1", Change: "created"}) {
 		t.Errorf("detail: %+v", d)
 	}
 	h.unchangedRun(t, "secret-layout=bundle")

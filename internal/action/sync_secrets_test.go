@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/secretsync"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
 
@@ -88,9 +88,9 @@ func (h *hub) syncWithin(t *testing.T, ctx context.Context, inputs ...string) ou
 }
 
 // detail is the report's part about the run.
-func syncRun(t *testing.T, o outcome) mode.SyncRun {
+func syncRun(t *testing.T, o outcome) secretsync.Run {
 	t.Helper()
-	var d mode.SyncRun
+	var d secretsync.Run
 	if err := json.Unmarshal(o.report.Detail, &d); err != nil {
 		t.Fatalf("%v\n%s", err, o.log)
 	}
@@ -169,7 +169,7 @@ func TestSecretsPerTenant(t *testing.T) {
 	o.counts(t, 3, 0, 0, 0)
 	o.says(t, "acme-corp  created", "finance-co  updated", "repository acme/app, per-tenant: 2 created, 1 updated, 0 unchanged, 0 deleted", "queued from now on")
 	wantAll()
-	if d := detail[mode.SyncDetail](t, o, "acme-corp"); d != (mode.SyncDetail{Secret: "ACME_CORP_DATABASE_URL", Change: "created"}) {
+	if d := detail[secretsync.Detail](t, o, "acme-corp"); d != (secretsync.Detail{Secret: "ACME_CORP_DATABASE_URL", Change: "created"}) {
 		t.Errorf("detail: %+v", d)
 	}
 	h.unchangedRun(t)
@@ -284,7 +284,7 @@ func TestSyncMistakes(t *testing.T) {
 	}
 }
 
-// Names and limits are checked before the first write.
+// modeNames and limits are checked before the first write.
 func TestSecretsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	h := newHub(t, "7-eleven", "acme-corp", "github-fans")

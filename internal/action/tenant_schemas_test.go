@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/tenant"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
@@ -49,7 +49,7 @@ func TestASchemaIsCreatedAndDropped(t *testing.T) {
 	if keys := v.keys(t); len(keys) != 2 || !slices.Contains(keys, o.outputs["backup-key"]) {
 		t.Errorf("the bucket has %v, backup-key is %q", keys, o.outputs["backup-key"])
 	}
-	if d := detail[mode.DropDetail](t, o, "acme_corp"); !d.Dropped || !d.BackupMade {
+	if d := detail[tenant.DropDetail](t, o, "acme_corp"); !d.Dropped || !d.BackupMade {
 		t.Errorf("detail %+v", d)
 	}
 	e.run(t, dropIt...).says(t, "is none of the 1 tenants that are listed")
@@ -79,7 +79,7 @@ func TestASchemaThatWasLeftHalfMade(t *testing.T) {
 	e.run(t).counts(t, 0, 3, 0, 0)
 }
 
-// Names that no schema of a tenant may have are refused before the first connection, and what such names already are stays.
+// modeNames that no schema of a tenant may have are refused before the first connection, and what such names already are stays.
 func TestNamesThatNoSchemaMayHave(t *testing.T) {
 	t.Parallel()
 	e := newEstate(t, "sound")

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/mode/tenant"
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
@@ -49,7 +49,7 @@ func TestATenantIsCreatedAndThenUnchanged(t *testing.T) {
 	if e := o.report.Tenants[0]; e.ID != made[0].ID || e.Key != "acme-corp" {
 		t.Errorf("reported as %+v", e)
 	}
-	if d := detail[mode.CreateDetail](t, o, "ACME Corp"); !d.Created || !d.Registered || d.Migration.After != "20250101090200" {
+	if d := detail[tenant.CreateDetail](t, o, "ACME Corp"); !d.Created || !d.Registered || d.Migration.After != "20250101090200" {
 		t.Errorf("detail %+v", d)
 	}
 	again := f.run(t, t.Context(), create("ACME Corp")...)

@@ -5,10 +5,11 @@ import (
 	"context"
 	_ "embed" // the query is a file of its own
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/postgres"
-	"github.com/org/neon-tenants-action/internal/sqltext"
 	"strconv"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // Options say what of a database is looked at.

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
+
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 

@@ -3,10 +3,11 @@ package migration
 import (
 	"context"
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // lockAndRead takes the database's lock and reads its versions, in one message that is sent again until the lock is free.

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/postgres"
-	"github.com/org/neon-tenants-action/internal/sqltext"
 	"strconv"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // Schemas are what the schemas of one database recorded at one moment.

@@ -9,8 +9,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// directURL resolves a tenant's connection string, and hides and masks it before anything else happens.
-func directURL(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (string, error) {
+// DirectURL resolves a tenant's connection string, and hides and masks it before anything else happens.
+func DirectURL(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (string, error) {
 	secret, err := env.Source.URL(ctx, t)
 	if err != nil {
 		return "", err
@@ -20,20 +20,20 @@ func directURL(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (
 
 // direct hides a connection string and takes Neon's pooler out of it.
 func direct(env Env, secret fleet.Secret, log *slog.Logger) (string, error) {
-	hide(env, log, secret)
+	Hide(env, log, secret)
 	url, changed, err := postgres.DirectURL(secret.Reveal())
 	if err != nil {
 		return "", err
 	}
 	if changed {
-		hide(env, log, fleet.NewSecret(url))
+		Hide(env, log, fleet.NewSecret(url))
 		env.Notice("connection strings that name Neon's pooler (-pooler) were turned into direct ones: this mode needs a session of its own")
 	}
 	return url, nil
 }
 
-// dial connects, and has the source find out why where that fails.
-func dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
+// Dial connects, and has the source find out why where that fails.
+func Dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
 	o.Log = log
 	conn, err := postgres.Connect(ctx, url, o)
 	var refused *postgres.ConnectError
@@ -45,7 +45,7 @@ func dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.O
 	return conn, err
 }
 
-func hide(env Env, log *slog.Logger, secret fleet.Secret) {
+func Hide(env Env, log *slog.Logger, secret fleet.Secret) {
 	fleet.Hide(log, secret)
 	if s, ok := env.Source.(fleet.SchemaHost); ok && s.Database() == secret {
 		return // an input, which is masked already: thousands of tenants need not say it again
@@ -53,9 +53,9 @@ func hide(env Env, log *slog.Logger, secret fleet.Secret) {
 	env.Mask(secret.Forms()...)
 }
 
-// notTheCatalog refuses to change the database that a connection string leads to where it is the catalog's own: a project of the
+// NotTheCatalog refuses to change the database that a connection string leads to where it is the catalog's own: a project of the
 // organization like all others, which a fleet's pattern takes in by mistake.
-func notTheCatalog(env Env, url string) error {
+func NotTheCatalog(env Env, url string) error {
 	server, database, err := postgres.Place(url)
 	if err != nil || env.Catalog == "" || env.Catalog != server+"/"+database {
 		return nil // what is wrong with the string is said where it is used

@@ -10,21 +10,21 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// schema is the name of the tenant's schema, empty where a tenant is a whole database.
-func (e Env) schema(t fleet.Tenant) string {
+// Schema is the name of the tenant's schema, empty where a tenant is a whole database.
+func (e Env) Schema(t fleet.Tenant) string {
 	if s, ok := e.Source.(fleet.SchemaHost); ok {
 		return s.Schema(t)
 	}
 	return ""
 }
 
-// connections opens a mode's connections to its tenants. Where tenants are schemas of one database, a connection that was
+// Connections opens a mode's connections to its tenants. Where tenants are schemas of one database, a connection that was
 // given back serves the next tenant: there are never more of them than workers. All others are closed when they are given back.
-type connections struct {
-	env     Env
+type Connections struct {
+	Env     Env
 	options postgres.Options
 	shared  fleet.SchemaHost // nil: every tenant has a database of its own
-	changes bool             // the mode changes its tenants, of which the run's catalog is none
+	Changes bool             // the mode changes its tenants, of which the run's catalog is none
 
 	mu     sync.Mutex
 	idle   []idleConn
@@ -36,21 +36,21 @@ type idleConn struct {
 	since time.Time
 }
 
-func newConnections(env Env, o postgres.Options) *connections {
+func NewConnections(env Env, o postgres.Options) *Connections {
 	shared, ok := env.Source.(fleet.SchemaHost)
 	o.NoSearchPath = ok
-	return &connections{env: env, options: o, shared: shared}
+	return &Connections{Env: env, options: o, shared: shared}
 }
 
-// open connects to a tenant, and release gives the connection back. Whoever changes a session's state (settings, locks) calls
+// Open connects to a tenant, and release gives the connection back. Whoever changes a session's state (settings, locks) calls
 // the connection's Reset before; a connection that is broken or in a transaction is never used again.
-func (c *connections) open(ctx context.Context, t fleet.Tenant, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
-	url, err := directURL(ctx, c.env, t, log)
+func (c *Connections) Open(ctx context.Context, t fleet.Tenant, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
+	url, err := DirectURL(ctx, c.Env, t, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.changes && c.shared == nil {
-		if err := notTheCatalog(c.env, url); err != nil {
+	if c.Changes && c.shared == nil {
+		if err := NotTheCatalog(c.Env, url); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -58,18 +58,18 @@ func (c *connections) open(ctx context.Context, t fleet.Tenant, log *slog.Logger
 }
 
 // openURL is open for a tenant whose direct connection string is known, and hidden.
-func (c *connections) openURL(ctx context.Context, t fleet.Tenant, url string, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
+func (c *Connections) openURL(ctx context.Context, t fleet.Tenant, url string, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
 	if conn = c.take(); conn != nil {
 		conn.SetLog(log)
-	} else if conn, err = dial(ctx, c.env, t, url, c.options, log); err != nil {
+	} else if conn, err = Dial(ctx, c.Env, t, url, c.options, log); err != nil {
 		return nil, nil, err
 	}
 	return conn, func() { c.give(conn) }, nil
 }
 
-// openShared connects to the database that all tenants share, for what concerns no single one.
-func (c *connections) openShared(ctx context.Context, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
-	url, err := direct(c.env, c.shared.Database(), log)
+// OpenShared connects to the database that all tenants share, for what concerns no single one.
+func (c *Connections) OpenShared(ctx context.Context, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
+	url, err := direct(c.Env, c.shared.Database(), log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,7 +80,7 @@ func (c *connections) openShared(ctx context.Context, log *slog.Logger) (conn *p
 const trusted = 100 * time.Millisecond
 
 // take returns an idle connection, nil where there is none.
-func (c *connections) take() *postgres.Conn {
+func (c *Connections) take() *postgres.Conn {
 	for {
 		c.mu.Lock()
 		n := len(c.idle)
@@ -99,9 +99,9 @@ func (c *connections) take() *postgres.Conn {
 }
 
 // borrow returns the source's own connection, nil where it has none to give or one of another kind.
-func (c *connections) borrow() *postgres.Conn {
-	lender, ok := c.env.Source.(postgres.Lender)
-	if !ok || c.options.ReadOnly != c.env.DryRun {
+func (c *Connections) borrow() *postgres.Conn {
+	lender, ok := c.Env.Source.(postgres.Lender)
+	if !ok || c.options.ReadOnly != c.Env.DryRun {
 		return nil
 	}
 	conn := lender.Lend()
@@ -112,7 +112,7 @@ func (c *connections) borrow() *postgres.Conn {
 	return conn
 }
 
-func (c *connections) give(conn *postgres.Conn) {
+func (c *Connections) give(conn *postgres.Conn) {
 	c.mu.Lock()
 	keep := c.shared != nil && !c.closed && conn.Idle()
 	if keep {
@@ -125,8 +125,8 @@ func (c *connections) give(conn *postgres.Conn) {
 	}
 }
 
-// close closes the idle connections; those that are still in use are closed when they are given back.
-func (c *connections) close() {
+// Close closes the idle connections; those that are still in use are closed when they are given back.
+func (c *Connections) Close() {
 	c.mu.Lock()
 	idle := c.idle
 	c.idle, c.closed = nil, true

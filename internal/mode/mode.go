@@ -1,5 +1,5 @@
-// Package mode holds what can be done to a fleet, one file a mode, and the map of their names. A mode reads its inputs and
-// returns the job that the fleet engine runs on each tenant.
+// Package mode is what all modes share: what a mode is given (Env, Found), what it returns (Work, Ending), and its
+// Connections to tenants and to the bucket. Each family of modes is a package below this one.
 package mode
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 )
 
-// store is the bucket that the inputs name. It is opened once, before any tenant is touched.
-type store struct {
+// Store is the bucket that the inputs name. It is opened once, before any tenant is touched.
+type Store struct {
 	backups.Store
 	options bucket.Options
 }
@@ -25,9 +25,9 @@ var (
 	session = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 )
 
-// newStore reads the inputs about the bucket and its credentials.
-func newStore(in *input.Reader) *store {
-	s := &store{options: bucket.Options{
+// ReadStore reads the inputs about the bucket and its credentials.
+func ReadStore(in *input.Reader) *Store {
+	s := &Store{options: bucket.Options{
 		Bucket:         in.Required("s3-bucket"),
 		Prefix:         in.String("s3-prefix"),
 		Region:         in.String("aws-region"),
@@ -83,14 +83,14 @@ func role(in *input.Reader) string {
 	return arn
 }
 
-// open gets credentials and looks into the bucket. streams is how many uploads run at once.
-func (s *store) open(ctx context.Context, streams int) (err error) {
+// Open gets credentials and looks into the bucket. streams is how many uploads run at once.
+func (s *Store) Open(ctx context.Context, streams int) (err error) {
 	s.options.Streams = streams
 	s.Bucket, err = bucket.Open(ctx, s.options)
 	return err
 }
 
-func (s *store) close() {
+func (s *Store) Close() {
 	if s.Bucket != nil {
 		s.Close()
 	}

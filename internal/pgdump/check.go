@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"filippo.io/age"
+
 	"github.com/org/neon-tenants-action/internal/compress"
 )
 

@@ -3,7 +3,6 @@ package pgdump
 import (
 	"context"
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // clientsRoot is where Debian, Ubuntu and PGDG keep each major's programs, in N/bin. The pg_dump in PATH there is a

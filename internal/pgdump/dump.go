@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"filippo.io/age"
+
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"

@@ -2,9 +2,10 @@ package pgdump
 
 import (
 	"bytes"
+	"strings"
+
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"
-	"strings"
 )
 
 // rowCounter counts the rows of each table in a plain dump that is written to it, so that a restore can be held against the

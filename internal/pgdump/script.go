@@ -3,11 +3,12 @@ package pgdump
 import (
 	"bytes"
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"io"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // script passes a dump's SQL on to psql, all but its last bytes, which finish lets go.

@@ -2,8 +2,9 @@ package pgdump
 
 import (
 	"fmt"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // NotEmptyError is a target that holds something, and that a restore was not allowed to empty.

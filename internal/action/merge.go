@@ -1,0 +1,67 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/report"
+)
+
+// maxReport bounds a report file in bytes: a file of 10,000 tenants is a hundredth of it, and what is larger was matched by
+// mistake.
+const maxReport = 1 << 30
+
+// readReports merges the report files of sharded jobs into one run.
+func readReports(in *input.Reader) func() (report.Run, error) {
+	files := in.Files("report-files")
+	if in.String("report-files") == "" {
+		in.Mistake("report-files", "is required here and is empty; write a glob such as report-files: reports/**/*.json")
+	}
+	return func() (report.Run, error) {
+		var read []report.NamedFile
+		var merged []string
+		for _, f := range files {
+			one, err := readReport(f)
+			if err != nil {
+				return report.Run{}, err
+			}
+			if len(one.Merged) > 0 { // of an earlier run of this mode, whose parts are here again
+				merged = append(merged, f.Name)
+				continue
+			}
+			read = append(read, one)
+		}
+		if len(read) == 0 {
+			return report.Run{}, fleet.WithRemedy(fmt.Errorf("report-files matches merged reports only, such as %s", merged[0]),
+				"let it match the files that report-file named in the jobs whose results are to be merged")
+		}
+		run, err := report.Merge(read)
+		for _, name := range merged {
+			run.Notices = append(run.Notices, name+" is a merged report itself, and was left out")
+		}
+		return run, err
+	}
+}
+
+// readReport reads one file. Errors name it.
+func readReport(f input.File) (report.NamedFile, error) {
+	info, err := os.Stat(f.Path)
+	if err == nil && info.Size() > maxReport {
+		err = fleet.WithRemedy(errors.New("it is too large to be a report file"), "check which files report-files matches")
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(f.Path)
+	}
+	var file report.File
+	if err == nil {
+		file, err = report.Decode(data)
+	}
+	if err != nil {
+		return report.NamedFile{}, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return report.NamedFile{Path: f.Name, File: file}, nil
+}

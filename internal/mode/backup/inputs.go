@@ -1,0 +1,96 @@
+package backup
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/mattn/go-shellwords"
+
+	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/compress"
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/pgdump"
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// New reads the inputs of mode backup.
+func New(in *input.Reader, env mode.Env) mode.Work {
+	b := Read(in, env)
+	b.policy = &backups.Policy{
+		Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
+		Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000), Monthly: in.Int("keep-monthly", 0, 100000),
+	}
+	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
+		b.unchanged = maxAge
+		b.activity, _ = mode.Able[fleet.Activity](in, env, "skip-unchanged", "this source does not know when a tenant was last in use; leave it out")
+	}
+	return mode.Work{Prepare: b.Prepare, Job: b.Run, Finish: backupKey, Close: b.Store.Close}
+}
+
+// Read reads what every mode that makes backups needs: all but which tenants need one, and what is pruned after.
+func Read(in *input.Reader, env mode.Env) *Job {
+	b := &Job{
+		env:     env,
+		Store:   mode.ReadStore(in),
+		table:   input.Parse(in, "migrations-table", postgres.ParseTable),
+		options: postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: true},
+		// An upload of another run that still goes on is younger than its tenant may take.
+		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
+	}
+	b.dump = dumpOptions(in, env)
+	if in.Choice("verify", "stream", "restore") == "restore" {
+		b.verifyURL = in.Secret("verify-database-url")
+		if b.dump.Recipients != nil {
+			in.Mistake("verify", "a backup that is encrypted to age-recipients cannot be read back here; set verify: stream")
+		}
+	}
+	return b
+}
+
+// dumpOptions reads the inputs about pg_dump and what becomes of its output.
+func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
+	o := pgdump.DumpOptions{
+		Format:      pgdump.Format(in.Choice("backup-format", string(pgdump.Plain), string(pgdump.Custom))),
+		Compression: compress.Kind(in.Choice("compression", string(compress.Gzip), string(compress.Zstd))),
+		Insecure:    in.Bool("allow-insecure"),
+		Recipients:  input.Parse(in, "age-recipients", parseRecipients),
+		Args:        input.Parse(in, "pg-dump-args", shellwords.Parse),
+	}
+	highest := 9
+	if o.Compression == compress.Zstd {
+		highest = 19
+	}
+	o.Level = in.Int("compression-level", 1, highest)
+	if err := pgdump.CheckArgs(o.Args); err != nil {
+		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+	}
+	if _, ok := env.Source.(fleet.SchemaHost); ok {
+		if err := pgdump.CheckSchemaArgs(o.Args); err != nil {
+			in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+		}
+	}
+	if slices.Contains(o.Args, "--enable-row-security") {
+		env.Notice("pg-dump-args: --enable-row-security leaves out the rows that policies hide from the role: such a backup may lack some")
+	}
+	if in.String("pg-version") != "auto" {
+		o.Major = in.Int("pg-version", 14, 99)
+	}
+	return o
+}
+
+func parseRecipients(text string) ([]age.Recipient, error) {
+	var recipients []age.Recipient
+	for _, key := range input.List(text) {
+		r, err := age.ParseX25519Recipient(key)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an age recipient; write public keys such as age1..., separated by commas or line breaks", key)
+		}
+		recipients = append(recipients, r)
+	}
+	return recipients, nil
+}
