@@ -176,10 +176,11 @@ func (r *run) settings() settings {
 		return settings{read: m.Read(in)}
 	}
 	r.record.DryRun = in.Bool("dry-run")
+	insecure := in.Bool("allow-insecure")
 	r.record.Source = in.String("tenant-source")
 	s := settings{
 		source:     source.New(in, source.Options{Creating: m.Creates, OnWait: r.waiting}),
-		catalog:    r.catalogSettings(),
+		catalog:    r.catalogSettings(insecure),
 		keys:       fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
 		shard:      input.Parse(in, "shard", fleet.ParseShard),
 		minTenants: in.Int("min-tenants", 0, 1_000_000),
@@ -200,7 +201,7 @@ func (r *run) settings() settings {
 	if s.options.Concurrency == 0 {
 		s.options.Concurrency = m.Concurrency
 	}
-	s.work = m.New(in, mode.Env{Source: s.source, Kinds: source.Kinds(), Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Catalog: s.catalog.place, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
+	s.work = m.New(in, mode.Env{Source: s.source, Kinds: source.Kinds(), Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Catalog: s.catalog.target.String(), Insecure: insecure, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
 	r.mask()
 	return s
 }

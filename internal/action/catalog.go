@@ -22,33 +22,39 @@ const (
 
 // catalogSettings are the inputs about the catalog that a run records into.
 type catalogSettings struct {
-	url     string // empty: nothing is recorded
-	server  string // host:port
-	place   string // that and the database's name
+	target  postgres.Target // zero: nothing is recorded
 	options postgres.Options
 }
 
-func (r *run) catalogSettings() catalogSettings {
-	c := catalogSettings{options: postgres.Options{Insecure: r.in.Bool("allow-insecure"), GiveUp: 300 * time.Millisecond}}
+func (r *run) catalogSettings(insecure bool) catalogSettings {
+	c := catalogSettings{options: postgres.Options{GiveUp: 300 * time.Millisecond}}
 	if r.in.String("catalog-url") == "" {
 		return c
 	}
-	c.url = r.in.Secret("catalog-url")
-	server, database, err := postgres.Place(c.url)
-	if err != nil {
+	var err error
+	if c.target, err = postgres.ParseTarget(r.in.Secret("catalog-url"), insecure); err != nil {
 		r.in.Mistake("catalog-url", "%v; %s", err, fleet.Remedy(err))
+		return c
 	}
-	c.server, c.place = server, server+"/"+database
+	r.in.Conceal(fleet.NewSecret(c.target.Reveal()))
 	return c
+}
+
+// server is where the catalog is, host:port; empty where there is none.
+func (c catalogSettings) server() string {
+	if c.target.Zero() {
+		return ""
+	}
+	return c.target.Server()
 }
 
 // openCatalog opens the catalog before any tenant is touched, so that a source may list what it holds; nil where there is none. A catalog
 // that cannot be opened takes nothing from the fleet: it is told at once, and fails the run at its end.
 func (r *run) openCatalog(ctx context.Context, s catalogSettings) (*catalog.Catalog, error) {
-	if s.url == "" || r.record.DryRun {
+	if s.target.Zero() || r.record.DryRun {
 		return nil, nil
 	}
-	c, err := catalog.Open(ctx, s.url, s.options)
+	c, err := catalog.Open(ctx, s.target, s.options)
 	if err == nil {
 		return c, nil
 	}
@@ -114,7 +120,7 @@ func (r *run) entries(s settings, found mode.Found) []catalog.Entry {
 		if l, ok := s.source.(fleet.Locator); ok {
 			place := l.Place(t)
 			e.NeonProjectID = place.NeonProjectID
-			if place.Server == s.catalog.server { // else a database of that name on the catalog's own server is another one
+			if place.Server == s.catalog.server() { // else a database of that name on the catalog's own server is another one
 				e.Database = place.Database
 			}
 		}

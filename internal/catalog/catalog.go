@@ -19,18 +19,14 @@ const migrationsTable = "neon_tenants_schema_migrations"
 
 // Catalog is a catalog database. No connection is kept between calls: runs are long, and its compute may sleep meanwhile.
 type Catalog struct {
-	url     string
+	target  postgres.Target
 	options postgres.Options
 }
 
 // Open connects once and brings the catalog's tables to this version's, under a lock, so that any number of jobs may do so at
 // once. A catalog that a newer version has migrated further is used as it is: migrations of the catalog only add.
-func Open(ctx context.Context, url string, o postgres.Options) (*Catalog, error) {
-	direct, _, err := postgres.DirectURL(url)
-	if err != nil {
-		return nil, err
-	}
-	c := &Catalog{direct, o}
+func Open(ctx context.Context, t postgres.Target, o postgres.Options) (*Catalog, error) {
+	c := &Catalog{t, o}
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -49,7 +45,7 @@ func Open(ctx context.Context, url string, o postgres.Options) (*Catalog, error)
 }
 
 func (c *Catalog) connect(ctx context.Context) (*postgres.Conn, error) {
-	return postgres.Connect(ctx, c.url, c.options)
+	return postgres.Connect(ctx, c.target, c.options)
 }
 
 // explain says what to do about tables that could not be made. What it returns names no place in a file, because the file is

@@ -27,7 +27,7 @@ var hostile = []string{
 
 func open(t *testing.T, url string) *catalog.Catalog {
 	t.Helper()
-	c, err := catalog.Open(t.Context(), url, postgres.Options{})
+	c, err := catalog.Open(t.Context(), target(t, url), postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestOpenMakesTheTablesOnceAlsoForManyJobsAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, 6)
 	for i := range errs {
-		wg.Go(func() { _, errs[i] = catalog.Open(t.Context(), url, postgres.Options{}) })
+		wg.Go(func() { _, errs[i] = catalog.Open(t.Context(), target(t, url), postgres.Options{}) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -105,7 +105,10 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		server.URL("no_such_catalog"):                       {"no_such_catalog", ""},
 		"postgresql://u:secret word@127.0.0.1:1":            {"connection string", "percent-encode"},
 	} {
-		_, err := catalog.Open(t.Context(), url, postgres.Options{})
+		target, err := postgres.ParseTarget(url, false)
+		if err == nil {
+			_, err = catalog.Open(t.Context(), target, postgres.Options{})
+		}
 		if err == nil || !strings.Contains(err.Error(), want[0]) || !strings.Contains(fleet.Remedy(err), want[1]) || strings.Contains(err.Error(), "secret word") {
 			t.Errorf("got %v\n→ %s", err, fleet.Remedy(err))
 		}
@@ -223,7 +226,7 @@ func TestRegister(t *testing.T) {
 	}
 	list := func() map[string]bool {
 		t.Helper()
-		rows, err := catalog.List(t.Context(), url, "", postgres.Options{})
+		rows, err := catalog.List(t.Context(), target(t, url), "", postgres.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,4 +252,14 @@ func TestRegister(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "versions", ask(t, url, "select count(*) || ' ' || count(schema_version) from project"), []string{fmt.Sprintf("%d %d", len(hostile), len(hostile)-1)})
+}
+
+// target is the database of a connection string.
+func target(t *testing.T, url string) postgres.Target {
+	t.Helper()
+	parsed, err := postgres.ParseTarget(url, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
 }

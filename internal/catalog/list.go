@@ -43,13 +43,9 @@ func (e *QueryError) Remedy() string { return e.Fix }
 
 // List runs one query in a read-only session and returns its rows. An empty query is [Query]. Errors: those of connecting, or
 // a [*QueryError].
-func List(ctx context.Context, url, query string, o postgres.Options) ([]Row, error) {
-	direct, _, err := postgres.DirectURL(url)
-	if err != nil {
-		return nil, err
-	}
+func List(ctx context.Context, t postgres.Target, query string, o postgres.Options) ([]Row, error) {
 	o.ReadOnly = true
-	conn, err := postgres.Connect(ctx, direct, o)
+	conn, err := postgres.Connect(ctx, t, o)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func TestListReadsAnyQuery(t *testing.T) {
 	url := pgtest.Database(t)
 	ask(t, url, "create table schools (school_id int primary key, school_name text, school_database text, city text); "+
 		"insert into schools values (1, 'North', 'north', 'Oslo'), (2, 'South', null, null), (3, 'East', '', null)")
-	rows, err := catalog.List(t.Context(), url, "select city, school_database as database, school_name as name, school_id as id, "+
+	rows, err := catalog.List(t.Context(), target(t, url), "select city, school_database as database, school_name as name, school_id as id, "+
 		"case when school_id = 2 then 'postgresql://u:p@h/d' end as url, case when school_id = 3 then 'p-3' end as neon_project_id from schools order by 4", postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func TestListReadsAnyQuery(t *testing.T) {
 	if !slices.Equal(rows, want) {
 		t.Errorf("got %v, want %v", rows, want)
 	}
-	rows, err = catalog.List(t.Context(), url, "select school_name as name, school_name as database from schools where false", postgres.Options{})
+	rows, err = catalog.List(t.Context(), target(t, url), "select school_name as name, school_name as database from schools where false", postgres.Options{})
 	if err != nil || len(rows) != 0 {
 		t.Errorf("an empty catalog: %v, %v", rows, err)
 	}
@@ -57,7 +57,7 @@ func TestListRefusesWhatItCannotUse(t *testing.T) {
 		"select * from nowhere":                                                               {"42P01", "search_path"},
 		"select $1 as name, 'x' as url":                                                       {"", ""},
 	} {
-		rows, err := catalog.List(t.Context(), url, query, postgres.Options{})
+		rows, err := catalog.List(t.Context(), target(t, url), query, postgres.Options{})
 		if err == nil || !strings.Contains(err.Error(), want[0]) || !strings.Contains(fleet.Remedy(err), want[1]) || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%q: %v, %v\n→ %s", query, rows, err, fleet.Remedy(err))
 		}

@@ -15,7 +15,7 @@ import (
 // look takes a fingerprint and the objects that it is of, on one connection.
 func look(t testing.TB, url string, o fingerprint.Options) (fingerprint.Fingerprint, []fingerprint.Object) {
 	t.Helper()
-	c, err := postgres.Connect(t.Context(), url, postgres.Options{ReadOnly: true})
+	c, err := connect(t.Context(), url, postgres.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestFingerprintOfSchemas(t *testing.T) {
 // The session is as before: nothing of what was set stays, after an error neither.
 func TestFingerprintLeavesTheSessionAsItWas(t *testing.T) {
 	url := pgtest.Database(t)
-	c, err := postgres.Connect(t.Context(), url, postgres.Options{})
+	c, err := connect(t.Context(), url, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

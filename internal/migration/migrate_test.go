@@ -46,7 +46,7 @@ func options() migration.Options {
 
 // migrate connects, migrates and closes, as a worker does.
 func migrate(ctx context.Context, url string, m *migration.Files, o migration.Options) (migration.Result, error) {
-	c, err := postgres.Connect(ctx, url, postgres.Options{})
+	c, err := connect(ctx, url, postgres.Options{})
 	if err != nil {
 		return migration.Result{}, err
 	}
@@ -165,7 +165,7 @@ func TestUnknownVersionsAndDryRun(t *testing.T) {
 	}
 	dry := options()
 	dry.DryRun = true
-	c, err := postgres.Connect(t.Context(), url, postgres.Options{ReadOnly: true})
+	c, err := connect(t.Context(), url, postgres.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,33 +9,34 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// DirectURL resolves a tenant's connection string, and hides and masks it before anything else happens.
-func DirectURL(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (string, error) {
+// Resolve resolves a tenant's connection string. Before anything else happens, it is masked in the run's log and redacted
+// in the tenant's.
+func Resolve(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (postgres.Target, error) {
 	secret, err := env.Source.URL(ctx, t)
 	if err != nil {
-		return "", err
+		return postgres.Target{}, err
 	}
-	return direct(env, secret, log)
+	return Parse(env, secret, log)
 }
 
-// direct hides a connection string and takes Neon's pooler out of it.
-func direct(env Env, secret fleet.Secret, log *slog.Logger) (string, error) {
+// Parse masks and reads a connection string.
+func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, error) {
 	Hide(env, log, secret)
-	url, changed, err := postgres.DirectURL(secret.Reveal())
+	target, err := postgres.ParseTarget(secret.Reveal(), env.Insecure)
 	if err != nil {
-		return "", err
+		return postgres.Target{}, err
 	}
-	if changed {
-		Hide(env, log, fleet.NewSecret(url))
+	if target.Pooled() {
+		Hide(env, log, fleet.NewSecret(target.Reveal()))
 		env.Notice("connection strings that name Neon's pooler (-pooler) were turned into direct ones: this mode needs a session of its own")
 	}
-	return url, nil
+	return target, nil
 }
 
 // Dial connects, and has the source find out why where that fails.
-func Dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
+func Dial(ctx context.Context, env Env, t fleet.Tenant, target postgres.Target, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
 	o.Log = log
-	conn, err := postgres.Connect(ctx, url, o)
+	conn, err := postgres.Connect(ctx, target, o)
 	var refused *postgres.ConnectError
 	if errors.As(err, &refused) {
 		if d, ok := env.Source.(fleet.Diagnoser); ok {
@@ -45,6 +46,7 @@ func Dial(ctx context.Context, env Env, t fleet.Tenant, url string, o postgres.O
 	return conn, err
 }
 
+// Hide masks a connection string in the run's log, and redacts it in the tenant's.
 func Hide(env Env, log *slog.Logger, secret fleet.Secret) {
 	fleet.Hide(log, secret)
 	if s, ok := env.Source.(fleet.SchemaHost); ok && s.Database() == secret {
@@ -53,12 +55,11 @@ func Hide(env Env, log *slog.Logger, secret fleet.Secret) {
 	env.Mask(secret.Forms()...)
 }
 
-// NotTheCatalog refuses to change the database that a connection string leads to where it is the catalog's own: a project of the
-// organization like all others, which a fleet's pattern takes in by mistake.
-func NotTheCatalog(env Env, url string) error {
-	server, database, err := postgres.Place(url)
-	if err != nil || env.Catalog == "" || env.Catalog != server+"/"+database {
-		return nil // what is wrong with the string is said where it is used
+// NotTheCatalog refuses to change a tenant whose database is the catalog's own: a project of the organization like all
+// others, which a fleet's pattern selects by mistake.
+func NotTheCatalog(env Env, target postgres.Target) error {
+	if env.Catalog == "" || env.Catalog != target.String() {
+		return nil
 	}
 	return fleet.WithRemedy(errors.New("this is the catalog's own database, that of catalog-url, and no tenant"),
 		"leave it out, with a line such as !catalog in tenants, or give catalog-url a database of its own")

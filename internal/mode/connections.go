@@ -45,23 +45,23 @@ func NewConnections(env Env, o postgres.Options) *Connections {
 // Open connects to a tenant, and release gives the connection back. Whoever changes a session's state (settings, locks) calls
 // the connection's Reset before; a connection that is broken or in a transaction is never used again.
 func (c *Connections) Open(ctx context.Context, t fleet.Tenant, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
-	url, err := DirectURL(ctx, c.Env, t, log)
+	target, err := Resolve(ctx, c.Env, t, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	if c.Changes && c.shared == nil {
-		if err := NotTheCatalog(c.Env, url); err != nil {
+		if err := NotTheCatalog(c.Env, target); err != nil {
 			return nil, nil, err
 		}
 	}
-	return c.openURL(ctx, t, url, log)
+	return c.openTarget(ctx, t, target, log)
 }
 
-// openURL is open for a tenant whose direct connection string is known, and hidden.
-func (c *Connections) openURL(ctx context.Context, t fleet.Tenant, url string, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
+// openTarget is Open for a tenant whose connection string is resolved.
+func (c *Connections) openTarget(ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
 	if conn = c.take(); conn != nil {
 		conn.SetLog(log)
-	} else if conn, err = Dial(ctx, c.Env, t, url, c.options, log); err != nil {
+	} else if conn, err = Dial(ctx, c.Env, t, target, c.options, log); err != nil {
 		return nil, nil, err
 	}
 	return conn, func() { c.give(conn) }, nil
@@ -69,11 +69,11 @@ func (c *Connections) openURL(ctx context.Context, t fleet.Tenant, url string, l
 
 // OpenShared connects to the database that all tenants share, for what concerns no single one.
 func (c *Connections) OpenShared(ctx context.Context, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
-	url, err := direct(c.Env, c.shared.Database(), log)
+	target, err := Parse(c.Env, c.shared.Database(), log)
 	if err != nil {
 		return nil, nil, err
 	}
-	return c.openURL(ctx, fleet.Tenant{}, url, log)
+	return c.openTarget(ctx, fleet.Tenant{}, target, log)
 }
 
 // trusted is for how long a connection that lies idle is taken for alive: a server or a firewall may end it later.

@@ -59,6 +59,8 @@ type Env struct {
 	Source fleet.Source
 	// Kinds are a nil pointer of each source's type by its name: see [Able].
 	Kinds map[string]fleet.Source
+	// Insecure lifts the TLS policy: a connection string's sslmode is taken at its word for public hosts too.
+	Insecure bool
 	// Concurrency is how many tenants are worked on at once at most.
 	Concurrency int
 	// DryRun asks for what would happen: nothing is changed anywhere.

@@ -36,11 +36,15 @@ func standIn(t testing.TB, body string) string {
 const marker = "\n-- PostgreSQL database dump complete\n"
 
 // toldTo returns the environment and the arguments that pg_dump gets.
-func toldTo(t testing.TB, url string, o pgdump.DumpOptions) (map[string]string, []string) {
+func toldTo(t testing.TB, url string, insecure bool, o pgdump.DumpOptions) (map[string]string, []string) {
 	t.Helper()
 	o.Major, o.Root = 17, standIn(t, `tr '\0' '\n' </proc/$$/environ; echo ARGUMENTS; printf '%s\n' "$@"; printf '`+strings.ReplaceAll(marker, "\n", `\n`)+`'`)
 	var out bytes.Buffer
-	if _, err := pgdump.Dump(t.Context(), url, o, &out); err != nil {
+	target, err := postgres.ParseTarget(url, insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pgdump.Dump(t.Context(), target, o, &out); err != nil {
 		t.Fatal(err)
 	}
 	environment, rest, _ := strings.Cut(out.String(), "ARGUMENTS\n")
@@ -84,7 +88,7 @@ func TestWhatAChildIsTold(t *testing.T) {
 				"PGAPPNAME": "x", "PGOPTIONS": `endpoint=ep-a -c search_path=a\\b -c client_connection_check_interval=2s`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env, args := toldTo(t, c.url, pgdump.DumpOptions{Insecure: c.insecure, Args: []string{"--exclude-table=a b"}})
+			env, args := toldTo(t, c.url, c.insecure, pgdump.DumpOptions{Args: []string{"--exclude-table=a b"}})
 			for key, value := range base {
 				if _, set := c.want[key]; !set {
 					c.want[key] = value
@@ -100,7 +104,7 @@ func TestWhatAChildIsTold(t *testing.T) {
 
 	var refused *postgres.URLError
 	for _, url := range []string{"postgres://u:p@db.example.com/d?sslmode=disable", "postgres://u:p@10.0.0.1/d?sslpassword=x"} {
-		if _, err := pgdump.Dump(t.Context(), url, pgdump.DumpOptions{Major: 17, Root: standIn(t, "")}, io.Discard); !errors.As(err, &refused) {
+		if _, err := dumpURL(t.Context(), url, pgdump.DumpOptions{Major: 17, Root: standIn(t, "")}, io.Discard); !errors.As(err, &refused) {
 			t.Errorf("%s: got %v", url, err)
 		}
 	}
@@ -120,7 +124,7 @@ func TestDumpJudges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := pgdump.Dump(t.Context(), "postgres://u:p%40ss@db/d", pgdump.DumpOptions{Major: 17, Root: standIn(t, c.script)}, io.Discard)
+			_, err := dumpURL(t.Context(), "postgres://u:p%40ss@db/d", pgdump.DumpOptions{Major: 17, Root: standIn(t, c.script)}, io.Discard)
 			var failure *pgdump.ProgramError
 			if !errors.As(err, &failure) || !strings.Contains(err.Error(), c.phrase) || strings.Contains(err.Error(), "p@ss") || len(failure.Output) > 20<<10 {
 				t.Fatalf("got %v", err)
@@ -145,7 +149,7 @@ func TestDumpOfWhatIsNotThere(t *testing.T) {
 		"authority":  {s.URL("postgres") + "&sslmode=verify-full&sslrootcert=" + filepath.Join(t.TempDir(), "none.pem"), "none.pem", ""},
 	} {
 		var out bytes.Buffer
-		_, err := pgdump.Dump(t.Context(), c.url, o, &out)
+		_, err := dumpURL(t.Context(), c.url, o, &out)
 		if err == nil || !strings.Contains(err.Error(), c.phrase) || strings.Contains(err.Error(), "wrong pass") {
 			t.Errorf("%s: got %v", name, err)
 			continue
@@ -162,11 +166,11 @@ func TestDumpVerifiesTheServer(t *testing.T) {
 	s := pgtest.Shared(t)
 	o := dumpOptions(t)
 	verified := strings.Replace(s.URL("postgres"), "sslmode=require", "sslmode=verify-full", 1)
-	if _, err := pgdump.Dump(t.Context(), verified+"&sslrootcert="+s.CAFile, o, io.Discard); err != nil {
+	if _, err := dumpURL(t.Context(), verified+"&sslrootcert="+s.CAFile, o, io.Discard); err != nil {
 		t.Error(err)
 	}
 	t.Setenv("SSL_CERT_FILE", s.CAFile)
-	if _, err := pgdump.Dump(t.Context(), verified, o, io.Discard); err != nil {
+	if _, err := dumpURL(t.Context(), verified, o, io.Discard); err != nil {
 		t.Error(err)
 	}
 	other, err := pgtest.Start(t.Context(), pgtest.Options{})
@@ -175,7 +179,7 @@ func TestDumpVerifiesTheServer(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = other.Stop() })
 	t.Setenv("SSL_CERT_FILE", other.CertFile()) // the authorities of both have one name, which confuses OpenSSL
-	_, err = pgdump.Dump(t.Context(), verified, o, io.Discard)
+	_, err = dumpURL(t.Context(), verified, o, io.Discard)
 	var failure *pgdump.ProgramError
 	if !errors.As(err, &failure) || !strings.Contains(failure.Remedy(), "certificate") {
 		t.Errorf("got %v", err)

@@ -59,7 +59,6 @@ type DumpOptions struct {
 	Level       int
 	Parallel    int             // extra cores that may compress this one stream
 	Recipients  []age.Recipient // encrypt to these; none: not encrypted
-	Insecure    bool            // as in [Options]
 	Stall       time.Duration   // end a pg_dump from which nothing came for so long; 0: 15 min
 	Log         *slog.Logger    // hears of pg_dump's warnings; nil is nobody
 }
@@ -85,7 +84,7 @@ type Dumped struct {
 // Where ctx ends, w refuses, or nothing comes for too long, pg_dump is told to end, which cancels its query, killed 2 s
 // later, and waited for. Errors: [*ProgramError], [*NoClientsError], [*postgres.URLError], [*ArgumentError], what w returned, the
 // cause of ctx.
-func Dump(ctx context.Context, url string, o DumpOptions, w io.Writer) (Dumped, error) {
+func Dump(ctx context.Context, t postgres.Target, o DumpOptions, w io.Writer) (Dumped, error) {
 	if o.Format == "" {
 		o.Format = Plain
 	}
@@ -100,7 +99,7 @@ func Dump(ctx context.Context, url string, o DumpOptions, w io.Writer) (Dumped, 
 	if err != nil {
 		return Dumped{}, err
 	}
-	l, err := libpqEnvironment(url, o.Insecure, vanishedClient)
+	l, err := libpqEnvironment(t, vanishedClient)
 	if err != nil {
 		return Dumped{}, err
 	}

@@ -79,7 +79,7 @@ func broken(t *testing.T, o pgdump.DumpOptions, url string, what func()) (error,
 	g := newGate(t.Context(), 50<<10)
 	done := make(chan error, 1)
 	go func() {
-		_, err := pgdump.Dump(t.Context(), url, o, g)
+		_, err := dumpURL(t.Context(), url, o, g)
 		done <- err
 	}()
 	select {
@@ -229,7 +229,7 @@ func TestDumpIntoAWriterThatRefuses(t *testing.T) {
 				url, name := named(t, direct)
 				g := newGate(t.Context(), at)
 				g.refuse = full
-				_, err := pgdump.Dump(t.Context(), url, o, g)
+				_, err := dumpURL(t.Context(), url, o, g)
 				if !errors.Is(err, full) {
 					t.Fatalf("got %v", err)
 				}
@@ -268,7 +268,7 @@ func TestDumpCancelled(t *testing.T) {
 		cancel(enough)
 		g := newGate(ctx, 1<<30)
 		began := time.Now()
-		_, err := pgdump.Dump(ctx, url, o, g)
+		_, err := dumpURL(ctx, url, o, g)
 		check(t, err, name, g, began)
 	})
 	t.Run("connecting", func(t *testing.T) {
@@ -283,7 +283,7 @@ func TestDumpCancelled(t *testing.T) {
 		url, name := named(t, "postgres://u:p@"+mute.Addr().String()+"/d?sslmode=require")
 		g := newGate(ctx, 1<<30)
 		began := time.Now()
-		_, err = pgdump.Dump(ctx, url, o, g)
+		_, err = dumpURL(ctx, url, o, g)
 		check(t, err, name, g, began)
 	})
 	for where, at := range map[string]int{"first": 0, "middle": len(whole) / 2, "last": len(whole) - 1000} {
@@ -298,7 +298,7 @@ func TestDumpCancelled(t *testing.T) {
 				began = time.Now()
 				cancel(enough)
 			}()
-			_, err := pgdump.Dump(ctx, url, o, g)
+			_, err := dumpURL(ctx, url, o, g)
 			check(t, err, name, g, began)
 		})
 	}
@@ -310,7 +310,7 @@ func TestDumpCancelled(t *testing.T) {
 		holding, release := context.WithCancel(t.Context())
 		held := make(chan error, 1)
 		go func() {
-			conn, err := postgres.Connect(holding, locked, postgres.Options{})
+			conn, err := connect(holding, locked, postgres.Options{})
 			if err == nil {
 				defer conn.Close()
 				_, err = conn.Exec(holding, "lock table wide in access exclusive mode; select pg_sleep(60)")
@@ -334,13 +334,13 @@ func TestDumpCancelled(t *testing.T) {
 			cancel(enough)
 		}()
 		g := newGate(ctx, 1<<30)
-		_, err := pgdump.Dump(ctx, url, o, g)
+		_, err := dumpURL(ctx, url, o, g)
 		check(t, err, name, g, time.Now())
 		servertest.Equal(t, "still waiting", pgtest.Ask(t, locked, waiting+"not granted"), []string{"0"})
 
 		o := o
 		o.Args = []string{"--lock-wait-timeout=1s"}
-		_, err = pgdump.Dump(t.Context(), url, o, io.Discard)
+		_, err = dumpURL(t.Context(), url, o, io.Discard)
 		var failure *pgdump.ProgramError
 		if !errors.As(err, &failure) || !strings.Contains(failure.Remedy(), "another session") {
 			t.Errorf("got %v", err)

@@ -68,7 +68,7 @@ comment on table big is E'line one\n\\! touch /tmp/x\nline three';
 func dump(t testing.TB, url string, o pgdump.DumpOptions) ([]byte, pgdump.Dumped) {
 	t.Helper()
 	var out bytes.Buffer
-	d, err := pgdump.Dump(t.Context(), url, o, &out)
+	d, err := dumpURL(t.Context(), url, o, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestDumpCheckRestore(t *testing.T) {
 
 			target := pgtest.Database(t)
 			ro := pgdump.RestoreOptions{Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(stored)}
-			restored, err := pgdump.Restore(t.Context(), target, ro, bytes.NewReader(stored))
+			restored, err := restoreURL(t.Context(), target, ro, bytes.NewReader(stored))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,14 +156,14 @@ func TestDumpCheckRestore(t *testing.T) {
 			servertest.Equal(t, "the schemas and the data", contents(t, target), contents(t, source))
 
 			// A second time the target is not empty; with overwrite it is emptied first.
-			_, err = pgdump.Restore(t.Context(), target, ro, bytes.NewReader(stored))
+			_, err = restoreURL(t.Context(), target, ro, bytes.NewReader(stored))
 			var full *pgdump.NotEmptyError
 			if !errors.As(err, &full) || full.Remedy() == "" {
 				t.Fatalf("got %v", err)
 			}
 			pgtest.Do(t, target, "insert into big (n) values (1); create table extra (i int)")
 			ro.Overwrite = true
-			if _, err := pgdump.Restore(t.Context(), target, ro, bytes.NewReader(stored)); err != nil {
+			if _, err := restoreURL(t.Context(), target, ro, bytes.NewReader(stored)); err != nil {
 				t.Fatal(err)
 			}
 			servertest.Equal(t, "after overwriting", contents(t, target), contents(t, source))

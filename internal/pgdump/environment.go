@@ -40,19 +40,11 @@ var passedOn = map[string]string{
 	"min_protocol_version": "PGMINPROTOCOLVERSION", "max_protocol_version": "PGMAXPROTOCOLVERSION",
 }
 
-// libpqEnvironment makes a child's environment of a URL under the TLS policy of [postgres.Connect]. settings are run-time
-// parameters of the session beside those of the URL, name=value.
-func libpqEnvironment(text string, insecure bool, settings ...string) (libpq, error) {
-	cfg, err := postgres.Config(text, insecure)
-	if err != nil {
-		return libpq{}, err
-	}
-	u, err := postgres.ParseURL(text)
-	if err != nil {
-		return libpq{}, err
-	}
-	q := u.Query()
-	setting := func(name, variable string) string { return cmp.Or(q.Get(name), os.Getenv(variable)) }
+// libpqEnvironment makes a child's environment, under the same TLS policy as our own connections. settings are run-time
+// parameters of the session beside those of the connection string, name=value.
+func libpqEnvironment(t postgres.Target, settings ...string) (libpq, error) {
+	cfg := t.Config()
+	setting := func(name, variable string) string { return cmp.Or(t.Parameter(name), os.Getenv(variable)) }
 	if setting("sslpassword", "PGSSLPASSWORD") != "" {
 		return libpq{}, &postgres.URLError{
 			Problem: "it has an sslpassword, which pg_dump and psql take only as an argument that every process could read",
@@ -78,10 +70,11 @@ func libpqEnvironment(text string, insecure bool, settings ...string) (libpq, er
 		set(variable, setting(name, variable))
 	}
 	mode, root := setting("sslmode", "PGSSLMODE"), setting("sslrootcert", "PGSSLROOTCERT")
-	if root == "system" || (!insecure && postgres.HasPublicHost(u, q)) {
+	if root == "system" || t.Verified() {
 		mode = "verify-full"
 	}
 	if root == "system" || (root == "" && strings.HasPrefix(mode, "verify-")) {
+		var err error
 		if root, err = systemAuthorities(); err != nil {
 			return libpq{}, err
 		}

@@ -20,7 +20,7 @@ func TestDumpDiesWithUs(t *testing.T) {
 	t.Parallel()
 	if url := os.Getenv(orphanURL); url != "" {
 		major, _ := strconv.Atoi(os.Getenv(orphanMajor))
-		_, _ = pgdump.Dump(t.Context(), url, pgdump.DumpOptions{Major: major, Root: os.Getenv(orphanRoot)}, stuck{})
+		_, _ = dumpURL(t.Context(), url, pgdump.DumpOptions{Major: major, Root: os.Getenv(orphanRoot)}, stuck{})
 		return
 	}
 	direct := pgtest.Database(t)

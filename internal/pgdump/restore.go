@@ -27,7 +27,6 @@ type RestoreOptions struct {
 	Identities  []age.Identity // to decrypt it; none where it is not encrypted
 	WantSHA256  string         // of the stored bytes, in hex; empty: not compared
 	Overwrite   bool           // drop what the target holds, in the transaction that loads the backup
-	Insecure    bool           // as in [Options]
 	Log         *slog.Logger   // hears of psql's notices; nil is nobody
 }
 
@@ -38,7 +37,7 @@ type Restored struct {
 	StoredSHA256 string // in hex
 }
 
-// Restore loads a stored backup into the database of url, in one transaction: after an error the target is what it was.
+// Restore loads a stored backup into a database, in one transaction: after an error the target is what it was.
 // A target that holds anything is refused with a [*NotEmptyError], unless Overwrite.
 //
 // The SQL goes to psql, for an archive by way of pg_restore, and psql stops at the first error. The transaction's COMMIT is
@@ -48,7 +47,7 @@ type Restored struct {
 // damaged SQL had swallowed the COMMIT.
 //
 // Errors beside it: [*postgres.ConnectError], [*ProgramError], [*BackupError], [*NoClientsError], [*postgres.URLError], the cause of ctx.
-func Restore(ctx context.Context, url string, o RestoreOptions, r io.Reader) (Restored, error) {
+func Restore(ctx context.Context, t postgres.Target, o RestoreOptions, r io.Reader) (Restored, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -56,11 +55,11 @@ func Restore(ctx context.Context, url string, o RestoreOptions, r io.Reader) (Re
 	if err != nil {
 		return Restored{}, err
 	}
-	l, err := libpqEnvironment(url, o.Insecure, vanishedClient)
+	l, err := libpqEnvironment(t, vanishedClient)
 	if err != nil {
 		return Restored{}, err
 	}
-	if err := readyTarget(ctx, url, l, o); err != nil {
+	if err := readyTarget(ctx, t, o); err != nil {
 		return Restored{}, err
 	}
 	in, err := openStored(ctx, r, o.Compression, o.Identities)
@@ -72,7 +71,7 @@ func Restore(ctx context.Context, url string, o RestoreOptions, r io.Reader) (Re
 	if err := load.run(ctx); err != nil {
 		return Restored{}, err
 	}
-	conn, err := postgres.Connect(ctx, url, postgres.Options{Insecure: o.Insecure, ReadOnly: true, Log: o.Log})
+	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: o.Log})
 	if err != nil {
 		return Restored{}, fmt.Errorf("count the restored rows: %w", err)
 	}
@@ -85,8 +84,8 @@ func Restore(ctx context.Context, url string, o RestoreOptions, r io.Reader) (Re
 }
 
 // readyTarget refuses a target that the backup must not or cannot go into.
-func readyTarget(ctx context.Context, url string, l libpq, o RestoreOptions) error {
-	conn, err := postgres.Connect(ctx, url, postgres.Options{Insecure: o.Insecure, ReadOnly: true, Log: o.Log})
+func readyTarget(ctx context.Context, t postgres.Target, o RestoreOptions) error {
+	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: o.Log})
 	if err != nil {
 		return err
 	}
@@ -102,7 +101,7 @@ func readyTarget(ctx context.Context, url string, l libpq, o RestoreOptions) err
 		return err
 	}
 	if len(objects) > 0 {
-		return &NotEmptyError{Host: l.host, Database: l.database, Objects: objects}
+		return &NotEmptyError{Host: t.Host(), Database: t.Database(), Objects: objects}
 	}
 	return nil
 }

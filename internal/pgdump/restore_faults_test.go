@@ -72,7 +72,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 				var bad *pgdump.BackupError
 				var program *pgdump.ProgramError
 				if restores {
-					if _, err := pgdump.Restore(t.Context(), target, ro, bytes.NewReader(stored)); !errors.As(err, &bad) && !errors.As(err, &program) {
+					if _, err := restoreURL(t.Context(), target, ro, bytes.NewReader(stored)); !errors.As(err, &bad) && !errors.As(err, &program) {
 						t.Errorf("%s: restore: %v", what, err)
 					}
 				}
@@ -125,7 +125,7 @@ func TestRestoreOfHostileSQL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			target := pgtest.Database(t)
-			_, err := pgdump.Restore(t.Context(), target, pgdump.RestoreOptions{Major: major, Root: root, Format: pgdump.Plain}, strings.NewReader(c.sql))
+			_, err := restoreURL(t.Context(), target, pgdump.RestoreOptions{Major: major, Root: root, Format: pgdump.Plain}, strings.NewReader(c.sql))
 			if err == nil || !strings.Contains(err.Error(), c.phrase) {
 				t.Errorf("got %v", err)
 			}
@@ -207,7 +207,7 @@ func TestRestoreFaults(t *testing.T) {
 				}
 				done := make(chan error, 1)
 				go func() {
-					_, err := pgdump.Restore(ctx, proxied, pgdump.RestoreOptions{Major: o.Major, Root: o.Root, Format: format, Compression: compression, WantSHA256: hash(whole)}, r)
+					_, err := restoreURL(ctx, proxied, pgdump.RestoreOptions{Major: o.Major, Root: o.Root, Format: format, Compression: compression, WantSHA256: hash(whole)}, r)
 					done <- err
 				}()
 				<-r.reached
@@ -248,7 +248,7 @@ func TestRestoreCancelledInAStatement(t *testing.T) {
 		})
 		cancel(errors.New("enough"))
 	}()
-	_, err := pgdump.Restore(ctx, url, pgdump.RestoreOptions{Major: major, Root: root}, strings.NewReader("create table a (i int);\nselect pg_sleep(60);\n"+strings.Repeat("-- x\n", 200000)+marker))
+	_, err := restoreURL(ctx, url, pgdump.RestoreOptions{Major: major, Root: root}, strings.NewReader("create table a (i int);\nselect pg_sleep(60);\n"+strings.Repeat("-- x\n", 200000)+marker))
 	if err == nil || !strings.Contains(err.Error(), "enough") {
 		t.Errorf("got %v", err)
 	}
@@ -258,7 +258,7 @@ func TestRestoreCancelledInAStatement(t *testing.T) {
 
 func TestRestoreIntoAnOlderServer(t *testing.T) {
 	t.Parallel()
-	_, err := pgdump.Restore(t.Context(), pgtest.Database(t), pgdump.RestoreOptions{Major: 99, Root: newerPrograms(t)}, strings.NewReader(marker))
+	_, err := restoreURL(t.Context(), pgtest.Database(t), pgdump.RestoreOptions{Major: 99, Root: newerPrograms(t)}, strings.NewReader(marker))
 	var bad *pgdump.BackupError
 	if !errors.As(err, &bad) || !strings.Contains(bad.Remedy(), "PostgreSQL 99") {
 		t.Errorf("got %v", err)

@@ -32,8 +32,6 @@ const (
 
 // Options say how to connect. The zero value is the safe one.
 type Options struct {
-	// Insecure lifts the TLS policy: the URL's sslmode is taken at its word for public hosts too.
-	Insecure bool
 	// ReadOnly makes every transaction of the session read-only.
 	ReadOnly bool
 	// NoSearchPath makes the session begin, and after RESET ALL go on, with an empty search_path: a name that is given without
@@ -53,12 +51,9 @@ type Conn struct {
 }
 
 // Connect opens a connection, trying again with backoff for up to 60 s while a compute wakes. Only connecting is retried,
-// never a statement. The error is a [*ConnectError] or, for an unusable string, a [*URLError].
-func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
-	cfg, err := Config(url, o.Insecure)
-	if err != nil {
-		return nil, err
-	}
+// never a statement. The error is a [*ConnectError].
+func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
+	cfg := t.Config()
 	c := &Conn{log: o.Log}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -82,6 +77,7 @@ func Connect(ctx context.Context, url string, o Options) (*Conn, error) {
 
 	began, wait := time.Now(), firstBackoff
 	for {
+		var err error
 		c.pg, err = pgconn.ConnectConfig(ctx, cfg)
 		if err == nil {
 			break

@@ -26,13 +26,13 @@ func TestCancelBeforeAndWhileConnecting(t *testing.T) {
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := postgres.Connect(gone, target, postgres.Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := connect(gone, target, postgres.Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("before: got %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_, err = postgres.Connect(ctx, target, postgres.Options{})
+	_, err = connect(ctx, target, postgres.Options{})
 	var refused *postgres.ConnectError
 	if !errors.As(err, &refused) || time.Since(began) > 5*time.Second {
 		t.Errorf("while: got %v after %s", err, time.Since(began))
@@ -56,7 +56,7 @@ func TestConnectWaitsForAServerToStart(t *testing.T) {
 	}
 	restarted := make(chan error, 1)
 	time.AfterFunc(time.Second, func() { restarted <- server.Restart(context.Background()) })
-	c, err := postgres.Connect(t.Context(), direct, postgres.Options{})
+	c, err := connect(t.Context(), direct, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestConnectWaitsForAServerToStart(t *testing.T) {
 		"password": server.TenantURL("tenant", "wrong", "tenant"),
 		"database": server.TenantURL("tenant", "p@ss:/%word", "nowhere"),
 	} {
-		_, err := postgres.Connect(t.Context(), url, postgres.Options{})
+		_, err := connect(t.Context(), url, postgres.Options{})
 		var refused *postgres.ConnectError
 		if !errors.As(err, &refused) || refused.Remedy() == "" {
 			t.Errorf("%s: got %v", name, err)
@@ -86,7 +86,7 @@ func TestConnectWaitsForAServerToStart(t *testing.T) {
 
 func TestFactsOfADatabase(t *testing.T) {
 	t.Parallel()
-	c, err := postgres.Connect(t.Context(), pgtest.Database(t), postgres.Options{})
+	c, err := connect(t.Context(), pgtest.Database(t), postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,39 +50,6 @@ func CheckDatabaseName(name string) error {
 		return &DatabaseNameError{name, problem}
 	}
 	return nil
-}
-
-// DatabaseURL is the connection string of another database on the server of a URL, everything else as there.
-func DatabaseURL(server, database string) (string, error) {
-	u, err := ParseURL(server)
-	if err != nil {
-		return "", err
-	}
-	q, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return "", &URLError{"its parameters cannot be read", "percent-encode special characters in them"}
-	}
-	q.Del("dbname")
-	u.Path, u.RawPath, u.RawQuery = "/"+database, "", encodeQuery(q)
-	// As it would be in a path / need not be encoded; here it would end the name for some readers of URLs.
-	if strings.Contains(database, "/") {
-		u.RawPath = "/" + url.PathEscape(database)
-	}
-	return u.String(), nil
-}
-
-// Place names the server and the database that a URL leads to, the pooler of a compute and the compute itself being one.
-// It holds no secret.
-func Place(text string) (server, database string, err error) {
-	direct, _, err := DirectURL(text)
-	if err != nil {
-		return "", "", err
-	}
-	cfg, err := Config(direct, true)
-	if err != nil {
-		return "", "", err
-	}
-	return fmt.Sprintf("%s:%d", strings.ToLower(strings.TrimSuffix(cfg.Host, ".")), cfg.Port), cfg.Database, nil
 }
 
 // MissingDatabase reports whether err says that the server has no database of that name.

@@ -13,9 +13,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
-func TestDatabaseURLReachesADatabaseOfAnyName(t *testing.T) {
+func TestTargetAtADatabaseOfAnyName(t *testing.T) {
 	server := pgtest.Shared(t)
-	admin, err := postgres.Connect(t.Context(), server.URL("postgres"), postgres.Options{})
+	admin, err := connect(t.Context(), server.URL("postgres"), postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +29,15 @@ func TestDatabaseURLReachesADatabaseOfAnyName(t *testing.T) {
 				t.Errorf("%q, time %d: made %v, %v", name, i+1, made, err)
 			}
 		}
-		url, err := postgres.DatabaseURL(server.URL("postgres")+"&dbname=postgres", name)
+		postgresTarget, err := postgres.ParseTarget(server.URL("postgres")+"&dbname=postgres", false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := postgres.Connect(t.Context(), url, postgres.Options{})
+		target, err := postgresTarget.At(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := postgres.Connect(t.Context(), target, postgres.Options{})
 		if err != nil {
 			t.Errorf("%q: %v", name, err)
 			continue
@@ -42,11 +46,11 @@ func TestDatabaseURLReachesADatabaseOfAnyName(t *testing.T) {
 		if err != nil || string(rows.Values[0][0]) != name {
 			t.Errorf("%q: in %q, %v", name, rows, err)
 		}
-		if _, database, err := postgres.Place(url); err != nil || database != name {
-			t.Errorf("%q: its place is %q, %v", name, database, err)
+		if target.Database() != name {
+			t.Errorf("%q: its name is %q", name, target.Database())
 		}
 		// Other readers of URLs, libpq's rules among them, find the same one.
-		if cfg, err := pgx.ParseConfig(url); err != nil || cfg.Database != name {
+		if cfg, err := pgx.ParseConfig(target.Reveal()); err != nil || cfg.Database != name {
 			t.Errorf("%q: pgx reads %v, %v", name, cfg, err)
 		}
 		for range 2 { // its session is ended
@@ -60,7 +64,7 @@ func TestDatabaseURLReachesADatabaseOfAnyName(t *testing.T) {
 
 func TestDatabaseNamesThatAreRefused(t *testing.T) {
 	server := pgtest.Shared(t)
-	admin, err := postgres.Connect(t.Context(), server.URL("postgres"), postgres.Options{})
+	admin, err := connect(t.Context(), server.URL("postgres"), postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +92,7 @@ func TestOneDatabaseMadeByManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			c, err := postgres.Connect(t.Context(), server.URL("postgres"), postgres.Options{})
+			c, err := connect(t.Context(), server.URL("postgres"), postgres.Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -109,18 +113,18 @@ func TestOneDatabaseMadeByManyAtOnce(t *testing.T) {
 	}
 }
 
-func TestPlace(t *testing.T) {
+func TestTargetNamesItsPlace(t *testing.T) {
 	for url, want := range map[string][2]string{
 		"postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/catalog?sslmode=require": {"ep-cool-1.eu-central-1.aws.neon.tech:5432", "catalog"},
 		"postgres://u:p@EP-COOL-1.eu-central-1.aws.neon.tech:5432/other":                       {"ep-cool-1.eu-central-1.aws.neon.tech:5432", "other"},
 		"postgres://u:p@127.0.0.1:6543/a%2Fb?dbname=c":                                         {"127.0.0.1:6543", "c"},
 	} {
-		server, database, err := postgres.Place(url)
-		if err != nil || server != want[0] || database != want[1] {
-			t.Errorf("%s: %q, %q, %v", url, server, database, err)
+		target, err := postgres.ParseTarget(url, false)
+		if err != nil || target.Server() != want[0] || target.Database() != want[1] {
+			t.Errorf("%s: %s, %v", url, target, err)
 		}
 	}
-	if _, _, err := postgres.Place("mysql://u:hush@h/d"); err == nil || strings.Contains(err.Error(), "hush") {
+	if _, err := postgres.ParseTarget("mysql://u:hush@h/d", false); err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("got %v", err)
 	}
 }

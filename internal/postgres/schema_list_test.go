@@ -19,7 +19,7 @@ var versions, _ = postgres.ParseTable("schema_migrations")
 // connectWithoutPath opens a connection as workers share it between the schemas of a database.
 func connectWithoutPath(t testing.TB, url string) *postgres.Conn {
 	t.Helper()
-	c, err := postgres.Connect(t.Context(), url, postgres.Options{NoSearchPath: true})
+	c, err := connect(t.Context(), url, postgres.Options{NoSearchPath: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -33,7 +34,7 @@ func (e *URLError) Error() string { return "connection string: " + e.Problem }
 func (e *URLError) Remedy() string { return e.Fix }
 
 // parseURL reads a postgres URL without letting net/url's errors, which quote their input, out.
-func ParseURL(text string) (*url.URL, error) {
+func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, &URLError{"it is not a valid URL", "percent-encode special characters of the user and the password (@ is %40, / is %2F, : is %3A)"}
@@ -47,40 +48,27 @@ func ParseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// DirectURL turns the URL of Neon's connection pooler into that of the compute itself, by taking "-pooler" off the host's
-// first label, and reports whether it did. Session state, advisory locks and startup parameters do not survive the pooler
-// (PgBouncer in transaction mode).
-func DirectURL(text string) (direct string, changed bool, err error) {
-	u, err := ParseURL(text)
-	if err != nil {
-		return "", false, err
-	}
-	hosts := strings.Split(u.Host, ",")
+// directHost is the address of the compute behind Neon's connection pooler: "-pooler" is taken off the first label.
+// Session state, advisory locks and startup parameters do not survive the pooler (PgBouncer in transaction mode).
+func directHost(host string) (direct string, pooled bool) {
+	hosts := strings.Split(host, ",")
 	for i, h := range hosts {
 		label, rest, dotted := strings.Cut(h, ".")
 		if base, ok := strings.CutSuffix(label, "-pooler"); ok && dotted && base != "" {
-			hosts[i], changed = base+"."+rest, true
+			hosts[i], pooled = base+"."+rest, true
 		}
 	}
-	if !changed {
-		return text, false, nil
-	}
-	u.Host = strings.Join(hosts, ",")
-	return u.String(), true, nil
+	return strings.Join(hosts, ","), pooled
 }
 
 // config turns a URL into pgx's configuration under the TLS policy: for every host that is neither loopback nor private,
 // the server's certificate is verified in full whatever sslmode says, and sslmode=disable is refused; unless insecure.
-func Config(text string, insecure bool) (*pgconn.Config, error) {
-	u, err := ParseURL(text)
-	if err != nil {
-		return nil, err
-	}
-	q := u.Query()
+func config(u url.URL, q url.Values, insecure bool) (*pgconn.Config, error) {
+	q = maps.Clone(q)
 	for _, name := range clientParameters {
 		q.Del(name)
 	}
-	if !insecure && HasPublicHost(u, q) {
+	if !insecure && hasPublicHost(&u, q) {
 		switch q.Get("sslmode") {
 		case "disable":
 			return nil, &URLError{"sslmode=disable sends the password and the data in the clear to a public host",
@@ -122,7 +110,7 @@ func unverifiedHost(cfg *pgconn.Config) string {
 }
 
 // hasPublicHost reports whether any host of the URL is reached over a network that others share.
-func HasPublicHost(u *url.URL, q url.Values) bool {
+func hasPublicHost(u *url.URL, q url.Values) bool {
 	var hosts []string
 	for h := range strings.SplitSeq(u.Host, ",") {
 		if name, _, err := net.SplitHostPort(h); err == nil {

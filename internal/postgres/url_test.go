@@ -1,13 +1,18 @@
 package postgres
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
 )
 
-func TestDirectURL(t *testing.T) {
+func TestTargetIsDirect(t *testing.T) {
 	for in, want := range map[string]string{
 		"postgresql://u:p%40@ep-a-b-1234-pooler.us-east-2.aws.neon.tech/db?sslmode=require&channel_binding=require": "postgresql://u:p%40@ep-a-b-1234.us-east-2.aws.neon.tech/db?sslmode=require&channel_binding=require",
 		"postgres://u:p@ep-a-pooler.c-2.eu-central-1.aws.neon.tech:5432/db":                                         "postgres://u:p@ep-a.c-2.eu-central-1.aws.neon.tech:5432/db",
@@ -15,9 +20,9 @@ func TestDirectURL(t *testing.T) {
 		"postgres://u-pooler.x:p@my-pooler/db":                                                                      "", // a name without a dot is nobody's pooler
 		"postgres://u:p@a.b-pooler.example.com/db":                                                                  "",
 	} {
-		got, changed, err := DirectURL(in)
-		if err != nil || changed != (want != "") || (changed && got != want) || (!changed && got != in) {
-			t.Errorf("DirectURL(%s) = %s, %v, %v", in, got, changed, err)
+		got, err := ParseTarget(in, false)
+		if err != nil || got.Pooled() != (want != "") || got.Reveal() != cmp.Or(want, in) {
+			t.Errorf("%s is %s, %v, %v", in, got.Reveal(), got.Pooled(), err)
 		}
 	}
 }
@@ -45,10 +50,14 @@ func TestTLSPolicy(t *testing.T) {
 		"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=prefer", "postgres://u:p@ep-a.aws.neon.tech/db?sslmode=allow", "postgres://u:p@ep-a.aws.neon.tech/db?sslmode=verify-ca",
 		"postgres://u:p@localhost/db?host=ep-a.aws.neon.tech&sslmode=prefer",
 	} {
-		cfg, err := Config(text, false)
+		target, err := ParseTarget(text, false)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
+		}
+		cfg := target.Config()
+		if !target.Verified() {
+			t.Errorf("%s: the policy does not verify it", text)
 		}
 		if !verified(cfg.TLSConfig, cfg.Host) {
 			t.Errorf("%s: %s is not verified", text, cfg.Host)
@@ -60,36 +69,36 @@ func TestTLSPolicy(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=disable", "postgres://u:p@localhost,8.8.8.8/db?sslmode=disable"} {
-		if _, err := Config(text, false); err == nil || !strings.Contains(err.Error(), "sslmode=disable") {
+		if _, err := ParseTarget(text, false); err == nil || !strings.Contains(err.Error(), "sslmode=disable") {
 			t.Errorf("%s: got %v", text, err)
 		}
-		if _, err := Config(text, true); err != nil {
+		if _, err := ParseTarget(text, true); err != nil {
 			t.Errorf("%s, insecure: got %v", text, err)
 		}
 	}
-	cfg, err := Config("postgres://u:p@127.0.0.1/db?sslmode=disable", false)
-	if err != nil || cfg.TLSConfig != nil {
-		t.Errorf("loopback: got %v, %v", cfg, err)
+	target, err := ParseTarget("postgres://u:p@127.0.0.1/db?sslmode=disable", false)
+	if err != nil || target.Config().TLSConfig != nil || target.Verified() {
+		t.Errorf("loopback: got %v, %v", target, err)
 	}
 }
 
 func TestConfigDropsOtherClientsParameters(t *testing.T) {
-	cfg, err := Config("postgres://u:p@h/db?schema=public&pgbouncer=true&connection_limit=1&options=-c%20x.y%3D1", false)
+	target, err := ParseTarget("postgres://u:p@h/db?schema=public&pgbouncer=true&connection_limit=1&options=-c%20x.y%3D1", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(cfg.RuntimeParams) != 1 || cfg.RuntimeParams["options"] != "-c x.y=1" {
+	if cfg := target.Config(); len(cfg.RuntimeParams) != 1 || cfg.RuntimeParams["options"] != "-c x.y=1" {
 		t.Errorf("got %v", cfg.RuntimeParams)
 	}
 }
 
 // No connection string, however broken, panics, loses the TLS policy, or shows its password in the error.
-func FuzzConfig(f *testing.F) {
+func FuzzParseTarget(f *testing.F) {
 	f.Add("postgres://u:secretpw@ep-a-pooler.aws.neon.tech/db?sslmode=require&channel_binding=require")
 	f.Add("postgresql://u:sec%zzretpw@h:port/db")
 	f.Add("postgres://u:p@h1,[::1]:5432,8.8.8.8:1/db?sslmode=allow&hostaddr=1.1.1.1")
 	f.Fuzz(func(t *testing.T, text string) {
-		cfg, err := Config(text, false)
+		target, err := ParseTarget(text, false)
 		if err != nil {
 			if u, perr := url.Parse(text); perr == nil && u.User != nil {
 				if pw, ok := u.User.Password(); ok && len(pw) > 12 && strings.Contains(err.Error(), pw) {
@@ -98,6 +107,7 @@ func FuzzConfig(f *testing.F) {
 			}
 			return
 		}
+		cfg := target.Config()
 		if !PrivateHost(cfg.Host) && (cfg.TLSConfig == nil || cfg.TLSConfig.InsecureSkipVerify) {
 			t.Errorf("%q connects to %s without verification", text, cfg.Host)
 		}
@@ -106,6 +116,37 @@ func FuzzConfig(f *testing.F) {
 				t.Errorf("%q falls back to %s without verification", text, b.Host)
 			}
 		}
-		_, _, _ = DirectURL(text)
 	})
+}
+
+// No way to print a target shows more than its place.
+func TestTargetCannotPrintItself(t *testing.T) {
+	const text = "postgres://user:hush%40hush@ep-a-pooler.aws.neon.tech/db?password=hush2"
+	target, err := ParseTarget(text, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "target", target)
+	marshalled, err := json.Marshal(map[string]any{"one": target, "many": []Target{target}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := []string{log.String(), string(marshalled), target.String()}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		printed = append(printed, fmt.Sprintf(verb, target), fmt.Sprintf(verb, struct{ T Target }{target}), fmt.Sprintf(verb, []Target{target}), fmt.Sprintf(verb, &target))
+	}
+	for _, text := range printed {
+		for _, secret := range []string{"hush", "user", "68757368"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%q shows %q", text, secret)
+			}
+		}
+	}
+	if got := fmt.Sprint(target); got != "ep-a.aws.neon.tech:5432/db" {
+		t.Errorf("got %s", got)
+	}
+	if got := fmt.Sprint(Target{}); got != "" {
+		t.Errorf("zero: got %s", got)
+	}
 }

@@ -17,10 +17,8 @@ import (
 // Catalog is the source where a tenant is a row of a catalog database, which says where it lives: at a connection string, in a
 // database of the catalog's own server, or in a Neon project.
 type Catalog struct {
-	url     string // direct, of the catalog's database
-	server  string // host:port of it
-	own     string // that database's name
-	query   string // the user's own; empty: the catalog's tables are asked
+	target  postgres.Target // the catalog's database
+	query   string          // the user's own; empty: the catalog's tables are asked
 	options postgres.Options
 	// versions is the table of applied versions in a tenant; empty but for the mode that creates one, for which a catalog without
 	// tables is an empty one.
@@ -43,16 +41,8 @@ var (
 )
 
 func newCatalog(in *input.Reader, o Options) fleet.Source {
-	c := &Catalog{query: catalogQuery(in), options: postgres.Options{Insecure: in.Bool("allow-insecure")}, rows: map[string]catalog.Row{}}
-	if url := in.Secret("database-url"); url != "" {
-		var err error
-		if c.server, c.own, err = postgres.Place(url); err == nil {
-			c.url, _, err = postgres.DirectURL(url)
-		}
-		if err != nil {
-			in.Mistake("database-url", "%v; %s", err, fleet.Remedy(err))
-		}
-	}
+	c := &Catalog{query: catalogQuery(in), rows: map[string]catalog.Row{}}
+	c.target = readDatabaseURL(in, fleet.NewSecret(in.Secret("database-url")))
 	if in.String("neon-api-key") != "" {
 		c.neon, _ = newNeon(in, Options{OnWait: o.OnWait}).(*Neon)
 	}
@@ -74,7 +64,7 @@ func catalogQuery(in *input.Reader) string {
 
 // Tenants implements fleet.Source: one connection, one query.
 func (c *Catalog) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
-	rows, err := catalog.List(ctx, c.url, c.query, c.options)
+	rows, err := catalog.List(ctx, c.target, c.query, c.options)
 	if c.query == "" && c.versions != (postgres.Table{}) && postgres.HasCode(err, "42P01") {
 		return nil, nil // its tables are made where the first tenant is registered
 	}
@@ -121,23 +111,26 @@ func (c *Catalog) URL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error)
 		}
 		return n.URL(ctx, project)
 	case r.Database != "":
-		url, err := c.databaseURL(r.Database)
-		return fleet.NewSecret(url), err
+		target, err := c.databaseTarget(r.Database)
+		if err != nil {
+			return fleet.Secret{}, err
+		}
+		return fleet.NewSecret(target.Reveal()), nil
 	}
 	return r.URL, nil
 }
 
-// databaseURL is the connection string of a tenant's database on the catalog's own server.
-func (c *Catalog) databaseURL(name string) (string, error) {
+// databaseTarget is a tenant's database on the catalog's own server.
+func (c *Catalog) databaseTarget(name string) (postgres.Target, error) {
 	if err := c.checkDatabase(name); err != nil {
-		return "", err
+		return postgres.Target{}, err
 	}
-	return postgres.DatabaseURL(c.url, name)
+	return c.target.At(name)
 }
 
 // checkDatabase refuses names that cannot be a tenant's on the catalog's server.
 func (c *Catalog) checkDatabase(name string) error {
-	if name == c.own {
+	if name == c.target.Database() {
 		return &postgres.DatabaseNameError{Name: name, Problem: "is that of the catalog's own database"}
 	}
 	return postgres.CheckDatabaseName(name)
@@ -201,7 +194,7 @@ func (c *Catalog) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time,
 func (c *Catalog) Place(t fleet.Tenant) fleet.Place {
 	r := c.row(t)
 	if r.Database != "" && r.NeonProjectID == "" && r.URL == (fleet.Secret{}) && c.checkDatabase(r.Database) == nil {
-		return fleet.Place{Server: c.server, Database: r.Database}
+		return fleet.Place{Server: c.target.Server(), Database: r.Database}
 	}
 	if r.Database == "" && r.URL == (fleet.Secret{}) {
 		return fleet.Place{NeonProjectID: r.NeonProjectID}

@@ -12,13 +12,13 @@ import (
 // adoptable refuses to take a database for a new tenant's that is there already and holds something which no run of ours that was cut
 // off can have left: it is somebody else's, of the same name.
 func (c *Catalog) adoptable(ctx context.Context, name string, log *slog.Logger) error {
-	url, err := c.databaseURL(name)
+	target, err := c.databaseTarget(name)
 	if err != nil {
 		return err
 	}
 	o := c.options
 	o.ReadOnly, o.Log = true, log
-	conn, err := postgres.Connect(ctx, url, o)
+	conn, err := postgres.Connect(ctx, target, o)
 	if err != nil {
 		return fmt.Errorf("look into database %q, which is there already: %w", name, err)
 	}

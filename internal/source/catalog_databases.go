@@ -37,7 +37,7 @@ func (c *Catalog) createDatabase(ctx context.Context, name string, log *slog.Log
 	}
 	o := c.options
 	o.Log = log
-	conn, err := postgres.Connect(ctx, c.url, o)
+	conn, err := postgres.Connect(ctx, c.target, o)
 	if err != nil {
 		return false, err
 	}
@@ -123,7 +123,7 @@ func (c *Catalog) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) er
 	return c.change(ctx, t, func(tables *catalog.Catalog, database string) error {
 		o := c.options
 		o.Log = log
-		conn, err := postgres.Connect(ctx, c.url, o)
+		conn, err := postgres.Connect(ctx, c.target, o)
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (c *Catalog) change(ctx context.Context, t fleet.Tenant, do func(tables *ca
 	if err := c.CheckDrop(t); err != nil {
 		return err
 	}
-	tables, err := catalog.Open(ctx, c.url, c.options)
+	tables, err := catalog.Open(ctx, c.target, c.options)
 	if err != nil {
 		return err
 	}

@@ -10,14 +10,14 @@ import (
 // that this action made, and that no row names. Where no tenant lives in such a database, none is one. The table of
 // versions plays no part: to look for it would cost a connection to each.
 func (c *Catalog) Orphans(ctx context.Context, _ string) ([]string, error) {
-	named := map[string]bool{c.own: true}
+	named := map[string]bool{c.target.Database(): true}
 	here := false
 	c.mu.Lock()
 	for _, r := range c.rows {
 		here = here || r.Database != ""
 		named[r.Database] = true
-		if server, database, err := postgres.Place(r.URL.Reveal()); err == nil && server == c.server {
-			named[database] = true
+		if t, err := postgres.ParseTarget(r.URL.Reveal(), true); err == nil && t.Server() == c.target.Server() {
+			named[t.Database()] = true
 		}
 	}
 	c.mu.Unlock()
@@ -26,7 +26,7 @@ func (c *Catalog) Orphans(ctx context.Context, _ string) ([]string, error) {
 	}
 	o := c.options
 	o.ReadOnly = true
-	conn, err := postgres.Connect(ctx, c.url, o)
+	conn, err := postgres.Connect(ctx, c.target, o)
 	if err != nil {
 		return nil, err
 	}

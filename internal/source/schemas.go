@@ -14,7 +14,8 @@ import (
 
 // Schemas is the source where a tenant is one schema of one database, and a table lists them.
 type Schemas struct {
-	url     string
+	url     fleet.Secret
+	target  postgres.Target
 	list    postgres.SchemaList
 	options postgres.Options
 	// versions is the table of applied versions; empty but for create-tenant, which looks for it in a schema that is there already.
@@ -37,7 +38,7 @@ var (
 
 func newSchemas(in *input.Reader, o Options) fleet.Source {
 	s := &Schemas{
-		url: in.Secret("database-url"),
+		url: fleet.NewSecret(in.Secret("database-url")),
 		list: input.Parse(in, "schema-tracker", func(text string) (postgres.SchemaList, error) {
 			table, err := postgres.ParseTable(text)
 			if table.Bare() {
@@ -45,14 +46,10 @@ func newSchemas(in *input.Reader, o Options) fleet.Source {
 			}
 			return postgres.SchemaList{Table: table}, err
 		}),
-		options: postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: in.Bool("dry-run"), NoSearchPath: true},
+		options: postgres.Options{ReadOnly: in.Bool("dry-run"), NoSearchPath: true},
 		listed:  map[string]bool{},
 	}
-	if s.url != "" {
-		if _, _, err := postgres.DirectURL(s.url); err != nil {
-			in.Mistake("database-url", "%v; %s", err, fleet.Remedy(err))
-		}
-	}
+	s.target = readDatabaseURL(in, s.url)
 	if o.Creating {
 		s.ExpectList()
 		s.versions = input.Parse(in, "migrations-table", postgres.ParseTable)
@@ -89,7 +86,7 @@ func (s *Schemas) URL(_ context.Context, t fleet.Tenant) (fleet.Secret, error) {
 	if err := s.usable(t); err != nil {
 		return fleet.Secret{}, err
 	}
-	return fleet.NewSecret(s.url), nil
+	return s.url, nil
 }
 
 func (s *Schemas) usable(t fleet.Tenant) error {
@@ -107,7 +104,7 @@ func (s *Schemas) usable(t fleet.Tenant) error {
 func (s *Schemas) Schema(t fleet.Tenant) string { return t.ID }
 
 // Database is the connection string that all tenants share.
-func (s *Schemas) Database() fleet.Secret { return fleet.NewSecret(s.url) }
+func (s *Schemas) Database() fleet.Secret { return s.url }
 
 // ExpectList implements fleet.SchemaHost.
 func (s *Schemas) ExpectList() { s.listless = true }
@@ -139,13 +136,10 @@ func (s *Schemas) with(ctx context.Context, log *slog.Logger, do func(*postgres.
 		c = nil
 	}
 	if c == nil {
-		url, _, err := postgres.DirectURL(s.url)
-		if err != nil {
-			return err
-		}
 		o := s.options
 		o.Log = log
-		if c, err = postgres.Connect(ctx, url, o); err != nil {
+		var err error
+		if c, err = postgres.Connect(ctx, s.target, o); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // Options are what a source is told of the run it is for.
@@ -52,4 +53,19 @@ func New(in *input.Reader, o Options) fleet.Source {
 		return k.construct(in, o)
 	}
 	return nil
+}
+
+// readDatabaseURL reads the connection string that lists the tenants; zero, with a mistake, where it cannot be used.
+func readDatabaseURL(in *input.Reader, url fleet.Secret) postgres.Target {
+	insecure := in.Bool("allow-insecure")
+	if url == (fleet.Secret{}) {
+		return postgres.Target{} // a mistake already
+	}
+	t, err := postgres.ParseTarget(url.Reveal(), insecure)
+	if err != nil {
+		in.Mistake("database-url", "%v; %s", err, fleet.Remedy(err))
+		return postgres.Target{}
+	}
+	in.Conceal(fleet.NewSecret(t.Reveal()))
+	return t
 }

@@ -56,7 +56,7 @@ type Job struct {
 	unchanged  time.Duration  // with activity: a tenant that was not active since its backup is skipped while that is no older than this
 	staleAfter time.Duration
 	unfinished []bucket.Unfinished // uploads of earlier runs, and of others
-	verifyURL  string              // restore every backup into a throwaway database there; empty: don't
+	verifyOn   postgres.Target     // restore every backup into a throwaway database there; zero: don't
 }
 
 // Prepare opens the bucket and lists, once for all tenants, what was left unfinished there. Cores that no other tenant's
@@ -106,11 +106,11 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.
 		d.Newest = newest.Key
 		return fleet.Outcome{Unchanged: true, Note: "no activity since " + newest.Time.Format(time.DateTime), Detail: d}, nil
 	}
-	url, err := mode.DirectURL(ctx, b.env, t, log)
+	target, err := mode.Resolve(ctx, b.env, t, log)
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
-	db, err := b.look(ctx, t, url, log)
+	db, err := b.look(ctx, t, target, log)
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
@@ -128,7 +128,7 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.
 	if d.CleanedUp, err = b.Store.AbortStale(ctx, t.Key, b.unfinished, b.staleAfter); err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
-	m, err := b.upload(ctx, t, url, key, db, log)
+	m, err := b.upload(ctx, t, target, key, db, log)
 	if err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
@@ -182,8 +182,8 @@ type database struct {
 }
 
 // look connects once, which also wakes the compute, and asks what the dump and the upload have to know.
-func (b *Job) look(ctx context.Context, t fleet.Tenant, url string, log *slog.Logger) (database, error) {
-	conn, err := mode.Dial(ctx, b.env, t, url, b.options, log)
+func (b *Job) look(ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger) (database, error) {
+	conn, err := mode.Dial(ctx, b.env, t, target, b.options, log)
 	if err != nil {
 		return database{}, err
 	}
@@ -220,7 +220,7 @@ func (b *Job) kind() string {
 
 // upload streams a dump into the bucket. The object appears only when pg_dump has ended well and the dump is whole; its
 // manifest, which makes it a backup, only when the store has it whole too.
-func (b *Job) upload(ctx context.Context, t fleet.Tenant, url string, key backups.Key, db database, log *slog.Logger) (m backups.Manifest, err error) {
+func (b *Job) upload(ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, log *slog.Logger) (m backups.Manifest, err error) {
 	w, err := b.Store.Create(ctx, key.String(), bucket.Info{SizeEstimate: db.size, Metadata: map[string]string{
 		"tenant-id": t.ID, "tenant-name": t.Name, "postgres-major": fmt.Sprint(db.major), "schema-version": db.version,
 	}})
@@ -234,7 +234,7 @@ func (b *Job) upload(ctx context.Context, t fleet.Tenant, url string, key backup
 	}()
 	o := b.dump
 	o.Major, o.Schema, o.Log = db.major, b.env.Schema(t), log
-	dumped, err := pgdump.Dump(ctx, url, o, w)
+	dumped, err := pgdump.Dump(ctx, target, o, w)
 	if err != nil {
 		return m, err
 	}
@@ -257,7 +257,7 @@ func (b *Job) upload(ctx context.Context, t fleet.Tenant, url string, key backup
 		StoredSize: stored.Size, StoredSHA256: fmt.Sprintf("%x", stored.SHA256), PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256,
 		Verified: backups.Verification{How: "stream", At: time.Now().UTC(), Stored: stored.Checked},
 	}
-	if b.verifyURL != "" {
+	if !b.verifyOn.Zero() {
 		if m.Verified, err = b.tryRestore(ctx, m, key, dumped, log); err != nil {
 			return m, fmt.Errorf("the upload %s could not be restored, and is not counted as a backup: %w", m.Key, err)
 		}

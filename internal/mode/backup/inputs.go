@@ -38,13 +38,13 @@ func Read(in *input.Reader, env mode.Env) *Job {
 		env:     env,
 		Store:   mode.ReadStore(in),
 		table:   input.Parse(in, "migrations-table", postgres.ParseTable),
-		options: postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: true},
+		options: postgres.Options{ReadOnly: true},
 		// An upload of another run that still goes on is younger than its tenant may take.
 		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
 	}
 	b.dump = dumpOptions(in, env)
 	if in.Choice("verify", "stream", "restore") == "restore" {
-		b.verifyURL = in.Secret("verify-database-url")
+		b.verifyOn = readTarget(in, env, "verify-database-url", in.Secret("verify-database-url"))
 		if b.dump.Recipients != nil {
 			in.Mistake("verify", "a backup that is encrypted to age-recipients cannot be read back here; set verify: stream")
 		}
@@ -57,7 +57,6 @@ func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 	o := pgdump.DumpOptions{
 		Format:      pgdump.Format(in.Choice("backup-format", string(pgdump.Plain), string(pgdump.Custom))),
 		Compression: compress.Kind(in.Choice("compression", string(compress.Gzip), string(compress.Zstd))),
-		Insecure:    in.Bool("allow-insecure"),
 		Recipients:  input.Parse(in, "age-recipients", parseRecipients),
 		Args:        input.Parse(in, "pg-dump-args", shellwords.Parse),
 	}
@@ -93,4 +92,18 @@ func parseRecipients(text string) ([]age.Recipient, error) {
 		recipients = append(recipients, r)
 	}
 	return recipients, nil
+}
+
+// readTarget reads the connection string in an input; zero, with a mistake, where it cannot be used.
+func readTarget(in *input.Reader, env mode.Env, name, text string) postgres.Target {
+	if text == "" {
+		return postgres.Target{} // a mistake already
+	}
+	t, err := postgres.ParseTarget(text, env.Insecure)
+	if err != nil {
+		in.Mistake(name, "%v; %s", err, fleet.Remedy(err))
+		return postgres.Target{}
+	}
+	in.Conceal(fleet.NewSecret(t.Reveal()))
+	return t
 }

@@ -42,30 +42,24 @@ type RestoredRows struct {
 type restore struct {
 	env        mode.Env
 	store      *mode.Store
-	key        string // empty: the newest verified one
-	url        string // of the target; empty: into says which to make
+	key        string          // empty: the newest verified one
+	target     postgres.Target // zero: into says what to create
 	into       string
 	maker      fleet.ProjectMaker // where into is set
 	overwrite  bool
-	insecure   bool
 	identities []age.Identity
 }
 
 func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 	r := &restore{
 		env: env, store: mode.ReadStore(in), key: in.String("backup-key"), into: in.Choice("restore-into", "new-project", "branch"),
-		overwrite: in.Bool("overwrite"), insecure: in.Bool("allow-insecure"),
+		overwrite: in.Bool("overwrite"),
 	}
 	switch given := in.String("restore-url") != ""; {
 	case given && r.into != "":
 		in.Mistake("restore-into", "contradicts restore-url; give one of the two")
 	case given:
-		r.url = in.Secret("restore-url")
-		if direct, _, err := postgres.DirectURL(r.url); err != nil {
-			in.Mistake("restore-url", "%v; %s", err, fleet.Remedy(err))
-		} else {
-			r.url = direct
-		}
+		r.target = readTarget(in, env, "restore-url", in.Secret("restore-url"))
 	case r.into == "":
 		in.Mistake("restore-url", "is required here and is empty; give the target's connection string as a secret, or restore-into: new-project or branch")
 	}
@@ -124,9 +118,9 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	if r.env.DryRun {
 		return r.rehearse(ctx, c, d, o)
 	}
-	url, overwrite := r.url, r.overwrite
+	target, overwrite := r.target, r.overwrite
 	if r.into != "" {
-		if d.TargetID, url, err = r.make(ctx, t, c, log); err != nil {
+		if d.TargetID, target, err = r.make(ctx, t, c, log); err != nil {
 			return o, err
 		}
 		overwrite = true // nobody else's: it was made just now
@@ -136,9 +130,9 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		return o, err
 	}
 	defer func() { _ = in.Close() }()
-	restored, err := pgdump.Restore(ctx, url, pgdump.RestoreOptions{
+	restored, err := pgdump.Restore(ctx, target, pgdump.RestoreOptions{
 		Major: c.key.Major, Format: c.format(), Compression: c.compression(), Identities: r.identities, WantSHA256: c.manifest.StoredSHA256,
-		Overwrite: overwrite, Insecure: r.insecure, Log: log,
+		Overwrite: overwrite, Log: log,
 	}, in)
 	if err != nil {
 		o.Detail = d
@@ -227,7 +221,7 @@ func (r *restore) rehearse(ctx context.Context, c chosen, d RestoreDetail, o fle
 }
 
 // make creates the project or the branch to restore into.
-func (r *restore) make(ctx context.Context, t fleet.Tenant, c chosen, log *slog.Logger) (id, url string, err error) {
+func (r *restore) make(ctx context.Context, t fleet.Tenant, c chosen, log *slog.Logger) (id string, target postgres.Target, err error) {
 	// The time of this restore makes the name a new one, also where the same backup is restored a second time.
 	stamp := c.key.Time.Format("20060102-150405") + "-at-" + time.Now().UTC().Format("20060102-150405")
 	var secret fleet.Secret
@@ -237,11 +231,11 @@ func (r *restore) make(ctx context.Context, t fleet.Tenant, c chosen, log *slog.
 		id, secret, err = r.maker.CreateBranch(ctx, t, "restore/"+stamp, time.Time{})
 	}
 	if err != nil {
-		return "", "", err
+		return "", postgres.Target{}, err
 	}
-	mode.Hide(r.env, log, secret)
-	log.Info("made the target", "kind", r.into, "id", id)
-	return id, secret.Reveal(), nil
+	log.Info("created the target", "kind", r.into, "id", id)
+	target, err = mode.Parse(r.env, secret, log)
+	return id, target, err
 }
 
 // Facts tells which backup was proved by its restore. The version is the backup's, not the tenant's.

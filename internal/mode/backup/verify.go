@@ -21,9 +21,9 @@ func (b *Job) tryRestore(ctx context.Context, m backups.Manifest, key backups.Ke
 		return v, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	err = postgres.WithScratchDatabase(ctx, b.verifyURL, b.options.Insecure, func(url string) error {
-		restored, err := pgdump.Restore(ctx, url, pgdump.RestoreOptions{
-			Major: key.Major, Format: b.dump.Format, Compression: b.dump.Compression, WantSHA256: m.StoredSHA256, Insecure: b.options.Insecure, Log: log,
+	err = postgres.WithScratchDatabase(ctx, b.verifyOn, func(scratch postgres.Target) error {
+		restored, err := pgdump.Restore(ctx, scratch, pgdump.RestoreOptions{
+			Major: key.Major, Format: b.dump.Format, Compression: b.dump.Compression, WantSHA256: m.StoredSHA256, Log: log,
 		}, r)
 		if err != nil {
 			return err

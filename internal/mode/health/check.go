@@ -56,7 +56,7 @@ type checker struct {
 func New(in *input.Reader, env mode.Env) mode.Work {
 	h := &checker{
 		env:       env,
-		conns:     mode.NewConnections(env, postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: true}),
+		conns:     mode.NewConnections(env, postgres.Options{ReadOnly: true}),
 		state:     migration.Options{Table: input.Parse(in, "migrations-table", postgres.ParseTable), DryRun: true},
 		reference: in.String("reference-tenant"),
 	}

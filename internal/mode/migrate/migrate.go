@@ -43,7 +43,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
 		StatementLockTimeout: in.Duration("statement-lock-timeout"),
 		DryRun:               env.DryRun,
 	}
-	options := postgres.Options{Insecure: in.Bool("allow-insecure"), ReadOnly: env.DryRun}
+	options := postgres.Options{ReadOnly: env.DryRun}
 	var files *migration.Files
 	if dir := in.Dir("migrations-path"); dir != "" {
 		var err error

@@ -77,8 +77,8 @@ func (d *drop) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	var detail DropDetail
 	if d.env.Catalog != "" && d.env.Schema(t) == "" {
 		// One that gives no connection string any more is gone already, or says so below.
-		if url, err := mode.DirectURL(ctx, d.env, t, log); err == nil {
-			if err := mode.NotTheCatalog(d.env, url); err != nil {
+		if target, err := mode.Resolve(ctx, d.env, t, log); err == nil {
+			if err := mode.NotTheCatalog(d.env, target); err != nil {
 				return fleet.Outcome{Detail: detail}, err
 			}
 		}

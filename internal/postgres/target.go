@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Target is a database that may be connected to: a connection string that was parsed once, made direct, and checked
+// against the TLS policy. It cannot print itself: fmt, log/slog and encoding/json write its place.
+type Target struct {
+	// A pointer, because fmt prints the unexported fields of a struct without asking their methods: of this one it sees an
+	// address.
+	t *target
+}
+
+type target struct {
+	url      url.URL    // direct
+	query    url.Values // of the url, every parameter as it was given
+	config   *pgconn.Config
+	insecure bool
+	pooled   bool
+}
+
+// ParseTarget reads a connection string. The name of Neon's pooler in it is turned into that of the compute itself. For
+// every host that is neither loopback nor private, the server's certificate is verified in full whatever sslmode says,
+// and sslmode=disable is refused; insecure takes sslmode at its word. Errors: [*URLError].
+func ParseTarget(text string, insecure bool) (Target, error) {
+	u, err := parseURL(text)
+	if err != nil {
+		return Target{}, err
+	}
+	direct, pooled := directHost(u.Host)
+	u.Host = direct
+	return newTarget(*u, u.Query(), insecure, pooled)
+}
+
+func newTarget(u url.URL, query url.Values, insecure, pooled bool) (Target, error) {
+	cfg, err := config(u, query, insecure)
+	if err != nil {
+		return Target{}, err
+	}
+	return Target{&target{url: u, query: query, config: cfg, insecure: insecure, pooled: pooled}}, nil
+}
+
+// At is another database on the same server, everything else as it is. A database of any name is found.
+func (t Target) At(database string) (Target, error) {
+	query, err := url.ParseQuery(t.t.url.RawQuery)
+	if err != nil {
+		return Target{}, &URLError{"its parameters cannot be read", "percent-encode special characters in them"}
+	}
+	query.Del("dbname")
+	u := t.t.url
+	u.Path, u.RawPath, u.RawQuery = "/"+database, "", encodeQuery(query)
+	// As it would be in a path / need not be encoded; here it would end the name for some readers of URLs.
+	if strings.Contains(database, "/") {
+		u.RawPath = "/" + url.PathEscape(database)
+	}
+	return newTarget(u, query, t.t.insecure, t.t.pooled)
+}
+
+// Zero reports whether this is no database at all.
+func (t Target) Zero() bool { return t.t == nil }
+
+// Pooled reports whether the connection string named Neon's pooler, which the target does not.
+func (t Target) Pooled() bool { return t.t.pooled }
+
+// Host is the server's name.
+func (t Target) Host() string { return t.t.config.Host }
+
+// Server names the server as host:port, in one form however the connection string writes it.
+func (t Target) Server() string {
+	return fmt.Sprintf("%s:%d", strings.ToLower(strings.TrimSuffix(t.t.config.Host, ".")), t.t.config.Port)
+}
+
+// Database is the database's name.
+func (t Target) Database() string { return t.t.config.Database }
+
+// Reveal returns the direct connection string, for the one call that needs it.
+func (t Target) Reveal() string { return t.t.url.String() }
+
+// Config is pgx's configuration under the TLS policy, the password included. Each call returns a copy.
+func (t Target) Config() *pgconn.Config { return t.t.config.Copy() }
+
+// Parameter is a parameter of the connection string as it was given, empty where it has none of that name.
+func (t Target) Parameter(name string) string { return t.t.query.Get(name) }
+
+// Verified reports whether the TLS policy has the server's certificate verified in full, whatever sslmode says.
+func (t Target) Verified() bool { return !t.t.insecure && hasPublicHost(&t.t.url, t.t.query) }
+
+// String is the target's place, server/database.
+func (t Target) String() string {
+	if t.Zero() {
+		return ""
+	}
+	return t.Server() + "/" + t.Database()
+}
+
+// Format implements fmt.Formatter, so that no verb reaches the connection string.
+func (t Target) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(t.String())) }
+
+// LogValue implements slog.LogValuer.
+func (t Target) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
