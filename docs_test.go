@@ -23,7 +23,7 @@ type mdTable struct {
 
 var delimiterRow = regexp.MustCompile(`^\|( *:?-+:? *\|)+ *$`)
 
-// mdTables reads a document's tables, those in fenced blocks aside.
+// mdTables reads a document's tables, except those in fenced blocks.
 func mdTables(text string) []mdTable {
 	var tables []mdTable
 	modes, fenced, open := "", false, false
@@ -72,7 +72,7 @@ func cells(row string) []string {
 
 var mdLink = regexp.MustCompile(`\[([^\]]*)\]\(([^)\s]+)\)`)
 
-// plain takes the markup out of a cell.
+// plain strips a cell of its markup.
 func plain(cell string) string {
 	return strings.ReplaceAll(mdLink.ReplaceAllString(cell, "$1"), "`", "")
 }
@@ -92,8 +92,8 @@ func rowsAbout(text, heading string) (rows []map[string]string) {
 	return rows
 }
 
-// fieldMistakes compares the tables about inputs, or about outputs, with their declaration: each of them has one row, with
-// its default and a meaning that begins as its description reads.
+// fieldMistakes compares the tables of inputs or outputs with action.yml: each field has exactly one row, with its
+// default and a meaning that starts with its description.
 func fieldMistakes(fields []input.Field, text, heading string) []string {
 	var mistakes []string
 	seen := map[string]int{}
@@ -101,7 +101,7 @@ func fieldMistakes(fields []input.Field, text, heading string) []string {
 		name, ok := strings.CutPrefix(strings.TrimSuffix(row[heading], "`"), "`")
 		i := slices.IndexFunc(fields, func(f input.Field) bool { return f.Name == name })
 		if !ok || i < 0 {
-			mistakes = append(mistakes, fmt.Sprintf("the row %s is about nothing that action.yml declares", row[heading]))
+			mistakes = append(mistakes, fmt.Sprintf("the row %s is for nothing that action.yml declares", row[heading]))
 			continue
 		}
 		seen[name]++
@@ -114,7 +114,7 @@ func fieldMistakes(fields []input.Field, text, heading string) []string {
 			mistakes = append(mistakes, fmt.Sprintf("%s has the default %s; the table says %s", name, want, got))
 		}
 		if !strings.HasPrefix(plain(row["Meaning"]), f.Description) {
-			mistakes = append(mistakes, fmt.Sprintf("%s means something else in action.yml: %s", name, f.Description))
+			mistakes = append(mistakes, fmt.Sprintf("%s has another description in action.yml: %s", name, f.Description))
 		}
 	}
 	for _, f := range fields {
@@ -130,12 +130,15 @@ func TestFieldMistakes(t *testing.T) {
 		{Name: "a", Default: "1", Description: "A."}, {Name: "b-c", Description: "B and d."}, {Name: "d", Description: "D."},
 		{Name: "e", Default: "|", Description: "E."}, {Name: "f", Description: "F."}, {Name: "g", Description: "G."},
 	}
-	text := "| Input | Default | Meaning |\n|---|---|---|\n| `a` | `2` | A. |\n| `b-c` | – | B and [`d`](#d). More. |\n| `d` |  | D. |\n" +
+	text := "| Input | Default | Meaning |\n|---|---|---|\n" +
+		"| `a` | `2` | A. |\n| `b-c` | – | B and [`d`](#d). More. |\n| `d` |  | D. |\n" +
 		"| `e` | `\\|` | E. |\n| `e` | `\\|` | E. |\n| `g` | – | Another. |\n| `x` | – | X. |\n| g | – | G. |\n" +
-		"\n| Output | Meaning |\n| --- | --- |\n| `f` | F. |\n\n```\n| Input | Default | Meaning |\n|---|---|---|\n| `f` | – | F. |\n```\n"
+		"\n| Output | Meaning |\n| --- | --- |\n| `f` | F. |\n" +
+		"\n```\n| Input | Default | Meaning |\n|---|---|---|\n| `f` | – | F. |\n```\n"
 	want := []string{
-		"a has the default `1`; the table says `2`", "d has the default –; the table says ", "g means something else in action.yml: G.",
-		"the row `x` is about nothing that action.yml declares", "the row g is about nothing that action.yml declares",
+		"a has the default `1`; the table says `2`", "d has the default –; the table says ",
+		"g has another description in action.yml: G.",
+		"the row `x` is for nothing that action.yml declares", "the row g is for nothing that action.yml declares",
 		"e has 2 rows, want 1", "f has 0 rows, want 1",
 	}
 	if diff := cmp.Diff(want, fieldMistakes(fields, text, "Input")); diff != "" {
@@ -164,7 +167,7 @@ func TestReferenceListsTheOutputs(t *testing.T) {
 	}
 }
 
-// named modes of a cell: "all", "all but `a` and `b`", "`a`, `b`", "–".
+// modesOf returns the modes that a cell means: "all", "all but `a`, `b`", "`a`, `b`" or "–".
 func modesOf(cell string, all []string) []string {
 	var named []string
 	for _, m := range regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(cell, -1) {
@@ -179,7 +182,7 @@ func modesOf(cell string, all []string) []string {
 	return named
 }
 
-// refusedLater are inputs that a mode reads and, once it has listed the tenants, always refuses.
+// refusedLater are inputs that a mode reads, but always refuses once it has listed the tenants.
 var refusedLater = map[string][]string{"catalog-query": {"drop-tenant"}}
 
 func TestReferenceTellsWhichModesReadAnInput(t *testing.T) {

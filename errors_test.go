@@ -14,15 +14,16 @@ import (
 	"testing"
 )
 
-// sayings are the texts in the program's code, with what + joins in one piece.
-func sayings(t *testing.T) string {
+// messages returns every string in the program's code, one per line; literals joined by + are one string.
+func messages(t *testing.T) string {
 	t.Helper()
+	others := []string{"sandbox", "bench", "e2e"}
 	var all strings.Builder
 	err := filepath.WalkDir("internal", func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (strings.HasSuffix(path, "test") || slices.Contains([]string{"sandbox", "bench", "e2e"}, entry.Name())):
+		case entry.IsDir() && (strings.HasSuffix(path, "test") || slices.Contains(others, entry.Name())):
 			return fs.SkipDir
 		case filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
 			return nil
@@ -48,11 +49,11 @@ func sayings(t *testing.T) string {
 	return all.String()
 }
 
-// TestReportDetailsAreDocumented looks in the reference for every field that a mode adds to the report file.
+// TestReportDetailsAreDocumented looks for every field that a mode adds to the report file in the reference.
 func TestReportDetailsAreDocumented(t *testing.T) {
 	documented := read(t, "docs/report-file.md") + read(t, "docs/health-check.md")
 	fields := 0
-	err := filepath.WalkDir("internal/mode", func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir("internal/mode", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -82,7 +83,7 @@ func TestReportDetailsAreDocumented(t *testing.T) {
 	}
 }
 
-// literalText is the value of a literal, or of several joined by +.
+// literalText returns the value of a string literal, or of several joined by +.
 func literalText(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -98,10 +99,10 @@ func literalText(e ast.Expr) (string, bool) {
 
 var codeSpan = regexp.MustCompile("^`([^`]+)`$")
 
-// TestErrorsAreWhatTheProgramSays looks in the code for every message of docs/errors.md: a text that was reworded there is
-// searched for in vain here.
+// TestErrorsAreWhatTheProgramSays looks for every message of docs/errors.md in the code, so that rewording one there
+// fails here.
 func TestErrorsAreWhatTheProgramSays(t *testing.T) {
-	said := sayings(t)
+	said := messages(t)
 	rows := rowsAbout(read(t, "docs/errors.md"), "Message")
 	if len(rows) < 50 {
 		t.Errorf("found %d messages only", len(rows))
@@ -109,12 +110,12 @@ func TestErrorsAreWhatTheProgramSays(t *testing.T) {
 	for _, row := range rows {
 		m := codeSpan.FindStringSubmatch(row["Message"])
 		if m == nil {
-			t.Errorf("%s is not one text in backticks", row["Message"])
+			t.Errorf("%s is not a single text in backticks", row["Message"])
 			continue
 		}
 		for part := range strings.SplitSeq(m[1], "…") {
 			if part = strings.TrimSpace(part); part != "" && !strings.Contains(said, part) {
-				t.Errorf("%s: no text in the code has %q", row["Message"], part)
+				t.Errorf("%s: no string in the code contains %q", row["Message"], part)
 			}
 		}
 		if row["Cause"] == "" || row["Remedy"] == "" {

@@ -14,10 +14,10 @@ import (
 	"github.com/org/neon-tenants-action/internal/action"
 )
 
-// trial is what the program says of a set of inputs before it makes its first call.
+// trial is what the program says about a set of inputs before its first call.
 type trial struct {
 	wrong  []string // inputs that it refuses
-	unused []string // inputs that have no effect in this mode with this source
+	unused []string // inputs without effect in this mode with this source
 	err    string   // the run's error
 }
 
@@ -27,7 +27,7 @@ var (
 	modesInHelp = regexp.MustCompile(`(?m)^Modes: (.*)$`)
 )
 
-// try runs the program with these inputs under a context that is over: it reads them, and stops.
+// try runs the program with these inputs and a cancelled context: it reads them and stops.
 func try(t *testing.T, workspace string, inputs map[string]string) trial {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.json")
@@ -69,12 +69,13 @@ func try(t *testing.T, workspace string, inputs map[string]string) trial {
 	return out
 }
 
-// modeNames are the modes as --help lists them.
+// modeNames returns the modes that --help lists.
 func modeNames(t *testing.T) []string {
 	t.Helper()
 	var help bytes.Buffer
 	err := action.Run(t.Context(), action.Env{
-		Definition: definition, Args: []string{"--help"}, Stdout: &help, LookupEnv: func(string) (string, bool) { return "", false },
+		Definition: definition, Args: []string{"--help"}, Stdout: &help,
+		LookupEnv: func(string) (string, bool) { return "", false },
 	})
 	m := modesInHelp.FindStringSubmatch(help.String())
 	if err != nil || m == nil {
@@ -85,51 +86,119 @@ func modeNames(t *testing.T) []string {
 
 const aDatabase = "postgresql://app:secret@127.0.0.1:1/app"
 
-// otherwise has a value other than its default for every input but mode and tenant-source.
+// otherwise has a non-default value for every input but mode and tenant-source.
 var otherwise = map[string]string{
-	"neon-api-key": "key", "neon-org-id": "org-acme", "neon-api-url": "http://127.0.0.1:1/api/v2", "neon-branch": "dev",
-	"database-name": "app", "role-name": "app", "database-url": aDatabase, "schema-tracker": "public.tenants",
-	"catalog-query": "select name, url from school", "tenant-secrets": `{"ACME_URL": "` + aDatabase + `"}`, "secret-name": "{TENANT}_URL",
+	"neon-api-key":   "key",
+	"neon-org-id":    "org-acme",
+	"neon-api-url":   "http://127.0.0.1:1/api/v2",
+	"neon-branch":    "dev",
+	"database-name":  "app",
+	"role-name":      "app",
+	"database-url":   aDatabase,
+	"schema-tracker": "public.tenants",
+	"catalog-query":  "select name, url from school",
+	"tenant-secrets": `{"ACME_URL": "` + aDatabase + `"}`,
+	"secret-name":    "{TENANT}_URL",
 
-	"tenant-key": "id", "tenants": "acme", "min-tenants": "0", "allow-empty": "true", "shard": "1/2",
+	"tenant-key":  "id",
+	"tenants":     "acme",
+	"min-tenants": "0",
+	"allow-empty": "true",
+	"shard":       "1/2",
 
-	"concurrency": "3", "canary": "1", "max-failures": "5", "tenant-timeout": "1m", "dry-run": "true", "allow-insecure": "true",
-	"catalog-url": aDatabase, "report-file": "another.json", "shards": "2", "report-files": "*.json",
+	"concurrency":    "3",
+	"canary":         "1",
+	"max-failures":   "5",
+	"tenant-timeout": "1m",
+	"dry-run":        "true",
+	"allow-insecure": "true",
+	"catalog-url":    aDatabase,
+	"report-file":    "another.json",
+	"shards":         "2",
+	"report-files":   "*.json",
 
-	"migrations-path": "migrations", "migrations-table": "versions", "strict-order": "true", "lock-timeout": "1s",
-	"statement-lock-timeout": "1s", "public-migrations-path": "migrations", "create-missing": "true", "require-backup-within": "1h",
-	"rehearse": "all", "undo-point": "true",
+	"migrations-path":        "migrations",
+	"migrations-table":       "versions",
+	"strict-order":           "true",
+	"lock-timeout":           "1s",
+	"statement-lock-timeout": "1s",
+	"public-migrations-path": "migrations",
+	"create-missing":         "true",
+	"require-backup-within":  "1h",
+	"rehearse":               "all",
+	"undo-point":             "true",
 
-	"s3-bucket": "backups", "s3-prefix": "tenants", "aws-region": "eu-central-1", "role-to-assume": "arn:aws:iam::123456789012:role/backup",
-	"aws-account-id": "123456789012", "iam-role": "backup", "role-session-name": "session", "role-duration-seconds": "900",
-	"s3-endpoint": "https://127.0.0.1:1", "s3-path-style": "true",
+	"s3-bucket":             "backups",
+	"s3-prefix":             "tenants",
+	"aws-region":            "eu-central-1",
+	"role-to-assume":        "arn:aws:iam::123456789012:role/backup",
+	"aws-account-id":        "123456789012",
+	"iam-role":              "backup",
+	"role-session-name":     "session",
+	"role-duration-seconds": "900",
+	"s3-endpoint":           "https://127.0.0.1:1",
+	"s3-path-style":         "true",
 
-	"retention-days": "1", "keep-last": "2", "keep-daily": "1", "keep-weekly": "1", "keep-monthly": "1", "pg-version": "15",
-	"pg-dump-args": "--no-comments", "backup-format": "custom", "compression": "zstd", "compression-level": "3",
-	"age-recipients":   "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
-	"s3-storage-class": "STANDARD_IA", "s3-kms-key-id": "key", "s3-object-lock-days": "1", "skip-unchanged": "true", "max-backup-age": "1h",
-	"verify": "restore", "verify-database-url": aDatabase,
+	"retention-days":      "1",
+	"keep-last":           "2",
+	"keep-daily":          "1",
+	"keep-weekly":         "1",
+	"keep-monthly":        "1",
+	"pg-version":          "15",
+	"pg-dump-args":        "--no-comments",
+	"backup-format":       "custom",
+	"compression":         "zstd",
+	"compression-level":   "3",
+	"age-recipients":      "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+	"s3-storage-class":    "STANDARD_IA",
+	"s3-kms-key-id":       "key",
+	"s3-object-lock-days": "1",
+	"skip-unchanged":      "true",
+	"max-backup-age":      "1h",
+	"verify":              "restore",
+	"verify-database-url": aDatabase,
 
-	"backup-key": "tenants/acme/key", "restore-url": aDatabase, "restore-into": "branch", "overwrite": "true",
+	"backup-key":   "tenants/acme/key",
+	"restore-url":  aDatabase,
+	"restore-into": "branch",
+	"overwrite":    "true",
 	"age-identity": "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
 
-	"tenant-name": "acme", "neon-region": "aws-eu-central-1", "neon-pg-version": "17", "confirm": "acme", "without-backup": "true",
+	"tenant-name":     "acme",
+	"neon-region":     "aws-eu-central-1",
+	"neon-pg-version": "17",
+	"confirm":         "acme",
+	"without-backup":  "true",
 
-	"required-tables": "users", "reference-tenant": "acme", "fail-on": "none",
+	"required-tables":  "users",
+	"reference-tenant": "acme",
+	"fail-on":          "none",
 
-	"github-token": "token", "secrets-scope": "environment", "repository": "acme/other", "github-environment": "production",
-	"github-organization": "acme", "secrets-visibility": "all", "secret-layout": "bundle", "pooled": "true", "prune-secrets": "true",
-	"max-prune": "3", "workflow-file": "workflow.yml",
+	"github-token":        "token",
+	"secrets-scope":       "environment",
+	"repository":          "acme/other",
+	"github-environment":  "production",
+	"github-organization": "acme",
+	"secrets-visibility":  "all",
+	"secret-layout":       "bundle",
+	"pooled":              "true",
+	"prune-secrets":       "true",
+	"max-prune":           "3",
+	"workflow-file":       "workflow.yml",
 }
 
-// variants leave out, each in another way, what contradicts something else or makes it needless, so that each input is in one of them.
+// variants are inputs to leave out of otherwise, because some contradict others or make them unnecessary. Each input is
+// left in by at least one variant.
 var variants = [][]string{
-	{"aws-account-id", "iam-role", "restore-url", "verify", "verify-database-url", "github-organization", "without-backup", "shard"},
+	{
+		"aws-account-id", "iam-role", "restore-url", "verify", "verify-database-url", "github-organization",
+		"without-backup", "shard",
+	},
 	{"role-to-assume", "restore-into", "age-recipients", "github-environment", "without-backup", "secret-layout"},
 	{"aws-account-id", "iam-role", "restore-url", "age-recipients", "github-environment"},
 }
 
-// workspaceFor holds the files that the inputs of otherwise name.
+// workspaceFor returns a workspace with the files that the values of otherwise name.
 func workspaceFor(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -148,13 +217,14 @@ func workspaceFor(t *testing.T) string {
 	return dir
 }
 
-// inputsByMode finds out which inputs each mode reads, with any source: what it neither refuses nor calls without effect.
+// inputsByMode finds out which inputs each mode reads with any source: those it neither refuses nor reports as without
+// effect.
 func inputsByMode(t *testing.T, modes []string) map[string]map[string]bool {
 	t.Helper()
 	workspace := workspaceFor(t)
 	for _, f := range declared(t).Inputs {
 		if _, ok := otherwise[f.Name]; !ok && f.Name != "mode" && f.Name != "tenant-source" {
-			t.Fatalf("%s has no value here that is not its default", f.Name)
+			t.Fatalf("%s has no value in otherwise", f.Name)
 		}
 	}
 	used := map[string]map[string]bool{}
@@ -179,8 +249,8 @@ func inputsByMode(t *testing.T, modes []string) map[string]map[string]bool {
 	return used
 }
 
-// accepted takes the inputs that are refused away until the program would begin, and returns those that it reads then. It is
-// empty where the mode cannot do without one that it refused, or with the source.
+// accepted removes refused inputs until the program accepts the rest, and returns those that it reads. It returns none
+// if the mode refuses the source, or requires an input that was removed.
 func accepted(t *testing.T, workspace string, inputs map[string]string) map[string]string {
 	t.Helper()
 	for {
@@ -197,7 +267,7 @@ func accepted(t *testing.T, workspace string, inputs map[string]string) map[stri
 		for _, name := range got.unused {
 			delete(inputs, name)
 		}
-		for _, f := range declared(t).Inputs { // no notice tells of an input that has its default
+		for _, f := range declared(t).Inputs { // an input with its default value is never reported as unused
 			if inputs[f.Name] == f.Default {
 				delete(inputs, f.Name)
 			}
