@@ -84,9 +84,10 @@ func TestMistakes(t *testing.T) {
 		notBool     = " is neither true nor false; write true or false"
 		notInt      = " is not a whole number from 1 to 1000; write for example concurrency: 1"
 		notDuration = " is not a positive duration; write for example 90s, 30m or 1h30m"
-		notURL      = "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"
-		noDir       = " in the workspace; add a step that uses actions/checkout before this one, or correct the path"
-		noAccess    = " cannot be read: file name too long; correct the path, or give the workflow's user read access"
+		notURL      = "is not an absolute https URL without credentials or query; " +
+			"write for example api-url: https://host/path"
+		noDir    = " in the workspace; add a step that uses actions/checkout before this one, or correct the path"
+		noAccess = " cannot be read: file name too long; correct the path, or give the workflow's user read access"
 	)
 	mode := func(r *Reader) { r.Required("mode") }
 	dryRun := func(r *Reader) { r.Bool("dry-run") }
