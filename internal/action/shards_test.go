@@ -95,11 +95,11 @@ func TestASplitFleetHasOneReport(t *testing.T) {
 		if o.err != nil || o.outputs["failed"] != "0" || o.outputs["total"] != "6" {
 			t.Errorf("%v, %v\n%s", o.err, o.outputs, o.log)
 		}
-		o.says(t, "more than one report file: the run that began last counts", "done again later")
+		o.says(t, "more than one report file: the run that started last counts", "superseded by a later run")
 	})
 	t.Run("a job left no report", func(t *testing.T) {
 		o := f.merge(t, "report-files=reports/0/*.json,reports/1/*.json")
-		if o.err == nil || o.report.Error == nil || !strings.Contains(o.report.Error.Message, "there is no report of shard 3/3") {
+		if o.err == nil || o.report.Error == nil || !strings.Contains(o.report.Error.Message, "there is no report for shard 3/3") {
 			t.Errorf("%v, %+v", o.err, o.report.Error)
 		}
 	})

@@ -97,7 +97,14 @@ func refused(a Amendment, why string) error {
 // bothErrors are two reasons why one tenant failed.
 type bothErrors struct{ first, second error }
 
-func (e *bothErrors) Error() string   { return e.first.Error() + "; " + e.second.Error() }
+func (e *bothErrors) Error() string {
+	first, between := e.first.Error(), "; "
+	if strings.Contains(first, "\n") { // its last line may be a caret below a statement
+		between = "\n"
+	}
+	return first + between + e.second.Error()
+}
+
 func (e *bothErrors) Unwrap() []error { return []error{e.first, e.second} }
 
 // Remedy joins the remedies of both.

@@ -74,6 +74,15 @@ func TestAmendmentOfAFailureAddsAnError(t *testing.T) {
 	}
 }
 
+func TestAmendmentOfAnErrorOfSeveralLines(t *testing.T) {
+	results := announced()
+	results[2].Err = errors.New("syntax error\n  select 1,\n          ^")
+	amended, err := Amend(results, []Amendment{{ID: "id-failed", Err: errors.New("drift")}})
+	if err != nil || amended[2].Err.Error() != "syntax error\n  select 1,\n          ^\ndrift" {
+		t.Errorf("%q, %v", amended[2].Err, err)
+	}
+}
+
 func TestAmendmentToUnchanged(t *testing.T) {
 	r := amendOne(t, Amendment{ID: "id-succeeded", Unchanged: true})
 	if r.State != Unchanged || !r.Outcome.Unchanged || r.Outcome.Note != "" || r.Err != nil {

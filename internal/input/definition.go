@@ -1,6 +1,7 @@
-// Package input reads the action's inputs: from INPUT_ variables inside Actions, from flags and the same variables outside.
-// It collects every mistake, so that a user sees all of them in one message before anything is called. What inputs there
-// are, their defaults and their descriptions stand in one place, action.yml, which is embedded and read here.
+// Package input reads the action's inputs: from INPUT_ variables inside Actions, and from flags and the same variables
+// outside. It collects every mistake, so that a user sees all of them in one message, before the first call. The
+// inputs, their defaults and their descriptions are declared in one place: action.yml, which is embedded and parsed
+// here.
 package input
 
 import (
@@ -10,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Definition is what action.yml says of the action's inputs and outputs, in its order.
+// Definition is what action.yml declares, its inputs and outputs in the file's order.
 type Definition struct {
 	Name, Description string
 	Inputs            []Field
@@ -22,10 +23,10 @@ type Field struct {
 	Name, Description, Default string
 }
 
-// Bool reports whether an input is a switch: its default is true or false.
+// Bool reports whether an input is a switch, that is, whether its default is true or false.
 func (f Field) Bool() bool { return f.Default == "true" || f.Default == "false" }
 
-// ParseDefinition reads an action.yml.
+// ParseDefinition parses an action.yml. Its errors begin with "parse action.yml".
 func ParseDefinition(actionYAML []byte) (*Definition, error) {
 	var file struct {
 		Name        string    `yaml:"name"`
@@ -47,7 +48,7 @@ func ParseDefinition(actionYAML []byte) (*Definition, error) {
 	return d, nil
 }
 
-// Input returns the declared input of that name.
+// Input returns the input with that name, and whether it is declared.
 func (d *Definition) Input(name string) (Field, bool) {
 	for _, f := range d.Inputs {
 		if f.Name == name {
@@ -57,7 +58,7 @@ func (d *Definition) Input(name string) (Field, bool) {
 	return Field{}, false
 }
 
-// fields walks a mapping node by hand, because a Go map would lose the order that --help and the README keep.
+// fields walks a mapping node by hand, because a Go map would lose the order, which --help and the README keep.
 func fields(mapping *yaml.Node) ([]Field, error) {
 	var out []Field
 	for i := 0; i+1 < len(mapping.Content); i += 2 {

@@ -11,25 +11,29 @@ import (
 
 // File is a file that an input names.
 type File struct {
-	// Name is its path as the user knows it: relative to the workspace where it is in there.
+	// Name is the path as the user knows it: relative to the workspace if the file is inside it.
 	Name string
-	// Path opens it.
+	// Path is the absolute path.
 	Path string
 }
 
-// Files returns the files that match the globs of a list: * and ? and [abc] within one name, ** any folders. They are relative to
-// the workspace, or absolute. A glob that is wrong or that matches no file is a mistake. Files are sorted by name, each once.
+// Files returns the files that match a list of globs, which are absolute or relative to the workspace: *, ? and [abc]
+// match within one name, ** any number of folders. The files are sorted by name, each once. A glob that is malformed or
+// matches no file is a mistake.
 func (r *Reader) Files(name string) []File {
 	var files []File
 	for _, glob := range r.List(name) {
 		found, err := r.match(glob)
 		switch {
 		case errors.Is(err, path.ErrBadPattern):
-			r.Mistake(name, "the glob %q is not one; * and ? and [abc] match within a name, ** any folders", glob)
+			r.Mistake(name, "%q is not a valid glob; "+
+				"*, ? and [abc] match within a name, ** any number of folders", glob)
 		case err != nil:
-			r.Mistake(name, "the files %q cannot be read: %v; correct the glob, or let the workflow's user read them", glob, err)
+			r.Mistake(name, "the files %q cannot be read: %v; "+
+				"correct the glob, or give the workflow's user read access", glob, err)
 		case len(found) == 0:
-			r.Mistake(name, "%q matches no file in the workspace; see whether the step before this one put the files there, and correct the glob", glob)
+			r.Mistake(name, "%q matches no file in the workspace; "+
+				"check that an earlier step put the files there, or correct the glob", glob)
 		}
 		files = append(files, found...)
 	}
@@ -37,7 +41,7 @@ func (r *Reader) Files(name string) []File {
 	return slices.Compact(files)
 }
 
-// match finds the files of one glob.
+// match finds the files that match one glob.
 func (r *Reader) match(glob string) ([]File, error) {
 	segments := strings.Split(path.Clean(filepath.ToSlash(glob)), "/")
 	for _, s := range segments {
@@ -45,7 +49,7 @@ func (r *Reader) match(glob string) ([]File, error) {
 			return nil, err
 		}
 	}
-	// What comes before the first wildcard is where the search begins.
+	// The search begins in the folder before the first wildcard.
 	fixed := slices.IndexFunc(segments, func(s string) bool { return strings.ContainsAny(s, `*?[\`) })
 	if fixed < 0 {
 		fixed = len(segments)
@@ -68,7 +72,8 @@ func (r *Reader) match(glob string) ([]File, error) {
 		if err != nil || entry.IsDir() {
 			return reason(err)
 		}
-		if rest := strings.TrimPrefix(strings.TrimPrefix(filepath.ToSlash(file), filepath.ToSlash(root)), "/"); matches(segments[fixed:], split(rest)) {
+		rest := strings.TrimPrefix(filepath.ToSlash(file), filepath.ToSlash(root))
+		if matches(segments[fixed:], split(strings.TrimPrefix(rest, "/"))) {
 			files = append(files, File{r.nameOf(file), file})
 		}
 		return nil
@@ -76,7 +81,7 @@ func (r *Reader) match(glob string) ([]File, error) {
 	return files, err
 }
 
-// reason is an error without the absolute path, which in a container is not the user's.
+// reason is an error without the absolute path, which in a container means nothing to the user.
 func reason(err error) error {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner
@@ -91,7 +96,7 @@ func split(rest string) []string {
 	return strings.Split(rest, "/")
 }
 
-// matches holds a path's names against a glob's, of which ** stands for any number of folders.
+// matches compares the names of a path with those of a glob, in which ** stands for any number of folders.
 func matches(glob, names []string) bool {
 	if len(glob) == 0 {
 		return len(names) == 0
@@ -111,7 +116,7 @@ func matches(glob, names []string) bool {
 	return ok && err == nil && matches(glob[1:], names[1:])
 }
 
-// nameOf is a path as the user knows it.
+// nameOf is a path as the user knows it; see [File].
 func (r *Reader) nameOf(file string) string {
 	base, err := filepath.Abs(r.workspace)
 	if err == nil {

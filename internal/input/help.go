@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Help writes what the program is, its modes and its inputs, for a terminal of 100 columns.
+// Help writes what the program does, its modes, inputs and outputs, for a terminal of 100 columns.
 func (d *Definition) Help(w io.Writer, modes []string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n\nUsage: neon-tenants-action --mode MODE [--INPUT VALUE ...]\n", d.Name, d.Description)
-	b.WriteString("Inputs may also be given as INPUT_ variables (INPUT_MODE, INPUT_NEON-API-KEY), as GitHub's runner does.\n")
+	b.WriteString("Inputs can also be environment variables: INPUT_MODE, INPUT_NEON-API-KEY.\n")
 	fmt.Fprintf(&b, "\nModes: %s\n\nInputs:\n", strings.Join(modes, ", "))
 	for _, f := range d.Inputs {
 		fmt.Fprintf(&b, "  --%s", f.Name)
@@ -32,7 +32,7 @@ func (d *Definition) Help(w io.Writer, modes []string) {
 	_, _ = io.WriteString(w, b.String())
 }
 
-// wrap breaks text at spaces into lines of at most width bytes; a longer word stands alone.
+// wrap breaks text at spaces into lines of at most width bytes; a longer word gets a line of its own.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

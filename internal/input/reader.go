@@ -10,11 +10,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// Reader gives typed values of inputs. A value that breaks its rule becomes a mistake, and the zero value is returned:
-// callers read everything they need, then ask [Reader.Err] once.
+// Reader returns the values of inputs by their type. For a value that breaks its rule it notes a mistake and returns
+// the zero value: callers read everything they need, then ask [Reader.Err] once.
 type Reader struct {
 	def       *Definition
-	values    map[string]string // as given, trimmed; absent where neither a flag nor a variable named it
+	values    map[string]string // as given, trimmed; absent if neither a flag nor a variable sets the input
 	workspace string
 	lookup    func(string) (string, bool)
 	used      map[string]bool
@@ -22,8 +22,9 @@ type Reader struct {
 	secrets   []fleet.Secret
 }
 
-// New reads flags (over) INPUT_ variables (over) the definition's defaults. args are the command line without the
-// program's name; lookup is os.LookupEnv or a test's. Unknown flags are mistakes. A request for help returns [flag.ErrHelp].
+// New returns a reader in which flags win over INPUT_ variables, and those over the definition's defaults. args is the
+// command line without the program's name; lookup is [os.LookupEnv] or a test's. Unknown flags are mistakes. The only
+// error is [flag.ErrHelp], if the command line asks for help.
 func New(def *Definition, args []string, lookup func(string) (string, bool)) (*Reader, error) {
 	r := &Reader{def: def, values: map[string]string{}, used: map[string]bool{}, lookup: lookup}
 	r.workspace, _ = lookup("GITHUB_WORKSPACE")
@@ -35,7 +36,8 @@ func New(def *Definition, args []string, lookup func(string) (string, bool)) (*R
 	return r, r.parseFlags(args)
 }
 
-// variable is the name under which the runner passes an input: upper case, spaces as underscores, hyphens kept.
+// variable is the name of the variable in which the runner passes an input: upper case, spaces as underscores, hyphens
+// kept.
 func variable(name string) string {
 	return "INPUT_" + strings.ToUpper(strings.ReplaceAll(name, " ", "_"))
 }
@@ -58,27 +60,28 @@ func (r *Reader) parseFlags(args []string) error {
 		return err
 	case err != nil:
 		r.Mistake(commandLine, "%s; --help lists the inputs", describe(err))
-	case flags.NArg() > 0: // not repeated: it may be a secret that a blank parts from its flag
-		r.Mistake(commandLine, "argument %d belongs to no input; inputs are given as --name value, switches as --name or --name=false", len(args)-flags.NArg()+1)
+	case flags.NArg() > 0: // not quoted: it may be a secret that a blank separates from its flag
+		r.Mistake(commandLine, "argument %d belongs to no input; "+
+			"give inputs as --name value, and switches as --name or --name=false", len(args)-flags.NArg()+1)
 	}
 	return nil
 }
 
-// commandLine stands for an input's name in mistakes that concern none.
+// commandLine takes the place of an input's name in mistakes that are about none.
 const commandLine = "command line"
 
-// describe says in the words of inputs what the flag package says of flags, without repeating more than a flag's name.
+// describe translates an error of the flag package. It quotes nothing but the flag's name.
 func describe(err error) string {
 	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 		return fmt.Sprintf("there is no input --%s", name)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: -"); ok {
-		return fmt.Sprintf("--%s is the last argument and needs a value", name)
+		return fmt.Sprintf("--%s is the last argument and lacks its value", name)
 	}
 	return "an argument that begins with a hyphen is not of the form --name"
 }
 
-// String returns an input's value, its default where none or an empty one was given: a scheduled workflow that passes on
+// String returns an input's value, or its default if the value is absent or empty: a scheduled workflow that passes on
 // a workflow_dispatch input passes on an empty text, and means the default.
 func (r *Reader) String(name string) string {
 	f := r.field(name)
@@ -88,7 +91,7 @@ func (r *Reader) String(name string) string {
 	return f.Default
 }
 
-// Optional is String for the inputs where an empty value means "none" and not the default.
+// Optional is [Reader.String] for inputs whose empty value means "none", not the default.
 func (r *Reader) Optional(name string) string {
 	f := r.field(name)
 	if v, ok := r.values[name]; ok {
@@ -100,25 +103,25 @@ func (r *Reader) Optional(name string) string {
 func (r *Reader) field(name string) Field {
 	f, ok := r.def.Input(name)
 	if !ok {
-		panic("input " + name + " is not declared in action.yml") // a programming error, met by every test of its mode
+		panic("input " + name + " is not declared in action.yml") // a bug that every test of the mode meets
 	}
 	r.used[name] = true
 	return f
 }
 
-// Variable returns an environment variable that is no input: what the runner or AWS's own tools set.
+// Variable returns an environment variable that is not an input, as the runner or AWS's own tools set.
 func (r *Reader) Variable(name string) string {
 	v, _ := r.lookup(name)
 	return v
 }
 
-// Given reports whether an input was given a value other than its default.
+// Given reports whether an input has a value other than its default.
 func (r *Reader) Given(name string) bool {
 	f := r.field(name)
 	return r.values[name] != "" && r.values[name] != f.Default
 }
 
-// Required is String, where an empty value is a mistake.
+// Required is [Reader.String] for inputs whose empty value is a mistake.
 func (r *Reader) Required(name string) string {
 	v := r.String(name)
 	if v == "" {
@@ -127,33 +130,34 @@ func (r *Reader) Required(name string) string {
 	return v
 }
 
-// Secret is Required for a value that must never be printed; see [Reader.Secrets].
+// Secret is [Reader.Required] for a value that must never be printed; see [Reader.Secrets].
 func (r *Reader) Secret(name string) string {
 	v := r.String(name)
 	if v == "" {
-		r.Mistake(name, "is required here and is empty; store it as a secret and pass %s: ${{ secrets.%s }} (a secret that does not exist, "+
-			"or a workflow started from a fork, gives an empty text)", name, strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
+		r.Mistake(name, "is required here and is empty; store it as a secret and pass %s: ${{ secrets.%s }} "+
+			"(a secret that does not exist is an empty text, and so is every secret in a workflow started from a fork)",
+			name, strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 		return ""
 	}
 	r.secrets = append(r.secrets, fleet.NewSecret(v))
 	return v
 }
 
-// Conceal adds secrets that came inside an input's value to those of [Reader.Secrets].
+// Conceal adds secrets that are part of an input's value to those of [Reader.Secrets].
 func (r *Reader) Conceal(secrets ...fleet.Secret) { r.secrets = append(r.secrets, secrets...) }
 
-// Secrets returns the secret values read so far, to be masked before anything is printed.
+// Secrets returns the secrets read so far, which must be masked before anything is printed.
 func (r *Reader) Secrets() []fleet.Secret { return r.secrets }
 
-// Mistake records that an input breaks a rule, the same mistake once. The text follows the input's name and should name the rule and the remedy.
+// Mistake records that an input breaks a rule. The text follows the input's name, and should name the rule and the
+// remedy. The same mistake counts once, because several parts of a mode may read the same input.
 func (r *Reader) Mistake(name, format string, args ...any) {
-	// Once, also where several read the input.
 	if text := fmt.Sprintf("%s: %s", name, fmt.Sprintf(format, args...)); !slices.Contains(r.mistakes, text) {
 		r.mistakes = append(r.mistakes, text)
 	}
 }
 
-// Err returns every mistake so far as one error, nil where there is none.
+// Err returns all mistakes so far as one [*Error]; nil if there are none.
 func (r *Reader) Err() error {
 	if len(r.mistakes) == 0 {
 		return nil
@@ -161,8 +165,8 @@ func (r *Reader) Err() error {
 	return &Error{Mistakes: r.mistakes}
 }
 
-// Unused lists inputs that were given a value other than their default and that nothing read: they have no effect in this
-// mode and source, which a user will want to know.
+// Unused lists the inputs that have a value other than their default and that nothing has read: they have no effect
+// with this mode and source, which a user will want to know.
 func (r *Reader) Unused() []string {
 	var names []string
 	for _, f := range r.def.Inputs {
@@ -173,7 +177,7 @@ func (r *Reader) Unused() []string {
 	return names
 }
 
-// Error is all that is wrong with the inputs.
+// Error is all that is wrong with the inputs. Each mistake names its input.
 type Error struct{ Mistakes []string }
 
 func (e *Error) Error() string {
@@ -183,5 +187,5 @@ func (e *Error) Error() string {
 		}
 		return "input " + e.Mistakes[0]
 	}
-	return fmt.Sprintf("%d inputs are wrong:\n  - %s", len(e.Mistakes), strings.Join(e.Mistakes, "\n  - "))
+	return fmt.Sprintf("%d mistakes in the inputs:\n  - %s", len(e.Mistakes), strings.Join(e.Mistakes, "\n  - "))
 }

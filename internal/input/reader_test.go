@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// load reads an action.yml.
+// load parses an action.yml.
 func load(tb testing.TB, path string) *Definition {
 	tb.Helper()
 	data, err := os.ReadFile(path)
@@ -31,7 +31,7 @@ func load(tb testing.TB, path string) *Definition {
 
 const small, real = "testdata/action.yml", "../../action.yml"
 
-// environment looks variables up as os.LookupEnv does.
+// environment looks up variables as os.LookupEnv does.
 type environment map[string]string
 
 func (e environment) lookup(name string) (string, bool) {
@@ -39,7 +39,7 @@ func (e environment) lookup(name string) (string, bool) {
 	return v, ok
 }
 
-// read makes a reader of the small definition.
+// read returns a reader of the small definition.
 func read(tb testing.TB, env environment, args ...string) *Reader {
 	tb.Helper()
 	r, err := New(load(tb, small), args, env.lookup)
@@ -59,7 +59,8 @@ func TestParseDefinition(t *testing.T) {
 		got = append(got, f.Name+"="+f.Default)
 	}
 	want := []string{
-		"mode=", "tenants=*", "api-key=", "dry-run=false", "keep=true", "concurrency=", "timeout=30m", "tenant-key=name",
+		"mode=", "tenants=*", "api-key=", "dry-run=false", "keep=true", "concurrency=", "timeout=30m",
+		"tenant-key=name",
 		"api-url=https://host/api", "path=db", "report-file=report.json",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -77,7 +78,8 @@ func TestParseDefinition(t *testing.T) {
 		t.Errorf("none is %v", f)
 	}
 	for _, text := range []string{"a: b: c", "inputs:\n  mode: [a]\n", "outputs:\n  total: text\n", "name: [a]"} {
-		if _, err := ParseDefinition([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), "parse action.yml: ") {
+		if _, err := ParseDefinition([]byte(text)); err == nil ||
+			!strings.HasPrefix(err.Error(), "parse action.yml: ") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -97,22 +99,28 @@ func TestWhereValuesComeFrom(t *testing.T) {
 		{"an empty variable", environment{"INPUT_REPORT-FILE": ""}, nil, "report-file", "report.json", "", false},
 		{"a blank variable", environment{"INPUT_REPORT-FILE": " \n"}, nil, "report-file", "report.json", "", false},
 		{"an empty flag", nil, []string{"--report-file="}, "report-file", "report.json", "", false},
-		{"an empty flag over a variable", environment{"INPUT_REPORT-FILE": "a"}, []string{"--report-file", ""}, "report-file", "report.json", "", false},
+		{"an empty flag over a variable", environment{"INPUT_REPORT-FILE": "a"}, []string{"--report-file", ""},
+			"report-file", "report.json", "", false},
 		{"a variable", environment{"INPUT_REPORT-FILE": " a b\n"}, nil, "report-file", "a b", "a b", true},
-		{"a variable that repeats the default", environment{"INPUT_REPORT-FILE": "report.json"}, nil, "report-file", "report.json", "report.json", false},
-		{"a variable with an underscore is another's", environment{"INPUT_REPORT_FILE": "a"}, nil, "report-file", "report.json", "report.json", false},
-		{"a variable in lower case is another's", environment{"INPUT_report-file": "a"}, nil, "report-file", "report.json", "report.json", false},
+		{"a variable that repeats the default", environment{"INPUT_REPORT-FILE": "report.json"}, nil, "report-file",
+			"report.json", "report.json", false},
+		{"a variable with an underscore is another's", environment{"INPUT_REPORT_FILE": "a"}, nil, "report-file",
+			"report.json", "report.json", false},
+		{"a variable in lower case is another's", environment{"INPUT_report-file": "a"}, nil, "report-file",
+			"report.json", "report.json", false},
 		{"a flag", nil, []string{"--report-file", "a"}, "report-file", "a", "a", true},
 		{"a flag with one hyphen", nil, []string{"-report-file=a"}, "report-file", "a", "a", true},
 		{"a flag over a variable", environment{"INPUT_MODE": "a"}, []string{"--mode", "b"}, "mode", "b", "b", true},
 		{"the last flag", nil, []string{"--mode", "a", "--mode", "b"}, "mode", "b", "b", true},
-		{"a value that begins with hyphens", nil, []string{"--mode", "--tenants"}, "mode", "--tenants", "--tenants", true},
+		{"a value that begins with hyphens", nil, []string{"--mode", "--tenants"}, "mode", "--tenants", "--tenants",
+			true},
 		{"a switch", nil, []string{"--dry-run", "--mode", "a"}, "dry-run", "true", "true", true},
 		{"a switch with its value", nil, []string{"--keep=false"}, "keep", "false", "false", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := read(t, test.env, test.args...)
-			if value, orNothing := r.String(test.input), r.Optional(test.input); value != test.value || orNothing != test.orNothing {
+			value, orNothing := r.String(test.input), r.Optional(test.input)
+			if value != test.value || orNothing != test.orNothing {
 				t.Errorf("String %q, want %q; Optional %q, want %q", value, test.value, orNothing, test.orNothing)
 			}
 			if got := r.Given(test.input); got != test.given {
@@ -126,23 +134,29 @@ func TestWhereValuesComeFrom(t *testing.T) {
 }
 
 func TestCommandLineMistakes(t *testing.T) {
-	const secret = "napi_secret"
+	const (
+		secret  = "napi_secret"
+		noInput = " belongs to no input; give inputs as --name value, and switches as --name or --name=false"
+	)
 	for _, test := range []struct {
 		name string
 		args []string
 		want string
 	}{
 		{"unknown", []string{"--tenant", "a"}, "command line: there is no input --tenant; --help lists the inputs"},
-		{"unknown, with a value", []string{"--token=" + secret}, "command line: there is no input --token; --help lists the inputs"},
-		{"without a value", []string{"--mode"}, "command line: --mode is the last argument and needs a value; --help lists the inputs"},
-		{"no name", []string{"--=" + secret}, "command line: an argument that begins with a hyphen is not of the form --name; --help lists the inputs"},
+		{"unknown, with a value", []string{"--token=" + secret},
+			"command line: there is no input --token; --help lists the inputs"},
+		{"without a value", []string{"--mode"},
+			"command line: --mode is the last argument and lacks its value; --help lists the inputs"},
+		{"no name", []string{"--=" + secret},
+			"command line: an argument that begins with a hyphen is not of the form --name; --help lists the inputs"},
 		{
 			"a switch and a value apart", []string{"--dry-run", "false"},
-			"command line: argument 2 belongs to no input; inputs are given as --name value, switches as --name or --name=false",
+			"command line: argument 2" + noInput,
 		},
 		{
 			"a blank behind the =", []string{"--mode", "a", "--api-key=", secret, "--tenants", "b"},
-			"command line: argument 4 belongs to no input; inputs are given as --name value, switches as --name or --name=false",
+			"command line: argument 4" + noInput,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -155,7 +169,8 @@ func TestCommandLineMistakes(t *testing.T) {
 }
 
 func TestUnused(t *testing.T) {
-	r := read(t, environment{"INPUT_TENANTS": "*", "INPUT_API-KEY": "k", "INPUT_TIMEOUT": ""}, "--dry-run", "--path", "x", "--mode", "m")
+	r := read(t, environment{"INPUT_TENANTS": "*", "INPUT_API-KEY": "k", "INPUT_TIMEOUT": ""},
+		"--dry-run", "--path", "x", "--mode", "m")
 	r.String("mode")
 	if diff := cmp.Diff([]string{"api-key", "dry-run", "path"}, r.Unused()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -185,8 +200,9 @@ func TestSecrets(t *testing.T) {
 	if len(r.Secrets()) != 0 {
 		t.Error("an empty text is a secret")
 	}
-	want := "input api-key: is required here and is empty; store it as a secret and pass api-key: ${{ secrets.API_KEY }} " +
-		"(a secret that does not exist, or a workflow started from a fork, gives an empty text)"
+	want := "input api-key: is required here and is empty; " +
+		"store it as a secret and pass api-key: ${{ secrets.API_KEY }} " +
+		"(a secret that does not exist is an empty text, and so is every secret in a workflow started from a fork)"
 	if err := r.Err(); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -203,7 +219,8 @@ func TestUndeclaredInputPanics(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, arg := range []string{"--help", "-help", "-h"} {
-		if _, err := New(load(t, small), []string{"--mode", "a", arg}, environment{}.lookup); !errors.Is(err, flag.ErrHelp) {
+		_, err := New(load(t, small), []string{"--mode", "a", arg}, environment{}.lookup)
+		if !errors.Is(err, flag.ErrHelp) {
 			t.Errorf("%s: %v", arg, err)
 		}
 	}
@@ -229,12 +246,14 @@ func TestHelpOfTheAction(t *testing.T) {
 	var b bytes.Buffer
 	d.Help(&b, []string{"migrate"})
 	for _, f := range d.Inputs {
-		if !strings.Contains(b.String(), "\n  --"+f.Name+"\n") && !strings.Contains(b.String(), "\n  --"+f.Name+" (default "+f.Default+")\n") {
+		if !strings.Contains(b.String(), "\n  --"+f.Name+"\n") &&
+			!strings.Contains(b.String(), "\n  --"+f.Name+" (default "+f.Default+")\n") {
 			t.Errorf("%s is not in the help", f.Name)
 		}
 	}
 	for line := range strings.Lines(b.String()) {
-		if n := utf8.RuneCountInString(line); n > 101 && strings.Contains(strings.TrimSpace(line), " ") && strings.HasPrefix(line, "    ") {
+		if n := utf8.RuneCountInString(line); n > 101 && strings.Contains(strings.TrimSpace(line), " ") &&
+			strings.HasPrefix(line, "    ") {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}

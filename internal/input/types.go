@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Parse returns an input's value as parse understands it; parse's error is the mistake and says the rule. An empty value
-// is not given to parse: it returns the zero value.
+// Parse returns what parse makes of an input's value. The error of parse becomes the mistake, so it should name the
+// rule. For an empty value, Parse returns the zero value without calling parse.
 func Parse[T any](r *Reader, name string, parse func(string) (T, error)) T {
 	var zero T
 	text := r.String(name)
@@ -30,7 +30,7 @@ func Parse[T any](r *Reader, name string, parse func(string) (T, error)) T {
 	return v
 }
 
-// Bool returns a switch.
+// Bool returns the value of a switch: true or false, in any letter case.
 func (r *Reader) Bool(name string) bool {
 	return Parse(r, name, func(s string) (bool, error) {
 		switch strings.ToLower(s) {
@@ -43,23 +43,24 @@ func (r *Reader) Bool(name string) bool {
 	})
 }
 
-// Int returns a whole number of at least low and at most high.
+// Int returns a whole number from low to high.
 func (r *Reader) Int(name string, low, high int) int {
 	return Parse(r, name, func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < low || n > high {
-			return 0, fmt.Errorf("%q is not a whole number from %d to %d; write for example %s: %d", s, low, high, name, low)
+			return 0, fmt.Errorf("%q is not a whole number from %d to %d; write for example %s: %d",
+				s, low, high, name, low)
 		}
 		return n, nil
 	})
 }
 
-// Duration returns a positive Go duration; zero where the input is empty.
+// Duration returns a positive Go duration; zero if the input is empty.
 func (r *Reader) Duration(name string) time.Duration {
 	return Parse(r, name, func(s string) (time.Duration, error) {
 		d, err := time.ParseDuration(s)
 		if err != nil || d <= 0 {
-			return 0, fmt.Errorf("%q is not a duration above zero; write for example 90s, 30m or 1h30m", s)
+			return 0, fmt.Errorf("%q is not a positive duration; write for example 90s, 30m or 1h30m", s)
 		}
 		return d, nil
 	})
@@ -69,18 +70,19 @@ func (r *Reader) Duration(name string) time.Duration {
 func (r *Reader) Choice(name string, allowed ...string) string {
 	return Parse(r, name, func(s string) (string, error) {
 		if !slices.Contains(allowed, s) {
-			return "", fmt.Errorf("%q is none of its values; write one of %s", s, strings.Join(allowed, ", "))
+			return "", fmt.Errorf("%q is not one of its values; write one of %s", s, strings.Join(allowed, ", "))
 		}
 		return s, nil
 	})
 }
 
-// List returns the entries of a comma- or newline-separated list, trimmed, empty ones and lines that begin with # left out.
+// List returns the entries of a list separated by commas or line breaks, trimmed. Empty entries and lines that begin
+// with # are left out.
 func (r *Reader) List(name string) []string {
 	return List(r.String(name))
 }
 
-// List splits a comma- or newline-separated list as [Reader.List] does.
+// List splits a list as [Reader.List] does.
 func List(text string) []string {
 	var out []string
 	for line := range strings.Lines(text) {
@@ -100,16 +102,18 @@ func List(text string) []string {
 func (r *Reader) URL(name string) *url.URL {
 	return Parse(r, name, func(s string) (*url.URL, error) {
 		u, err := url.Parse(s)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			// The text itself may hold a secret put into the wrong input: it is not repeated.
-			return nil, fmt.Errorf("is not an absolute https URL without credentials or query; write for example %s: https://host/path", name)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" ||
+			u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			// The value is not quoted: it may be a secret in the wrong input.
+			return nil, fmt.Errorf("is not an absolute https URL without credentials or query; "+
+				"write for example %s: https://host/path", name)
 		}
 		return u, nil
 	})
 }
 
-// Path returns a path in the workspace ($GITHUB_WORKSPACE, else the working directory) as an absolute one. Absolute
-// values are kept.
+// Path returns an absolute path. A relative value is relative to the workspace: $GITHUB_WORKSPACE, or the working
+// directory if that is not set.
 func (r *Reader) Path(name string) string {
 	return Parse(r, name, func(s string) (string, error) {
 		if filepath.IsAbs(s) {
@@ -123,7 +127,7 @@ func (r *Reader) Path(name string) string {
 	})
 }
 
-// Dir is Path for a directory that must exist.
+// Dir is [Reader.Path] for a directory that must exist.
 func (r *Reader) Dir(name string) string {
 	path := r.Path(name)
 	if path == "" {
@@ -131,14 +135,13 @@ func (r *Reader) Dir(name string) string {
 	}
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR): // the latter where a file stands in the middle of the path
-		r.Mistake(name, "there is no directory %q in the workspace; add a step that uses actions/checkout before this one, or correct the path", r.String(name))
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR): // the latter if a parent is a file
+		r.Mistake(name, "there is no directory %q in the workspace; "+
+			"add a step that uses actions/checkout before this one, or correct the path", r.String(name))
 		return ""
 	case err != nil:
-		if inner := errors.Unwrap(err); inner != nil { // without the absolute path, which in a container is not the user's
-			err = inner
-		}
-		r.Mistake(name, "the directory %q cannot be read: %v; correct the path, or let the workflow's user read it", r.String(name), err)
+		r.Mistake(name, "the directory %q cannot be read: %v; "+
+			"correct the path, or give the workflow's user read access", r.String(name), reason(err))
 		return ""
 	case !info.IsDir():
 		r.Mistake(name, "%q is a file; name the directory that holds it", r.String(name))

@@ -17,11 +17,13 @@ func TestTypedValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := read(t, environment{
-		"GITHUB_WORKSPACE": workspace, "INPUT_MODE": "m", "INPUT_TENANTS": " a, b\r\n# c, d\n\n  # e\n!f ,,\ng#h", "INPUT_DRY-RUN": "TRUE",
-		"INPUT_CONCURRENCY": "1000", "INPUT_TIMEOUT": "1h30m", "INPUT_TENANT-KEY": "id", "INPUT_API-URL": "http://127.0.0.1:8080/api/v2",
+		"GITHUB_WORKSPACE": workspace, "INPUT_MODE": "m", "INPUT_TENANTS": " a, b\r\n# c, d\n\n  # e\n!f ,,\ng#h",
+		"INPUT_DRY-RUN": "TRUE", "INPUT_CONCURRENCY": "1000", "INPUT_TIMEOUT": "1h30m", "INPUT_TENANT-KEY": "id",
+		"INPUT_API-URL": "http://127.0.0.1:8080/api/v2",
 	})
 	got := []any{
-		r.Required("mode"), r.List("tenants"), r.Bool("dry-run"), r.Bool("keep"), r.Int("concurrency", 1, 1000), r.Duration("timeout"),
+		r.Required("mode"), r.List("tenants"), r.Bool("dry-run"), r.Bool("keep"),
+		r.Int("concurrency", 1, 1000), r.Duration("timeout"),
 		r.Choice("tenant-key", "name", "id"), r.URL("api-url").String(), r.Dir("path"), r.Path("report-file"),
 	}
 	want := []any{
@@ -40,8 +42,9 @@ func TestTypedValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	parsed := Parse(empty, "x", func(string) (int, error) { return 0, errors.New("an empty value is not parsed") })
-	if n, d := empty.Int("x", 5, 9), empty.Duration("x"); parsed != 0 || n != 0 || d != 0 || empty.Bool("x") || empty.Choice("x", "a") != "" ||
-		empty.URL("x") != nil || empty.Path("x") != "" || empty.Dir("x") != "" || empty.List("x") != nil || empty.Err() != nil {
+	if n, d := empty.Int("x", 5, 9), empty.Duration("x"); parsed != 0 || n != 0 || d != 0 ||
+		empty.Bool("x") || empty.Choice("x", "a") != "" || empty.URL("x") != nil || empty.Path("x") != "" ||
+		empty.Dir("x") != "" || empty.List("x") != nil || empty.Err() != nil {
 		t.Errorf("empty values are not zero: %v", empty.Err())
 	}
 }
@@ -70,40 +73,58 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestMistakes holds every mistake to its words: each names the input, the rule and the remedy.
+// TestMistakes checks the text of every mistake: it names the input, the rule and the remedy.
 func TestMistakes(t *testing.T) {
 	workspace := t.TempDir()
 	if err := os.WriteFile(filepath.Join(workspace, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	const (
+		required    = "is required here and is empty; set it under with: in the workflow, or give --mode"
+		notBool     = " is neither true nor false; write true or false"
+		notInt      = " is not a whole number from 1 to 1000; write for example concurrency: 1"
+		notDuration = " is not a positive duration; write for example 90s, 30m or 1h30m"
+		notURL      = "is not an absolute https URL without credentials or query; " +
+			"write for example api-url: https://host/path"
+		noDir    = " in the workspace; add a step that uses actions/checkout before this one, or correct the path"
+		noAccess = " cannot be read: file name too long; correct the path, or give the workflow's user read access"
+	)
+	mode := func(r *Reader) { r.Required("mode") }
+	dryRun := func(r *Reader) { r.Bool("dry-run") }
+	concurrency := func(r *Reader) { r.Int("concurrency", 1, 1000) }
+	timeout := func(r *Reader) { r.Duration("timeout") }
+	tenantKey := func(r *Reader) { r.Choice("tenant-key", "name", "id") }
+	apiURL := func(r *Reader) { r.URL("api-url") }
+	dir := func(r *Reader) { r.Dir("path") }
+	nines, long := strings.Repeat("9", 30), strings.Repeat("x", 300)
 	for _, test := range []struct {
 		input, value string
 		read         func(*Reader)
 		want         string
 	}{
-		{"mode", "", func(r *Reader) { r.Required("mode") }, "is required here and is empty; set it under with: in the workflow, or give --mode"},
-		{"dry-run", "yes", func(r *Reader) { r.Bool("dry-run") }, `"yes" is neither true nor false; write true or false`},
-		{"dry-run", "1", func(r *Reader) { r.Bool("dry-run") }, `"1" is neither true nor false; write true or false`},
-		{"concurrency", "0", func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"0" is not a whole number from 1 to 1000; write for example concurrency: 1`},
-		{"concurrency", "1001", func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"1001" is not a whole number from 1 to 1000; write for example concurrency: 1`},
-		{"concurrency", "8.5", func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"8.5" is not a whole number from 1 to 1000; write for example concurrency: 1`},
-		{"concurrency", "eight", func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"eight" is not a whole number from 1 to 1000; write for example concurrency: 1`},
-		{"concurrency", strings.Repeat("9", 30), func(r *Reader) { r.Int("concurrency", 1, 1000) }, `"999999999999999999999999999999" is not a whole number from 1 to 1000; write for example concurrency: 1`},
-		{"timeout", "30", func(r *Reader) { r.Duration("timeout") }, `"30" is not a duration above zero; write for example 90s, 30m or 1h30m`},
-		{"timeout", "0s", func(r *Reader) { r.Duration("timeout") }, `"0s" is not a duration above zero; write for example 90s, 30m or 1h30m`},
-		{"timeout", "-5m", func(r *Reader) { r.Duration("timeout") }, `"-5m" is not a duration above zero; write for example 90s, 30m or 1h30m`},
-		{"timeout", "7d", func(r *Reader) { r.Duration("timeout") }, `"7d" is not a duration above zero; write for example 90s, 30m or 1h30m`},
-		{"tenant-key", "Name", func(r *Reader) { r.Choice("tenant-key", "name", "id") }, `"Name" is none of its values; write one of name, id`},
-		{"api-url", "host/api", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
-		{"api-url", "ftp://host", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
-		{"api-url", "https://u:hunter2@host", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
-		{"api-url", "https://host?key=hunter2", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
-		{"api-url", "https://host#x", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
-		{"api-url", "https://ho%zzst", func(r *Reader) { r.URL("api-url") }, "is not an absolute https URL without credentials or query; write for example api-url: https://host/path"},
-		{"path", "none", func(r *Reader) { r.Dir("path") }, `there is no directory "none" in the workspace; add a step that uses actions/checkout before this one, or correct the path`},
-		{"path", "file", func(r *Reader) { r.Dir("path") }, `"file" is a file; name the directory that holds it`},
-		{"path", "file/db", func(r *Reader) { r.Dir("path") }, `there is no directory "file/db" in the workspace; add a step that uses actions/checkout before this one, or correct the path`},
-		{"path", strings.Repeat("x", 300), func(r *Reader) { r.Dir("path") }, `the directory "` + strings.Repeat("x", 300) + `" cannot be read: file name too long; correct the path, or let the workflow's user read it`},
+		{"mode", "", mode, required},
+		{"dry-run", "yes", dryRun, `"yes"` + notBool},
+		{"dry-run", "1", dryRun, `"1"` + notBool},
+		{"concurrency", "0", concurrency, `"0"` + notInt},
+		{"concurrency", "1001", concurrency, `"1001"` + notInt},
+		{"concurrency", "8.5", concurrency, `"8.5"` + notInt},
+		{"concurrency", "eight", concurrency, `"eight"` + notInt},
+		{"concurrency", nines, concurrency, `"` + nines + `"` + notInt},
+		{"timeout", "30", timeout, `"30"` + notDuration},
+		{"timeout", "0s", timeout, `"0s"` + notDuration},
+		{"timeout", "-5m", timeout, `"-5m"` + notDuration},
+		{"timeout", "7d", timeout, `"7d"` + notDuration},
+		{"tenant-key", "Name", tenantKey, `"Name" is not one of its values; write one of name, id`},
+		{"api-url", "host/api", apiURL, notURL},
+		{"api-url", "ftp://host", apiURL, notURL},
+		{"api-url", "https://u:hunter2@host", apiURL, notURL},
+		{"api-url", "https://host?key=hunter2", apiURL, notURL},
+		{"api-url", "https://host#x", apiURL, notURL},
+		{"api-url", "https://ho%zzst", apiURL, notURL},
+		{"path", "none", dir, `there is no directory "none"` + noDir},
+		{"path", "file", dir, `"file" is a file; name the directory that holds it`},
+		{"path", "file/db", dir, `there is no directory "file/db"` + noDir},
+		{"path", long, dir, `the directory "` + long + `"` + noAccess},
 		{"tenants", "a", func(r *Reader) {
 			Parse(r, "tenants", func(s string) (int, error) { return 1, errors.New("has no " + s) })
 		}, "has no a"},
@@ -122,7 +143,8 @@ func TestMistakes(t *testing.T) {
 
 func TestMistakesComeTogether(t *testing.T) {
 	r := read(t, environment{
-		"GITHUB_WORKSPACE": t.TempDir(), "INPUT_API-KEY": "napi_secret", "INPUT_TIMEOUT": "soon", "INPUT_CONCURRENCY": "many", "INPUT_DRY-RUN": "perhaps",
+		"GITHUB_WORKSPACE": t.TempDir(), "INPUT_API-KEY": "napi_secret", "INPUT_TIMEOUT": "soon",
+		"INPUT_CONCURRENCY": "many", "INPUT_DRY-RUN": "perhaps",
 	}, "--tenant-key", "size", "--no-such", "x")
 	r.Secret("api-key")
 	r.Dir("path")
@@ -133,22 +155,23 @@ func TestMistakesComeTogether(t *testing.T) {
 	if n, d := r.Int("concurrency", 1, 9), r.Duration("timeout"); n != 0 || d != 0 {
 		t.Errorf("mistakes gave %d and %s", n, d)
 	}
-	want := `8 inputs are wrong:
+	want := `8 mistakes in the inputs:
   - command line: there is no input --no-such; --help lists the inputs
-  - path: there is no directory "db" in the workspace; add a step that uses actions/checkout before this one, or correct the path
+  - path: there is no directory "db" in the workspace; ` +
+		`add a step that uses actions/checkout before this one, or correct the path
   - dry-run: "perhaps" is neither true nor false; write true or false
   - mode: is required here and is empty; set it under with: in the workflow, or give --mode
-  - tenant-key: "size" is none of its values; write one of name, id
+  - tenant-key: "size" is not one of its values; write one of name, id
   - mode: 5 is wrong
   - concurrency: "many" is not a whole number from 1 to 9; write for example concurrency: 1
-  - timeout: "soon" is not a duration above zero; write for example 90s, 30m or 1h30m`
+  - timeout: "soon" is not a positive duration; write for example 90s, 30m or 1h30m`
 	if diff := cmp.Diff(want, r.Err().Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// TestDefaultsOfTheAction reads every input of the action as a runner passes it where the workflow says nothing: the
-// default, and an empty text where there is none.
+// TestDefaultsOfTheAction reads every input of the action as a runner passes it if the workflow does not set it: the
+// default, or an empty text if there is none.
 func TestDefaultsOfTheAction(t *testing.T) {
 	d := load(t, real)
 	env := environment{}
@@ -161,7 +184,8 @@ func TestDefaultsOfTheAction(t *testing.T) {
 	}
 	for _, f := range d.Inputs {
 		if r.String(f.Name) != f.Default || r.Optional(f.Name) != f.Default || r.Given(f.Name) {
-			t.Errorf("%s: %q, %q, given %v; want the default %q", f.Name, r.String(f.Name), r.Optional(f.Name), r.Given(f.Name), f.Default)
+			t.Errorf("%s: %q, %q, given %v; want the default %q", f.Name, r.String(f.Name), r.Optional(f.Name),
+				r.Given(f.Name), f.Default)
 		}
 		if f.Bool() {
 			r.Bool(f.Name)
@@ -179,13 +203,14 @@ func FuzzList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		list := List(text)
 		for _, entry := range list {
-			if entry == "" || entry != strings.TrimSpace(entry) || strings.ContainsAny(entry, ",\n") || !strings.Contains(text, entry) {
+			if entry == "" || entry != strings.TrimSpace(entry) || strings.ContainsAny(entry, ",\n") ||
+				!strings.Contains(text, entry) {
 				t.Errorf("%q gives the entry %q", text, entry)
 			}
 		}
 		var again []string
 		for _, entry := range list {
-			if !strings.HasPrefix(entry, "#") { // which "a, #b" gives, a hash that is no comment where it stands
+			if !strings.HasPrefix(entry, "#") { // "a, #b" gives an entry with a hash that begins no comment
 				again = append(again, entry)
 			}
 		}
@@ -233,7 +258,8 @@ func FuzzReader(f *testing.F) {
 			t.Errorf("%q is read as the path %q", value, p)
 		}
 		r.Unused()
-		if err := r.Err(); err != nil && strings.Contains(err.Error(), secret) && !strings.Contains(value+arg1+arg2, secret) {
+		if err := r.Err(); err != nil && strings.Contains(err.Error(), secret) &&
+			!strings.Contains(value+arg1+arg2, secret) {
 			t.Errorf("a mistake holds the secret: %v", err)
 		}
 	})

@@ -6,25 +6,26 @@ import (
 	"unicode/utf16"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 const (
 	// maxAnnotations is how many errors, and how many warnings, GitHub shows for one step.
 	maxAnnotations = 10
-	// maxMessage is where the runner cuts an annotation, in UTF-16 code units.
+	// maxMessage is the length at which the runner cuts an annotation, in UTF-16 code units.
 	maxMessage = 4096
 )
 
-// annotation is one error or warning to be shown beside the run, and at its file where it has one.
+// annotation is one error or warning that GitHub shows beside the run, and in its file if it has one.
 type annotation struct {
 	text, remedy string
 	file         string
 	line         int
-	tenants      int // how many tenants it stands for; 0 where it is the run's own
+	tenants      int // how many tenants it stands for; 0 if it is the run's own
 }
 
-// Annotate prints what went wrong as annotations: at most ten errors and ten warnings, of which the tenth tells how much
-// more there is. Tenants that failed alike share one.
+// Annotate prints what went wrong as annotations: at most ten errors and ten warnings, the tenth of which says how many
+// more there are. Tenants that failed in the same way share one.
 func Annotate(c *Console, r Run) {
 	for _, a := range limitAnnotations(errorAnnotations(r), "errors", r.ReportFile) {
 		c.Error(a.message(), a.file, a.line)
@@ -41,7 +42,8 @@ func errorAnnotations(r Run) []annotation {
 		all = append(all, annotation{text: r.Err.Error(), remedy: fleet.Remedy(r.Err), file: file, line: line})
 	}
 	for _, f := range failures(r.Results) {
-		all = append(all, annotation{who(f.results) + ": " + f.text, f.remedy, f.file, f.line, len(f.results)})
+		text := who(f.results, displayName) + ": " + f.text
+		all = append(all, annotation{text, f.remedy, f.file, f.line, len(f.results)})
 	}
 	return all
 }
@@ -52,40 +54,23 @@ func warningAnnotations(r Run) []annotation {
 		all = append(all, annotation{text: w})
 	}
 	for _, w := range warnings(r.Results) {
-		all = append(all, annotation{text: who(w.results) + ": " + w.text, tenants: len(w.results)})
+		all = append(all, annotation{text: who(w.results, displayName) + ": " + w.text, tenants: len(w.results)})
 	}
 	return all
 }
 
-// who names the tenants that share an error: one by name, a few by names, many by their number and the first names.
-func who(results []fleet.Result) string {
-	const shown = 3
-	var names []string
-	for _, r := range results[:min(shown, len(results))] {
-		names = append(names, displayName(r.Tenant))
-	}
-	switch list := strings.Join(names, ", "); {
-	case len(results) == 1:
-		return list
-	case len(results) <= shown:
-		return fmt.Sprintf("%s (%s)", tenants(len(results)), list)
-	default:
-		return fmt.Sprintf("%s (%s, …)", tenants(len(results)), list)
-	}
-}
-
-// limitAnnotations keeps what GitHub shows and lets the last one say what is left out.
+// limitAnnotations keeps as many as GitHub shows; the last one then says what is left out.
 func limitAnnotations(all []annotation, kind, reportFile string) []annotation {
 	if len(all) <= maxAnnotations {
 		return all
 	}
-	left, hit := all[maxAnnotations-1:], 0
+	left, affected := all[maxAnnotations-1:], 0
 	for _, a := range left {
-		hit += a.tenants
+		affected += a.tenants
 	}
 	text := fmt.Sprintf("there are %d more %s", len(left), kind)
-	if hit > 0 {
-		text += " of " + tenants(hit)
+	if affected > 0 {
+		text += " on " + tenants(affected)
 	}
 	text += ": see the job's summary"
 	if reportFile != "" {
@@ -94,9 +79,10 @@ func limitAnnotations(all []annotation, kind, reportFile string) []annotation {
 	return append(all[:maxAnnotations-1:maxAnnotations-1], annotation{text: text})
 }
 
-// message is the annotation's text with its remedy, within the runner's limit. The error is cut rather than the remedy.
+// message is the annotation's text with its remedy, within the runner's limit. It is the text that is cut, not the
+// remedy.
 func (a annotation) message() string {
-	// Made inert here too, which does not change it again later, so that the limit holds for what is printed.
+	// Made inert before it is measured, because escapes lengthen it. Doing that again later changes nothing.
 	text := strings.Join(splitLines(a.text), "\n")
 	if a.remedy == "" {
 		return clipUTF16(text, maxMessage)
@@ -104,6 +90,19 @@ func (a annotation) message() string {
 	remedy := "\nwhat to do: " + clipUTF16(oneLine(a.remedy), maxMessage/2)
 	return clipUTF16(text, maxMessage-utf16Len(remedy)) + remedy
 }
+
+// who names the tenants that share an error or a warning: one by its name, several by their number and the first names.
+func who(results []fleet.Result, name func(fleet.Tenant) string) string {
+	const shown = 3
+	list := words.ListFunc(results, shown, func(r fleet.Result) string { return name(r.Tenant) })
+	if len(results) == 1 {
+		return list
+	}
+	return fmt.Sprintf("%s (%s)", tenants(len(results)), list)
+}
+
+// tenants counts: "1 tenant", "12 tenants".
+func tenants(n int) string { return words.Count(n, "tenant", "tenants") }
 
 func utf16Len(s string) int {
 	n := 0

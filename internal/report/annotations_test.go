@@ -53,7 +53,7 @@ func TestAnnotationsAreLimited(t *testing.T) {
 			t.Errorf("%d ways to fail: %d errors, %d warnings", n, len(errs), len(warns))
 		}
 		if n > 10 {
-			rest := fmt.Sprintf("there are %d more errors of %[1]d tenants: see the job's summary and report.json", n-9)
+			rest := fmt.Sprintf("there are %d more errors on %[1]d tenants: see the job's summary and report.json", n-9)
 			if got := errs[9].data; got != rest {
 				t.Errorf("the tenth says %q, want %q", got, rest)
 			}
@@ -62,7 +62,8 @@ func TestAnnotationsAreLimited(t *testing.T) {
 }
 
 func TestAnnotationsAreShort(t *testing.T) {
-	for _, text := range []string{strings.Repeat("x", 10000), strings.Repeat("👩", 10000), strings.Repeat("\x1b\n", 10000), strings.Repeat("é", 4096)} {
+	for _, text := range []string{strings.Repeat("x", 10000), strings.Repeat("👩", 10000),
+		strings.Repeat("\x1b\n", 10000), strings.Repeat("é", 4096)} {
 		for _, remedy := range []string{"", "do that", strings.Repeat("y ", 10000)} {
 			r := Run{Results: []fleet.Result{failed(tenantNo(0), fleet.WithRemedy(errors.New(text), remedy), 0)}}
 			errs, _ := annotated(r)

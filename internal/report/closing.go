@@ -6,23 +6,18 @@ import (
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Closing is the end of the log, for [Console.Line]: the totals, who failed and where the report is, a line each. The run's
-// own error is not repeated: [Annotate] has just printed it.
+// Closing is the end of the log, for [Console.Line]: a line each for the totals, the tenants that failed and the report
+// file. The run's own error is left to [Annotate], which prints it just before.
 func Closing(r Run) string {
-	var all []string
-	all = append(all, headline(r)+" in "+human(r.Elapsed))
+	all := []string{headline(r) + " in " + words.Duration(r.Elapsed)}
 	if failed := r.byState(fleet.Failed); len(failed) > 0 {
 		const shown = 20
-		var names []string
-		for _, res := range failed[:min(shown, len(failed))] {
-			names = append(names, displayName(res.Tenant))
-		}
-		if more := len(failed) - shown; more > 0 {
-			names = append(names, fmt.Sprintf("and %d more", more))
-		}
-		all = append(all, "failed: "+strings.Join(names, ", "))
+		all = append(all, "failed: "+words.ListFunc(failed, shown, func(res fleet.Result) string {
+			return displayName(res.Tenant)
+		}))
 	}
 	if r.ReportFile != "" {
 		all = append(all, "report: "+oneLine(r.ReportFile))
@@ -33,15 +28,6 @@ func Closing(r Run) string {
 // headline says in one line how the run went: "migrate: 2 of 500 tenants failed (420 succeeded, 78 unchanged)".
 func headline(r Run) string {
 	t := r.Totals()
-	var b strings.Builder
-	b.WriteString(cmp.Or(r.Mode, "neon-tenants-action"))
-	if r.DryRun {
-		b.WriteString(" (dry run)")
-	}
-	if r.Shard != "" {
-		b.WriteString(" shard " + r.Shard)
-	}
-	b.WriteString(": " + verdict(r))
 	var rest []string
 	for _, c := range []struct {
 		n    int
@@ -51,40 +37,56 @@ func headline(r Run) string {
 			rest = append(rest, fmt.Sprintf("%d %s", c.n, c.word))
 		}
 	}
+	text := subject(r) + ": " + verdict(r)
 	if len(rest) > 0 {
-		b.WriteString(" (" + strings.Join(rest, ", ") + ")")
+		text += " (" + strings.Join(rest, ", ") + ")"
 	}
-	return oneLine(b.String())
+	return oneLine(text)
+}
+
+// subject says which run it was: "migrate (dry run), shard 2/8".
+func subject(r Run) string {
+	text := cmp.Or(r.Mode, "neon-tenants-action")
+	if r.DryRun {
+		text += " (dry run)"
+	}
+	if r.Shard != "" {
+		text += ", " + r.name()
+	}
+	return text
 }
 
 // verdict is the one thing to know about a run.
 func verdict(r Run) string {
 	t := r.Totals()
 	switch {
-	case t.Failed > 0 && t.Failed == t.Total:
-		return allOf(t.Total) + " failed"
 	case t.Failed > 0:
-		return fmt.Sprintf("%d of %s failed", t.Failed, tenants(t.Total))
+		return shareOf(t.Failed, t.Total) + " failed"
 	case r.Err != nil && t.Total == 0:
 		return "failed before any tenant was touched"
 	case r.Err != nil && t.Skipped > 0:
-		return fmt.Sprintf("the run failed, %d of %s were not started", t.Skipped, tenants(t.Total))
+		return "the run failed, " + shareOf(t.Skipped, t.Total) + " skipped"
 	case r.Err != nil:
 		return "the run failed, though no tenant did"
 	case t.Total == 0:
 		return "no tenants"
 	case t.Unchanged == t.Total:
-		return allOf(t.Total) + " unchanged"
+		return shareOf(t.Total, t.Total) + " unchanged"
 	case t.Skipped > 0:
-		return fmt.Sprintf("%d of %s skipped", t.Skipped, tenants(t.Total))
+		return shareOf(t.Skipped, t.Total) + " skipped"
 	default:
-		return allOf(t.Total) + " done"
+		return shareOf(t.Total, t.Total) + " done"
 	}
 }
 
-func allOf(n int) string {
-	if n == 1 {
-		return tenants(n)
+// shareOf says how many of the tenants: "2 of 500 tenants", "all 500 tenants", "1 tenant".
+func shareOf(n, total int) string {
+	switch {
+	case n != total:
+		return fmt.Sprintf("%d of %s", n, tenants(total))
+	case total == 1:
+		return tenants(total)
+	default:
+		return "all " + tenants(total)
 	}
-	return "all " + tenants(n)
 }

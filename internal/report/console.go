@@ -1,6 +1,6 @@
-// Package report tells people and programs what a run did: lines and annotations in the log while it goes, and at its end
-// the step summary, the outputs and the report file. Everything it shows may hold text from a database, a migration or a
-// tenant's name, and nothing of that can act as a workflow command, as Markdown or as another output.
+// Package report tells people and programs what a run did: lines and annotations in the log while it runs, and at its
+// end the step summary, the outputs and the report file. What it shows may hold text from a database, a migration or a
+// tenant's name, and none of that text can act as a workflow command, as Markdown or as another output.
 package report
 
 import (
@@ -13,30 +13,31 @@ import (
 	"github.com/sethvargo/go-githubactions"
 )
 
-// Console is the one way to the log. It is safe for concurrent use; what one call prints stands together. A write that
-// fails is lost silently: there is no other place to tell of it, and the summary and the report file do not depend on it.
+// Console is the only way to the log. It is safe for concurrent use, and prints what one call writes without
+// interruption. A failed write is ignored: there is nowhere else to report it, and the summary and the report file do
+// not depend on it.
 type Console struct {
 	mu      sync.Mutex
 	w       io.Writer
 	actions bool
 }
 
-// NewConsole returns a console on w. With actions it speaks to the runner in workflow commands; without, in plain text.
+// NewConsole returns a console on w. With actions it writes workflow commands for GitHub's runner; without, plain text.
 func NewConsole(w io.Writer, actions bool) *Console {
 	return &Console{w: w, actions: actions}
 }
 
-// Line prints one message. Where it holds line breaks, its further lines are indented, so that no text can pass for a
-// message of its own.
+// Line prints one message. If it has several lines, those after the first are indented, so that none can pass for
+// another message.
 func (c *Console) Line(text string) {
 	var b bytes.Buffer
 	appendLine(&b, text)
 	c.write(&b)
 }
 
-// Mask makes the runner replace every given text in all that is logged from here on, by any step of the job; of a text
-// with several lines also each line. Texts under minMask characters are left alone: they occur everywhere, a log
-// without the letter "a" helps nobody, and a secret that short is none. Outside Actions it does nothing.
+// Mask makes the runner replace each text, and each line of a text with several, in everything that any step of the
+// job logs from now on. Texts of fewer than minMask characters are left alone: they occur everywhere, a log without the
+// letter "a" helps nobody, and a secret that short is none. Outside Actions it does nothing.
 func (c *Console) Mask(forms ...string) {
 	const minMask = 3
 	if !c.actions {
@@ -92,8 +93,8 @@ func (c *Console) annotate(kind, text, file string, line int) {
 			properties["line"] = strconv.Itoa(line)
 		}
 	}
-	// The runner prints the message's lines back to the log, where the log viewer reads "##[group]" again: they are
-	// made inert like every other line.
+	// The runner prints the message's lines to the log again, where the log viewer interprets "##[group]": they are
+	// made inert like any other line.
 	message := strings.Join(splitLines(text), "\n")
 	log := commands(&b).WithFieldsMap(properties)
 	switch kind {
@@ -107,7 +108,7 @@ func (c *Console) annotate(kind, text, file string, line int) {
 	c.write(&b)
 }
 
-// write prints what one call has to say, in one piece.
+// write prints one call's output in one piece.
 func (c *Console) write(b *bytes.Buffer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,12 +142,12 @@ func (c *Console) appendGroup(b *bytes.Buffer, title string, body []byte) {
 	}
 }
 
-// commands writes workflow commands to a buffer, which unlike the log itself can't fail: go-githubactions panics then.
+// commands writes workflow commands to a buffer, which can't fail as the log can: go-githubactions panics on errors.
 func commands(b *bytes.Buffer) *githubactions.Action {
 	return githubactions.New(githubactions.WithWriter(b))
 }
 
-// position writes a place in a file as compilers do.
+// position writes a place in a file as compilers do: "file:line".
 func position(file string, line int) string {
 	if line > 0 {
 		return file + ":" + strconv.Itoa(line)

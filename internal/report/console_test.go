@@ -13,7 +13,8 @@ import (
 
 func TestReferenceParserSeesCommands(t *testing.T) {
 	for _, line := range []string{
-		"::error::x", "  \t::error file=a,line=1::x", "text ##[error]x", "\u00a0::warning::x", "a\r::notice::x", "\u200d:\u200d:set-output name=a::b", "a\u2028::error::x",
+		"::error::x", "  \t::error file=a,line=1::x", "text ##[error]x", "\u00a0::warning::x", "a\r::notice::x",
+		"\u200d:\u200d:set-output name=a::b", "a\u2028::error::x",
 	} {
 		if found, _ := parseLog(line); len(found) != 1 {
 			t.Errorf("%q: found %v, want one command", line, found)
@@ -48,7 +49,8 @@ func TestMask(t *testing.T) {
 	var b bytes.Buffer
 	c := NewConsole(&b, true)
 	c.Mask("", "  ", "ab", "abc", "one line 100%", "first\r\nsecond\nx")
-	want := "::add-mask::abc\n::add-mask::one line 100%25\n::add-mask::first%0D%0Asecond%0Ax\n::add-mask::first\n::add-mask::second\n"
+	want := "::add-mask::abc\n::add-mask::one line 100%25\n" +
+		"::add-mask::first%0D%0Asecond%0Ax\n::add-mask::first\n::add-mask::second\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -94,7 +96,7 @@ func TestAnnotationForms(t *testing.T) {
 	}
 }
 
-// TestConcurrent proves, under the race detector, that what one call prints stands together.
+// TestConcurrent proves, with the race detector, that nothing interrupts what one call prints.
 func TestConcurrent(t *testing.T) {
 	var b bytes.Buffer
 	c := NewConsole(&b, true)
@@ -116,7 +118,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// FuzzLog proves that no text can become a command, or a line of its own, whichever way it is printed.
+// FuzzLog proves that no text can become a command or a separate message, however it is printed.
 func FuzzLog(f *testing.F) {
 	for _, name := range hostileNames {
 		f.Add(name, name)
@@ -151,10 +153,11 @@ func FuzzLog(f *testing.F) {
 		if len(found) != 1 || len(rest) > 0 || found[0].name != "error" {
 			t.Fatalf("Error(%q, %q): the runner obeys %v, prints %q", text, other, found, rest)
 		}
-		if other != "" && (found[0].properties["file"] != visible(other) || found[0].properties["line"] != "7") || len(found[0].properties) > 2 {
+		if other != "" && (found[0].properties["file"] != visible(other) || found[0].properties["line"] != "7") ||
+			len(found[0].properties) > 2 {
 			t.Errorf("Error(%q, %q): properties %q", text, other, found[0].properties)
 		}
-		// The viewer reads the message's lines once more.
+		// The log viewer interprets the message's lines again.
 		if again, _ := parseLog(found[0].data); len(again) > 0 {
 			t.Errorf("Error(%q): its message holds %v", text, again)
 		}

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// migrationError is shaped like the error of an adapter: it has a remedy and a place.
+// migrationError is like an adapter's error: it has a remedy and a place.
 type migrationError struct {
 	message, remedy, file string
 	line                  int
@@ -22,8 +23,9 @@ func (e *migrationError) Location() (string, int) { return e.file, e.line }
 var began = time.Date(2026, 3, 14, 9, 26, 53, 589_000_000, time.UTC)
 
 var companies = []string{
-	"acme-corp", "globex", "initech", "umbrella", "hooli", "stark-industries", "wayne-enterprises", "wonka", "cyberdyne", "tyrell",
-	"soylent", "massive-dynamic", "vandelay", "dunder-mifflin", "pied-piper", "oscorp", "aperture", "black-mesa", "gringotts", "monsters-inc",
+	"acme-corp", "globex", "initech", "umbrella", "hooli", "stark-industries", "wayne-enterprises", "wonka",
+	"cyberdyne", "tyrell", "soylent", "massive-dynamic", "vandelay", "dunder-mifflin", "pied-piper", "oscorp",
+	"aperture", "black-mesa", "gringotts", "monsters-inc",
 }
 
 func tenantNo(i int) fleet.Tenant {
@@ -35,11 +37,13 @@ func tenantNo(i int) fleet.Tenant {
 }
 
 func succeeded(t fleet.Tenant, note string, took time.Duration) fleet.Result {
-	return fleet.Result{Tenant: t, State: fleet.Succeeded, Outcome: fleet.Outcome{Note: note}, Started: began.Add(time.Second), Elapsed: took}
+	o := fleet.Outcome{Note: note}
+	return fleet.Result{Tenant: t, State: fleet.Succeeded, Outcome: o, Started: began.Add(time.Second), Elapsed: took}
 }
 
 func unchanged(t fleet.Tenant, took time.Duration) fleet.Result {
-	return fleet.Result{Tenant: t, State: fleet.Unchanged, Outcome: fleet.Outcome{Unchanged: true, Note: "nothing pending"}, Started: began.Add(time.Second), Elapsed: took}
+	o := fleet.Outcome{Unchanged: true, Note: "nothing pending"}
+	return fleet.Result{Tenant: t, State: fleet.Unchanged, Outcome: o, Started: began.Add(time.Second), Elapsed: took}
 }
 
 func failed(t fleet.Tenant, err error, took time.Duration) fleet.Result {
@@ -52,14 +56,18 @@ func skipped(t fleet.Tenant, why string) fleet.Result {
 
 func missingRelation(fleet.Tenant) error {
 	return fmt.Errorf("apply 20260312101500_add_invoices.sql: %w", &migrationError{
-		"ERROR: relation \"customers\" does not exist (SQLSTATE 42P01)\n  12 | ALTER TABLE invoices ADD CONSTRAINT fk FOREIGN KEY (customer_id) REFERENCES customers (id);\n                                                                                   ^",
-		"the tenant is at 20260301090000; create the table in an earlier migration, or make this one tolerate its absence, then run again",
+		`ERROR: relation "customers" does not exist (SQLSTATE 42P01)` + "\n" +
+			"  12 | ALTER TABLE invoices ADD CONSTRAINT fk FOREIGN KEY (customer_id) REFERENCES customers (id);\n" +
+			strings.Repeat(" ", 83) + "^",
+		"the tenant is at 20260301090000; create the table in an earlier migration, " +
+			"or make this one tolerate its absence, then run again",
 		"db/migrations/20260312101500_add_invoices.sql", 12,
 	})
 }
 
 func wakeTimeout(t fleet.Tenant) error {
-	return fleet.WithRemedy(fmt.Errorf("connect to ep-%s-a1b2c3.eu-central-1.aws.neon.tech: the compute did not start within 1m0s: dial tcp 10.1.2.3:5432: i/o timeout", t.Key),
+	return fleet.WithRemedy(fmt.Errorf("connect to ep-%s-a1b2c3.eu-central-1.aws.neon.tech: "+
+		"the compute did not start within 1m0s: dial tcp 10.1.2.3:5432: i/o timeout", t.Key),
 		"look at the project "+t.ID+" in Neon's console: is it suspended by a quota?")
 }
 
@@ -72,16 +80,21 @@ func five() Run {
 		succeeded(tenantNo(3), "3 applied", 510*time.Millisecond),
 		succeeded(tenantNo(4), "2 applied", 390*time.Millisecond),
 	}
-	results[4].Outcome.Warnings = []string{"20260228080000_backfill.sql was applied out of order: 20260301090000 was there before it"}
-	results[0].Outcome.Detail = map[string]any{"before": "20260228080000", "after": "20260312101500", "applied": []string{"a.sql", "b.sql"}}
-	return Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 2340 * time.Millisecond, Results: results, ReportFile: "neon-tenants-report.json"}
+	results[4].Outcome.Warnings = []string{
+		"20260228080000_backfill.sql was applied out of order: 20260301090000 was there before it",
+	}
+	results[0].Outcome.Detail = map[string]any{"before": "20260228080000", "after": "20260312101500",
+		"applied": []string{"a.sql", "b.sql"}}
+	return Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 2340 * time.Millisecond, Results: results,
+		ReportFile: "neon-tenants-report.json"}
 }
 
 // hundred is an ordinary release: most succeed, a few fail in different ways, some tenants are slow.
 func hundred() Run {
 	random := rand.New(rand.NewPCG(1, 2))
-	r := Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 48 * time.Second, ReportFile: "neon-tenants-report.json",
-		Notices: []string{"3 connection strings named a pooled host; the direct one was used instead"}}
+	r := Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 48 * time.Second,
+		ReportFile: "neon-tenants-report.json",
+		Notices:    []string{"3 connection strings named a pooled host; the direct one was used instead"}}
 	for i := range 100 {
 		t, took := tenantNo(i), time.Duration(200+random.IntN(700))*time.Millisecond
 		switch {
@@ -104,9 +117,12 @@ func hundred() Run {
 // fiveThousand is a bad day: one migration fails on hundreds of tenants until max-failures stops the run.
 func fiveThousand() Run {
 	random := rand.New(rand.NewPCG(3, 4))
-	r := Run{Mode: "migrate", Source: "neon", Shard: "1/2", Started: began, Elapsed: 7*time.Minute + 12*time.Second, ReportFile: "neon-tenants-report.json",
-		Warnings: []string{"12 projects are archived and were left out"},
-		Err:      fleet.WithRemedy(errors.New("stopped: 447 tenants failed, which is more than max-failures allows (8%)"), "repair what the failures name and run again: tenants that are done are not touched twice")}
+	r := Run{Mode: "migrate", Source: "neon", Shard: "1/2", Started: began, Elapsed: 7*time.Minute + 12*time.Second,
+		ReportFile: "neon-tenants-report.json",
+		Warnings:   []string{"12 projects are archived and were left out"},
+		Err: fleet.WithRemedy(
+			errors.New("stopped: 447 tenants failed, which is more than max-failures allows (8%)"),
+			"repair what the failures name and run again: tenants that are done are not touched twice")}
 	for i := range 5000 {
 		t, took := tenantNo(i), time.Duration(150+random.IntN(900))*time.Millisecond
 		switch {
@@ -127,7 +143,7 @@ func fiveThousand() Run {
 	return r
 }
 
-// sample thins a large run out, for tests that look at no picture of the whole.
+// sample reduces a large run to about 500 tenants, for tests that need no more.
 func sample(r Run) Run {
 	const few = 500
 	step := max(1, len(r.Results)/few)
@@ -139,28 +155,32 @@ func sample(r Run) Run {
 	return r
 }
 
-// hostileNames are tenants' names that try everything.
+// hostileNames are tenant names that try to break out of wherever they are shown.
 var hostileNames = []string{
 	"|<img src=x>](http://e) @someone #1 `\"quotes\"; click…",
-	"::error file=x::owned", "  ::set-output name=a::b", "##[group]x", "x ##[add-mask]y", "a\n::warning::forged", "a\r\n##[error]forged",
-	"\x1b[31mred\x1b[0m", "\u202egnp.exe", "zero\u200bwidth", "bad utf8 \xff\xfe", "nul\x00byte", "\u200d::error::zwj", "\u3164::error::filler",
-	"</details></td></tr></table><script>alert(1)</script>", "| a | b |", "\\| a \\\\| b", "```\n# heading\n```", "````", "<!-- ", "&lt;b&gt; &#64;x",
-	":smile:", "https://evil.example/?a=b&c", "www.evil.example", "a@evil.example", "GH-1", "org/repo#1", "deadbeefdeadbeef", "JIRA-12",
-	"**bold** _em_ ~~del~~ $x$ $$y$$", "[^1] [x]: http://e", "- [ ] task", "1. list", "# heading", "---", "===", "    indented", "<details open><summary>x",
-	"پرداخت‌ها", "👩‍💻 team ❤️", "Ünïcödé GmbH & Co. KG", "日本 商事", "%25 %0A%0D ::x", "\u2028::error::ls", "\u0085::error::nel", "", " ",
+	"::error file=x::owned", "  ::set-output name=a::b", "##[group]x", "x ##[add-mask]y", "a\n::warning::forged",
+	"a\r\n##[error]forged", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "zero\u200bwidth", "bad utf8 \xff\xfe",
+	"nul\x00byte", "\u200d::error::zwj", "\u3164::error::filler",
+	"</details></td></tr></table><script>alert(1)</script>", "| a | b |", "\\| a \\\\| b", "```\n# heading\n```",
+	"````", "<!-- ", "&lt;b&gt; &#64;x", ":smile:", "https://evil.example/?a=b&c", "www.evil.example", "a@evil.example", "GH-1",
+	"org/repo#1", "deadbeefdeadbeef", "JIRA-12", "**bold** _em_ ~~del~~ $x$ $$y$$", "[^1] [x]: http://e", "- [ ] task",
+	"1. list", "# heading", "---", "===", "    indented", "<details open><summary>x", "پرداخت‌ها", "👩‍💻 team ❤️",
+	"Ünïcödé GmbH & Co. KG", "日本 商事", "%25 %0A%0D ::x", "\u2028::error::ls", "\u0085::error::nel", "", " ",
 	"%%{init: {}}%%", "\"] bar [1]", "click A href \"javascript:alert(1)\"", "#35; #quot;",
 }
 
-// hostile is a run in which every text is out to do harm.
+// hostile is a run in which every text is hostile.
 func hostile() Run {
 	r := Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 90 * time.Second, ReportFile: "re|port`<b>.json",
-		Warnings: hostileNames, Notices: hostileNames[:3], Err: fleet.WithRemedy(errors.New("it broke: "+hostileNames[0]+"\n::error::x\n# h"), hostileNames[4])}
+		Warnings: hostileNames, Notices: hostileNames[:3],
+		Err: fleet.WithRemedy(errors.New("it broke: "+hostileNames[0]+"\n::error::x\n# h"), hostileNames[4])}
 	for i, name := range hostileNames {
 		t := fleet.Tenant{Name: name, ID: name + "\x00id", Key: fmt.Sprint("k", i)}
 		took := time.Duration(i*i) * 30 * time.Millisecond
 		switch i % 4 {
 		case 0:
-			r.Results = append(r.Results, failed(t, &migrationError{name + "\n```\n::error::x\n" + name, name, name, i}, took))
+			err := &migrationError{name + "\n```\n::error::x\n" + name, name, name, i}
+			r.Results = append(r.Results, failed(t, err, took))
 		case 1:
 			r.Results = append(r.Results, succeeded(t, name, took))
 		case 2:
@@ -175,7 +195,8 @@ func hostile() Run {
 }
 
 func calm() Run {
-	r := Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 9 * time.Second, ReportFile: "neon-tenants-report.json"}
+	r := Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 9 * time.Second,
+		ReportFile: "neon-tenants-report.json"}
 	for i := range 60 {
 		r.Results = append(r.Results, unchanged(tenantNo(i), time.Duration(30+i)*time.Millisecond))
 	}

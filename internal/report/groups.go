@@ -11,7 +11,7 @@ import (
 
 // failure is one way in which one or more tenants failed.
 type failure struct {
-	// text is the error: as it is where one tenant failed with it, else with what differs between the tenants taken out.
+	// text is the error, generalized if several tenants share it.
 	text    string
 	remedy  string
 	file    string
@@ -19,10 +19,10 @@ type failure struct {
 	results []fleet.Result
 }
 
-// maxCompared is how much of a text is looked at and shown, in bytes. A server's message can be as long as a statement.
+// maxCompared is how much of a text is compared and shown, in bytes. A server's message can be as long as a statement.
 const maxCompared = 4 << 10
 
-// failures groups the failed tenants by error, remedy and place: first what hit most tenants, then what came first.
+// failures groups the failed tenants by error, remedy and place, the largest group first.
 func failures(results []fleet.Result) []failure {
 	type key struct {
 		text, remedy, file string
@@ -53,7 +53,7 @@ func failures(results []fleet.Result) []failure {
 	return all
 }
 
-// warnings groups the tenants' warnings by text, like [failures].
+// warnings groups the tenants' warnings by text, as [failures] does.
 func warnings(results []fleet.Result) []failure {
 	index := map[string]int{}
 	var all []failure
@@ -76,14 +76,13 @@ func warnings(results []fleet.Result) []failure {
 	return all
 }
 
-// ownWords are what Neon puts into a host name for each tenant, and addresses: what else differs between tenants that
-// failed alike.
+// ownWords matches Neon's host names and IP addresses, which differ between tenants that failed in the same way.
 var ownWords = regexp.MustCompile(`\bep-[a-z0-9]+(?:-[a-z0-9]+)+(?:\.[a-z0-9-]+)*|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b`)
 
-// generalize takes a tenant's own name, id, key and host out of a text, so that one trouble of many tenants reads the
-// same for all.
+// generalize replaces a tenant's own name, id, key and host in a text by placeholders, so that the same error reads the
+// same for every tenant.
 func generalize(text string, t fleet.Tenant) string {
-	if strings.ContainsRune(text, '.') { // spares nearly every text the slow search
+	if strings.ContainsRune(text, '.') { // saves nearly every text the slow search
 		text = ownWords.ReplaceAllString(text, "‹host›")
 	}
 	own := []string{t.Name, t.ID, t.Key, strings.ReplaceAll(t.Key, "-", "_")}
@@ -94,8 +93,8 @@ func generalize(text string, t fleet.Tenant) string {
 	return text
 }
 
-// replaceWord replaces word where it stands alone: no letter, digit or underscore at either side. Words under three
-// bytes are left: they are more often something else.
+// replaceWord replaces whole words: those with no letter, digit or underscore on either side. Words of fewer than three
+// bytes are left alone: they usually mean something else.
 func replaceWord(text, word, with string) string {
 	if len(word) < 3 || !strings.Contains(text, word) {
 		return text

@@ -10,8 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// FileVersion is the version of the report file's schema. Fields may be added under the same version; a field that is
-// removed, renamed or given another meaning makes a new one.
+// FileVersion is the version of the report file's schema. It stays the same when fields are added, and changes when a
+// field is removed, renamed or given another meaning.
 const FileVersion = 1
 
 // File is the report file: one schema for all modes, described field by field in docs/report-file.md.
@@ -20,20 +20,20 @@ type File struct {
 	Mode    string `json:"mode"`
 	Source  string `json:"source"`
 	DryRun  bool   `json:"dry_run"`
-	// Shard is this job's share, "2/8"; empty where the run was not sharded.
+	// Shard is this job's share, "2/8"; empty if the run was not sharded.
 	Shard     string    `json:"shard"`
 	StartedAt time.Time `json:"started_at"`
 	ElapsedMS int64     `json:"elapsed_ms"`
 	Totals    Totals    `json:"totals"`
-	// Error is the run's own error; nil where it had none, whatever became of the tenants.
+	// Error is the run's own error, whatever became of the tenants; nil if it had none.
 	Error    *FileError `json:"error,omitempty"`
 	Warnings []string   `json:"warnings"`
 	Notices  []string   `json:"notices"`
-	// Sections are what the mode has to say about the run as a whole, in words.
+	// Sections are what the mode reports about the run as a whole, as text.
 	Sections []Section `json:"sections,omitempty"`
-	// Detail is the mode's own object about the run as a whole, nil where it has none.
+	// Detail is the mode's own object about the run as a whole; nil if it has none.
 	Detail json.RawMessage `json:"detail,omitempty"`
-	// Merged are the report files that this one was merged from; empty where it is a run's own.
+	// Merged are the report files that this one was merged from; empty if it is not merged.
 	Merged  []MergedRun   `json:"merged,omitempty"`
 	Tenants []TenantEntry `json:"tenants"`
 }
@@ -48,14 +48,14 @@ type TenantEntry struct {
 	// Error is why the tenant failed or was skipped; nil otherwise.
 	Error    *FileError `json:"error,omitempty"`
 	Warnings []string   `json:"warnings"`
-	// StartedAt is the zero time, and absent in the file, where the tenant was never started.
+	// StartedAt is zero, and absent from the file, if the tenant was never started.
 	StartedAt time.Time `json:"started_at,omitzero"`
 	ElapsedMS int64     `json:"elapsed_ms"`
-	// Detail is the mode's own object, nil where it has none.
+	// Detail is the mode's own object; nil if it has none.
 	Detail json.RawMessage `json:"detail,omitempty"`
 }
 
-// FileError is an error with what its reader can do about it and the place in the workspace that it is about.
+// FileError is an error with its remedy and the place in the workspace that it is about.
 type FileError struct {
 	Message string `json:"message"`
 	Remedy  string `json:"remedy,omitempty"`
@@ -63,13 +63,14 @@ type FileError struct {
 	Line    int    `json:"line,omitempty"`
 }
 
-// JSON renders the report file. The same run gives the same bytes.
+// JSON renders the report file. The same run gives the same bytes. The error names the tenant whose detail cannot be
+// marshalled.
 func JSON(r Run) ([]byte, error) {
 	f := File{
 		Version: FileVersion, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
 		StartedAt: fileTime(r.Started), ElapsedMS: r.Elapsed.Milliseconds(), Totals: r.Totals(),
-		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices), Sections: r.Sections, Merged: r.Merged,
-		Tenants: make([]TenantEntry, 0, len(r.Results)),
+		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices), Sections: r.Sections,
+		Merged: r.Merged, Tenants: make([]TenantEntry, 0, len(r.Results)),
 	}
 	var err error
 	if f.Detail, err = object(r.Detail); err != nil {
@@ -89,7 +90,7 @@ func JSON(r Run) ([]byte, error) {
 	return marshal(f, "  ")
 }
 
-// object marshals a mode's own object; nil and what marshals to null give nil.
+// object marshals a mode's own object. It returns nil for nil and for what marshals to null.
 func object(v any) (json.RawMessage, error) {
 	if v == nil {
 		return nil, nil
@@ -101,7 +102,7 @@ func object(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(text), nil
 }
 
-// Decode reads a report file that any release with the same schema version wrote.
+// Decode reads a report file written by any release with this schema version or an older one.
 func Decode(data []byte) (File, error) {
 	var f File
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -109,17 +110,19 @@ func Decode(data []byte) (File, error) {
 	}
 	switch {
 	case f.Version == 0:
-		return File{}, fleet.WithRemedy(errors.New("read a report file: it has no version, so it is none of this action's"),
-			"check which files report-files matches: it wants the files that report-file named in the other jobs")
+		return File{}, fleet.WithRemedy(
+			errors.New("read a report file: it has no version, so this action did not write it"),
+			"check which files report-files matches: they must be those that report-file named in the other jobs")
 	case f.Version > FileVersion:
-		return File{}, fleet.WithRemedy(fmt.Errorf("read a report file: it has version %d, this release reads up to %d", f.Version, FileVersion),
+		return File{}, fleet.WithRemedy(
+			fmt.Errorf("read a report file: it has version %d; this release reads up to %d", f.Version, FileVersion),
 			"use the same release of the action in all jobs of the workflow")
 	}
 	return f, nil
 }
 
-// Run gives back the run that a file was written from. Its errors have the text, the remedy and the place of the
-// original ones, and a tenant's Detail is the JSON that stood in the file.
+// Run returns the run that the file was written from. Its errors have the text, the remedy and the place of the
+// original ones, and each Detail is the JSON from the file.
 func (f File) Run() Run {
 	r := Run{
 		Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
@@ -146,14 +149,14 @@ func (f File) Run() Run {
 	return r
 }
 
-// storedError is an error that came out of a report file.
+// storedError is an error read from a report file.
 type storedError struct{ FileError }
 
 func (e *storedError) Error() string           { return e.Message }
 func (e *storedError) Remedy() string          { return e.FileError.Remedy }
 func (e *storedError) Location() (string, int) { return e.File, e.Line }
 
-// err returns nil, not an empty error, for nil.
+// err turns nil into a nil error.
 func (e *FileError) err() error {
 	if e == nil {
 		return nil
@@ -169,7 +172,7 @@ func fileError(err error) *FileError {
 	return &FileError{Message: err.Error(), Remedy: fleet.Remedy(err), File: file, Line: line}
 }
 
-// fileTime brings a time to UTC and milliseconds; the zero time stays zero.
+// fileTime converts a time to UTC and truncates it to milliseconds; the zero time stays zero.
 func fileTime(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
@@ -177,7 +180,7 @@ func fileTime(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-// list makes an empty list of nil, so that the file never holds null where its reader wants to loop.
+// list turns nil into an empty list, so that the file never holds null where a reader loops.
 func list(texts []string) []string {
 	if texts == nil {
 		return []string{}

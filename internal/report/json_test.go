@@ -26,7 +26,7 @@ func TestJSON(t *testing.T) {
 	golden(t, "report.json", string(data))
 }
 
-// TestJSONComesBack writes every fixture, reads it, and finds the same report in what came back.
+// TestJSONComesBack writes and reads every fixture, and compares what came back.
 func TestJSONComesBack(t *testing.T) {
 	for name, run := range fixtures() {
 		run = sample(run)
@@ -47,16 +47,17 @@ func TestJSONComesBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		// Detail is compared by meaning: indentation is not kept in it.
+		// Details are compared by meaning, because their indentation is not kept.
 		sameJSON := cmp.Comparer(func(a, b json.RawMessage) bool {
 			var x, y any
-			return (a == nil) == (b == nil) && (a == nil || json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && cmp.Equal(x, y))
+			return (a == nil) == (b == nil) &&
+				(a == nil || json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && cmp.Equal(x, y))
 		})
 		if diff := cmp.Diff(file, again, sameJSON); diff != "" {
 			t.Errorf("%s (-first +second):\n%s", name, diff)
 		}
 		if name == "hostile" {
-			continue // bytes that are no UTF-8 do not come back
+			continue // bytes that are not UTF-8 do not come back
 		}
 		back.ReportFile, back.SourceURL = run.ReportFile, run.SourceURL
 		if diff := cmp.Diff(Summary(run), Summary(back)); diff != "" {
@@ -67,7 +68,7 @@ func TestJSONComesBack(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	for data, want := range map[string]string{
-		`{"version":2}`: "it has version 2, this release reads up to 1",
+		`{"version":2}`: "it has version 2; this release reads up to 1",
 		`{}`:            "it has no version",
 		`[]`:            "read a report file: json: cannot unmarshal",
 		``:              "read a report file: unexpected end",

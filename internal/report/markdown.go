@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// code shows untrusted text as it is, in code style, anywhere in Markdown: a paragraph, a list, a table's cell, HTML. All
-// ASCII punctuation is written as character references, so neither the Markdown parser nor the HTML one sees any of it;
-// and inside <code> GitHub links no mention, issue, address or emoji.
+// code shows untrusted text as it is, in code style, anywhere in Markdown: a paragraph, a list, a table's cell, HTML.
+// ASCII punctuation is written as character references, so that neither the Markdown parser nor the HTML parser sees
+// it, and inside <code> GitHub links no mention, issue or address and draws no emoji.
 func code(text string) string {
 	if text = visible(text); text == "" {
 		return ""
@@ -21,8 +23,8 @@ func code(text string) string {
 	return "<code>" + references(text) + "</code>"
 }
 
-// references writes everything that could mean something to a parser as a character reference. GitHub's Markdown finds
-// addresses also in text whose references are resolved already, so the marks of one end their text with a comment.
+// references writes everything that could mean something to a parser as a character reference. GitHub links addresses
+// even after it has resolved the references, so a comment breaks up whatever looks like one.
 func references(text string) string {
 	const end = "<!-- -->"
 	www := strings.Contains(strings.ToLower(text), "www")
@@ -41,45 +43,45 @@ func references(text string) string {
 }
 
 var (
-	// plainWord is a word that means nothing to Markdown, HTML and GitHub's filters: letters and digits, with harmless
-	// marks between and around them.
+	// plainWord matches words that mean nothing to Markdown, HTML and GitHub's filters: letters and digits, with
+	// harmless punctuation between and around them.
 	plainWord = regexp.MustCompile(`^[("']?[\pL\pN]*(?:[-.,'/%=+][\pL\pN]+)*%?[)"']?[.,:;!?)…]?$`)
-	// linked is what GitHub makes links of although it looks plain: issue keys of other trackers, host names, commits.
+	// linked matches what looks plain and GitHub turns into links: issue keys of other trackers, host names, commits.
 	linked = regexp.MustCompile(`(?i)^\W*www\.|[A-Z]-\d|[0-9a-f]{7,}`)
 )
 
-// markup are the marks of Markdown and HTML that may stand in a plain word.
+// markup escapes the characters of Markdown and HTML that a plain word may hold.
 var markup = strings.NewReplacer(`"`, "&#34;", "'", "&#39;", "+", "&#43;", "=", "&#61;")
 
-// prose shows untrusted text as running text: words that a parser or a filter of GitHub's could see something in (a link,
-// a mention, an issue, an emoji, markup) in code style, the rest plain. Line breaks become spaces.
+// prose shows untrusted text as running text. Words that a parser or one of GitHub's filters could interpret, as a
+// link, a mention, an issue, an emoji or markup, are in code style, the others plain. Line breaks become spaces.
 func prose(text string) string {
-	words := strings.Fields(oneLine(text))
-	for i, w := range words {
+	fields := strings.Fields(oneLine(text))
+	for i, w := range fields {
 		switch {
 		case plainWord.MatchString(w) && !linked.MatchString(w) && !(i == 0 && listMark.MatchString(w)):
-			words[i] = markup.Replace(w)
+			fields[i] = markup.Replace(w)
 		case w == "-" || w == "–" || w == "→" || w == "·" || w == "…":
-			words[i] = references(w)
+			fields[i] = references(w)
 			if w == "-" {
-				words[i] = "&#45;"
+				fields[i] = "&#45;"
 			}
 		default:
 			bare := strings.TrimRight(w, ".,;:!?)")
 			if bare == "" {
 				bare = w
 			}
-			words[i] = code(bare) + references(w[len(bare):])
+			fields[i] = code(bare) + references(w[len(bare):])
 		}
 	}
-	// Neighbours in code style are one piece of code.
-	return strings.ReplaceAll(strings.Join(words, " "), "</code> <code>", " ")
+	// Adjacent words in code style become one piece of code.
+	return strings.ReplaceAll(strings.Join(fields, " "), "</code> <code>", " ")
 }
 
-// listMark matches a word that would begin a list where it stands first in a line.
+// listMark matches a word that begins a list if it is the first of a line.
 var listMark = regexp.MustCompile(`^[0-9]+[.)]$`)
 
-// place shows a place in the workspace, as a link where sourceURL is known and the path is within the workspace.
+// place shows a place in the workspace, as a link if sourceURL is known and the path is within the workspace.
 func place(file string, line int, sourceURL string) string {
 	shown := code(clip(position(file, line), 500))
 	if sourceURL == "" || !filepath.IsLocal(file) || len(file) > 500 {
@@ -101,7 +103,7 @@ func fenced(text string) string {
 	return fence("text", strings.Split(breaks.Replace(strings.TrimRight(text, "\r\n \t")), "\n"))
 }
 
-// fence shows lines of untrusted text in a code block of a language. The fence is longer than any run of backticks in them.
+// fence shows lines of untrusted text in a code block. The fence is longer than any run of backticks in the text.
 func fence(language string, lines []string) string {
 	const maxLines = 60
 	var all []string
@@ -109,7 +111,7 @@ func fence(language string, lines []string) string {
 		all = append(all, wrap(visible(line))...)
 	}
 	if more := len(all) - maxLines; more > 0 {
-		all = append(all[:maxLines:maxLines], fmt.Sprintf("… and %d more lines", more))
+		all = append(all[:maxLines:maxLines], moreLines(more))
 	}
 	block := strings.Join(all, "\n")
 	longest := 0
@@ -120,10 +122,13 @@ func fence(language string, lines []string) string {
 	return fence + language + "\n" + block + "\n" + fence + "\n"
 }
 
+// moreLines ends a text whose last lines are left out.
+func moreLines(n int) string { return "… and " + words.Count(n, "more line", "more lines") }
+
 var backticks = regexp.MustCompile("`+")
 
-// wrap breaks a long line at blanks, so that a reader of a code block need not scroll sideways. The lines after the first
-// are indented.
+// wrap breaks a long line at blanks, so that a code block needs no scrolling sideways. Lines after the first are
+// indented.
 func wrap(line string) []string {
 	const width, margin = 110, "    "
 	var all []string
@@ -131,7 +136,7 @@ func wrap(line string) []string {
 		head := string([]rune(line)[:width])
 		at := strings.LastIndexByte(head, ' ')
 		if at <= width/2 {
-			break // one long word, which nobody wants broken, or a line that is mostly a pointer's indentation
+			break // a long word, which is better left whole, or a line that is mostly the indentation of a caret
 		}
 		all = append(all, line[:at])
 		line = margin + line[at+1:]

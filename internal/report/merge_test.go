@@ -12,10 +12,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// shardFile is the report of a run that began so many minutes after the first, written and read back.
+// shardFile is the report file of a run that started so many minutes after the first, written and read back.
 func shardFile(t *testing.T, shard string, minutes int, results ...fleet.Result) NamedFile {
 	t.Helper()
-	return stored(t, Run{Mode: "migrate", Source: "neon", Shard: shard, Started: began.Add(time.Duration(minutes) * time.Minute), Elapsed: 30 * time.Second, Results: results})
+	return stored(t, Run{Mode: "migrate", Source: "neon", Shard: shard,
+		Started: began.Add(time.Duration(minutes) * time.Minute), Elapsed: 30 * time.Second, Results: results})
 }
 
 func stored(t *testing.T, r Run) NamedFile {
@@ -28,20 +29,26 @@ func stored(t *testing.T, r Run) NamedFile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NamedFile{Path: fmt.Sprintf("reports/%s-%s.json", strings.ReplaceAll(r.Shard, "/", "-of-"), r.Started.Format("1504")), File: f}
+	return NamedFile{Path: fmt.Sprintf("reports/%s-%s.json", strings.ReplaceAll(r.Shard, "/", "-of-"),
+		r.Started.Format("1504")), File: f}
 }
 
 func TestMerge(t *testing.T) {
 	const second = time.Second
-	one := shardFile(t, "1/3", 0, succeeded(tenantNo(3), "3 applied", second), failed(tenantNo(0), missingRelation(tenantNo(0)), second))
+	one := shardFile(t, "1/3", 0, succeeded(tenantNo(3), "3 applied", second),
+		failed(tenantNo(0), missingRelation(tenantNo(0)), second))
 	two := stored(t, Run{
-		Mode: "migrate", Source: "neon", Shard: "2/3", Started: began.Add(time.Minute), Elapsed: 2 * time.Minute, Results: []fleet.Result{unchanged(tenantNo(1), second)},
-		Warnings: []string{"a pattern matches nothing"}, Notices: []string{"pooled hosts"}, Sections: []Section{{Title: "Drift", Lines: []string{"one differs"}}},
-		Err: fleet.WithRemedy(errors.New("one project could not be read"), "run again"),
+		Mode: "migrate", Source: "neon", Shard: "2/3", Started: began.Add(time.Minute), Elapsed: 2 * time.Minute,
+		Results:  []fleet.Result{unchanged(tenantNo(1), second)},
+		Warnings: []string{"a pattern matches nothing"}, Notices: []string{"pooled hosts"},
+		Sections: []Section{{Title: "Drift", Lines: []string{"one differs"}}},
+		Err:      fleet.WithRemedy(errors.New("one project could not be read"), "run again"),
 	})
 	three := stored(t, Run{
-		Mode: "migrate", Source: "neon", Shard: "3/3", Started: began.Add(time.Second), Elapsed: second, Results: []fleet.Result{skipped(tenantNo(2), "cancelled")},
-		Warnings: []string{"a pattern matches nothing"}, Notices: []string{"pooled hosts"}, Err: fleet.WithRemedy(errors.New("one project could not be read"), "run again"),
+		Mode: "migrate", Source: "neon", Shard: "3/3", Started: began.Add(time.Second), Elapsed: second,
+		Results:  []fleet.Result{skipped(tenantNo(2), "cancelled")},
+		Warnings: []string{"a pattern matches nothing"}, Notices: []string{"pooled hosts"},
+		Err: fleet.WithRemedy(errors.New("one project could not be read"), "run again"),
 	})
 	r, err := Merge([]NamedFile{three, one, two})
 	if err != nil {
@@ -60,7 +67,8 @@ func TestMerge(t *testing.T) {
 	if !r.Started.Equal(began) || r.Elapsed != 3*time.Minute {
 		t.Errorf("from %s, for %s", r.Started, r.Elapsed)
 	}
-	if r.Err == nil || r.Err.Error() != "shard 2/3, shard 3/3: one project could not be read" || fleet.Remedy(r.Err) != "run again" {
+	if r.Err == nil || r.Err.Error() != "shard 2/3, shard 3/3: one project could not be read" ||
+		fleet.Remedy(r.Err) != "run again" {
 		t.Errorf("error %v, remedy %q", r.Err, fleet.Remedy(r.Err))
 	}
 	if len(r.Warnings) != 1 || len(r.Notices) != 1 || !r.Failed() {
@@ -68,7 +76,11 @@ func TestMerge(t *testing.T) {
 	}
 	want := []Section{
 		{Title: "Drift (shard 2/3)", Lines: []string{"one differs"}},
-		{Title: "Merged reports", Lines: []string{"shard 1/3: 1 of 2 tenants failed in 30s", "shard 2/3: the run failed, though no tenant did in 2m00s", "shard 3/3: the run failed, 1 of 1 tenant were not started in 1.0s"}},
+		{Title: "Merged reports", Lines: []string{
+			"shard 1/3: 1 of 2 tenants failed in 30s",
+			"shard 2/3: the run failed, though no tenant did in 2m",
+			"shard 3/3: the run failed, 1 tenant skipped in 1s",
+		}},
 	}
 	if diff := cmp.Diff(want, r.Sections); diff != "" {
 		t.Errorf("sections (-want +got):\n%s", diff)
@@ -77,16 +89,20 @@ func TestMerge(t *testing.T) {
 		t.Errorf("the tenant's error came as %s:%d", f, line)
 	}
 	back := stored(t, r).Run()
-	if diff := cmp.Diff(Summary(r), Summary(back)); diff != "" || len(back.Merged) != 3 || back.Merged[1].File != "reports/2-of-3-0927.json" {
+	if diff := cmp.Diff(Summary(r), Summary(back)); diff != "" || len(back.Merged) != 3 ||
+		back.Merged[1].File != "reports/2-of-3-0927.json" {
 		t.Errorf("what came back of the merged report (-first +second):\n%s\n%+v", diff, back.Merged)
 	}
 	golden(t, "summary-merged.md", Summary(r))
 }
 
 func TestMergeOfAShardThatWasRunAgain(t *testing.T) {
-	broken := stored(t, Run{Mode: "migrate", Source: "neon", Shard: "1/2", Started: began, Elapsed: time.Second, Warnings: []string{"of the first time"}, Err: errors.New("cancelled"),
-		Results: []fleet.Result{failed(tenantNo(0), errors.New("cancelled"), time.Second), skipped(tenantNo(1), "cancelled"), succeeded(tenantNo(5), "gone since", time.Second)}})
-	again := shardFile(t, "1/2", 60, succeeded(tenantNo(0), "1 applied", time.Second), succeeded(tenantNo(1), "1 applied", time.Second))
+	broken := stored(t, Run{Mode: "migrate", Source: "neon", Shard: "1/2", Started: began, Elapsed: time.Second,
+		Warnings: []string{"of the first time"}, Err: errors.New("cancelled"),
+		Results: []fleet.Result{failed(tenantNo(0), errors.New("cancelled"), time.Second),
+			skipped(tenantNo(1), "cancelled"), succeeded(tenantNo(5), "gone since", time.Second)}})
+	again := shardFile(t, "1/2", 60, succeeded(tenantNo(0), "1 applied", time.Second),
+		succeeded(tenantNo(1), "1 applied", time.Second))
 	other := shardFile(t, "2/2", 1, unchanged(tenantNo(2), time.Second))
 	for _, files := range [][]NamedFile{{broken, again, other}, {again, other, broken}} {
 		r, err := Merge(files)
@@ -96,10 +112,11 @@ func TestMergeOfAShardThatWasRunAgain(t *testing.T) {
 		if got, want := r.Totals(), (Totals{4, 3, 1, 0, 0}); got != want {
 			t.Errorf("totals %+v", got)
 		}
-		if diff := cmp.Diff([]string{"2 tenants stand in more than one report file: the run that began last counts"}, r.Notices); diff != "" || len(r.Warnings) != 0 {
+		if diff := cmp.Diff([]string{"2 tenants appear in more than one report file: the run that started last counts"},
+			r.Notices); diff != "" || len(r.Warnings) != 0 {
 			t.Errorf("notices (-want +got):\n%s\n%v", diff, r.Warnings)
 		}
-		if line := r.Sections[0].Lines[0]; !strings.HasSuffix(line, "done again later") {
+		if line := r.Sections[0].Lines[0]; !strings.HasSuffix(line, "superseded by a later run") {
 			t.Errorf("the listing says %q", line)
 		}
 	}
@@ -108,13 +125,15 @@ func TestMergeOfAShardThatWasRunAgain(t *testing.T) {
 func TestMergeSections(t *testing.T) {
 	same, own := Section{Title: "Same", Lines: []string{"a"}}, Section{Title: "Own", Lines: []string{"b"}}
 	file := func(shard string, minutes int, s ...Section) NamedFile {
-		return stored(t, Run{Mode: "x", Source: "neon", Shard: shard, Started: began.Add(time.Duration(minutes) * time.Minute), Sections: s})
+		return stored(t, Run{Mode: "x", Source: "neon", Shard: shard,
+			Started: began.Add(time.Duration(minutes) * time.Minute), Sections: s})
 	}
 	r, err := Merge([]NamedFile{file("1/2", 0, own), file("1/2", 1, same, own), file("2/2", 2, same)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Section{same, {Title: "Own (shard 1/2)", Lines: []string{"b"}}}, r.Sections[:len(r.Sections)-1]); diff != "" {
+	if diff := cmp.Diff([]Section{same, {Title: "Own (shard 1/2)", Lines: []string{"b"}}},
+		r.Sections[:len(r.Sections)-1]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -129,16 +148,25 @@ func TestMergeFindsWhatIsMissingOrDoesNotBelong(t *testing.T) {
 		return f
 	}
 	r, err := Merge([]NamedFile{b, a, whole})
-	if err != nil || r.Err == nil || r.Err.Error() != "there is no report of shards 2/4, 4/4" || fleet.Remedy(r.Err) == "" || !r.Failed() {
+	if err != nil || r.Err == nil || r.Err.Error() != "there is no report for shards 2/4, 4/4" ||
+		fleet.Remedy(r.Err) == "" || !r.Failed() {
 		t.Errorf("%v, %v", err, r.Err)
 	}
 	for want, files := range map[string][]NamedFile{
 		"there is no report file": nil,
-		"other.json is of mode backup and reports/3-of-4-0926.json of mode migrate":                 {b, with(a, func(f *File) { f.Mode = "backup" })},
-		"other.json is of tenant-source catalog and reports/3-of-4-0926.json of tenant-source neon": {b, with(a, func(f *File) { f.Source = "catalog" })},
-		"one of other.json and reports/3-of-4-0926.json is of a dry run":                            {b, with(a, func(f *File) { f.DryRun = true })},
-		"other.json is of shard 1/8 and reports/3-of-4-0926.json of shard 3/4":                      {b, with(a, func(f *File) { f.Shard = "1/8" })},
-		`read other.json: shard: "9/8" is not a shard`:                                              {with(a, func(f *File) { f.Shard = "9/8" })},
+		"other.json is from mode backup and reports/3-of-4-0926.json from mode migrate": {
+			b, with(a, func(f *File) { f.Mode = "backup" }),
+		},
+		"other.json is from tenant-source catalog and reports/3-of-4-0926.json from tenant-source neon": {
+			b, with(a, func(f *File) { f.Source = "catalog" }),
+		},
+		"only one of other.json and reports/3-of-4-0926.json is from a dry run": {
+			b, with(a, func(f *File) { f.DryRun = true }),
+		},
+		"other.json is from shard 1/8 and reports/3-of-4-0926.json from shard 3/4": {
+			b, with(a, func(f *File) { f.Shard = "1/8" }),
+		},
+		`read other.json: shard: "9/8" is not a shard`: {with(a, func(f *File) { f.Shard = "9/8" })},
 	} {
 		if _, err := Merge(files); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
@@ -149,7 +177,7 @@ func TestMergeFindsWhatIsMissingOrDoesNotBelong(t *testing.T) {
 func TestMergeOfOneFileIsThatRun(t *testing.T) {
 	for name, run := range fixtures() {
 		if name == "hostile" {
-			continue // bytes that are no UTF-8 do not come back
+			continue // bytes that are not UTF-8 do not come back
 		}
 		run = sample(run)
 		run.Shard = ""

@@ -17,7 +17,7 @@ import (
 // Output is one output of the action, or one variable for later steps.
 type Output struct{ Name, Value string }
 
-// Outputs lists what every mode puts out.
+// Outputs lists the outputs that every mode has.
 func Outputs(r Run) []Output {
 	t := r.Totals()
 	names := []string{}
@@ -38,9 +38,9 @@ func Outputs(r Run) []Output {
 
 var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
-// AppendFile writes outputs in the format of GITHUB_OUTPUT and GITHUB_ENV to the end of the file at path. Each value
-// stands between two lines that hold a delimiter drawn from crypto/rand, so no value can end early and start another
-// output. A name that is not letters, digits, - and _ is refused, and nothing is written then.
+// AppendFile appends outputs to the file at path, in the format of GITHUB_OUTPUT and GITHUB_ENV. Each value stands
+// between two lines that hold a random delimiter, so that no value can end early and start another output. If a name
+// holds anything but letters, digits, - and _, nothing is written and the error names it.
 func AppendFile(path string, outputs []Output) error {
 	text, err := outputText(outputs)
 	if err != nil {
@@ -68,7 +68,8 @@ func outputText(outputs []Output) (string, error) {
 	var b strings.Builder
 	for _, o := range outputs {
 		if !outputName.MatchString(o.Name) {
-			return "", fmt.Errorf("%q is no name for an output: letters, digits, - and _, not a digit or - first", o.Name)
+			return "", fmt.Errorf("%q is not a valid output name: "+
+				"it takes letters, digits, - and _, and begins with a letter or _", o.Name)
 		}
 		delimiter := delimiterFor(o.Value)
 		b.WriteString(o.Name + "<<" + delimiter + "\n" + o.Value + "\n" + delimiter + "\n")
@@ -76,11 +77,11 @@ func outputText(outputs []Output) (string, error) {
 	return b.String(), nil
 }
 
-// delimiterFor draws a line that value does not hold.
+// delimiterFor returns a random line that value does not hold.
 func delimiterFor(value string) string {
 	for {
 		var random [16]byte
-		_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the program rather than return an error
+		_, _ = rand.Read(random[:]) // never fails: crypto/rand crashes the program instead
 		delimiter := "ghadelimiter_" + hex.EncodeToString(random[:])
 		if !strings.Contains(value, delimiter) {
 			return delimiter
@@ -88,7 +89,7 @@ func delimiterFor(value string) string {
 	}
 }
 
-// lacksNewline says whether another step, or an earlier part of this one, left its last line unended.
+// lacksNewline reports whether the file's last line, which another step may have written, has no line break.
 func lacksNewline(f *os.File) (bool, error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {

@@ -59,7 +59,7 @@ func TestAppendFileRefusesNames(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "output")
 	for _, name := range []string{"", "a b", "a=b", "a<<b", "a\nb", "1a", "-a", "ä"} {
 		err := AppendFile(path, []Output{{"good", "1"}, {name, "x"}})
-		if err == nil || !strings.Contains(err.Error(), "is no name for an output") {
+		if err == nil || !strings.Contains(err.Error(), "is not a valid output name") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestAppendFileRefusesNames(t *testing.T) {
 	}
 }
 
-// FuzzOutputs proves that a value comes back as it is and brings no other output with it.
+// FuzzOutputs proves that a value comes back unchanged and adds no other output.
 func FuzzOutputs(f *testing.F) {
 	for _, name := range hostileNames {
 		f.Add(name)

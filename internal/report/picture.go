@@ -10,9 +10,10 @@ import (
 	"unicode"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// outcomePicture is a pie of how the tenants ended, or "" where a section has a better one.
+// outcomePicture is a pie of how the tenants ended, or "" if a section has a more telling one.
 func outcomePicture(r Run) string {
 	for _, s := range r.Sections {
 		if pie(s.Pie) != "" {
@@ -26,18 +27,18 @@ func outcomePicture(r Run) string {
 	})
 }
 
-// pie draws parts of a fleet, or nothing where that would be next to one colour, or a handful.
+// pie draws parts of a fleet. It returns "" for few tenants, and for a pie of nearly one colour.
 func pie(parts []Slice) string {
 	const (
 		fewest = 20
-		share  = 20 // the second largest part must be at least a 20th
+		share  = 20 // the second largest part must be at least a 20th of the whole
 	)
 	total := 0
 	for _, s := range parts {
 		total += s.Count
 	}
 	parts = slices.DeleteFunc(slices.Clone(parts), func(s Slice) bool { return s.Count == 0 })
-	// By size: Mermaid gives its colours out in that order in some versions and in the text's order in others.
+	// By size, because some versions of Mermaid assign colours in that order, and others in the order of the text.
 	slices.SortStableFunc(parts, func(a, b Slice) int { return cmp.Compare(b.Count, a.Count) })
 	if len(parts) < 2 || total < fewest || parts[1].Count*share < total {
 		return ""
@@ -52,20 +53,22 @@ func pie(parts []Slice) string {
 		fmt.Fprintf(&body, "  \"%s\" : %d\n", chartWords(s.Label), s.Count)
 	}
 	// No theme is named, so that GitHub's own, light or dark, colours the legend.
-	return "```mermaid\n%%{init: {\"themeVariables\": {" + pieStyle + variables.String() + "}}}%%\npie showData\n" + body.String() + "```\n\n"
+	return "```mermaid\n%%{init: {\"themeVariables\": {" + pieStyle + variables.String() + "}}}%%\n" +
+		"pie showData\n" + body.String() + "```\n\n"
 }
 
 var hexColour = regexp.MustCompile(`^#[0-9a-f]{6}$`)
 
-const pieStyle = `"pieOpacity": "1", "pieStrokeWidth": "1px", "pieStrokeColor": "#ffffff", "pieOuterStrokeWidth": "0px", "pieSectionTextColor": "#ffffff"`
+const pieStyle = `"pieOpacity": "1", "pieStrokeWidth": "1px", "pieStrokeColor": "#ffffff", ` +
+	`"pieOuterStrokeWidth": "0px", "pieSectionTextColor": "#ffffff"`
 
-// slowestPicture is a bar for each of the slowest tenants, or "" where they took about the same or no time worth seeing.
+// slowestPicture is a bar for each of the slowest tenants, or "" if all took about the same or none took long.
 func slowestPicture(results []fleet.Result) string {
 	const (
 		bars    = 10
 		fewest  = 5
-		worth   = 2 * time.Second // a slowest tenant under this needs no picture
-		stretch = 2               // how much slower than the median the slowest has to be
+		worth   = 2 * time.Second // a fleet whose slowest tenant takes less needs no picture
+		stretch = 2               // how many times the median a tenant must take to be shown
 	)
 	var ran []fleet.Result
 	for _, r := range results {
@@ -90,18 +93,21 @@ func slowestPicture(results []fleet.Result) string {
 		}
 		label := chartLabel(r.Tenant)
 		if seen[label]++; seen[label] > 1 {
-			label += fmt.Sprintf(" %d", seen[label]) // bars of one label would lie upon each other
+			label += fmt.Sprintf(" %d", seen[label]) // bars with the same label would overlap
 		}
 		names = append(names, `"`+label+`"`)
 		values = append(values, fmt.Sprintf("%.1f", float64(r.Elapsed)/float64(per)))
 	}
-	return fmt.Sprintf("```mermaid\n%%%%{init: {\"xyChart\": {\"width\": 700, \"height\": %d, \"showDataLabel\": true}, \"themeVariables\": {\"xyChart\": {\"plotColorPalette\": \"#54aeff\"}}}}%%%%\n"+
-		"xychart-beta horizontal\n  title \"Slowest tenants (median: %s)\"\n  x-axis [%s]\n  y-axis \"%s\" 0 --> %.1f\n  bar [%s]\n```\n\n",
-		110+28*len(names), human(median), strings.Join(names, ", "), unit, float64(ran[0].Elapsed)/float64(per)*1.05, strings.Join(values, ", "))
+	return fmt.Sprintf("```mermaid\n"+
+		"%%%%{init: {\"xyChart\": {\"width\": 700, \"height\": %d, \"showDataLabel\": true}, "+
+		"\"themeVariables\": {\"xyChart\": {\"plotColorPalette\": \"#54aeff\"}}}}%%%%\n"+
+		"xychart-beta horizontal\n  title \"Slowest tenants (median: %s)\"\n  x-axis [%s]\n"+
+		"  y-axis \"%s\" 0 --> %.1f\n  bar [%s]\n```\n\n",
+		110+28*len(names), words.Duration(median), strings.Join(names, ", "),
+		unit, float64(ran[0].Elapsed)/float64(per)*1.05, strings.Join(values, ", "))
 }
 
-// chartLabel is a tenant's name for a chart. Mermaid has no quoting that holds in all its versions, so what is not a
-// letter, a digit or a harmless mark is shown as a dot; the table has the name as it is.
+// chartLabel is a tenant's name for a chart, shortened; see [chartWords].
 func chartLabel(t fleet.Tenant) string {
 	const limit = 24
 	name := []rune(displayName(t))
@@ -111,7 +117,8 @@ func chartLabel(t fleet.Tenant) string {
 	return chartWords(string(name))
 }
 
-// chartWords is what of a text a chart can show.
+// chartWords replaces whatever is not a letter, a digit or harmless punctuation with a dot, because Mermaid has no
+// quoting that works in all its versions. The table of tenants shows names as they are.
 func chartWords(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || strings.ContainsRune(" -_.…", r) {

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Progress writes a run's log as it happens: a line for each tenant that finished, the log of each that failed, and a
-// sign of life where nothing finishes. It observes a fleet's run and is safe for concurrent use.
+// heartbeat while nothing finishes. It is a [fleet.Observer] and safe for concurrent use.
 type Progress struct {
-	// Quiet is how long nothing may finish before a heartbeat, and the time between heartbeats. It may be set before
-	// the first tenant starts.
+	// Quiet is how long nothing finishes before a heartbeat, and the time from one heartbeat to the next. It may be
+	// set before the first tenant starts.
 	Quiet time.Duration
 
 	console *Console
@@ -33,12 +34,15 @@ type Progress struct {
 	done     sync.WaitGroup
 }
 
-// NewProgress returns the progress of a run over total tenants. Stop must be called at the run's end.
+// NewProgress returns the progress of a run over total tenants. Stop must be called at the end of the run.
 func NewProgress(c *Console, total int) *Progress {
-	return &Progress{Quiet: 15 * time.Second, console: c, total: total, running: map[fleet.Tenant]time.Time{}, skipped: map[string]int{}}
+	return &Progress{
+		Quiet: 15 * time.Second, console: c, total: total,
+		running: map[fleet.Tenant]time.Time{}, skipped: map[string]int{},
+	}
 }
 
-// Started notes that a worker took a tenant up.
+// Started notes that a worker took up a tenant.
 func (p *Progress) Started(t fleet.Tenant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,21 +54,14 @@ func (p *Progress) Started(t fleet.Tenant) {
 	}
 }
 
-// Finished prints what became of a tenant. Skipped tenants are counted here and told of by [Progress.Stop].
+// Finished prints how a tenant ended. Skipped tenants are only counted: [Progress.Stop] prints them.
 func (p *Progress) Finished(r fleet.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.running, r.Tenant)
 	p.finished++
 	if r.State == fleet.Skipped {
-		reason := "not started"
-		if r.Err != nil {
-			reason = firstLine(clip(r.Err.Error(), maxCompared))
-		}
-		if p.skipped[reason] == 0 {
-			p.reasons = append(p.reasons, reason)
-		}
-		p.skipped[reason]++
+		p.countSkipped(r)
 		return
 	}
 	p.last = time.Now()
@@ -81,7 +78,20 @@ func (p *Progress) Finished(r fleet.Result) {
 	p.console.write(&b)
 }
 
-// Stop ends the heartbeat and sums up the tenants that were skipped, a line for each reason. Calling it again does nothing.
+// countSkipped counts a skipped tenant by its reason. The caller holds p.mu.
+func (p *Progress) countSkipped(r fleet.Result) {
+	reason := "not started"
+	if r.Err != nil {
+		reason = firstLine(clip(r.Err.Error(), maxCompared))
+	}
+	if p.skipped[reason] == 0 {
+		p.reasons = append(p.reasons, reason)
+	}
+	p.skipped[reason]++
+}
+
+// Stop ends the heartbeat and prints how many tenants were skipped, a line for each reason. Calling it again does
+// nothing.
 func (p *Progress) Stop() {
 	p.mu.Lock()
 	if p.stopped {
@@ -97,10 +107,10 @@ func (p *Progress) Stop() {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	const most = 10
+	const shown = 10
 	var b bytes.Buffer
 	for i, reason := range p.reasons {
-		if i == most {
+		if i == shown {
 			rest := 0
 			for _, reason := range p.reasons[i:] {
 				rest += p.skipped[reason]
@@ -115,7 +125,7 @@ func (p *Progress) Stop() {
 	}
 }
 
-// beat prints a heartbeat whenever nothing finished for Quiet.
+// beat prints a heartbeat whenever nothing has finished for Quiet.
 func (p *Progress) beat() {
 	timer := time.NewTimer(p.Quiet)
 	defer timer.Stop()
@@ -129,7 +139,7 @@ func (p *Progress) beat() {
 	}
 }
 
-// heartbeat prints the line if it is due and returns how long to wait until it may be due again.
+// heartbeat prints the line if it is due, and returns how long until it may be due again.
 func (p *Progress) heartbeat(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,6 +150,14 @@ func (p *Progress) heartbeat(now time.Time) time.Duration {
 	if len(p.running) == 0 {
 		return p.Quiet
 	}
+	waiting := max(p.total-p.finished-len(p.running), 0)
+	p.console.Line(fmt.Sprintf("%s … nothing finished for %s: %d running, %d waiting; slowest: %s",
+		p.counter(), words.Duration(quiet), len(p.running), waiting, strings.Join(p.slowest(now), ", ")))
+	return p.Quiet
+}
+
+// slowest names the tenants that have been running longest, with their times. The caller holds p.mu.
+func (p *Progress) slowest(now time.Time) []string {
 	type runner struct {
 		name string
 		age  time.Duration
@@ -154,33 +172,31 @@ func (p *Progress) heartbeat(now time.Time) time.Duration {
 	const shown = 3
 	var slowest []string
 	for _, r := range runners[:min(shown, len(runners))] {
-		slowest = append(slowest, r.name+" "+human(r.age))
+		slowest = append(slowest, r.name+" "+words.Duration(r.age))
 	}
-	waiting := max(p.total-p.finished-len(p.running), 0)
-	p.console.Line(fmt.Sprintf("%s … nothing finished for %s: %d running, %d waiting; slowest: %s",
-		p.counter(), human(quiet), len(p.running), waiting, strings.Join(slowest, ", ")))
-	return p.Quiet
+	return slowest
 }
 
-// counter writes how many tenants are finished, at a width that does not change during the run: "[ 37/500]".
+// counter writes how many tenants have finished, at a width that stays the same during the run: "[ 37/500]".
 func (p *Progress) counter() string {
 	total := fmt.Sprint(p.total)
 	return fmt.Sprintf("[%*d/%s]", len(total), p.finished, total)
 }
 
-// finishedLine describes a finished tenant in one line, its fields two spaces apart.
+// finishedLine describes a finished tenant in one line, with two spaces between its fields.
 func finishedLine(r fleet.Result) string {
+	took := words.Duration(r.Elapsed)
 	if r.State == fleet.Failed {
-		return displayName(r.Tenant) + "  failed  " + human(r.Elapsed) + "  " + clip(firstLine(clip(errorText(r.Err), maxCompared)), 400)
+		return displayName(r.Tenant) + "  failed  " + took + "  " + shorten(errorText(r.Err))
 	}
 	note := oneLine(r.Outcome.Note)
 	if note == "" {
 		note = string(r.State)
 	}
-	return displayName(r.Tenant) + "  " + note + "  " + human(r.Elapsed)
+	return displayName(r.Tenant) + "  " + note + "  " + took
 }
 
-// failureLog is what stands in a failed tenant's group: its log, the whole error, the place and the remedy.
+// failureLog is the body of a failed tenant's group: its log, the whole error, the place and the remedy.
 func failureLog(r fleet.Result) []byte {
 	var b bytes.Buffer
 	if len(r.Log) > 0 {
@@ -197,7 +213,7 @@ func failureLog(r fleet.Result) []byte {
 	return b.Bytes()
 }
 
-// displayName is a tenant's name as one line of at most 100 bytes, or its id where it has no name.
+// displayName is a tenant's name as one line of at most 100 bytes, or its id if it has no name.
 func displayName(t fleet.Tenant) string {
 	const limit = 100
 	name := oneLine(clip(t.Name, 4*limit))
@@ -207,18 +223,13 @@ func displayName(t fleet.Tenant) string {
 	return clip(name, limit)
 }
 
-// errorText is an error's text, also where a result lost its error.
+// shorten returns an error's first line, of at most 400 bytes.
+func shorten(errorText string) string { return clip(firstLine(clip(errorText, maxCompared)), 400) }
+
+// errorText is an error's text, even for a failed result that has none.
 func errorText(err error) string {
 	if err == nil {
 		return "failed without an error"
 	}
 	return err.Error()
-}
-
-// tenants counts in words: "1 tenant", "12 tenants".
-func tenants(n int) string {
-	if n == 1 {
-		return "1 tenant"
-	}
-	return fmt.Sprintf("%d tenants", n)
 }

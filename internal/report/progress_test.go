@@ -51,7 +51,8 @@ func TestManyReasonsToSkip(t *testing.T) {
 	}
 	p.Stop()
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
-	if len(lines) != 11 || lines[0] != "1 tenant skipped: reason 0" || lines[10] != "90 tenants skipped for other reasons" {
+	if len(lines) != 11 || lines[0] != "1 tenant skipped: reason 0" ||
+		lines[10] != "90 tenants skipped for other reasons" {
 		t.Errorf("got:\n%s", b.String())
 	}
 }
@@ -60,7 +61,7 @@ func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bytes.Buffer
 		p := NewProgress(NewConsole(&b, true), 500)
-		time.Sleep(time.Minute) // before anything started there is nothing to tell
+		time.Sleep(time.Minute) // nothing has started: no heartbeat
 		for i := range 5 {
 			p.Started(tenantNo(i))
 			time.Sleep(time.Second)
@@ -72,9 +73,9 @@ func TestHeartbeat(t *testing.T) {
 		for _, i := range []int{0, 3, 4} {
 			p.Finished(succeeded(tenantNo(i), "1 applied", 50*time.Second))
 		}
-		time.Sleep(time.Hour) // nothing runs: nothing to tell
+		time.Sleep(time.Hour) // nothing runs: no heartbeat
 		p.Stop()
-		want := `[  1/500] globex  1 applied  4.0s
+		want := `[  1/500] globex  1 applied  4s
 [  2/500] initech  1 applied  17s
 [  2/500] … nothing finished for 15s: 3 running, 495 waiting; slowest: acme-corp 34s, umbrella 31s, hooli 30s
 [  2/500] … nothing finished for 30s: 3 running, 495 waiting; slowest: acme-corp 49s, umbrella 46s, hooli 45s
@@ -120,7 +121,8 @@ func TestProgressConcurrently(t *testing.T) {
 
 func TestClosing(t *testing.T) {
 	var b strings.Builder
-	for _, name := range []string{"five", "hundred", "five-thousand", "calm", "one", "broken", "cancelled", "empty", "hostile"} {
+	for _, name := range []string{"five", "hundred", "five-thousand", "calm", "one", "broken", "cancelled", "empty",
+		"hostile"} {
 		b.WriteString("--- " + name + "\n" + Closing(fixtures()[name]) + "\n")
 	}
 	golden(t, "closing.txt", b.String())

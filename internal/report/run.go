@@ -10,29 +10,29 @@ import (
 type Run struct {
 	// Mode and Source are the inputs' values: "migrate", "neon".
 	Mode, Source string
-	// DryRun says that nothing was changed.
+	// DryRun is true if nothing was changed.
 	DryRun bool
-	// Shard is this job's share, "2/8", or empty.
+	// Shard is this job's share, "2/8"; empty if the run was not sharded.
 	Shard string
 	// Started and Elapsed say when the run began and how long it took, discovery included.
 	Started time.Time
 	Elapsed time.Duration
 	// Results holds each selected tenant once, in the fleet's order.
 	Results []fleet.Result
-	// Notices and Warnings concern the run, not one tenant.
+	// Notices and Warnings concern the run and no single tenant.
 	Notices, Warnings []string
-	// Sections are what the mode has to say about the run as a whole.
+	// Sections are what the mode reports about the run as a whole.
 	Sections []Section
-	// Detail is the mode's own part of the report file as a whole; nil where it has none.
+	// Detail is the mode's own object about the run as a whole, for the report file; nil if it has none.
 	Detail any
-	// Merged are the report files that the run was merged from; empty where it ran itself.
+	// Merged are the report files that the run was merged from; empty if it is not merged.
 	Merged []MergedRun
 	// Err is the run's own error: an incomplete discovery, a cancellation. A tenant's error is in its result.
 	Err error
-	// ReportFile is the path of the report file as the reader of the summary knows it, or empty where there is none.
+	// ReportFile is the path of the report file as the user knows it; empty if there is none.
 	ReportFile string
-	// SourceURL is where the workspace's files can be read at the run's commit, to which a path is appended
-	// ("https://github.com/acme/app/blob/<sha>"), or empty. Places in the summary are links then.
+	// SourceURL is the address of the workspace's files at the run's commit, to which a path is appended
+	// ("https://github.com/acme/app/blob/<sha>"). If it is empty, places in the summary are no links.
 	SourceURL string
 }
 
@@ -63,7 +63,7 @@ func (r Run) Totals() Totals {
 	return t
 }
 
-// Failed says whether the run has to end non-zero: for its own error, or for a tenant's.
+// Failed reports whether the run must end non-zero: for its own error or for a tenant's.
 func (r Run) Failed() bool { return r.Err != nil || r.Totals().Failed > 0 }
 
 // byState returns the results of one state, in the run's order.

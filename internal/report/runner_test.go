@@ -5,8 +5,8 @@ import (
 	"unicode"
 )
 
-// This file reads a log as GitHub's runner does, written from its ActionCommand and OutputManager and more suspicious
-// than those: every character that anything takes for a line break ends a line, and characters that culture-sensitive
+// This file reads a log as GitHub's runner does. It follows the runner's ActionCommand and OutputManager, and is more
+// suspicious: every character that anything takes for a line break ends a line, and characters that culture-sensitive
 // comparison may skip are skipped.
 
 // runnerCommand is a workflow command that the runner would obey.
@@ -22,11 +22,13 @@ var runnerCommands = map[string]bool{
 	"add-matcher": true, "remove-matcher": true, "internal-set-repo-path": true, "section": true, "command": true,
 }
 
-// parseLog returns the commands in a log and the lines that are none.
+// parseLog returns the commands in a log and the other lines.
 func parseLog(log string) (found []runnerCommand, text []string) {
-	for _, line := range strings.FieldsFunc(log, func(r rune) bool { return strings.ContainsRune("\n\r\v\f\u0085\u2028\u2029", r) }) {
+	for _, line := range strings.FieldsFunc(log,
+		func(r rune) bool { return strings.ContainsRune("\n\r\v\f\u0085\u2028\u2029", r) }) {
 		folded := strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) && r != '\t' || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+			if unicode.IsControl(r) && r != '\t' ||
+				unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 				return -1
 			}
 			return r
@@ -71,7 +73,8 @@ func parseV2(line string) (runnerCommand, bool) {
 	return c, true
 }
 
-// parseV1 is ActionCommand.TryParse: "##[name …]data" anywhere. Here any name will do: the log's viewer knows others.
+// parseV1 is ActionCommand.TryParse: "##[name …]data" anywhere. Any name counts here, because the
+// log viewer knows others.
 func parseV1(line string) (runnerCommand, bool) {
 	_, rest, ok := strings.Cut(line, "##[")
 	info, data, closed := strings.Cut(rest, "]")
@@ -90,7 +93,8 @@ func unescape(s string, pairs ...string) string {
 	return s
 }
 
-// parseOutputs reads GITHUB_OUTPUT as the runner's file commands do. ok is false where the runner would refuse it.
+// parseOutputs reads GITHUB_OUTPUT as the runner's file commands do. ok is false if the runner would refuse
+// the file.
 func parseOutputs(file string) (outputs []Output, ok bool) {
 	for file != "" {
 		line, rest, _ := strings.Cut(file, "\n")

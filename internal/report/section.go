@@ -3,18 +3,20 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Section is a titled part of a run's report that a mode adds: what concerns the fleet and no single tenant. Its texts are
-// plain and may hold anything; the report escapes them for where they are shown.
+// Section is a titled part of the report that a mode adds about the fleet as a whole. Its texts are plain and may hold
+// anything; the report escapes them wherever it shows them.
 type Section struct {
 	Title string `json:"title"`
 	// Lines are sentences, shown as a list.
 	Lines []string `json:"lines"`
-	// Pie is what a picture shows of the fleet, in place of the one of how the tenants ended. It is left out where it
-	// would be next to one colour.
+	// Pie shows parts of the fleet, in place of the pie of how the tenants ended. It is left out if it would be nearly
+	// one colour.
 	Pie []Slice `json:"pie,omitempty"`
-	// Blocks stand below the lines.
+	// Blocks follow the lines.
 	Blocks []Block `json:"blocks,omitempty"`
 }
 
@@ -25,12 +27,12 @@ type Slice struct {
 	Count  int    `json:"count"`
 }
 
-// Block is a titled difference between two texts, and whom it concerns.
+// Block is a titled difference between two texts, and the tenants it is about.
 type Block struct {
 	Title string `json:"title"`
-	// Diff are its lines, each of which begins with "+ ", "- ", "~ " or blanks.
+	// Diff is the difference's lines, each of which begins with "+ ", "- ", "~ " or blanks.
 	Diff []string `json:"diff"`
-	// Names are tenants, shown as a list.
+	// Names are the tenants' names.
 	Names []string `json:"names"`
 }
 
@@ -48,12 +50,12 @@ func addSections(p *page, r Run, keep int) {
 	}
 }
 
-// addBlocks shows the first blocks, and counts the others.
+// addBlocks shows the first blocks and the number of the others.
 func addBlocks(p *page, r Run, blocks []Block, keep int) {
 	const shown = 20
 	for i, b := range blocks {
 		if i == shown || !p.add(b.markdown(), keep+p.limit/2) {
-			p.add(fmt.Sprintf("And %d more%s.\n\n", len(blocks)-i, seeReport(r)), keep)
+			p.add("… "+words.More(len(blocks)-i)+seeReport(r)+"\n\n", keep)
 			return
 		}
 	}
@@ -62,12 +64,8 @@ func addBlocks(p *page, r Run, blocks []Block, keep int) {
 func (b Block) markdown() string {
 	title := "#### " + prose(b.Title)
 	const few = 3
-	if len(b.Names) <= few {
-		var names []string
-		for _, name := range b.Names {
-			names = append(names, code(clip(name, 500)))
-		}
-		title += ": " + strings.Join(names, ", ")
+	if n := len(b.Names); n > 0 && n <= few {
+		title += ": " + words.ListFunc(b.Names, few, codeName)
 	}
 	text := title + "\n\n"
 	if len(b.Diff) > 0 {
@@ -79,32 +77,42 @@ func (b Block) markdown() string {
 	return text
 }
 
+// codeName shows a name in code style, shortened if it is very long.
+func codeName(name string) string { return code(clip(name, 500)) }
+
+// foldedNames is a list of names that a reader can unfold.
+func foldedNames(names []string) string {
+	const shown = 1000
+	return fmt.Sprintf("<details><summary>All %d</summary>\n\n%s\n\n</details>\n\n",
+		len(names), words.ListFunc(names, shown, codeName))
+}
+
 // Text is the section as the log shows it, for [Console.Line].
 func (s Section) Text() string {
 	const (
-		blocks = 10
-		diff   = 20 // lines of each
-		names  = 5
+		shownBlocks = 10
+		shownLines  = 20 // of each block's difference
+		shownNames  = 5
 	)
 	lines := []string{oneLine(s.Title)}
 	for _, line := range s.Lines {
 		lines = append(lines, oneLine(line))
 	}
 	for i, b := range s.Blocks {
-		if i == blocks {
-			lines = append(lines, fmt.Sprintf("and %d more", len(s.Blocks)-i))
+		if i == shownBlocks {
+			lines = append(lines, words.More(len(s.Blocks)-i))
 			break
 		}
-		who := strings.Join(b.Names[:min(names, len(b.Names))], ", ")
-		if more := len(b.Names) - names; more > 0 {
-			who += fmt.Sprintf(" and %d more", more)
+		title := b.Title
+		if len(b.Names) > 0 {
+			title += ": " + words.List(b.Names, shownNames)
 		}
-		lines = append(lines, oneLine(b.Title+": "+who))
-		for _, line := range b.Diff[:min(diff, len(b.Diff))] {
-			lines = append(lines, "  "+visible(clip(line, 500)))
+		lines = append(lines, oneLine(title))
+		for _, line := range b.Diff[:min(shownLines, len(b.Diff))] {
+			lines = append(lines, indent+visible(clip(line, 500)))
 		}
-		if more := len(b.Diff) - diff; more > 0 {
-			lines = append(lines, fmt.Sprintf("  … and %d more lines", more))
+		if more := len(b.Diff) - shownLines; more > 0 {
+			lines = append(lines, indent+moreLines(more))
 		}
 	}
 	return strings.Join(lines, "\n")

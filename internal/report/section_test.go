@@ -7,11 +7,13 @@ import (
 	"testing"
 )
 
-// What a mode adds is shown in the summary and in the log, escaped for each.
+// A mode's section is in the summary and in the log, escaped for each.
 func TestSections(t *testing.T) {
-	r := Run{Mode: "migrate", Sections: []Section{{Title: "Orphans <b>", Lines: []string{"one\n::error::two", "<img src=x>"}}}}
+	r := Run{Mode: "migrate", Sections: []Section{{Title: "Orphans <b>",
+		Lines: []string{"one\n::error::two", "<img src=x>"}}}}
 	summary := Summary(r)
-	if !strings.Contains(summary, "### Orphans") || strings.Contains(summary, "<b>") || strings.Contains(summary, "<img") {
+	if !strings.Contains(summary, "### Orphans") || strings.Contains(summary, "<b>") ||
+		strings.Contains(summary, "<img") {
 		t.Errorf("the summary shows\n%s", summary)
 	}
 	log := r.Sections[0].Text()
@@ -20,7 +22,7 @@ func TestSections(t *testing.T) {
 	}
 }
 
-// A difference is untrusted text: it ends no code block, and a reader sees all of it.
+// A difference is untrusted text: it must not end its code block, and a reader must see all of it.
 func TestBlocks(t *testing.T) {
 	names := make([]string, 1200)
 	for i := range names {
@@ -34,8 +36,10 @@ func TestBlocks(t *testing.T) {
 	}}}
 	summary := Summary(r)
 	for _, want := range []string{
-		"#### 2 tenants differ: <code>a</code>, <code>b</code>\n\n```````diff\n+ column users.extra integer\n- x ``````\n~ a\\n```\\n<img src=x>\n::error::x\n```````\n",
-		"```diff\n+ column users.extra integer\n```\n\n<details><summary>All 1200</summary>\n\n<code>tenant-0", "and 200 more",
+		"#### 2 tenants differ: <code>a</code>, <code>b</code>\n\n" +
+			"```````diff\n+ column users.extra integer\n- x ``````\n~ a\\n```\\n<img src=x>\n::error::x\n```````\n",
+		"```diff\n+ column users.extra integer\n```\n\n<details><summary>All 1200</summary>\n\n<code>tenant-0",
+		" and 200 more\n",
 		"pie showData\n  \"healthy\" : 30\n  \"schema drift\" : 10\n```",
 	} {
 		if !strings.Contains(summary, want) {
@@ -45,8 +49,10 @@ func TestBlocks(t *testing.T) {
 	if strings.Contains(summary, "<b>") {
 		t.Error("a name acts")
 	}
-	want := "Schemas\none\n2 tenants differ: a, b\n  + column users.extra integer\n  - x ``````\n  ~ a\\n```\\n<img src=x>\n  ::error::x\n" +
-		"1200 tenants differ: tenant-0|<b>, tenant-1|<b>, tenant-2|<b>, tenant-3|<b>, tenant-4|<b> and 1195 more\n  + column users.extra integer"
+	want := "Schemas\none\n2 tenants differ: a, b\n" +
+		"  + column users.extra integer\n  - x ``````\n  ~ a\\n```\\n<img src=x>\n  ::error::x\n" +
+		"1200 tenants differ: tenant-0|<b>, tenant-1|<b>, tenant-2|<b>, tenant-3|<b>, tenant-4|<b> and 1195 more\n" +
+		"  + column users.extra integer"
 	if got := r.Sections[0].Text(); got != want {
 		t.Errorf("the log shows\n%s\nwant\n%s", got, want)
 	}
@@ -56,10 +62,14 @@ func TestBlocks(t *testing.T) {
 func TestManyBlocksFit(t *testing.T) {
 	var s Section
 	for i := range 300 {
-		s.Blocks = append(s.Blocks, Block{Title: fmt.Sprint(i), Diff: slices.Repeat([]string{"+ " + strings.Repeat("x", 2000)}, 100), Names: slices.Repeat([]string{strings.Repeat("n", 63)}, 2000)})
+		s.Blocks = append(s.Blocks, Block{
+			Title: fmt.Sprint(i),
+			Diff:  slices.Repeat([]string{"+ " + strings.Repeat("x", 2000)}, 100),
+			Names: slices.Repeat([]string{strings.Repeat("n", 63)}, 2000),
+		})
 	}
 	summary := Summary(Run{Mode: "health-check", ReportFile: "r.json", Sections: []Section{s}})
-	if len(summary) > maxSummary || !strings.Contains(summary, "And 29") {
+	if len(summary) > maxSummary || !strings.Contains(summary, "… and 29") {
 		t.Errorf("%d bytes, ending with %s", len(summary), summary[len(summary)-300:])
 	}
 }

@@ -5,14 +5,15 @@ import (
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Summary renders the step summary in GitHub's Markdown: how the run went, the failures with their remedies, then every
 // tenant. It is valid UTF-8 of at most 900 KiB; what does not fit is left out with a pointer to the report file.
 func Summary(r Run) string {
 	p := &page{limit: maxSummary}
-	const tail = 2 << 10 // for the closing pointer
-	p.add("## "+icon(r)+" "+prose(headlineOf(r))+"\n\n", tail)
+	const tail = 2 << 10 // bytes for the footer
+	p.add("## "+icon(r)+" "+prose(subject(r)+": "+verdict(r))+"\n\n", tail)
 	p.add(totalsTable(r), tail)
 	p.add(runNotes(r), tail)
 	addFailures(p, r, tail)
@@ -25,7 +26,7 @@ func Summary(r Run) string {
 	return p.b.String()
 }
 
-// icon is the run's outcome at a glance.
+// icon shows at a glance how the run ended.
 func icon(r Run) string {
 	switch t := r.Totals(); {
 	case r.Failed():
@@ -37,24 +38,15 @@ func icon(r Run) string {
 	}
 }
 
-func headlineOf(r Run) string {
-	head := r.Mode
-	if r.DryRun {
-		head += " (dry run)"
-	}
-	if r.Shard != "" {
-		head += ", shard " + r.Shard
-	}
-	return head + ": " + verdict(r)
+// stateIcons marks states in the summary.
+var stateIcons = map[fleet.State]string{
+	fleet.Failed: "❌", fleet.Succeeded: "✅", fleet.Unchanged: "➖", fleet.Skipped: "⏭️",
 }
 
-// stateIcons marks states in the summary.
-var stateIcons = map[fleet.State]string{fleet.Failed: "❌", fleet.Succeeded: "✅", fleet.Unchanged: "➖", fleet.Skipped: "⏭️"}
-
-// warnedIcon marks a tenant that did not fail but has a warning.
+// warnedIcon marks a tenant or a run that did not fail but has warnings.
 const warnedIcon = "⚠️"
 
-// totalsTable is one row of numbers; states that no tenant ended in have no column.
+// totalsTable is one row of numbers. States without tenants have no column.
 func totalsTable(r Run) string {
 	t := r.Totals()
 	head, rule, row := "|", "|", "|"
@@ -76,11 +68,11 @@ func totalsTable(r Run) string {
 		}
 	}
 	column("Tenants", fmt.Sprint(t.Total))
-	column("Took", human(r.Elapsed))
+	column("Took", words.Duration(r.Elapsed))
 	return head + "\n" + rule + "\n" + row + "\n\n"
 }
 
-// runNotes is what concerns the whole run: its error, its warnings, its notices.
+// runNotes is what concerns the run as a whole: its error, its warnings, its notices.
 func runNotes(r Run) string {
 	var b strings.Builder
 	if r.Err != nil {
@@ -91,14 +83,14 @@ func runNotes(r Run) string {
 		b.WriteString("\n")
 	}
 	if r.DryRun {
-		b.WriteString("> [!NOTE]\n> This was a dry run: nothing was changed anywhere.\n\n")
+		b.WriteString("> [!NOTE]\n> This was a dry run: nothing was changed.\n\n")
 	}
 	b.WriteString(alert("WARNING", r.Warnings))
 	b.WriteString(alert("NOTE", r.Notices))
 	return b.String()
 }
 
-// alert is a box with a few sentences.
+// alert is one of GitHub's coloured boxes, with a few sentences.
 func alert(kind string, texts []string) string {
 	const shown = 20
 	if len(texts) == 0 {
@@ -113,15 +105,15 @@ func alert(kind string, texts []string) string {
 		b.WriteString("> - " + prose(clip(text, 1<<10)) + "\n")
 	}
 	if more := len(texts) - shown; more > 0 {
-		fmt.Fprintf(&b, "> - and %d more\n", more)
+		b.WriteString("> - … " + words.More(more) + "\n")
 	}
 	return b.String() + "\n"
 }
 
-// footer tells where the rest is.
+// footer points to the report file.
 func footer(r Run) string {
 	if r.ReportFile == "" {
 		return ""
 	}
-	return "All results, as JSON: " + code(clip(r.ReportFile, 500)) + "\n"
+	return "All results, as JSON: " + codeName(r.ReportFile) + "\n"
 }

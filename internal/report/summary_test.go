@@ -44,8 +44,8 @@ func golden(t *testing.T, name, got string) {
 
 var tenantRow = regexp.MustCompile(`^\| (❌|✅|➖|⏭️|⚠️) \| <code>`)
 
-// abridge keeps of each long run of table rows the first three and of each long line its start, so that the golden of a
-// summary of thousands can be read.
+// abridge keeps the first three of each long run of table rows and the start of each long line, so that the golden file
+// of a large summary stays readable.
 func abridge(text string) string {
 	const rows, width = 3, 400
 	var out []string
@@ -72,13 +72,15 @@ func abridge(text string) string {
 	return strings.Join(out, "\n")
 }
 
-// fixtures returns the runs that goldens are made of, which no test may change.
+// fixtures returns the runs of the golden files. No test may change them.
 var fixtures = sync.OnceValue(func() map[string]Run {
-	one := Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: time.Second, Results: []fleet.Result{succeeded(tenantNo(0), "1 applied", 800*time.Millisecond)}}
+	one := Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: time.Second,
+		Results: []fleet.Result{succeeded(tenantNo(0), "1 applied", 800*time.Millisecond)}}
 	broken := Run{Mode: "backup", Source: "neon", Started: began, Elapsed: time.Second,
 		Err: fleet.WithRemedy(errors.New("list projects: 401 Unauthorized"), "check neon-api-key")}
 	cancelled := five()
-	cancelled.DryRun, cancelled.Err, cancelled.SourceURL = true, errors.New("cancelled by a signal"), "https://github.com/acme/app/blob/0123abc"
+	cancelled.DryRun, cancelled.Err = true, errors.New("cancelled by a signal")
+	cancelled.SourceURL = "https://github.com/acme/app/blob/0123abc"
 	cancelled.Results[2] = skipped(tenantNo(2), "not started: the run was cancelled")
 	return map[string]Run{
 		"five": five(), "hundred": hundred(), "five-thousand": fiveThousand(), "hostile": hostile(), "calm": calm(),
@@ -101,7 +103,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// TestSummaryIsBounded gives it more than fits, in every part that can grow.
+// TestSummaryIsBounded gives the summary more than fits, in every part that can grow.
 func TestSummaryIsBounded(t *testing.T) {
 	long := strings.Repeat("<b>|`@x` \xff\u202e\n", 300)
 	for name, text := range map[string]func(i int) string{
@@ -111,9 +113,11 @@ func TestSummaryIsBounded(t *testing.T) {
 		"lines":    func(i int) string { return fmt.Sprint(i, strings.Repeat("\n", 5000), "x") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Run{Mode: text(0), Source: text(1), Shard: text(2), Err: fleet.WithRemedy(errors.New(text(3)), text(4)), ReportFile: "report.json"}
+			r := Run{Mode: text(0), Source: text(1), Shard: text(2), ReportFile: "report.json",
+				Err: fleet.WithRemedy(errors.New(text(3)), text(4))}
 			for i := range 700 {
-				res := failed(fleet.Tenant{Name: text(i), ID: text(i), Key: fmt.Sprint(i)}, &migrationError{text(i), text(i), text(i), i}, time.Duration(i)*time.Second)
+				tenant := fleet.Tenant{Name: text(i), ID: text(i), Key: fmt.Sprint(i)}
+				res := failed(tenant, &migrationError{text(i), text(i), text(i), i}, time.Duration(i)*time.Second)
 				if i%3 == 0 {
 					res = succeeded(res.Tenant, text(i), res.Elapsed)
 					res.Outcome.Warnings = []string{text(i)}
@@ -130,14 +134,15 @@ func TestSummaryIsBounded(t *testing.T) {
 			if strings.Count(got, "<details>") != strings.Count(got, "</details>") {
 				t.Error("a <details> is left open")
 			}
-			if !strings.HasPrefix(got, "## ❌ ") || !strings.HasSuffix(got, "<code>report.json</code>\n") || !strings.Contains(got, "### Failures") {
+			if !strings.HasPrefix(got, "## ❌ ") || !strings.HasSuffix(got, "<code>report.json</code>\n") ||
+				!strings.Contains(got, "### Failures") {
 				t.Errorf("it does not start and end as it should: %q … %q", got[:100], got[len(got)-100:])
 			}
 		})
 	}
 }
 
-// TestSummaryCutsRows looks at the pointer that stands for the rows that do not fit.
+// TestSummaryCutsRows looks at the line in place of the rows that do not fit.
 func TestSummaryCutsRows(t *testing.T) {
 	r := Run{Mode: "migrate", ReportFile: "report.json"}
 	const tenants = 8000
@@ -147,14 +152,15 @@ func TestSummaryCutsRows(t *testing.T) {
 	}
 	got := Summary(r)
 	shown := strings.Count(got, "| ✅ | <code>")
-	if want := fmt.Sprintf("\n%d more do not fit here: see <code>report.json</code>\n\n</details>\n", tenants-shown); shown < 5000 || !strings.Contains(got, want) {
+	want := fmt.Sprintf("\n%d more do not fit here: see <code>report.json</code>\n\n</details>\n", tenants-shown)
+	if shown < 5000 || !strings.Contains(got, want) {
 		t.Errorf("%d rows are shown; it ends %q, want %q", shown, got[len(got)-200:], want)
 	}
 }
 
 var tags = regexp.MustCompile(`</?code>|<!-- -->`)
 
-// FuzzMarkdown proves that untrusted text leaves nothing for a parser to see but <code>, and is shown as it is.
+// FuzzMarkdown proves that a parser sees nothing in untrusted text but <code>, and that the text is shown as it is.
 func FuzzMarkdown(f *testing.F) {
 	for _, name := range hostileNames {
 		f.Add(name)
@@ -170,11 +176,12 @@ func FuzzMarkdown(f *testing.F) {
 			if got := html.UnescapeString(bare); got != pair[1] {
 				t.Errorf("%s(%q) shows %q, want %q", name, text, got, pair[1])
 			}
-			if bad := special.FindString(strings.ReplaceAll(entity.ReplaceAllString(bare, "."), "&", "|")); bad != "" && !strings.Contains(strings.ToLower(bad), "www") {
+			if bad := special.FindString(strings.ReplaceAll(entity.ReplaceAllString(bare, "."), "&", "|")); bad != "" &&
+				!strings.Contains(strings.ToLower(bad), "www") {
 				t.Errorf("%s(%q) = %q holds %q", name, text, pair[0], bad)
 			}
 		}
-		// A code block ends with its own fence and not before.
+		// A code block ends with its own fence, not earlier.
 		block := strings.Split(strings.TrimSuffix(fenced(text), "\n"), "\n")
 		fence := strings.TrimSuffix(block[0], "text")
 		for i, line := range block[1:] {
@@ -191,11 +198,13 @@ func TestPlace(t *testing.T) {
 		line             int
 	}{
 		{"db/a.sql", "", "<code>db/a.sql&#58;3</code>", 3},
-		{"db/a b#.sql", "https://h/b", `<a href="https://h/b/db/a%20b%23.sql#L3"><code>db/a b&#35;.sql&#58;3</code></a>`, 3},
+		{"db/a b#.sql", "https://h/b",
+			`<a href="https://h/b/db/a%20b%23.sql#L3"><code>db/a b&#35;.sql&#58;3</code></a>`, 3},
 		{"db/a.sql", "https://h/b/", `<a href="https://h/b/db/a.sql"><code>db/a.sql</code></a>`, 0},
 		{"../a.sql", "https://h/b", "<code>../a.sql</code>", 0},
 		{"/a.sql", "https://h/b", "<code>/a.sql</code>", 0},
-		{`a"><script>.sql`, "https://h/b", `<a href="https://h/b/a%22%3E%3Cscript%3E.sql"><code>a&#34;&#62;&#60;script&#62;.sql</code></a>`, 0},
+		{`a"><script>.sql`, "https://h/b",
+			`<a href="https://h/b/a%22%3E%3Cscript%3E.sql"><code>a&#34;&#62;&#60;script&#62;.sql</code></a>`, 0},
 	} {
 		if diff := cmp.Diff(tt.want, place(tt.file, tt.line, tt.base)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.file, diff)
@@ -217,7 +226,8 @@ func TestFailuresAreGrouped(t *testing.T) {
 	if diff := cmp.Diff(want, got[0].text); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got[0].remedy != "look at the project ‹tenant› in Neon's console: is it suspended by a quota?" || got[1].line != 12 {
+	if got[0].remedy != "look at the project ‹tenant› in Neon's console: is it suspended by a quota?" ||
+		got[1].line != 12 {
 		t.Errorf("remedy %q, line %d", got[0].remedy, got[1].line)
 	}
 	for _, tt := range []struct{ text, word, want string }{
@@ -228,18 +238,6 @@ func TestFailuresAreGrouped(t *testing.T) {
 	} {
 		if got := replaceWord(tt.text, tt.word, "‹tenant›"); got != tt.want {
 			t.Errorf("replaceWord(%q, %q) = %q", tt.text, tt.word, got)
-		}
-	}
-}
-
-func TestHuman(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Second: "0ms", 0: "0ms", 10: "<1ms", 420 * time.Millisecond: "420ms", 999600 * time.Microsecond: "1.0s",
-		1240 * time.Millisecond: "1.2s", 9960 * time.Millisecond: "10s", 59600 * time.Millisecond: "1m00s", 187 * time.Second: "3m07s",
-		3599900 * time.Millisecond: "1h00m", 65 * time.Minute: "1h05m", 51 * time.Hour: "2d03h",
-	} {
-		if got := human(d); got != want {
-			t.Errorf("human(%s) = %q, want %q", d, got, want)
 		}
 	}
 }

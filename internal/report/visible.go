@@ -8,10 +8,11 @@ import (
 )
 
 // breaks turns everything that the runner, a terminal, a browser or an editor may take for the end of a line into "\n".
-var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n",
+	"\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
 
-// splitLines splits untrusted text where any reader would see a new line and makes each line [inert]. Blank lines at the
-// end are dropped; the result holds at least one line.
+// splitLines splits untrusted text wherever any reader would see a new line, and makes each line [inert]. Blank lines
+// at the end are dropped; at least one line is left.
 func splitLines(text string) []string {
 	all := strings.Split(strings.TrimRight(breaks.Replace(text), "\n \t"), "\n")
 	for i, line := range all {
@@ -20,28 +21,29 @@ func splitLines(text string) []string {
 	return all
 }
 
-// oneLine makes untrusted text fit for a line that others share: line breaks, with the blanks around them, become single
-// spaces and the rest is made visible.
+// oneLine makes untrusted text fit to share a line with other text: runs of line breaks and blanks become single
+// spaces, and the rest is made visible.
 func oneLine(text string) string {
-	return visible(strings.Join(strings.FieldsFunc(breaks.Replace(text), func(r rune) bool { return r == '\n' || r == ' ' || r == '\t' }), " "))
+	fields := strings.FieldsFunc(breaks.Replace(text), func(r rune) bool { return r == '\n' || r == ' ' || r == '\t' })
+	return visible(strings.Join(fields, " "))
 }
 
-// firstLine is the first line of untrusted text that holds anything, fit for a line that others share.
+// firstLine is the first line of untrusted text that is not blank, fit to share a line with other text.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(breaks.Replace(text)), "\n")
 	return oneLine(line)
 }
 
 // visible rewrites text so that a reader sees every character of it: control and formatting characters (ANSI sequences,
-// bidirectional overrides, zero-width characters), private-use and unassigned ones and bytes that are no UTF-8 appear as
-// Go escapes; tabs and exotic blanks become spaces. Joiners and variation selectors stay where they belong to a letter
-// or an emoji. The result is valid UTF-8 and visible(visible(x)) == visible(x).
+// bidirectional overrides, zero-width characters), private-use and unassigned ones, and bytes that are not UTF-8 appear
+// as Go escapes; tabs and exotic blanks become spaces. Joiners and variation selectors stay if they belong to a letter
+// or an emoji. The result is valid UTF-8, and visible(visible(x)) == visible(x).
 func visible(text string) string {
 	if isPlain(text) {
 		return text
 	}
 	var b strings.Builder
-	joinable := false // the rune before takes joiners and selectors: a letter or a symbol outside ASCII
+	joinable := false // the previous rune takes joiners and selectors: it is a letter or a symbol outside ASCII
 	for i, size := 0, 0; i < len(text); i += size {
 		var r rune
 		r, size = utf8.DecodeRuneInString(text[i:])
@@ -67,13 +69,14 @@ func visible(text string) string {
 			joinable = false
 		default:
 			b.WriteRune(r)
-			joinable = r > unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsSymbol(r) || joinable && unicode.IsMark(r))
+			joinable = r > unicode.MaxASCII &&
+				(unicode.IsLetter(r) || unicode.IsSymbol(r) || joinable && unicode.IsMark(r))
 		}
 	}
 	return b.String()
 }
 
-// isPlain is the fast path for what nearly every name and message is: printable ASCII.
+// isPlain reports whether text is printable ASCII, as nearly all names and messages are.
 func isPlain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
@@ -98,21 +101,21 @@ func writeEscape(b *strings.Builder, r rune) {
 	}
 }
 
-// ignorable says whether text comparison may skip a character. The runner looks for its commands with culture-sensitive
-// comparison, to which a colon, a zero-width joiner and a colon are two colons.
+// ignorable reports whether text comparison may skip a character. The runner finds its commands by culture-sensitive
+// comparison, for which a zero-width joiner between two colons does not exist.
 func ignorable(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// isJoiner tells the ignorable characters that ordinary text needs: Persian and Indic names the (non-)joiner, emoji the
-// joiner and the selector.
+// isJoiner reports whether ordinary text needs an ignorable character: Persian and Indic names need the joiner and the
+// non-joiner, emoji the joiner and the variation selectors.
 func isJoiner(r rune) bool {
 	return r == '\u200c' || r == '\u200d' || r == '\ufe0e' || r == '\ufe0f'
 }
 
-// inert makes one line of untrusted text visible and takes from it what the runner reads as a command. The runner's two
-// grammars (ActionCommand.TryParseV2 and TryParse) are "::name …::data" at the start of a line, after any white space,
-// and "##[name …]data" anywhere in it; a backslash before the second colon and before the bracket ends both.
+// inert makes one line of untrusted text visible, and breaks up what the runner would take for a command. The runner's
+// two grammars (ActionCommand.TryParseV2 and TryParse) are "::name …::data" at the start of a line, after any white
+// space, and "##[name …]data" anywhere in it. A backslash before the second colon or before the bracket defeats them.
 func inert(line string) string {
 	line = visible(line)
 	if text := strings.TrimLeft(line, " "); strings.HasPrefix(text, "::") {
@@ -121,7 +124,7 @@ func inert(line string) string {
 	return strings.ReplaceAll(line, "##[", `##\[`)
 }
 
-// clip cuts text to at most limit bytes, at a character, and says with an ellipsis that it did.
+// clip cuts text to at most limit bytes, between characters, and ends it with an ellipsis if it did.
 func clip(text string, limit int) string {
 	const ellipsis = "…"
 	if len(text) <= limit {

@@ -11,10 +11,12 @@ import (
 	"slices"
 )
 
-// Fill is how full a bundle is packed, in bytes: what GitHub's 48 KB leave when the sealed box's own 48 bytes are counted.
+// Fill is the largest value of a bundle, in bytes. The margin below GitHub's limit covers the 48 bytes that sealing
+// adds.
 const Fill = MaxValue - 64
 
-// EncodeBundle writes members as a bundle's value: one JSON object, {key: connection string}, by key, on one line.
+// EncodeBundle writes members as a bundle's value: a JSON object, {key: connection string}, in the order of the keys
+// and on one line.
 func EncodeBundle(members map[string]string) string {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -28,12 +30,12 @@ func EncodeBundle(members map[string]string) string {
 	return b.String()
 }
 
-// entry is one member as a bundle holds it. HTML's characters stay as they are: a URL's & would else take six bytes.
+// entry is one member of a bundle's JSON object. HTML's characters are not escaped: a URL's & would take six bytes.
 func entry(key, value string) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(key) // a string into memory can't fail
+	_ = encoder.Encode(key) // cannot fail: a string, written to memory
 	b.Truncate(b.Len() - 1) // Encode's line break
 	b.WriteByte(':')
 	_ = encoder.Encode(value)
@@ -41,11 +43,11 @@ func entry(key, value string) []byte {
 	return b.Bytes()
 }
 
-// Entry is one name and value of a JSON object.
+// Entry is a name and its value in a JSON object.
 type Entry struct{ Name, Value string }
 
-// ParseObject reads a JSON object whose values are texts, in its order; a value of another kind is left out. No error
-// repeats anything of the text.
+// ParseObject reads the entries of a JSON object whose values are strings, in their order; others are left out. No
+// error quotes any of the text.
 func ParseObject(text string) ([]Entry, error) {
 	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
@@ -56,11 +58,11 @@ func ParseObject(text string) ([]Entry, error) {
 		name, err := decoder.Token()
 		key, ok := name.(string)
 		if err != nil || !ok {
-			return nil, errors.New("is not a whole JSON object")
+			return nil, errors.New("is not a complete JSON object")
 		}
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); err != nil {
-			return nil, errors.New("is not a whole JSON object")
+			return nil, errors.New("is not a complete JSON object")
 		}
 		var value *string
 		if json.Unmarshal(raw, &value) == nil && value != nil {
@@ -68,23 +70,23 @@ func ParseObject(text string) ([]Entry, error) {
 		}
 	}
 	if _, err := decoder.Token(); err != nil {
-		return nil, errors.New("is not a whole JSON object")
+		return nil, errors.New("is not a complete JSON object")
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("has more after its JSON object")
+		return nil, errors.New("has text after its JSON object")
 	}
 	return entries, nil
 }
 
-// Packing is where members go.
+// Packing says which member goes into which bundle.
 type Packing struct {
-	// Bundle is each key's bundle, counted from 1.
+	// Bundle is the number of each key's bundle, counted from 1.
 	Bundle map[string]int
-	// Bundles is the highest number in use, of this packing or of the earlier one.
+	// Bundles is the highest number that this packing or the earlier one uses.
 	Bundles int
 }
 
-// Keys returns the keys of each bundle by its number.
+// Keys returns the sorted keys of each bundle, by its number.
 func (p Packing) Keys() map[int][]string {
 	keys := map[int][]string{}
 	for _, key := range slices.Sorted(maps.Keys(p.Bundle)) {
@@ -93,16 +95,17 @@ func (p Packing) Keys() map[int][]string {
 	return keys
 }
 
-// Pack puts members (connection strings by key) into bundles. A member stays where earlier says that it is, so that one
-// change rewrites one bundle; the others fill the room that there is, in the order of their keys. Bundles in locked take
-// and lose no member. Where nothing is locked and packing anew takes fewer bundles, all are packed anew. The error names a
-// member that is too large for any bundle.
+// Pack puts members, which are connection strings by key, into bundles. A member stays in its earlier bundle, so that
+// one change rewrites one bundle; new members fill the free space in the order of their keys. Bundles in locked neither
+// gain nor lose members. If nothing is locked and packing from scratch takes fewer bundles, everything is packed from
+// scratch. The error names a member that is too large for any bundle.
 func Pack(members map[string]string, earlier map[string]int, locked map[int]bool) (Packing, error) {
 	sizes := make(map[string]int, len(members))
 	for key, value := range members {
 		sizes[key] = len(entry(key, value)) + 1 // the comma
 		if sizes[key]+1 > Fill {
-			return Packing{}, fmt.Errorf("the connection string of %s is %d bytes long, more than a secret can hold", key, len(value))
+			return Packing{}, fmt.Errorf("the connection string of %s has %d bytes, more than a secret can hold", key,
+				len(value))
 		}
 	}
 	highest := 0
@@ -122,6 +125,7 @@ func Pack(members map[string]string, earlier map[string]int, locked map[int]bool
 	return stable, nil
 }
 
+// used is the number of bundles with a member.
 func (p Packing) used() int {
 	bundles := map[int]bool{}
 	for _, n := range p.Bundle {
@@ -130,13 +134,13 @@ func (p Packing) used() int {
 	return len(bundles)
 }
 
-// pack keeps what fits where it was, then puts the rest into the first bundle with room.
+// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space.
 func pack(sizes map[string]int, earlier map[string]int, locked map[int]bool) Packing {
 	p := Packing{Bundle: make(map[string]int, len(sizes))}
 	taken := map[int]int{}
 	var loose []string
 	keys := slices.Sorted(maps.Keys(sizes))
-	// Smaller ones first, so that where a bundle has become too full the largest leaves it.
+	// Smaller ones first, so that the largest member leaves a bundle that has become too full.
 	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(sizes[a], sizes[b]) })
 	put := func(key string, n int) {
 		p.Bundle[key], taken[n] = n, taken[n]+sizes[key]

@@ -12,9 +12,11 @@ import (
 
 // fleetOf makes n connection strings about as long as Neon's.
 func fleetOf(n int) map[string]string {
+	const url = "postgresql://neondb_owner:npg_%016d@ep-quiet-river-a1b2c%04d.us-east-1.aws.neon.tech/neondb" +
+		"?sslmode=require&channel_binding=require"
 	members := map[string]string{}
 	for i := range n {
-		members[fmt.Sprintf("customer-%04d", i)] = fmt.Sprintf("postgresql://neondb_owner:npg_%016d@ep-quiet-river-a1b2c%04d.us-east-1.aws.neon.tech/neondb?sslmode=require&channel_binding=require", i, i)
+		members[fmt.Sprintf("customer-%04d", i)] = fmt.Sprintf(url, i, i)
 	}
 	return members
 }
@@ -40,7 +42,7 @@ func packed(t *testing.T, members map[string]string, earlier map[string]int, loc
 	return p
 }
 
-// moved lists the bundles whose value differs between two packings.
+// moved counts the bundles whose value differs between two packings.
 func moved(before, after map[string]string, p, q Packing) int {
 	value := func(members map[string]string, keys []string) string {
 		part := map[string]string{}
@@ -76,7 +78,9 @@ func TestPack(t *testing.T) {
 		"a longer password": func(m map[string]string) {
 			m["customer-0999"] = strings.ReplaceAll(m["customer-0999"], "npg_", "npg_abc")
 		},
-		"a shorter password": func(m map[string]string) { m["customer-0001"] = strings.ReplaceAll(m["customer-0001"], "npg_", "") },
+		"a shorter password": func(m map[string]string) {
+			m["customer-0001"] = strings.ReplaceAll(m["customer-0001"], "npg_", "")
+		},
 	} {
 		after := maps.Clone(members)
 		change(after)
@@ -91,22 +95,25 @@ func TestPack(t *testing.T) {
 		}
 	}
 	maps.DeleteFunc(half, func(key, _ string) bool { return strings.HasSuffix(key, "1") })
-	if p := packed(t, half, first.Bundle, nil); p.used() > packed(t, half, nil, nil).used() || p.Bundles != first.Bundles {
-		t.Errorf("a smaller fleet takes %d bundles, of %d that are told of", p.used(), p.Bundles)
+	if p := packed(t, half, first.Bundle, nil); p.used() > packed(t, half, nil, nil).used() ||
+		p.Bundles != first.Bundles {
+		t.Errorf("a smaller fleet takes %d bundles, of %d in use", p.used(), p.Bundles)
 	}
 }
 
-func TestPackHeedsLocksAndLimits(t *testing.T) {
+func TestPackKeepsToLocksAndLimits(t *testing.T) {
 	members := fleetOf(3)
 	p := packed(t, members, map[string]int{"customer-0000": 1}, map[int]bool{1: true, 2: true})
-	if diff := cmp.Diff(map[string]int{"customer-0000": 1, "customer-0001": 3, "customer-0002": 3}, p.Bundle); diff != "" {
+	if diff := cmp.Diff(map[string]int{"customer-0000": 1, "customer-0001": 3, "customer-0002": 3},
+		p.Bundle); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	members["customer-0001"] = "postgresql://u:" + strings.Repeat("x", Fill) + "@h/d"
-	if _, err := Pack(members, nil, nil); err == nil || strings.Contains(err.Error(), "xxx") || !strings.Contains(err.Error(), "customer-0001") {
+	if _, err := Pack(members, nil, nil); err == nil || strings.Contains(err.Error(), "xxx") ||
+		!strings.Contains(err.Error(), "customer-0001") {
 		t.Errorf("too large a member: %v", err)
 	}
-	// One that outgrows its bundle goes, and takes no other with it.
+	// A member that outgrows its bundle moves, and no other member does.
 	members = fleetOf(250)
 	one := packed(t, members, nil, nil)
 	members["customer-0000"] += strings.Repeat("x", 30000)
@@ -121,7 +128,8 @@ func TestPackHeedsLocksAndLimits(t *testing.T) {
 func TestBundlesAreWhatAnybodyReads(t *testing.T) {
 	members := map[string]string{"b": `postgresql://u:p"\<>&` + "\u2028" + `é@h/d?a=1&b=2`, "a": "x"}
 	text := EncodeBundle(members)
-	if strings.ContainsAny(text, "\n\r") || !strings.Contains(text, "?a=1&b=2") || !strings.HasPrefix(text, `{"a":"x","b":`) {
+	if strings.ContainsAny(text, "\n\r") || !strings.Contains(text, "?a=1&b=2") ||
+		!strings.HasPrefix(text, `{"a":"x","b":`) {
 		t.Errorf("encoded: %s", text)
 	}
 	var read map[string]string
@@ -144,7 +152,8 @@ func TestParseObject(t *testing.T) {
 			t.Errorf("%s: %v (-want +got):\n%s", text, err, diff)
 		}
 	}
-	for _, text := range []string{"", "secret", `"secret"`, `["secret"]`, `{"secret"`, `{"secret":`, `{"a":"secret"`, `{"a":"secret"} x`, `{"a":"secret"}{}`, "null", "{secret}", "{\"a\":secret}"} {
+	for _, text := range []string{"", "secret", `"secret"`, `["secret"]`, `{"secret"`, `{"secret":`, `{"a":"secret"`,
+		`{"a":"secret"} x`, `{"a":"secret"}{}`, "null", "{secret}", "{\"a\":secret}"} {
 		if got, err := ParseObject(text); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v, %v", text, got, err)
 		}

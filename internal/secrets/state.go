@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// Print is a truncated HMAC. Eight bytes keep the records of 1,000 tenants within a variable, and two values of one
-// secret have the same one once in 2^64; without the key it tells nothing of what was hashed.
+// Print is a fingerprint: an HMAC, truncated to eight bytes so that the records of 1,000 tenants fit into a variable.
+// Two values of a secret share one with a probability of 2^-64. Without the key it reveals nothing about the value.
 type Print [8]byte
 
-// Keyring makes fingerprints under a key of its own for one place where secrets lie.
+// Keyring makes fingerprints for one place that holds secrets, such as a repository, with a key for that place.
 type Keyring struct{ key []byte }
 
-// NewKeyring derives the key from key material (the Neon API key) and the place, so that a state that was copied from
-// another repository counts for nothing.
+// NewKeyring derives the key from key material, which is the Neon API key, and from the place, so that a state copied
+// from another repository is not accepted.
 func NewKeyring(material, place string) *Keyring {
 	key, err := hkdf.Key(sha256.New, []byte(material), nil, "neon-tenants-action state v1 "+place, sha256.Size)
 	if err != nil {
@@ -35,48 +35,48 @@ func NewKeyring(material, place string) *Keyring {
 
 func (k *Keyring) sum(parts ...string) []byte {
 	mac := hmac.New(sha256.New, k.key)
-	for _, part := range parts { // each with its length, so that no two lists of parts are the same text
+	for _, part := range parts { // each with its length, so that different lists of parts never give the same text
 		_ = binary.Write(mac, binary.BigEndian, uint64(len(part)))
 		_, _ = io.WriteString(mac, part)
 	}
 	return mac.Sum(nil)
 }
 
-// Name is a name's fingerprint: the state is readable to more people than the tenants' names may be.
+// Name is the fingerprint of a name, in place of the name: more people can read the state than may know the tenants.
 func (k *Keyring) Name(name string) Print { return Print(k.sum("name", name)) }
 
-// Value is the fingerprint of a value under a name: two secrets with one value don't show it.
+// Value is the fingerprint of a value under a name, so that two secrets with the same value have different ones.
 func (k *Keyring) Value(name, value string) Print { return Print(k.sum("value", name, value)) }
 
-// id tells a state under another key from a damaged one.
+// id identifies the key, to tell a state under another key from a damaged one.
 func (k *Keyring) id() string { return base64.RawURLEncoding.EncodeToString(k.sum("id")[:6]) }
 
-// Record is what is known of a secret that a sync wrote.
+// Record is what is known about a secret that a sync wrote.
 type Record struct {
-	// Value is the fingerprint of what was written.
+	// Value is the fingerprint of the value that was written.
 	Value Print
-	// Updated is when GitHub says that this happened, in Unix seconds. Zero: it is not known what the secret holds, only
-	// that a sync wrote it.
+	// Updated is the time of the write according to GitHub, in Unix seconds. Zero means that only the write is known,
+	// and not which value the secret holds.
 	Updated int64
 }
 
-// Member is what is known of a tenant in a bundle.
+// Member is what is known about a tenant in a bundle.
 type Member struct {
 	Value  Print
 	Bundle int
 }
 
-// State is what the syncs before this one remembered, by the fingerprints of names and keys.
+// State is what earlier syncs remembered, by the fingerprints of names and keys.
 type State struct {
-	// Run tells the runs apart that write to one variable.
+	// Run identifies the run that wrote the state, among all that write to the same variable.
 	Run [8]byte
-	// Secrets are the secrets that were written and not deleted since.
+	// Secrets are the secrets that syncs have written and not deleted.
 	Secrets map[Print]Record
-	// Members are the tenants in bundles; nil where they were too many to be remembered.
+	// Members are the tenants in bundles; nil if there were too many to remember.
 	Members map[Print]Member
 }
 
-// Clone copies a state.
+// Clone returns a deep copy.
 func (s State) Clone() State {
 	c := State{Run: s.Run, Secrets: make(map[Print]Record, len(s.Secrets))}
 	for name, r := range s.Secrets {
@@ -91,14 +91,14 @@ func (s State) Clone() State {
 	return c
 }
 
-// stateMark begins a state's text, for whoever finds the variable.
+// stateMark begins a state's text, and tells whoever finds the variable what it is.
 const stateMark = "neon-tenants-action:v1"
 
-// withMembers is the flag of a state that has its members.
+// withMembers is the flag of an encoded state that has members.
 const withMembers = 1
 
-// Encode writes a state as a variable's value, in which no byte can be changed unnoticed. Members that would not fit are
-// left out as a whole; it fails where even the secrets don't fit.
+// Encode writes a state as a variable's value, authenticated so that any change to it is detected. If the members do
+// not fit, all of them are left out; if not even the secrets fit, that is an error.
 func (k *Keyring) Encode(s State) (string, error) {
 	text := k.seal(encodeState(s))
 	if len(text) > MaxValue && s.Members != nil {
@@ -106,23 +106,25 @@ func (k *Keyring) Encode(s State) (string, error) {
 		text = k.seal(encodeState(s))
 	}
 	if len(text) > MaxValue {
-		return "", fmt.Errorf("the state of %d secrets takes %d bytes, more than a variable's %d", len(s.Secrets), len(text), MaxValue)
+		return "", fmt.Errorf("the state of %d secrets takes %d bytes, more than the %d of a variable",
+			len(s.Secrets), len(text), MaxValue)
 	}
 	return text, nil
 }
 
+// seal adds to a payload what [Keyring.Decode] checks: the mark, the key's id and a MAC over all of it.
 func (k *Keyring) seal(payload []byte) string {
 	text := strings.Join([]string{stateMark, k.id(), base64.RawURLEncoding.EncodeToString(payload)}, ":")
 	return text + ":" + base64.RawURLEncoding.EncodeToString(k.sum("state", text)[:16])
 }
 
-// Errors of a state that cannot be used. Everything is written again then.
+// Errors of a state that cannot be used, after which a sync writes everything again.
 var (
 	ErrOtherKey = errors.New("it was written with another Neon API key, or for another repository")
-	ErrForeign  = errors.New("it is not what a sync wrote, or was changed since")
+	ErrForeign  = errors.New("it was not written by a sync, or was changed since")
 )
 
-// Decode reads a variable's value.
+// Decode reads a variable's value. Its error is [ErrOtherKey] or [ErrForeign].
 func (k *Keyring) Decode(text string) (State, error) {
 	text = strings.TrimSpace(text)
 	rest, ok := strings.CutPrefix(text, stateMark+":")
@@ -145,8 +147,8 @@ func (k *Keyring) Decode(text string) (State, error) {
 	return decodeState(data)
 }
 
-// encodeState writes the run, a flag, and two lists in the order of their fingerprints: a secret is its name's, its value's
-// and a time, a member its key's, its value's and a bundle.
+// encodeState writes the run, a flag, and two lists in the order of their fingerprints: secrets as the fingerprints of
+// name and value and a time, members as the fingerprints of key and value and a bundle's number.
 func encodeState(s State) []byte {
 	b := slices.Clone(s.Run[:])
 	if s.Members != nil {
@@ -223,8 +225,8 @@ func decodeState(data []byte) (State, error) {
 	return s, nil
 }
 
-// Current reports whether the secret of that name, which GitHub lists with this time of its last change, still holds the
-// value: a sync wrote that very value, and nobody has written since.
+// Current reports whether the secret still holds the value: a sync wrote exactly that value, and nobody has written
+// since. listed is the time of the secret's last change as GitHub lists it.
 func (s State) Current(k *Keyring, name, value string, listed time.Time) bool {
 	r, ok := s.Secrets[k.Name(name)]
 	return ok && r.Updated != 0 && r.Updated == listed.Unix() && r.Value == k.Value(name, value)

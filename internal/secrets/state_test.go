@@ -51,7 +51,7 @@ func TestATooLargeStateLeavesItsMembersOut(t *testing.T) {
 		t.Errorf("an organization's 1,000 secrets take %d bytes, %v", len(text), err)
 	}
 	if _, err := k.Encode(aState(k, 1, 3000)); err == nil {
-		t.Error("3,000 secrets fit, which cannot be")
+		t.Error("3,000 secrets fit, which is impossible")
 	}
 }
 
@@ -85,7 +85,7 @@ func TestAStateThatCannotBeTrusted(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "napi") || strings.Contains(text, "acme") || strings.Contains(text, "BUNDLE") {
-		t.Errorf("the state tells: %s", text)
+		t.Errorf("the state reveals something: %s", text)
 	}
 }
 
@@ -111,8 +111,8 @@ func TestCurrent(t *testing.T) {
 		want        bool
 	}{
 		{"A", "v", written, true},
-		{"A", "v", written.Add(time.Second), false},  // by hand, later
-		{"A", "v", written.Add(-time.Second), false}, // not the one that was written
+		{"A", "v", written.Add(time.Second), false},  // changed by hand later
+		{"A", "v", written.Add(-time.Second), false}, // not what was written
 		{"A", "w", written, false},
 		{"B", "v", written, false},
 		{"B", "v", time.Unix(0, 0), false},
@@ -122,7 +122,8 @@ func TestCurrent(t *testing.T) {
 			t.Errorf("%+v: %t", test, got)
 		}
 	}
-	if k.Value("A", "v") == k.Value("B", "v") || k.Value("A", "v") == k.Value("Av", "") || k.Name("A") == k.Value("A", "") {
+	if k.Value("A", "v") == k.Value("B", "v") || k.Value("A", "v") == k.Value("Av", "") ||
+		k.Name("A") == k.Value("A", "") {
 		t.Error("two texts have one fingerprint")
 	}
 	c := s.Clone()
@@ -132,7 +133,7 @@ func TestCurrent(t *testing.T) {
 	}
 }
 
-// What passes for a sync's own is decoded without a panic, and the same when it is encoded again.
+// FuzzDecode checks that no text panics, and that what can be decoded is the same after another round.
 func FuzzDecode(f *testing.F) {
 	k := NewKeyring("napi_key", "repository acme/app")
 	f.Add(encodeState(aState(k, 3, 2)))

@@ -9,9 +9,11 @@ import (
 
 func TestParseTemplate(t *testing.T) {
 	for text, want := range map[string]string{
-		"{TENANT}_DATABASE_URL": "{TENANT}_DATABASE_URL", "db_{TENANT}": "DB_{TENANT}", "{TENANT}": "{TENANT}", "_{TENANT}": "_{TENANT}",
-		"": "", "DATABASE_URL": "", "{TENANT}_{TENANT}": "", "{tenant}_URL": "", "{TENANT}-URL": "", "{TENANT} URL": "", "é{TENANT}": "",
-		"1{TENANT}": "", "GITHUB_{TENANT}": "", "github_{TENANT}": "", "NEON_TENANTS_BUNDLE_{TENANT}": "",
+		"{TENANT}_DATABASE_URL": "{TENANT}_DATABASE_URL", "db_{TENANT}": "DB_{TENANT}",
+		"{TENANT}": "{TENANT}", "_{TENANT}": "_{TENANT}",
+		"": "", "DATABASE_URL": "", "{TENANT}_{TENANT}": "", "{tenant}_URL": "", "{TENANT}-URL": "", "{TENANT} URL": "",
+		"é{TENANT}": "", "1{TENANT}": "", "GITHUB_{TENANT}": "", "github_{TENANT}": "",
+		"NEON_TENANTS_BUNDLE_{TENANT}": "",
 	} {
 		got, err := ParseTemplate(text)
 		if (err == nil) != (want != "") || err == nil && got.String() != want {
@@ -43,16 +45,18 @@ func TestNames(t *testing.T) {
 		{template("{TENANT}"), "neon-tenants-bundle-3", "", "that of a bundle"},
 		{template("{TENANT}"), "neon-tenants-bundle-0", "NEON_TENANTS_BUNDLE_0", ""},
 		{standard, strings.Repeat("a", 242), strings.Repeat("A", 242) + "_DATABASE_URL", ""},
-		{standard, strings.Repeat("a", 243), "", "more than 255"},
+		{standard, strings.Repeat("a", 243), "", "the limit is 255"},
 		{standard, "Größe", "", "letters, digits and _ only"},
 	} {
 		name, err := test.template.Name(test.key)
-		if name != test.want || (err == nil) != (test.forbidden == "") || err != nil && !strings.Contains(err.Error(), test.forbidden) {
+		if name != test.want || (err == nil) != (test.forbidden == "") ||
+			err != nil && !strings.Contains(err.Error(), test.forbidden) {
 			t.Errorf("%s of %q: %q, %v", test.template, test.key, name, err)
 		}
 	}
 	_, err := standard.Names([]string{"ok", "1a", "github-x", "a-b", "a_b", "2", "3", "4", "5"})
-	for _, want := range []string{"1A_DATABASE_URL", "GITHUB_X_DATABASE_URL", "a-b and a_b would share the secret A_B_DATABASE_URL", "; and 2 more"} {
+	for _, want := range []string{"1A_DATABASE_URL", "GITHUB_X_DATABASE_URL",
+		"a-b and a_b would share the secret A_B_DATABASE_URL", "; and 2 more"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
@@ -68,7 +72,8 @@ func TestMatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"ACME_CORP_DATABASE_URL": "acme-corp", "acme_corp_database_url": "acme-corp", "_DATABASE_URL": "", "DATABASE_URL": "", "___DATABASE_URL": "",
+		"ACME_CORP_DATABASE_URL": "acme-corp", "acme_corp_database_url": "acme-corp", "_DATABASE_URL": "",
+		"DATABASE_URL": "", "___DATABASE_URL": "",
 		"NEON_API_KEY": "", "github_token": "", "ACME_DATABASE_URL_OLD": "",
 	} {
 		if key, ok := template.Match(name); key != want || ok != (want != "") {
@@ -76,7 +81,8 @@ func TestMatch(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]int{
-		"NEON_TENANTS_BUNDLE_1": 1, "neon_tenants_bundle_12": 12, "NEON_TENANTS_BUNDLE_0": 0, "NEON_TENANTS_BUNDLE_01": 0, "NEON_TENANTS_BUNDLE_": 0,
+		"NEON_TENANTS_BUNDLE_1": 1, "neon_tenants_bundle_12": 12, "NEON_TENANTS_BUNDLE_0": 0,
+		"NEON_TENANTS_BUNDLE_01": 0, "NEON_TENANTS_BUNDLE_": 0,
 		"NEON_TENANTS_BUNDLE_9999999": 0, "X_NEON_TENANTS_BUNDLE_1": 0,
 	} {
 		if n, ok := IsBundle(name); n != want || ok != (want > 0) {
@@ -88,7 +94,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// Whatever a tenant is called: a name that is made is one that GitHub takes, and leads back to the tenant.
+// FuzzNames checks that GitHub accepts every name that is made, and that the name leads back to its tenant.
 func FuzzNames(f *testing.F) {
 	f.Add("{TENANT}_DATABASE_URL", "ACME Corp")
 	f.Add("a{TENANT}1", "7-eleven")

@@ -9,18 +9,18 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// The two comments between which a workflow file's references to secrets are kept.
+// The two comments that enclose the generated lines of a workflow file.
 const (
 	BeginMarker = "# neon-tenants:begin"
 	EndMarker   = "# neon-tenants:end"
 )
 
-const addMarkers = "add these lines where the secrets are to be set, with the indentation that they need there:\n" +
+const addMarkers = "add these lines where the job sets its environment, with the indentation of that place:\n" +
 	"env:\n  " + BeginMarker + "\n  " + EndMarker
 
-// Rewrite returns a workflow file with the lines between the markers replaced by one line a name, NAME: ${{ secrets.NAME }},
-// in their order, with the begin marker's indentation and line ending. Everything else stays byte for byte. added and
-// removed count the names that came and went.
+// Rewrite returns a workflow file in which the lines between the markers are replaced by one line per name, sorted:
+// NAME: ${{ secrets.NAME }}, with the indentation and the line ending of the begin marker. Everything else stays byte
+// for byte. added and removed count the names that are new and those that are gone.
 func Rewrite(file string, names []string) (text string, added, removed int, err error) {
 	lines := slices.Collect(strings.Lines(file))
 	begin, end, err := findMarkers(lines)
@@ -54,7 +54,7 @@ func Rewrite(file string, names []string) (text string, added, removed int, err 
 	return strings.Join(slices.Concat(lines[:begin+1], after, lines[end:]), ""), added, removed, nil
 }
 
-// findMarkers returns the indexes of the two markers' lines, of which there must be one each.
+// findMarkers returns the line numbers of the two markers, from 0. There must be exactly one of each.
 func findMarkers(lines []string) (begin, end int, err error) {
 	begin, end = -1, -1
 	for i, line := range lines {

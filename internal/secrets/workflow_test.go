@@ -8,7 +8,8 @@ import (
 )
 
 func TestRewrite(t *testing.T) {
-	const frame = "name: x\nenv:\n    # neon-tenants:begin\n%s    # neon-tenants:end\n  OTHER: 1 \t\n# last line without end"
+	const frame = "name: x\nenv:\n    # neon-tenants:begin\n%s    # neon-tenants:end\n  OTHER: 1 \t\n" +
+		"# last line without end"
 	file := func(block string) string { return strings.Replace(frame, "%s", block, 1) }
 	line := func(names ...string) string {
 		var b strings.Builder
@@ -25,15 +26,21 @@ func TestRewrite(t *testing.T) {
 	}{
 		{file(""), []string{"B_URL", "A_URL", "B_URL"}, file(line("A_URL", "B_URL")), 2, 0},
 		{file(line("A_URL", "B_URL")), []string{"A_URL", "B_URL"}, file(line("A_URL", "B_URL")), 0, 0},
-		{file("  # a comment\n" + line("GONE", "B_URL")), []string{"A_URL", "B_URL"}, file(line("A_URL", "B_URL")), 1, 1},
+		{
+			file("  # a comment\n" + line("GONE", "B_URL")), []string{"A_URL", "B_URL"},
+			file(line("A_URL", "B_URL")), 1, 1,
+		},
 		{file(line("A_URL")), nil, file(""), 0, 1},
 		{crlf(file(line("A_URL"))), []string{"A_URL", "C"}, crlf(file(line("A_URL", "C"))), 1, 0},
-		{"# neon-tenants:begin\r\n# neon-tenants:end", []string{"A"}, "# neon-tenants:begin\r\nA: ${{ secrets.A }}\r\n# neon-tenants:end", 1, 0},
-		{"\t# neon-tenants:begin\nx\n # neon-tenants:end\n", []string{"A"}, "\t# neon-tenants:begin\n\tA: ${{ secrets.A }}\n # neon-tenants:end\n", 1, 0},
+		{"# neon-tenants:begin\r\n# neon-tenants:end", []string{"A"},
+			"# neon-tenants:begin\r\nA: ${{ secrets.A }}\r\n# neon-tenants:end", 1, 0},
+		{"\t# neon-tenants:begin\nx\n # neon-tenants:end\n", []string{"A"},
+			"\t# neon-tenants:begin\n\tA: ${{ secrets.A }}\n # neon-tenants:end\n", 1, 0},
 	} {
 		got, added, removed, err := Rewrite(test.before, test.names)
 		if err != nil || got != test.want || added != test.added || removed != test.removed {
-			t.Errorf("%q with %v:\n%q, want\n%q; %d, %d, %v", test.before, test.names, got, test.want, added, removed, err)
+			t.Errorf("%q with %v:\n%q, want\n%q; %d, %d, %v", test.before, test.names, got, test.want, added, removed,
+				err)
 		}
 		again, _, _, err := Rewrite(got, test.names)
 		if err != nil || again != got {
@@ -59,13 +66,14 @@ func TestRewriteNeedsItsMarkers(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", file, err, want)
 		}
-		if want != "twice" && !strings.Contains(fleet.Remedy(err), "env:\n  # neon-tenants:begin\n  # neon-tenants:end") {
+		if want != "twice" && !strings.Contains(fleet.Remedy(err),
+			"env:\n  # neon-tenants:begin\n  # neon-tenants:end") {
 			t.Errorf("%q: the remedy does not show what to add: %s", file, fleet.Remedy(err))
 		}
 	}
 }
 
-// Outside of the markers every byte stays.
+// FuzzRewrite checks that every byte outside the markers stays.
 func FuzzRewrite(f *testing.F) {
 	f.Add("env:\r\n  # neon-tenants:begin\r\n  # neon-tenants:end\r\n", "A,B")
 	f.Add("# neon-tenants:begin\nA: x\n# neon-tenants:end", "")

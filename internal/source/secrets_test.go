@@ -85,7 +85,7 @@ func TestSecretsMistakes(t *testing.T) {
 	}{
 		"nothing":       {map[string]string{}, []string{"tenant-secrets: is required", "toJSON(secrets)"}},
 		"no object":     {map[string]string{"tenant-secrets": `"hush-hush"`}, []string{"tenant-secrets: is not a JSON object"}},
-		"a torn object": {map[string]string{"tenant-secrets": `{"A_DATABASE_URL": "hush-hush`}, []string{"tenant-secrets: is not a whole JSON object"}},
+		"a torn object": {map[string]string{"tenant-secrets": `{"A_DATABASE_URL": "hush-hush`}, []string{"tenant-secrets: is not a complete JSON object"}},
 		"a broken bundle": {map[string]string{"tenant-secrets": `{"NEON_TENANTS_BUNDLE_3": "hush-hush"}`},
 			[]string{"the bundle NEON_TENANTS_BUNDLE_3 is not a JSON object", "sync-secrets"}},
 		"a bad template": {map[string]string{"tenant-secrets": `{}`, "secret-name": "DATABASE_URL"}, []string{"secret-name: ", "{TENANT}_DATABASE_URL"}},
