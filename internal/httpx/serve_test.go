@@ -2,63 +2,22 @@ package httpx
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// serve runs a real HTTP server over pipes, so that it can live under a fake clock, and returns a transport that
-// reaches it.
+// serve serves HTTP until the end of the test, and returns a transport that reaches it under a fake clock.
 func serve(t *testing.T, handler http.HandlerFunc) *http.Transport {
 	t.Helper()
-	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := &http.Server{Handler: handler}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = server.Serve(l) }()
-	transport := &http.Transport{
-		MaxIdleConnsPerHost: 100,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			ours, theirs := net.Pipe()
-			select {
-			case l.conns <- theirs:
-				return ours, nil
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		},
-	}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		_ = server.Close()
-		<-done
-	})
+	transport, stop := servertest.ServePipes(handler)
+	t.Cleanup(stop)
 	return transport
 }
-
-type pipes struct {
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
 // arrivals records when calls reach a server.
 type arrivals struct {

@@ -1,5 +1,5 @@
-// Package servertest holds what the packages have in common that start real servers for tests, the sandbox and the
-// benchmarks: certificates, and the end of a server whose starter was killed.
+// Package servertest is what the packages share that start servers and simulators for tests, the sandbox and the
+// benchmarks.
 package servertest
 
 import (
@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// Certificates says which files to write: the authority's certificate, and the server's with its key.
+// Certificates names the files to write: the authority's certificate, and the server's with its key, all PEM.
 type Certificates struct {
 	Authority, Server, Key string
 	// Hosts are the server's names besides localhost and the loopback addresses.
 	Hosts []string
 }
 
-// Write makes an authority and a server certificate signed by it, good for a year, and writes their files.
+// Write makes an authority, and a server certificate that it signs, both valid for a year, and writes their files.
 func (c Certificates) Write() error {
 	if err := c.write(); err != nil {
 		return fmt.Errorf("make a server's certificate: %w", err)

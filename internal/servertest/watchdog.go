@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// Watchdog is a shell that waits at a pipe whose other end this process holds. When this process is gone without having
-// dismissed it, killed included, it runs a script that ends the server. (A parent-death signal would neither reach through a
-// stopped server nor remove anything.)
+// Watchdog is a shell that reads from a pipe that this process holds open. If this process ends without having
+// dismissed it, even by SIGKILL, it runs a script that ends the server. (A parent-death signal would not reach the
+// children of a stopped server, and would not remove any files.)
 type Watchdog struct {
 	pipe io.WriteCloser
 	cmd  *exec.Cmd
@@ -21,7 +21,8 @@ read -r word
 [ "$word" = dismissed ] && exit
 `
 
-// Watch starts a watchdog. The script is for /bin/sh, with the server's directory as $1; name is what a list of processes shows.
+// Watch starts a watchdog. The script is for /bin/sh, with the server's directory as $1; name is shown in lists of
+// processes.
 func Watch(name, script, dir string) (*Watchdog, error) {
 	cmd := exec.Command("/bin/sh", "-c", waiting+script, name, dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -35,7 +36,7 @@ func Watch(name, script, dir string) (*Watchdog, error) {
 	return &Watchdog{pipe, cmd}, nil
 }
 
-// Dismiss ends the watchdog without its doing anything.
+// Dismiss ends the watchdog without running its script.
 func (w *Watchdog) Dismiss() error {
 	_, err := io.WriteString(w.pipe, "dismissed\n")
 	if err == nil {

@@ -17,6 +17,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // Fault breaks calls of one operation.
@@ -33,8 +35,6 @@ type Fault struct {
 	Message string
 	// Then is called when a call is about to be broken.
 	Then func()
-
-	seen int
 }
 
 // Way is how a call is broken.
@@ -57,9 +57,7 @@ const (
 
 // Inject adds a fault. Several for one operation: the first that is due counts.
 func (f *Front) Inject(fault Fault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.faults = append(f.faults, &fault)
+	f.faults.Add(fault, servertest.Trigger{After: max(fault.Nth-1, 0), Times: fault.Times})
 }
 
 // RefuseHeaders answers 501 to requests with one of these headers, as stores do that don't know them.
@@ -83,22 +81,7 @@ func (f *Front) ShortenSessions(to time.Duration) {
 	f.sessions = to
 }
 
-// due counts a call and returns the fault that it meets, if any. f.mu is held.
-func (f *Front) due(operation string) *Fault {
-	for _, fault := range f.faults {
-		if fault.Operation != operation {
-			continue
-		}
-		fault.seen++
-		first := cmp.Or(fault.Nth, 1)
-		if fault.seen >= first && (fault.Times == 0 || fault.seen < first+fault.Times) {
-			return fault
-		}
-	}
-	return nil
-}
-
-func (f *Front) breakCall(w http.ResponseWriter, r *http.Request, fault *Fault) {
+func (f *Front) breakCall(w http.ResponseWriter, r *http.Request, fault Fault) {
 	if fault.Then != nil {
 		fault.Then()
 	}

@@ -2,12 +2,9 @@ package buckettest
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/xml"
 	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -15,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // Front stands before a server, at an address and with a name of its own, and breaks the calls that it is told to. It also
@@ -24,12 +23,12 @@ type Front struct {
 
 	server *Server
 	proxy  *httputil.ReverseProxy
-	http   *http.Server
-	served chan struct{}
+	http   *servertest.HTTP
 	closed chan struct{} // releases what is stalled
 
+	faults servertest.Faults[Fault]
+
 	mu       sync.Mutex
-	faults   []*Fault
 	unknown  []string // headers that the store does not know
 	calls    map[string]int
 	uploads  []upload
@@ -52,11 +51,7 @@ func NewFront(s *Server) (*Front, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start MinIO's front: %w", err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("start MinIO's front: %w", err)
-	}
-	f := &Front{URL: target.Scheme + "://" + l.Addr().String(), server: s, served: make(chan struct{}), closed: make(chan struct{}), calls: map[string]int{}, denied: map[string]denial{}}
+	f := &Front{server: s, closed: make(chan struct{}), calls: map[string]int{}, denied: map[string]denial{}}
 	f.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
@@ -66,15 +61,16 @@ func NewFront(s *Server) (*Front, error) {
 		ModifyResponse: f.note,
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	f.http = &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0), TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}}
-	go func() {
-		defer close(f.served)
-		if s.options.NoTLS {
-			_ = f.http.Serve(l) // ErrServerClosed, by Close
-			return
-		}
-		_ = f.http.ServeTLS(l, filepath.Join(s.dir, "certs", "public.crt"), filepath.Join(s.dir, "certs", "private.key"))
-	}()
+	if s.options.NoTLS {
+		f.http, err = servertest.Serve("127.0.0.1:0", f)
+	} else {
+		certificates := filepath.Join(s.dir, "certs")
+		f.http, err = servertest.ServeTLS("127.0.0.1:0", f, filepath.Join(certificates, "public.crt"), filepath.Join(certificates, "private.key"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start MinIO's front: %w", err)
+	}
+	f.URL = target.Scheme + "://" + f.http.Address()
 	return f, nil
 }
 
@@ -87,9 +83,7 @@ func (f *Front) Close() error {
 		close(f.closed)
 	}
 	f.mu.Unlock()
-	err := f.http.Close()
-	<-f.served
-	return err
+	return f.http.Close()
 }
 
 // Calls is how often an operation was called, broken calls included.
@@ -118,9 +112,9 @@ type call struct {
 
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := parse(r)
+	fault, struck := f.faults.Strike(func(fault Fault) bool { return fault.Operation == c.operation })
 	f.mu.Lock()
 	f.calls[c.operation]++
-	fault := f.due(c.operation)
 	var unknown string
 	for _, name := range f.unknown {
 		if r.Header.Get(name) != "" {
@@ -132,7 +126,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case unknown != "":
 		refuse(w, r, http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented: "+unknown)
-	case fault != nil:
+	case struck:
 		f.breakCall(w, r, fault)
 	case c.operation == "ListMultipartUploads":
 		f.list(w, r, c)

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -97,15 +96,14 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	// A free port is free until someone else takes it: try another one then.
-	for try := 1; ; try++ {
-		if err = s.start(ctx, binary); err == nil {
-			return s, nil
-		}
-		if try == 5 || ctx.Err() != nil || !strings.Contains(err.Error(), "already in use") {
-			return nil, errors.Join(err, s.Stop())
-		}
+	err = servertest.OnFreePort(ctx, func(port int) error {
+		s.address = fmt.Sprintf("127.0.0.1:%d", port)
+		return s.start(ctx, binary)
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
 	}
+	return s, nil
 }
 
 func (s *Server) prepare() error {
@@ -132,14 +130,6 @@ func (s *Server) prepare() error {
 }
 
 func (s *Server) start(ctx context.Context, binary string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("find a free port: %w", err)
-	}
-	s.address = l.Addr().String()
-	if err := l.Close(); err != nil {
-		return fmt.Errorf("find a free port: %w", err)
-	}
 	s.URL = "https://" + s.address
 	if s.options.NoTLS {
 		s.URL = "http://" + s.address

@@ -7,26 +7,19 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-var shared struct {
-	sync.Mutex
-	server *Server
-	err    error
-}
+var shared servertest.Shared[*Server]
 
 // Main is the body of a TestMain: it runs the tests, stops the shared server and exits.
 func Main(m *testing.M) {
 	code := m.Run()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server != nil {
-		if err := shared.server.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the shared MinIO server:", err)
-			code = max(code, 1)
-		}
+	if err := shared.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop the shared MinIO server:", err)
+		code = max(code, 1)
 	}
 	os.Exit(code)
 }
@@ -34,13 +27,9 @@ func Main(m *testing.M) {
 // Shared returns the test binary's server, with TLS and without a role, started on first use.
 func Shared(t testing.TB) *Server {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = Start(context.Background(), Options{})
-	}
-	Need(t, shared.err)
-	return shared.server
+	s, err := shared.Get(func() (*Server, error) { return Start(context.Background(), Options{}) })
+	Need(t, err)
+	return s
 }
 
 // Need ends the test where a server could not be started: skipped where there is no MinIO to start, which in CI is a failure too.

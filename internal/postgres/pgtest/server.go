@@ -10,12 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -94,19 +92,14 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := s.initialise(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	// A free port is free until someone else takes it: try another one then.
-	for try := 1; ; try++ {
-		if s.Port, err = freePort(); err != nil {
-			return nil, errors.Join(err, s.Stop())
-		}
-		err = s.start(ctx)
-		if err == nil {
-			return s, nil
-		}
-		if try == 5 || ctx.Err() != nil || !strings.Contains(err.Error(), "already in use") {
-			return nil, errors.Join(err, s.Stop())
-		}
+	err = servertest.OnFreePort(ctx, func(port int) error {
+		s.Port = port
+		return s.start(ctx)
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
 	}
+	return s, nil
 }
 
 // parentDirectory is where a server's directory goes; "" is the system's temporary directory.
@@ -218,18 +211,6 @@ func (s *Server) Log() string {
 
 func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
 func (s *Server) logFile() string { return filepath.Join(s.dir, "server.log") }
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	if err := l.Close(); err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	return strconv.Atoi(port)
-}
 
 // environment keeps the caller's PG… variables, language and secrets out of the server.
 func environment() []string { return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"} }

@@ -6,27 +6,20 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-var shared struct {
-	sync.Mutex
-	server *Server
-	err    error
-}
+var shared servertest.Shared[*Server]
 
 // Main is the body of a TestMain: it runs the tests, stops the shared server and exits.
 func Main(m *testing.M) {
 	code := m.Run()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server != nil {
-		if err := shared.server.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the shared PostgreSQL server:", err)
-			code = max(code, 1)
-		}
+	if err := shared.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop the shared PostgreSQL server:", err)
+		code = max(code, 1)
 	}
 	os.Exit(code)
 }
@@ -34,15 +27,11 @@ func Main(m *testing.M) {
 // Shared returns the test binary's server, started on first use. Tests that stop, kill or pause one start their own.
 func Shared(t testing.TB) *Server {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = Start(context.Background(), Options{})
+	s, err := shared.Get(func() (*Server, error) { return Start(context.Background(), Options{}) })
+	if err != nil {
+		t.Fatal(err)
 	}
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.server
+	return s
 }
 
 // Database returns the URL of a fresh database on the shared server, owned by a role of its own whose password needs

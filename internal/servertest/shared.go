@@ -1,0 +1,32 @@
+package servertest
+
+import "sync"
+
+// Shared is the one server that all tests of a package use.
+type Shared[S interface{ Stop() error }] struct {
+	mu      sync.Mutex
+	server  S
+	started bool
+	err     error
+}
+
+// Get returns the server. The first call starts it, and later calls repeat an error of that start.
+func (s *Shared[S]) Get(start func() (S, error)) (S, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started {
+		s.server, s.err = start()
+		s.started = true
+	}
+	return s.server, s.err
+}
+
+// Stop stops the server if it was started.
+func (s *Shared[S]) Stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started || s.err != nil {
+		return nil
+	}
+	return s.server.Stop()
+}
