@@ -122,6 +122,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	progress.Stop()
 	if s.work.Finish != nil {
 		ending, failed := s.work.Finish(ctx, r.record.Results)
+		failed = errors.Join(failed, r.amend(ending.Amendments))
 		r.outputs, r.record.Sections, r.record.Detail = ending.Outputs, ending.Sections, ending.Detail
 		r.record.Warnings = append(r.record.Warnings, ending.Warnings...)
 		err = errors.Join(failed, err)
@@ -131,6 +132,15 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	r.record.Err = err
 	return found
+}
+
+// amend adds to the results what became known after they were announced.
+func (r *run) amend(amendments []fleet.Amendment) error {
+	announced := r.record.Results
+	amended, err := fleet.Amend(announced, amendments)
+	report.Amended(r.console, announced, amended)
+	r.record.Results = amended
+	return err
 }
 
 // read takes the record from what other runs left behind.

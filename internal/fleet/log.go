@@ -24,6 +24,14 @@ func Hide(log *slog.Logger, s Secret) {
 	}
 }
 
+// Redact takes every form of the secrets that [Hide] was told of out of a text that a job keeps beside its outcome.
+func Redact(log *slog.Logger, text string) string {
+	if h, ok := log.Handler().(*logHandler); ok {
+		return h.log.redact(text)
+	}
+	return text
+}
+
 // tenantLog collects one running tenant's log lines in bounded memory.
 type tenantLog struct {
 	mu      sync.Mutex

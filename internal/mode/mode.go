@@ -20,9 +20,10 @@ type Work struct {
 	Prepare func(ctx context.Context, found Found) error
 	// Job is done on every tenant.
 	Job fleet.Job
-	// Finish does what can only be done once every job has ended, and may amend the results in place: a drift that is
-	// known only when all schemas are, a bundle that could not be written. It is called after a cancel too, with a ctx
-	// that is over. Its error is the run's; the ending counts in any case. Nil: there is nothing to finish.
+	// Finish does what can only be done once every job has ended. It never changes the results, which were announced: what
+	// becomes known later (a drift, once all schemas are; a bundle that could not be written) it returns as amendments. It
+	// is called after a cancel too, with a ctx that is over. Its error is the run's; the ending counts in any case. Nil:
+	// there is nothing to finish.
 	Finish func(ctx context.Context, results []fleet.Result) (Ending, error)
 	// Unreached is what is recorded in the catalog of a tenant whose job failed before it had a detail. Nil: nothing.
 	Unreached Factual
@@ -43,6 +44,8 @@ type Found struct {
 
 // Ending is what a mode has to say about a run as a whole.
 type Ending struct {
+	// Amendments are what became known about tenants only after their results were announced.
+	Amendments []fleet.Amendment
 	// Outputs are the mode's own outputs.
 	Outputs map[string]string
 	// Warnings are sentences that concern no single tenant.

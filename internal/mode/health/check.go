@@ -139,9 +139,9 @@ func (h *checker) prepare(ctx context.Context, found mode.Found) error {
 
 // run checks one tenant. Drift and orphans are found when all have been.
 func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-	d := &Detail{}
+	var d Detail
 	var found problems
-	if err := h.look(ctx, t, d, log); err != nil {
+	if err := h.look(ctx, t, &d, log); err != nil {
 		if ctx.Err() != nil {
 			return fleet.Outcome{}, err
 		}
@@ -149,7 +149,7 @@ func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	}
 	found = append(found, d.problems(h.files != nil)...)
 	if h.store != nil {
-		late, err := h.backup(ctx, t, d)
+		late, err := h.backup(ctx, t, &d)
 		if err != nil {
 			return fleet.Outcome{Detail: d}, err
 		}

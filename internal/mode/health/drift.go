@@ -11,8 +11,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// sighting is one tenant's schema, for comparison.
-type sighting struct {
+// observation is one tenant's schema, for comparison.
+type observation struct {
 	result  int // index of its result; -1: the reference, which is none of the run's tenants
 	tenant  fleet.Tenant
 	hash    string
@@ -23,7 +23,7 @@ type sighting struct {
 // peersOf tells which tenants' schemas have to be equal: those with the same migrations left to apply, on the same
 // major version of PostgreSQL. A tenant that is behind has another schema as a matter of course, and is told of
 // as pending. Servers of two majors may print one view in two ways.
-func peersOf(d *Detail, compared bool) string {
+func peersOf(d Detail, compared bool) string {
 	applied := strings.Join(d.Pending, "\n")
 	if !compared {
 		applied = d.Version
@@ -34,11 +34,11 @@ func peersOf(d *Detail, compared bool) string {
 // schemaGroup is tenants with one schema.
 type schemaGroup struct {
 	hash    string
-	members []sighting // by key
+	members []observation // by key
 }
 
-// cohort is tenants that have to be equal: those that are the norm, and groups that differ from it, the largest first.
-type cohort struct {
+// comparisonSet is tenants that have to be equal: those that are the norm, and groups that differ from it, the largest first.
+type comparisonSet struct {
 	norm   schemaGroup
 	others []schemaGroup
 }
@@ -64,10 +64,10 @@ func (g schemaGroup) names() []string {
 	return names
 }
 
-// groupSchemas compares. The norm of a cohort is the reference's group where the reference is in it, else the largest
+// compareSchemas compares. The norm of a comparisonSet is the reference's group where the reference is in it, else the largest
 // one; of several as large, the one with the highest version, then the one whose first tenant comes first.
-func groupSchemas(all []sighting, referenceID string) []cohort {
-	slices.SortFunc(all, func(a, b sighting) int {
+func compareSchemas(all []observation, referenceID string) []comparisonSet {
+	slices.SortFunc(all, func(a, b observation) int {
 		return cmp.Or(cmp.Compare(a.tenant.Key, b.tenant.Key), cmp.Compare(a.tenant.ID, b.tenant.ID))
 	})
 	byPeers := map[string]map[string]*schemaGroup{}
@@ -84,23 +84,23 @@ func groupSchemas(all []sighting, referenceID string) []cohort {
 		}
 		groups[s.hash].members = append(groups[s.hash].members, s)
 	}
-	var cohorts []cohort
+	var sets []comparisonSet
 	for _, peers := range order {
 		var groups []schemaGroup
 		for _, g := range byPeers[peers] {
 			groups = append(groups, *g)
 		}
 		slices.SortFunc(groups, func(a, b schemaGroup) int { return compareGroups(a, b, referenceID) })
-		cohorts = append(cohorts, cohort{groups[0], groups[1:]})
+		sets = append(sets, comparisonSet{groups[0], groups[1:]})
 	}
-	slices.SortStableFunc(cohorts, func(a, b cohort) int { return cmp.Compare(b.size(), a.size()) })
-	return cohorts
+	slices.SortStableFunc(sets, func(a, b comparisonSet) int { return cmp.Compare(b.size(), a.size()) })
+	return sets
 }
 
 // compareGroups puts the norm first.
 func compareGroups(a, b schemaGroup, referenceID string) int {
 	has := func(g schemaGroup) int {
-		if referenceID != "" && slices.ContainsFunc(g.members, func(s sighting) bool { return s.tenant.ID == referenceID }) {
+		if referenceID != "" && slices.ContainsFunc(g.members, func(s observation) bool { return s.tenant.ID == referenceID }) {
 			return 0
 		}
 		return 1
@@ -119,8 +119,8 @@ func compareGroups(a, b schemaGroup, referenceID string) int {
 		cmp.Compare(a.members[0].tenant.Key, b.members[0].tenant.Key), cmp.Compare(a.members[0].tenant.ID, b.members[0].tenant.ID))
 }
 
-// size is how many tenants of the run are in the cohort.
-func (c cohort) size() int {
+// size is how many tenants of the run are in the comparisonSet.
+func (c comparisonSet) size() int {
 	n := c.norm.size()
 	for _, g := range c.others {
 		n += g.size()
@@ -132,7 +132,7 @@ func (c cohort) size() int {
 func extensionLines(results []fleet.Result) []string {
 	versions := map[string]map[string]int{}
 	for _, r := range results {
-		d, ok := r.Outcome.Detail.(*Detail)
+		d, ok := r.Outcome.Detail.(Detail)
 		if !ok {
 			continue
 		}

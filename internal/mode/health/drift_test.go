@@ -9,20 +9,20 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// seen makes sightings from texts: key, hash, version and peers.
-func seen(texts ...string) (all []sighting) {
+// seen makes observations from texts: key, hash, version and peers.
+func seen(texts ...string) (all []observation) {
 	for i, text := range texts {
 		f := strings.Split(text+"   ", " ")
-		all = append(all, sighting{i, fleet.Tenant{Name: f[0], ID: "id-" + f[0], Key: f[0]}, f[1], f[2], f[3]})
+		all = append(all, observation{i, fleet.Tenant{Name: f[0], ID: "id-" + f[0], Key: f[0]}, f[1], f[2], f[3]})
 	}
 	return all
 }
 
-func TestGroupSchemas(t *testing.T) {
+func TestCompareSchemas(t *testing.T) {
 	for name, c := range map[string]struct {
-		all       []sighting
+		all       []observation
 		reference string
-		want      []string // of each cohort: the norm, then the others
+		want      []string // of each comparisonSet: the norm, then the others
 	}{
 		"nobody":                        {},
 		"all the same":                  {all: seen("b x", "a x"), want: []string{"x: a b"}},
@@ -36,7 +36,7 @@ func TestGroupSchemas(t *testing.T) {
 		"those behind among themselves": {all: seen("a x 2", "b x 2", "c z 1 p", "d z 1 p", "e y 1 p"), want: []string{"z: c d | y: e", "x: a b"}},
 	} {
 		var got []string
-		for _, one := range groupSchemas(c.all, c.reference) {
+		for _, one := range compareSchemas(c.all, c.reference) {
 			var groups []string
 			for _, g := range append([]schemaGroup{one.norm}, one.others...) {
 				groups = append(groups, g.hash+": "+strings.Join(g.names(), " "))

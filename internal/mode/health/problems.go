@@ -10,7 +10,7 @@ import (
 )
 
 // problems words what a tenant's own database says. compared is false where there were no files to compare with.
-func (d *Detail) problems(compared bool) (found problems) {
+func (d Detail) problems(compared bool) (found problems) {
 	if n := len(d.Pending); n > 0 && compared {
 		text := words.Count(n, "migration is", "migrations are") + " pending: " + words.List(d.Pending, 5)
 		if k := len(d.OutOfOrder); k > 0 {

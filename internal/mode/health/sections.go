@@ -32,7 +32,7 @@ func statusSection(whole Report, results []fleet.Result) report.Section {
 	s := report.Section{Title: fmt.Sprintf("Health: %d of %s healthy", whole.Healthy, words.Count(len(results), "tenant", "tenants"))}
 	first := map[string]int{}
 	for _, r := range results {
-		if d, ok := r.Outcome.Detail.(*Detail); ok && len(d.Problems) > 0 {
+		if d, ok := r.Outcome.Detail.(Detail); ok && len(d.Problems) > 0 {
 			first[slices.MinFunc(d.Problems, func(a, b string) int { return cmp.Compare(slices.Index(checks, a), slices.Index(checks, b)) })]++
 		}
 	}
@@ -47,10 +47,10 @@ func statusSection(whole Report, results []fleet.Result) report.Section {
 }
 
 // driftSection shows each group of tenants whose schema is not the norm's, with the difference. False where nothing was compared.
-func driftSection(cohorts []cohort, differences map[schemaPair][]string) (report.Section, bool) {
+func driftSection(sets []comparisonSet, differences map[schemaPair][]string) (report.Section, bool) {
 	var s report.Section
 	matching, alone, groups := 0, 0, 0
-	for _, c := range cohorts {
+	for _, c := range sets {
 		matching += c.norm.size()
 		groups += len(c.others)
 		if len(c.norm.members) == 1 && len(c.others) == 0 {
@@ -70,8 +70,8 @@ func driftSection(cohorts []cohort, differences map[schemaPair][]string) (report
 	default:
 		s.Title = fmt.Sprintf("Schemas: %s; %s", words.Count(matching, "tenant matches", "tenants match"), words.Count(groups, "group differs", "groups differ"))
 	}
-	if len(cohorts) > 1 {
-		s.Lines = append(s.Lines, fmt.Sprintf("compared in %d sets: tenants with the same migrations pending, on the same major version of PostgreSQL", len(cohorts)))
+	if len(sets) > 1 {
+		s.Lines = append(s.Lines, fmt.Sprintf("compared in %d sets: tenants with the same migrations pending, on the same major version of PostgreSQL", len(sets)))
 		if alone > 0 {
 			s.Lines = append(s.Lines, words.Count(alone, "tenant is", "tenants are")+" alone in a set, with nobody to be compared with")
 		}

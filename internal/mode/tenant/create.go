@@ -146,9 +146,13 @@ func createdID(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	if d.ID == "" {
 		return mode.Ending{}, nil
 	}
-	t := &results[0].Tenant
+	t := results[0].Tenant
+	before := t.ID
 	t.ID, t.Key = d.ID, cmp.Or(t.Key, fleet.Slug(d.ID))
-	return mode.Ending{Outputs: map[string]string{"tenant-id": d.ID}}, nil
+	return mode.Ending{
+		Amendments: []fleet.Amendment{{ID: before, Created: t}},
+		Outputs:    map[string]string{"tenant-id": d.ID},
+	}, nil
 }
 
 // Facts are those of the migration, which is what is new about a tenant beside its being there.
