@@ -36,6 +36,7 @@ type idleConn struct {
 	since time.Time
 }
 
+// NewConnections makes a mode's connections; none is open yet.
 func NewConnections(env Env, o postgres.Options) *Connections {
 	shared, ok := env.Source.(fleet.SchemaHost)
 	o.NoSearchPath = ok

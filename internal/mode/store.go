@@ -90,8 +90,9 @@ func (s *Store) Open(ctx context.Context, streams int) (err error) {
 	return err
 }
 
+// Close gives back what Open took, if it was called at all.
 func (s *Store) Close() {
 	if s.Bucket != nil {
-		s.Close()
+		s.Bucket.Close()
 	}
 }

@@ -4,15 +4,15 @@ package sqltext
 
 import "strings"
 
-// statement is one SQL statement's place in a text: byte offsets of its first character (white space and comments before
+// Statement is one SQL statement's place in a text: byte offsets of its first character (white space and comments before
 // it left out) and of the end.
-type statement struct{ Start, end int }
+type Statement struct{ Start, End int }
 
 // Statements splits SQL at the semicolons that the server would split at: outside of quotes, dollar quotes, comments and
 // parentheses. Empty statements are left out. It serves to say where a statement stands, never to decide what is run; a
 // BEGIN ATOMIC body counts as several.
-func Statements(sql string) []statement {
-	var out []statement
+func Statements(sql string) []Statement {
+	var out []Statement
 	start, depth := -1, 0
 	for i := 0; i < len(sql); {
 		end, kind := Token(sql, i)
@@ -20,7 +20,7 @@ func Statements(sql string) []statement {
 		case kind == Blank:
 		case sql[i] == ';' && depth == 0:
 			if start >= 0 {
-				out = append(out, statement{start, i})
+				out = append(out, Statement{start, i})
 			}
 			start = -1
 		default:
@@ -37,7 +37,7 @@ func Statements(sql string) []statement {
 		i = end
 	}
 	if start >= 0 {
-		out = append(out, statement{start, len(sql)})
+		out = append(out, Statement{start, len(sql)})
 	}
 	return out
 }
@@ -145,9 +145,9 @@ func dollarQuote(sql string, i int) int {
 
 // CopiesFromStdin reports whether a statement is COPY … FROM STDIN, whose data a migration cannot carry: the server would
 // wait for it for ever.
-func CopiesFromStdin(sql string, s statement) bool {
+func CopiesFromStdin(sql string, s Statement) bool {
 	var previous, first string
-	for i := s.Start; i < s.end; {
+	for i := s.Start; i < s.End; {
 		end, kind := Token(sql, i)
 		if kind == Word {
 			w := strings.ToLower(sql[i:end])

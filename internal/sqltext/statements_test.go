@@ -22,7 +22,7 @@ func TestStatements(t *testing.T) {
 	} {
 		var got []string
 		for _, s := range Statements(sql) {
-			got = append(got, sql[s.Start:s.end])
+			got = append(got, sql[s.Start:s.End])
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", sql, diff)
@@ -36,10 +36,10 @@ func FuzzStatements(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sql string) {
 		last := 0
 		for _, s := range Statements(sql) {
-			if s.Start < last || s.end <= s.Start || s.end > len(sql) || strings.TrimSpace(sql[s.Start:s.Start+1]) == "" {
+			if s.Start < last || s.End <= s.Start || s.End > len(sql) || strings.TrimSpace(sql[s.Start:s.Start+1]) == "" {
 				t.Fatalf("%q: %+v after %d", sql, s, last)
 			}
-			last = s.end
+			last = s.End
 			CopiesFromStdin(sql, s)
 			LineColumn(sql, s.Start)
 		}

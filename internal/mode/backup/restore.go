@@ -50,6 +50,7 @@ type restore struct {
 	identities []age.Identity
 }
 
+// NewRestore reads the inputs of mode restore.
 func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 	r := &restore{
 		env: env, store: mode.ReadStore(in), key: in.String("backup-key"), into: in.Choice("restore-into", "new-project", "branch"),

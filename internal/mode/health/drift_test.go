@@ -66,7 +66,7 @@ func TestFailOn(t *testing.T) {
 func TestExtensionLines(t *testing.T) {
 	var results []fleet.Result
 	for _, e := range [][]string{{"vector 0.8.0", "citext 1.6"}, {"vector 0.8.0", "citext 1.6"}, {"vector 0.7.4", "citext 1.6", "only here 1"}, nil} {
-		results = append(results, fleet.Result{Outcome: fleet.Outcome{Detail: &Detail{extensions: e}}})
+		results = append(results, fleet.Result{Outcome: fleet.Outcome{Detail: Detail{extensions: e}}})
 	}
 	want := []string{"extension vector: 0.7.4 on 1 tenant, 0.8.0 on 2 tenants"}
 	if diff := cmp.Diff(want, extensionLines(append(results, fleet.Result{}))); diff != "" {
