@@ -1,4 +1,4 @@
-// Command neon-tenants-action operates a fleet of Postgres databases, one per tenant, as a GitHub Action or from a shell.
+// Command neon-tenants-action runs a fleet of Postgres databases, one per tenant, as a GitHub Action or from a shell.
 package main
 
 import (
@@ -31,8 +31,10 @@ func main() {
 		}
 		os.Exit(130)
 	}()
-	env := action.Env{Definition: definition, Version: version, Args: os.Args[1:], LookupEnv: os.LookupEnv, Stdout: os.Stdout}
-	if err := action.Run(ctx, env); err != nil {
+	err := action.Run(ctx, action.Env{
+		Definition: definition, Version: version, Args: os.Args[1:], LookupEnv: os.LookupEnv, Stdout: os.Stdout,
+	})
+	if err != nil {
 		os.Exit(1) // the error has been reported
 	}
 }

@@ -1,5 +1,5 @@
--- One row per tenant, wherever it lives: a Neon project, a database on the catalog's own server, or anything else that a
--- source of the action lists. No column holds a connection string or any other secret.
+-- One row per tenant, wherever it lives: a Neon project, a database on the catalog's own server, or anything else that
+-- a source of the action lists. No column holds a connection string or any other secret.
 
 -- migrate:up
 create table project (
@@ -49,7 +49,7 @@ create index project_last_seen_at_idx on project (last_seen_at) where dropped_at
 
 comment on table project is 'One row per tenant.';
 comment on column project.database is 'Name of a database on the server of the catalog.';
-comment on column project.identity is 'Derived from the place where the tenant lives; the same for every source that lists it.';
+comment on column project.identity is 'Derived from where the tenant lives; the same for every source that lists it.';
 comment on column project.schema_version is 'Highest migration that was applied when the tenant was last seen.';
 comment on column project.last_verified_restore_at is 'When a backup of the tenant was last restored to prove it.';
 comment on column project.dropped_at is 'When the tenant was dropped. Its row stays as a record.';

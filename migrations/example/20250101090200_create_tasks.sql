@@ -5,7 +5,8 @@ create table tasks (
     assignee_id bigint references users (id) on delete set null,
     title       text not null,
     -- A check and not an enum type, because a later migration can extend it within its transaction.
-    status      text not null default 'open' constraint tasks_status_check check (status in ('open', 'in_progress', 'done')),
+    status      text not null default 'open'
+                constraint tasks_status_check check (status in ('open', 'in_progress', 'done')),
     due_on      date,
     created_at  timestamptz not null default now()
 );
