@@ -31,10 +31,9 @@ func main() {
 		}
 		os.Exit(130)
 	}()
-	err := action.Run(ctx, action.Env{
-		Definition: definition, Version: version, Args: os.Args[1:], LookupEnv: os.LookupEnv, Stdout: os.Stdout,
-	})
-	if err != nil {
+	env := action.Env{Definition: definition, Version: version, Args: os.Args[1:],
+		LookupEnv: os.LookupEnv, Stdout: os.Stdout}
+	if err := action.Run(ctx, env); err != nil {
 		os.Exit(1) // the error has been reported
 	}
 }
