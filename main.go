@@ -1,4 +1,4 @@
-// Command neon-tenants-action runs a fleet of Postgres databases, one per tenant: as a GitHub Action, or from a shell.
+// Command neon-tenants-action runs a fleet of Postgres databases, one per tenant, as a GitHub Action or from a shell.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 //go:embed action.yml
 var definition []byte
 
-// version is set when a release's image is built.
+// version is set when the image of a release is built.
 var version = "dev"
 
 func main() {
@@ -25,14 +25,15 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		cancel(fmt.Errorf("cancelled by %s", <-signals))
-		select { // GitHub's runner asks twice, 7.5 s apart, and kills 2.5 s later: be gone by then whatever hangs
+		select { // the runner sends SIGTERM 7.5 s after SIGINT, then SIGKILL: exit before that, even if something hangs
 		case <-signals:
 		case <-time.After(6800 * time.Millisecond):
 		}
 		os.Exit(130)
 	}()
-	env := action.Env{Definition: definition, Version: version, Args: os.Args[1:], LookupEnv: os.LookupEnv, Stdout: os.Stdout}
+	env := action.Env{Definition: definition, Version: version, Args: os.Args[1:],
+		LookupEnv: os.LookupEnv, Stdout: os.Stdout}
 	if err := action.Run(ctx, env); err != nil {
-		os.Exit(1) // what it was has been reported
+		os.Exit(1) // the error has been reported
 	}
 }

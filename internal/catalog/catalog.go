@@ -1,5 +1,5 @@
-// Package catalog keeps the catalog database: the control plane's own tables, which migrations/catalog makes, in which the
-// action records what became of every tenant and out of which it can list them.
+// Package catalog reads and writes the catalog database: the control plane's own tables, created by migrations/catalog,
+// in which the action records the state of every tenant and from which it can list them.
 package catalog
 
 import (
@@ -13,18 +13,20 @@ import (
 	"github.com/org/neon-tenants-action/migrations"
 )
 
-// migrationsTable is where the catalog's own versions are recorded. It is not dbmate's default, so that a team can keep
-// migrations of its own for the tables that it adds to the catalog.
+// migrationsTable records the versions of the catalog's own migrations. It is not dbmate's default, so that a team can
+// have migrations of its own for tables that it adds to the catalog.
 const migrationsTable = "neon_tenants_schema_migrations"
 
-// Catalog is a catalog database. No connection is kept between calls: runs are long, and its compute may sleep meanwhile.
+// Catalog is a catalog database. It keeps no connection between calls, so that the database's compute can be suspended
+// during a long run.
 type Catalog struct {
 	target  postgres.Target
 	options postgres.Options
 }
 
-// Open connects once and brings the catalog's tables to this version's, under a lock, so that any number of jobs may do so at
-// once. A catalog that a newer version has migrated further is used as it is: migrations of the catalog only add.
+// Open connects once and migrates the catalog's tables to this version of the program, under a lock, so that any number
+// of jobs can open it at once. A catalog that a newer version has migrated further is used as it is, because migrations
+// of the catalog only add. Errors are those of connecting, and of a migration, with a remedy.
 func Open(ctx context.Context, t postgres.Target, o postgres.Options) (*Catalog, error) {
 	c := &Catalog{t, o}
 	conn, err := c.connect(ctx)
@@ -40,7 +42,9 @@ func Open(ctx context.Context, t postgres.Target, o postgres.Options) (*Catalog,
 	if err != nil {
 		return nil, err
 	}
-	_, err = migration.Migrate(ctx, conn, files, migration.Options{Table: table, LockTimeout: 30 * time.Second, StatementLockTimeout: 10 * time.Second})
+	_, err = migration.Migrate(ctx, conn, files, migration.Options{
+		Table: table, LockTimeout: 30 * time.Second, StatementLockTimeout: 10 * time.Second,
+	})
 	return c, explain(err)
 }
 
@@ -48,20 +52,23 @@ func (c *Catalog) connect(ctx context.Context) (*postgres.Conn, error) {
 	return postgres.Connect(ctx, c.target, c.options)
 }
 
-// explain says what to do about tables that could not be made. What it returns names no place in a file, because the file is
-// this program's and not in the workspace.
+// explain adds a remedy to the error of a migration. The error that it returns has no location, because the file is
+// part of this program and not in the workspace.
 func explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	failed := fmt.Errorf("make the catalog's tables: %v", err) //nolint:errorlint // see above
+	failed := fmt.Errorf("create the catalog's tables: %v", err) //nolint:errorlint // see above
 	switch {
 	case postgres.HasCode(err, "0A000"), postgres.HasCode(err, "58P01"):
-		return fleet.WithRemedy(failed, "the catalog needs the extension citext, which this server does not have: install it (PostgreSQL's contrib package), or take a Neon project for the catalog")
+		return fleet.WithRemedy(failed, "the catalog needs the extension citext, which this server does not have: "+
+			"install PostgreSQL's contrib package, or use a Neon project as the catalog")
 	case postgres.HasCode(err, "42501"):
-		return fleet.WithRemedy(failed, "let the role create in the catalog's database (grant create on database and on its schema public), or run create extension citext there once as a role that may")
+		return fleet.WithRemedy(failed, "grant the role create on the catalog's database and on its schema public, "+
+			"or run create extension citext there once as a role that may")
 	case postgres.HasCode(err, "42P07"):
-		return fleet.WithRemedy(failed, "the database already has a table of that name that is not the catalog's: give the catalog a database of its own")
+		return fleet.WithRemedy(failed, "the database already has a table with that name that is not the catalog's: "+
+			"give the catalog a database of its own")
 	}
 	return fleet.WithRemedy(failed, fleet.Remedy(err))
 }

@@ -20,9 +20,10 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// hostile are names that would do harm, or be taken for something else, where they are not quoted.
+// hostile are names that would do harm, or mean something else, if they were not quoted.
 var hostile = []string{
-	`a"b`, "a'b", "a; drop table project; --", "select", "Großkunde 東京 🐘", "  blanks  ", `back\slash`, "$1", "%s", "a/b?c=d#e@f:g", "%2e%2E", "-x", strings.Repeat("ü", 31) + "x",
+	`a"b`, "a'b", "a; drop table project; --", "select", "Großkunde 東京 🐘", "  blanks  ", `back\slash`, "$1", "%s",
+	"a/b?c=d#e@f:g", "%2e%2E", "-x", strings.Repeat("ü", 31) + "x",
 }
 
 func open(t *testing.T, url string) *catalog.Catalog {
@@ -74,15 +75,24 @@ func TestOpenMakesTheTablesOnceAlsoForManyJobsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(t, url)
-	equal(t, "tables", ask(t, url, "select string_agg(relname, ' ' order by relname) from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"),
+	equal(t, "tables", ask(t, url, "select string_agg(relname, ' ' order by relname) from pg_class "+
+		"where relnamespace = 'public'::regnamespace and relkind = 'r'"),
 		[]string{"customer neon_tenants_schema_migrations payment project run"})
-	equal(t, "types", ask(t, url, `select table_name || '.' || column_name || ' ' || udt_name from information_schema.columns
-		where table_schema = 'public' and column_name in ('customer_id', 'name', 'email', 'project_id', 'last_seen_at', 'paid_at', 'schema_version') order by 1`),
-		[]string{"customer.customer_id uuid", "customer.email citext", "customer.name citext", "payment.customer_id uuid", "payment.paid_at timestamptz",
-			"project.customer_id uuid", "project.last_seen_at timestamptz", "project.name citext", "project.project_id uuid", "project.schema_version text"})
-	equal(t, "foreign keys", ask(t, url, "select conrelid::regclass || ' ' || confrelid::regclass from pg_constraint where contype = 'f' order by 1"),
+	equal(t, "types", ask(t, url, `select table_name || '.' || column_name || ' ' || udt_name
+		from information_schema.columns where table_schema = 'public' and column_name in
+			('customer_id', 'name', 'email', 'project_id', 'last_seen_at', 'paid_at', 'schema_version') order by 1`),
+		[]string{
+			"customer.customer_id uuid", "customer.email citext", "customer.name citext",
+			"payment.customer_id uuid", "payment.paid_at timestamptz",
+			"project.customer_id uuid", "project.last_seen_at timestamptz", "project.name citext",
+			"project.project_id uuid", "project.schema_version text",
+		})
+	equal(t, "foreign keys",
+		ask(t, url, "select conrelid::regclass || ' ' || confrelid::regclass from pg_constraint where contype = 'f' "+
+			"order by 1"),
 		[]string{"payment customer", "project customer"})
-	equal(t, "secrets", ask(t, url, "select count(*) from information_schema.columns where table_schema = 'public' and column_name ~ 'url|password|secret|connection' and column_name <> 'workflow_url'"), []string{"0"})
+	equal(t, "secrets", ask(t, url, "select count(*) from information_schema.columns where table_schema = 'public' "+
+		"and column_name ~ 'url|password|secret|connection' and column_name <> 'workflow_url'"), []string{"0"})
 }
 
 func TestOpenSaysWhatToDo(t *testing.T) {
@@ -109,7 +119,8 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		if err == nil {
 			_, err = catalog.Open(t.Context(), target, postgres.Options{})
 		}
-		if err == nil || !strings.Contains(err.Error(), want[0]) || !strings.Contains(fleet.Remedy(err), want[1]) || strings.Contains(err.Error(), "secret word") {
+		if err == nil || !strings.Contains(err.Error(), want[0]) || !strings.Contains(fleet.Remedy(err), want[1]) ||
+			strings.Contains(err.Error(), "secret word") {
 			t.Errorf("got %v\n→ %s", err, fleet.Remedy(err))
 		}
 		if file, _ := fleet.Location(err); file != "" {
@@ -125,14 +136,17 @@ func TestRecord(t *testing.T) {
 	c := open(t, url)
 	record := func(entries ...catalog.Entry) {
 		t.Helper()
-		if err := c.Record(t.Context(), catalog.Run{Mode: "migrate", Source: "neon", Started: at(0), Finished: at(1), Succeeded: len(entries), Shard: "1/2"}, entries); err != nil {
+		if err := c.Record(t.Context(), catalog.Run{Mode: "migrate", Source: "neon", Started: at(0), Finished: at(1),
+			Succeeded: len(entries), Shard: "1/2"}, entries); err != nil {
 			t.Fatal(err)
 		}
 	}
 	state := func() []string {
-		return ask(t, url, `set timezone = 'utc'; select concat_ws('|', name, source, coalesce(neon_project_id, database, source_id), key, schema_version, last_seen_at::time,
+		return ask(t, url, `set timezone = 'utc'; select concat_ws('|', name, source,
+			coalesce(neon_project_id, database, source_id), key, schema_version, last_seen_at::time,
 			last_migration_at::time || ' ' || last_migration_outcome, last_backup_at::time || ' ' || last_backup_key,
-			last_verified_restore_at::time || ' ' || last_verified_restore_key, 'dropped ' || dropped_at::time) from project order by identity`)
+			last_verified_restore_at::time || ' ' || last_verified_restore_key, 'dropped ' || dropped_at::time)
+			from project order by identity`)
 	}
 	record(
 		catalog.Entry{Name: "ACME", Key: "acme", NeonProjectID: "p1", Source: "neon", ID: "p1", SeenAt: at(0),
@@ -140,25 +154,30 @@ func TestRecord(t *testing.T) {
 		catalog.Entry{Name: "School", Database: "school", Source: "catalog", ID: "school", SeenAt: at(0)},
 		catalog.Entry{Name: "Secret", Source: "secrets", ID: "SECRET", SeenAt: at(0)},
 		catalog.Entry{Name: "Secret twice", Source: "secrets", ID: "SECRET", SeenAt: at(0)})
-	if got := state(); len(got) != 3 || got[1] != "ACME|neon|p1|acme|2|12:00:00|12:01:00 succeeded" || got[0] != "School|catalog|school|12:00:00" {
+	if got := state(); len(got) != 3 || got[1] != "ACME|neon|p1|acme|2|12:00:00|12:01:00 succeeded" ||
+		got[0] != "School|catalog|school|12:00:00" {
 		t.Errorf("recorded %q", got)
 	}
-	// The same project, listed by another source under another name; what this run does not know stays.
+	// The same project from another source, under another name: what this run does not know stays.
 	record(catalog.Entry{Name: "ACME Corp", NeonProjectID: "p1", Source: "catalog", ID: "x", SeenAt: at(2),
 		Facts: catalog.Facts{BackupAt: at(3), BackupKey: "acme/3", RestoredAt: at(4), RestoredKey: "acme/3"}})
 	want := "ACME Corp|catalog|p1|acme|2|12:02:00|12:01:00 succeeded|12:03:00 acme/3|12:04:00 acme/3"
 	equal(t, "after the backup", state()[1], want)
 	// A slower job brings older facts.
 	record(catalog.Entry{Name: "ACME Corp", NeonProjectID: "p1", Source: "catalog", ID: "x", SeenAt: at(1),
-		Facts: catalog.Facts{MigratedAt: at(0), Migration: "failed", BackupAt: at(1), BackupKey: "acme/1", RestoredAt: at(1), RestoredKey: "acme/1"}})
+		Facts: catalog.Facts{MigratedAt: at(0), Migration: "failed", BackupAt: at(1), BackupKey: "acme/1",
+			RestoredAt: at(1), RestoredKey: "acme/1"}})
 	equal(t, "after older facts", state()[1], want)
-	// Dropped, seen by a job that had listed it before, made again.
-	record(catalog.Entry{Name: "ACME Corp", NeonProjectID: "p1", Source: "catalog", ID: "x", SeenAt: at(5), Facts: catalog.Facts{DroppedAt: at(6)}})
+	// Dropped; seen by a job that had listed it before the drop; created again.
+	record(catalog.Entry{Name: "ACME Corp", NeonProjectID: "p1", Source: "catalog", ID: "x", SeenAt: at(5),
+		Facts: catalog.Facts{DroppedAt: at(6)}})
 	record(catalog.Entry{Name: "ACME Corp", NeonProjectID: "p1", Source: "catalog", ID: "x", SeenAt: at(5)})
 	equal(t, "dropped", strings.HasSuffix(state()[1], "|dropped 12:06:00"), true)
 	record(catalog.Entry{Name: "ACME Corp", NeonProjectID: "p1", Source: "catalog", ID: "x", SeenAt: at(7)})
-	equal(t, "made again", strings.Contains(state()[1], "dropped"), false)
-	equal(t, "runs", ask(t, url, "select mode || ' ' || shard || ' ' || outcome || ' ' || succeeded from run where succeeded > 1"), []string{"migrate 1/2 succeeded 4"})
+	equal(t, "created again", strings.Contains(state()[1], "dropped"), false)
+	equal(t, "runs",
+		ask(t, url, "select mode || ' ' || shard || ' ' || outcome || ' ' || succeeded from run where succeeded > 1"),
+		[]string{"migrate 1/2 succeeded 4"})
 }
 
 func TestRecordTakesAnyName(t *testing.T) {
@@ -167,7 +186,8 @@ func TestRecordTakesAnyName(t *testing.T) {
 	names := append([]string{"nul \x00 byte", "not \xff UTF-8", strings.Repeat("long ", 5000)}, hostile...)
 	var entries []catalog.Entry
 	for i, n := range names {
-		entries = append(entries, catalog.Entry{Name: n, Key: n, ID: n, Source: "secrets", SeenAt: at(0)}, catalog.Entry{Name: n, NeonProjectID: fmt.Sprint(i), Source: "neon", ID: n, SeenAt: at(0)})
+		entries = append(entries, catalog.Entry{Name: n, Key: n, ID: n, Source: "secrets", SeenAt: at(0)},
+			catalog.Entry{Name: n, NeonProjectID: fmt.Sprint(i), Source: "neon", ID: n, SeenAt: at(0)})
 	}
 	for range 2 {
 		if err := c.Record(t.Context(), catalog.Run{Mode: "m", Source: "s", Started: at(0)}, entries); err != nil {
@@ -175,7 +195,8 @@ func TestRecordTakesAnyName(t *testing.T) {
 		}
 	}
 	equal(t, "rows", ask(t, url, "select count(*) from project"), []string{fmt.Sprint(2 * len(names))})
-	got := ask(t, url, "select name from project where neon_project_id is null and length(name) < 200 and name !~ 'nul|UTF-8'")
+	got := ask(t, url, "select name from project where neon_project_id is null and length(name) < 200 and name !~ "+
+		"'nul|UTF-8'")
 	equal(t, "names", len(got), len(hostile))
 }
 
@@ -187,8 +208,9 @@ func TestRecordingAFleetIsFastAndJobsDoNotBlockEachOther(t *testing.T) {
 		entries := make([]catalog.Entry, tenants)
 		for i := range entries {
 			id := fmt.Sprintf("project-%d", (i*7919+job*911)%tenants) // each job has an order of its own
-			entries[i] = catalog.Entry{Name: "Customer " + id, Key: id, NeonProjectID: id, Source: "neon", ID: id, SeenAt: at(job),
-				Facts: catalog.Facts{SchemaVersion: "20250101090200", MigratedAt: at(job), Migration: "unchanged"}}
+			entries[i] = catalog.Entry{Name: "Customer " + id, Key: id, NeonProjectID: id, Source: "neon", ID: id,
+				SeenAt: at(job),
+				Facts:  catalog.Facts{SchemaVersion: "20250101090200", MigratedAt: at(job), Migration: "unchanged"}}
 		}
 		return c.Record(t.Context(), catalog.Run{Mode: "migrate", Source: "neon", Started: at(0)}, entries)
 	}
@@ -251,7 +273,8 @@ func TestRegister(t *testing.T) {
 	if err := c.Register(t.Context(), hostile[0], hostile[0]); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "versions", ask(t, url, "select count(*) || ' ' || count(schema_version) from project"), []string{fmt.Sprintf("%d %d", len(hostile), len(hostile)-1)})
+	equal(t, "versions", ask(t, url, "select count(*) || ' ' || count(schema_version) from project"),
+		[]string{fmt.Sprintf("%d %d", len(hostile), len(hostile)-1)})
 }
 
 // target is the database of a connection string.

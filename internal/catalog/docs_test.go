@@ -14,7 +14,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
-// queries are the SQL of docs/catalog.md, by the comment that each begins with.
+// queries returns docs/catalog.md and the SQL in it, by the comment with which each query begins.
 func queries(t *testing.T) (text string, byTitle map[string]string) {
 	t.Helper()
 	data, err := os.ReadFile("../../docs/catalog.md")
@@ -31,14 +31,16 @@ func queries(t *testing.T) (text string, byTitle map[string]string) {
 	return string(data), byTitle
 }
 
-// Every query of the documentation, on a fleet of which the answers are known.
+// TestDocumentedQueries runs every query of the documentation on a fleet for which the answers are known.
 func TestDocumentedQueries(t *testing.T) {
 	_, docs := queries(t)
 	url := pgtest.Database(t)
 	c := open(t, url)
 	now := time.Now()
 	entry := func(name string, f catalog.Facts) catalog.Entry {
-		return catalog.Entry{Name: name, Key: name, Source: "neon", ID: name, NeonProjectID: name, SeenAt: now, Facts: f}
+		return catalog.Entry{
+			Name: name, Key: name, Source: "neon", ID: name, NeonProjectID: name, SeenAt: now, Facts: f,
+		}
 	}
 	day := 24 * time.Hour
 	migrated := func(version, outcome string) catalog.Facts {
@@ -55,17 +57,28 @@ func TestDocumentedQueries(t *testing.T) {
 		run     catalog.Run
 		entries []catalog.Entry
 	}{
-		{catalog.Run{Mode: "backup", Source: "neon", Started: now.Add(-3 * day), Finished: now.Add(-3 * day), Failed: true}, []catalog.Entry{vanished}},
-		{catalog.Run{Mode: "migrate", Source: "neon", Started: now, Finished: now.Add(time.Second)}, []catalog.Entry{
-			entry("good", good), entry("stale", stale), entry("failed", migrated("20250101", "failed")), entry("gone", gone), entry("new", catalog.Facts{}),
-		}},
+		{
+			catalog.Run{
+				Mode: "backup", Source: "neon", Started: now.Add(-3 * day), Finished: now.Add(-3 * day), Failed: true,
+			},
+			[]catalog.Entry{vanished},
+		},
+		{
+			catalog.Run{Mode: "migrate", Source: "neon", Started: now, Finished: now.Add(time.Second)},
+			[]catalog.Entry{
+				entry("good", good), entry("stale", stale), entry("failed", migrated("20250101", "failed")),
+				entry("gone", gone), entry("new", catalog.Facts{}),
+			},
+		},
 	} {
 		if err := c.Record(t.Context(), r.run, r.entries); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ask(t, url, "insert into customer (name, email) values ('Stale Ltd', 'ops@stale.example'); update project set customer_id = (select customer_id from customer) where name = 'STALE'; "+
-		"insert into payment (customer_id, amount, currency) select customer_id, 20, 'EUR' from customer, generate_series(1, 2)")
+	ask(t, url, "insert into customer (name, email) values ('Stale Ltd', 'ops@stale.example'); "+
+		"update project set customer_id = (select customer_id from customer) where name = 'STALE'; "+
+		"insert into payment (customer_id, amount, currency) "+
+		"select customer_id, 20, 'EUR' from customer, generate_series(1, 2)")
 	for title, want := range map[string]string{
 		"who is behind":                   "failed, new",
 		"which version where":             "20260201, 20250101, none known",
@@ -90,10 +103,12 @@ func TestDocumentedQueries(t *testing.T) {
 	for title := range docs {
 		t.Errorf("no test has the query %q", title)
 	}
-	equal(t, "the new tenant", ask(t, url, "select concat_ws(' ', name, database, identity) from project where source = 'catalog'"), []string{"North School north_school database north_school"})
+	equal(t, "the new tenant",
+		ask(t, url, "select concat_ws(' ', name, database, identity) from project where source = 'catalog'"),
+		[]string{"North School north_school database north_school"})
 }
 
-// The picture of the tables is the tables.
+// TestDocumentedTables compares the documentation's picture of the tables with the tables.
 func TestDocumentedTables(t *testing.T) {
 	text, _ := queries(t)
 	url := pgtest.Database(t)
@@ -103,12 +118,16 @@ func TestDocumentedTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
-	rows, err := conn.Query(t.Context(), `select table_name, string_agg(case udt_name when 'int4' then 'integer' else udt_name end || ' ' || column_name, ', ' order by ordinal_position)
+	rows, err := conn.Query(t.Context(), `select table_name,
+			string_agg(case udt_name when 'int4' then 'integer' else udt_name end || ' ' || column_name, ', '
+				order by ordinal_position)
 		from information_schema.columns where table_schema = 'public' and table_name !~ 'migrations' group by 1`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (pair [2]string, err error) { return pair, row.Scan(&pair[0], &pair[1]) })
+	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (pair [2]string, err error) {
+		return pair, row.Scan(&pair[0], &pair[1])
+	})
 	if err != nil || len(tables) != 4 {
 		t.Fatalf("%v, %v", tables, err)
 	}

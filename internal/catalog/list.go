@@ -4,32 +4,33 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Query lists the tenants that the catalog's own tables know a place of.
+// Query lists the tenants whose database the catalog's own tables name.
 const Query = `select name, coalesce(neon_project_id, database) as id, database, neon_project_id
 from project
 where dropped_at is null and (neon_project_id is not null or database is not null)
 order by name, id`
 
-// Row is one tenant as a query lists it.
+// Row is one tenant as a query returns it.
 type Row struct {
 	Name string
-	ID   string // of the column id, else the name
-	// Places: one of them in a good row. NULL and the empty text are none.
+	ID   string // from the column id; the name if the result has none
+	// Where the tenant's database is: a good row has exactly one of these. NULL counts as empty.
 	URL           fleet.Secret
 	Database      string
 	NeonProjectID string
 }
 
-// columns that a query's answer may have; others are passed over.
+// columns are those of a query's result that are read; others are ignored.
 var columns = [...]string{"name", "id", "url", "database", "neon_project_id"}
 
-// QueryError is a catalog-query that could not be run, or whose answer cannot be used.
+// QueryError is the error of a catalog-query that could not be run, or whose result cannot be used.
 type QueryError struct {
 	Problem, Fix string
 	Err          error
@@ -38,11 +39,11 @@ type QueryError struct {
 func (e *QueryError) Error() string { return "catalog-query: " + e.Problem }
 func (e *QueryError) Unwrap() error { return e.Err }
 
-// Remedy tells how to mend the query.
+// Remedy says how to fix the query; "" if that is not known.
 func (e *QueryError) Remedy() string { return e.Fix }
 
-// List runs one query in a read-only session and returns its rows. An empty query is [Query]. Errors: those of connecting, or
-// a [*QueryError].
+// List runs one query in a read-only session and returns its rows. An empty query is [Query]. Its errors are those of
+// connecting, or a [*QueryError].
 func List(ctx context.Context, t postgres.Target, query string, o postgres.Options) ([]Row, error) {
 	o.ReadOnly = true
 	conn, err := postgres.Connect(ctx, t, o)
@@ -68,7 +69,8 @@ func ownQueryError(err error) error {
 	e := &QueryError{Problem: fmt.Sprintf("the catalog's own tables cannot be read: %v", err), Err: err}
 	switch {
 	case postgres.HasCode(err, "42P01"), postgres.HasCode(err, "42703"):
-		e.Fix = "set catalog-url to the same connection string as database-url, which makes the tables, or write a catalog-query for tables of your own"
+		e.Fix = "set catalog-url to the same connection string as database-url, which creates the tables, " +
+			"or write a catalog-query for tables of your own"
 	case postgres.HasCode(err, "42501"):
 		e.Fix = "grant the role of database-url select on the table project"
 	}
@@ -85,12 +87,12 @@ func queryError(err error) error {
 	case postgres.HasCode(err, "42501"):
 		e.Fix = "grant the role of database-url select on what the query reads"
 	case postgres.HasCode(err, "42P01"), postgres.HasCode(err, "42703"):
-		e.Fix = "compare the query with the tables of the database that database-url names; its search_path counts"
+		e.Fix = "compare the query with the tables in the database of database-url; its search_path counts"
 	}
 	return e
 }
 
-// readRows finds the columns by name, in any order.
+// readRows reads a result whose columns are in any order.
 func readRows(rows postgres.Rows) ([]Row, error) {
 	at := map[string]int{}
 	for _, c := range columns {
@@ -113,34 +115,34 @@ func readRows(rows postgres.Rows) ([]Row, error) {
 			}
 			return string(values[at[column]])
 		}
-		r := Row{Name: value("name"), ID: value("id"), URL: fleet.NewSecret(value("url")), Database: value("database"), NeonProjectID: value("neon_project_id")}
+		r := Row{Name: value("name"), ID: value("id"), URL: fleet.NewSecret(value("url")), Database: value("database"),
+			NeonProjectID: value("neon_project_id")}
 		if r.Name == "" {
-			return nil, &QueryError{Problem: fmt.Sprintf("row %d of %d has no name", i+1, len(list)), Fix: "leave such rows out with where name is not null, or name them"}
+			return nil, &QueryError{Problem: fmt.Sprintf("row %d of %d has no name", i+1, len(list)),
+				Fix: "exclude such rows with where name is not null, or give them names"}
 		}
 		if at["id"] < 0 {
 			r.ID = r.Name
 		} else if r.ID == "" {
-			return nil, &QueryError{Problem: fmt.Sprintf("the row of %q has no id", r.Name), Fix: "return an id in every row, or leave the column out: the name is the id then"}
+			return nil, &QueryError{Problem: fmt.Sprintf("the row of %q has no id", r.Name),
+				Fix: "return an id in every row, or leave the column out: the name is then the id"}
 		}
 		list[i] = r
 	}
 	return list, unique(list)
 }
 
-func wrongColumns(have []string, problem string) error {
-	quoted := make([]string, len(have))
-	for i, c := range have {
-		quoted[i] = fmt.Sprintf("%q", c)
+func wrongColumns(columns []string, problem string) error {
+	has := "no columns at all"
+	if len(columns) > 0 {
+		has = "the columns " + words.ListFunc(columns, 20, strconv.Quote)
 	}
-	came := "no columns at all"
-	if len(have) > 0 {
-		came = "the columns " + strings.Join(quoted, ", ")
-	}
-	return &QueryError{Problem: fmt.Sprintf("its answer has %s; it has %s", problem, came),
-		Fix: "name the columns with as: name, one or more of url, database and neon_project_id, and id where names are not unique"}
+	return &QueryError{Problem: fmt.Sprintf("its result has %s; it has %s", problem, has),
+		Fix: "name the columns with as: name, at least one of url, database and neon_project_id, " +
+			"and id unless the names are unique"}
 }
 
-// unique refuses rows that would be one tenant twice.
+// unique refuses rows that are the same tenant twice.
 func unique(list []Row) error {
 	seen := map[string]Row{}
 	for _, r := range list {
@@ -155,11 +157,15 @@ func unique(list []Row) error {
 				continue
 			}
 			if kind == "id" {
-				return &QueryError{Problem: fmt.Sprintf("the rows of %q and %q have the same id %q", other.Name, r.Name, value),
-					Fix: "return each tenant once, with a column id that is unique; without one the name is the id"}
+				return &QueryError{Problem: fmt.Sprintf("the rows of %q and %q have the same id %q", other.Name, r.Name,
+					value),
+					Fix: "return each tenant once, with a column id that is unique; without one, the name is the id"}
 			}
-			return &QueryError{Problem: fmt.Sprintf("the rows of %q (%s) and %q (%s) have the same %s", other.Name, other.ID, r.Name, r.ID, kind),
-				Fix: "give each tenant a place of its own, or return it once"}
+			return &QueryError{
+				Problem: fmt.Sprintf("the rows of %q (%s) and %q (%s) have the same %s",
+					other.Name, other.ID, r.Name, r.ID, kind),
+				Fix: "give each tenant a place of its own, or return it once",
+			}
 		}
 	}
 	return nil

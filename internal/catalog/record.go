@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Facts are what a run has found out about one tenant. What is zero is not known, and leaves what the catalog has.
+// Facts are what a run has learned about one tenant. A zero field is unknown, and leaves the catalog's value as it is.
 type Facts struct {
-	SchemaVersion string // highest migration
+	SchemaVersion string // the highest applied migration
 
 	MigratedAt time.Time
 	Migration  string // its outcome: succeeded, unchanged or failed
@@ -19,7 +19,7 @@ type Facts struct {
 	BackupAt  time.Time
 	BackupKey string
 
-	RestoredAt  time.Time // a backup was loaded into a database to the end, and compared
+	RestoredAt  time.Time // when a backup was restored completely, and compared
 	RestoredKey string
 
 	DroppedAt time.Time
@@ -28,9 +28,9 @@ type Facts struct {
 // Entry is one tenant of a run.
 type Entry struct {
 	Name, Key string
-	// Where it lives: a Neon project, a database on the catalog's own server, or neither.
+	// The tenant's Neon project, or its database on the catalog's own server; at most one of them.
 	NeonProjectID, Database string
-	// Source and ID say which one it is where both are empty.
+	// Source and ID identify the tenant if both of these are empty.
 	Source, ID string
 	SeenAt     time.Time
 	Facts      Facts
@@ -41,13 +41,14 @@ type Run struct {
 	Mode, Source, Shard string
 	Started, Finished   time.Time
 	Failed              bool
-	// Tenants, by how they ended.
+	// Numbers of tenants, by how they ended.
 	Succeeded, Unchanged, FailedTenants, Skipped int
-	WorkflowURL                                  string
+	// WorkflowURL is the page of the GitHub Actions run; empty outside Actions.
+	WorkflowURL string
 }
 
-// Record writes a run and its tenants, all or nothing, in one statement. Jobs that record the same tenants at once leave the
-// newer facts.
+// Record writes a run and its tenants in one statement, all or nothing. If several jobs record the same tenants at
+// once, the newest facts remain.
 func (c *Catalog) Record(ctx context.Context, run Run, entries []Entry) error {
 	rows := make([]map[string]any, len(entries))
 	for i, e := range entries {
@@ -72,23 +73,28 @@ func (c *Catalog) Record(ctx context.Context, run Run, entries []Entry) error {
 	return nil
 }
 
-// record takes the tenants in the order of their identity, so that two jobs that record the same ones wait for each other and
-// never both.
+// record locks the tenants' rows in the order of their identity, so that jobs that record the same tenants cannot
+// deadlock.
 const record = `
 with noted as (
-	insert into run (mode, source, shard, started_at, finished_at, outcome, succeeded, unchanged, failed, skipped, workflow_url)
-	select r.mode, r.source, r.shard, r.started_at, greatest(r.started_at, r.finished_at), r.outcome, r.succeeded, r.unchanged, r.failed, r.skipped, r.workflow_url
-	from jsonb_to_record($1::jsonb) as r (mode text, source text, shard text, started_at timestamptz, finished_at timestamptz, outcome text,
-		succeeded integer, unchanged integer, failed integer, skipped integer, workflow_url text)
+	insert into run (mode, source, shard, started_at, finished_at, outcome,
+		succeeded, unchanged, failed, skipped, workflow_url)
+	select r.mode, r.source, r.shard, r.started_at, greatest(r.started_at, r.finished_at), r.outcome,
+		r.succeeded, r.unchanged, r.failed, r.skipped, r.workflow_url
+	from jsonb_to_record($1::jsonb) as r (mode text, source text, shard text, started_at timestamptz,
+		finished_at timestamptz, outcome text, succeeded integer, unchanged integer, failed integer, skipped integer,
+		workflow_url text)
 ), entry as (
 	select distinct on (coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)) *
-	from jsonb_to_recordset($2::jsonb) as e (name citext, neon_project_id text, database text, source text, source_id text, key text, schema_version text,
-		seen_at timestamptz, migration_at timestamptz, migration_outcome text, backup_at timestamptz, backup_key text,
-		restore_at timestamptz, restore_key text, dropped_at timestamptz)
+	from jsonb_to_recordset($2::jsonb) as e (name citext, neon_project_id text, database text, source text,
+		source_id text, key text, schema_version text, seen_at timestamptz, migration_at timestamptz,
+		migration_outcome text, backup_at timestamptz, backup_key text, restore_at timestamptz, restore_key text,
+		dropped_at timestamptz)
 	order by coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)
 )
-insert into project as p (name, neon_project_id, database, source, source_id, key, schema_version, first_seen_at, last_seen_at,
-	last_migration_at, last_migration_outcome, last_backup_at, last_backup_key, last_verified_restore_at, last_verified_restore_key, dropped_at)
+insert into project as p (name, neon_project_id, database, source, source_id, key, schema_version,
+	first_seen_at, last_seen_at, last_migration_at, last_migration_outcome, last_backup_at, last_backup_key,
+	last_verified_restore_at, last_verified_restore_key, dropped_at)
 select name, neon_project_id, database, source, source_id, key, schema_version, seen_at, seen_at,
 	migration_at, migration_outcome, backup_at, backup_key, restore_at, restore_key, dropped_at
 from entry
@@ -106,9 +112,11 @@ on conflict (identity) do update set
 	last_backup_key = case when excluded.last_backup_at < p.last_backup_at then p.last_backup_key
 		else coalesce(excluded.last_backup_key, p.last_backup_key) end,
 	last_verified_restore_at = greatest(p.last_verified_restore_at, excluded.last_verified_restore_at),
-	last_verified_restore_key = case when excluded.last_verified_restore_at < p.last_verified_restore_at then p.last_verified_restore_key
+	last_verified_restore_key = case when excluded.last_verified_restore_at < p.last_verified_restore_at
+		then p.last_verified_restore_key
 		else coalesce(excluded.last_verified_restore_key, p.last_verified_restore_key) end,
-	dropped_at = coalesce(excluded.dropped_at, case when excluded.last_seen_at > p.dropped_at then null else p.dropped_at end)`
+	dropped_at = coalesce(excluded.dropped_at,
+		case when excluded.last_seen_at > p.dropped_at then null else p.dropped_at end)`
 
 func (r Run) row() map[string]any {
 	outcome := "succeeded"
@@ -116,8 +124,9 @@ func (r Run) row() map[string]any {
 		outcome = "failed"
 	}
 	return map[string]any{
-		"mode": r.Mode, "source": r.Source, "shard": text(r.Shard), "started_at": moment(r.Started), "finished_at": moment(r.Finished), "outcome": outcome,
-		"succeeded": r.Succeeded, "unchanged": r.Unchanged, "failed": r.FailedTenants, "skipped": r.Skipped, "workflow_url": text(r.WorkflowURL),
+		"mode": r.Mode, "source": r.Source, "shard": text(r.Shard), "outcome": outcome,
+		"started_at": moment(r.Started), "finished_at": moment(r.Finished), "workflow_url": text(r.WorkflowURL),
+		"succeeded": r.Succeeded, "unchanged": r.Unchanged, "failed": r.FailedTenants, "skipped": r.Skipped,
 	}
 }
 
@@ -128,15 +137,16 @@ func (e Entry) row() map[string]any {
 	}
 	f := e.Facts
 	return map[string]any{
-		"name": clip(name), "neon_project_id": text(e.NeonProjectID), "database": text(e.Database), "source": e.Source, "source_id": text(clip(e.ID)),
-		"key": text(e.Key), "schema_version": text(f.SchemaVersion), "seen_at": moment(e.SeenAt),
+		"name": clip(name), "key": text(e.Key), "neon_project_id": text(e.NeonProjectID), "database": text(e.Database),
+		"source": e.Source, "source_id": text(clip(e.ID)),
+		"schema_version": text(f.SchemaVersion), "seen_at": moment(e.SeenAt),
 		"migration_at": moment(f.MigratedAt), "migration_outcome": text(f.Migration),
 		"backup_at": moment(f.BackupAt), "backup_key": text(f.BackupKey),
 		"restore_at": moment(f.RestoredAt), "restore_key": text(f.RestoredKey), "dropped_at": moment(f.DroppedAt),
 	}
 }
 
-// text is a text as JSON for PostgreSQL, which takes no NUL; nil, for NULL, where it is empty.
+// text prepares a text for PostgreSQL, which accepts no NUL byte in JSON. An empty text is nil, for NULL.
 func text(s string) any {
 	if s == "" {
 		return nil
@@ -144,7 +154,7 @@ func text(s string) any {
 	return strings.ReplaceAll(s, "\x00", "")
 }
 
-// moment is a time, nil where it is zero.
+// moment prepares a time: the zero time is nil, for NULL.
 func moment(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -152,7 +162,7 @@ func moment(t time.Time) any {
 	return t.UTC()
 }
 
-// clip shortens what would not fit into an index, and keeps different texts different.
+// clip shortens a text that would not fit into an index, such that different texts stay different.
 func clip(s string) string {
 	const most = 500
 	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\ufffd")

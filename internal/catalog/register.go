@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Register lists a database of the catalog's own server as a tenant. One that is listed stays as it is; one that was dropped is
-// listed again, and what was recorded of its predecessor is forgotten.
+// Register lists a database on the catalog's own server as a tenant. If it is listed already, nothing changes. If it
+// was dropped, it is listed again, and what is recorded about its predecessor is cleared.
 func (c *Catalog) Register(ctx context.Context, name, database string) error {
 	return c.change(ctx, "register "+database, `
 insert into project as p (name, database, source_id, last_seen_at) values ($1, $2, $2, now())
@@ -17,11 +17,13 @@ on conflict (identity) do update set
 where p.dropped_at is not null`, name, database)
 }
 
-// Unregister takes a database off the list of tenants. Its row stays, as dropped.
+// Unregister marks a database's tenant as dropped, which takes it off the list. Its row stays.
 func (c *Catalog) Unregister(ctx context.Context, database string) error {
-	return c.change(ctx, "unregister "+database, `update project set dropped_at = now() where database = $1 and dropped_at is null`, database)
+	return c.change(ctx, "unregister "+database,
+		`update project set dropped_at = now() where database = $1 and dropped_at is null`, database)
 }
 
+// change runs one statement. Its error begins with what was to be done.
 func (c *Catalog) change(ctx context.Context, what, sql string, parameters ...string) error {
 	conn, err := c.connect(ctx)
 	if err != nil {

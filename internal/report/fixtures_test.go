@@ -162,10 +162,11 @@ var hostileNames = []string{
 	"a\r\n##[error]forged", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "zero\u200bwidth", "bad utf8 \xff\xfe",
 	"nul\x00byte", "\u200d::error::zwj", "\u3164::error::filler",
 	"</details></td></tr></table><script>alert(1)</script>", "| a | b |", "\\| a \\\\| b", "```\n# heading\n```",
-	"````", "<!-- ", "&lt;b&gt; &#64;x", ":smile:", "https://evil.example/?a=b&c", "www.evil.example", "a@evil.example", "GH-1",
-	"org/repo#1", "deadbeefdeadbeef", "JIRA-12", "**bold** _em_ ~~del~~ $x$ $$y$$", "[^1] [x]: http://e", "- [ ] task",
-	"1. list", "# heading", "---", "===", "    indented", "<details open><summary>x", "پرداخت‌ها", "👩‍💻 team ❤️",
-	"Ünïcödé GmbH & Co. KG", "日本 商事", "%25 %0A%0D ::x", "\u2028::error::ls", "\u0085::error::nel", "", " ",
+	"````", "<!-- ", "&lt;b&gt; &#64;x", ":smile:", "https://evil.example/?a=b&c", "www.evil.example",
+	"a@evil.example", "GH-1", "org/repo#1", "deadbeefdeadbeef", "JIRA-12",
+	"**bold** _em_ ~~del~~ $x$ $$y$$", "[^1] [x]: http://e",
+	"- [ ] task", "1. list", "# heading", "---", "===", "    indented", "<details open><summary>x", "پرداخت‌ها",
+	"👩‍💻 team ❤️", "Ünïcödé GmbH & Co. KG", "日本 商事", "%25 %0A%0D ::x", "\u2028::error::ls", "\u0085::error::nel", "", " ",
 	"%%{init: {}}%%", "\"] bar [1]", "click A href \"javascript:alert(1)\"", "#35; #quot;",
 }
 

@@ -9,9 +9,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// failure is one way in which one or more tenants failed.
-type failure struct {
-	// text is the error, generalized if several tenants share it.
+// problem is an error or a warning that one or more tenants have.
+type problem struct {
+	// text is the error or the warning, generalized if several tenants share it.
 	text    string
 	remedy  string
 	file    string
@@ -23,57 +23,61 @@ type failure struct {
 const maxCompared = 4 << 10
 
 // failures groups the failed tenants by error, remedy and place, the largest group first.
-func failures(results []fleet.Result) []failure {
-	type key struct {
-		text, remedy, file string
-		line               int
-	}
-	index := map[key]int{}
-	var all []failure
+func failures(results []fleet.Result) []problem {
+	var g grouping
 	for _, r := range results {
-		if r.State != fleet.Failed {
-			continue
+		if r.State == fleet.Failed {
+			file, line := fleet.Location(r.Err)
+			g.add(r, problem{text: errorText(r.Err), remedy: fleet.Remedy(r.Err), file: file, line: line})
 		}
-		file, line := fleet.Location(r.Err)
-		remedy := clip(fleet.Remedy(r.Err), maxCompared)
-		text := clip(errorText(r.Err), maxCompared)
-		general := generalize(text, r.Tenant)
-		k := key{general, generalize(remedy, r.Tenant), file, line}
-		i, seen := index[k]
-		if !seen {
-			i = len(all)
-			index[k] = i
-			all = append(all, failure{text: text, remedy: remedy, file: file, line: line})
-		} else {
-			all[i].text, all[i].remedy = k.text, k.remedy
-		}
-		all[i].results = append(all[i].results, r)
 	}
-	slices.SortStableFunc(all, func(a, b failure) int { return cmp.Compare(len(b.results), len(a.results)) })
-	return all
+	return g.largestFirst()
 }
 
-// warnings groups the tenants' warnings by text, as [failures] does.
-func warnings(results []fleet.Result) []failure {
-	index := map[string]int{}
-	var all []failure
+// warnings groups the tenants' warnings by text, the largest group first.
+func warnings(results []fleet.Result) []problem {
+	var g grouping
 	for _, r := range results {
 		for _, w := range r.Outcome.Warnings {
-			w = clip(w, maxCompared)
-			general := generalize(w, r.Tenant)
-			i, seen := index[general]
-			if !seen {
-				i = len(all)
-				index[general] = i
-				all = append(all, failure{text: w})
-			} else {
-				all[i].text = general
-			}
-			all[i].results = append(all[i].results, r)
+			g.add(r, problem{text: w})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b failure) int { return cmp.Compare(len(b.results), len(a.results)) })
-	return all
+	return g.largestFirst()
+}
+
+// grouping collects problems that are the same but for the tenants' own words.
+type grouping struct {
+	problems []problem
+	index    map[groupKey]int // into problems
+}
+
+type groupKey struct {
+	text, remedy, file string
+	line               int
+}
+
+// add adds a tenant's problem to those that are like it.
+func (g *grouping) add(r fleet.Result, p problem) {
+	p.text, p.remedy = clip(p.text, maxCompared), clip(p.remedy, maxCompared)
+	k := groupKey{generalize(p.text, r.Tenant), generalize(p.remedy, r.Tenant), p.file, p.line}
+	i, seen := g.index[k]
+	if seen {
+		g.problems[i].text, g.problems[i].remedy = k.text, k.remedy
+	} else {
+		if g.index == nil {
+			g.index = map[groupKey]int{}
+		}
+		i = len(g.problems)
+		g.index[k] = i
+		g.problems = append(g.problems, p)
+	}
+	g.problems[i].results = append(g.problems[i].results, r)
+}
+
+// largestFirst sorts the problems by their number of tenants, and those of one size by their first appearance.
+func (g *grouping) largestFirst() []problem {
+	slices.SortStableFunc(g.problems, func(a, b problem) int { return cmp.Compare(len(b.results), len(a.results)) })
+	return g.problems
 }
 
 // ownWords matches Neon's host names and IP addresses, which differ between tenants that failed in the same way.

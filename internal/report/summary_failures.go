@@ -33,18 +33,18 @@ func addFailures(p *page, r Run, keep int) {
 	}
 }
 
-// markdown shows a way of failing as a section.
-func (f failure) markdown(sourceURL string) string {
+// markdown shows the problem as a section.
+func (p problem) markdown(sourceURL string) string {
 	var b strings.Builder
-	b.WriteString("#### " + who(f.results, codeTenant) + "\n\n")
-	if f.file != "" {
-		b.WriteString("at " + place(f.file, f.line, sourceURL) + "\n\n")
+	b.WriteString("#### " + who(p.results, codeTenant) + "\n\n")
+	if p.file != "" {
+		b.WriteString("at " + place(p.file, p.line, sourceURL) + "\n\n")
 	}
-	b.WriteString(fenced(f.text) + "\n")
-	if f.remedy != "" {
-		b.WriteString("**What to do:** " + prose(clip(f.remedy, 2<<10)) + "\n\n")
+	b.WriteString(fenced(p.text) + "\n")
+	if p.remedy != "" {
+		b.WriteString("**What to do:** " + prose(clip(p.remedy, 2<<10)) + "\n\n")
 	}
-	b.WriteString(nameList(f.results))
+	b.WriteString(nameList(p.results))
 	return b.String()
 }
 

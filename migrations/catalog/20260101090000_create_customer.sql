@@ -1,4 +1,5 @@
--- Who the tenants belong to. The action fills no row in here: whoever sells the product does, and links projects to them.
+-- The customers that tenants belong to. The action adds no rows: whoever sells the product does, and links projects to
+-- them.
 
 -- migrate:up
 create extension if not exists citext;

@@ -1,5 +1,5 @@
--- One row per tenant, wherever it lives: a Neon project, a database on the catalog's own server, or something else that a
--- source of the action lists. No connection string and no other secret has a column.
+-- One row per tenant, wherever it lives: a Neon project, a database on the catalog's own server, or anything else that
+-- a source of the action lists. No column holds a connection string or any other secret.
 
 -- migrate:up
 create table project (
@@ -7,13 +7,13 @@ create table project (
     customer_id     uuid references customer,
     name            citext not null check (name <> ''),
 
-    -- Where it lives: one of these two, or neither, and then the source that lists it and its id there say which one it is.
+    -- Where it lives: one of the first two; if neither is set, the source that lists it and its id there identify it.
     neon_project_id text check (neon_project_id <> ''),
     database        text check (octet_length(database) between 1 and 63),
     source          text not null default 'catalog' check (source <> ''),
     source_id       text check (source_id <> ''),
 
-    -- What makes two rows the same tenant, whichever source has listed it.
+    -- Rows with the same identity are the same tenant, whichever source lists it.
     identity        text unique generated always as (
         case
             when neon_project_id is not null then 'neon ' || neon_project_id
@@ -47,12 +47,12 @@ create index project_schema_version_idx on project (schema_version) where droppe
 create index project_last_backup_at_idx on project (last_backup_at) where dropped_at is null;
 create index project_last_seen_at_idx on project (last_seen_at) where dropped_at is null;
 
-comment on table project is 'One tenant a row.';
-comment on column project.database is 'Name of a database on the server that the catalog is on.';
-comment on column project.identity is 'Made from the place where the tenant lives; the same however it was listed.';
-comment on column project.schema_version is 'Highest migration that the tenant was last seen to have.';
-comment on column project.last_verified_restore_at is 'When a backup of the tenant was last loaded into a database to prove it.';
-comment on column project.dropped_at is 'When the tenant was dropped. Its row stays for the record.';
+comment on table project is 'One row per tenant.';
+comment on column project.database is 'Name of a database on the server of the catalog.';
+comment on column project.identity is 'Derived from where the tenant lives; the same for every source that lists it.';
+comment on column project.schema_version is 'Highest migration that was applied when the tenant was last seen.';
+comment on column project.last_verified_restore_at is 'When a backup of the tenant was last restored to prove it.';
+comment on column project.dropped_at is 'When the tenant was dropped. Its row stays as a record.';
 
 -- migrate:down
 drop table project;

@@ -1,4 +1,4 @@
--- What customers paid. As with customers, the action only makes the table.
+-- What customers paid. As with customers, the action only creates the table.
 
 -- migrate:up
 create table payment (

@@ -1,4 +1,4 @@
--- One row per run of the action that recorded here.
+-- One row per run of the action that recorded into this catalog.
 
 -- migrate:up
 create table run (

@@ -1,6 +1,6 @@
--- The example tenant's schema: a small project manager, one database per customer. These three files show what
--- migrations-path expects: one dbmate file a step, named VERSION_what_it_does.sql, applied in the order of their names,
--- each in a transaction of its own.
+-- The schema of the example tenant: a small project manager, one database per customer. These three files show what
+-- migrations-path expects: dbmate files named VERSION_what_it_does.sql, which are applied in the order of their names,
+-- each in its own transaction.
 
 -- migrate:up
 create table users (

@@ -7,7 +7,7 @@ create table projects (
     created_at  timestamptz not null default now()
 );
 
--- Postgres indexes a primary key by itself, but not the column that refers to it.
+-- Postgres indexes a primary key by itself, but not a column that references it.
 create index projects_owner_id_idx on projects (owner_id);
 
 -- migrate:down

@@ -4,8 +4,9 @@ create table tasks (
     project_id  bigint not null references projects (id) on delete cascade,
     assignee_id bigint references users (id) on delete set null,
     title       text not null,
-    -- A check, not an enum type: a later migration can widen it inside its own transaction.
-    status      text not null default 'open' constraint tasks_status_check check (status in ('open', 'in_progress', 'done')),
+    -- A check and not an enum type, because a later migration can extend it within its transaction.
+    status      text not null default 'open'
+                constraint tasks_status_check check (status in ('open', 'in_progress', 'done')),
     due_on      date,
     created_at  timestamptz not null default now()
 );
