@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// admit decides on a connection: why it is refused, or "" and the real server's names in the startup message. It wakes a
-// compute that sleeps.
+// admit returns why a connection is refused, or "" after setting the real server's names in the startup message. It
+// wakes a suspended compute.
 func (s *Server) admit(endpointID string, start *startup, from netip.Addr) (refusal string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *Server) endpointByID(id string) *endpoint {
 	return nil
 }
 
-// allow tells whether an address may connect; an empty list lets all in.
+// allow reports whether an address may connect. An empty list allows all.
 func (a *allowedIPs) allow(from netip.Addr) bool {
 	if len(a.IPs) == 0 {
 		return true

@@ -14,10 +14,12 @@ import (
 )
 
 func TestKeys(t *testing.T) {
-	s := start(t, neontest.Options{Orgs: []neontest.Org{{ID: neontest.DefaultOrg, Name: "One"}, {ID: "org-two-1", Name: "Two"}}})
+	orgs := []neontest.Org{{ID: neontest.DefaultOrg, Name: "One"}, {ID: "org-two-1", Name: "Two"}}
+	s := start(t, neontest.Options{Orgs: orgs})
 	mine := add(t, s, neontest.Spec{})
 	add(t, s, neontest.Spec{SharedDatabase: mine.URL})
 	theirs := add(t, s, neontest.Spec{OrgID: "org-two-1", SharedDatabase: mine.URL})
+	only := s.ProjectKeyFor(mine.ID)
 	for _, c := range []struct {
 		key, route string
 		status     int
@@ -35,10 +37,9 @@ func TestKeys(t *testing.T) {
 		{neontest.OrgKey, "GET /projects?org_id=" + neontest.DefaultOrg, 200, 2},
 		{neontest.OrgKey, "GET /projects?org_id=org-two-1", 403, 0},
 		{neontest.OrgKey, "GET /projects/" + theirs.ID, 404, 0},
-		{neontest.OrgKey, "GET /users/me", 403, 0},
-		{neontest.ProjectKey, "GET /projects", 200, 1},
-		{neontest.ProjectKey, "GET /projects/" + mine.ID, 200, 0},
-		{neontest.ProjectKey, "DELETE /projects/" + mine.ID, 403, 0},
+		{only, "GET /projects", 200, 1},
+		{only, "GET /projects/" + mine.ID, 200, 0},
+		{only, "DELETE /projects/" + mine.ID, 403, 0},
 		{s.ProjectKeyFor(theirs.ID), "GET /projects/" + theirs.ID, 200, 0},
 		{s.ProjectKeyFor(theirs.ID), "GET /projects/" + mine.ID, 404, 0},
 	} {
@@ -53,19 +54,10 @@ func TestKeys(t *testing.T) {
 			t.Errorf("error body %s", a.Raw)
 		}
 	}
-	for key, orgs := range map[string]int{neontest.PersonalKey: 2, neontest.OrgKey: 1, neontest.ProjectKey: 1} {
+	for key, orgs := range map[string]int{neontest.PersonalKey: 2, neontest.OrgKey: 1, only: 1} {
 		if a := callAs(t, s, key, "GET /users/me/organizations", nil); len(a.at(t, "organizations").([]any)) != orgs {
-			t.Errorf("%.12s sees organisations %s", key, a.Raw)
+			t.Errorf("%.12s sees the organizations %s", key, a.Raw)
 		}
-	}
-	made := callAs(t, s, neontest.OrgKey, "POST /organizations/"+neontest.DefaultOrg+"/api_keys", map[string]string{"key_name": "ci", "project_id": mine.ID})
-	key := made.text(t, "key")
-	if a := callAs(t, s, key, "GET /projects/"+mine.ID, nil); a.Status != 200 {
-		t.Errorf("the new key: %d", a.Status)
-	}
-	call(t, s, 200, fmt.Sprintf("DELETE /organizations/%s/api_keys/%v", neontest.DefaultOrg, made.at(t, "id")), nil)
-	if a := callAs(t, s, key, "GET /projects/"+mine.ID, nil); a.Status != 401 {
-		t.Errorf("the revoked key: %d", a.Status)
 	}
 }
 
@@ -159,7 +151,8 @@ func TestRefusals(t *testing.T) {
 	s := start(t, neontest.Options{})
 	p := add(t, s, neontest.Spec{})
 	project := func(text string) string { return `{"project":` + text + `}` }
-	b := "/projects/" + p.ID + "/branches"
+	compute := func(text string) string { return `{"endpoint":{"branch_id":"` + p.BranchID + `",` + text + `}}` }
+	b, endpoints := "/projects/"+p.ID+"/branches", "/projects/"+p.ID+"/endpoints"
 	for _, c := range []struct {
 		status int
 		route  string
@@ -188,7 +181,8 @@ func TestRefusals(t *testing.T) {
 		{400, "POST /projects", project(`{"branch":{"database_name":"postgres"}}`)},
 		{400, "POST /projects", project(`{"branch":{"role_name":"pg_boss"}}`)},
 		{400, "POST /projects", project(`{"settings":{"allowed_ips":{"ips":["everyone"]}}}`)},
-		{400, "PATCH /projects/" + p.ID, project(`{"name":""}`)},
+		{400, "PATCH " + b + "/" + p.BranchID, `{}`},
+		{400, "PATCH " + b + "/" + p.BranchID, `{"branch":{"name":""}}`},
 		{400, "GET " + b + "?limit=10001", nil},
 		{400, "GET " + b + "?sort_by=size", nil},
 		{400, "GET " + b + "?sort_order=up", nil},
@@ -204,33 +198,38 @@ func TestRefusals(t *testing.T) {
 		{400, "POST " + b, `{"endpoints":[{"type":"write_only"}]}`},
 		{400, "POST " + b + "/" + p.BranchID + "/restore", `{}`},
 		{404, "POST " + b + "/" + p.BranchID + "/restore", `{"source_branch_id":"br-none"}`},
-		{404, "GET " + b + "/" + p.BranchID + "/databases/none", nil},
-		{404, "POST " + b + "/" + p.BranchID + "/databases", `{"database":{"name":"x","owner_name":"nobody"}}`},
-		{409, "POST " + b + "/" + p.BranchID + "/databases", `{"database":{"name":"neondb","owner_name":"neondb_owner"}}`},
-		{404, "GET " + b + "/" + p.BranchID + "/roles/none", nil},
-		{409, "POST " + b + "/" + p.BranchID + "/roles", `{"role":{"name":"neondb_owner"}}`},
-		{422, "DELETE " + b + "/" + p.BranchID + "/roles/neondb_owner", nil},
+		{404, "GET " + b + "/br-none/databases", nil},
+		{404, "GET " + b + "/br-none/roles", nil},
+		{404, "GET " + b + "/" + p.BranchID + "/roles/none/reveal_password", nil},
 		{404, "GET /projects/" + p.ID + "/operations/none", nil},
 		{400, "GET /projects/" + p.ID + "/operations?limit=1001", nil},
-		{404, "POST /projects/" + p.ID + "/endpoints/ep-none/start", nil},
-		{409, "POST /projects/" + p.ID + "/endpoints", `{"endpoint":{"branch_id":"` + p.BranchID + `","type":"read_write"}}`},
-		{404, "GET /organizations/org-none", nil},
+		{404, "POST " + endpoints + "/ep-none/start", nil},
+		{404, "GET " + endpoints + "/ep-none", nil},
+		{204, "DELETE " + endpoints + "/ep-none", nil},
+		{400, "POST " + endpoints, `{}`},
+		{404, "POST " + endpoints, `{"endpoint":{"branch_id":"br-none","type":"read_only"}}`},
+		{400, "POST " + endpoints, compute(`"type":"write_only"`)},
+		{400, "POST " + endpoints, compute(`"type":"read_only","suspend_timeout_seconds":5`)},
+		{400, "POST " + endpoints, compute(`"type":"read_only","autoscaling_limit_min_cu":3`)},
+		{409, "POST " + endpoints, compute(`"type":"read_write"`)},
 	} {
 		call(t, s, c.status, c.route, c.body)
 	}
 	// What was refused has left nothing locked.
-	call(t, s, 200, "PATCH /projects/"+p.ID, project(`{"name":"New name"}`))
+	call(t, s, 200, "PATCH "+b+"/"+p.BranchID, `{"branch":{"name":"New name"}}`)
 }
 
 func TestCreateAndDeleteProject(t *testing.T) {
 	s := start(t, neontest.Options{OperationTime: 3 * time.Second})
-	made := call(t, s, 201, "POST /projects", `{"project":{"name":"Acme","pg_version":16,"branch":{"database_name":"store"}}}`)
+	made := call(t, s, 201, "POST /projects",
+		`{"project":{"name":"Acme","pg_version":16,"branch":{"database_name":"store"}}}`)
 	id, url := made.text(t, "project", "id"), made.text(t, "connection_uris", 0, "connection_uri")
 	if e := refused(t, url); e.Message != "Couldn't connect to compute node" {
 		t.Errorf("before the operations are finished: %v", e)
 	}
-	if locked := callAs(t, s, neontest.OrgKey, "PATCH /projects/"+id, `{"project":{"name":"x"}}`); locked.Status != http.StatusLocked {
-		t.Errorf("while operations run: %d %s", locked.Status, locked.Raw)
+	branch := "PATCH /projects/" + id + "/branches/" + made.text(t, "branch", "id")
+	if a := callAs(t, s, neontest.OrgKey, branch, `{"branch":{"name":"x"}}`); a.Status != http.StatusLocked {
+		t.Errorf("while operations run: %d %s", a.Status, a.Raw)
 	}
 	if status := made.text(t, "operations", 1, "status"); status != "scheduling" {
 		t.Errorf("the last operation is %s", status)
@@ -241,7 +240,8 @@ func TestCreateAndDeleteProject(t *testing.T) {
 		t.Errorf("operation %s", operation.Raw)
 	}
 	mustQuery(t, url, "select 'by the string from its creation'")
-	direct := call(t, s, 200, "GET /projects/"+id+"/connection_uri?database_name=store&role_name=store_owner", nil).text(t, "uri")
+	route := "GET /projects/" + id + "/connection_uri?database_name=store&role_name=store_owner"
+	direct := call(t, s, 200, route, nil).text(t, "uri")
 	mustQuery(t, direct, "select current_user::text")
 
 	call(t, s, 200, "DELETE /projects/"+id, nil)
@@ -262,7 +262,8 @@ func TestTemplate(t *testing.T) {
 	first := add(t, s, neontest.Spec{})
 	ctx := context.Background()
 	name := mustQuery(t, first.URL, "select current_database()::text")
-	if err := pgtest.Shared(t).Exec(ctx, name, "create table seed as select 'sown'::text as v", "grant select on seed to public"); err != nil {
+	statements := []string{"create table seed as select 'sown'::text as v", "grant select on seed to public"}
+	if err := pgtest.Shared(t).Exec(ctx, name, statements...); err != nil {
 		t.Fatal(err)
 	}
 	if got := mustQuery(t, add(t, s, neontest.Spec{Template: name}).URL, "select v from seed"); got != "sown" {

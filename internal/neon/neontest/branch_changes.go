@@ -17,22 +17,6 @@ func (s *Server) updateBranch(r *request) (int, any, error) {
 	if body.Branch == nil {
 		return 0, nil, refuse(http.StatusBadRequest, "request body has an error: property \"branch\" is missing")
 	}
-	return s.changeBranch(r, body.apply)
-}
-
-func (s *Server) setDefaultBranch(r *request) (int, any, error) {
-	return s.changeBranch(r, func(b *branch) error {
-		if b.expires != nil {
-			return refuse(http.StatusUnprocessableEntity, "a branch that expires can't be the default one")
-		}
-		b.project.defaultBranch().isDefault = false
-		b.isDefault = true
-		return nil
-	})
-}
-
-// changeBranch runs a change that needs no work on the real server.
-func (s *Server) changeBranch(r *request, change func(*branch) error) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.findBranch(r)
@@ -42,7 +26,7 @@ func (s *Server) changeBranch(r *request, change func(*branch) error) (int, any,
 	if err := b.project.begin(); err != nil {
 		return 0, nil, err
 	}
-	if err := change(b); err != nil {
+	if err := body.apply(b); err != nil {
 		b.project.changing = false
 		return 0, nil, err
 	}
@@ -50,7 +34,7 @@ func (s *Server) changeBranch(r *request, change func(*branch) error) (int, any,
 	return http.StatusOK, map[string]any{"branch": b.view(), "operations": s.schedule(b.project)}, nil
 }
 
-// deleteBranch answers 204 where there is none.
+// deleteBranch answers 204 if there is no such branch.
 func (s *Server) deleteBranch(r *request) (int, any, error) {
 	if _, err := r.boolean("hard_delete"); err != nil {
 		return 0, nil, err
@@ -84,10 +68,11 @@ func (s *Server) deleteBranch(r *request) (int, any, error) {
 		}
 	}
 	s.remove(b)
-	return http.StatusOK, map[string]any{"branch": b.view(), "operations": s.schedule(p, append(steps, step{"delete_timeline", b, nil})...)}, nil
+	operations := s.schedule(p, append(steps, step{"delete_timeline", b, nil})...)
+	return http.StatusOK, map[string]any{"branch": b.view(), "operations": operations}, nil
 }
 
-// remove forgets a branch; its databases go in the background. Called with the lock held.
+// remove removes a branch, and drops its databases in the background. Called with the lock held.
 func (s *Server) remove(b *branch) {
 	p := b.project
 	p.branches = slices.DeleteFunc(p.branches, func(other *branch) bool { return other == b })
@@ -96,10 +81,10 @@ func (s *Server) remove(b *branch) {
 	for _, name := range databases {
 		delete(s.byDatabase, name)
 	}
-	s.do(func(ctx context.Context) error { return s.drop(ctx, databases...) })
+	s.inBackground(func(ctx context.Context) error { return s.drop(ctx, databases...) })
 }
 
-// expireBranches removes branches whose time has come, children first. Called with the lock held.
+// expireBranches removes expired branches, children first. Called with the lock held.
 func (s *Server) expireBranches(p *project) {
 	for _, b := range slices.Backward(slices.Clone(p.branches)) {
 		if b.expires != nil && !b.expires.After(time.Now()) && len(b.children()) == 0 {
@@ -108,7 +93,7 @@ func (s *Server) expireBranches(p *project) {
 	}
 }
 
-// restoreBranch replaces a branch's databases by copies of another one's. Connection strings stay the same.
+// restoreBranch replaces a branch's databases with copies of another branch's. Connection strings stay the same.
 func (s *Server) restoreBranch(r *request) (int, any, error) {
 	var body struct {
 		Source    string `json:"source_branch_id"`
@@ -133,7 +118,10 @@ func (s *Server) restoreBranch(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	p := b.project
-	kept := &branch{project: p, id: newID("br"), name: body.Preserve, parent: b.parent, created: b.created, updated: b.updated, ready: b.ready, roles: b.roles}
+	kept := &branch{
+		project: p, id: newID("br"), name: body.Preserve, parent: b.parent, created: b.created, updated: b.updated,
+		ready: b.ready, roles: b.roles,
+	}
 	restored, err := s.replaceDatabases(context.WithoutCancel(r.Context()), b, source, kept)
 	if err != nil {
 		s.end(p)
@@ -144,7 +132,7 @@ func (s *Server) restoreBranch(r *request) (int, any, error) {
 	now := s.now()
 	b.databases, b.roles, b.updated, b.reset = restored, slices.Clone(source.roles), now, &now
 	if b.parent == nil && body.Preserve != "" {
-		b.parent = kept // what a root branch is restored from becomes its history
+		b.parent = kept // a root branch becomes the child of its preserved state
 	}
 	for _, d := range restored {
 		d.id = s.nextID()
@@ -164,7 +152,7 @@ func (s *Server) restoreBranch(r *request) (int, any, error) {
 	return http.StatusOK, map[string]any{"branch": b.view(), "operations": operations}, nil
 }
 
-// beginRestore takes the project. Called with the lock held.
+// beginRestore starts the change. Called with the lock held.
 func (s *Server) beginRestore(r *request, sourceID, preserve string) (b, source *branch, err error) {
 	if b, err = s.findBranch(r); err != nil {
 		return nil, nil, err
@@ -173,7 +161,8 @@ func (s *Server) beginRestore(r *request, sourceID, preserve string) (b, source 
 		return nil, nil, refuse(http.StatusNotFound, "source branch not found")
 	}
 	if preserve == "" && (len(b.children()) > 0 || b == source) {
-		return nil, nil, refuse(http.StatusUnprocessableEntity, "preserve_under_name is required where the branch has children or is restored from itself")
+		return nil, nil, refuse(http.StatusUnprocessableEntity,
+			"preserve_under_name is required if the branch has children or is restored from itself")
 	}
 	for _, other := range b.project.branches {
 		if preserve != "" && other.name == preserve {
@@ -183,8 +172,8 @@ func (s *Server) beginRestore(r *request, sourceID, preserve string) (b, source 
 	return b, source, b.project.begin()
 }
 
-// replaceDatabases copies the source's databases, then gives the copies the names that the branch's had on the real
-// server. What the branch had is dropped, or goes to kept where that has a name.
+// replaceDatabases copies the source's databases, and gives the copies the names that the branch's databases have on
+// the real server. Those are dropped or, if kept has a name, move to it.
 func (s *Server) replaceDatabases(ctx context.Context, b, source, kept *branch) ([]*database, error) {
 	var restored []*database
 	for _, d := range source.databases {

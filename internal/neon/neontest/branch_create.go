@@ -1,6 +1,7 @@
 package neontest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,7 @@ type branchBody struct {
 	Endpoints []endpointOptions `json:"endpoints"`
 }
 
-// apply checks what can be set at creation and later, and writes it to a branch.
+// apply checks and sets what can be set at creation and later.
 func (body *branchBody) apply(b *branch) error {
 	in := body.Branch
 	if in.Name != nil {
@@ -43,7 +44,8 @@ func (body *branchBody) apply(b *branch) error {
 			return refuse(http.StatusBadRequest, "expires_at must be a time as in RFC 3339")
 		}
 		if at != nil && (!at.After(time.Now()) || b.isDefault || at.After(time.Now().AddDate(0, 0, 30))) {
-			return refuse(http.StatusUnprocessableEntity, "expires_at must be in the future, within 30 days, and not on the default branch")
+			return refuse(http.StatusUnprocessableEntity,
+				"expires_at must be in the future, within 30 days, and not on the default branch")
 		}
 		b.expires = at
 	}
@@ -105,7 +107,8 @@ func (s *Server) createBranch(r *request) (int, any, error) {
 	operations := s.schedule(p, steps...)
 	b.ready = p.busyUntil
 	answer := map[string]any{
-		"branch": b.view(), "endpoints": p.endpointViews(s, b), "operations": operations, "roles": b.roleViews(true), "databases": b.databaseViews(),
+		"branch": b.view(), "endpoints": p.endpointViews(s, b), "operations": operations, "roles": b.roleViews(true),
+		"databases": b.databaseViews(),
 	}
 	if len(b.roles) == 1 && len(b.databases) == 1 && b.endpoint() != nil {
 		answer["connection_uris"] = s.connectionDetails(b)
@@ -113,7 +116,7 @@ func (s *Server) createBranch(r *request) (int, any, error) {
 	return http.StatusCreated, answer, nil
 }
 
-// beginBranch takes the project and prepares the new branch, with its computes. Called with the lock held.
+// beginBranch starts the change and makes the new branch, with its computes. Called with the lock held.
 func (s *Server) beginBranch(r *request, body *branchBody) (*branch, error) {
 	p, err := s.find(r)
 	if err != nil {
@@ -134,11 +137,10 @@ func (s *Server) beginBranch(r *request, body *branchBody) (*branch, error) {
 	}
 	now := s.now()
 	b := &branch{
-		project: p, id: newID("br"), parent: parent, created: now, updated: now, archived: in.Archived, initSource: "parent-data",
-		roles: slices.Clone(parent.roles), ready: now,
+		project: p, id: newID("br"), parent: parent, created: now, updated: now, archived: in.Archived,
+		initSource: cmp.Or(in.InitSource, "parent-data"),
+		roles:      slices.Clone(parent.roles), ready: now,
 	}
-	setDefault(&in.InitSource, "parent-data")
-	b.initSource = in.InitSource
 	b.name = b.id
 	if err := body.apply(b); err != nil {
 		return nil, err

@@ -37,13 +37,14 @@ type branchView struct {
 	InitSource        string `json:"init_source,omitempty"`
 }
 
-const parentLSN = "0/1D9F8A8" // of every branch: there is no write-ahead log to point into
+const parentLSN = "0/1D9F8A8" // of every branch, as there is no write-ahead log to point into
 
 func (b *branch) view() branchView {
 	v := branchView{
-		ID: b.id, ProjectID: b.project.id, Name: b.name, CurrentState: "ready", StateChangedAt: stamp(b.ready), LogicalSize: 30 << 20,
-		CreationSource: "console", Primary: b.isDefault, Default: b.isDefault, Protected: b.protected, CreatedAt: stamp(b.created),
-		UpdatedAt: stamp(b.updated), ExpiresAt: optionalStamp(b.expires), LastResetAt: optionalStamp(b.reset), InitSource: b.initSource,
+		ID: b.id, ProjectID: b.project.id, Name: b.name, CurrentState: "ready", StateChangedAt: stamp(b.ready),
+		LogicalSize: 30 << 20, CreationSource: "console", Primary: b.isDefault, Default: b.isDefault,
+		Protected: b.protected, CreatedAt: stamp(b.created), UpdatedAt: stamp(b.updated),
+		ExpiresAt: optionalStamp(b.expires), LastResetAt: optionalStamp(b.reset), InitSource: b.initSource,
 	}
 	if b.parent != nil {
 		v.ParentID, v.ParentLSN, v.ParentTimestamp = b.parent.id, parentLSN, stamp(b.created)
@@ -70,7 +71,7 @@ func (p *project) branchViews() []branchView {
 	return views
 }
 
-// search finds a project's branches by a part of their name or id.
+// search returns a project's branches whose name or id contains text.
 func (p *project) search(text string) []*branch {
 	var found []*branch
 	for _, b := range p.branches {
@@ -81,7 +82,7 @@ func (p *project) search(text string) []*branch {
 	return found
 }
 
-// listBranches pages unlike projects: the cursor is in pagination.next, and the last page has none.
+// listBranches pages in another way than listProjects: the cursor is in pagination.next, and the last page has none.
 func (s *Server) listBranches(r *request) (int, any, error) {
 	limit, err := r.number("limit", 1, 10000, 10000)
 	if err != nil {
@@ -156,6 +157,7 @@ func (s *Server) getBranch(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	annotation := map[string]any{"object": map[string]string{"type": "console/branch", "id": b.id}, "value": map[string]any{}}
+	annotation := map[string]any{"object": map[string]string{"type": "console/branch", "id": b.id},
+		"value": map[string]any{}}
 	return http.StatusOK, map[string]any{"branch": b.view(), "annotation": annotation}, nil
 }

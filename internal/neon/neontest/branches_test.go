@@ -57,7 +57,8 @@ func TestBranches(t *testing.T) {
 
 	schema := call(t, s, 201, "POST "+branches, `{"branch":{"init_source":"schema-only"},`+withCompute+`}`)
 	finish(t, s, p.ID)
-	if got := mustQuery(t, uri(t, s, p.ID, "&branch_id="+schema.text(t, "branch", "id")), "select count(*)::text from t"); got != "0" {
+	empty := uri(t, s, p.ID, "&branch_id="+schema.text(t, "branch", "id"))
+	if got := mustQuery(t, empty, "select count(*)::text from t"); got != "0" {
 		t.Errorf("a schema-only branch has %s rows", got)
 	}
 
@@ -73,7 +74,8 @@ func TestBranches(t *testing.T) {
 	finish(t, s, p.ID)
 	execute(t, p.URL, "drop table t")
 	call(t, s, 422, "POST "+branches+"/"+p.BranchID+"/restore", `{"source_branch_id":"`+undo+`"}`)
-	call(t, s, 200, "POST "+branches+"/"+p.BranchID+"/restore", `{"source_branch_id":"`+undo+`","preserve_under_name":"broken"}`)
+	call(t, s, 200, "POST "+branches+"/"+p.BranchID+"/restore",
+		`{"source_branch_id":"`+undo+`","preserve_under_name":"broken"}`)
 	finish(t, s, p.ID)
 	if got := mustQuery(t, p.URL, "select v from t"); got != "parent" {
 		t.Errorf("after undo: %s", got)
@@ -105,11 +107,6 @@ func TestBranches(t *testing.T) {
 	finish(t, s, p.ID)
 	call(t, s, 204, "DELETE "+branches+"/"+id, nil)
 	call(t, s, 404, "GET "+branches+"/"+id, nil)
-
-	call(t, s, 200, "POST "+branches+"/"+undo+"/set_as_default", nil)
-	if list := call(t, s, 200, "GET "+branches, nil); strings.Count(string(list.Raw), `"default":true`) != 1 {
-		t.Errorf("default branches: %s", list.Raw)
-	}
 }
 
 func TestBranchExpires(t *testing.T) {
@@ -130,28 +127,15 @@ func TestBranchExpires(t *testing.T) {
 	t.Error("the branch does not expire")
 }
 
-func TestRolesAndDatabases(t *testing.T) {
+func TestPasswords(t *testing.T) {
 	s := start(t, neontest.Options{})
-	p := add(t, s, neontest.Spec{})
-	b := "/projects/" + p.ID + "/branches/" + p.BranchID
-	password := call(t, s, 201, "POST "+b+"/roles", `{"role":{"name":"app"}}`).text(t, "role", "password")
+	made := call(t, s, 201, "POST /projects", `{"project":{"branch":{"role_name":"app"}}}`)
+	b := "/projects/" + made.text(t, "project", "id") + "/branches/" + made.text(t, "branch", "id")
+	password := made.text(t, "roles", 0, "password")
 	if revealed := call(t, s, 200, "GET "+b+"/roles/app/reveal_password", nil).text(t, "password"); revealed != password {
-		t.Errorf("made with %q, revealed %q", password, revealed)
+		t.Errorf("created with %q, revealed %q", password, revealed)
 	}
-	call(t, s, 201, "POST "+b+"/databases", `{"database":{"name":"Shop / two","owner_name":"app"}}`)
-	get := "GET /projects/" + p.ID + "/connection_uri?role_name=app&database_name=Shop%20%2F%20two"
-	url := call(t, s, 200, get, nil).text(t, "uri")
-	execute(t, url, "create table public.mine ()")
 	if strings.Contains(string(call(t, s, 200, "GET "+b+"/roles", nil).Raw), "npg_") {
 		t.Error("a list of roles shows passwords")
 	}
-	call(t, s, 200, "POST "+b+"/roles/app/reset_password", nil)
-	if e := refused(t, url); e.Code != "28P01" {
-		t.Errorf("the old password: %v", e)
-	}
-	mustQuery(t, call(t, s, 200, get, nil).text(t, "uri"), "select ''")
-	call(t, s, 200, "DELETE "+b+"/databases/Shop%20%2F%20two", nil)
-	call(t, s, 204, "DELETE "+b+"/databases/Shop%20%2F%20two", nil)
-	call(t, s, 200, "DELETE "+b+"/roles/app", nil)
-	call(t, s, 204, "DELETE "+b+"/roles/app", nil)
 }

@@ -1,9 +1,7 @@
 package neontest
 
 import (
-	"context"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -16,14 +14,10 @@ type databaseView struct {
 	UpdatedAt string `json:"updated_at"`
 }
 
-func (d *database) view(b *branch) databaseView {
-	return databaseView{d.id, b.id, d.name, d.owner, stamp(d.created), stamp(d.updated)}
-}
-
 func (b *branch) databaseViews() []databaseView {
 	views := []databaseView{}
 	for _, d := range b.databases {
-		views = append(views, d.view(b))
+		views = append(views, databaseView{d.id, b.id, d.name, d.owner, stamp(d.created), stamp(d.created)})
 	}
 	return views
 }
@@ -38,88 +32,83 @@ func (s *Server) listDatabases(r *request) (int, any, error) {
 	return http.StatusOK, map[string]any{"databases": b.databaseViews()}, nil
 }
 
-func (s *Server) getDatabase(r *request) (int, any, error) {
+type roleView struct {
+	BranchID       string `json:"branch_id"`
+	Name           string `json:"name"`
+	Password       string `json:"password,omitempty"` // only in the answer to what created the role
+	Protected      bool   `json:"protected"`
+	Authentication string `json:"authentication_method"`
+	CreatedAt      string `json:"created_at"`
+	UpdatedAt      string `json:"updated_at"`
+}
+
+func (b *branch) roleViews(withPasswords bool) []roleView {
+	views := []roleView{}
+	for _, r := range b.roles {
+		v := roleView{BranchID: b.id, Name: r.name, Authentication: "password", CreatedAt: stamp(r.created)}
+		v.UpdatedAt = v.CreatedAt
+		if withPasswords {
+			v.Password = r.password
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+func (s *Server) listRoles(r *request) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.findBranch(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	if d := b.database(r.PathValue("database_name")); d != nil {
-		return http.StatusOK, map[string]any{"database": d.view(b)}, nil
-	}
-	return 0, nil, refuse(http.StatusNotFound, "database not found")
+	return http.StatusOK, map[string]any{"roles": b.roleViews(false)}, nil
 }
 
-func (s *Server) createDatabase(r *request) (int, any, error) {
-	var body struct {
-		Database *struct {
-			Name  string `json:"name"`
-			Owner string `json:"owner_name"`
-		} `json:"database"`
-	}
-	if err := r.decode(&body, false); err != nil {
-		return 0, nil, err
-	}
-	if body.Database == nil || body.Database.Owner == "" {
-		return 0, nil, refuse(http.StatusBadRequest, "request body has an error: database.name and database.owner_name are required")
-	}
-	if err := checkSQLName("database name", body.Database.Name); err != nil {
-		return 0, nil, err
-	}
-	now := time.Now()
-	d := &database{name: body.Database.Name, real: realName(body.Database.Name), owner: body.Database.Owner, created: now, updated: now}
+func (s *Server) revealPassword(r *request) (int, any, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	b, err := s.findBranch(r)
-	var owner *role
-	if err == nil {
-		owner = b.role(d.owner)
-		switch {
-		case b.database(d.name) != nil:
-			err = refuse(http.StatusConflict, "database with name %q already exists", d.name)
-		case owner == nil:
-			err = refuse(http.StatusNotFound, "role not found")
-		case b.project.shared:
-			err = refuse(http.StatusNotImplemented, "the simulator can't add to a shared database's project")
-		default:
-			err = b.project.begin()
+	if err != nil {
+		return 0, nil, err
+	}
+	role := b.role(r.PathValue("role_name"))
+	if role == nil {
+		return 0, nil, refuse(http.StatusNotFound, "role not found")
+	}
+	if b.project.noStorePasswords {
+		return 0, nil, refuse(http.StatusPreconditionFailed, "Storing passwords is disabled")
+	}
+	return http.StatusOK, map[string]any{"password": role.password}, nil
+}
+
+// role is a role under Neon's name and under the one it has on the real server.
+type role struct {
+	name, real, password string
+	created              time.Time
+}
+
+type database struct {
+	id         int64
+	name, real string
+	owner      string // a role's Neon name
+	created    time.Time
+}
+
+func (b *branch) role(name string) *role {
+	for _, r := range b.roles {
+		if r.name == name {
+			return r
 		}
 	}
-	s.mu.Unlock()
-	if err != nil {
-		return 0, nil, err
-	}
-	if err := s.pg.CreateDatabase(context.WithoutCancel(r.Context()), d.real, owner.real, ""); err != nil {
-		s.end(b.project)
-		return 0, nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d.id = s.nextID()
-	b.databases = append(b.databases, d)
-	s.byDatabase[d.real] = b
-	return http.StatusCreated, map[string]any{"database": d.view(b), "operations": s.schedule(b.project, step{"apply_config", b, b.endpoint()})}, nil
+	return nil
 }
 
-// deleteDatabase answers 204 where there is none.
-func (s *Server) deleteDatabase(r *request) (int, any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, err := s.findBranch(r)
-	if err != nil {
-		return 0, nil, err
+func (b *branch) database(name string) *database {
+	for _, d := range b.databases {
+		if d.name == name {
+			return d
+		}
 	}
-	d := b.database(r.PathValue("database_name"))
-	if d == nil {
-		return http.StatusNoContent, nil, nil
-	}
-	if err := b.project.begin(); err != nil {
-		return 0, nil, err
-	}
-	b.databases = slices.DeleteFunc(b.databases, func(other *database) bool { return other == d })
-	delete(s.byDatabase, d.real)
-	if !b.project.shared {
-		s.do(func(ctx context.Context) error { return s.drop(ctx, d.real) })
-	}
-	return http.StatusOK, map[string]any{"database": d.view(b), "operations": s.schedule(b.project, step{"apply_config", b, b.endpoint()})}, nil
+	return nil
 }

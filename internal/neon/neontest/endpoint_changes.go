@@ -3,6 +3,7 @@ package neontest
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,7 @@ type endpointOptions struct {
 	Disabled       *bool    `json:"disabled"`
 }
 
-// apply checks the options and writes them to a compute.
+// apply checks and sets the options.
 func (o *endpointOptions) apply(e *endpoint) error {
 	if t := o.SuspendSeconds; t != nil {
 		if *t < -1 || *t > 604800 || *t > 0 && *t < 60 {
@@ -32,7 +33,8 @@ func (o *endpointOptions) apply(e *endpoint) error {
 		maximum = *o.MaxCU
 	}
 	if minimum < 0.25 || maximum < minimum {
-		return refuse(http.StatusBadRequest, "autoscaling limits must be at least 0.25, and the maximum not below the minimum")
+		return refuse(http.StatusBadRequest, "autoscaling limits must be at least 0.25, and the maximum not "+
+			"below the minimum")
 	}
 	e.minCU, e.maxCU = minimum, maximum
 	if o.Name != nil {
@@ -47,7 +49,7 @@ func (o *endpointOptions) apply(e *endpoint) error {
 	return nil
 }
 
-// addEndpoint gives a branch a compute. Called with the lock held.
+// addEndpoint adds a compute to a branch. Called with the lock held.
 func (b *branch) addEndpoint(o endpointOptions) (*endpoint, error) {
 	if o.Type != "read_write" && o.Type != "read_only" {
 		return nil, refuse(http.StatusBadRequest, "request body has an error: endpoint type must be read_only or read_write")
@@ -96,8 +98,10 @@ func (s *Server) createEndpoint(r *request) (int, any, error) {
 	return http.StatusCreated, map[string]any{"endpoint": e.view(s), "operations": operations}, nil
 }
 
-// changeEndpoint runs a change to one compute that needs no work on the real server.
-func (s *Server) changeEndpoint(r *request, action string, change func(*endpoint) error) (*endpoint, []operationView, error) {
+// changeEndpoint makes a change to one compute that takes no work on the real server.
+func (s *Server) changeEndpoint(r *request, action string, change func(*endpoint) error) (
+	*endpoint, []operationView, error,
+) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, err := s.findEndpoint(r)
@@ -125,19 +129,6 @@ func (s *Server) answerEndpoint(e *endpoint, operations []operationView, err err
 	return http.StatusOK, map[string]any{"endpoint": e.view(s), "operations": operations}, nil
 }
 
-func (s *Server) updateEndpoint(r *request) (int, any, error) {
-	var body struct {
-		Endpoint *endpointOptions `json:"endpoint"`
-	}
-	if err := r.decode(&body, false); err != nil {
-		return 0, nil, err
-	}
-	if body.Endpoint == nil {
-		return 0, nil, refuse(http.StatusBadRequest, "request body has an error: property \"endpoint\" is missing")
-	}
-	return s.answerEndpoint(s.changeEndpoint(r, "apply_config", body.Endpoint.apply))
-}
-
 func (s *Server) deleteEndpoint(r *request) (int, any, error) {
 	s.mu.Lock()
 	p, err := s.find(r)
@@ -148,11 +139,7 @@ func (s *Server) deleteEndpoint(r *request) (int, any, error) {
 	}
 	return s.answerEndpoint(s.changeEndpoint(r, "suspend_compute", func(e *endpoint) error {
 		p := e.branch.project
-		for i, other := range p.endpoints {
-			if other == e {
-				p.endpoints = append(p.endpoints[:i:i], p.endpoints[i+1:]...)
-			}
-		}
+		p.endpoints = slices.DeleteFunc(slices.Clone(p.endpoints), func(other *endpoint) bool { return other == e })
 		return nil
 	}))
 }
@@ -170,26 +157,12 @@ func (s *Server) startEndpoint(r *request) (int, any, error) {
 	}))
 }
 
-// suspendEndpoint ends the sessions that the compute has.
+// suspendEndpoint ends the compute's sessions.
 func (s *Server) suspendEndpoint(r *request) (int, any, error) {
 	e, operations, err := s.changeEndpoint(r, "suspend_compute", func(e *endpoint) error {
 		e.suspended, e.waking = true, time.Time{}
 		return nil
 	})
-	return s.hangUp(r, e, operations, err)
-}
-
-func (s *Server) restartEndpoint(r *request) (int, any, error) {
-	e, operations, err := s.changeEndpoint(r, "start_compute", func(e *endpoint) error {
-		if e.branch.project.quotaExceeded {
-			return refuse(http.StatusUnprocessableEntity, "%s", quotaMessage)
-		}
-		return nil
-	})
-	return s.hangUp(r, e, operations, err)
-}
-
-func (s *Server) hangUp(r *request, e *endpoint, operations []operationView, err error) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}

@@ -37,16 +37,16 @@ func newEndpoint(b *branch) *endpoint {
 	return &endpoint{id: newID("ep"), branch: b, minCU: 0.25, maxCU: 2, created: now, updated: now}
 }
 
-// host is the compute's name as the proxy reads it from a TLS handshake. It leads here where names under localhost do,
-// which is up to the machine; the addresses in connection strings do everywhere.
+// host is the compute's name as the proxy reads it from a TLS handshake. Whether it resolves to this machine, as
+// names under localhost should, depends on the machine; the addresses in connection strings always do.
 func (e *endpoint) host(s *Server, pooled bool) string {
 	if pooled {
-		return fmt.Sprintf("%s-pooler.localhost:%d", e.id, s.front.port)
+		return fmt.Sprintf("%s-pooler.localhost:%d", e.id, s.proxy.port)
 	}
-	return fmt.Sprintf("%s.localhost:%d", e.id, s.front.port)
+	return fmt.Sprintf("%s.localhost:%d", e.id, s.proxy.port)
 }
 
-// state follows from the clock: a compute that was woken is active once its time has come.
+// state depends on the clock: a compute that was woken becomes active after a while.
 func (e *endpoint) state() string {
 	now := time.Now()
 	switch {
@@ -63,7 +63,7 @@ func (e *endpoint) state() string {
 	return "active"
 }
 
-// wake begins to wake the compute, if nobody has.
+// wake starts to wake the compute, unless something has.
 func (e *endpoint) wake(takes time.Duration) {
 	if e.branch.archived {
 		takes *= 3
@@ -76,10 +76,11 @@ func (e *endpoint) wake(takes time.Duration) {
 func (e *endpoint) view(s *Server) endpointView {
 	p := e.branch.project
 	v := endpointView{
-		Host: e.host(s, false), ID: e.id, Name: e.name, ProjectID: p.id, BranchID: e.branch.id, MinCU: e.minCU, MaxCU: e.maxCU, RegionID: p.region,
-		Type: "read_write", CurrentState: e.state(), Settings: map[string]any{}, PoolerMode: "transaction", Disabled: e.disabled,
-		LastActive: stamp(e.updated), CreationSource: "console", CreatedAt: stamp(e.created), UpdatedAt: stamp(e.updated), ProxyHost: "localhost",
-		SuspendSeconds: e.suspendSeconds, Provisioner: "k8s-neonvm",
+		Host: e.host(s, false), ID: e.id, Name: e.name, ProjectID: p.id, BranchID: e.branch.id, MinCU: e.minCU,
+		MaxCU: e.maxCU, RegionID: p.region, Type: "read_write", CurrentState: e.state(),
+		Settings: map[string]any{}, PoolerMode: "transaction", Disabled: e.disabled, LastActive: stamp(e.updated),
+		CreationSource: "console", CreatedAt: stamp(e.created), UpdatedAt: stamp(e.updated),
+		ProxyHost: "localhost", SuspendSeconds: e.suspendSeconds, Provisioner: "k8s-neonvm",
 	}
 	if e.readOnly {
 		v.Type = "read_only"
@@ -90,7 +91,7 @@ func (e *endpoint) view(s *Server) endpointView {
 	return v
 }
 
-// endpointViews are all computes of a project, or those of one branch.
+// endpointViews are a project's computes or, if of is not nil, those of a branch.
 func (p *project) endpointViews(s *Server, of *branch) []endpointView {
 	views := []endpointView{}
 	for _, e := range p.endpoints {

@@ -1,60 +1,46 @@
 package neontest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
-	"slices"
-	"strings"
-	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// Fault is something going wrong between a client and the API. What it strikes never reaches the API, unless it only
-// delays.
+// Fault is something that goes wrong between a client and the API. A call that it strikes does not reach the API,
+// unless the fault only delays it.
 type Fault struct {
-	// Route is what to strike: a route as in [Calls], or a pattern of one or of a call's real path, in which *
-	// stands for anything ("GET *", "* /projects/quiet-river-12345678/branches*"); "" is every call.
+	// Route is what to strike: a route as in [Calls], or a pattern for one or for a call's actual path, in which * stands
+	// for anything ("GET *", "* /projects/quiet-river-12345678/branches*"). Empty: every call.
 	Route string
 	// Project restricts the fault to calls about one project.
 	Project string
-	// Status answers with this status: 524 as a page of HTML, as Cloudflare does, all others in Neon's shape. 0: the call
+	// Status is what to answer with: 524 with an HTML page, as Cloudflare does, everything else as Neon does. 0: the call
 	// goes on to the API after Delay.
 	Status int
 	// Message replaces the usual one for the status.
 	Message string
-	// RetryAfter is the header's value: "" sends none, else seconds or an HTTP date.
+	// RetryAfter is the header's value: seconds or an HTTP date. Empty: no header.
 	RetryAfter string
 	// Delay comes before anything else.
 	Delay time.Duration
 	// Drop closes the connection without an answer.
 	Drop bool
-	// Times is how many calls are struck; 0: all, until ClearFaults.
+	// Times is how many calls are struck. 0: all, until ClearFaults.
 	Times int
 }
 
-type faults struct {
-	mu     sync.Mutex
-	active []*Fault
-}
-
-// Fail adds a fault. The oldest one that fits strikes first.
-func (s *Server) Fail(f Fault) {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.active = append(s.faults.active, &f)
-}
+// Fail adds a fault. If several match a call, the oldest one strikes.
+func (s *Server) Fail(f Fault) { s.faults.Add(f, servertest.Trigger{Times: f.Times}) }
 
 // ClearFaults removes all faults.
-func (s *Server) ClearFaults() {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.active = nil
-}
+func (s *Server) ClearFaults() { s.faults.Clear() }
 
-// Unavailable makes listings leave these projects out and name them in unavailable_project_ids, as often as they would
-// have been listed; times 0 is for ever.
+// Unavailable makes lists leave these projects out and name them in unavailable_project_ids instead, as many times as
+// they would have been listed. times 0 means always.
 func (s *Server) Unavailable(ids []string, times int) {
 	if times == 0 {
 		times = -1
@@ -66,7 +52,7 @@ func (s *Server) Unavailable(ids []string, times int) {
 	}
 }
 
-// isUnavailable tells whether a listing misses a project this time. Called with the lock held.
+// isUnavailable reports whether a list leaves a project out this time, and counts it. Called with the lock held.
 func (s *Server) isUnavailable(id string) bool {
 	times := s.unavailable[id]
 	if times > 0 {
@@ -75,40 +61,17 @@ func (s *Server) isUnavailable(id string) bool {
 	return times != 0
 }
 
-// take finds the fault for a call and counts it.
-func (f *faults) take(r *http.Request, route string) *Fault {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i, fault := range f.active {
-		if !fault.matches(r, route) {
-			continue
-		}
-		struck := *fault
-		if fault.Times > 0 {
-			if fault.Times--; fault.Times == 0 {
-				f.active = slices.Delete(f.active, i, i+1)
-			}
-		}
-		return &struck
-	}
-	return nil
-}
-
 func (f *Fault) matches(r *http.Request, route string) bool {
 	if f.Project != "" && f.Project != r.PathValue("project_id") {
 		return false
 	}
-	if f.Route == "" || f.Route == route {
-		return true
-	}
-	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(f.Route), `\*`, ".*") + "$")
-	return pattern.MatchString(route) || pattern.MatchString(r.Method+" "+r.URL.Path[len(BasePath):])
+	return servertest.MatchRoute(f.Route, route, r.Method+" "+r.URL.Path[len(BasePath):])
 }
 
-// strike does what a fault says and reports whether the call ends here.
-func (f *faults) strike(w http.ResponseWriter, r *http.Request, route string) bool {
-	fault := f.take(r, route)
-	if fault == nil {
+// strike carries out the fault that strikes a call, if any, and reports whether the call ends here.
+func (s *Server) strike(w http.ResponseWriter, r *http.Request, route string) bool {
+	fault, struck := s.faults.Strike(func(f Fault) bool { return f.matches(r, route) })
+	if !struck {
 		return false
 	}
 	if fault.Delay > 0 {
@@ -127,23 +90,24 @@ func (f *faults) strike(w http.ResponseWriter, r *http.Request, route string) bo
 	if fault.Status == 524 {
 		w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 		w.WriteHeader(fault.Status)
-		fmt.Fprint(w, "<!DOCTYPE html>\n<html><head><title>console.neon.tech | 524: A timeout occurred</title></head><body><h1>A timeout occurred</h1><p>Error code 524</p></body></html>\n")
+		fmt.Fprint(w, timeoutPage)
 		return true
 	}
-	message := fault.Message
-	if message == "" {
-		message = map[int]string{
-			http.StatusLocked:              lockedMessage,
-			http.StatusTooManyRequests:     "you have reached the rate limit, please try again later",
-			http.StatusServiceUnavailable:  "service is temporarily unavailable, please try again later",
-			http.StatusInternalServerError: "internal error",
-		}[fault.Status]
-	}
-	if message == "" {
-		message = http.StatusText(fault.Status)
-	}
+	message := cmp.Or(fault.Message, usualMessages[fault.Status], http.StatusText(fault.Status))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(fault.Status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"request_id": newUUID(), "code": "", "message": message})
 	return true
 }
+
+const timeoutPage = "<!DOCTYPE html>\n<html><head><title>console.neon.tech | 524: A timeout occurred</title></head>" +
+	"<body><h1>A timeout occurred</h1><p>Error code 524</p></body></html>\n"
+
+var usualMessages = map[int]string{
+	http.StatusLocked:              lockedMessage,
+	http.StatusTooManyRequests:     limitedMessage,
+	http.StatusServiceUnavailable:  "service is temporarily unavailable, please try again later",
+	http.StatusInternalServerError: "internal error",
+}
+
+const limitedMessage = "you have reached the rate limit, please try again later"

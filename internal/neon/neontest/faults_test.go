@@ -26,7 +26,8 @@ func TestFaults(t *testing.T) {
 	}
 
 	s.Fail(neontest.Fault{Project: ids[1], Status: 524})
-	if a := get(ids[1]); a.Status != 524 || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") || !strings.Contains(string(a.Raw), "<html>") || a.Header.Get("Retry-After") != "" {
+	if a := get(ids[1]); a.Status != 524 || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") ||
+		!strings.Contains(string(a.Raw), "<html>") || a.Header.Get("Retry-After") != "" {
 		t.Errorf("%d %v %s", a.Status, a.Header, a.Raw)
 	}
 	if a := get(ids[0]); a.Status != 200 {
@@ -41,7 +42,8 @@ func TestFaults(t *testing.T) {
 	}
 
 	s.Fail(neontest.Fault{Drop: true, Times: 1})
-	request, _ := http.NewRequest("POST", s.URL()+"/projects", strings.NewReader("{}")) // not repeated by net/http, as a GET is
+	// Unlike a GET, net/http does not repeat it.
+	request, _ := http.NewRequest("POST", s.URL()+"/projects", strings.NewReader("{}"))
 	if response, err := http.DefaultClient.Do(request); err == nil {
 		response.Body.Close()
 		t.Errorf("a dropped connection answered %d", response.StatusCode)
@@ -75,14 +77,15 @@ func TestLimits(t *testing.T) {
 		wg.Wait()
 		return limited
 	}
-	if limited := burst(50, "GET /regions"); limited < 20 {
+	if limited := burst(50, "GET /projects"); limited < 20 {
 		t.Errorf("%d of 50 refused, with 30 a minute and 20 a second allowed", limited)
 	}
-	if limited := burst(40, "GET /auth"); limited < 30 {
+	if limited := burst(40, "GET /users/me/organizations"); limited < 30 {
 		t.Errorf("%d of 40 more refused", limited)
 	}
 	calls := s.Calls()
-	if calls.Total != 90 || calls.Limited < 60 || calls.MostPerMinute < 40 || calls.ByRoute["GET /auth"] != 40 || calls.MostPerSecond["GET /regions"] == 0 {
+	if calls.Total != 90 || calls.Limited < 60 || calls.MostPerMinute < 40 ||
+		calls.ByRoute["GET /users/me/organizations"] != 40 || calls.MostPerSecond["GET /projects"] == 0 {
 		t.Errorf("counted %+v", calls)
 	}
 	s.ResetCalls()

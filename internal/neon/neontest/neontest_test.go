@@ -139,7 +139,8 @@ func call(t *testing.T, s *neontest.Server, status int, route string, body any) 
 // uri asks for a project's connection string by Neon's usual names.
 func uri(t *testing.T, s *neontest.Server, id, more string) string {
 	t.Helper()
-	return call(t, s, 200, "GET /projects/"+id+"/connection_uri?database_name=neondb&role_name=neondb_owner"+more, nil).text(t, "uri")
+	route := "GET /projects/" + id + "/connection_uri?database_name=neondb&role_name=neondb_owner" + more
+	return call(t, s, 200, route, nil).text(t, "uri")
 }
 
 // query connects, runs one statement and returns its value.
@@ -195,7 +196,8 @@ func TestConnectionURI(t *testing.T) {
 	p := add(t, s, neontest.Spec{Name: "Acme"})
 	q := add(t, s, neontest.Spec{Name: "Acme", Role: "boss", Database: "store"})
 	got := uri(t, s, p.ID, "")
-	if !strings.HasPrefix(got, "postgresql://neondb_owner_") || !strings.HasSuffix(got, "?sslmode=require&channel_binding=require") || !strings.Contains(got, "%40") {
+	if !strings.HasPrefix(got, "postgresql://neondb_owner_") ||
+		!strings.HasSuffix(got, "?sslmode=require&channel_binding=require") || !strings.Contains(got, "%40") {
 		t.Errorf("uri is %s", got)
 	}
 	if got != p.URL {
@@ -208,7 +210,8 @@ func TestConnectionURI(t *testing.T) {
 		path   string
 		status int
 	}{
-		{p.ID + "/connection_uri?database_name=neondb&role_name=neondb_owner&branch_id=" + p.BranchID + "&endpoint_id=" + p.EndpointID + "&pooled=false", 200},
+		{p.ID + "/connection_uri?database_name=neondb&role_name=neondb_owner&branch_id=" + p.BranchID +
+			"&endpoint_id=" + p.EndpointID + "&pooled=false", 200},
 		{q.ID + "/connection_uri?database_name=store&role_name=boss", 200},
 		{q.ID + "/connection_uri?database_name=neondb&role_name=neondb_owner", 404},
 		{p.ID + "/connection_uri?database_name=neondb", 400},
@@ -227,7 +230,8 @@ func TestConnectionURI(t *testing.T) {
 	}
 	secretive := add(t, s, neontest.Spec{NoStorePasswords: true})
 	call(t, s, 412, "GET /projects/"+secretive.ID+"/connection_uri?database_name=neondb&role_name=neondb_owner", nil)
-	call(t, s, 412, fmt.Sprintf("GET /projects/%s/branches/%s/roles/neondb_owner/reveal_password", secretive.ID, secretive.BranchID), nil)
+	role := fmt.Sprintf("/projects/%s/branches/%s/roles/neondb_owner", secretive.ID, secretive.BranchID)
+	call(t, s, 412, "GET "+role+"/reveal_password", nil)
 }
 
 func TestPooled(t *testing.T) {
@@ -238,7 +242,8 @@ func TestPooled(t *testing.T) {
 		t.Fatal("the pooled address is the direct one")
 	}
 	mustQuery(t, pooled, "select 'through the proxy, with channel binding'")
-	if e := refused(t, pooled+"&search_path=acme"); e.Message != "unsupported startup parameter: search_path" || e.Code != "08P01" {
+	if e := refused(t, pooled+"&search_path=acme"); e.Message != "unsupported startup parameter: search_path" ||
+		e.Code != "08P01" {
 		t.Errorf("refused with %v", e)
 	}
 }

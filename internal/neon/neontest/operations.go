@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// operation is a step of a change to a project. Its status follows from the clock.
+// operation is a step of a change to a project. Its status depends on the clock.
 type operation struct {
 	id, action       string
 	branch, endpoint string
@@ -28,7 +28,10 @@ type operationView struct {
 }
 
 func (o *operation) view(p *project, now time.Time) operationView {
-	v := operationView{ID: o.id, ProjectID: p.id, BranchID: o.branch, EndpointID: o.endpoint, Action: o.action, CreatedAt: stamp(o.created), UpdatedAt: stamp(o.created)}
+	v := operationView{
+		ID: o.id, ProjectID: p.id, BranchID: o.branch, EndpointID: o.endpoint, Action: o.action,
+		CreatedAt: stamp(o.created), UpdatedAt: stamp(o.created),
+	}
 	switch {
 	case now.Before(o.starts):
 		v.Status = "scheduling"
@@ -47,8 +50,8 @@ type step struct {
 	endpoint *endpoint
 }
 
-// schedule ends a change: its steps run one after another from now on and together take Options.OperationTime, during
-// which the project takes no other change. Called with the lock held.
+// schedule ends a change. Its steps run one after another from now on and together take Options.OperationTime, during
+// which the project accepts no other change. Called with the lock held.
 func (s *Server) schedule(p *project, steps ...step) []operationView {
 	p.changing = false
 	now := time.Now()
@@ -89,7 +92,8 @@ func (s *Server) listOperations(r *request) (int, any, error) {
 		if err != nil {
 			return 0, nil, refuse(http.StatusBadRequest, "invalid cursor")
 		}
-		end, _ = slices.BinarySearchFunc(p.operations, last, func(o *operation, t time.Time) int { return o.created.Compare(t) })
+		end, _ = slices.BinarySearchFunc(p.operations, last,
+			func(o *operation, t time.Time) int { return o.created.Compare(t) })
 	}
 	now := time.Now()
 	page := struct {

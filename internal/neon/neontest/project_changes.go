@@ -1,6 +1,7 @@
 package neontest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -10,6 +11,11 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
+
+var regions = []string{
+	"aws-us-east-1", "aws-us-east-2", "aws-us-west-2", "aws-eu-central-1", "aws-eu-west-2", "aws-ap-southeast-1",
+	"aws-ap-southeast-2", "aws-sa-east-1", "azure-eastus2", "azure-westus3", "azure-gwc",
+}
 
 type projectBody struct {
 	Project *struct {
@@ -32,7 +38,7 @@ type projectBody struct {
 	} `json:"project"`
 }
 
-// check refuses what Neon's schema refuses.
+// check refuses what Neon's schema does not allow.
 func (b *projectBody) check() error {
 	if b.Project == nil {
 		return refuse(http.StatusBadRequest, "request body has an error: property \"project\" is missing")
@@ -55,7 +61,7 @@ func (b *projectBody) check() error {
 	return nil
 }
 
-// apply writes to a project what can be set at creation and later.
+// apply sets a project's properties.
 func (b *projectBody) apply(p *project) {
 	in := b.Project
 	if in.Name != nil {
@@ -74,7 +80,9 @@ func (b *projectBody) apply(p *project) {
 		p.settings.Quota = in.Settings.Quota
 	}
 	if in.Settings.AllowedIPs != nil {
-		p.settings.AllowedIPs = &allowedIPs{append([]string{}, in.Settings.AllowedIPs.IPs...), in.Settings.AllowedIPs.ProtectedBranchesOnly}
+		allowed := *in.Settings.AllowedIPs
+		allowed.IPs = append([]string{}, allowed.IPs...) // [] and not null
+		p.settings.AllowedIPs = &allowed
 	}
 	if in.Settings.MaintenanceWindow != nil {
 		p.settings.MaintenanceWindow = in.Settings.MaintenanceWindow
@@ -96,38 +104,19 @@ func (s *Server) createProject(r *request) (int, any, error) {
 	if r.caller.project != "" {
 		return 0, nil, refuse(http.StatusForbidden, "a project-scoped API key can't be used for this action")
 	}
-	in := body.Project
-	org, err := s.orgFor(r.caller, in.Org)
+	org, err := s.orgFor(r.caller, body.Project.Org)
 	if err != nil {
 		return 0, nil, err
 	}
-	spec := Spec{OrgID: org, Region: in.Region, PgVersion: 17, Database: in.Branch.Database, Role: in.Branch.Role}
-	if in.Version != nil {
-		spec.PgVersion = *in.Version
-	}
-	if spec.PgVersion < 14 || spec.PgVersion > 18 {
-		return 0, nil, refuse(http.StatusBadRequest, "request body has an error: pg_version must be from 14 to 18")
-	}
-	if spec.Region != "" && !slices.Contains(regions, spec.Region) {
-		return 0, nil, refuse(http.StatusBadRequest, "region %q is unknown, must be one of %s", spec.Region, strings.Join(regions, ", "))
-	}
-	setDefault(&spec.Database, "neondb")
-	setDefault(&spec.Role, spec.Database+"_owner")
-	if err := checkSQLName("database_name", spec.Database); err != nil {
+	spec, err := body.spec(org)
+	if err != nil {
 		return 0, nil, err
-	}
-	if err := checkSQLName("role_name", spec.Role); err != nil {
-		return 0, nil, err
-	}
-	if in.Branch.Name != nil {
-		if err := checkName("branch.name", *in.Branch.Name); err != nil {
-			return 0, nil, err
-		}
 	}
 	p, err := s.provision(context.WithoutCancel(r.Context()), spec)
 	if err != nil {
 		return 0, nil, err
 	}
+	in := body.Project
 	body.apply(p)
 	p.noStorePasswords = in.StorePasswords != nil && !*in.StorePasswords
 	b := p.branches[0]
@@ -140,35 +129,43 @@ func (s *Server) createProject(r *request) (int, any, error) {
 	operations := s.schedule(p, step{"create_timeline", b, nil}, step{"start_compute", b, p.endpoints[0]})
 	b.ready = p.busyUntil
 	return http.StatusCreated, map[string]any{
-		"project": p.details(), "connection_uris": s.connectionDetails(b), "roles": b.roleViews(true), "databases": b.databaseViews(),
-		"operations": operations, "branch": b.view(), "endpoints": p.endpointViews(s, b),
+		"project": p.details(), "branch": b.view(), "endpoints": p.endpointViews(s, b), "operations": operations,
+		"roles": b.roleViews(true), "databases": b.databaseViews(), "connection_uris": s.connectionDetails(b),
 	}, nil
 }
 
-func (s *Server) updateProject(r *request) (int, any, error) {
-	var body projectBody
-	if err := r.decode(&body, false); err != nil {
-		return 0, nil, err
+// spec returns what to add for a new project of an organization, with Neon's defaults.
+func (b *projectBody) spec(org string) (Spec, error) {
+	in := b.Project
+	spec := Spec{OrgID: org, Region: in.Region, PgVersion: 17, Database: in.Branch.Database, Role: in.Branch.Role}
+	if in.Version != nil {
+		spec.PgVersion = *in.Version
 	}
-	if err := body.check(); err != nil {
-		return 0, nil, err
+	if spec.PgVersion < 14 || spec.PgVersion > 18 {
+		return Spec{}, refuse(http.StatusBadRequest, "request body has an error: pg_version must be from 14 to 18")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := s.find(r)
-	if err != nil {
-		return 0, nil, err
+	if spec.Region != "" && !slices.Contains(regions, spec.Region) {
+		return Spec{}, refuse(http.StatusBadRequest, "region %q is unknown, must be one of %s", spec.Region,
+			strings.Join(regions, ", "))
 	}
-	if err := p.begin(); err != nil {
-		return 0, nil, err
+	spec.Database = cmp.Or(spec.Database, "neondb")
+	spec.Role = cmp.Or(spec.Role, spec.Database+"_owner")
+	if err := checkSQLName("database_name", spec.Database); err != nil {
+		return Spec{}, err
 	}
-	body.apply(p)
-	p.updated = time.Now()
-	return http.StatusOK, map[string]any{"project": p.details(), "operations": s.schedule(p)}, nil
+	if err := checkSQLName("role_name", spec.Role); err != nil {
+		return Spec{}, err
+	}
+	if in.Branch.Name != nil {
+		if err := checkName("branch.name", *in.Branch.Name); err != nil {
+			return Spec{}, err
+		}
+	}
+	return spec, nil
 }
 
-// deleteProject keeps the project's data, as Neon does for seven days, but nobody gets in any more. Deleting it twice is
-// no error.
+// deleteProject keeps the project's data, as Neon does for seven days, but closes it to connections. Deleting it
+// twice is no error.
 func (s *Server) deleteProject(r *request) (int, any, error) {
 	s.mu.Lock()
 	p := s.byID[r.PathValue("project_id")]
@@ -222,7 +219,7 @@ func (s *Server) recoverProject(r *request) (int, any, error) {
 	return http.StatusOK, map[string]any{"project": p.details(), "branches": p.branchViews()}, nil
 }
 
-// setLogin opens or closes all of a project's roles, whose sessions end when they are closed.
+// setLogin opens all of a project's roles, or closes them and ends their sessions.
 func (s *Server) setLogin(ctx context.Context, p *project, open bool) error {
 	if p.shared {
 		return nil
@@ -236,9 +233,7 @@ func (s *Server) setLogin(ctx context.Context, p *project, open bool) error {
 	for _, b := range p.branches {
 		databases = append(databases, b.realDatabases()...)
 		for _, r := range b.roles {
-			if !r.noLogin {
-				statements = append(statements, "ALTER ROLE "+pgtest.Identifier(r.real)+option)
-			}
+			statements = append(statements, "ALTER ROLE "+pgtest.Identifier(r.real)+option)
 		}
 	}
 	s.mu.Unlock()

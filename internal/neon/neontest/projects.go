@@ -12,7 +12,7 @@ type pagination struct {
 	Cursor string `json:"cursor"`
 }
 
-// projectView is what a list shows of a project; projectDetails adds what only a single one shows.
+// projectView is a project in a list. projectDetails adds what only a single one has.
 type projectView struct {
 	ID                   string          `json:"id"`
 	PlatformID           string          `json:"platform_id"`
@@ -52,15 +52,17 @@ type projectDetails struct {
 	Owner                map[string]any `json:"owner"`
 }
 
-const recoverable = 7 * 24 * time.Hour // how long a deleted project can be had back
+const recoverable = 7 * 24 * time.Hour // how long a deleted project can be recovered
 
 func (p *project) view() projectView {
 	v := projectView{
-		ID: p.id, PlatformID: strings.SplitN(p.region, "-", 2)[0], RegionID: p.region, Name: p.name, Provisioner: "k8s-neonvm",
-		EndpointSettings: p.endpointSettings, Settings: p.settings, PgVersion: p.pgVersion, ProxyHost: strings.TrimPrefix(p.region, "aws-") + ".aws.neon.tech",
-		LogicalSizeLimit: 512, LogicalSizeLimitByte: 512 << 20, StorePasswords: !p.noStorePasswords, CreationSource: "console",
-		CreatedAt: stamp(p.created), UpdatedAt: stamp(p.updated), OwnerID: p.org, OrgID: p.org, HistorySeconds: p.historySeconds,
-		ComputeLastActiveAt: stamp(p.updated), DeletedAt: optionalStamp(p.deleted),
+		ID: p.id, PlatformID: strings.SplitN(p.region, "-", 2)[0], RegionID: p.region, Name: p.name,
+		Provisioner: "k8s-neonvm", EndpointSettings: p.endpointSettings, Settings: p.settings,
+		PgVersion: p.pgVersion, ProxyHost: strings.TrimPrefix(p.region, "aws-") + ".aws.neon.tech",
+		LogicalSizeLimit: 512, LogicalSizeLimitByte: 512 << 20, StorePasswords: !p.noStorePasswords,
+		CreationSource: "console", CreatedAt: stamp(p.created), UpdatedAt: stamp(p.updated), OwnerID: p.org,
+		OrgID: p.org, HistorySeconds: p.historySeconds, ComputeLastActiveAt: stamp(p.updated),
+		DeletedAt: optionalStamp(p.deleted),
 	}
 	if p.deleted != nil {
 		v.RecoverableUntil = stamp(p.deleted.Add(recoverable))
@@ -72,7 +74,8 @@ func (p *project) details() projectDetails {
 	month := time.Date(p.created.Year(), p.created.Month(), 1, 0, 0, 0, 0, time.UTC)
 	return projectDetails{
 		projectView: p.view(), PeriodStart: stamp(month), PeriodEnd: stamp(month.AddDate(0, 1, 0)),
-		Owner: map[string]any{"email": "ada@example.com", "name": "Ada Lovelace", "branches_limit": 5000, "subscription_type": "scale_v3"},
+		Owner: map[string]any{"email": "ada@example.com", "name": "Ada Lovelace", "branches_limit": 5000,
+			"subscription_type": "scale_v3"},
 	}
 }
 
@@ -84,8 +87,8 @@ type projectPage struct {
 	Integrations map[string]any `json:"integrations"`
 }
 
-// listProjects pages as Neon does: newest first; a page that is not empty carries a cursor, also the last one, which so
-// leads to an empty page without one.
+// listProjects pages as Neon does, newest first. Every page that is not empty has a cursor; the last one's leads to
+// an empty page without a cursor.
 func (s *Server) listProjects(r *request) (int, any, error) {
 	limit, err := r.number("limit", 1, 400, 10)
 	if err != nil {
@@ -138,23 +141,6 @@ func (s *Server) listProjects(r *request) (int, any, error) {
 		page.Pagination = &pagination{stamp(last.created)}
 	}
 	return http.StatusOK, page, nil
-}
-
-// listSharedProjects has none: nobody shares projects with this user.
-func (s *Server) listSharedProjects(r *request) (int, any, error) {
-	if _, err := r.number("limit", 1, 400, 10); err != nil {
-		return 0, nil, err
-	}
-	return http.StatusOK, map[string]any{"projects": []any{}}, nil
-}
-
-func (s *Server) listPermissions(r *request) (int, any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, err := s.find(r); err != nil {
-		return 0, nil, err
-	}
-	return http.StatusOK, map[string]any{"project_permissions": []any{}}, nil
 }
 
 func (s *Server) getProject(r *request) (int, any, error) {

@@ -1,6 +1,7 @@
 package neontest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,44 +19,45 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
-// Spec is a project to add. The zero value is a healthy one in the first organisation.
+// Spec is a project to add. The zero value is a healthy one in the first organization.
 type Spec struct {
 	Name      string // default: random words
 	ID        string // default: random
-	OrgID     string // default: the first organisation
+	OrgID     string // default: the first organization
 	Region    string // default: aws-us-east-1
 	PgVersion int    // what Neon says it is; default: the real server's
 	Database  string // Neon's name; default neondb
 	Role      string // Neon's name; default neondb_owner
-	// Template is a database on the real server that the project's begins as a copy of. Nobody may be connected to it.
+	// Template is a database on the real server that the project's own starts as a copy of. It must have no connections.
 	Template string
-	// SharedDatabase is the URL of a database, with its role and password, which this project has together with others:
-	// fleets of thousands that cost nothing. Such a project has no special state.
+	// SharedDatabase is the URL, with role and password, of a database that this project shares with others, so that
+	// thousands of projects cost nothing. Such a project cannot have a state of its own.
 	SharedDatabase string
 
 	Suspended        bool     // the first connection wakes it
-	Archived         bool     // waking it takes three times as long
+	Archived         bool     // the same, but waking it takes three times as long
 	Disabled         bool     // nothing wakes it
 	QuotaExceeded    bool     // nothing wakes it
 	AllowedIPs       []string // addresses, networks and ranges that may connect; empty: all
 	BlockPublic      bool     // connections from the internet are refused
-	NoStorePasswords bool     // Neon can't tell the password
+	NoStorePasswords bool     // Neon does not know the password
 }
 
 func (spec *Spec) special() bool {
-	return spec.Suspended || spec.Archived || spec.Disabled || spec.QuotaExceeded || len(spec.AllowedIPs) > 0 || spec.BlockPublic
+	return spec.Suspended || spec.Archived || spec.Disabled || spec.QuotaExceeded || len(spec.AllowedIPs) > 0 ||
+		spec.BlockPublic
 }
 
-// Project is what has been added.
+// Project is a project that was added.
 type Project struct {
 	ID, Name, OrgID      string
 	BranchID, EndpointID string
 	Database, Role       string // Neon's names
-	// URL leads straight to the real server, past the proxy and whatever state the project is in.
+	// URL connects to the real server directly, whatever state the project is in.
 	URL string
 }
 
-// AddProject adds a project at once: no operations are left to wait for, and no call is counted.
+// AddProject adds a project. No operations are left to wait for, and no call is counted.
 func (s *Server) AddProject(ctx context.Context, spec Spec) (Project, error) {
 	p, err := s.provision(ctx, spec)
 	if err != nil {
@@ -66,7 +68,7 @@ func (s *Server) AddProject(ctx context.Context, spec Spec) (Project, error) {
 	return s.register(p), nil
 }
 
-// AddProjects adds many projects, in their order.
+// AddProjects adds many projects, in the order of specs.
 func (s *Server) AddProjects(ctx context.Context, specs ...Spec) ([]Project, error) {
 	made := make([]*project, len(specs))
 	group, ctx := errgroup.WithContext(ctx)
@@ -100,9 +102,6 @@ func (s *Server) register(p *project) Project {
 		d.id = s.nextID()
 		s.byDatabase[d.real] = b
 	}
-	if len(s.projects) == 1 {
-		s.addKey(&key{secret: ProjectKey, name: "project", org: p.org, project: p.id})
-	}
 	r, d := b.roles[0], b.databases[0]
 	return Project{
 		ID: p.id, Name: p.name, OrgID: p.org, BranchID: b.id, EndpointID: p.endpoints[0].id, Database: d.name, Role: r.name,
@@ -110,29 +109,30 @@ func (s *Server) register(p *project) Project {
 	}
 }
 
-// provision makes a project with its role and database on the real server, not yet known to anyone.
+// provision makes a project with its role and database on the real server, but does not add it.
 func (s *Server) provision(ctx context.Context, spec Spec) (*project, error) {
 	now := time.Now()
 	p := &project{
 		id: spec.ID, name: spec.Name, org: spec.OrgID, region: spec.Region, pgVersion: spec.PgVersion, historySeconds: 86400,
 		noStorePasswords: spec.NoStorePasswords, quotaExceeded: spec.QuotaExceeded, shared: spec.SharedDatabase != "",
-		settings: settings{BlockPublicConnections: spec.BlockPublic, AllowedIPs: &allowedIPs{IPs: append([]string{}, spec.AllowedIPs...)}},
+		settings: settings{
+			BlockPublicConnections: spec.BlockPublic, AllowedIPs: &allowedIPs{IPs: append([]string{}, spec.AllowedIPs...)},
+		},
 	}
 	if p.shared && spec.special() {
-		return nil, errors.New("a project on a shared database can't have a state of its own: the proxy tells projects apart by their databases")
+		return nil, errors.New("a project on a shared database cannot have a state of its own, because the proxy " +
+			"tells projects apart by their databases")
 	}
-	setDefault(&p.id, newProjectID())
-	setDefault(&p.name, words())
-	setDefault(&p.org, s.options.Orgs[0].ID)
-	setDefault(&p.region, regions[0])
-	setDefault(&spec.Database, "neondb")
-	setDefault(&spec.Role, "neondb_owner")
-	if p.pgVersion == 0 {
-		p.pgVersion = s.pg.Version
+	p.id, p.name = cmp.Or(p.id, newProjectID()), cmp.Or(p.name, words())
+	p.org, p.region = cmp.Or(p.org, s.options.Orgs[0].ID), cmp.Or(p.region, regions[0])
+	spec.Database, spec.Role = cmp.Or(spec.Database, "neondb"), cmp.Or(spec.Role, "neondb_owner")
+	p.pgVersion = cmp.Or(p.pgVersion, s.pg.Version)
+	b := &branch{
+		project: p, id: newID("br"), name: "main", isDefault: true, archived: spec.Archived,
+		created: now, updated: now, ready: now,
 	}
-	b := &branch{project: p, id: newID("br"), name: "main", isDefault: true, archived: spec.Archived, created: now, updated: now, ready: now}
-	r := &role{name: spec.Role, real: realName(spec.Role), password: newPassword(), created: now, updated: now}
-	d := &database{name: spec.Database, real: realName(spec.Database), owner: r.name, created: now, updated: now}
+	r := &role{name: spec.Role, real: realName(spec.Role), password: newPassword(), created: now}
+	d := &database{name: spec.Database, real: realName(spec.Database), owner: r.name, created: now}
 	b.roles, b.databases, p.branches = []*role{r}, []*database{d}, []*branch{b}
 	e := newEndpoint(b)
 	e.disabled, e.suspended = spec.Disabled, spec.Suspended || spec.Archived || spec.QuotaExceeded
@@ -155,22 +155,13 @@ func (s *Server) provision(ctx context.Context, spec Spec) (*project, error) {
 	return p, nil
 }
 
-func setDefault(field *string, value string) {
-	if *field == "" {
-		*field = value
-	}
-}
-
 func (s *Server) makeRole(ctx context.Context, r *role) error {
-	attributes := " LOGIN PASSWORD " + pgtest.Literal(r.password)
-	if r.noLogin {
-		attributes = " NOLOGIN"
-	}
-	return s.pg.Exec(ctx, "postgres", "CREATE ROLE "+pgtest.Identifier(r.real)+attributes)
+	statement := "CREATE ROLE " + pgtest.Identifier(r.real) + " LOGIN PASSWORD " + pgtest.Literal(r.password)
+	return s.pg.Exec(ctx, "postgres", statement)
 }
 
-// copyDatabase makes a copy while the source may be in use: PostgreSQL copies a database's files only where nobody is
-// connected to it, so a busy one is dumped and loaded.
+// copyDatabase copies a database that may be in use. PostgreSQL copies a database's files only if it has no
+// connections, so a busy one is dumped and loaded.
 func (s *Server) copyDatabase(ctx context.Context, name, owner, source string, schemaOnly bool) error {
 	if !schemaOnly {
 		err := s.pg.CreateDatabase(ctx, name, owner, source)
@@ -186,7 +177,8 @@ func (s *Server) copyDatabase(ctx context.Context, name, owner, source string, s
 	if schemaOnly {
 		dump.Args = append(dump.Args, "--schema-only")
 	}
-	load := s.client(ctx, "psql", name, "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null")
+	load := s.client(ctx, "psql", name, "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
+		"--output=/dev/null")
 	var complaints strings.Builder
 	load.Stderr = &complaints
 	pipe, err := dump.StdoutPipe()
@@ -204,22 +196,23 @@ func (s *Server) copyDatabase(ctx context.Context, name, owner, source string, s
 	return nil
 }
 
-// client is one of PostgreSQL's programs, connected as the superuser by its environment.
+// client returns a command for one of PostgreSQL's programs, which its environment connects as the superuser.
 func (s *Server) client(ctx context.Context, name, database string, args ...string) *exec.Cmd {
 	u, err := url.Parse(s.pg.URL(database))
 	if err != nil {
-		panic(err) // pgtest escapes all that it puts into its URLs
+		panic(err) // pgtest escapes what it puts into its URLs
 	}
 	password, _ := u.User.Password()
 	cmd := exec.CommandContext(ctx, filepath.Join(s.pg.BinDir, name), args...)
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "PGHOST=" + u.Hostname(), "PGPORT=" + u.Port(), "PGUSER=" + u.User.Username(),
+		"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "PGHOST=" + u.Hostname(), "PGPORT=" + u.Port(),
+		"PGUSER=" + u.User.Username(),
 		"PGPASSWORD=" + password, "PGDATABASE=" + database,
 	}
 	return cmd
 }
 
-// drop removes databases from the real server, connections or not.
+// drop drops databases on the real server, and ends their connections.
 func (s *Server) drop(ctx context.Context, databases ...string) error {
 	var errs []error
 	for _, name := range databases {
@@ -237,7 +230,8 @@ func (s *Server) disconnect(ctx context.Context, databases ...string) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return s.pg.Exec(ctx, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ("+strings.Join(list, ", ")+")")
+	return s.pg.Exec(ctx, "postgres",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ("+strings.Join(list, ", ")+")")
 }
 
 func (b *branch) realDatabases() []string {

@@ -24,10 +24,10 @@ type request struct {
 	query  url.Values
 }
 
-// handler answers a request with a status and a body; a nil body sends none.
+// handler answers a request with a status and a body. A nil body sends none.
 type handler func(*request) (status int, body any, err error)
 
-// apiError is a refusal in Neon's shape.
+// apiError is a refusal in Neon's format.
 type apiError struct {
 	status  int
 	message string
@@ -39,31 +39,19 @@ func refuse(status int, format string, args ...any) error {
 	return &apiError{status, fmt.Sprintf(format, args...)}
 }
 
-// newRoutes maps every path that the simulator knows, named as in Neon's OpenAPI document.
+// newRoutes has the paths that this project's client asks for, or is about to, and those that Neon's own clients need
+// for the same work. They are named as in Neon's OpenAPI document.
 func (s *Server) newRoutes() *http.ServeMux {
 	const project, branch = "/projects/{project_id}", "/projects/{project_id}/branches/{branch_id}"
 	mux := http.NewServeMux()
 	for route, h := range map[string]handler{
-		"GET /auth":                                        s.getAuth,
-		"GET /regions":                                     s.listRegions,
-		"GET /users/me":                                    s.getUser,
-		"GET /users/me/organizations":                      s.listOrgs,
-		"GET /organizations/{org_id}":                      s.getOrg,
-		"GET /api_keys":                                    s.listKeys,
-		"POST /api_keys":                                   s.createKey,
-		"DELETE /api_keys/{key_id}":                        s.revokeKey,
-		"GET /organizations/{org_id}/api_keys":             s.listOrgKeys,
-		"POST /organizations/{org_id}/api_keys":            s.createOrgKey,
-		"DELETE /organizations/{org_id}/api_keys/{key_id}": s.revokeOrgKey,
+		"GET /users/me/organizations": s.listOrgs,
 
 		"GET /projects":                      s.listProjects,
 		"POST /projects":                     s.createProject,
-		"GET /projects/shared":               s.listSharedProjects,
 		"GET " + project:                     s.getProject,
-		"PATCH " + project:                   s.updateProject,
 		"DELETE " + project:                  s.deleteProject,
-		"POST " + project + "/recover":       s.recoverProject,
-		"GET " + project + "/permissions":    s.listPermissions,
+		"POST " + project + "/recover":       s.recoverProject, // what the action tells whoever dropped a tenant by mistake
 		"GET " + project + "/connection_uri": s.getConnectionURI,
 
 		"GET " + project + "/operations":                s.listOperations,
@@ -76,29 +64,18 @@ func (s *Server) newRoutes() *http.ServeMux {
 		"PATCH " + branch:                    s.updateBranch,
 		"DELETE " + branch:                   s.deleteBranch,
 		"POST " + branch + "/restore":        s.restoreBranch,
-		"POST " + branch + "/set_as_default": s.setDefaultBranch,
-		"GET " + branch + "/endpoints":       s.listBranchEndpoints,
 
-		"GET " + branch + "/databases":                    s.listDatabases,
-		"POST " + branch + "/databases":                   s.createDatabase,
-		"GET " + branch + "/databases/{database_name}":    s.getDatabase,
-		"DELETE " + branch + "/databases/{database_name}": s.deleteDatabase,
-
+		"GET " + branch + "/databases":                         s.listDatabases,
 		"GET " + branch + "/roles":                             s.listRoles,
-		"POST " + branch + "/roles":                            s.createRole,
-		"GET " + branch + "/roles/{role_name}":                 s.getRole,
-		"DELETE " + branch + "/roles/{role_name}":              s.deleteRole,
-		"GET " + branch + "/roles/{role_name}/reveal_password": s.revealPassword,
-		"POST " + branch + "/roles/{role_name}/reset_password": s.resetPassword,
+		"GET " + branch + "/roles/{role_name}/reveal_password": s.revealPassword, // neonctl connection-string
 
 		"GET " + project + "/endpoints":                        s.listEndpoints,
+		"GET " + branch + "/endpoints":                         s.listBranchEndpoints,
 		"POST " + project + "/endpoints":                       s.createEndpoint,
 		"GET " + project + "/endpoints/{endpoint_id}":          s.getEndpoint,
-		"PATCH " + project + "/endpoints/{endpoint_id}":        s.updateEndpoint,
 		"DELETE " + project + "/endpoints/{endpoint_id}":       s.deleteEndpoint,
 		"POST " + project + "/endpoints/{endpoint_id}/start":   s.startEndpoint,
 		"POST " + project + "/endpoints/{endpoint_id}/suspend": s.suspendEndpoint,
-		"POST " + project + "/endpoints/{endpoint_id}/restart": s.restartEndpoint,
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		mux.HandleFunc(method+" "+BasePath+path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, route, h) })
@@ -116,11 +93,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.routes.ServeHTTP(w, r)
 }
 
-// serve takes a call through what Neon's gateway does before it looks at the request itself.
+// serve does what Neon's gateway does with a call before the request itself is looked at.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, route string, h handler) {
 	now := time.Now()
 	s.calls.arrived(route, r.PathValue("project_id"), now)
-	if s.faults.strike(w, r, route) {
+	if s.strike(w, r, route) {
 		return
 	}
 	caller := s.authenticate(r)
@@ -131,7 +108,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route string, h h
 	if after, ok := s.limits.allow(route, now); !ok {
 		s.calls.limited()
 		setRetryAfter(w.Header(), after)
-		s.answer(w, r, 0, nil, refuse(http.StatusTooManyRequests, "you have reached the rate limit, please try again later"))
+		s.answer(w, r, 0, nil, refuse(http.StatusTooManyRequests, limitedMessage))
 		return
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -165,10 +142,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(encoded) // a client that has gone away is its own affair
+	_, _ = w.Write(encoded) // the client may be gone
 }
 
-// decode reads a JSON body. A body is required unless optional.
+// decode reads a JSON body, which is required unless optional.
 func (r *request) decode(into any, optional bool) error {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil {
@@ -189,14 +166,15 @@ func (r *request) decode(into any, optional bool) error {
 	return nil
 }
 
-// number reads a query parameter within bounds.
+// number reads a query parameter, which must be within bounds.
 func (r *request) number(name string, low, high, absent int) (int, error) {
 	if !r.query.Has(name) {
 		return absent, nil
 	}
 	value, err := strconv.Atoi(r.query.Get(name))
 	if err != nil || value < low || value > high {
-		return 0, refuse(http.StatusBadRequest, "parameter %q in query has an error: must be an integer from %d to %d", name, low, high)
+		return 0, refuse(http.StatusBadRequest,
+			"parameter %q in query has an error: must be an integer from %d to %d", name, low, high)
 	}
 	return value, nil
 }
@@ -220,14 +198,15 @@ func (r *request) oneOf(name, absent string, values ...string) (string, error) {
 	}
 	value := r.query.Get(name)
 	if !slices.Contains(values, value) {
-		return "", refuse(http.StatusBadRequest, "parameter %q in query has an error: must be one of %s", name, strings.Join(values, ", "))
+		return "", refuse(http.StatusBadRequest, "parameter %q in query has an error: must be one of %s", name,
+			strings.Join(values, ", "))
 	}
 	return value, nil
 }
 
 var idPattern = regexp.MustCompile(`^[a-z0-9-]{1,60}$`)
 
-// id reads a query parameter that names something by its id; "" where it is absent.
+// id reads a query parameter that is an id; "" if it is absent.
 func (r *request) id(name string) (string, error) {
 	if r.query.Has(name) && !idPattern.MatchString(r.query.Get(name)) {
 		return "", refuse(http.StatusBadRequest, "parameter %q in query has an error: must match %s", name, idPattern)
@@ -245,9 +224,11 @@ func checkName(field, name string) error {
 
 // checkSQLName refuses names of roles and databases that Neon refuses.
 func checkSQLName(field, name string) error {
-	reserved := []string{"postgres", "template0", "template1", "cloud_admin", "neon_superuser", "web_access", "public", "none"}
+	reserved := []string{"postgres", "template0", "template1", "cloud_admin", "neon_superuser", "web_access",
+		"public", "none"}
 	if len(name) < 1 || len(name) > 63 || strings.HasPrefix(name, "pg_") || slices.Contains(reserved, name) {
-		return refuse(http.StatusBadRequest, "%s %q is not allowed: 1 to 63 bytes, not reserved, no pg_ at its beginning", field, name)
+		return refuse(http.StatusBadRequest, "%s %q is not allowed: 1 to 63 bytes, not reserved, no pg_ at its "+
+			"beginning", field, name)
 	}
 	return nil
 }

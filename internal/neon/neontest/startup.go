@@ -16,7 +16,7 @@ const (
 	gssRequest    = 80877104
 )
 
-// readStartup reads one of the messages without a type that begin a connection.
+// readStartup reads one of the messages that begin a connection, which have no type.
 func readStartup(r io.Reader) (code uint32, body []byte, err error) {
 	var head [8]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -50,7 +50,7 @@ func parseStartup(version uint32, body []byte) (*startup, error) {
 		return nil, fmt.Errorf("unsupported frontend protocol %d.%d", version>>16, version&0xffff)
 	}
 	fields := strings.Split(string(body), "\x00")
-	// Names and values in turn, then an empty name; the last byte is a zero, so that nothing follows it.
+	// Names and values alternate, up to an empty name. Nothing follows the final zero.
 	if len(fields) < 2 || len(fields)%2 != 0 || fields[len(fields)-1] != "" || fields[len(fields)-2] != "" {
 		return nil, errors.New("invalid startup packet layout: expected terminator as last byte")
 	}
@@ -84,7 +84,7 @@ func (s *startup) get(name string) string {
 	return ""
 }
 
-// set replaces a parameter, or removes it where the value is empty.
+// set sets a parameter, or removes it if the value is empty.
 func (s *startup) set(name, value string) {
 	s.parameters = slices.DeleteFunc(s.parameters, func(p [2]string) bool { return p[0] == name })
 	if value != "" {
@@ -94,7 +94,7 @@ func (s *startup) set(name, value string) {
 
 func (s *startup) user() string { return s.get("user") }
 
-// database is the user's name unless the client says otherwise.
+// database returns the database, by default the one named like the user.
 func (s *startup) database() string {
 	if d := s.get("database"); d != "" {
 		return d
@@ -102,8 +102,7 @@ func (s *startup) database() string {
 	return s.user()
 }
 
-// takeEndpoint removes endpoint=… from the options and returns it: it is meant for the proxy, and means nothing to the
-// server.
+// takeEndpoint removes endpoint=…, which is meant for the proxy, from the options and returns it.
 func (s *startup) takeEndpoint() string {
 	endpoint := ""
 	var rest []string
@@ -120,9 +119,11 @@ func (s *startup) takeEndpoint() string {
 	return endpoint
 }
 
-// refusedByPooler says what PgBouncer, in transaction mode, says to parameters that it can't keep for a client.
+// refusedByPooler returns what PgBouncer, in transaction mode, answers to parameters that it cannot track for a
+// client, or "".
 func (s *startup) refusedByPooler() string {
-	kept := []string{"user", "database", "application_name", "client_encoding", "datestyle", "timezone", "standard_conforming_strings", "extra_float_digits"}
+	kept := []string{"user", "database", "application_name", "client_encoding", "datestyle", "timezone",
+		"standard_conforming_strings", "extra_float_digits"}
 	for _, p := range s.parameters {
 		name := strings.ToLower(p[0])
 		if !slices.Contains(kept, name) && !strings.HasPrefix(name, "_pq_.") {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -23,13 +22,13 @@ type project struct {
 	settings              settings
 	endpointSettings      json.RawMessage
 	quotaExceeded         bool
-	shared                bool // several projects have its database: nothing is done to it on the real server
+	shared                bool // several projects have its database, which is left alone on the real server
 
 	branches   []*branch // by creation
 	endpoints  []*endpoint
 	operations []*operation // by creation
-	changing   bool         // a request is at work on it
-	busyUntil  time.Time    // its operations are finished then
+	changing   bool         // a request is changing it
+	busyUntil  time.Time    // when its operations are finished
 }
 
 type settings struct {
@@ -61,27 +60,13 @@ type branch struct {
 	databases        []*database
 }
 
-// role is a role under Neon's name and under the one it has on the real server.
-type role struct {
-	name, real, password string
-	noLogin              bool
-	created, updated     time.Time
-}
-
-type database struct {
-	id               int64
-	name, real       string
-	owner            string // a role's Neon name
-	created, updated time.Time
-}
-
 type endpoint struct {
 	id, name         string
 	branch           *branch
 	readOnly         bool
 	disabled         bool
 	suspended        bool
-	waking           time.Time // when it will be awake; zero where nobody woke it
+	waking           time.Time // when it will be awake; zero if nothing woke it
 	suspendSeconds   int
 	minCU, maxCU     float64
 	created, updated time.Time
@@ -109,7 +94,7 @@ func (s *Server) findBranch(r *request) (*branch, error) {
 	return nil, refuse(http.StatusNotFound, "branch not found")
 }
 
-// begin takes a project for a change, as Neon does: one at a time. Called with the lock held.
+// begin starts a change to the project, which takes one at a time, as Neon's do. Called with the lock held.
 func (p *project) begin() error {
 	if p.changing || time.Now().Before(p.busyUntil) {
 		return refuse(http.StatusLocked, lockedMessage)
@@ -118,7 +103,7 @@ func (p *project) begin() error {
 	return nil
 }
 
-// end gives the project back where the change failed. finishing it with schedule does so too.
+// end ends a change that failed. A change that succeeds ends with schedule.
 func (s *Server) end(p *project) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +137,7 @@ func (p *project) endpoint(id string) *endpoint {
 	return nil
 }
 
-// endpoint returns the branch's compute, the one that writes first; nil where it has none.
+// endpoint returns the branch's compute, preferably a read-write one; nil if it has none.
 func (b *branch) endpoint() *endpoint {
 	var found *endpoint
 	for _, e := range b.project.endpoints {
@@ -173,24 +158,8 @@ func (b *branch) children() []*branch {
 	return children
 }
 
-func (b *branch) role(name string) *role {
-	i := slices.IndexFunc(b.roles, func(r *role) bool { return r.name == name })
-	if i < 0 {
-		return nil
-	}
-	return b.roles[i]
-}
-
-func (b *branch) database(name string) *database {
-	i := slices.IndexFunc(b.databases, func(d *database) bool { return d.name == name })
-	if i < 0 {
-		return nil
-	}
-	return b.databases[i]
-}
-
-// now is the time for something new: to the microsecond, as Neon gives it, and never the same twice, so that it can mark
-// a place in a list. Called with the lock held.
+// now returns a time for something new: to the microsecond, like Neon's, and never the same twice, so that it can serve
+// as a cursor. Called with the lock held.
 func (s *Server) now() time.Time {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	if !now.After(s.lastCreated) {
@@ -206,8 +175,18 @@ func (s *Server) nextID() int64 {
 }
 
 var (
-	adjectives = strings.Fields("autumn bitter bold broad calm cool damp dawn divine fancy fragrant green hidden holy icy jolly late lively little long misty muddy nameless odd old patient plain polished proud purple quiet rapid restless rough round royal shiny shy silent small snowy soft solitary spring square steep still summer super sweet tight tiny twilight wandering weathered white wild winter wispy withered young")
-	nouns      = strings.Fields("art base bird block boat bonus bread breeze brook bush butterfly cake cell cherry cloud credit darkness dawn dew disk dream dust feather field fire firefly flower fog forest frog frost glade glitter grass hall hat haze heart hill king lab lake leaf limit math meadow mode moon morning mountain mouse mud night paper pine poetry pond queen rain recipe resonance rice river salad scene sea shadow shape silence sky smoke snow snowflake sound star sun sunset surf term thunder tooth tree truth union unit violet voice water waterfall wave wildflower wind wood")
+	adjectives = strings.Fields(`
+		autumn bitter bold broad calm cool damp dawn divine fancy fragrant green hidden holy icy jolly late
+		lively little long misty muddy nameless odd old patient plain polished proud purple quiet rapid
+		restless rough round royal shiny shy silent small snowy soft solitary spring square steep still
+		summer super sweet tight tiny twilight wandering weathered white wild winter wispy withered young`)
+	nouns = strings.Fields(`
+		art base bird block boat bonus bread breeze brook bush butterfly cake cell cherry cloud credit
+		darkness dawn dew disk dream dust feather field fire firefly flower fog forest frog frost glade
+		glitter grass hall hat haze heart hill king lab lake leaf limit math meadow mode moon morning
+		mountain mouse mud night paper pine poetry pond queen rain recipe resonance rice river salad scene
+		sea shadow shape silence sky smoke snow snowflake sound star sun sunset surf term thunder tooth tree
+		truth union unit violet voice water waterfall wave wildflower wind wood`)
 )
 
 func pick(words []string) string { return words[below(int64(len(words)))] }
@@ -215,24 +194,26 @@ func pick(words []string) string { return words[below(int64(len(words)))] }
 func below(n int64) int64 {
 	i, err := rand.Int(rand.Reader, big.NewInt(n))
 	if err != nil {
-		panic(err) // crypto/rand's reader does not fail
+		panic(err) // crypto/rand never fails
 	}
 	return i.Int64()
 }
 
 func words() string { return pick(adjectives) + "-" + pick(nouns) }
 
-// newProjectID is like quiet-river-12345678; branches' and endpoints' ids have letters in their last part too.
+// newProjectID returns an id like quiet-river-12345678.
 func newProjectID() string { return fmt.Sprintf("%s-%08d", words(), below(1e8)) }
 
+// newID returns an id of a branch or an endpoint, which has letters in its last part too.
 func newID(prefix string) string {
 	return prefix + "-" + words() + "-a" + strings.ToLower(rand.Text()[:7])
 }
 
-// newPassword has the shape of Neon's, and what a URL needs escaped; but for %, which Neon's own command line can't escape.
+// newPassword looks like Neon's, with characters that have to be escaped in a URL, except for %, which neonctl does not
+// escape.
 func newPassword() string { return "npg_" + rand.Text()[:10] + "@:/?#[&+= " + rand.Text()[:4] }
 
-// realName makes a name unique on the real server, and still readable there.
+// realName makes a name unique on the real server, but keeps it readable.
 func realName(name string) string {
 	return strings.ToValidUTF8(name[:min(len(name), 40)], "") + "_" + strings.ToLower(rand.Text()[:12])
 }

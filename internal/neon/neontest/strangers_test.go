@@ -2,11 +2,7 @@ package neontest_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // TestStrangers lets Neon's own clients use the simulator, and holds its answers against Neon's OpenAPI document, which
@@ -26,60 +23,18 @@ func TestStrangers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: not installing npm packages")
 	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
+	if _, err := exec.LookPath("npm"); err != nil {
 		t.Skip("npm is not installed")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	dir := installed(t, ctx, npm)
-	t.Run("openapi", func(t *testing.T) {
-		checkAgainstDocument(t, filepath.Join(dir, "node_modules", "@neondatabase", "api-client", "public-v2-for-users.gen.yaml"))
-	})
+	dir, err := servertest.InstallNPM(ctx, "neontest", filepath.Join("testdata", "npm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := filepath.Join(dir, "node_modules", "@neondatabase", "api-client", "public-v2-for-users.gen.yaml")
+	t.Run("openapi", func(t *testing.T) { checkAgainstDocument(t, document) })
 	t.Run("clients", func(t *testing.T) { useClients(t, ctx, dir) })
-}
-
-// installed is a folder with the clients and what drives them. It is made once on a machine for each version of the two, because
-// installing takes longer than all else here.
-func installed(t *testing.T, ctx context.Context, npm string) string {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = t.TempDir()
-	}
-	cache = filepath.Join(cache, "neon-tenants-action")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	fresh, err := os.MkdirTemp(cache, "making-") //nolint:usetesting // beside the place that it is renamed to
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(fresh) }()
-	sum := sha256.New()
-	for _, name := range []string{"package.json", "check.js"} {
-		content, err := os.ReadFile(filepath.Join("testdata", "npm", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = sum.Write(content)
-		if err := os.WriteFile(filepath.Join(fresh, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	dir := filepath.Join(cache, fmt.Sprintf("neontest-%x", sum.Sum(nil)[:8]))
-	if _, err := os.Stat(dir); err == nil {
-		return dir
-	}
-	install := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--prefer-offline", "--loglevel=error")
-	install.Dir = fresh
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm install: %v: %s", err, out)
-	}
-	// Whole or not at all; where another run was faster, its folder is as good.
-	if err := os.Rename(fresh, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func useClients(t *testing.T, ctx context.Context, dir string) {

@@ -7,34 +7,35 @@ import (
 	"time"
 )
 
-// uri is the connection string of a role for a database. It leads straight to the real server (benchmarks want no proxy
-// in between), or through the proxy where the project is in a state that Neon's proxy would have something to say about.
-// Called with the lock held.
+// uri returns the connection string of a role for a database. It leads to the real server directly, as benchmarks
+// want no proxy in between, unless the project is in a state that Neon's proxy would react to. Called with the lock
+// held.
 func (s *Server) uri(b *branch, e *endpoint, r *role, d *database, pooled bool) string {
 	port := s.pg.Port
 	switch {
 	case pooled:
-		port = s.front.pooledPort
+		port = s.proxy.pooledPort
 	case b.project.special(b, e):
-		port = s.front.port
+		port = s.proxy.port
 	}
-	// The password is escaped, so that the first @ ends it.
+	// The password is escaped, so the first @ ends it.
 	before, after, _ := strings.Cut(s.pg.TenantURL(r.real, r.password, d.real), "@")
 	_, after, _ = strings.Cut(after, "/")
 	return fmt.Sprintf("%s@%s:%d/%s", before, s.options.Host, port, after)
 }
 
-// special tells whether a connection is the proxy's matter.
+// special reports whether the proxy would react to a connection.
 func (p *project) special(b *branch, e *endpoint) bool {
 	return p.quotaExceeded || p.settings.BlockPublicConnections || len(p.settings.AllowedIPs.IPs) > 0 ||
 		time.Now().Before(b.ready) || e.disabled || e.state() != "active"
 }
 
-// getConnectionURI needs a database's and a role's name, and finds the branch and its compute itself.
+// getConnectionURI requires the names of a database and a role. By default it takes the default branch and its compute.
 func (s *Server) getConnectionURI(r *request) (int, any, error) {
 	for _, name := range []string{"database_name", "role_name"} {
 		if r.query.Get(name) == "" {
-			return 0, nil, refuse(http.StatusBadRequest, "parameter %q in query has an error: value is required but missing", name)
+			return 0, nil, refuse(http.StatusBadRequest,
+				"parameter %q in query has an error: value is required but missing", name)
 		}
 	}
 	branchID, err := r.id("branch_id")
@@ -87,7 +88,7 @@ func (s *Server) getConnectionURI(r *request) (int, any, error) {
 	return http.StatusOK, map[string]any{"uri": s.uri(b, e, role, d, pooled)}, nil
 }
 
-// connectionDetails are what the creation of a project or a branch answers. Called with the lock held.
+// connectionDetails are part of the answer to the creation of a project or a branch. Called with the lock held.
 func (s *Server) connectionDetails(b *branch) []any {
 	details := []any{}
 	e := b.endpoint()

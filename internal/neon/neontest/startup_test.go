@@ -3,25 +3,7 @@ package neontest
 import (
 	"bytes"
 	"testing"
-	"time"
 )
-
-func TestWindowSlides(t *testing.T) {
-	w := window{span: time.Second}
-	start := time.Now()
-	for i := range 10 {
-		w.add(start.Add(time.Duration(i) * 200 * time.Millisecond)) // the last at 1.8 s
-	}
-	if n := w.count(start.Add(1800 * time.Millisecond)); n != 6 || w.most != 6 {
-		t.Errorf("%d in the window, at most %d; want 6 (0.8 s to 1.8 s)", n, w.most)
-	}
-	if n := w.count(start.Add(2500 * time.Millisecond)); n != 2 {
-		t.Errorf("%d left, want 2", n)
-	}
-	if n := w.count(start.Add(time.Minute)); n != 0 {
-		t.Errorf("%d left, want none", n)
-	}
-}
 
 func FuzzStartup(f *testing.F) {
 	f.Add([]byte("user\x00me\x00database\x00mine\x00\x00"))

@@ -13,22 +13,26 @@ import (
 	"time"
 )
 
-// What Neon's proxy says instead of connecting, as an ERROR with SQLSTATE XX000.
+// What Neon's proxy answers instead of connecting, as an ERROR with SQLSTATE XX000.
 const (
 	wakingMessage   = "Couldn't connect to compute node"
 	quotaMessage    = "Your account or project has exceeded the compute time quota. Upgrade your plan to increase limits."
 	disabledMessage = "The endpoint has been disabled. Enable it using the API and retry."
 	blockedMessage  = "This connection is trying to access this endpoint from a blocked network."
-	addressMessage  = "This IP address %s is not allowed to connect to this endpoint. Please add it to the allowed list in the Neon console. Make sure to check for IPv4 or IPv6 addresses."
-	unknownMessage  = "The requested endpoint could not be found, or you don't have access to it. Please check the provided ID and try again."
-	unnamedMessage  = "Endpoint ID is not specified. Either please upgrade the postgres client library (libpq) for SNI support or pass the endpoint ID (first part of the domain name) as a parameter: '?options=endpoint%3D<endpoint-id>'. See more at https://neon.tech/sni"
+	addressMessage  = "This IP address %s is not allowed to connect to this endpoint. Please add it to the " +
+		"allowed list in the Neon console. Make sure to check for IPv4 or IPv6 addresses."
+	unknownMessage = "The requested endpoint could not be found, or you don't have access to it. Please check " +
+		"the provided ID and try again."
+	unnamedMessage = "Endpoint ID is not specified. Either please upgrade the postgres client library (libpq) " +
+		"for SNI support or pass the endpoint ID (first part of the domain name) as a parameter: " +
+		"'?options=endpoint%3D<endpoint-id>'. See more at https://neon.tech/sni"
 	insecureMessage = "connection is insecure (try using `sslmode=require`)"
 )
 
-// front is Neon's proxy. It ends TLS with the real server's own certificate, so that SCRAM's channel binding, which is to
-// the certificate, holds through it; tells projects apart by their database, or by the endpoint that the client names; and
-// answers in the compute's place or passes everything on.
-type front struct {
+// proxy is Neon's proxy. It ends TLS with the real server's own certificate, because SCRAM's channel binding is to
+// the certificate; tells projects apart by their database, or by the endpoint that the client names; and answers in
+// place of the compute or passes everything on.
+type proxy struct {
 	server           *Server
 	tls              *tls.Config
 	port, pooledPort int
@@ -40,79 +44,79 @@ type front struct {
 	wait   sync.WaitGroup
 }
 
-func newFront(s *Server) (*front, error) {
-	f := &front{server: s, tls: s.pg.TLSConfig(), open: map[net.Conn]bool{}}
+func newProxy(s *Server) (*proxy, error) {
+	p := &proxy{server: s, tls: s.pg.TLSConfig(), open: map[net.Conn]bool{}}
 	for _, pooled := range []bool{false, true} {
 		l, err := net.Listen("tcp", net.JoinHostPort(s.options.Listen, "0"))
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("start Neon's proxy: %w", err), f.close())
+			return nil, errors.Join(fmt.Errorf("start Neon's proxy: %w", err), p.close())
 		}
-		f.listeners = append(f.listeners, l)
+		p.listeners = append(p.listeners, l)
 		port := l.Addr().(*net.TCPAddr).Port
 		if pooled {
-			f.pooledPort = port
+			p.pooledPort = port
 		} else {
-			f.port = port
+			p.port = port
 		}
-		f.wait.Go(func() { f.accept(l, pooled) })
+		p.wait.Go(func() { p.accept(l, pooled) })
 	}
-	return f, nil
+	return p, nil
 }
 
-func (f *front) close() error {
-	f.mu.Lock()
-	f.closed = true
+func (p *proxy) close() error {
+	p.mu.Lock()
+	p.closed = true
 	var errs []error
-	for _, l := range f.listeners {
+	for _, l := range p.listeners {
 		errs = append(errs, l.Close())
 	}
-	for conn := range f.open {
+	for conn := range p.open {
 		_ = conn.Close() // whoever uses it closes it again
 	}
-	f.mu.Unlock()
-	f.wait.Wait()
+	p.mu.Unlock()
+	p.wait.Wait()
 	return errors.Join(errs...)
 }
 
-func (f *front) accept(l net.Listener, pooled bool) {
+func (p *proxy) accept(l net.Listener, pooled bool) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
 			return // closed
 		}
-		if !f.track(conn) {
+		if !p.track(conn) {
 			return
 		}
-		f.wait.Go(func() {
-			defer f.untrack(conn)
-			// A client that goes away in mid-handshake has nobody to complain to.
-			_ = f.serve(conn, pooled)
+		p.wait.Go(func() {
+			defer p.untrack(conn)
+			// Nobody would read the error of a client that disconnects during its handshake.
+			_ = p.serve(conn, pooled)
 		})
 	}
 }
 
-// track remembers a connection for close, and closes it where that has been.
-func (f *front) track(conn net.Conn) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
+// track remembers a connection for close, and closes it if close has run already.
+func (p *proxy) track(conn net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
 		_ = conn.Close()
 		return false
 	}
-	f.open[conn] = true
+	p.open[conn] = true
 	return true
 }
 
-func (f *front) untrack(conn net.Conn) {
-	f.mu.Lock()
-	delete(f.open, conn)
-	f.mu.Unlock()
+func (p *proxy) untrack(conn net.Conn) {
+	p.mu.Lock()
+	delete(p.open, conn)
+	p.mu.Unlock()
 	_ = conn.Close()
 }
 
 const handshakeTimeout = 30 * time.Second
 
-func (f *front) serve(raw net.Conn, pooled bool) error {
+func (p *proxy) serve(raw net.Conn, pooled bool) error {
 	_ = raw.SetDeadline(time.Now().Add(handshakeTimeout))
 	conn, sni := raw, ""
 	for {
@@ -122,7 +126,7 @@ func (f *front) serve(raw net.Conn, pooled bool) error {
 		}
 		switch code {
 		case sslRequest:
-			if f.tls == nil {
+			if p.tls == nil {
 				if _, err := conn.Write([]byte{'N'}); err != nil {
 					return err
 				}
@@ -131,7 +135,7 @@ func (f *front) serve(raw net.Conn, pooled bool) error {
 			if _, err := conn.Write([]byte{'S'}); err != nil {
 				return err
 			}
-			secure := tls.Server(raw, f.tls)
+			secure := tls.Server(raw, p.tls)
 			if err := secure.Handshake(); err != nil {
 				return err
 			}
@@ -141,22 +145,22 @@ func (f *front) serve(raw net.Conn, pooled bool) error {
 				return err
 			}
 		case cancelRequest:
-			return f.forwardCancel(body)
+			return p.forwardCancel(body)
 		default:
-			if conn == raw && f.tls != nil {
+			if conn == raw && p.tls != nil {
 				return writeError(conn, "ERROR", "XX000", insecureMessage)
 			}
 			start, err := parseStartup(code, body)
 			if err != nil {
 				return writeError(conn, "FATAL", "08P01", err.Error())
 			}
-			return f.connect(raw, conn, start, sni, pooled)
+			return p.connect(raw, conn, start, sni, pooled)
 		}
 	}
 }
 
-// connect answers a startup message, or passes it and all that follows on.
-func (f *front) connect(raw, client net.Conn, start *startup, sni string, pooled bool) error {
+// connect answers a startup message, or passes it and everything after it on.
+func (p *proxy) connect(raw, client net.Conn, start *startup, sni string, pooled bool) error {
 	endpoint, _, _ := strings.Cut(sni, ".")
 	if named := start.takeEndpoint(); named != "" {
 		endpoint = named
@@ -171,21 +175,21 @@ func (f *front) connect(raw, client net.Conn, start *startup, sni string, pooled
 	if err != nil {
 		return err
 	}
-	if refusal := f.server.admit(endpoint, start, address.Addr().Unmap()); refusal != "" {
+	if refusal := p.server.admit(endpoint, start, address.Addr().Unmap()); refusal != "" {
 		return writeError(client, "ERROR", "XX000", refusal)
 	}
-	server, err := f.dial()
+	server, err := p.dial()
 	if err != nil {
 		return writeError(client, "ERROR", "XX000", wakingMessage)
 	}
-	defer f.untrack(server)
+	defer p.untrack(server)
 	if _, err := server.Write(start.encode()); err != nil {
 		return err
 	}
 	_ = raw.SetDeadline(time.Time{})
 	var both sync.WaitGroup
 	both.Go(func() {
-		_, _ = io.Copy(server, client) // either side's end is the connection's
+		_, _ = io.Copy(server, client) // the connection ends when either side does
 		_ = server.Close()
 	})
 	_, err = io.Copy(client, server)
@@ -195,45 +199,45 @@ func (f *front) connect(raw, client net.Conn, start *startup, sni string, pooled
 	return err
 }
 
-// dial connects to the real server, with TLS where it has it, up to where the startup message goes.
-func (f *front) dial() (net.Conn, error) {
-	conn, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", f.server.pg.Host, f.server.pg.Port), handshakeTimeout)
+// dial connects to the real server, with TLS if it has it. The startup message comes next.
+func (p *proxy) dial() (net.Conn, error) {
+	conn, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", p.server.pg.Host, p.server.pg.Port), handshakeTimeout)
 	if err != nil {
 		return nil, err
 	}
-	if !f.track(conn) {
+	if !p.track(conn) {
 		return nil, net.ErrClosed
 	}
-	if f.tls == nil {
+	if p.tls == nil {
 		return conn, nil
 	}
 	if _, err := conn.Write([]byte{0, 0, 0, 8, 4, 210, 22, 47}); err != nil { // SSLRequest
-		f.untrack(conn)
+		p.untrack(conn)
 		return nil, err
 	}
 	answer := []byte{0}
 	if _, err := io.ReadFull(conn, answer); err != nil || answer[0] != 'S' {
-		f.untrack(conn)
+		p.untrack(conn)
 		return nil, errors.New("PostgreSQL refused TLS")
 	}
-	// The server is this machine's own, and the client checks its certificate, which this proxy presents.
+	// The server runs on this machine, and the client checks its certificate, which this proxy presents.
 	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
-		f.untrack(conn)
+		p.untrack(conn)
 		return nil, err
 	}
-	f.mu.Lock()
-	delete(f.open, conn)
-	f.open[secure] = true
-	f.mu.Unlock()
+	p.mu.Lock()
+	delete(p.open, conn)
+	p.open[secure] = true
+	p.mu.Unlock()
 	return secure, nil
 }
 
-// forwardCancel passes a cancel request on: the process id and key that the client has are the real server's.
-func (f *front) forwardCancel(body []byte) error {
-	conn, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", f.server.pg.Host, f.server.pg.Port), handshakeTimeout)
+// forwardCancel passes a cancel request on. The process id and the key that the client has are the real server's.
+func (p *proxy) forwardCancel(body []byte) error {
+	conn, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", p.server.pg.Host, p.server.pg.Port), handshakeTimeout)
 	if err != nil {
 		return err
 	}
@@ -242,6 +246,6 @@ func (f *front) forwardCancel(body []byte) error {
 	if _, err := conn.Write(encodeStartup(cancelRequest, body)); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, conn) // closes once the signal is sent, and the client waits for that
+	_, err = io.Copy(io.Discard, conn) // ends once the signal is sent, which the client waits for
 	return err
 }
