@@ -1,14 +1,14 @@
 # What a contributor runs. Every target installs what it needs (apt, as root or with sudo), or says what to install.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint fmt bench image e2e
+.PHONY: help demo sandbox test test-clock lint fmt bench image e2e
 
 IMAGE := neon-tenants-action:dev
 # built from the module in the folder that is given
 TOOL = go build -C $(1) -trimpath -ldflags "-s -w" -o "$(CURDIR)/bin/" $(2)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The store of demo and sandbox: empty for the one that is built in, or minio.
 STORE ?=
@@ -20,10 +20,14 @@ demo: $(if $(filter minio,$(STORE)),bin/minio) ## take a small fleet on this mac
 sandbox: $(if $(filter minio,$(STORE)),bin/minio) ## serve a simulated Neon over a real PostgreSQL, an S3 server and a simulated GitHub until Ctrl-C, and print the environment to use
 	@.ci/sandbox serve
 
-test: bin/minio ## vet, and every test against real servers with the race detector
+test: ## vet, and every test against real servers with the race detector
 	@.ci/install gcc postgres
 	go vet ./...
-	go test -race -timeout 20m ./...
+	.ci/test
+
+test-clock: ## the tests that need no MinIO, at the end of a leap year and of a summer, in other time zones
+	@.ci/install postgres
+	.ci/test-clock
 
 lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionlint on workflows and examples
 	bin/golangci-lint run ./...

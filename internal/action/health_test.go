@@ -216,7 +216,8 @@ func TestHealthOfManyAlike(t *testing.T) {
 	o.counts(t, 38, 0, 9, 0)
 	o.says(t, "Schemas: 38 tenants match; 2 groups differ", "5 tenants differ from 38 others: customer-03, customer-13, customer-23, customer-33, customer-43",
 		"4 tenants (customer-07, customer-17, customer-27 and 1 more): the schema is not that of 38 others: - index tasks_project_id_idx")
-	if strings.Count(o.summary, "pie showData\n") != 1 || !strings.Contains(o.summary, `"schema drift" : 9`) || strings.Count(o.summary, "```diff\n") != 2 {
+	// One pie. A machine that is slow today gets a chart of the slowest tenants besides.
+	if strings.Count(o.summary, "\npie showData\n") != 1 || !strings.Contains(o.summary, `"schema drift" : 9`) || strings.Count(o.summary, "```diff\n") != 2 {
 		t.Errorf("summary:\n%s", o.summary)
 	}
 }

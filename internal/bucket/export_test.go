@@ -14,6 +14,18 @@ func WithDial(o Options, to string) Options {
 	return o
 }
 
+// Through wraps every connection.
+func Through(o Options, wrap func(net.Conn) net.Conn) Options {
+	o.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(conn), nil
+	}
+	return o
+}
+
 // Impatient waits only so long for what stands still, and hardly between tries.
 func Impatient(o Options, stall time.Duration) Options {
 	o.stall, o.backoff = stall, 20*time.Millisecond

@@ -15,8 +15,6 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 )
 
-const stall = 2 * time.Second // of connections in these tests
-
 // nothingLeft asks the server itself, not through the front, and by the whole key, as MinIO wants it.
 func nothingLeft(t *testing.T, s *buckettest.Server, f *buckettest.Front, name, key string) {
 	t.Helper()
@@ -32,16 +30,6 @@ func nothingLeft(t *testing.T, s *buckettest.Server, f *buckettest.Front, name, 
 	if keys := f.Unfinished(); len(keys) > 0 {
 		t.Errorf("unfinished, as the front saw it: %v", keys)
 	}
-}
-
-// patience is short where a call is made to stand still, and longer than any machine is busy where not.
-func patience(faults ...buckettest.Fault) time.Duration {
-	for _, f := range faults {
-		if slices.Contains([]buckettest.Way{buckettest.Stall, buckettest.StallAfter, buckettest.StallAnswer}, f.Way) {
-			return stall
-		}
-	}
-	return time.Minute
 }
 
 const (
@@ -96,7 +84,7 @@ func TestFaults(t *testing.T) {
 			f := buckettest.InFront(t, s)
 			o := custom(t, s)
 			o.Endpoint = f.URL
-			b := open(t, bucket.Impatient(o, patience(test.fault)))
+			b := open(t, impatient(o, f))
 			f.Inject(test.fault)
 			f.Inject(F{Operation: "AbortMultipartUpload", Times: 2, Status: http.StatusServiceUnavailable, Code: "SlowDown"})
 			key := keyAt(b, "acme", noon)
@@ -173,7 +161,7 @@ func TestAbort(t *testing.T) {
 	f := buckettest.InFront(t, s)
 	o := custom(t, s)
 	o.Endpoint = f.URL
-	b := open(t, bucket.Impatient(o, patience()))
+	b := open(t, bucket.Impatient(o, patience))
 	for _, size := range []int64{0, small, large} {
 		key := keyAt(b, "acme", noon)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -206,7 +194,7 @@ func TestAbortStale(t *testing.T) {
 	f := buckettest.InFront(t, s)
 	o := custom(t, s)
 	o.Endpoint = f.URL
-	b := open(t, bucket.Impatient(o, patience()))
+	b := open(t, bucket.Impatient(o, patience))
 	folder := b.Folder("acme")
 	ours := []string{keyAt(b, "acme", noon), keyAt(b, "acme", noon.Add(time.Hour))}
 	others := []string{folder + "notes.txt", folder + "sub/20261122T120000Z-pg17.sql.gz", keyAt(b, "acme-two", noon)}

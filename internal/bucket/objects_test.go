@@ -92,7 +92,7 @@ func TestDeleteFailures(t *testing.T) {
 			} else {
 				o = bucket.WithDial(o, strings.TrimPrefix(f.URL, "https://"))
 			}
-			b := open(t, bucket.Impatient(o, patience()))
+			b := open(t, bucket.Impatient(o, patience))
 			folder := b.Folder("acme")
 			keys := []string{folder + "a", folder + "held", folder + "denied", folder + "b"}
 			f.DenyDelete(folder+"held", "AccessDenied", "Access Denied because object protected by object lock.")
@@ -159,7 +159,7 @@ func TestGet(t *testing.T) {
 			f := buckettest.InFront(t, s)
 			o := custom(t, s)
 			o.Endpoint = f.URL
-			b := open(t, bucket.Impatient(o, patience(test.faults...)))
+			b := open(t, impatient(o, f))
 			key := b.Folder("acme") + "x"
 			if _, err := b.PutSmall(t.Context(), key, contents, "text/plain"); err != nil {
 				t.Fatal(err)

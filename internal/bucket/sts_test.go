@@ -210,7 +210,7 @@ func TestErrors(t *testing.T) {
 			if test.fault.Operation != "" {
 				f.Inject(test.fault)
 			}
-			_, err := bucket.Open(t.Context(), bucket.Impatient(o, patience()))
+			_, err := bucket.Open(t.Context(), bucket.Impatient(o, patience))
 			checkError(t, err, test.want, test.remedy)
 		})
 	}

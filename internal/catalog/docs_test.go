@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func TestDocumentedQueries(t *testing.T) {
 	_, docs := queries(t)
 	url := pgtest.Database(t)
 	c := open(t, url)
-	now := time.Now()
+	now := databaseTime(t, url)
 	entry := func(name string, f catalog.Facts) catalog.Entry {
 		return catalog.Entry{
 			Name: name, Key: name, Source: "neon", ID: name, NeonProjectID: name, SeenAt: now, Facts: f,
@@ -106,6 +107,16 @@ func TestDocumentedQueries(t *testing.T) {
 	equal(t, "the new tenant",
 		ask(t, url, "select concat_ws(' ', name, database, identity) from project where source = 'catalog'"),
 		[]string{"North School north_school database north_school"})
+}
+
+// databaseTime is now by the clock that the queries go by.
+func databaseTime(t *testing.T, url string) time.Time {
+	t.Helper()
+	seconds, err := strconv.ParseInt(ask(t, url, "select extract(epoch from now())::bigint")[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Unix(seconds, 0)
 }
 
 // TestDocumentedTables compares the documentation's picture of the tables with the tables.

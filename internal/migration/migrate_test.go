@@ -222,17 +222,32 @@ func TestLockHeldTooLong(t *testing.T) {
 	<-done
 }
 
+// afterOneTry returns once another session has waited for this one's lock on the table busy and given up, or all is over.
+func afterOneTry(conn *pgx.Conn, over <-chan struct{}) {
+	for _, waiting := range []string{"1", "0"} {
+		var now string
+		for now != waiting {
+			select {
+			case <-over:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			_ = conn.QueryRow(context.Background(), "select count(*)::text from pg_locks where relation = 'busy'::regclass and not granted").Scan(&now)
+		}
+	}
+}
+
 // A migration that meets another session's table lock is rolled back and tried again, and never leaves half its work.
 func TestLockTimeoutIsRetried(t *testing.T) {
 	for name, c := range map[string]struct {
-		sql  string
-		hold time.Duration
-		ok   bool
+		sql      string
+		released bool // once the first try has given up
+		ok       bool
 	}{
-		"released in time":  {up("insert into log values (1); alter table busy add column j int"), 700 * time.Millisecond, true},
-		"never released":    {up("insert into log values (1); alter table busy add column j int"), time.Minute, false},
-		"with own commit":   {up("insert into log values (1); commit; alter table busy add column j int"), 700 * time.Millisecond, false},
-		"in no transaction": {"-- migrate:up transaction:false\nalter table busy add column j int\n-- migrate:down\n", 700 * time.Millisecond, false},
+		"released in time":  {up("insert into log values (1); alter table busy add column j int"), true, true},
+		"never released":    {up("insert into log values (1); alter table busy add column j int"), false, false},
+		"with own commit":   {up("insert into log values (1); commit; alter table busy add column j int"), true, false},
+		"in no transaction": {"-- migrate:up transaction:false\nalter table busy add column j int\n-- migrate:down\n", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -248,15 +263,16 @@ func TestLockTimeoutIsRetried(t *testing.T) {
 			over, released := make(chan struct{}), make(chan struct{})
 			go func() {
 				defer close(released)
-				select {
-				case <-time.After(c.hold):
-				case <-over:
+				if c.released {
+					afterOneTry(conn, over)
+				} else {
+					<-over
 				}
 				_ = conn.Close(context.Background())
 			}()
 			defer func() { close(over); <-released }()
 			o := options()
-			o.StatementLockTimeout = 200 * time.Millisecond
+			o.StatementLockTimeout = 500 * time.Millisecond
 			_, err = migrate(t.Context(), url, files(t, "1_a.sql", c.sql), o)
 			if (err == nil) != c.ok {
 				t.Fatalf("got error %v", err)

@@ -60,6 +60,13 @@ func (f *Front) Inject(fault Fault) {
 	f.faults.Add(fault, servertest.Trigger{After: max(fault.Nth-1, 0), Times: fault.Times})
 }
 
+// OnStall has the client's address told of each connection on which nothing more is going to happen.
+func (f *Front) OnStall(tell func(client string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stalled = tell
+}
+
 // RefuseHeaders answers 501 to requests with one of these headers, as stores do that don't know them.
 func (f *Front) RefuseHeaders(names ...string) {
 	f.mu.Lock()
@@ -115,6 +122,12 @@ func (f *Front) breakCall(w http.ResponseWriter, r *http.Request, fault Fault) {
 		_ = http.NewResponseController(w).Flush()
 	}
 	if fault.Way == Stall || fault.Way == StallAfter || fault.Way == StallAnswer {
+		f.mu.Lock()
+		stalled := f.stalled
+		f.mu.Unlock()
+		if stalled != nil {
+			stalled(r.RemoteAddr)
+		}
 		select {
 		case <-f.closed:
 		case <-r.Context().Done():

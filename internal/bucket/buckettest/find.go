@@ -10,9 +10,16 @@ import (
 // ErrNotBuilt is [Find]'s where there is no MinIO.
 var ErrNotBuilt = errors.New("no MinIO found: `make bin/minio` builds it, or name its binary in BUCKETTEST_MINIO")
 
+// none in BUCKETTEST_MINIO stands for a machine without MinIO.
+const none = "none"
+
 // Find returns the path of the MinIO to run: what BUCKETTEST_MINIO names, the bin/minio that make builds, or the one in PATH.
 func Find() (string, error) {
-	if path := os.Getenv("BUCKETTEST_MINIO"); path != "" {
+	switch path := os.Getenv("BUCKETTEST_MINIO"); path {
+	case "":
+	case none:
+		return "", ErrNotBuilt
+	default:
 		return path, nil
 	}
 	dir, err := os.Getwd()

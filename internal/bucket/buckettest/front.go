@@ -33,6 +33,7 @@ type Front struct {
 	calls    map[string]int
 	uploads  []upload
 	denied   map[string]denial
+	stalled  func(client string)
 	sessions time.Duration // what the token service's sessions are said to last; 0: what they do
 }
 
