@@ -204,6 +204,7 @@ func checkAgainstDocument(t *testing.T, path string) {
 	values["endpoint_id"] = replica.text(t, "endpoint", "id")
 	do(org, "DELETE "+endpoint, "", nil)
 	do(org, "DELETE "+endpoint, "", nil)
+	do(org, "POST "+branch+"/databases", "", `{"database":{"name":"shop","owner_name":"neondb_owner"}}`)
 	expires := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	child := do(org, "POST "+project+"/branches", "",
 		`{"branch":{"expires_at":"`+expires+`"},"endpoints":[{"type":"read_write"}]}`)
@@ -219,7 +220,7 @@ func checkAgainstDocument(t *testing.T, path string) {
 	do(org, "DELETE "+project, "", nil)
 	do(org, "GET /projects", "?recoverable=true", nil)
 	do(org, "POST "+project+"/recover", "", nil)
-	if checked < 29 {
+	if checked < 30 {
 		t.Errorf("only %d answers were checked", checked)
 	}
 }
