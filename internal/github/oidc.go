@@ -1,5 +1,5 @@
-// Package github is a client of GitHub's: of the runner's token service, and of the API for the secrets and variables
-// of Actions, by go-github over the project's own transport.
+// Package github is a client of the runner's token service, and of GitHub's API for the secrets and variables of
+// Actions. It calls that API by go-github over the project's own transport.
 package github
 
 import (

@@ -156,7 +156,7 @@ func TestCreateProjectNamesTheOrganizationOfAPersonalKey(t *testing.T) {
 	}
 }
 
-// Where Neon can't say whether there is one of the name, none is made.
+// If Neon cannot tell whether there is one of that name, none is created.
 func TestCreateProjectRefusesWhatItCannotSee(t *testing.T) {
 	fakeClock(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {

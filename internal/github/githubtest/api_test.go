@@ -13,8 +13,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 )
 
-// call makes a request as a client with manners would, unless headers say otherwise, and returns the answer and its
-// message.
+// call makes a request, with a token and a User-Agent unless headers say otherwise, and returns the answer and its
+// body.
 func call(t *testing.T, s *githubtest.Server, method, path, body string, headers ...string) (
 	*http.Response, map[string]any,
 ) {
