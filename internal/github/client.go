@@ -30,7 +30,8 @@ type Options struct {
 	UserAgent string
 }
 
-// Client calls the API. It is safe for concurrent use.
+// Client calls the API. It is safe for concurrent use. The error of every call is an [*Error], except that arguments
+// which GitHub would reject are refused without a call.
 type Client struct {
 	api *github.Client
 

@@ -11,8 +11,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-// GitHub's limits for one token: calls, and what it calls content-generating requests. Whether writes of secrets are
-// among those, it does not say. See https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
+// GitHub's limits for one token: calls, and content-generating requests, which may or may not include writes of
+// secrets. See https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
 const (
 	CallsPerHour    = 5000
 	WritesPerMinute = 80

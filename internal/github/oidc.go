@@ -1,5 +1,5 @@
-// Package github is a client of GitHub's: of the runner's token service, and of the API for the secrets and variables
-// of Actions, by go-github over the project's own transport.
+// Package github is a client of the runner's token service, and of GitHub's API for the secrets and variables of
+// Actions. It calls that API by go-github over the project's own transport.
 package github
 
 import (
@@ -42,27 +42,18 @@ const (
 // client means one that retries temporary failures. The error is always a [*TokenError].
 func IDToken(ctx context.Context, client *http.Client, requestURL, requestToken, audience string) (string, error) {
 	if requestURL == "" || requestToken == "" {
-		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN " +
-			"are not set"), remedy: permissionRemedy}
+		unset := errors.New("ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not set")
+		return "", &TokenError{Err: unset, remedy: permissionRemedy}
 	}
 	if client == nil {
 		c := httpx.New(httpx.Options{Retries: 4, AttemptTimeout: 10 * time.Second, MaxWait: 30 * time.Second})
 		defer c.CloseIdleConnections()
 		client = c.HTTP()
 	}
-	u, err := url.Parse(requestURL)
+	req, err := tokenRequest(ctx, requestURL, requestToken, audience)
 	if err != nil {
-		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL")}
+		return "", err
 	}
-	query := u.Query()
-	query.Set("audience", audience)
-	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return "", &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a valid address")}
-	}
-	req.Header.Set("Authorization", "Bearer "+requestToken)
-	req.Header.Set("Accept", "application/json")
 	resp, err := client.Do(req)
 	if err != nil {
 		if outer := (*url.Error)(nil); errors.As(err, &outer) {
@@ -71,9 +62,32 @@ func IDToken(ctx context.Context, client *http.Client, requestURL, requestToken,
 		return "", &TokenError{Err: err, remedy: outageRemedy}
 	}
 	defer resp.Body.Close()
+	return readToken(resp)
+}
+
+// tokenRequest makes a signed request. Its errors do not repeat the URL.
+func tokenRequest(ctx context.Context, requestURL, requestToken, audience string) (*http.Request, error) {
+	invalid := &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL")}
+	u, err := url.Parse(requestURL)
+	if err != nil {
+		return nil, invalid
+	}
+	query := u.Query()
+	query.Set("audience", audience)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, invalid
+	}
+	req.Header.Set("Authorization", "Bearer "+requestToken)
+	req.Header.Set("Accept", "application/json")
+	return req, nil
+}
+
+func readToken(resp *http.Response) (string, error) {
 	if resp.StatusCode != http.StatusOK {
-		e := &TokenError{Status: resp.StatusCode, Err: fmt.Errorf("the token service answered %s", resp.Status),
-			remedy: outageRemedy}
+		e := &TokenError{Status: resp.StatusCode, Err: fmt.Errorf("the token service answered %s", resp.Status)}
+		e.remedy = outageRemedy
 		if resp.StatusCode < http.StatusInternalServerError && resp.StatusCode != http.StatusTooManyRequests {
 			e.remedy = permissionRemedy
 		}
@@ -82,9 +96,10 @@ func IDToken(ctx context.Context, client *http.Client, requestURL, requestToken,
 	var answer struct {
 		Value string `json:"value"`
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer); err != nil || answer.Value == "" {
-		return "", &TokenError{Status: resp.StatusCode, Err: errors.New("the token service answered without a token"),
-			remedy: outageRemedy}
+	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer)
+	if err != nil || answer.Value == "" {
+		err := errors.New("the token service answered without a token")
+		return "", &TokenError{Status: resp.StatusCode, Err: err, remedy: outageRemedy}
 	}
 	return answer.Value, nil
 }

@@ -74,8 +74,8 @@ func (l *limiter) reserve(ctx context.Context, route string, write bool) (r *res
 		return nil, err
 	}
 	defer func() { <-q.turn }()
-	// What its route has to wait for, a call waits for here, so that it does not keep other routes. Nothing is added
-	// to the route's limits while this call holds the route's turn.
+	// The call waits for its own queue's limits first, without holding up the other queues. While it has the queue's
+	// turn, nothing else can use these limits up.
 	if _, err := l.wait(ctx, q, false); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limit is the most calls in any period of a length. The zero value is no limit.
+// Limit allows that many calls in any period of that length. The zero value is no limit.
 type Limit struct {
 	Calls int
 	Per   time.Duration

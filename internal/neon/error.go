@@ -10,8 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-// Error is a failed call. Neon's own error codes are usually empty, so the HTTP status says what is wrong. RequestID is
-// Neon's, or a proxy's if Neon gave none.
+// Error is a failed call. Neon's own error codes are usually empty, so the HTTP status says what is wrong. RequestID
+// comes from the answer's body or, if that has none, from its X-Request-Id header.
 type Error struct{ httpx.APIError }
 
 // Remedy tells what to do about it, "" if there is nothing to say.

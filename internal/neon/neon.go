@@ -40,7 +40,8 @@ type Options struct {
 	HTTP *http.Client
 }
 
-// Client calls the API. It is safe for concurrent use.
+// Client calls the API. It is safe for concurrent use. The error of every call is or wraps an [*Error], unless its
+// method names another one.
 type Client struct {
 	base string
 	key  string

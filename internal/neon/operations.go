@@ -68,7 +68,7 @@ const (
 )
 
 // WaitOperations waits for up to 300 s until the operations that a call has just returned have succeeded. It polls
-// after a second at first, and every five seconds in the end. An operation that does not succeed is an
+// after one second, and then at intervals that grow to five. An operation that does not succeed is an
 // [*OperationError].
 func (c *Client) WaitOperations(ctx context.Context, projectID string, operations []Operation) error {
 	limited, cancel := context.WithTimeout(ctx, operationBudget)

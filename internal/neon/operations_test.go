@@ -15,7 +15,7 @@ func TestWaitOperations(t *testing.T) {
 	for _, test := range []struct {
 		name       string
 		operations []Operation
-		// ends is when which operation becomes what; before it is running
+		// ends is when each operation gets the status; until then it is running
 		ends   map[string]time.Duration
 		status string
 		cancel time.Duration
@@ -29,7 +29,7 @@ func TestWaitOperations(t *testing.T) {
 		{name: "the second is done with the first", operations: two, ends: map[string]time.Duration{},
 			status: "finished", calls: 2, took: time.Second},
 		{name: "skipped", operations: two[:1], status: "skipped", calls: 1, took: time.Second},
-		// 1 + 1.5 + 2.25 s, and the second one's looks go on at the pace that was reached
+		// 1 + 1.5 + 2.25 s, and the second one is polled at the interval reached by then
 		{name: "slow", operations: two, ends: map[string]time.Duration{"1": 4 * time.Second, "2": 5 * time.Second},
 			status: "finished", calls: 5,
 			took: 4750*time.Millisecond + 3375*time.Millisecond},

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// InstallNPM returns a directory with the files of source, package.json among them, and the npm packages that this
+// InstallNPM returns a directory with the files of source, package.json among them, and the npm packages that it
 // names. The directory is in the user's cache and made once for each version of the files, because npm takes longer
 // than the tests that use it. name tells whose it is.
 func InstallNPM(ctx context.Context, name, source string) (string, error) {

@@ -13,8 +13,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 )
 
-// call makes a request as a client with manners would, unless headers say otherwise, and returns the answer and its message.
-func call(t *testing.T, s *githubtest.Server, method, path, body string, headers ...string) (*http.Response, map[string]any) {
+// call makes a request, with a token and a User-Agent unless headers say otherwise, and returns the answer and its
+// body.
+func call(t *testing.T, s *githubtest.Server, method, path, body string, headers ...string) (
+	*http.Response, map[string]any,
+) {
 	t.Helper()
 	req, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -55,9 +58,12 @@ func TestRefusals(t *testing.T) {
 		{"GET", here + "secrets", "", []string{"User-Agent", ""}, 403, "User-Agent header"},
 		{"GET", here + "secrets", "", []string{"Authorization", "Bearer wrong"}, 401, "Bad credentials"},
 		{"GET", here + "secrets", "", []string{"Authorization", ""}, 401, "Bad credentials"},
-		{"GET", here + "secrets", "", []string{"Authorization", "token " + githubtest.DefaultToken, "Accept", "text/html"}, 200, ""},
-		{"GET", here + "secrets", "", []string{"Authorization", "Bearer " + githubtest.JobToken}, 403, "Resource not accessible by integration"},
-		{"PUT", here + "secrets/X", "{}", []string{"Authorization", "Bearer github_pat_reader"}, 403, "Resource not accessible by personal access token"},
+		{"GET", here + "secrets", "",
+			[]string{"Authorization", "token " + githubtest.DefaultToken, "Accept", "text/html"}, 200, ""},
+		{"GET", here + "secrets", "", []string{"Authorization", "Bearer " + githubtest.JobToken}, 403,
+			"Resource not accessible by integration"},
+		{"PUT", here + "secrets/X", "{}", []string{"Authorization", "Bearer github_pat_reader"}, 403,
+			"Resource not accessible by personal access token"},
 		{"GET", "/repos/acme/none/actions/secrets", "", nil, 404, "Not Found"},
 		{"GET", "/orgs/none/actions/secrets", "", nil, 404, "Not Found"},
 		{"GET", "/repos/acme/fleet/environments/none/secrets", "", nil, 404, "Not Found"},
@@ -78,10 +84,12 @@ func TestRefusals(t *testing.T) {
 		if message, _ := answer["message"].(string); resp.StatusCode != test.status || !strings.Contains(message, test.says) {
 			t.Errorf("%s %s %v: %s, %q", test.method, test.path, test.headers, resp.Status, message)
 		}
-		if test.status == 403 && test.says != "User-Agent header" && !strings.Contains(resp.Header.Get("X-Accepted-GitHub-Permissions"), "secrets=") {
+		if test.status == 403 && test.says != "User-Agent header" &&
+			!strings.Contains(resp.Header.Get("X-Accepted-GitHub-Permissions"), "secrets=") {
 			t.Errorf("%s %s does not say what it wants: %v", test.method, test.path, resp.Header)
 		}
-		if limited := resp.Header.Get("X-RateLimit-Remaining") != ""; limited == (test.status == 401 || test.says == "User-Agent header") {
+		anonymous := test.status == 401 || test.says == "User-Agent header"
+		if limited := resp.Header.Get("X-RateLimit-Remaining") != ""; limited == anonymous {
 			t.Errorf("%s %s: %s, with the rate limit's headers: %v", test.method, test.path, resp.Status, limited)
 		}
 	}
@@ -92,16 +100,17 @@ func TestPages(t *testing.T) {
 	for i := range 240 {
 		s.SetSecret(acme, fmt.Sprintf("S_%03d", i), "x", time.Now())
 	}
+	const org, environment = "/orgs/acme/actions/secrets", "/repos/acme/fleet/environments/prod%2Feu%20west/secrets"
 	for path, want := range map[string]struct {
 		items int
 		next  string
 	}{
-		"/orgs/acme/actions/secrets":                                         {30, s.URL + "/orgs/acme/actions/secrets?per_page=30&page=2"},
-		"/orgs/acme/actions/secrets?per_page=1000":                           {100, s.URL + "/orgs/acme/actions/secrets?per_page=100&page=2"},
-		"/api/v3/orgs/acme/actions/secrets?per_page=100":                     {100, s.URL + "/api/v3/orgs/acme/actions/secrets?per_page=100&page=2"},
-		"/orgs/acme/actions/secrets?per_page=100&page=3":                     {43, ""},
-		"/orgs/acme/actions/secrets?per_page=100&page=9":                     {0, ""},
-		"/repos/acme/fleet/environments/prod%2Feu%20west/secrets?per_page=2": {2, s.URL + "/repos/acme/fleet/environments/prod%2Feu%20west/secrets?per_page=2&page=2"},
+		org:                               {30, s.URL + org + "?per_page=30&page=2"},
+		org + "?per_page=1000":            {100, s.URL + org + "?per_page=100&page=2"},
+		"/api/v3" + org + "?per_page=100": {100, s.URL + "/api/v3" + org + "?per_page=100&page=2"},
+		org + "?per_page=100&page=3":      {43, ""},
+		org + "?per_page=100&page=9":      {0, ""},
+		environment + "?per_page=2":       {2, s.URL + environment + "?per_page=2&page=2"},
 	} {
 		resp, answer := call(t, s, "GET", path, "")
 		items, _ := answer["secrets"].([]any)
@@ -118,14 +127,16 @@ func TestPages(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	s, err := githubtest.Start(githubtest.Options{Limits: githubtest.Limits{PerHour: 6, WritesPerMinute: 2, RetryAfter: "42", Status: 429}})
+	limits := githubtest.Limits{PerHour: 6, WritesPerMinute: 2, RetryAfter: "42", Status: 429}
+	s, err := githubtest.Start(githubtest.Options{Limits: limits})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	s.AddRepository("acme/fleet")
 	for i, want := range []int{201, 201, 429, 429} {
-		resp, answer := call(t, s, "POST", "/repos/acme/fleet/actions/variables", fmt.Sprintf(`{"name":"V_%d","value":""}`, i))
+		body := fmt.Sprintf(`{"name":"V_%d","value":""}`, i)
+		resp, answer := call(t, s, "POST", "/repos/acme/fleet/actions/variables", body)
 		if resp.StatusCode != want || (want == 429) != (resp.Header.Get("Retry-After") == "42") {
 			t.Errorf("write %d: %s %v", i, resp.Status, answer)
 		}
@@ -141,7 +152,8 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	calls := s.Calls()
-	if calls.Total != 7 || calls.Writes != 4 || calls.Reads != 3 || calls.Limited != 3 || calls.ByRoute["POST /repos/{owner}/{repo}/actions/variables"] != 4 {
+	if calls.Total != 7 || calls.Writes != 4 || calls.Reads != 3 || calls.Limited != 3 ||
+		calls.ByRoute["POST /repos/{owner}/{repo}/actions/variables"] != 4 {
 		t.Errorf("%+v", calls)
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // Calls is what has arrived at the API, refused calls included.
 type Calls struct {
 	Total, Reads, Writes int
-	Limited              int            // refused by the limits (not by a Fault)
+	Limited              int            // refused by the limits, not by a Fault
 	ByRoute              map[string]int // by "PUT /repos/{owner}/{repo}/actions/secrets/{secret_name}"
 	MostWritesPerMinute  int            // within any minute
 	MostWritesPerHour    int
@@ -19,7 +21,7 @@ type Calls struct {
 type calls struct {
 	mu           sync.Mutex
 	seen         Calls
-	minute, long window
+	minute, long servertest.Window
 	writing      int
 }
 
@@ -30,24 +32,25 @@ func (s *Server) Calls() Calls {
 	defer c.mu.Unlock()
 	seen := c.seen
 	seen.ByRoute = maps.Clone(c.seen.ByRoute)
-	seen.MostWritesPerMinute, seen.MostWritesPerHour = c.minute.most, c.long.most
+	seen.MostWritesPerMinute, seen.MostWritesPerHour = c.minute.Most, c.long.Most
 	return seen
 }
 
-// ResetCalls begins to count anew. The limits' windows stay as they are.
+// ResetCalls starts the count again. The limits keep their own.
 func (s *Server) ResetCalls() {
 	c := &s.calls
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen, c.minute, c.long = Calls{}, window{}, window{}
+	c.seen, c.minute, c.long = Calls{}, servertest.Window{}, servertest.Window{}
 }
 
-// arrived counts a call. What it returns is to be called at the call's end.
+// arrived counts a call. The caller calls left when the call is over.
 func (c *calls) arrived(route string, write bool, now time.Time) (left func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.seen.ByRoute == nil {
-		c.seen.ByRoute, c.minute, c.long = map[string]int{}, window{span: time.Minute}, window{span: time.Hour}
+		c.seen.ByRoute = map[string]int{}
+		c.minute, c.long = servertest.Window{Span: time.Minute}, servertest.Window{Span: time.Hour}
 	}
 	c.seen.Total++
 	c.seen.ByRoute[route]++
@@ -56,8 +59,8 @@ func (c *calls) arrived(route string, write bool, now time.Time) (left func()) {
 		return func() {}
 	}
 	c.seen.Writes++
-	c.minute.add(now)
-	c.long.add(now)
+	c.minute.Add(now)
+	c.long.Add(now)
 	c.writing++
 	c.seen.MostWritesAtOnce = max(c.seen.MostWritesAtOnce, c.writing)
 	return func() {

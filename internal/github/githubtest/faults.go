@@ -3,95 +3,52 @@ package githubtest
 import (
 	"fmt"
 	"net/http"
-	"regexp"
-	"slices"
-	"strings"
-	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// Fault is something going wrong between a client and the API. What it strikes never reaches the API, unless it only delays or
-// loses the answer.
+// Fault is something that goes wrong between a client and the API. A call that it strikes does not reach the API,
+// unless the fault only delays it or loses the answer.
 type Fault struct {
-	// Route is what to strike: a route as in [Calls], or a pattern of one or of a call's real path, in which * stands for
-	// anything ("PUT *", "* /orgs/acme/*"); "" is every call.
+	// Route is what to strike: a route as in [Calls], or a pattern for one or for a call's actual path, in which * stands
+	// for anything ("PUT *", "* /orgs/acme/*"). Empty: every call.
 	Route string
-	// Status answers with this status. 0: the call goes on to the API after Delay.
+	// Status is what to answer with. 0: the call goes on to the API after Delay.
 	Status int
-	// Secondary makes the answer the one to an exceeded secondary limit, with RetryAfter; Status 0 is then 403.
+	// Secondary answers as if a secondary limit were exceeded, with RetryAfter. Status 0 is then 403.
 	Secondary bool
-	// Primary makes the answer the one to an exceeded primary limit, which ends so much later; Status 0 is then 403.
+	// Primary answers as if a primary limit were exceeded that resets after this time. Status 0 is then 403.
 	Primary time.Duration
-	// RetryAfter is the header's value: "" sends none, else seconds or an HTTP date.
+	// RetryAfter is the header's value: seconds or an HTTP date. Empty: no header.
 	RetryAfter string
 	// Message replaces the usual one for the status.
 	Message string
 	// Delay comes before anything else.
 	Delay time.Duration
-	// Lose lets the API do what it is asked for, and loses its answer.
+	// Lose lets the API do its work, and loses the answer.
 	Lose bool
-	// Do is called first, as for a key that is replaced in the middle of a run.
+	// Do is called first, for example to replace a key in the middle of a run.
 	Do func()
-	// Times is how many calls are struck; 0: all, until ClearFaults.
+	// Times is how many calls are struck. 0: all, until ClearFaults.
 	Times int
-	// After is how many calls that would be struck come through before.
+	// After is how many matching calls are let through first.
 	After int
 }
 
-type faults struct {
-	mu     sync.Mutex
-	active []*Fault
-}
-
-// Fail adds a fault. The oldest one that fits strikes first.
-func (s *Server) Fail(f Fault) {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.active = append(s.faults.active, &f)
-}
+// Fail adds a fault. If several match a call, the oldest one strikes.
+func (s *Server) Fail(f Fault) { s.faults.Add(f, servertest.Trigger{After: f.After, Times: f.Times}) }
 
 // ClearFaults removes all faults.
-func (s *Server) ClearFaults() {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.active = nil
-}
+func (s *Server) ClearFaults() { s.faults.Clear() }
 
-// take finds the fault for a call and counts it.
-func (f *faults) take(r *http.Request, route string) *Fault {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i, fault := range f.active {
-		if !fault.matches(r, route) {
-			continue
-		}
-		if fault.After > 0 {
-			fault.After--
-			continue
-		}
-		struck := *fault
-		if fault.Times > 0 {
-			if fault.Times--; fault.Times == 0 {
-				f.active = slices.Delete(f.active, i, i+1)
-			}
-		}
-		return &struck
-	}
-	return nil
-}
-
-func (f *Fault) matches(r *http.Request, route string) bool {
-	if f.Route == "" || f.Route == route {
-		return true
-	}
-	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(f.Route), `\*`, ".*") + "$")
-	return pattern.MatchString(route) || pattern.MatchString(r.Method+" "+r.URL.EscapedPath())
-}
-
-// strike does what a fault says, and reports whether the call ends here, or its answer is to be lost.
-func (f *faults) strike(w http.ResponseWriter, r *http.Request, route string) (lose, ended bool) {
-	fault := f.take(r, route)
-	if fault == nil {
+// strike carries out the fault that strikes a call, if any. ended reports whether the call ends here, lose whether its
+// answer is to be lost.
+func (s *Server) strike(w http.ResponseWriter, r *http.Request, route string) (lose, ended bool) {
+	fault, struck := s.faults.Strike(func(f Fault) bool {
+		return servertest.MatchRoute(f.Route, route, r.Method+" "+r.URL.EscapedPath())
+	})
+	if !struck {
 		return false, false
 	}
 	if fault.Do != nil {
@@ -123,7 +80,7 @@ func (f *faults) strike(w http.ResponseWriter, r *http.Request, route string) (l
 	case fault.Message == "" && status >= http.StatusInternalServerError:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(status)
-		fmt.Fprint(w, "<!DOCTYPE html>\n<html><head><title>Unicorn! · GitHub</title></head><body><p>This page is taking too long to load.</p></body></html>\n")
+		fmt.Fprint(w, unicornPage)
 	case fault.Message == "":
 		refuse(status, "%s", http.StatusText(status)).send(w)
 	default:
@@ -131,3 +88,6 @@ func (f *faults) strike(w http.ResponseWriter, r *http.Request, route string) (l
 	}
 	return false, true
 }
+
+const unicornPage = "<!DOCTYPE html>\n<html><head><title>Unicorn! · GitHub</title></head>" +
+	"<body><p>This page is taking too long to load.</p></body></html>\n"

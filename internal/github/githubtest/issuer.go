@@ -1,9 +1,9 @@
-// Package githubtest stands in for GitHub in tests, the sandbox and the demo. It has the API for the secrets and variables of
-// Actions, which opens every sealed box, and the OIDC issuer and the runner's token
-// service, as token.actions.githubusercontent.com and a job's runner have them.
+// Package githubtest simulates GitHub for tests, the sandbox and the demo: the API for the secrets and variables of
+// Actions, the OIDC issuer (token.actions.githubusercontent.com) and the runner's token service.
 package githubtest
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,33 +11,33 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// tokenLife is how long GitHub's tokens live.
+// tokenLife is how long GitHub's tokens are valid.
 const tokenLife = 300 * time.Second
 
-// IssuerOptions say whose job asks for tokens. The zero value is a push to main of acme/fleet.
+// IssuerOptions describe the job that requests tokens. The zero value is a push to main of acme/fleet.
 type IssuerOptions struct {
-	Listen      string // address; empty: 127.0.0.1 with a free port
-	Repository  string // owner/name; empty: acme/fleet
-	Ref         string // empty: refs/heads/main
-	Environment string // of the job; empty: none
-	// ImmutableSubject gives sub its newer form, with ids beside the names, as repositories have it that were made, renamed or
-	// transferred after 15 July 2026.
+	Listen      string // address; default: 127.0.0.1 with a free port
+	Repository  string // owner/name; default: acme/fleet
+	Ref         string // default: refs/heads/main
+	Environment string // of the job; default: none
+	// ImmutableSubject gives sub its newer form, with ids next to the names, which repositories have that were
+	// created, renamed or transferred after 15 July 2026.
 	ImmutableSubject bool
 }
 
 // Issuer is a running issuer.
 type Issuer struct {
-	// URL is the issuer's own, "iss" in its tokens. Below it are the discovery document and the keys.
+	// URL is the issuer's, "iss" in its tokens. Below it are the discovery document and the keys.
 	URL string
 	// RequestURL and RequestToken are what the runner gives a job as ACTIONS_ID_TOKEN_REQUEST_URL and
 	// ACTIONS_ID_TOKEN_REQUEST_TOKEN.
@@ -46,8 +46,7 @@ type Issuer struct {
 	options IssuerOptions
 	key     *rsa.PrivateKey
 	keyID   string
-	server  *http.Server
-	served  chan struct{}
+	http    *servertest.HTTP
 
 	mu      sync.Mutex
 	calls   int
@@ -62,60 +61,42 @@ const (
 
 // StartIssuer starts an issuer with a key of its own.
 func StartIssuer(o IssuerOptions) (*Issuer, error) {
-	for field, value := range map[*string]string{
-		&o.Listen: "127.0.0.1:0", &o.Repository: "acme/fleet", &o.Ref: "refs/heads/main",
-	} {
-		if *field == "" {
-			*field = value
-		}
-	}
+	o.Repository, o.Ref = cmp.Or(o.Repository, "acme/fleet"), cmp.Or(o.Ref, "refs/heads/main")
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("make the issuer's key: %w", err)
 	}
-	l, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("start the issuer: %w", err)
-	}
-	i := &Issuer{URL: "http://" + l.Addr().String(), RequestToken: "runner-" + rand.Text(), options: o, key: key, keyID: rand.Text(), served: make(chan struct{})}
-	i.RequestURL = i.URL + requestPath + "?api-version=2.0"
+	i := &Issuer{RequestToken: "runner-" + rand.Text(), options: o, key: key, keyID: rand.Text()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
 	mux.HandleFunc("GET /.well-known/jwks", i.keys)
 	mux.HandleFunc("GET "+requestPath, i.request)
-	i.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() {
-		defer close(i.served)
-		_ = i.server.Serve(l) // ErrServerClosed, by Close
-	}()
+	if i.http, err = servertest.Serve(cmp.Or(o.Listen, "127.0.0.1:0"), mux); err != nil {
+		return nil, fmt.Errorf("start the issuer: %w", err)
+	}
+	i.URL = "http://" + i.http.Address()
+	i.RequestURL = i.URL + requestPath + "?api-version=2.0"
 	return i, nil
 }
 
 // Close stops the issuer.
-func (i *Issuer) Close() error {
-	err := i.server.Close()
-	<-i.served
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
+func (i *Issuer) Close() error { return i.http.Close() }
 
-// Calls is how many tokens were asked for, refused ones included.
+// Calls returns how many tokens were requested, refused ones included.
 func (i *Issuer) Calls() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.calls
 }
 
-// Fail lets the next requests for a token be answered with these statuses, one each.
+// Fail answers the next requests for a token with these statuses, one each.
 func (i *Issuer) Fail(statuses ...int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.failing = append(i.failing, statuses...)
 }
 
-// Subject is "sub" in the tokens: what a role's trust policy compares.
+// Subject returns "sub" in the tokens, which a role's trust policy compares.
 func (i *Issuer) Subject() string {
 	owner, name, _ := strings.Cut(i.options.Repository, "/")
 	if i.options.ImmutableSubject {
@@ -128,7 +109,8 @@ func (i *Issuer) Subject() string {
 	return fmt.Sprintf("repo:%s/%s:%s", owner, name, context)
 }
 
-// Token makes a token that lives from now for so long; shorter and ended ones are for tests of who checks them.
+// Token makes a token that is valid for that long from now. Tests of whoever checks tokens use short and negative
+// lives.
 func (i *Issuer) Token(audience string, life time.Duration) (string, error) {
 	owner, _, _ := strings.Cut(i.options.Repository, "/")
 	workflow := i.options.Repository + "/.github/workflows/backup.yml@" + i.options.Ref
@@ -140,8 +122,9 @@ func (i *Issuer) Token(audience string, life time.Duration) (string, error) {
 		"repository_owner": owner, "repository_owner_id": ownerID,
 		"ref": i.options.Ref, "ref_type": "branch", "ref_protected": "true", "sha": strings.Repeat("4f", 20),
 		"base_ref": "", "head_ref": "", "event_name": "push", "actor": "octocat", "actor_id": "583231",
-		"workflow": "backup", "workflow_ref": workflow, "job_workflow_ref": workflow, "workflow_sha": strings.Repeat("4f", 20),
-		"run_id": "1234567890", "run_number": "42", "run_attempt": "1", "runner_environment": "github-hosted",
+		"workflow": "backup", "workflow_ref": workflow, "workflow_sha": strings.Repeat("4f", 20),
+		"job_workflow_ref": workflow, "run_id": "1234567890", "run_number": "42", "run_attempt": "1",
+		"runner_environment": "github-hosted",
 	}
 	if i.options.Environment != "" {
 		claims["environment"] = i.options.Environment
@@ -168,9 +151,12 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 		"issuer": i.URL, "jwks_uri": i.URL + "/.well-known/jwks",
 		"subject_types_supported": []string{"public", "pairwise"}, "response_types_supported": []string{"id_token"},
 		"id_token_signing_alg_values_supported": []string{"RS256"}, "scopes_supported": []string{"openid"},
-		"claims_supported": []string{"sub", "aud", "exp", "iat", "iss", "jti", "nbf", "ref", "sha", "repository", "repository_id", "repository_owner",
-			"repository_owner_id", "run_id", "run_number", "run_attempt", "actor", "actor_id", "workflow", "workflow_ref", "workflow_sha", "head_ref",
-			"base_ref", "event_name", "ref_type", "ref_protected", "environment", "job_workflow_ref", "repository_visibility", "runner_environment"},
+		"claims_supported": []string{
+			"sub", "aud", "exp", "iat", "iss", "jti", "nbf", "ref", "sha", "repository", "repository_id", "repository_owner",
+			"repository_owner_id", "run_id", "run_number", "run_attempt", "actor", "actor_id", "workflow", "workflow_ref",
+			"workflow_sha", "head_ref", "base_ref", "event_name", "ref_type", "ref_protected", "environment",
+			"job_workflow_ref", "repository_visibility", "runner_environment",
+		},
 	})
 }
 
@@ -215,5 +201,5 @@ func (i *Issuer) request(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a client that has gone has no use for it
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }

@@ -1,11 +1,6 @@
 package githubtest
 
-import (
-	"maps"
-	"net/http"
-	"slices"
-	"strings"
-)
+import "strings"
 
 type repository struct {
 	id           int64
@@ -21,7 +16,7 @@ type organization struct {
 	vault *vault
 }
 
-// AddRepository adds a private repository, owner/repo, and returns its number.
+// AddRepository adds a private repository, owner/repo, and returns its id.
 func (s *Server) AddRepository(name string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,10 +31,11 @@ func (s *Server) AddRepository(name string) int64 {
 func (s *Server) AddEnvironment(repository, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.repositories[strings.ToLower(repository)].environments[strings.ToLower(name)] = newVault(s.options.NumericKeyIDs, 100, 100)
+	r := s.repositories[strings.ToLower(repository)]
+	r.environments[strings.ToLower(name)] = newVault(s.options.NumericKeyIDs, 100, 100)
 }
 
-// AddOrganization adds an organization. Repositories whose owner has its name are its own.
+// AddOrganization adds an organization. It owns the repositories whose owner has its name.
 func (s *Server) AddOrganization(login string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,19 +51,3 @@ func (r *repository) describe() map[string]any {
 }
 
 func getRepository(_ *Server, r *request) reply { return ok(r.repository.describe()) }
-
-func getOrganization(_ *Server, r *request) reply {
-	return ok(map[string]any{"login": r.organization.login, "id": 65123, "type": "Organization"})
-}
-
-func listEnvironments(_ *Server, r *request) reply {
-	items := []any{}
-	for _, name := range page(r, slices.Sorted(maps.Keys(r.repository.environments)), 30, 100) {
-		items = append(items, map[string]any{"name": name})
-	}
-	return ok(map[string]any{"total_count": len(r.repository.environments), "environments": items})
-}
-
-func getEnvironment(_ *Server, r *request) reply {
-	return reply{http.StatusOK, map[string]any{"name": r.PathValue("environment_name"), "protection_rules": []any{}}}
-}

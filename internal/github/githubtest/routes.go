@@ -12,12 +12,13 @@ import (
 // route is one operation of the API.
 type route struct {
 	pattern    string // as ServeMux wants it, and as GitHub's description has it
-	permission string // of a token; its level goes by the method
+	permission string // that a token needs; the level depends on the method
 	serve      func(s *Server, r *request) reply
 }
 
-// newRoutes lists all that there is. An environment's secrets are found by the repository's name, as GitHub's description has
-// it, and by its number, as older clients ask.
+// newRoutes has the paths that this project's client asks for, and those that GitHub's own clients need for the same
+// work. An environment's secrets are found by the repository's name, as in GitHub's OpenAPI description, and by its
+// id, which older clients use.
 func (s *Server) newRoutes() *http.ServeMux {
 	mux := http.NewServeMux()
 	add := func(pattern, permission string, serve func(*Server, *request) reply) {
@@ -36,28 +37,17 @@ func (s *Server) newRoutes() *http.ServeMux {
 		add("DELETE "+path+"/{secret_name}", permission, deleteSecret)
 	}
 	for path, permission := range map[string]string{
-		"/repos/{owner}/{repo}/actions/variables":                                 "actions_variables",
-		"/repos/{owner}/{repo}/environments/{environment_name}/variables":         "environments",
-		"/repositories/{repository_id}/environments/{environment_name}/variables": "environments",
-		"/orgs/{org}/actions/variables":                                           "organization_actions_variables",
+		"/repos/{owner}/{repo}/actions/variables":                         "actions_variables",
+		"/repos/{owner}/{repo}/environments/{environment_name}/variables": "environments",
+		"/orgs/{org}/actions/variables":                                   "organization_actions_variables",
 	} {
 		add("GET "+path, permission, listVariables)
 		add("POST "+path, permission, createVariable)
 		add("GET "+path+"/{name}", permission, getVariable)
 		add("PATCH "+path+"/{name}", permission, updateVariable)
-		add("DELETE "+path+"/{name}", permission, deleteVariable)
 	}
-	selected := "/orgs/{org}/actions/secrets/{secret_name}/repositories"
-	add("GET "+selected, "organization_secrets", listSelected)
-	add("PUT "+selected, "organization_secrets", setSelected)
-	add("PUT "+selected+"/{repository_id}", "organization_secrets", addSelected)
-	add("DELETE "+selected+"/{repository_id}", "organization_secrets", removeSelected)
-
+	add("GET /orgs/{org}/actions/secrets/{secret_name}/repositories", "organization_secrets", listSelected)
 	add("GET /repos/{owner}/{repo}", "metadata", getRepository)
-	add("GET /repositories/{repository_id}", "metadata", getRepository)
-	add("GET /repos/{owner}/{repo}/environments", "actions", listEnvironments)
-	add("GET /repos/{owner}/{repo}/environments/{environment_name}", "actions", getEnvironment)
-	add("GET /orgs/{org}", "", getOrganization)
 	add("GET /user", "", func(*Server, *request) reply {
 		return ok(map[string]any{"login": "octocat", "id": 583231, "type": "User"})
 	})
@@ -65,7 +55,7 @@ func (s *Server) newRoutes() *http.ServeMux {
 	return mux
 }
 
-// served is a route with what every call goes through before it.
+// served is a route behind what every call goes through first.
 type served struct {
 	server *Server
 	route  route
@@ -81,8 +71,9 @@ func (h *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("User-Agent") == "" {
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, "\r\nRequest forbidden by administrative rules. Please make sure your request has a User-Agent header "+
-			"(https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required). Check https://developer.github.com for other possible causes.\r\n")
+		_, _ = io.WriteString(w, "\r\nRequest forbidden by administrative rules. Please make sure your request "+
+			"has a User-Agent header (https://docs.github.com/en/rest/overview/resources-in-the-rest-api"+
+			"#user-agent-required). Check https://developer.github.com for other possible causes.\r\n")
 		return
 	}
 	token := s.token(r)
@@ -95,7 +86,7 @@ func (h *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusForbidden, "API rate limit exceeded for user ID 583231.").send(w)
 		return
 	}
-	lose, ended := s.faults.strike(w, r, h.route.pattern)
+	lose, ended := s.strike(w, r, h.route.pattern)
 	if ended {
 		return
 	}
@@ -113,7 +104,7 @@ func (h *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.send(w)
 }
 
-// answer finds what the path names, checks that the token may, and serves.
+// answer finds what the path names, checks the token's permission, and serves.
 func (h *served) answer(header http.Header, r *http.Request, token *Token, write bool) reply {
 	s, level := h.server, "read"
 	if write {
@@ -158,7 +149,7 @@ func (h *served) answer(header http.Header, r *http.Request, token *Token, write
 	return h.route.serve(s, call)
 }
 
-// named is the repository that a path names, by name or by number.
+// named returns the repository that a path names, by its name or its id.
 func (s *Server) named(r *http.Request) *repository {
 	if r.PathValue("repo") != "" {
 		return s.repositories[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))]
@@ -179,13 +170,13 @@ func (s *Server) byID(id int64) *repository {
 	return nil
 }
 
-// base is the API's address as the client knows it.
+// base returns the API's address as the client uses it.
 func base(r *http.Request) string {
 	scheme, path := "http://", ""
 	if r.TLS != nil {
 		scheme = "https://"
 	}
-	if strings.HasPrefix(r.RequestURI, EnterprisePath+"/") { // which the path has no more
+	if strings.HasPrefix(r.RequestURI, EnterprisePath+"/") { // which has been stripped from the path
 		path = EnterprisePath
 	}
 	return scheme + r.Host + path

@@ -23,20 +23,21 @@ func listSecrets(_ *Server, r *request) reply {
 	return ok(map[string]any{"total_count": len(r.vault.secrets), "secrets": items})
 }
 
-// describe is a secret as the API shows it.
+// describe returns a secret as the API shows it.
 func (r *request) describe(name string) map[string]any {
 	one := r.vault.secrets[name]
 	out := map[string]any{"name": name, "created_at": one.created, "updated_at": one.updated}
 	if r.organization != nil {
 		out["visibility"] = one.visibility
 		if one.visibility == "selected" {
-			out["selected_repositories_url"] = fmt.Sprintf("%s/orgs/%s/actions/secrets/%s/repositories", r.base, r.organization.login, name)
+			out["selected_repositories_url"] = fmt.Sprintf("%s/orgs/%s/actions/secrets/%s/repositories", r.base,
+				r.organization.login, name)
 		}
 	}
 	return out
 }
 
-// find is the secret that the path names, and its name as it is stored.
+// find returns the secret that the path names, and its name as it is stored.
 func (r *request) find() (string, *secret) {
 	name := strings.ToUpper(r.PathValue("secret_name"))
 	return name, r.vault.secrets[name]
@@ -50,7 +51,7 @@ func getSecret(_ *Server, r *request) reply {
 	return ok(r.describe(name))
 }
 
-// written is the body of a PUT. Ids of keys come as strings or as numbers.
+// written is the body of a PUT. A key's id is a string or a number.
 type written struct {
 	Value      *string          `json:"encrypted_value"`
 	KeyID      *json.RawMessage `json:"key_id"`
@@ -67,13 +68,15 @@ func putSecret(s *Server, r *request) reply {
 	if refusal := r.decode(&body); refusal != nil {
 		return *refusal
 	}
-	for field, missing := range map[string]bool{"encrypted_value": body.Value == nil, "key_id": body.KeyID == nil, "visibility": r.organization != nil && body.Visibility == ""} {
+	for field, missing := range map[string]bool{"encrypted_value": body.Value == nil, "key_id": body.KeyID == nil,
+		"visibility": r.organization != nil && body.Visibility == ""} {
 		if missing {
 			return refuse(http.StatusUnprocessableEntity, "Invalid request.\n\n%q wasn't supplied.", field)
 		}
 	}
 	if id := strings.Trim(string(*body.KeyID), `"`); id != r.vault.keyID {
-		return refuse(http.StatusUnprocessableEntity, "Invalid request.\n\nkey_id %s is not the id of the current public key.", id)
+		return refuse(http.StatusUnprocessableEntity,
+			"Invalid request.\n\nkey_id %s is not the id of the current public key.", id)
 	}
 	value, err := r.vault.open(*body.Value)
 	if err != nil {
@@ -90,13 +93,14 @@ func putSecret(s *Server, r *request) reply {
 	now := stamp()
 	if one == nil {
 		if len(r.vault.secrets) >= r.vault.maxSecrets {
-			return refuse(http.StatusUnprocessableEntity, "Failed to add secret. There is a limit of %d secrets.", r.vault.maxSecrets)
+			return refuse(http.StatusUnprocessableEntity, "Failed to add secret. There is a limit of %d secrets.",
+				r.vault.maxSecrets)
 		}
 		one = &secret{created: now}
 		r.vault.secrets[name] = one
 		status = http.StatusCreated
 	}
-	// Repositories that are not named are not selected any more.
+	// Repositories that are not listed are deselected.
 	one.value, one.updated, one.visibility, one.selected = value, now, body.Visibility, slices.Clone(body.Selected)
 	if status == http.StatusCreated {
 		return reply{status, struct{}{}}
@@ -104,7 +108,7 @@ func putSecret(s *Server, r *request) reply {
 	return reply{status, nil}
 }
 
-// badAudience is what is wrong about who is to see an organization's secret.
+// badAudience returns what is wrong with the visibility of an organization's secret, or "".
 func (s *Server) badAudience(r *request, body written) string {
 	switch body.Visibility {
 	case "all", "private":
@@ -119,7 +123,7 @@ func (s *Server) badAudience(r *request, body written) string {
 	return ""
 }
 
-// foreign complains of repositories that are not the organization's.
+// foreign returns a complaint about repositories that are not the organization's, or "".
 func (s *Server) foreign(r *request, ids []int64) string {
 	for _, id := range ids {
 		one := s.byID(id)
@@ -151,50 +155,7 @@ func listSelected(s *Server, r *request) reply {
 	return ok(map[string]any{"total_count": len(one.selected), "repositories": items})
 }
 
-func setSelected(s *Server, r *request) reply {
-	_, one := r.find()
-	if one == nil {
-		return notFound()
-	}
-	var body struct {
-		Selected []int64 `json:"selected_repository_ids"`
-	}
-	if refusal := r.decode(&body); refusal != nil {
-		return *refusal
-	}
-	return one.choose(s.foreign(r, body.Selected), body.Selected)
-}
-
-func addSelected(s *Server, r *request) reply {
-	_, one := r.find()
-	id, err := strconv.ParseInt(r.PathValue("repository_id"), 10, 64)
-	if one == nil || err != nil {
-		return notFound()
-	}
-	return one.choose(s.foreign(r, []int64{id}), append(slices.DeleteFunc(slices.Clone(one.selected), func(has int64) bool { return has == id }), id))
-}
-
-func removeSelected(_ *Server, r *request) reply {
-	_, one := r.find()
-	id, err := strconv.ParseInt(r.PathValue("repository_id"), 10, 64)
-	if one == nil || err != nil {
-		return notFound()
-	}
-	return one.choose("", slices.DeleteFunc(slices.Clone(one.selected), func(has int64) bool { return has == id }))
-}
-
-func (one *secret) choose(complaint string, ids []int64) reply {
-	switch {
-	case complaint != "":
-		return refuse(http.StatusUnprocessableEntity, "%s", complaint)
-	case one.visibility != "selected":
-		return refuse(http.StatusConflict, "The visibility of the secret is not selected.")
-	}
-	one.selected = ids
-	return reply{http.StatusNoContent, nil}
-}
-
-// page cuts a list into the page that is asked for, and links to the others.
+// page returns the requested page of a list, and sets the Link header.
 func page[T any](r *request, all []T, usual, most int) []T {
 	number := func(name string, without int) int {
 		n, err := strconv.Atoi(r.URL.Query().Get(name))

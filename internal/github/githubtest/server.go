@@ -1,45 +1,44 @@
 package githubtest
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// EnterprisePath is where an enterprise's own server has its API; this one answers there too, as gh wants it.
+// EnterprisePath is where the API of a GitHub Enterprise server begins. This one answers there too, for gh.
 const EnterprisePath = "/api/v3"
 
-// Options make a server behave in other ways than GitHub's usual one. The zero value is ready to use.
+// Options change how a server behaves. The zero value is GitHub's usual behavior.
 type Options struct {
-	// Listen is the address of the API; empty: 127.0.0.1 with a free port.
+	// Listen is the API's address, default 127.0.0.1 with a free port.
 	Listen string
-	// Host is the host in URL, where it is not the one that is listened on.
+	// Host is the host in URL, default the one that the server listens on.
 	Host string
-	// Limits on calls; zero: GitHub's.
+	// Limits on calls, default GitHub's.
 	Limits Limits
-	// NumericKeyIDs gives keys ids that are JSON numbers, as enterprise servers do.
+	// NumericKeyIDs makes the ids of keys JSON numbers, as GitHub Enterprise servers do.
 	NumericKeyIDs bool
 }
 
-// Server is GitHub's API for the secrets and variables of Actions. It opens every sealed box that it is given, and refuses what
-// GitHub refuses, and what a client of GitHub's has no business to send.
+// Server is GitHub's API for the secrets and variables of Actions. It opens every sealed box it receives, and refuses
+// what GitHub refuses and what no client should send.
 type Server struct {
-	// URL is the API's address once the server was started: what a runner gives as GITHUB_API_URL.
+	// URL is the API's address after Start, which a runner gives as GITHUB_API_URL.
 	URL string
 
 	options Options
 	routes  *http.ServeMux
-	http    *http.Server
-	served  chan struct{}
+	http    *servertest.HTTP // nil without Start
 
 	limits limits
-	faults faults
+	faults servertest.Faults[Fault]
 	calls  calls
 
 	mu            sync.Mutex // guards what follows and everything in it
@@ -49,35 +48,31 @@ type Server struct {
 	lastID        int64
 }
 
-// New returns a server that listens nowhere: an http.Handler. It knows [DefaultToken] and [JobToken].
+// New returns a server that is an http.Handler only. It accepts [DefaultToken] and [JobToken].
 func New(o Options) *Server {
-	s := &Server{options: o, tokens: map[string]*Token{}, repositories: map[string]*repository{}, organizations: map[string]*organization{}, lastID: 74015237}
+	s := &Server{
+		options: o, tokens: map[string]*Token{}, repositories: map[string]*repository{},
+		organizations: map[string]*organization{}, lastID: 74015237,
+	}
 	s.limits.configure(o.Limits)
 	s.AddToken(Token{Secret: DefaultToken, Permissions: everything()})
-	s.AddToken(Token{Secret: JobToken, Permissions: map[string]string{"metadata": "read", "contents": "write", "actions": "write"}})
+	ofJob := map[string]string{"metadata": "read", "contents": "write", "actions": "write"}
+	s.AddToken(Token{Secret: JobToken, Permissions: ofJob})
 	s.routes = s.newRoutes()
 	return s
 }
 
 // Start returns a server that listens until Close.
 func Start(o Options) (*Server, error) {
-	if o.Listen == "" {
-		o.Listen = "127.0.0.1:0"
-	}
 	s := New(o)
-	l, err := net.Listen("tcp", o.Listen)
+	server, err := servertest.Serve(cmp.Or(o.Listen, "127.0.0.1:0"), s)
 	if err != nil {
 		return nil, fmt.Errorf("serve GitHub's API: %w", err)
 	}
-	s.URL = "http://" + l.Addr().String()
+	s.http, s.URL = server, "http://"+server.Address()
 	if o.Host != "" {
-		s.URL = fmt.Sprintf("http://%s:%d", o.Host, l.Addr().(*net.TCPAddr).Port)
+		s.URL = fmt.Sprintf("http://%s:%d", o.Host, server.Port())
 	}
-	s.http, s.served = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}, make(chan struct{})
-	go func() {
-		defer close(s.served)
-		_ = s.http.Serve(l) // ErrServerClosed, by Close
-	}()
 	return s, nil
 }
 
@@ -86,12 +81,7 @@ func (s *Server) Close() error {
 	if s.http == nil {
 		return nil
 	}
-	err := s.http.Close()
-	<-s.served
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	return s.http.Close()
 }
 
 // ServeHTTP implements http.Handler.
@@ -103,17 +93,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.StripPrefix(prefix, s.routes).ServeHTTP(w, r)
 }
 
-// request is a call that has come through to the API itself, with what its path names.
+// request is a call that has reached the API itself, with what its path names.
 type request struct {
 	*http.Request
 	repository   *repository
 	organization *organization
 	vault        *vault // of the scope
 	header       http.Header
-	base         string // the API's address as the client knows it
+	base         string // the API's address as the client uses it
 }
 
-// reply is what the API says.
+// reply is an answer of the API.
 type reply struct {
 	status int
 	body   any // nil: no content
@@ -123,7 +113,8 @@ func ok(body any) reply { return reply{http.StatusOK, body} }
 
 func refuse(status int, format string, args ...any) reply {
 	return reply{status, map[string]string{
-		"message": fmt.Sprintf(format, args...), "documentation_url": "https://docs.github.com/rest", "status": fmt.Sprint(status),
+		"message": fmt.Sprintf(format, args...), "documentation_url": "https://docs.github.com/rest",
+		"status": fmt.Sprint(status),
 	}}
 }
 
@@ -137,7 +128,7 @@ func (p reply) send(w http.ResponseWriter) {
 	answer(w, p.status, p.body)
 }
 
-// maxBody bounds what is read of a request.
+// maxBody is how much of a request is read, in bytes.
 const maxBody = 1 << 20
 
 // decode reads a request's JSON body.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 var (
@@ -56,32 +57,21 @@ func TestOctokit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: not installing npm packages")
 	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
+	if _, err := exec.LookPath("npm"); err != nil {
 		t.Skip("npm is not installed")
-	}
-	dir := t.TempDir()
-	for _, name := range []string{"package.json", "check.js"} {
-		content, err := os.ReadFile(filepath.Join("testdata", "npm", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	install := exec.CommandContext(ctx, npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--prefer-offline", "--loglevel=error")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm install: %v: %s", err, out)
+	dir, err := servertest.InstallNPM(ctx, "githubtest", filepath.Join("testdata", "npm"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	s := start(t)
 	s.Fail(githubtest.Fault{Route: "GET /user", Secondary: true, RetryAfter: "1", Times: 1})
 	check := exec.CommandContext(ctx, "node", "check.js")
 	check.Dir = dir
-	check.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GITHUB_API_URL=" + s.URL, "GITHUB_TOKEN=" + githubtest.DefaultToken, "JOB_TOKEN=" + githubtest.JobToken}
+	check.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GITHUB_API_URL=" + s.URL,
+		"GITHUB_TOKEN=" + githubtest.DefaultToken, "JOB_TOKEN=" + githubtest.JobToken}
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -90,8 +80,9 @@ func TestOctokit(t *testing.T) {
 	opens(t, s, acme, "FROM_OCTOKIT", "chosen")
 }
 
-// TestGH lets GitHub's command line use the simulator, in the two ways in which it goes to another host than github.com: over
-// TLS to an enterprise's server, and in the open to the host that GitHub's developers have, through a proxy.
+// TestGH lets GitHub's command line use the simulator, in the two ways in which it goes to another host than
+// github.com: over TLS to an enterprise's server, and in the open to the host that GitHub's developers have, through
+// a proxy.
 func TestGH(t *testing.T) {
 	gh, err := exec.LookPath("gh")
 	if err != nil {
@@ -102,13 +93,15 @@ func TestGH(t *testing.T) {
 	secure := httptest.NewTLSServer(s)
 	t.Cleanup(secure.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}
+	if err := os.WriteFile(ca, pem.EncodeToMemory(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	enterprise := strings.TrimPrefix(secure.URL, "https://")
 	for host, environment := range map[string][]string{
-		enterprise:         {"SSL_CERT_FILE=" + ca, "GH_ENTERPRISE_TOKEN=" + githubtest.DefaultToken},
-		"github.localhost": {"http_proxy=" + s.URL, "GH_TOKEN=" + githubtest.DefaultToken, "GH_ENTERPRISE_TOKEN=" + githubtest.DefaultToken},
+		enterprise: {"SSL_CERT_FILE=" + ca, "GH_ENTERPRISE_TOKEN=" + githubtest.DefaultToken},
+		"github.localhost": {"http_proxy=" + s.URL, "GH_TOKEN=" + githubtest.DefaultToken,
+			"GH_ENTERPRISE_TOKEN=" + githubtest.DefaultToken},
 	} {
 		t.Run(host, func(t *testing.T) {
 			home := t.TempDir()
@@ -117,7 +110,8 @@ func TestGH(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				cmd := exec.CommandContext(ctx, gh, args...)
-				cmd.Env = append([]string{"HOME=" + home, "GH_CONFIG_DIR=" + home, "GH_HOST=" + host, "GH_NO_UPDATE_NOTIFIER=1", "PATH=" + os.Getenv("PATH")}, environment...)
+				cmd.Env = append([]string{"HOME=" + home, "GH_CONFIG_DIR=" + home, "GH_HOST=" + host,
+					"GH_NO_UPDATE_NOTIFIER=1", "PATH=" + os.Getenv("PATH")}, environment...)
 				cmd.Stdin, cmd.Dir = strings.NewReader(stdin), home
 				out, err := cmd.CombinedOutput()
 				if err != nil {
@@ -131,7 +125,9 @@ func TestGH(t *testing.T) {
 				scope githubtest.Scope
 				args  []string
 			}{
-				{fleet, []string{"--repo", repository}}, {production, []string{"--repo", repository, "--env", "production"}}, {acme, []string{"--org", "acme"}},
+				{fleet, []string{"--repo", repository}},
+				{production, []string{"--repo", repository, "--env", "production"}},
+				{acme, []string{"--org", "acme"}},
 			} {
 				put := append([]string{"secret", "set", "FROM_GH"}, one.args...)
 				if one.scope.Organization != "" {

@@ -6,43 +6,44 @@ import (
 	"strings"
 )
 
-// Tokens that every server knows. They have the shape of real ones and open nothing elsewhere.
+// Tokens that every server accepts. They look like real ones and open nothing elsewhere.
 const (
-	// DefaultToken is a fine-grained personal access token that may do everything there is.
+	// DefaultToken is a fine-grained personal access token with every permission.
 	DefaultToken = "github_pat_11AAAAAAA0sandboxsandbox_everythingthatthereisinthissandbox"
-	// JobToken is a job's GITHUB_TOKEN, which sees neither secrets nor variables.
+	// JobToken is a job's GITHUB_TOKEN, which has access to neither secrets nor variables.
 	JobToken = "ghs_sandboxtokenofthisjobonly0123456789"
 )
 
-// Token is who calls.
+// Token is a caller's credential.
 type Token struct {
-	// Secret is the token itself. One that begins with ghs_ is an App's, as a job's own is.
+	// Secret is the token itself. It begins with ghs_ if it is an App's, as a job's own token is.
 	Secret string
-	// Permissions are levels ("read", "write") by GitHub's names, as in X-Accepted-GitHub-Permissions: secrets, environments,
-	// actions_variables, organization_secrets, organization_actions_variables, metadata.
+	// Permissions are levels ("read", "write") by GitHub's names, as in X-Accepted-GitHub-Permissions: secrets,
+	// environments, actions_variables, organization_secrets, organization_actions_variables, metadata.
 	Permissions map[string]string
-	// Only are the repositories (owner/repo) and organizations that the token sees; empty: all.
+	// Only are the repositories (owner/repo) and organizations that the token gives access to. Empty: all.
 	Only []string
-	// Expired tokens are known no more.
+	// Expired tokens are refused.
 	Expired bool
 }
 
 func everything() map[string]string {
-	all := map[string]string{"metadata": "read", "actions": "read"}
-	for _, name := range []string{"secrets", "environments", "actions_variables", "organization_secrets", "organization_actions_variables"} {
+	all := map[string]string{"metadata": "read"}
+	for _, name := range []string{"secrets", "environments", "actions_variables", "organization_secrets",
+		"organization_actions_variables"} {
 		all[name] = "write"
 	}
 	return all
 }
 
-// AddToken makes a token known, or changes it.
+// AddToken adds or replaces a token.
 func (s *Server) AddToken(t Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[t.Secret] = &t
 }
 
-// token is the one that a request is made with, nil for none that is known.
+// token returns the token that a request is made with, nil if it is unknown or expired.
 func (s *Server) token(r *http.Request) *Token {
 	kind, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(kind, "bearer") && !strings.EqualFold(kind, "token") {

@@ -32,14 +32,14 @@ func getVariable(_ *Server, r *request) reply {
 	return ok(r.describeVariable(name))
 }
 
-// set is the body of a POST or a PATCH.
+// set is the body of a POST or PATCH.
 type set struct {
 	Name       *string `json:"name"`
 	Value      *string `json:"value"`
 	Visibility *string `json:"visibility"`
 }
 
-// check is what GitHub says about a body, nil if nothing.
+// check returns how GitHub refuses a body, or nil.
 func (b set) check(r *request) *reply {
 	complaint := ""
 	if b.Name != nil {
@@ -66,7 +66,8 @@ func createVariable(_ *Server, r *request) reply {
 	if refusal := r.decode(&body); refusal != nil {
 		return *refusal
 	}
-	for field, missing := range map[string]bool{"name": body.Name == nil, "value": body.Value == nil, "visibility": r.organization != nil && body.Visibility == nil} {
+	for field, missing := range map[string]bool{"name": body.Name == nil, "value": body.Value == nil,
+		"visibility": r.organization != nil && body.Visibility == nil} {
 		if missing {
 			return refuse(http.StatusUnprocessableEntity, "Invalid request.\n\n%q wasn't supplied.", field)
 		}
@@ -79,7 +80,8 @@ func createVariable(_ *Server, r *request) reply {
 	case r.vault.variables[name] != nil:
 		return refuse(http.StatusConflict, "Already exists - Variable already exists")
 	case len(r.vault.variables) >= r.vault.maxVariables:
-		return refuse(http.StatusUnprocessableEntity, "Failed to add variable. There is a limit of %d variables.", r.vault.maxVariables)
+		return refuse(http.StatusUnprocessableEntity, "Failed to add variable. There is a limit of %d variables.",
+			r.vault.maxVariables)
 	}
 	one := &variable{value: *body.Value, created: stamp(), updated: stamp()}
 	if body.Visibility != nil {
@@ -117,14 +119,5 @@ func updateVariable(_ *Server, r *request) reply {
 		one.visibility = *body.Visibility
 	}
 	one.updated = stamp()
-	return reply{http.StatusNoContent, nil}
-}
-
-func deleteVariable(_ *Server, r *request) reply {
-	name := strings.ToUpper(r.PathValue("name"))
-	if r.vault.variables[name] == nil {
-		return notFound()
-	}
-	delete(r.vault.variables, name)
 	return reply{http.StatusNoContent, nil}
 }

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/crypto/nacl/box"
 )
 
-// Scope names what holds secrets and variables: an organization, or a repository, or an environment of it.
+// Scope names what has secrets and variables: an organization, a repository, or an environment of a repository.
 type Scope struct{ Repository, Environment, Organization string }
 
-// vault is what a scope holds.
+// vault is what a scope has.
 type vault struct {
 	public, private *[32]byte
 	keyID           string
@@ -41,16 +41,19 @@ type variable struct {
 }
 
 func newVault(numericID bool, maxSecrets, maxVariables int) *vault {
-	v := &vault{numericID: numericID, secrets: map[string]*secret{}, variables: map[string]*variable{}, maxSecrets: maxSecrets, maxVariables: maxVariables}
+	v := &vault{
+		numericID: numericID, secrets: map[string]*secret{}, variables: map[string]*variable{},
+		maxSecrets: maxSecrets, maxVariables: maxVariables,
+	}
 	v.rotate()
 	return v
 }
 
-// rotate gives the vault another key.
+// rotate replaces the vault's key.
 func (v *vault) rotate() {
 	var err error
 	if v.public, v.private, err = box.GenerateKey(rand.Reader); err != nil {
-		panic(err) // the system has no random numbers
+		panic(err) // crypto/rand never fails
 	}
 	id, err := rand.Int(rand.Reader, big.NewInt(1e15))
 	if err != nil {
@@ -62,7 +65,7 @@ func (v *vault) rotate() {
 	}
 }
 
-// id is the key's id as the API gives it: a string, or a number.
+// id returns the key's id as the API gives it: a string, or a number.
 func (v *vault) id() any {
 	if v.numericID {
 		return json.Number(v.keyID)
@@ -70,7 +73,7 @@ func (v *vault) id() any {
 	return v.keyID
 }
 
-// maxValue is the longest value in bytes.
+// maxValue is the longest value, in bytes.
 const maxValue = 48 << 10
 
 // open opens a sealed box.
@@ -89,7 +92,7 @@ func (v *vault) open(sealed string) (string, error) {
 	return string(value), nil
 }
 
-// badName is what GitHub says about a name that it does not take, "" for a good one. kind is Secret or Variable.
+// badName returns what GitHub answers to a name that it rejects, or "". kind is Secret or Variable.
 func badName(kind, name string) string {
 	good := name != "" && (name[0] < '0' || name[0] > '9')
 	for _, r := range name {
@@ -97,13 +100,13 @@ func badName(kind, name string) string {
 	}
 	switch {
 	case !good:
-		return kind + " names can only contain alphanumeric characters ([a-z], [A-Z], [0-9]) or underscores (_). Spaces are not allowed. " +
-			"Must start with a letter ([a-z], [A-Z]) or underscores (_)."
+		return kind + " names can only contain alphanumeric characters ([a-z], [A-Z], [0-9]) or underscores (_). " +
+			"Spaces are not allowed. Must start with a letter ([a-z], [A-Z]) or underscores (_)."
 	case strings.HasPrefix(strings.ToUpper(name), "GITHUB_"):
 		return kind + " names must not start with GITHUB_."
 	}
 	return ""
 }
 
-// stamp is a time as GitHub stores it, to the second.
+// stamp returns the time as GitHub stores it, to the second.
 func stamp() time.Time { return time.Now().UTC().Truncate(time.Second) }

@@ -129,27 +129,34 @@ func (s *Server) restoreBranch(r *request) (int, any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.finishRestore(b, source, kept, restored)
+	operations := s.schedule(p, step{"create_branch", b, nil}, step{"start_compute", b, b.endpoint()})
+	b.ready = p.busyUntil
+	return http.StatusOK, map[string]any{"branch": b.view(), "operations": operations}, nil
+}
+
+// finishRestore gives a branch the source's roles and the restored databases. If kept has a name, it is added, and
+// takes over the branch's children. Called with the lock held.
+func (s *Server) finishRestore(b, source, kept *branch, restored []*database) {
 	now := s.now()
 	b.databases, b.roles, b.updated, b.reset = restored, slices.Clone(source.roles), now, &now
-	if b.parent == nil && body.Preserve != "" {
-		b.parent = kept // a root branch becomes the child of its preserved state
-	}
 	for _, d := range restored {
 		d.id = s.nextID()
 		s.byDatabase[d.real] = b
 	}
-	if body.Preserve != "" {
-		p.branches = append(p.branches, kept)
-		for _, child := range b.children() {
-			child.parent = kept
-		}
-		for _, d := range kept.databases {
-			s.byDatabase[d.real] = kept
-		}
+	if kept.name == "" {
+		return
 	}
-	operations := s.schedule(p, step{"create_branch", b, nil}, step{"start_compute", b, b.endpoint()})
-	b.ready = p.busyUntil
-	return http.StatusOK, map[string]any{"branch": b.view(), "operations": operations}, nil
+	for _, child := range b.children() {
+		child.parent = kept
+	}
+	if b.parent == nil {
+		b.parent = kept // a root branch becomes the child of its preserved state
+	}
+	b.project.branches = append(b.project.branches, kept)
+	for _, d := range kept.databases {
+		s.byDatabase[d.real] = kept
+	}
 }
 
 // beginRestore starts the change. Called with the lock held.
@@ -175,14 +182,9 @@ func (s *Server) beginRestore(r *request, sourceID, preserve string) (b, source 
 // replaceDatabases copies the source's databases, and gives the copies the names that the branch's databases have on
 // the real server. Those are dropped or, if kept has a name, move to it.
 func (s *Server) replaceDatabases(ctx context.Context, b, source, kept *branch) ([]*database, error) {
-	var restored []*database
-	for _, d := range source.databases {
-		copied := *d
-		copied.real = realName(d.name)
-		if err := s.copyDatabase(ctx, copied.real, source.role(d.owner).real, d.real, false); err != nil {
-			return nil, err
-		}
-		restored = append(restored, &copied)
+	restored, err := s.copyDatabases(ctx, source, false)
+	if err != nil {
+		return nil, err
 	}
 	if err := s.disconnect(ctx, b.realDatabases()...); err != nil {
 		return nil, err

@@ -80,16 +80,10 @@ func (s *Server) createBranch(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	p := b.project
-	ctx := context.WithoutCancel(r.Context())
-	for i, d := range b.parent.databases {
-		copied := *d
-		copied.real = realName(d.name)
-		owner := b.parent.role(d.owner)
-		if err := s.copyDatabase(ctx, copied.real, owner.real, d.real, in.InitSource == "schema-only"); err != nil {
-			s.end(p)
-			return 0, nil, fmt.Errorf("copy the database %d of branch %s: %w", i, b.parent.id, err)
-		}
-		b.databases = append(b.databases, &copied)
+	b.databases, err = s.copyDatabases(context.WithoutCancel(r.Context()), b.parent, in.InitSource == "schema-only")
+	if err != nil {
+		s.end(p)
+		return 0, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,6 +108,20 @@ func (s *Server) createBranch(r *request) (int, any, error) {
 		answer["connection_uris"] = s.connectionDetails(b)
 	}
 	return http.StatusCreated, answer, nil
+}
+
+// copyDatabases copies a branch's databases, but does not add the copies to any branch.
+func (s *Server) copyDatabases(ctx context.Context, source *branch, schemaOnly bool) ([]*database, error) {
+	var copies []*database
+	for _, d := range source.databases {
+		copied := *d
+		copied.real = realName(d.name)
+		if err := s.copyDatabase(ctx, copied.real, source.role(d.owner).real, d.real, schemaOnly); err != nil {
+			return nil, fmt.Errorf("copy the database %s of branch %s: %w", d.name, source.id, err)
+		}
+		copies = append(copies, &copied)
+	}
+	return copies, nil
 }
 
 // beginBranch starts the change and makes the new branch, with its computes. Called with the lock held.

@@ -112,21 +112,7 @@ func (s *Server) listBranches(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	found := p.search(r.query.Get("search"))
-	slices.SortStableFunc(found, func(a, b *branch) int {
-		var c int
-		switch by {
-		case "name":
-			c = cmp.Compare(a.name, b.name)
-		case "created_at":
-			c = a.created.Compare(b.created)
-		default:
-			c = a.updated.Compare(b.updated)
-		}
-		if order == "desc" {
-			return -c
-		}
-		return c
-	})
+	sortBranches(found, by, order)
 	found = found[min(skip, len(found)):]
 	paging := map[string]string{"sort_by": by, "sort_order": order}
 	if len(found) > limit {
@@ -138,6 +124,21 @@ func (s *Server) listBranches(r *request) (int, any, error) {
 		views = append(views, b.view())
 	}
 	return http.StatusOK, map[string]any{"branches": views, "annotations": map[string]any{}, "pagination": paging}, nil
+}
+
+func sortBranches(branches []*branch, by, order string) {
+	slices.SortStableFunc(branches, func(a, b *branch) int {
+		if order == "desc" {
+			a, b = b, a
+		}
+		switch by {
+		case "name":
+			return cmp.Compare(a.name, b.name)
+		case "created_at":
+			return a.created.Compare(b.created)
+		}
+		return a.updated.Compare(b.updated)
+	})
 }
 
 func (s *Server) countBranches(r *request) (int, any, error) {

@@ -133,6 +133,23 @@ func TestBranchExpires(t *testing.T) {
 	t.Error("the branch does not expire")
 }
 
+func TestSeveralDatabases(t *testing.T) {
+	s := start(t, neontest.Options{})
+	p := add(t, s, neontest.Spec{})
+	branches := "/projects/" + p.ID + "/branches"
+	call(t, s, 201, "POST "+branches+"/"+p.BranchID+"/databases",
+		`{"database":{"name":"Shop / two","owner_name":"neondb_owner"}}`)
+	route := "GET /projects/" + p.ID + "/connection_uri?role_name=neondb_owner&database_name=Shop%20%2F%20two"
+	execute(t, call(t, s, 200, route, nil).text(t, "uri"), "create table public.mine ()")
+	// Neon names no connection string then.
+	child := call(t, s, 201, "POST "+branches, `{"endpoints":[{"type":"read_write"}]}`)
+	if len(child.at(t, "databases").([]any)) != 2 || child.at(t, "connection_uris") != nil {
+		t.Errorf("a branch of two databases: %s", child.Raw)
+	}
+	mustQuery(t, call(t, s, 200, route+"&branch_id="+child.text(t, "branch", "id"), nil).text(t, "uri"),
+		"select count(*)::text from mine")
+}
+
 func TestPasswords(t *testing.T) {
 	s := start(t, neontest.Options{})
 	made := call(t, s, 201, "POST /projects", `{"project":{"branch":{"role_name":"app"}}}`)

@@ -51,7 +51,7 @@ func add(t *testing.T, s *neontest.Server, spec neontest.Spec) neontest.Project 
 	return p
 }
 
-// answer is what came of a call.
+// answer is the answer to a call.
 type answer struct {
 	Status int
 	Header http.Header
@@ -122,11 +122,11 @@ func callAs(t *testing.T, s *neontest.Server, key, route string, body any) answe
 	if a.Raw, err = io.ReadAll(response.Body); err != nil {
 		t.Fatal(err)
 	}
-	_ = json.Unmarshal(a.Raw, &a.body) // bodies that are not an object are looked at raw
+	_ = json.Unmarshal(a.Raw, &a.body) // a body that is not an object stays raw
 	return a
 }
 
-// call is callAs with the organisation's key, and requires a status.
+// call is callAs with the organization's key, and requires a status.
 func call(t *testing.T, s *neontest.Server, status int, route string, body any) answer {
 	t.Helper()
 	a := callAs(t, s, neontest.OrgKey, route, body)
@@ -136,7 +136,7 @@ func call(t *testing.T, s *neontest.Server, status int, route string, body any) 
 	return a
 }
 
-// uri asks for a project's connection string by Neon's usual names.
+// uri requests a project's connection string for Neon's default database and role.
 func uri(t *testing.T, s *neontest.Server, id, more string) string {
 	t.Helper()
 	route := "GET /projects/" + id + "/connection_uri?database_name=neondb&role_name=neondb_owner" + more
@@ -166,7 +166,7 @@ func mustQuery(t *testing.T, url, sql string) string {
 	return value
 }
 
-// refused returns what a connection was refused with.
+// refused returns the error that refuses a connection.
 func refused(t *testing.T, url string) *pgconn.PgError {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -105,7 +105,7 @@ func (s *Server) listProjects(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	search := strings.ToLower(r.query.Get("search"))
+	search := r.query.Get("search")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := len(s.projects)
@@ -121,8 +121,7 @@ func (s *Server) listProjects(r *request) (int, any, error) {
 	count, more := 0, false
 	for i := end - 1; i >= 0; i-- {
 		p := s.projects[i]
-		if p.org != org || !r.caller.sees(p) || (p.deleted != nil) != deleted ||
-			search != "" && !strings.Contains(strings.ToLower(p.name), search) && !strings.Contains(p.id, search) {
+		if p.org != org || !r.caller.sees(p) || (p.deleted != nil) != deleted || !p.matches(search) {
 			continue
 		}
 		if count == limit {
@@ -141,6 +140,12 @@ func (s *Server) listProjects(r *request) (int, any, error) {
 		page.Pagination = &pagination{stamp(last.created)}
 	}
 	return http.StatusOK, page, nil
+}
+
+// matches reports whether a project's name or id contains text.
+func (p *project) matches(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(strings.ToLower(p.name), text) || strings.Contains(p.id, text)
 }
 
 func (s *Server) getProject(r *request) (int, any, error) {

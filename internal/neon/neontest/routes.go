@@ -66,6 +66,7 @@ func (s *Server) newRoutes() *http.ServeMux {
 		"POST " + branch + "/restore":        s.restoreBranch,
 
 		"GET " + branch + "/databases":                         s.listDatabases,
+		"POST " + branch + "/databases":                        s.createDatabase,
 		"GET " + branch + "/roles":                             s.listRoles,
 		"GET " + branch + "/roles/{role_name}/reveal_password": s.revealPassword, // neonctl connection-string
 

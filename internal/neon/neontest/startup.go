@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The codes that begin a connection in PostgreSQL's protocol, beside its version.
+// The codes that, like its version, begin a connection in PostgreSQL's protocol.
 const (
 	cancelRequest = 80877102
 	sslRequest    = 80877103

@@ -17,8 +17,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// TestStrangers lets Neon's own clients use the simulator, and holds its answers against Neon's OpenAPI document, which
-// comes with one of them.
+// TestStrangers lets Neon's own clients use the simulator, and checks its answers against Neon's OpenAPI document,
+// which comes with one of them.
 func TestStrangers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: not installing npm packages")
@@ -63,8 +63,8 @@ func useClients(t *testing.T, ctx context.Context, dir string) {
 	mustQuery(t, got.API.URI, "select 'by the API client'")
 	mustQuery(t, got.Neonctl.Created, "select 'by neonctl, as created'")
 
-	// neonctl puts its string together itself, from the endpoint's name and Neon's names of role and database. Whether
-	// names under localhost lead here is the machine's affair, so it is not asked.
+	// neonctl builds its string from the endpoint's name and Neon's names of role and database. Whether this machine
+	// resolves names under localhost does not matter here.
 	config, err := pgx.ParseConfig(got.Neonctl.Connection)
 	if err != nil {
 		t.Fatal(err)

@@ -56,23 +56,9 @@ func (s *Server) getConnectionURI(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	b, e := p.defaultBranch(), (*endpoint)(nil)
-	if endpointID != "" {
-		if e = p.endpoint(endpointID); e == nil {
-			return 0, nil, refuse(http.StatusNotFound, "endpoint not found")
-		}
-		b = e.branch
-	}
-	if branchID != "" {
-		if b = p.branch(branchID); b == nil {
-			return 0, nil, refuse(http.StatusNotFound, "branch not found")
-		}
-	}
-	if e == nil {
-		e = b.endpoint()
-	}
-	if e == nil || e.branch != b {
-		return 0, nil, refuse(http.StatusNotFound, "endpoint not found for branch %s", b.id)
+	b, e, err := p.compute(branchID, endpointID)
+	if err != nil {
+		return 0, nil, err
 	}
 	d := b.database(r.query.Get("database_name"))
 	if d == nil {
@@ -86,6 +72,30 @@ func (s *Server) getConnectionURI(r *request) (int, any, error) {
 		return 0, nil, refuse(http.StatusPreconditionFailed, "Storing passwords is disabled")
 	}
 	return http.StatusOK, map[string]any{"uri": s.uri(b, e, role, d, pooled)}, nil
+}
+
+// compute returns the branch and the compute that ids name. By default it is the endpoint's branch or the default
+// one, and the branch's compute.
+func (p *project) compute(branchID, endpointID string) (*branch, *endpoint, error) {
+	b, e := p.defaultBranch(), (*endpoint)(nil)
+	if endpointID != "" {
+		if e = p.endpoint(endpointID); e == nil {
+			return nil, nil, refuse(http.StatusNotFound, "endpoint not found")
+		}
+		b = e.branch
+	}
+	if branchID != "" {
+		if b = p.branch(branchID); b == nil {
+			return nil, nil, refuse(http.StatusNotFound, "branch not found")
+		}
+	}
+	if e == nil {
+		e = b.endpoint()
+	}
+	if e == nil || e.branch != b {
+		return nil, nil, refuse(http.StatusNotFound, "endpoint not found for branch %s", b.id)
+	}
+	return b, e, nil
 }
 
 // connectionDetails are part of the answer to the creation of a project or a branch. Called with the lock held.

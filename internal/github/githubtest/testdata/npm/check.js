@@ -75,9 +75,6 @@ await actions.createOrUpdateOrgSecret({ ...acme, secret_name, key_id: key.key_id
   visibility: 'selected', selected_repository_ids: [repository.id] })
 const { data: selected } = await actions.listSelectedReposForOrgSecret({ ...acme, secret_name })
 assert.deepEqual(selected.repositories.map((r) => r.full_name), ['acme/fleet'])
-await actions.removeSelectedRepoFromOrgSecret({ ...acme, secret_name, repository_id: repository.id })
-await actions.addSelectedRepoToOrgSecret({ ...acme, secret_name, repository_id: repository.id })
-await actions.setSelectedReposForOrgSecret({ ...acme, secret_name, selected_repository_ids: [] })
 
 // As clients did it before environments were found by the repository's name.
 const { data: old } = await octokit.request('GET /repositories/{id}/environments/{environment_name}/secrets', { id: repository.id, environment_name: 'prod/eu west' })

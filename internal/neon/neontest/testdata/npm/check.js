@@ -1,4 +1,4 @@
-// Uses Neon's own clients against the API at NEON_API_HOST with an organisation's NEON_API_KEY. Prints the connection
+// Uses Neon's own clients against the API at NEON_API_HOST with an organization's NEON_API_KEY. Prints the connection
 // strings that they got, as JSON; fails on the first complaint.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'

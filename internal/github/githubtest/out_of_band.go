@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What tests look at and do by hand, as somebody would in the settings. Every scope that is named has to exist.
+// Edits that reach GitHub in another way than through its API, such as by its settings pages. Every scope has to exist.
 
 func (s *Server) vault(scope Scope) *vault {
 	var v *vault
@@ -27,7 +27,7 @@ func (s *Server) vault(scope Scope) *vault {
 	return v
 }
 
-// Open returns a secret's value as it was before it was sealed.
+// Open returns a secret's plain value.
 func (s *Server) Open(scope Scope, name string) (value string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,7 +38,7 @@ func (s *Server) Open(scope Scope, name string) (value string, ok bool) {
 	return one.value, true
 }
 
-// Secrets returns all of a scope's secrets, opened, by name.
+// Secrets returns the plain values of a scope's secrets, by name.
 func (s *Server) Secrets(scope Scope) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +49,7 @@ func (s *Server) Secrets(scope Scope) map[string]string {
 	return all
 }
 
-// SetSecret writes a secret, as somebody did at that time.
+// SetSecret writes a secret as if it had been written at that time.
 func (s *Server) SetSecret(scope Scope, name, value string, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *Server) SetSecret(scope Scope, name, value string, at time.Time) {
 	v.secrets[name].value, v.secrets[name].updated = value, at
 }
 
-// DeleteSecret deletes a secret, or does nothing.
+// DeleteSecret deletes a secret, if it exists.
 func (s *Server) DeleteSecret(scope Scope, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,21 +82,22 @@ func (s *Server) Variable(scope Scope, name string) (value string, ok bool) {
 	return one.value, true
 }
 
-// SetVariable writes a variable, whatever its length.
+// SetVariable writes a variable of any length.
 func (s *Server) SetVariable(scope Scope, name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.vault(scope).variables[strings.ToUpper(name)] = &variable{value: value, created: stamp(), updated: stamp(), visibility: "private"}
+	v := &variable{value: value, created: stamp(), updated: stamp(), visibility: "private"}
+	s.vault(scope).variables[strings.ToUpper(name)] = v
 }
 
-// DeleteVariable deletes a variable, or does nothing.
+// DeleteVariable deletes a variable, if it exists.
 func (s *Server) DeleteVariable(scope Scope, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.vault(scope).variables, strings.ToUpper(name))
 }
 
-// Select gives an organization's secret to some repositories, and to no others.
+// Select lets these repositories, and no others, read an organization's secret.
 func (s *Server) Select(organization, name string, repositories ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +108,7 @@ func (s *Server) Select(organization, name string, repositories ...string) {
 	}
 }
 
-// Audience tells who sees an organization's secret, and which repositories where those are selected.
+// Audience returns the visibility of an organization's secret, and the repositories that are selected for it.
 func (s *Server) Audience(organization, name string) (visibility string, repositories []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +119,7 @@ func (s *Server) Audience(organization, name string) (visibility string, reposit
 	return one.visibility, slices.Sorted(slices.Values(repositories))
 }
 
-// RotateKey gives a scope another key. Boxes that were sealed with the last one are refused from now on.
+// RotateKey replaces a scope's key. Boxes that are sealed with the old one are refused from now on.
 func (s *Server) RotateKey(scope Scope) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
