@@ -134,16 +134,10 @@ func (r *run) entries(s settings, found mode.Found) []catalog.Entry {
 
 // facts are what a run found out about one tenant.
 func facts(work mode.Work, r fleet.Result) catalog.Facts {
-	if r.State == fleet.Skipped {
+	if r.State == fleet.Skipped || work.Facts == nil {
 		return catalog.Facts{}
 	}
-	if d, ok := r.Outcome.Detail.(mode.Factual); ok {
-		return d.Facts(r)
-	}
-	if work.Unreached != nil {
-		return work.Unreached.Facts(r)
-	}
-	return catalog.Facts{}
+	return work.Facts(r)
 }
 
 // withCatalog does the run's work between the opening of the catalog and its recording.

@@ -266,7 +266,7 @@ func TestSyncMistakes(t *testing.T) {
 		"no repository":   {[]string{"$GITHUB_REPOSITORY="}, []string{"repository: is empty"}},
 		"template":        {[]string{"secret-name=URL"}, []string{"secret-name: "}},
 		"layout":          {[]string{"secret-layout=json"}, []string{"secret-layout: "}},
-		"pooled":          {[]string{"pooled=true"}, []string{"pooled: this source knows no pooled connection strings; leave it out; it needs tenant-source: neon"}},
+		"pooled":          {[]string{"pooled=true"}, []string{"pooled: this source knows no pooled connection strings; leave it out, or use tenant-source: neon"}},
 		"shards":          {[]string{"secret-layout=bundle", "shard=1/2"}, []string{"shard: a bundle is written as a whole"}},
 		"prune":           {[]string{"max-prune=-1"}, []string{"max-prune: "}},
 		"no file":         {[]string{"workflow-file=none.yml"}, []string{"workflow-file: ", "actions/checkout"}},

@@ -3,19 +3,20 @@ package mode
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Able returns the run's source as one that has an ability. Where it has not, ok is false and a mistake is left with the
-// input that asks for it, naming the sources that have it. what completes "tenant-source: catalog …": "cannot do this".
+// Able returns the run's source as one that has an ability, which is an interface of package fleet. If the source lacks
+// it, ok is false and the input called name gets a mistake. what says what the source cannot do and how to do without:
+// "this source knows no pooled connection strings; leave it out". The sources that can are added.
 func Able[Ability any](in *input.Reader, env Env, name, what string) (able Ability, ok bool) {
 	if env.Source == nil {
-		return able, false // a mistake already
+		return able, false // tenant-source is the mistake
 	}
 	if able, ok = env.Source.(Ability); !ok {
-		in.Mistake(name, "%s; it needs tenant-source: %s", what, strings.Join(Having[Ability](env), ", "))
+		in.Mistake(name, "%s, or use tenant-source: %s", what, words.List(Having[Ability](env), 0))
 	}
 	return able, ok
 }

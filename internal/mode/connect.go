@@ -9,8 +9,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// Resolve resolves a tenant's connection string. Before anything else happens, it is masked in the run's log and redacted
-// in the tenant's.
+// Resolve asks the source for a tenant's connection string. The string is hidden before anything else happens to it.
 func Resolve(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (postgres.Target, error) {
 	secret, err := env.Source.URL(ctx, t)
 	if err != nil {
@@ -19,7 +18,7 @@ func Resolve(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (po
 	return Parse(env, secret, log)
 }
 
-// Parse masks and reads a connection string.
+// Parse hides a connection string, then parses it. One that leads through Neon's pooler becomes a direct one.
 func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, error) {
 	Hide(env, log, secret)
 	target, err := postgres.ParseTarget(secret.Reveal(), env.Insecure)
@@ -28,13 +27,16 @@ func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, err
 	}
 	if target.Pooled() {
 		Hide(env, log, fleet.NewSecret(target.Reveal()))
-		env.Notice("connection strings that name Neon's pooler (-pooler) were turned into direct ones: this mode needs a session of its own")
+		env.Notice("some connection strings lead through Neon's pooler (-pooler); " +
+			"this mode needs sessions of its own, and connects directly")
 	}
 	return target, nil
 }
 
-// Dial connects, and has the source find out why where that fails.
-func Dial(ctx context.Context, env Env, t fleet.Tenant, target postgres.Target, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
+// Dial connects to a tenant. If that fails, the source adds why, where it can find out.
+func Dial(
+	ctx context.Context, env Env, t fleet.Tenant, target postgres.Target, o postgres.Options, log *slog.Logger,
+) (*postgres.Conn, error) {
 	o.Log = log
 	conn, err := postgres.Connect(ctx, target, o)
 	var refused *postgres.ConnectError
@@ -50,17 +52,17 @@ func Dial(ctx context.Context, env Env, t fleet.Tenant, target postgres.Target, 
 func Hide(env Env, log *slog.Logger, secret fleet.Secret) {
 	fleet.Hide(log, secret)
 	if s, ok := env.Source.(fleet.SchemaHost); ok && s.Database() == secret {
-		return // an input, which is masked already: thousands of tenants need not say it again
+		return // an input, masked already: there is no need to mask it again for each of thousands of tenants
 	}
 	env.Mask(secret.Forms()...)
 }
 
-// NotTheCatalog refuses to change a tenant whose database is the catalog's own: a project of the organization like all
-// others, which a fleet's pattern selects by mistake.
-func NotTheCatalog(env Env, target postgres.Target) error {
+// RefuseCatalog returns an error if the target is the run's own catalog, which a source may list as a tenant: it can be
+// one project of the organization among many.
+func RefuseCatalog(env Env, target postgres.Target) error {
 	if env.Catalog == "" || env.Catalog != target.String() {
 		return nil
 	}
-	return fleet.WithRemedy(errors.New("this is the catalog's own database, that of catalog-url, and no tenant"),
-		"leave it out, with a line such as !catalog in tenants, or give catalog-url a database of its own")
+	return fleet.WithRemedy(errors.New("this is the catalog's own database (catalog-url) and not a tenant"),
+		"exclude it with a line such as !catalog in tenants, or give catalog-url a database of its own")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// Schema is the name of the tenant's schema, empty where a tenant is a whole database.
+// Schema returns the name of the tenant's schema, empty if the tenant is a whole database.
 func (e Env) Schema(t fleet.Tenant) string {
 	if s, ok := e.Source.(fleet.SchemaHost); ok {
 		return s.Schema(t)
@@ -18,13 +18,22 @@ func (e Env) Schema(t fleet.Tenant) string {
 	return ""
 }
 
-// Connections opens a mode's connections to its tenants. Where tenants are schemas of one database, a connection that was
-// given back serves the next tenant: there are never more of them than workers. All others are closed when they are given back.
+// Access is what a mode does to its tenants.
+type Access int
+
+// What a mode may do.
+const (
+	Reads   Access = iota // nothing is changed: every connection is read-only
+	Changes               // connections are read-only in a dry run, and the run's catalog is refused as a tenant
+)
+
+// Connections opens a mode's connections to its tenants. If the tenants are schemas of one database, a released
+// connection serves the next tenant, so there are never more connections than workers; otherwise it is closed.
 type Connections struct {
-	Env     Env
+	env     Env
+	access  Access
 	options postgres.Options
-	shared  fleet.SchemaHost // nil: every tenant has a database of its own
-	Changes bool             // the mode changes its tenants, of which the run's catalog is none
+	shared  fleet.SchemaHost // nil if each tenant has a database of its own
 
 	mu     sync.Mutex
 	idle   []idleConn
@@ -36,51 +45,60 @@ type idleConn struct {
 	since time.Time
 }
 
-// NewConnections makes a mode's connections; none is open yet.
-func NewConnections(env Env, o postgres.Options) *Connections {
+// NewConnections returns a mode's connections, none of them open.
+func NewConnections(env Env, access Access) *Connections {
 	shared, ok := env.Source.(fleet.SchemaHost)
-	o.NoSearchPath = ok
-	return &Connections{Env: env, options: o, shared: shared}
+	return &Connections{
+		env: env, access: access, shared: shared,
+		options: postgres.Options{ReadOnly: access == Reads || env.DryRun, NoSearchPath: ok},
+	}
 }
 
-// Open connects to a tenant, and release gives the connection back. Whoever changes a session's state (settings, locks) calls
-// the connection's Reset before; a connection that is broken or in a transaction is never used again.
-func (c *Connections) Open(ctx context.Context, t fleet.Tenant, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
-	target, err := Resolve(ctx, c.Env, t, log)
+// Open connects to a tenant; release returns the connection. A caller that changes the session's state, such as
+// settings or locks, calls the connection's Reset before release. A connection that is broken or in a transaction is
+// not reused.
+func (c *Connections) Open(
+	ctx context.Context, t fleet.Tenant, log *slog.Logger,
+) (conn *postgres.Conn, release func(), err error) {
+	target, err := Resolve(ctx, c.env, t, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.Changes && c.shared == nil {
-		if err := NotTheCatalog(c.Env, target); err != nil {
+	if c.access == Changes && c.shared == nil {
+		if err := RefuseCatalog(c.env, target); err != nil {
 			return nil, nil, err
 		}
 	}
 	return c.openTarget(ctx, t, target, log)
 }
 
-// openTarget is Open for a tenant whose connection string is resolved.
-func (c *Connections) openTarget(ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
-	if conn = c.take(); conn != nil {
-		conn.SetLog(log)
-	} else if conn, err = Dial(ctx, c.Env, t, target, c.options, log); err != nil {
-		return nil, nil, err
-	}
-	return conn, func() { c.give(conn) }, nil
-}
-
-// OpenShared connects to the database that all tenants share, for what concerns no single one.
-func (c *Connections) OpenShared(ctx context.Context, log *slog.Logger) (conn *postgres.Conn, release func(), err error) {
-	target, err := Parse(c.Env, c.shared.Database(), log)
+// OpenShared is Open for the database that all tenants share, for work that concerns no single one.
+func (c *Connections) OpenShared(
+	ctx context.Context, log *slog.Logger,
+) (conn *postgres.Conn, release func(), err error) {
+	target, err := Parse(c.env, c.shared.Database(), log)
 	if err != nil {
 		return nil, nil, err
 	}
 	return c.openTarget(ctx, fleet.Tenant{}, target, log)
 }
 
-// trusted is for how long a connection that lies idle is taken for alive: a server or a firewall may end it later.
+// openTarget is Open with a resolved connection string.
+func (c *Connections) openTarget(
+	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger,
+) (conn *postgres.Conn, release func(), err error) {
+	if conn = c.take(); conn != nil {
+		conn.SetLog(log)
+	} else if conn, err = Dial(ctx, c.env, t, target, c.options, log); err != nil {
+		return nil, nil, err
+	}
+	return conn, func() { c.release(conn) }, nil
+}
+
+// trusted is how long an idle connection is assumed to be alive; later, a server or a firewall may have ended it.
 const trusted = 100 * time.Millisecond
 
-// take returns an idle connection, nil where there is none.
+// take returns an idle connection, nil if there is none.
 func (c *Connections) take() *postgres.Conn {
 	for {
 		c.mu.Lock()
@@ -99,10 +117,10 @@ func (c *Connections) take() *postgres.Conn {
 	}
 }
 
-// borrow returns the source's own connection, nil where it has none to give or one of another kind.
+// borrow returns the source's own connection, nil if the source has none to spare or opened it for other access.
 func (c *Connections) borrow() *postgres.Conn {
-	lender, ok := c.Env.Source.(postgres.Lender)
-	if !ok || c.options.ReadOnly != c.Env.DryRun {
+	lender, ok := c.env.Source.(postgres.Lender)
+	if !ok || c.options.ReadOnly != c.env.DryRun {
 		return nil
 	}
 	conn := lender.Lend()
@@ -113,7 +131,7 @@ func (c *Connections) borrow() *postgres.Conn {
 	return conn
 }
 
-func (c *Connections) give(conn *postgres.Conn) {
+func (c *Connections) release(conn *postgres.Conn) {
 	c.mu.Lock()
 	keep := c.shared != nil && !c.closed && conn.Idle()
 	if keep {
@@ -126,7 +144,7 @@ func (c *Connections) give(conn *postgres.Conn) {
 	}
 }
 
-// Close closes the idle connections; those that are still in use are closed when they are given back.
+// Close closes the idle connections. Those still in use are closed when they are released.
 func (c *Connections) Close() {
 	c.mu.Lock()
 	idle := c.idle
@@ -134,7 +152,7 @@ func (c *Connections) Close() {
 	c.mu.Unlock()
 	var all sync.WaitGroup
 	for _, one := range idle {
-		all.Go(one.conn.Close) // each waits for the server's goodbye
+		all.Go(one.conn.Close) // concurrently: each waits for its server
 	}
 	all.Wait()
 }

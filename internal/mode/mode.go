@@ -1,80 +1,88 @@
-// Package mode is what all modes share: what a mode is given (Env, Found), what it returns (Work, Ending), and its
-// Connections to tenants and to the bucket. Each family of modes is a package below this one.
+// Package mode is the contract between a run and its modes: what the run gives a mode (Env, Found), what the mode gives
+// back (Work, Ending), and what modes share: connections to tenants and to the bucket. Each family of modes is a
+// package below this one.
 package mode
 
 import (
 	"context"
 
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
-// Work is what a mode does in a run.
+// Work is what a mode does in a run. The mode's constructor reads its inputs, leaves every mistake with their reader,
+// opens nothing and makes no call. The run then calls the functions in the order of the fields: Choose and Prepare
+// once, Job for each tenant, several at once, Finish once, Close once, and Facts for each tenant that was worked on.
+// Only Job is required.
 type Work struct {
-	// Choose returns the tenants to work on, in place of what the inputs tenants, shard, canary and min-tenants choose. all
-	// is what the source listed, without keys, and complete says whether that is every tenant there is. A tenant of the
-	// answer that is not in all does not exist yet; it has no id. Its error is the run's. Nil: the inputs choose.
+	// Choose returns the tenants to work on, in place of those that the inputs tenants, shard, canary and min-tenants
+	// select. all is what the source lists, without keys; complete is false if the listing is known to lack some. A
+	// returned tenant that is not in all does not exist yet and has no ID. An error ends the run.
 	Choose func(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
-	// Prepare is called once the tenants are chosen, before any of them is touched. Its error is the run's. Nil: nothing
-	// has to be prepared.
+	// Prepare runs before any tenant is touched. An error ends the run.
 	Prepare func(ctx context.Context, found Found) error
-	// Job is done on every tenant.
+	// Job works on one tenant. An error fails that tenant.
 	Job fleet.Job
-	// Finish does what can only be done once every job has ended. It never changes the results, which were announced: what
-	// becomes known later (a drift, once all schemas are; a bundle that could not be written) it returns as amendments. It
-	// is called after a cancel too, with a ctx that is over. Its error is the run's; the ending counts in any case. Nil:
-	// there is nothing to finish.
+	// Finish does what needs every result. It cannot change the results, which have been announced: what becomes known
+	// only now, such as schema drift or a bundle that could not be written, it returns as amendments. It also runs
+	// after a cancel, with a ctx that has ended. An error fails the run, and the Ending that comes with it still
+	// counts.
 	Finish func(ctx context.Context, results []fleet.Result) (Ending, error)
-	// Unreached is what is recorded in the catalog of a tenant whose job failed before it had a detail. Nil: nothing.
-	Unreached Factual
-	// Close gives back what Prepare and the jobs took; it is called where Prepare failed, too. Nil: nothing.
+	// Close releases what Prepare and the jobs opened, even if Prepare failed.
 	Close func()
+	// Facts returns what the catalog records about a tenant that was worked on. The result has no detail if its job
+	// failed too early or was abandoned.
+	Facts func(r fleet.Result) catalog.Facts
 }
 
 // Found is what discovery found.
 type Found struct {
-	// Tenants are the chosen ones of this run, the canaries first.
+	// Tenants are those to work on, canaries first.
 	Tenants []fleet.Tenant
-	// All is every tenant that the source listed, chosen or not, with its key.
+	// All is every tenant that the source lists, selected or not, with its key.
 	All []fleet.Tenant
-	// Whole says that the listing was complete and that nothing narrowed it: no filter, no shard. Only then may what
-	// belongs to no tenant in Tenants be taken for left over.
+	// Whole is true if the listing is complete and nothing narrowed it, neither a pattern nor a shard. Only then is
+	// something that belongs to none of Tenants left over, and may be pruned.
 	Whole bool
 }
 
-// Ending is what a mode has to say about a run as a whole.
+// Ending is what a mode says about the run as a whole.
 type Ending struct {
-	// Amendments are what became known about tenants only after their results were announced.
+	// Amendments add what became known about tenants after their results were announced.
 	Amendments []fleet.Amendment
-	// Outputs are the mode's own outputs.
+	// Outputs are the mode's own outputs, by name.
 	Outputs map[string]string
 	// Warnings are sentences that concern no single tenant.
 	Warnings []string
-	// Sections are shown after the failures, in the log's end and in the summary.
+	// Sections end the log, and follow the failures in the summary.
 	Sections []report.Section
-	// Detail is the mode's own part of the report file as a whole; it marshals to a JSON object without secrets. Nil: none.
+	// Detail is the mode's own part of the report file's top level. It marshals to a JSON object and holds no secret.
+	// Nil if there is none.
 	Detail any
 }
 
-// Env is what a job needs of the run around it.
+// Env is what a run gives its mode. Its functions may be called concurrently.
 type Env struct {
-	// Source resolves the tenant's connection string.
+	// Source lists the tenants and resolves their connection strings. It is nil if tenant-source is wrong; that mistake
+	// ends the run before the mode does anything.
 	Source fleet.Source
-	// Kinds are a nil pointer of each source's type by its name: see [Able].
+	// Kinds holds a nil pointer of each source's type, by the source's name. [Able] and [Having] read their method
+	// sets.
 	Kinds map[string]fleet.Source
-	// Insecure lifts the TLS policy: a connection string's sslmode is taken at its word for public hosts too.
-	Insecure bool
-	// Concurrency is how many tenants are worked on at once at most.
+	// Concurrency is how many tenants are worked on at once, at most.
 	Concurrency int
-	// DryRun asks for what would happen: nothing is changed anywhere.
+	// DryRun is true if the run is to say what would happen and change nothing.
 	DryRun bool
-	// Catalog is the place (host:port/database) of the catalog that the run records into, which is no tenant even where the
-	// source lists it; empty: none.
+	// Insecure is true if a connection string's own sslmode decides about TLS, for public hosts too.
+	Insecure bool
+	// Catalog is where the run records its results, as host:port/database; empty if it does not. That database is never
+	// a tenant, even if the source lists it.
 	Catalog string
-	// Mask makes the log hide texts from here on.
+	// Mask hides texts in the run's log from now on.
 	Mask func(forms ...string)
-	// Notice tells the reader of the run's report something that concerns no single tenant; the same text counts once.
+	// Notice adds a sentence that concerns no single tenant to the log and the report, each text once.
 	Notice func(text string)
-	// Say writes a line of progress to the log, and nowhere else.
+	// Say writes a line of progress to the log only.
 	Say func(text string)
 }

@@ -2,16 +2,18 @@ package mode
 
 import (
 	"context"
+	"path"
 	"regexp"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/github"
 	"github.com/org/neon-tenants-action/internal/input"
 )
 
-// Store is the bucket that the inputs name. It is opened once, before any tenant is touched.
+// Store is the bucket that the inputs name. A mode opens it in Prepare.
 type Store struct {
 	backups.Store
 	options bucket.Options
@@ -20,12 +22,12 @@ type Store struct {
 var (
 	accountID = regexp.MustCompile(`^\d{12}$`)
 	roleName  = regexp.MustCompile(`^[\w+=,.@/-]{1,512}$`)
-	// S3-compatible stores have partitions of their own: arn:minio:iam:::role/...
+	// S3-compatible stores have their own partitions: arn:minio:iam:::role/...
 	roleARN = regexp.MustCompile(`^arn:[\w-]+:iam::\d*:role/.+$`)
 	session = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 )
 
-// ReadStore reads the inputs about the bucket and its credentials.
+// ReadStore reads the inputs about the bucket and its credentials. Mistakes are left with in.
 func ReadStore(in *input.Reader) *Store {
 	s := &Store{options: bucket.Options{
 		Bucket:         in.Required("s3-bucket"),
@@ -40,7 +42,8 @@ func ReadStore(in *input.Reader) *Store {
 	}}
 	o := &s.options
 	if o.Region == "" && in.Variable("AWS_REGION") == "" && in.Variable("AWS_DEFAULT_REGION") == "" {
-		in.Mistake("aws-region", "is required here and is empty; set it to the bucket's region, such as eu-central-1, or set AWS_REGION")
+		in.Mistake("aws-region",
+			"is required here and is empty; set it to the bucket's region, such as eu-central-1, or set AWS_REGION")
 	}
 	if u := in.URL("s3-endpoint"); u != nil {
 		o.Endpoint = u.String()
@@ -52,7 +55,8 @@ func ReadStore(in *input.Reader) *Store {
 	if o.RoleARN != "" {
 		request, token := in.Variable("ACTIONS_ID_TOKEN_REQUEST_URL"), in.Variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 		if request == "" || token == "" {
-			in.Mistake("role-to-assume", "the job may not ask GitHub for an identity token; add to the job:\n      permissions:\n        id-token: write\n        contents: read")
+			in.Mistake("role-to-assume", "the job may not ask GitHub for an identity token; add to the job:\n"+
+				"      permissions:\n        id-token: write\n        contents: read")
 		}
 		o.Token = func(ctx context.Context, audience string) (string, error) {
 			return github.IDToken(ctx, nil, request, token, audience)
@@ -61,38 +65,50 @@ func ReadStore(in *input.Reader) *Store {
 	return s
 }
 
-// role returns the ARN of the role to assume, empty where AWS's default chain is to be used.
+// role returns the ARN of the role to assume. It is empty if AWS's default credential chain is to be used, and after a
+// mistake may be anything.
 func role(in *input.Reader) string {
 	arn, account, name := in.String("role-to-assume"), in.String("aws-account-id"), in.String("iam-role")
 	switch {
 	case arn != "" && (account != "" || name != ""):
-		in.Mistake("role-to-assume", "says the role already; leave aws-account-id and iam-role out")
+		in.Mistake("role-to-assume", "already names the role; leave out aws-account-id and iam-role")
 	case arn != "" && !roleARN.MatchString(arn):
-		in.Mistake("role-to-assume", "%q is not a role's ARN such as arn:aws:iam::123456789012:role/backup", arn)
+		in.Mistake("role-to-assume", "%q is not a role ARN such as arn:aws:iam::123456789012:role/backup", arn)
 	case arn != "":
 		return arn
 	case account == "" && name == "":
 		return ""
 	case !accountID.MatchString(account):
-		in.Mistake("aws-account-id", "%q is not an account's 12 digits; it is needed together with iam-role", account)
+		in.Mistake("aws-account-id", "%q is not a 12-digit account ID, which iam-role needs", account)
 	case !roleName.MatchString(name):
-		in.Mistake("iam-role", "%q is not a role's name; it is needed together with aws-account-id", name)
+		in.Mistake("iam-role", "%q is not a role name, which aws-account-id needs", name)
 	default:
 		return "arn:aws:iam::" + account + ":role/" + name
 	}
 	return arn
 }
 
-// Open gets credentials and looks into the bucket. streams is how many uploads run at once.
+// Open gets credentials and checks that the bucket can be read. streams is how many uploads run at once, at most.
+// Errors: as [bucket.Open].
 func (s *Store) Open(ctx context.Context, streams int) (err error) {
 	s.options.Streams = streams
 	s.Bucket, err = bucket.Open(ctx, s.options)
 	return err
 }
 
-// Close gives back what Open took, if it was called at all.
+// Close releases what Open acquired; it may be called without Open.
 func (s *Store) Close() {
 	if s.Bucket != nil {
 		s.Bucket.Close()
 	}
+}
+
+// BackupFacts returns what the catalog records about the verified backup with that key, nothing if the key is empty.
+func BackupFacts(key string) catalog.Facts {
+	folder, _ := path.Split(key)
+	k, ok := backups.ParseKey(folder, key)
+	if !ok {
+		return catalog.Facts{}
+	}
+	return catalog.Facts{BackupKey: k.String(), BackupAt: k.Time}
 }

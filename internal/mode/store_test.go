@@ -2,14 +2,17 @@ package mode
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/input"
 )
 
 func TestRole(t *testing.T) {
-	def, err := input.ParseDefinition([]byte("inputs:\n  role-to-assume: {description: x}\n  aws-account-id: {description: x}\n  iam-role: {description: x}\n"))
+	def, err := input.ParseDefinition([]byte("inputs:\n" +
+		"  role-to-assume: {description: x}\n  aws-account-id: {description: x}\n  iam-role: {description: x}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +30,9 @@ func TestRole(t *testing.T) {
 		"no name":         {account: "123456789012", mistakes: 1},
 		"no account":      {role: "backup", mistakes: 1},
 	} {
-		values := map[string]string{"INPUT_ROLE-TO-ASSUME": c.arn, "INPUT_AWS-ACCOUNT-ID": c.account, "INPUT_IAM-ROLE": c.role}
+		values := map[string]string{
+			"INPUT_ROLE-TO-ASSUME": c.arn, "INPUT_AWS-ACCOUNT-ID": c.account, "INPUT_IAM-ROLE": c.role,
+		}
 		in, err := input.New(def, nil, func(name string) (string, bool) { v, ok := values[name]; return v, ok })
 		if err != nil {
 			t.Fatal(err)
@@ -39,6 +44,16 @@ func TestRole(t *testing.T) {
 		}
 		if len(mistakes) != c.mistakes || (c.mistakes == 0 && cmp.Diff(c.want, got) != "") {
 			t.Errorf("%s: got %q, %v", name, got, mistakes)
+		}
+	}
+}
+
+func TestBackupFacts(t *testing.T) {
+	key := "prod/acme/20260102T030405Z-pg17.sql.gz"
+	want := catalog.Facts{BackupKey: key, BackupAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	for key, want := range map[string]catalog.Facts{key: want, "": {}, "prod/acme/notes.txt": {}} {
+		if diff := cmp.Diff(want, BackupFacts(key)); diff != "" {
+			t.Errorf("%q: %s", key, diff)
 		}
 	}
 }

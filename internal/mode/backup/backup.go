@@ -290,8 +290,9 @@ func pruned(decisions []backups.Decision) []Pruned {
 	return out
 }
 
-// Facts tells the newest backup: the one made, also where what followed it failed, or the one that made it needless.
-func (d Detail) Facts(r fleet.Result) catalog.Facts {
+// facts tells the newest backup: the one made, also where what followed it failed, or the one that made it needless.
+func facts(r fleet.Result) catalog.Facts {
+	d, _ := r.Outcome.Detail.(Detail)
 	f := mode.BackupFacts(cmp.Or(d.Key, d.Newest))
 	f.SchemaVersion = d.SchemaVersion
 	if d.Key != "" && d.Verified == "restore" {

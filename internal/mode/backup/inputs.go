@@ -29,7 +29,7 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		b.unchanged = maxAge
 		b.activity, _ = mode.Able[fleet.Activity](in, env, "skip-unchanged", "this source does not know when a tenant was last in use; leave it out")
 	}
-	return mode.Work{Prepare: b.Prepare, Job: b.Run, Finish: backupKey, Close: b.Store.Close}
+	return mode.Work{Prepare: b.Prepare, Job: b.Run, Finish: backupKey, Close: b.Store.Close, Facts: facts}
 }
 
 // Read reads what every mode that makes backups needs: all but which tenants need one, and what is pruned after.

@@ -77,7 +77,7 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 	if r.into != "" {
 		r.maker, _ = mode.Able[fleet.ProjectMaker](in, env, "restore-into", "this source cannot create projects or branches; give restore-url")
 	}
-	return mode.Work{Prepare: r.prepare, Job: r.run, Finish: restoredKey, Close: r.store.Close}
+	return mode.Work{Prepare: r.prepare, Job: r.run, Finish: restoredKey, Close: r.store.Close, Facts: restoreFacts}
 }
 
 func (r *restore) prepare(ctx context.Context, found mode.Found) error {
@@ -239,9 +239,10 @@ func (r *restore) make(ctx context.Context, t fleet.Tenant, c chosen, log *slog.
 	return id, target, err
 }
 
-// Facts tells which backup was proved by its restore. The version is the backup's, not the tenant's.
-func (d RestoreDetail) Facts(r fleet.Result) catalog.Facts {
-	if r.State != fleet.Succeeded {
+// restoreFacts tells which backup was proved by its restore. The version is the backup's, not the tenant's.
+func restoreFacts(r fleet.Result) catalog.Facts {
+	d, ok := r.Outcome.Detail.(RestoreDetail)
+	if !ok || r.State != fleet.Succeeded {
 		return catalog.Facts{}
 	}
 	return catalog.Facts{RestoredKey: d.Key, RestoredAt: r.Started.Add(r.Elapsed)}

@@ -56,7 +56,7 @@ type checker struct {
 func New(in *input.Reader, env mode.Env) mode.Work {
 	h := &checker{
 		env:       env,
-		conns:     mode.NewConnections(env, postgres.Options{ReadOnly: true}),
+		conns:     mode.NewConnections(env, mode.Reads),
 		state:     migration.Options{Table: input.Parse(in, "migrations-table", postgres.ParseTable), DryRun: true},
 		reference: in.String("reference-tenant"),
 	}
@@ -80,7 +80,7 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 			in.Mistake("fail-on", "%s needs the bucket where backups are; set s3-bucket and what goes with it", onBackupAge)
 		}
 	}
-	return mode.Work{Prepare: h.prepare, Job: h.run, Finish: h.finish, Close: h.close}
+	return mode.Work{Prepare: h.prepare, Job: h.run, Finish: h.finish, Close: h.close, Facts: facts}
 }
 
 // migrations loads the files, which have to be there where something is to fail for them.
@@ -218,8 +218,9 @@ func (h *checker) backup(ctx context.Context, t fleet.Tenant, d *Detail) (proble
 	return nil, nil
 }
 
-// Facts tell what was found: the version, and the newest verified backup.
-func (d Detail) Facts(fleet.Result) catalog.Facts {
+// facts returns what was found: the version and the newest verified backup.
+func facts(r fleet.Result) catalog.Facts {
+	d, _ := r.Outcome.Detail.(Detail)
 	f := mode.BackupFacts(d.NewestBackup)
 	f.SchemaVersion = d.Version
 	return f

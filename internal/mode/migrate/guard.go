@@ -11,10 +11,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// New is mode migrate, which with require-backup-within leaves a tenant alone that has no recent verified backup.
-// A tenant that is just being created has none: create-tenant migrates without the guard.
+// New is mode migrate. With require-backup-within it leaves a tenant alone that has no recent verified backup. A tenant
+// that is being created has none, so create-tenant uses [NewUnguarded].
 func New(in *input.Reader, env mode.Env) mode.Work {
 	work := NewUnguarded(in, env)
 	within := in.Duration("require-backup-within")
@@ -22,55 +23,78 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		return work
 	}
 	if in.String("s3-bucket") == "" {
-		in.Mistake("require-backup-within", "needs the bucket in which the backups are; give s3-bucket and the other inputs about it as the backup workflow has them")
+		in.Mistake("require-backup-within",
+			"needs the bucket with the backups; give s3-bucket and the inputs that go with it, as the backup "+
+				"workflow has them")
 		return work
 	}
-	s := mode.ReadStore(in)
-	migrate, prepare, done := work.Job, work.Prepare, work.Close
+	store := mode.ReadStore(in)
+	migrate, prepare, closeConns := work.Job, work.Prepare, work.Close
 	work.Prepare = func(ctx context.Context, found mode.Found) error {
-		err := s.Open(ctx, 1)
-		if err == nil && prepare != nil {
-			err = prepare(ctx, found)
+		if err := store.Open(ctx, 1); err != nil {
+			return err
 		}
-		return err
+		return prepare(ctx, found)
 	}
 	work.Job = func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		if err := backedUp(ctx, s, t, within); err != nil {
+		if err := requireBackup(ctx, store, t, within); err != nil {
 			return fleet.Outcome{}, err
 		}
 		return migrate(ctx, t, log)
 	}
 	work.Close = func() {
-		s.Close()
-		if done != nil {
-			done()
-		}
+		store.Close()
+		closeConns()
 	}
 	return work
 }
 
-// backedUp says why a tenant has no verified backup that began within the duration; nil where it has one.
-func backedUp(ctx context.Context, s *mode.Store, t fleet.Tenant, within time.Duration) error {
-	refused := func(why string) error {
-		return fleet.WithRemedy(errors.New("not migrated: "+why), "run mode backup on it first, and see why the backups before failed; or migrate without require-backup-within")
-	}
-	existing, err := s.List(ctx, t.Key)
+// requireBackup returns an error if the tenant has no verified backup that began within the duration.
+func requireBackup(ctx context.Context, store *mode.Store, t fleet.Tenant, within time.Duration) error {
+	existing, err := store.List(ctx, t.Key)
 	if err != nil {
-		return fmt.Errorf("look for its newest backup: %w", err)
+		return fmt.Errorf("find its newest backup: %w", err)
 	}
-	newest, ok := backups.NewestVerified(existing)
+	folder := fmt.Sprintf("s3://%s/%s", store.Name(), store.Folder(t.Key))
+	newest, err := recentBackup(existing, folder, time.Now(), within)
+	if err != nil {
+		return err
+	}
+	m, err := store.Manifest(ctx, newest.Key)
+	if err != nil {
+		return fmt.Errorf("read the manifest of its newest backup: %w", err)
+	}
+	return backupOf(t, m, folder)
+}
+
+// recentBackup returns the newest verified backup in a tenant's folder, or an error if it began too long ago. A backup
+// from the future has a wrong clock and is not trusted either.
+func recentBackup(
+	newestFirst []backups.Backup, folder string, now time.Time, within time.Duration,
+) (backups.Backup, error) {
+	newest, ok := backups.NewestVerified(newestFirst)
 	if !ok {
-		return refused(fmt.Sprintf("there is no verified backup in s3://%s/%s", s.Name(), s.Folder(t.Key)))
+		return backups.Backup{}, notMigrated("there is no verified backup in " + folder)
 	}
-	if time.Since(newest.Time).Abs() > within { // one of the future has a wrong clock
-		return refused(fmt.Sprintf("its newest verified backup is of %s UTC, and require-backup-within is %s", newest.Time.Format(time.DateTime), within))
+	if now.Sub(newest.Time).Abs() > within {
+		return backups.Backup{}, notMigrated(fmt.Sprintf("its newest verified backup is of %s UTC, and "+
+			"require-backup-within is %s",
+			newest.Time.Format(time.DateTime), words.Setting(within)))
 	}
-	m, err := s.Manifest(ctx, newest.Key)
-	if err != nil {
-		return fmt.Errorf("look at its newest backup: %w", err)
+	return newest, nil
+}
+
+// backupOf returns an error if the backup belongs to another tenant, which had this tenant's key, and so its folder,
+// before.
+func backupOf(t fleet.Tenant, m backups.Manifest, folder string) error {
+	if m.Of(t.ID) {
+		return nil
 	}
-	if !m.Of(t.ID) { // of one that had the name, and so the folder, before
-		return refused(fmt.Sprintf("the newest verified backup in s3://%s/%s is of another tenant, with the id %s", s.Name(), s.Folder(t.Key), m.Tenant.ID))
-	}
-	return nil
+	return notMigrated(fmt.Sprintf("the newest verified backup in %s is of another tenant, whose id is %s",
+		folder, m.Tenant.ID))
+}
+
+func notMigrated(why string) error {
+	return fleet.WithRemedy(errors.New("not migrated: "+why),
+		"run mode backup on it first and see why earlier backups failed, or migrate without require-backup-within")
 }

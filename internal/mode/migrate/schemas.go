@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -13,49 +12,46 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// migrateSchemas is what mode migrate does besides where tenants are schemas of one database: it migrates the schema public
-// first, and asks for all schemas' versions at once.
+// migrateSchemas is what mode migrate does in addition if the tenants are schemas of one database: it migrates the
+// schema public first, and reads the versions of all schemas at once.
 type migrateSchemas struct {
-	path   string           // of public's files, as the user gave it; empty: none
-	public *migration.Files // nil: none
+	public *migration.Files // of the schema public; nil if there are none
 
 	states migration.Schemas // read before the first tenant
-	did    *migration.Result // to the schema public
+	did    *migration.Result // to the schema public; nil if it was not migrated
 }
 
-// readSchemaInputs reads the inputs about schemas, and completes the options.
-func readSchemaInputs(in *input.Reader, env mode.Env, o *migration.Options) *migrateSchemas {
-	s := &migrateSchemas{path: in.String("public-migrations-path")}
-	o.CreateSchema = in.Bool("create-missing")
+// readSchemaInputs reads the inputs about schemas. table is where every tenant records its versions.
+func readSchemaInputs(in *input.Reader, env mode.Env, table postgres.Table) *migrateSchemas {
+	s := &migrateSchemas{}
+	path := in.String("public-migrations-path")
 	source, ok := env.Source.(fleet.SchemaHost)
-	switch {
-	case env.Source == nil: // a mistake already
-	case !ok:
-		if s.path != "" {
-			mode.Able[fleet.SchemaHost](in, env, "public-migrations-path", "this source's tenants share no database; leave it out")
+	if !ok {
+		if path != "" {
+			mode.Able[fleet.SchemaHost](in, env, "public-migrations-path",
+				"this source's tenants share no database; leave it out")
 		}
 		return s
-	case !o.Table.Bare():
-		in.Mistake("migrations-table", "names a schema, but every tenant's table is in its own; write the table's name alone")
 	}
-	if s.path == "" || !ok {
-		return s
+	if !table.Bare() {
+		in.Mistake("migrations-table",
+			"names a schema, but every tenant's table is in its own; write the table's name alone")
 	}
-	source.ExpectList()
-	if dir := in.Dir("public-migrations-path"); dir != "" {
-		var err error
-		if s.public, err = migration.Load(dir, s.path); err != nil {
-			in.Mistake("public-migrations-path", "%v", err)
-		}
+	if path != "" {
+		source.ExpectList()
+		s.public = readFiles(in, "public-migrations-path")
 	}
 	return s
 }
 
-// prepare migrates the schema public and reads the versions of the chosen tenants' schemas.
-func (s *migrateSchemas) prepare(ctx context.Context, conns *mode.Connections, o migration.Options, found mode.Found) error {
-	source, ok := conns.Env.Source.(fleet.SchemaHost)
+// prepare migrates the schema public and reads the versions of the selected tenants' schemas.
+func (s *migrateSchemas) prepare(
+	ctx context.Context, env mode.Env, conns *mode.Connections, o migration.Options, found mode.Found,
+) error {
+	source, ok := env.Source.(fleet.SchemaHost)
 	if !ok || (s.public == nil && len(found.Tenants) == 0) {
 		return nil
 	}
@@ -71,12 +67,12 @@ func (s *migrateSchemas) prepare(ctx context.Context, conns *mode.Connections, o
 	}
 	var names []string
 	for _, t := range found.Tenants {
-		if _, err := source.URL(ctx, t); err == nil { // the others' jobs say what is wrong
+		if _, err := source.URL(ctx, t); err == nil { // if not, its own job reports why
 			names = append(names, source.Schema(t))
 		}
 	}
 	if s.states, err = migration.ReadSchemas(ctx, conn, o.Table, names); err != nil && ctx.Err() == nil {
-		conns.Env.Notice(fmt.Sprintf("the schemas are asked for their versions one by one, which takes longer: %v", err))
+		env.Notice(fmt.Sprintf("each schema's versions are read separately, which takes longer: %v", err))
 		err = nil
 	}
 	return err
@@ -86,7 +82,8 @@ func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn,
 	o.Schema, o.CreateSchema = "public", false
 	m, err := migration.Migrate(ctx, conn, s.public, o)
 	if failed := (*migration.Error)(nil); errors.As(err, &failed) && len(m.Applied) > 0 {
-		err = fleet.WithRemedy(fmt.Errorf("%w; %d files before it were applied", err, len(m.Applied)), fleet.Remedy(err))
+		before := words.Count(len(m.Applied), "file before it was", "files before it were")
+		err = fleet.WithRemedy(fmt.Errorf("%w; %s applied", err, before), fleet.Remedy(err))
 	}
 	if err != nil {
 		return err
@@ -95,33 +92,36 @@ func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn,
 	return nil
 }
 
-// migrate does a tenant's part that needs no connection: known is false where there is more to be done.
-func (s *migrateSchemas) migrate(ctx context.Context, env mode.Env, t fleet.Tenant, files *migration.Files, o migration.Options) (m migration.Result, known bool, err error) {
+// migrate is migrating a tenant whose schema was read by prepare and needs no change, so that it needs no connection
+// either. known is false if it does.
+func (s *migrateSchemas) migrate(
+	ctx context.Context, env mode.Env, t fleet.Tenant, files *migration.Files, o migration.Options,
+) (m migration.Result, known bool, err error) {
 	if o.Schema == "" {
 		return m, false, nil
 	}
 	if _, err := env.Source.URL(ctx, t); err != nil {
-		return m, true, err
+		return m, true, err // the name is not one of a tenant's schema
 	}
 	return s.states.Migrate(files, o)
 }
 
-// PublicDetail is what the report file says of the schema public.
+// PublicDetail is what the report file says about the schema public.
 type PublicDetail struct {
 	Public Detail `json:"public"`
 }
 
-// ending tells what was done to the schema public.
-func (s *migrateSchemas) ending() mode.Ending {
-	if s.did == nil {
+// ending reports what was done to the schema public; did is nil if nothing was.
+func ending(did *migration.Result) mode.Ending {
+	if did == nil {
 		return mode.Ending{}
 	}
-	o := describe(*s.did, false, false)
+	o := describe(*did, false, false)
 	section := report.Section{Title: "Schema public"}
-	for _, a := range s.did.Applied {
-		section.Lines = append(section.Lines, fmt.Sprintf("%s applied in %s", a.File, a.Elapsed.Round(time.Millisecond)))
+	for _, a := range did.Applied {
+		section.Lines = append(section.Lines, fmt.Sprintf("%s applied in %s", a.File, words.Duration(a.Elapsed)))
 	}
-	for _, file := range s.did.Pending {
+	for _, file := range did.Pending {
 		section.Lines = append(section.Lines, file+" is pending")
 	}
 	if len(section.Lines) == 0 {

@@ -42,7 +42,7 @@ func NewCreate(in *input.Reader, env mode.Env) mode.Work {
 		}
 	}
 	c.migrate = migrate.NewUnguarded(in, env)
-	return mode.Work{Choose: c.choose, Job: c.run, Finish: createdID, Close: c.migrate.Close}
+	return mode.Work{Choose: c.choose, Job: c.run, Finish: createdID, Close: c.migrate.Close, Facts: createFacts}
 }
 
 // choose finds the tenant among those that are listed, or announces one that is not there yet.
@@ -155,8 +155,9 @@ func createdID(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	}, nil
 }
 
-// Facts are those of the migration, which is what is new about a tenant beside its being there.
-func (d CreateDetail) Facts(r fleet.Result) catalog.Facts {
+// createFacts returns the facts of the tenant's first migration, if it got that far.
+func createFacts(r fleet.Result) catalog.Facts {
+	d, _ := r.Outcome.Detail.(CreateDetail)
 	if d.Migration == nil {
 		return catalog.Facts{}
 	}

@@ -40,7 +40,7 @@ func NewDrop(in *input.Reader, env mode.Env) mode.Work {
 	if confirm := in.String("confirm"); d.name != "" && confirm != d.name {
 		in.Mistake("confirm", "is %q, and tenant-name is %q; write the name of the tenant that is to be dropped into both", confirm, d.name)
 	}
-	work := mode.Work{Choose: d.choose, Job: d.run}
+	work := mode.Work{Choose: d.choose, Job: d.run, Facts: dropFacts}
 	switch without := in.Bool("without-backup"); {
 	case without:
 	case in.String("s3-bucket") == "":
@@ -78,7 +78,7 @@ func (d *drop) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	if d.env.Catalog != "" && d.env.Schema(t) == "" {
 		// One that gives no connection string any more is gone already, or says so below.
 		if target, err := mode.Resolve(ctx, d.env, t, log); err == nil {
-			if err := mode.NotTheCatalog(d.env, target); err != nil {
+			if err := mode.RefuseCatalog(d.env, target); err != nil {
 				return fleet.Outcome{Detail: detail}, err
 			}
 		}
@@ -179,8 +179,9 @@ func reliedOn(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	return mode.Ending{}, nil
 }
 
-// Facts tell that the tenant is gone, and the backup that is left of it.
-func (d DropDetail) Facts(r fleet.Result) catalog.Facts {
+// dropFacts returns when the tenant was dropped, and the backup that is left of it.
+func dropFacts(r fleet.Result) catalog.Facts {
+	d, _ := r.Outcome.Detail.(DropDetail)
 	f := mode.BackupFacts(d.Backup)
 	if d.Dropped {
 		f.DroppedAt = r.Started.Add(r.Elapsed)

@@ -17,7 +17,7 @@ func provisioner(in *input.Reader, env mode.Env, name string) fleet.Provisioner 
 			in.Mistake(chooser, "has no meaning in mode %s, which works on the one tenant of tenant-name; leave it out", name)
 		}
 	}
-	p, _ := mode.Able[fleet.Provisioner](in, env, "tenant-source", name+" has to create or drop tenants, which this source cannot")
+	p, _ := mode.Able[fleet.Provisioner](in, env, "tenant-source", "this source can neither create nor drop tenants; choose another mode")
 	return p
 }
 

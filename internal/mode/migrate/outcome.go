@@ -1,0 +1,89 @@
+package migrate
+
+import (
+	"fmt"
+
+	"github.com/org/neon-tenants-action/internal/catalog"
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/words"
+)
+
+// Detail is what the report file says about a migrated tenant.
+type Detail struct {
+	Created    bool      `json:"created,omitempty"` // by this run: its database or schema
+	Before     string    `json:"version_before"`    // the highest recorded version, empty if there was none
+	After      string    `json:"version_after"`
+	Applied    []Applied `json:"applied"`                // in the order in which they ran
+	Pending    []string  `json:"pending,omitempty"`      // files not applied, in a dry run or after a failure
+	OutOfOrder []string  `json:"out_of_order,omitempty"` // pending files below the highest version
+	Unknown    []string  `json:"unknown,omitempty"`      // recorded versions that have no file
+}
+
+// Applied is one file that ran.
+type Applied struct {
+	Version   string `json:"version"`
+	File      string `json:"file"`
+	ElapsedMS int64  `json:"elapsed_ms"`
+}
+
+// describe says what was done to one tenant, or would be in a dry run.
+func describe(m migration.Result, dryRun, failed bool) fleet.Outcome {
+	d := Detail{
+		Created: m.Creates, Before: m.Before, After: m.After,
+		Applied: []Applied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown,
+	}
+	for _, a := range m.Applied {
+		d.Applied = append(d.Applied, Applied{a.Version, a.File, a.Elapsed.Milliseconds()})
+	}
+	o := fleet.Outcome{Detail: d, Warnings: m.Warnings, Unchanged: len(m.Applied) == 0 && len(m.Pending) == 0}
+	switch {
+	case dryRun && len(m.Pending) > 0:
+		o.Note = fmt.Sprintf("%d pending", len(m.Pending))
+	case failed:
+		o.Note = fmt.Sprintf("%d applied, %d not", len(m.Applied), len(m.Pending))
+	case len(m.Applied) > 0:
+		o.Note = fmt.Sprintf("%d applied", len(m.Applied))
+	}
+	created, applied := "created, ", "applied"
+	if dryRun {
+		created, applied = "would be created, ", "would be applied"
+	}
+	if m.Creates && !failed {
+		o.Note = created + o.Note
+	}
+	if len(m.OutOfOrder) > 0 && !failed {
+		o.Warnings = append(o.Warnings, fmt.Sprintf("%s out of order, after the higher version %s: %s",
+			applied, m.Before, words.List(m.OutOfOrder, 5)))
+	}
+	return o
+}
+
+// afterCreation adds to a tenant's outcome that this run created its database.
+func afterCreation(o fleet.Outcome) fleet.Outcome {
+	o.Unchanged = false
+	if d, ok := o.Detail.(Detail); ok {
+		d.Created = true
+		o.Detail = d
+	}
+	if o.Note == "" {
+		o.Note = "created"
+	} else {
+		o.Note = "created, " + o.Note
+	}
+	return o
+}
+
+// wouldCreate is a dry run's outcome for a tenant whose database does not exist yet.
+func wouldCreate(files *migration.Files) fleet.Outcome {
+	pending := files.Files()
+	return fleet.Outcome{
+		Note:   fmt.Sprintf("would be created, %d pending", len(pending)),
+		Detail: Detail{Applied: []Applied{}, Pending: pending},
+	}
+}
+
+// Facts returns the tenant's version and how its migration ended.
+func (d Detail) Facts(r fleet.Result) catalog.Facts {
+	return catalog.Facts{SchemaVersion: d.After, MigratedAt: r.Started.Add(r.Elapsed), Migration: string(r.State)}
+}
