@@ -20,7 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sandbox is a running `make sandbox`: a simulated Neon over a real PostgreSQL, and MinIO, reached on 127.0.0.1.
+// sandbox is a running `make sandbox` with MinIO: a simulated Neon over a real PostgreSQL, and S3, reached on 127.0.0.1.
 type sandbox struct {
 	apiURL, apiKey, orgID string
 	environment           map[string]string // all that it tells, by name
@@ -40,6 +40,7 @@ func startSandbox(t *testing.T) *sandbox {
 	}
 	var log bytes.Buffer
 	cmd := exec.Command(binary, "serve", "--env-file", envFile)
+	cmd.Env = append(os.Environ(), "STORE=minio")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start the sandbox: %v", err)
