@@ -110,7 +110,7 @@ func TestAPartOfTheTenantsLosesNoOther(t *testing.T) {
 
 	t.Log("without the state a part is refused before anything is written")
 	h.DeleteVariable(h.scope, "NEON_TENANTS_STATE")
-	if o := h.sync(t, "secret-layout=bundle", "tenants=customer-*"); o.err == nil || !strings.Contains(o.log, "a run over a part of the tenants could lose others") {
+	if o := h.sync(t, "secret-layout=bundle", "tenants=customer-*"); o.err == nil || !strings.Contains(o.log, "a run over only some of the tenants could lose others") {
 		t.Errorf("%v\n%s", o.err, o.log)
 	}
 	o = h.sync(t, "secret-layout=bundle")

@@ -28,5 +28,5 @@ func TestASyncSaysHowLongItWillTake(t *testing.T) {
 	h.Fail(githubtest.Fault{Route: "PUT *", Status: 403, Message: "Resource not accessible by personal access token"})
 	o := h.sync(t)
 	o.counts(t, 0, 0, 100, 0)
-	o.says(t, "100 secrets are to be written: at GitHub's 80 writes a minute and 500 an hour that takes 1m0s at least")
+	o.says(t, "100 secrets to write: at GitHub's limits of 80 writes a minute and 500 an hour, this takes at least 1m")
 }

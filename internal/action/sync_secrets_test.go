@@ -300,7 +300,7 @@ func TestSecretsThatCannotBe(t *testing.T) {
 	h = newHub(t, numbered(100)...)
 	h.SetSecret(h.scope, "OTHER", "x", time.Now())
 	o = h.sync(t)
-	o.says(t, "repository acme/app would have 101 secrets, and GitHub takes 100", "secret-layout: bundle")
+	o.says(t, "repository acme/app would have 101 secrets, and GitHub allows 100", "secret-layout: bundle")
 	if o.err == nil || len(h.Secrets(h.scope)) != 1 || h.Calls().Writes != 0 {
 		t.Errorf("%v, and there are %d secrets", o.err, len(h.Secrets(h.scope)))
 	}

@@ -5,20 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
 
 // checkBundles refuses to write bundles where it is not known what those that exist hold, unless all of it is known anew.
-func (s *syncer) checkBundles() error {
-	if s.found.Whole {
+func (p *plan) checkBundles() error {
+	if p.whole {
 		return nil
 	}
-	for name := range s.listed {
-		if _, ok := secrets.IsBundle(name); ok && (!s.memory.ours(name) || s.memory.state.Members == nil) {
-			return fleet.WithRemedy(fmt.Errorf("%s exists, and nothing says which tenants it holds: a run over a part of the tenants could lose others", name),
-				"run over all tenants, without tenants: and with a complete discovery, which writes the bundles anew")
+	for _, name := range slices.Sorted(maps.Keys(p.listed)) {
+		if _, ok := secrets.IsBundle(name); ok && (!p.past.ours(name) || p.past.state.Members == nil) {
+			return fleet.WithRemedy(
+				fmt.Errorf("%s exists, and it is not known which tenants it holds: "+
+					"a run over only some of the tenants could lose others", name),
+				"run once over all tenants, without the input tenants and with a complete discovery: "+
+					"that writes every bundle anew")
 		}
 	}
 	return nil
@@ -39,21 +43,21 @@ func (s *syncer) member(t fleet.Tenant, value string) fleet.Outcome {
 
 // memberChange compares a tenant with what the bundle that it is in is known to hold.
 func (s *syncer) memberChange(key, value string) string {
-	if !s.memory.known || s.memory.state.Members == nil {
-		for name := range s.listed {
+	if !s.memory.past.known || s.memory.past.state.Members == nil {
+		for name := range s.plan.listed {
 			if _, ok := secrets.IsBundle(name); ok {
 				return updated
 			}
 		}
 		return created
 	}
-	m, ok := s.memory.state.Members[s.memory.keys.Name(key)]
+	m, ok := s.memory.past.member(key)
 	name := secrets.BundleName(m.Bundle)
-	at, exists := s.listed[name]
+	at, exists := s.plan.listed[name]
 	switch {
 	case !ok || !exists:
 		return created
-	case m.Value != s.memory.keys.Value(key, value) || s.memory.state.Secrets[s.memory.keys.Name(name)].Updated != at.Unix():
+	case m.Value != s.memory.past.keys.Value(key, value) || s.memory.past.state.Secrets[s.memory.past.keys.Name(name)].Updated != at.Unix():
 		return updated
 	}
 	return unchanged
@@ -63,19 +67,19 @@ func (s *syncer) memberChange(key, value string) string {
 func (s *syncer) lockedBundles() map[int]error {
 	locked := map[int]error{}
 	have := map[secrets.Print]bool{}
-	if s.memory.keys != nil {
+	if s.memory.past.keys != nil {
 		for key := range s.values {
-			have[s.memory.keys.Name(key)] = true
+			have[s.memory.past.keys.Name(key)] = true
 		}
 	}
-	for key, m := range s.memory.state.Members {
-		if have[key] || s.left.members[key] && s.left.mayDrop || locked[m.Bundle] != nil {
+	for key, m := range s.memory.past.state.Members {
+		if have[key] || s.plan.left.members[key] && s.plan.left.mayDrop || locked[m.Bundle] != nil {
 			continue
 		}
 		err := fmt.Errorf("%s is left as it is: it also holds a tenant whose connection string this run does not have", secrets.BundleName(m.Bundle))
 		remedy := "mend the tenants that failed and run again, over all tenants"
-		if s.left.members[key] {
-			remedy = fmt.Sprintf("run over all tenants, without tenants:, which leaves out those that are gone; where there are more than max-prune (%d) of them, raise it", s.maxPrune)
+		if s.plan.left.members[key] {
+			remedy = fmt.Sprintf("run over all tenants, without tenants:, which leaves out those that are gone; where there are more than max-prune (%d) of them, raise it", s.settings.maxPrune)
 		}
 		locked[m.Bundle] = fleet.WithRemedy(err, remedy)
 	}
@@ -94,7 +98,7 @@ func (s *syncer) writeBundles(ctx context.Context, results []fleet.Result) error
 		return err
 	}
 	failed, errs := s.writePacking(packing, locked)
-	for name := range s.listed {
+	for name := range s.plan.listed {
 		if n, ok := secrets.IsBundle(name); ok && n > packing.Bundles {
 			s.strays = append(s.strays, name)
 		}
@@ -113,24 +117,24 @@ func (s *syncer) writeBundles(ctx context.Context, results []fleet.Result) error
 
 // pack decides where every tenant goes.
 func (s *syncer) pack() (secrets.Packing, map[int]error, error) {
-	state, earlier, highest := s.memory.state, map[string]int{}, 0
+	state, earlier, highest := s.memory.past.state, map[string]int{}, 0
 	for _, m := range state.Members {
 		highest = max(highest, m.Bundle)
 	}
-	for name := range s.listed {
-		if n, ok := secrets.IsBundle(name); ok && s.memory.ours(name) {
+	for name := range s.plan.listed {
+		if n, ok := secrets.IsBundle(name); ok && s.memory.past.ours(name) {
 			highest = max(highest, n)
 		}
 	}
 	for key := range s.values {
-		if s.memory.keys != nil {
-			if m, ok := state.Members[s.memory.keys.Name(key)]; ok {
+		if s.memory.past.keys != nil {
+			if m, ok := state.Members[s.memory.past.keys.Name(key)]; ok {
 				earlier[key] = m.Bundle
 			}
 		}
 	}
-	if unresolved := len(s.found.Tenants) - len(s.values); unresolved > 0 && (!s.memory.known || state.Members == nil) {
-		for name := range s.listed {
+	if unresolved := len(s.plan.tenants) - len(s.values); unresolved > 0 && (!s.memory.past.known || state.Members == nil) {
+		for name := range s.plan.listed {
 			if _, ok := secrets.IsBundle(name); ok {
 				return secrets.Packing{}, nil, fleet.WithRemedy(fmt.Errorf("the connection strings of %d tenants are not known, nor which of the bundles hold them: no bundle is written, so that none is lost", unresolved),
 					"mend the tenants that failed, and run again")
@@ -153,27 +157,27 @@ func (s *syncer) pack() (secrets.Packing, map[int]error, error) {
 	for n := range packing.Keys() {
 		names = append(names, secrets.BundleName(n))
 	}
-	return packing, locked, s.checkLimit(names)
+	return packing, locked, s.plan.checkLimit(names)
 }
 
 // remember tells the next sync which bundle holds whom.
 func (s *syncer) remember(packing secrets.Packing, locked, failed map[int]error) {
-	if s.memory.keys == nil {
+	if s.memory.past.keys == nil {
 		return
 	}
 	members := map[secrets.Print]secrets.Member{}
-	for key, m := range s.memory.state.Members { // what stands where nothing was written
-		if locked[m.Bundle] != nil || failed[m.Bundle] != nil || s.left.members[key] && !s.rewritten(m.Bundle) {
+	for key, m := range s.memory.past.state.Members { // what stands where nothing was written
+		if locked[m.Bundle] != nil || failed[m.Bundle] != nil || s.plan.left.members[key] && !s.rewritten(m.Bundle) {
 			members[key] = m
 			continue
 		}
-		if s.left.members[key] {
+		if s.plan.left.members[key] {
 			s.dropped++
 		}
 	}
 	for key, n := range packing.Bundle {
 		if locked[n] == nil && failed[n] == nil {
-			members[s.memory.keys.Name(key)] = secrets.Member{Value: s.memory.keys.Value(key, s.values[key]), Bundle: n}
+			members[s.memory.past.keys.Name(key)] = secrets.Member{Value: s.memory.past.keys.Value(key, s.values[key]), Bundle: n}
 		}
 	}
 	s.memory.members = members
@@ -185,7 +189,7 @@ func (s *syncer) rewritten(n int) bool {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()
 	_, put := s.memory.puts[name]
-	return put || s.memory.gone[name] || s.env.DryRun && s.prune
+	return put || s.memory.gone[name] || s.env.DryRun && s.settings.prune
 }
 
 // amend gives every tenant that was read its last word. problem returns why a tenant's bundle was not written.

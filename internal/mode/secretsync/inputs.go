@@ -18,30 +18,32 @@ import (
 // New reads the inputs of mode sync-secrets.
 func New(in *input.Reader, env mode.Env) mode.Work {
 	s := &syncer{
-		env:      env,
-		scope:    secretsScope(in),
-		template: input.Parse(in, "secret-name", secrets.ParseTemplate),
-		bundled:  in.Choice("secret-layout", "per-tenant", "bundle") == "bundle",
-		prune:    in.Bool("prune-secrets"),
-		maxPrune: in.Int("max-prune", 0, 1_000_000),
-		resolve:  func(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) { return env.Source.URL(ctx, t) },
-		values:   map[string]string{},
-		placed:   map[string]int{},
-		intact:   map[int]bool{},
+		env:   env,
+		scope: secretsScope(in),
+		settings: settings{
+			template: input.Parse(in, "secret-name", secrets.ParseTemplate),
+			bundled:  in.Choice("secret-layout", "per-tenant", "bundle") == "bundle",
+			prune:    in.Bool("prune-secrets"),
+			maxPrune: in.Int("max-prune", 0, 1_000_000),
+		},
+		resolve: func(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) { return env.Source.URL(ctx, t) },
+		values:  map[string]string{},
+		placed:  map[string]int{},
+		intact:  map[int]bool{},
 	}
 	if in.Bool("pooled") {
 		if p, ok := mode.Able[fleet.Pooler](in, env, "pooled", "this source knows no pooled connection strings; leave it out"); ok {
 			s.resolve = p.PooledURL
 		}
 	}
-	if s.bundled && in.Given("shard") {
+	if s.settings.bundled && in.Given("shard") {
 		in.Mistake("shard", "a bundle is written as a whole, which shards of a fleet cannot do; leave it out, or set secret-layout: per-tenant")
 	}
 	s.file = readWorkflowFile(in)
 	s.client = gitHubClient(in, env)
 	s.memory = &memory{client: s.client, scope: s.scope, env: env, puts: map[string]put{}, gone: map[string]bool{}}
 	if material := keyMaterial(in); material != "" {
-		s.memory.keys = secrets.NewKeyring(material, strings.ToLower(s.scope.String()))
+		s.memory.past.keys = secrets.NewKeyring(material, strings.ToLower(s.scope.String()))
 	}
 	return mode.Work{Prepare: s.prepare, Job: s.job, Finish: s.finish}
 }

@@ -33,12 +33,11 @@ type Run struct {
 func (s *syncer) ending(results []fleet.Result) mode.Ending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slices.Sort(s.adopted)
 	d := Run{
-		Scope: s.scope.String(), Layout: "per-tenant", Deleted: append([]string{}, s.pruned...), LeftOut: s.dropped, Adopted: slices.Compact(s.adopted),
-		Remember: s.memory.keys != nil && !s.memory.off, Block: s.block,
+		Scope: s.scope.String(), Layout: "per-tenant", Deleted: append([]string{}, s.pruned...), LeftOut: s.dropped, Adopted: s.plan.adopted(s.adopted),
+		Remember: s.memory.past.keys != nil && !s.memory.off, Block: s.block,
 	}
-	if s.bundled {
+	if s.settings.bundled {
 		d.Layout = "bundle"
 	}
 	for _, r := range results {
@@ -51,10 +50,10 @@ func (s *syncer) ending(results []fleet.Result) mode.Ending {
 			d.Unchanged++
 		}
 	}
-	if s.prune {
-		d.LeftAlone = s.left.alike
+	if s.settings.prune {
+		d.LeftAlone = s.plan.left.alike
 	} else {
-		d.LeftOver = s.left.names
+		d.LeftOver = s.plan.left.names()
 	}
 	would := ""
 	if s.env.DryRun {
@@ -63,30 +62,30 @@ func (s *syncer) ending(results []fleet.Result) mode.Ending {
 	lines := []string{fmt.Sprintf("%s, %s: %s%d created, %d updated, %d unchanged, %d deleted", d.Scope, d.Layout, would, d.Created, d.Updated, d.Unchanged, len(d.Deleted))}
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	if len(d.Deleted) > 0 {
-		add("%sdeleted, because it belongs to no tenant%s", would, namesText(d.Deleted))
+		add("%sdeleted, because it belongs to no tenant%s", would, listing(d.Deleted))
 	}
 	if len(s.waiting) > 0 {
-		add("of the other secret-layout, and not deleted before every tenant has its secret in this one%s", namesText(s.waiting))
+		add("of the other secret-layout, and not deleted before every tenant has its secret in this one%s", listing(s.waiting))
 	}
 	if d.LeftOut > 0 {
 		add("%d connection strings of tenants that are gone %sleft out of their bundles", d.LeftOut, would)
 	}
-	if n := len(s.left.members); n > 0 && d.LeftOut == 0 {
+	if n := len(s.plan.left.members); n > 0 && d.LeftOut == 0 {
 		add("%d connection strings in bundles belong to no tenant that was found, and are left where they are", n)
 	}
 	if len(d.LeftOver) > 0 {
-		add("written by an earlier sync and of no tenant now; prune-secrets: true deletes it%s", namesText(d.LeftOver))
+		add("written by an earlier sync and of no tenant now; prune-secrets: true deletes it%s", listing(d.LeftOver))
 	}
 	if len(d.LeftAlone) > 0 {
-		add("looks like a tenant's, was not written by a sync, and is left alone%s", namesText(d.LeftAlone))
+		add("looks like a tenant's, was not written by a sync, and is left alone%s", listing(d.LeftAlone))
 	}
 	if len(d.Adopted) > 0 {
-		add("was there, written by somebody else, and %swritten over%s", would, namesText(d.Adopted))
+		add("was there, written by somebody else, and %swritten over%s", would, listing(d.Adopted))
 	}
-	if s.prune && !s.found.Whole {
+	if s.settings.prune && !s.plan.whole {
 		add("nothing was pruned: that takes a complete discovery, and all tenants (no tenants:, no shard:)")
 	}
-	if s.prune && !s.memory.known {
+	if s.settings.prune && !s.memory.past.known {
 		add("nothing was pruned: it is not known what earlier syncs wrote")
 	}
 	if d.Block != "" {
@@ -101,7 +100,7 @@ func (s *syncer) ending(results []fleet.Result) mode.Ending {
 	}
 	ending := mode.Ending{Sections: []report.Section{{Title: "Secrets", Lines: lines}}, Detail: d}
 	if slices.Sort(s.strays); len(s.strays) > 0 {
-		ending.Warnings = []string{"not needed for any tenant, and perhaps out of date, because it is not known which sync wrote it; delete it by hand" + namesText(s.strays)}
+		ending.Warnings = []string{"not needed for any tenant, and perhaps out of date, because it is not known which sync wrote it; delete it by hand" + listing(s.strays)}
 	}
 	return ending
 }
@@ -112,7 +111,7 @@ func (s *syncer) keepWorkflow(results []fleet.Result) error {
 	if s.file == nil {
 		return nil
 	}
-	if !s.found.Whole {
+	if !s.plan.whole {
 		s.block = fmt.Sprintf("%s is left as it is: its block lists all tenants, and this run did not see all", s.file.name)
 		return nil
 	}
@@ -146,15 +145,15 @@ func (s *syncer) existing(results []fleet.Result) []string {
 		d, _ := r.Outcome.Detail.(Detail)
 		name := d.Secret
 		if name == "" {
-			name = s.names[r.Tenant.Key]
+			name = s.plan.names[r.Tenant.Key]
 		}
-		if _, listed := s.listed[name]; name != "" && (d.Change != "" || listed) {
+		if _, listed := s.plan.listed[name]; name != "" && (d.Change != "" || listed) {
 			names = append(names, name)
 		}
 	}
-	if s.bundled { // also of tenants that could not be read this time
-		for name := range s.listed {
-			if _, ok := secrets.IsBundle(name); ok && s.memory.ours(name) && !slices.Contains(s.pruned, name) {
+	if s.settings.bundled { // also of tenants that could not be read this time
+		for name := range s.plan.listed {
+			if _, ok := secrets.IsBundle(name); ok && s.memory.past.ours(name) && !slices.Contains(s.pruned, name) {
 				names = append(names, name)
 			}
 		}

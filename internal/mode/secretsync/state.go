@@ -31,11 +31,9 @@ type memory struct {
 	client *github.Client
 	scope  github.Scope
 	env    mode.Env
-	keys   *secrets.Keyring // nil: nothing is remembered
 
-	state  secrets.State // as the run found it
-	known  bool          // the run found one that it can use
-	exists bool          // there is a variable
+	past   past
+	exists bool // there is a variable
 
 	mu      sync.Mutex
 	begun   bool
@@ -59,7 +57,7 @@ const tick = 1100 * time.Millisecond
 
 // load reads the variable. A state that cannot be used is no error: everything is written again then, and the log says why.
 func (m *memory) load(ctx context.Context) error {
-	if m.keys == nil {
+	if m.past.keys == nil {
 		m.env.Notice("nothing is remembered of what is written, so every secret is written again by every run: that needs neon-api-key (or database-url), by which fingerprints are keyed")
 		return nil
 	}
@@ -75,12 +73,12 @@ func (m *memory) load(ctx context.Context) error {
 		return nil
 	}
 	m.exists = true
-	state, err := m.keys.Decode(text)
+	state, err := m.past.keys.Decode(text)
 	if err != nil {
 		m.env.Notice(fmt.Sprintf("every secret is written again, because the variable %s cannot be used: %v", secrets.StateVariable, err))
 		return nil
 	}
-	m.state, m.known = state, true
+	m.past.state, m.past.known = state, true
 	return nil
 }
 
@@ -97,31 +95,17 @@ func remedyText(err error) string {
 	return ""
 }
 
-// current reports whether a secret, listed with this time, holds the value already.
-func (m *memory) current(name, value string, listed time.Time) bool {
-	return m.known && m.state.Current(m.keys, name, value, listed)
-}
-
-// ours reports whether a sync wrote the secret of that name.
-func (m *memory) ours(name string) bool {
-	if !m.known {
-		return false
-	}
-	_, ok := m.state.Secrets[m.keys.Name(name)]
-	return ok
-}
-
 // begin marks the variable as this run's, once, before the first write.
 func (m *memory) begin(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.begun || m.off || m.keys == nil {
+	if m.begun || m.off || m.past.keys == nil {
 		return
 	}
 	m.begun = true
-	state := m.state.Clone()
+	state := m.past.state.Clone()
 	_, _ = rand.Read(state.Run[:]) // never fails
-	mark, err := m.keys.Encode(state)
+	mark, err := m.past.keys.Encode(state)
 	if err == nil {
 		m.marked = time.Now()
 		err = m.client.PutVariable(ctx, m.scope, secrets.StateVariable, mark, m.exists)
@@ -138,8 +122,8 @@ func (m *memory) wrote(name, value string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last = time.Now()
-	if m.keys != nil {
-		m.puts[name] = put{m.keys.Value(name, value), m.last}
+	if m.past.keys != nil {
+		m.puts[name] = put{m.past.keys.Value(name, value), m.last}
 	}
 }
 
@@ -175,10 +159,10 @@ func (m *memory) save(ctx context.Context) error {
 		return err
 	}
 	alone := text == m.mark
-	base := m.state.Clone()
+	base := m.past.state.Clone()
 	if !alone {
 		m.env.Notice("another sync was at work at the same time: what both may have written is written again by the next one")
-		if other, err := m.keys.Decode(text); err == nil {
+		if other, err := m.past.keys.Decode(text); err == nil {
 			base = other.Clone()
 		}
 	}
@@ -188,19 +172,19 @@ func (m *memory) save(ctx context.Context) error {
 		if at, ok := listed[name]; ok && alone && at.Sub(changed) <= p.ended.Sub(m.marked)+time.Second {
 			record.Updated = at.Unix()
 		}
-		base.Secrets[m.keys.Name(name)] = record
+		base.Secrets[m.past.keys.Name(name)] = record
 	}
 	for name := range m.gone {
-		delete(base.Secrets, m.keys.Name(name))
+		delete(base.Secrets, m.past.keys.Name(name))
 	}
 	base.Members = mergeMembers(base.Members, m.members, alone)
 	for key, member := range base.Members { // of a bundle that was deleted
-		if _, ok := base.Secrets[m.keys.Name(secrets.BundleName(member.Bundle))]; !ok {
+		if _, ok := base.Secrets[m.past.keys.Name(secrets.BundleName(member.Bundle))]; !ok {
 			delete(base.Members, key)
 		}
 	}
 	_, _ = rand.Read(base.Run[:])
-	if text, err = m.keys.Encode(base); err != nil {
+	if text, err = m.past.keys.Encode(base); err != nil {
 		return err
 	}
 	return m.client.PutVariable(ctx, m.scope, secrets.StateVariable, text, true)

@@ -16,6 +16,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/github"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/secrets"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Detail is what the report file says of a tenant whose connection string is a GitHub secret.
@@ -24,32 +25,19 @@ type Detail struct {
 	Change string `json:"change,omitempty"` // created, updated or unchanged; of a dry run what would have been
 }
 
-// What became of a tenant's secret.
-const (
-	created   = "created"
-	updated   = "updated"
-	unchanged = "unchanged"
-)
-
 // syncer is the mode, its inputs read.
 type syncer struct {
 	env      mode.Env
 	client   *github.Client
 	scope    github.Scope
-	template secrets.Template
-	bundled  bool
-	prune    bool
-	maxPrune int
+	settings settings
 	file     *workflowFile // nil: none
 	resolve  func(ctx context.Context, t fleet.Tenant) (fleet.Secret, error)
 	memory   *memory
 
 	// What Prepare finds out.
-	run    context.Context // the run's: to wait for GitHub's limits is not one tenant's time
-	found  mode.Found
-	names  map[string]string    // of the tenants' secrets, by key; nil in bundles
-	listed map[string]time.Time // when each secret was last written, by name
-	left   leftovers
+	run  context.Context // the run's: to wait for GitHub's limits is not one tenant's time
+	plan *plan
 
 	mu      sync.Mutex
 	key     *github.PublicKey
@@ -58,82 +46,59 @@ type syncer struct {
 	placed  map[string]int    // of bundles: where each key is now
 	intact  map[int]bool      // of bundles: those that held what they have to
 	strays  []string          // bundles beyond the last one, which no sync is known to have written
-	adopted []string          // names that were overwritten and that no sync had written
+	adopted []string          // names that were written, or would have been
 	pruned  []string          // names that were deleted, or would be
 	waiting []string          // names that were not deleted, because not all tenants have their secret in this layout yet
 	dropped int               // members that left their bundle with their tenant
 	block   string            // what became of the workflow file
 }
 
-// prepare finds out what there is, and refuses what cannot work before anything is written.
+// prepare finds out what there is, and makes the plan.
 func (s *syncer) prepare(ctx context.Context, found mode.Found) error {
-	s.run, s.found = ctx, found
+	s.run = ctx
 	infos, err := s.client.Secrets(ctx, s.scope)
 	if err != nil {
 		return fmt.Errorf("list the secrets of %s: %w", s.scope, err)
 	}
-	s.listed = make(map[string]time.Time, len(infos))
+	listed := make(map[string]time.Time, len(infos))
 	for _, info := range infos {
-		s.listed[info.Name] = info.UpdatedAt
+		listed[info.Name] = info.UpdatedAt
 	}
 	if err := s.memory.load(ctx); err != nil {
 		return err
 	}
-	s.memory.members = maps.Clone(s.memory.state.Members)
-	if !s.memory.known {
+	s.memory.members = maps.Clone(s.memory.past.state.Members)
+	if !s.memory.past.known {
 		s.memory.members = map[secrets.Print]secrets.Member{}
 	}
-	keys := make([]string, len(found.Tenants))
-	for i, t := range found.Tenants {
-		keys[i] = t.Key
-	}
-	if s.bundled {
-		err = s.checkBundles()
-	} else if s.names, err = s.template.Names(keys); err != nil {
-		err = fleet.WithRemedy(fmt.Errorf("name the secrets by %s: %w", s.template, err), fleet.Remedy(err))
-	} else {
-		err = s.checkLimit(slices.Collect(maps.Values(s.names)))
-	}
+	s.plan, err = newPlan(s.settings, situation{
+		scope: s.scope, listed: listed, past: s.memory.past,
+		tenants: keys(found.Tenants), all: keys(found.All), whole: found.Whole,
+	})
 	if err != nil {
 		return err
 	}
-	if s.left, err = s.findLeftovers(); err != nil {
-		return err
+	if !s.env.DryRun {
+		s.announce()
 	}
-	s.announce()
 	return nil
 }
 
-// checkLimit refuses more secrets than the scope takes.
-func (s *syncer) checkLimit(names []string) error {
-	all := maps.Clone(s.listed)
-	for _, name := range names {
-		all[name] = time.Time{}
+// keys lists the tenants' keys.
+func keys(tenants []fleet.Tenant) []string {
+	keys := make([]string, len(tenants))
+	for i, t := range tenants {
+		keys[i] = t.Key
 	}
-	if len(all) <= s.scope.Limit() {
-		return nil
-	}
-	err := fmt.Errorf("%s would have %d secrets, and GitHub takes %d: %d are there now, and %d tenants have none yet",
-		s.scope, len(all), s.scope.Limit(), len(s.listed), len(all)-len(s.listed))
-	if s.bundled {
-		return fleet.WithRemedy(err, "delete secrets that nobody needs, or use another secrets-scope")
-	}
-	return fleet.WithRemedy(err, "set secret-layout: bundle, which packs some 200 tenants into each secret; or use environments with a part of the tenants each")
+	return keys
 }
 
-// announce says how long the writes will take that are sure to come.
+// announce says how long the writes that are certain will take, if that is long.
 func (s *syncer) announce() {
-	if s.bundled || s.env.DryRun {
-		return
-	}
-	n := 0
-	for _, name := range s.names {
-		if _, ok := s.listed[name]; !ok || !s.memory.known {
-			n++
-		}
-	}
+	n := s.plan.certainWrites()
 	if least := github.WriteTime(n + 2); least > 0 { // and the state's two
-		s.env.Say(fmt.Sprintf("%d secrets are to be written: at GitHub's %d writes a minute and %d an hour that takes %s at least", n, github.WritesPerMinute, github.WritesPerHour, least))
+		s.env.Say(fmt.Sprintf("%d secrets to write: at GitHub's limits of %d writes a minute and %d an hour, this takes at least %s",
+			n, github.WritesPerMinute, github.WritesPerHour, words.Setting(least)))
 	}
 }
 
@@ -144,17 +109,13 @@ func (s *syncer) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 		return fleet.Outcome{}, err
 	}
 	mode.Hide(s.env, log, secret)
-	if s.bundled {
+	if s.settings.bundled {
 		return s.member(t, secret.Reveal()), nil
 	}
-	name, value := s.names[t.Key], secret.Reveal()
-	at, exists := s.listed[name]
-	if exists && s.memory.current(name, value, at) {
+	value := secret.Reveal()
+	name, change := s.plan.secret(t.Key, value)
+	if change == unchanged {
 		return fleet.Outcome{Unchanged: true, Detail: Detail{name, unchanged}}, nil
-	}
-	change := created
-	if exists {
-		change = updated
 	}
 	if s.env.DryRun {
 		s.adopt(name)
@@ -212,19 +173,17 @@ func (s *syncer) publicKey() (github.PublicKey, error) {
 	return *s.key, nil
 }
 
-// adopt takes note of a secret that was there, and that no sync is known to have written.
+// adopt takes note of a secret that was written, or would have been.
 func (s *syncer) adopt(name string) {
-	if _, ok := s.listed[name]; ok && s.memory.known && !s.memory.ours(name) {
-		s.mu.Lock()
-		s.adopted = append(s.adopted, name)
-		s.mu.Unlock()
-	}
+	s.mu.Lock()
+	s.adopted = append(s.adopted, name)
+	s.mu.Unlock()
 }
 
 // finish writes the bundles, prunes, remembers, and brings the workflow file in step.
 func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
 	var errs []error
-	if s.bundled {
+	if s.settings.bundled {
 		errs = append(errs, s.writeBundles(ctx, results))
 	}
 	if ctx.Err() == nil {
@@ -240,4 +199,31 @@ func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Endin
 	ending := s.ending(results)
 	ending.Warnings = append(ending.Warnings, warnings...)
 	return ending, errors.Join(errs...)
+}
+
+// pruneLeftovers deletes the secrets that belong to no tenant. It is called once everything is written.
+func (s *syncer) pruneLeftovers(results []fleet.Result) error {
+	failed := slices.ContainsFunc(results, func(r fleet.Result) bool {
+		return r.State != fleet.Succeeded && r.State != fleet.Unchanged
+	})
+	names, waiting := s.plan.deletions(failed)
+	s.waiting = waiting
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, s.remove(name))
+	}
+	return errors.Join(errs...)
+}
+
+// remove deletes one secret that a sync wrote.
+func (s *syncer) remove(name string) error {
+	if !s.env.DryRun {
+		s.memory.begin(s.run)
+		if err := s.client.DeleteSecret(s.run, s.scope, name); err != nil {
+			return fmt.Errorf("delete the secret %s: %w", name, err)
+		}
+		s.memory.deleted(name)
+	}
+	s.pruned = append(s.pruned, name)
+	return nil
 }

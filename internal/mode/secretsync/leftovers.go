@@ -1,0 +1,123 @@
+package secretsync
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/secrets"
+	"github.com/org/neon-tenants-action/internal/words"
+)
+
+// leftovers are what no tenant needs any more, as far as a run can tell.
+type leftovers struct {
+	secrets []leftover             // secrets that a sync wrote, by name
+	members map[secrets.Print]bool // tenants that are gone and still in a bundle that a sync wrote
+	alike   []string               // names like a tenant's or a bundle's that no sync is known to have written
+	// mayDrop allows them to be deleted, and the members to be left out of a bundle that is rewritten: all tenants are
+	// known, and the leftovers are not too many.
+	mayDrop bool
+}
+
+// leftover is a secret that no tenant needs in this layout.
+type leftover struct {
+	name  string
+	inUse bool // it holds tenants that still exist, in the other layout
+}
+
+// names lists the secrets.
+func (l leftovers) names() (names []string) {
+	for _, s := range l.secrets {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// findLeftovers compares what earlier syncs wrote with the tenants that there are. If leftovers are to be deleted, its
+// error keeps a run from deleting too many of them, or all that there is, before the first write.
+func (p *plan) findLeftovers() (leftovers, error) {
+	left, kept := p.compare()
+	count := len(left.secrets) + len(left.members)
+	switch {
+	case !p.whole: // any secret may belong to a tenant that was not seen
+		return leftovers{members: left.members}, nil
+	case count == 0:
+		left.mayDrop = true
+	case kept == 0 && p.prune:
+		return leftovers{}, fleet.WithRemedy(
+			fmt.Errorf("prune-secrets: found %s, but none that earlier syncs wrote to %s: nothing is written or deleted",
+				words.Count(len(p.all), "tenant", "tenants"), p.scope),
+			"check neon-org-id, neon-api-key and secret-name; "+
+				"if every tenant really is new, run once with prune-secrets: false")
+	case count > p.maxPrune && p.prune:
+		return leftovers{}, fleet.WithRemedy(
+			fmt.Errorf("prune-secrets: %s would be deleted, and max-prune is %d: nothing is written or deleted%s",
+				words.Count(count, "connection string", "connection strings"), p.maxPrune, listing(left.names())),
+			fmt.Sprintf("check that these tenants really are gone; then set max-prune: %d for one run", count))
+	case kept > 0 && count <= p.maxPrune:
+		left.mayDrop = true
+	}
+	return left, nil
+}
+
+// compare sorts out what is listed and remembered. kept counts what belongs to tenants that were found.
+func (p *plan) compare() (left leftovers, kept int) {
+	left.members = map[secrets.Print]bool{}
+	tenants, found := map[string]bool{}, map[secrets.Print]bool{}
+	for _, key := range p.all {
+		if name, err := p.template.Name(key); err == nil {
+			tenants[name] = true
+			if p.past.ours(name) {
+				kept++
+			}
+		}
+		if p.past.known {
+			found[p.past.keys.Name(key)] = true
+		}
+	}
+	for key := range p.past.state.Members {
+		if found[key] {
+			kept++
+		} else {
+			left.members[key] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.listed)) {
+		_, isBundle := secrets.IsBundle(name)
+		_, isTenants := p.template.Match(name)
+		switch {
+		case p.bundled && isBundle, !p.bundled && tenants[name]:
+		case p.past.ours(name):
+			left.secrets = append(left.secrets, leftover{name, isBundle || tenants[name]})
+		case isBundle, isTenants:
+			left.alike = append(left.alike, name)
+		}
+	}
+	return left, kept
+}
+
+// deletions returns the leftovers to delete once everything is written, and those that wait because a tenant failed that
+// only they may hold.
+func (p *plan) deletions(failed bool) (names, waiting []string) {
+	if !p.prune || !p.left.mayDrop {
+		return nil, nil
+	}
+	for _, s := range p.left.secrets {
+		if failed && s.inUse {
+			waiting = append(waiting, s.name)
+		} else {
+			names = append(names, s.name)
+		}
+	}
+	return names, waiting
+}
+
+// listing ends a sentence with the first names, if there are any: ": A, B and 3 more".
+func listing(names []string) string {
+	const shown = 10
+	if len(names) == 0 {
+		return ""
+	}
+	return ": " + words.List(names, shown)
+}
