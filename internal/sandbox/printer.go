@@ -81,7 +81,7 @@ func (p *printer) log(line string) {
 	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
 	for {
 		head, rest := wrap(line, width)
-		p.printf("  │ %s\n", head)
+		p.printf("%s\n", strings.TrimRight("  │ "+head, " "))
 		if rest == "" {
 			return
 		}
