@@ -200,7 +200,7 @@ func TestCreateTenantInACatalog(t *testing.T) {
 	drop := append(inputs, "mode=drop-tenant", "tenant-name="+hostile, "confirm="+hostile, "without-backup=true")
 	f.run(t, t.Context(), append(drop, "dry-run=true")...).counts(t, 1, 0, 0, 0)
 	f.run(t, t.Context(), drop...).counts(t, 1, 0, 0, 0)
-	f.run(t, t.Context(), drop...).says(t, "is none of the 3 tenants that are listed")
+	f.run(t, t.Context(), drop...).says(t, "is none of the 3 listed tenants")
 	if got := askAll(t, catalog, listed); got[0] != "acme,late,select" {
 		t.Errorf("listed are %s", got[0])
 	}

@@ -31,7 +31,7 @@ func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 
 	o := f.run(t, t.Context(), v.inputs(drop("ACME Corp", "dry-run=true")...)...)
 	o.counts(t, 1, 0, 0, 0)
-	o.says(t, "ACME Corp  would be dropped, after a backup that would be made")
+	o.says(t, "ACME Corp  would be dropped after a new backup")
 	if got := f.projectsNamed(t, "ACME Corp"); len(got) != 1 || len(v.keys(t)) != 2 {
 		t.Fatalf("a dry run left %v, %v", got, v.keys(t))
 	}
@@ -40,7 +40,7 @@ func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 	o.counts(t, 1, 0, 0, 0)
 	o.keeps(t, f.projects[:1])
 	key := o.outputs["backup-key"]
-	o.says(t, "ACME Corp  dropped, with the backup "+key+", made just now", "Neon can bring project "+f.projects[0].ID+" back for 7 days", "are left")
+	o.says(t, "ACME Corp  dropped with the new backup "+key, "Neon can bring project "+f.projects[0].ID+" back for 7 days", "its backups remain")
 	if keys := v.keys(t); len(keys) != 4 || !slices.Contains(keys, key+".json") || !slices.Contains(keys, old) {
 		t.Errorf("the bucket has %v", keys) // nothing was pruned
 	}
@@ -51,13 +51,13 @@ func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 		t.Error("the wrong project is gone")
 	}
 	// Again: there is nothing of that name, which is said and not passed over.
-	f.run(t, t.Context(), v.inputs(drop("ACME Corp")...)...).says(t, "is none of the 2 tenants that are listed")
+	f.run(t, t.Context(), v.inputs(drop("ACME Corp")...)...).says(t, "is none of the 2 listed tenants")
 
 	// A backup of minutes ago is relied on, by name or by id.
 	first := f.run(t, t.Context(), v.inputs("mode=backup", "tenants=Payroll Inc")...)
 	o = f.run(t, t.Context(), v.inputs(drop(f.projects[1].ID, "dry-run=true")...)...)
 	o.counts(t, 1, 0, 0, 0)
-	o.says(t, "would be dropped, with the backup "+first.outputs["backup-key"])
+	o.says(t, "would be dropped with the backup "+first.outputs["backup-key"])
 	keys := v.keys(t)
 	o = f.run(t, t.Context(), v.inputs(drop(f.projects[1].ID)...)...)
 	o.counts(t, 1, 0, 0, 0)
@@ -101,7 +101,7 @@ func TestBackupsThatAreNotReliedOn(t *testing.T) {
 	put(now.Add(-10*time.Minute), "")
 	o := f.run(t, t.Context(), v.inputs(drop("acme")...)...)
 	o.counts(t, 1, 0, 0, 0)
-	o.says(t, "made just now")
+	o.says(t, "dropped with the new backup ")
 }
 
 func TestWhatIsNotDropped(t *testing.T) {
@@ -123,15 +123,15 @@ func TestWhatIsNotDropped(t *testing.T) {
 		says   string
 		inputs []string
 	}{
-		{"confirm: is \"\", and tenant-name is \"shared\"", []string{"mode=drop-tenant", "tenant-name=shared"}},
+		{"confirm: is \"\", but tenant-name is \"shared\"", []string{"mode=drop-tenant", "tenant-name=shared"}},
 		{"confirm: is \"Shared\"", drop("shared", "confirm=Shared")},
 		{"needs a verified backup younger than an hour", drop("shared", "s3-bucket=")},
 		{"tenants: has no meaning in mode drop-tenant", drop("shared", "tenants=*a")},
 		{"is the name or the id of 2 tenants: ", drop("twin")},
-		{"is none of the 4 tenants that are listed", drop("Shared")},
-		{"is none of the 4 tenants that are listed", drop("*", "without-backup=true")},
+		{"is none of the 4 listed tenants", drop("Shared")},
+		{"is none of the 4 listed tenants", drop("*", "without-backup=true")},
 		{"would be deleted with all its branches", drop("shared", "neon-branch=main")},
-		{`its backup would not hold all that goes with it: database "second"; the tenant was not dropped`, drop("shared")},
+		{`its backup would not hold everything that the drop deletes: database "second"; the tenant was not dropped`, drop("shared")},
 		{"the tenant was not dropped", drop("disabled")},
 		{"set without-backup: true", drop("disabled")},
 	} {
@@ -179,7 +179,7 @@ func TestADropIsCompletedWhereverItWasCut(t *testing.T) {
 		}
 		again := f.run(t, t.Context(), v.inputs(drop("acme", prefix)...)...)
 		if done {
-			again.says(t, "where it was dropped before nothing is left to do")
+			again.says(t, "if it has been dropped already, nothing is left to do")
 		} else if again.counts(t, 1, 0, 0, 0); again.outputs["backup-key"] != o.outputs["backup-key"] {
 			t.Errorf("relied on %q, and first on %q", again.outputs["backup-key"], o.outputs["backup-key"])
 		}

@@ -73,7 +73,7 @@ func TestHealthOfAFleet(t *testing.T) {
 	}
 	o.says(t, "Health: 1 of 5 tenants healthy", "Schemas: 3 tenants match; 2 groups differ", "    + column users.extra integer", "    - table tasks (",
 		"1 migration is pending: 20250101090200", "1 required table is missing: tasks", "run mode migrate on it", "1 recorded version has no file: 20990101000000",
-		"the schema is not that of 2 others: + column users.extra integer", "bring the change into a migration", "compared in 2 sets", "1 tenant is alone in a set")
+		"the schema differs from that of 2 others: + column users.extra integer", "turn the change into a migration", "compared in 2 sets", "1 tenant is alone in a set")
 	if !strings.Contains(o.summary, "```diff\n+ column users.extra integer\n```") {
 		t.Errorf("summary:\n%s", o.summary)
 	}
@@ -88,7 +88,7 @@ func TestHealthOfAFleet(t *testing.T) {
 	// What fails is a choice, and what does not is told.
 	o = f.run(t, t.Context(), "mode=health-check", "required-tables=users,tasks", "fail-on=none")
 	o.counts(t, 5, 0, 0, 0)
-	o.says(t, "::warning::", "the schema is not that of 2 others")
+	o.says(t, "::warning::", "the schema differs from that of 2 others")
 	f.run(t, t.Context(), "mode=health-check", "fail-on=unknown-versions").counts(t, 4, 0, 1, 0)
 
 	// Another norm than what most have, also one that is not among the chosen.
@@ -97,7 +97,7 @@ func TestHealthOfAFleet(t *testing.T) {
 		if got, n := o.outputs["failed-tenants"], len(o.fleetHealth(t).Schemas); got != `["a","c"]` || n != 3 {
 			t.Errorf("of %s failed %s, %d schemas:\n%s", chosen, got, n, o.log)
 		}
-		o.says(t, "the schema is not that of b: - column users.extra integer")
+		o.says(t, "the schema differs from that of b: - column users.extra integer")
 	}
 	o = f.run(t, t.Context(), "mode=health-check", "reference-tenant=nobody")
 	o.says(t, `reference-tenant: "nobody" is none of the 5 tenants found`)
@@ -124,7 +124,7 @@ func TestHealthOfTenantsThatCannotBeReached(t *testing.T) {
 	query(t, f.projects[2], "create table schema_migrations (by_hand text)")
 	o := f.run(t, t.Context(), "mode=health-check", "fail-on=unreachable", "reference-tenant=b")
 	o.counts(t, 1, 0, 2, 0)
-	o.says(t, "name another table with migrations-table", "reference-tenant: b is not the norm, the largest group of tenants is: it is one of this run's tenants, and could not be checked")
+	o.says(t, "name another table with migrations-table", "reference-tenant: b could not be checked, so the largest group of tenants is the norm: its own result says why")
 	o = f.run(t, t.Context(), "mode=health-check", "fail-on=tables")
 	o.counts(t, 3, 0, 0, 0)
 	o.says(t, "b  not checked")
@@ -137,7 +137,7 @@ func TestMistakesOfAHealthCheck(t *testing.T) {
 	for _, text := range []string{`required-tables: "a.b.c" is not a table's name`, `fail-on: "everything" is none of its values`, "migrations-path: there is no directory"} {
 		o.says(t, text)
 	}
-	f.run(t, t.Context(), "mode=health-check", "fail-on=backup-age").says(t, "fail-on: backup-age needs the bucket where backups are")
+	f.run(t, t.Context(), "mode=health-check", "fail-on=backup-age").says(t, "fail-on: backup-age needs the bucket with the backups")
 	if n := f.Calls().Total; n != 0 {
 		t.Errorf("%d calls", n)
 	}
@@ -155,7 +155,7 @@ func TestHealthOfBackups(t *testing.T) {
 	v.put(t, old+".json", "{}")
 	o := f.run(t, t.Context(), v.inputs("mode=health-check", "max-backup-age=49h", "fail-on=backup-age")...)
 	o.counts(t, 1, 0, 2, 0)
-	o.says(t, "its newest verified backup is older than max-backup-age, 49h0m0s", "there is no verified backup of it", "run mode backup on it")
+	o.says(t, "its newest verified backup is older than max-backup-age: 49h", "it has no verified backup", "run mode backup on it")
 	if d := o.healthOf(t, "b"); d.NewestBackup != old || d.BackupAge == nil || *d.BackupAge < 50*3600 || *d.BackupAge > 51*3600 {
 		t.Errorf("got %+v", d)
 	}
@@ -215,7 +215,7 @@ func TestHealthOfManyAlike(t *testing.T) {
 	o := f.run(t, t.Context(), "mode=health-check", "tenants=customer-*")
 	o.counts(t, 38, 0, 9, 0)
 	o.says(t, "Schemas: 38 tenants match; 2 groups differ", "5 tenants differ from 38 others: customer-03, customer-13, customer-23, customer-33, customer-43",
-		"4 tenants (customer-07, customer-17, customer-27 and 1 more): the schema is not that of 38 others: - index tasks_project_id_idx")
+		"4 tenants (customer-07, customer-17, customer-27 and 1 more): the schema differs from that of 38 others: - index tasks_project_id_idx")
 	// One pie. A machine that is slow today gets a chart of the slowest tenants besides.
 	if strings.Count(o.summary, "\npie showData\n") != 1 || !strings.Contains(o.summary, `"schema drift" : 9`) || strings.Count(o.summary, "```diff\n") != 2 {
 		t.Errorf("summary:\n%s", o.summary)
@@ -287,7 +287,7 @@ func TestHealthOfSchemas(t *testing.T) {
 		"create schema former; create table former.schema_migrations (version varchar primary key); create table public.schema_migrations (version varchar primary key)")
 	o := e.run(t, "mode=health-check", "required-tables=users,tasks", "concurrency=2")
 	o.counts(t, 3, 0, 2, 0)
-	o.says(t, "Schemas: 3 tenants match; 1 group differs", "the schema is not that of 3 others: + column users.extra integer", "Orphans: 1 belongs to no tenant", "schema former", "gone")
+	o.says(t, "Schemas: 3 tenants match; 1 group differs", "the schema differs from that of 3 others: + column users.extra integer", "Orphans: 1 belongs to no tenant", "schema former", "gone")
 	if diff := cmp.Diff([]string{"schema former"}, o.fleetHealth(t).Orphans); diff != "" {
 		t.Error(diff)
 	}

@@ -45,7 +45,7 @@ func TestDatabasesThatAreNeverDropped(t *testing.T) {
 	askAll(t, sibling(t, catalog, "acme"), "insert into users (email, name) values ('a@x', 'Ann')")
 	o := f.run(t, t.Context(), v.inputs(inputs(drop("acme")...)...)...)
 	o.counts(t, 1, 0, 0, 0)
-	o.says(t, "acme  dropped, with the backup "+o.outputs["backup-key"]+", made just now")
+	o.says(t, "acme  dropped with the new backup "+o.outputs["backup-key"])
 	same(t, "databases", askAll(t, catalog, "select count(*)::text from pg_database where datname in ('acme', 'postgres', 'template0', 'template1', "+pgtest.Literal(own)+")"), []string{"4"})
 	if keys := v.keys(t); len(keys) != 2 {
 		t.Errorf("the bucket has %v", keys)

@@ -40,7 +40,7 @@ func TestASchemaIsCreatedAndDropped(t *testing.T) {
 	e.do(t, "insert into acme_corp.users (email, name) values ('a@x', 'Ann'); insert into globex.users (email, name) values ('b@x', 'Bob')")
 	before := e.rows(t, "globex")
 	dropIt := v.inputs(drop("acme_corp")...)
-	e.run(t, append(dropIt, "dry-run=true")...).says(t, "would be dropped, after a backup that would be made")
+	e.run(t, append(dropIt, "dry-run=true")...).says(t, "would be dropped after a new backup")
 	o = e.run(t, dropIt...)
 	o.counts(t, 1, 0, 0, 0)
 	same(t, "tables", e.relations(t), tables("globex"))
@@ -52,7 +52,7 @@ func TestASchemaIsCreatedAndDropped(t *testing.T) {
 	if d := detail[tenant.DropDetail](t, o, "acme_corp"); !d.Dropped || !d.BackupMade {
 		t.Errorf("detail %+v", d)
 	}
-	e.run(t, dropIt...).says(t, "is none of the 1 tenants that are listed")
+	e.run(t, dropIt...).says(t, "is none of the 1 listed tenants")
 }
 
 // A migration that fails drops no schema and registers none, and what was left of a run that was cut off is completed.
@@ -63,7 +63,7 @@ func TestASchemaThatWasLeftHalfMade(t *testing.T) {
 	for range 2 {
 		o := e.run(t, create("late")...)
 		o.counts(t, 0, 0, 1, 0)
-		o.says(t, "division by zero", "the tenant is made and stays as it is", "run again with the same tenant-name")
+		o.says(t, "division by zero", "the tenant was created and is kept", "run again with the same tenant-name")
 		same(t, "tracked", e.tracked(t), []string{"listed_only"})
 		same(t, "tables", e.relations(t), tables("late")) // to the last good version
 	}
@@ -102,7 +102,7 @@ func TestNamesThatNoSchemaMayHave(t *testing.T) {
 			}
 		}
 	}
-	e.run(t, drop("other", "without-backup=true")...).says(t, `"other" is none of the 5 tenants that are listed`)
+	e.run(t, drop("other", "without-backup=true")...).says(t, `"other" is none of the 5 listed tenants`)
 	same(t, "schemas", e.do(t, "select count(*)::text from pg_namespace where nspname in ('public', 'pg_catalog', 'pg_toast', 'information_schema', 'other')"), []string{"5"})
 	e.run(t, drop("sound", "without-backup=true")...).counts(t, 1, 0, 0, 0)
 	// A list in a schema of its own is not dropped with it.

@@ -97,7 +97,7 @@ func TestAFailedMigrationDropsNothing(t *testing.T) {
 	f.write(t, "20250301000000_wrong.sql", "select 1/0;")
 	o := f.run(t, t.Context(), create("new")...)
 	o.counts(t, 0, 0, 1, 0)
-	o.says(t, "division by zero", "the tenant is made and stays as it is", "run again with the same tenant-name")
+	o.says(t, "division by zero", "the tenant was created and is kept", "run again with the same tenant-name")
 	made := f.projectsNamed(t, "new")
 	if len(made) != 1 || o.outputs["tenant-id"] != made[0].ID {
 		t.Fatalf("made %v, tenant-id %q", made, o.outputs["tenant-id"])

@@ -8,15 +8,17 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// driftAmendments add drift to what was found about each tenant whose schema is not the norm of its set.
-func driftAmendments(results []fleet.Result, sets []comparisonSet, differences map[schemaPair][]string, failOn []string) []fleet.Amendment {
+// driftAmendments adds drift to the result of each tenant whose schema is not the norm of its comparison set.
+func driftAmendments(
+	results []fleet.Result, sets []comparisonSet, differences map[schemaPair][]string, failOn []string,
+) []fleet.Amendment {
 	var all []fleet.Amendment
 	for _, set := range sets {
 		for _, g := range set.others {
-			found := drift(set.norm, differences[schemaPair{set.norm.hash, g.hash}])
+			p := drift(set.norm, differences[schemaPair{set.norm.hash, g.hash}])
 			for _, o := range g.members {
 				if o.result >= 0 {
-					all = append(all, found.amendment(results[o.result], failOn))
+					all = append(all, p.amendment(results[o.result], failOn))
 				}
 			}
 		}
@@ -24,13 +26,18 @@ func driftAmendments(results []fleet.Result, sets []comparisonSet, differences m
 	return all
 }
 
-// drift words how a schema differs from the norm: each changed object once, the lines within one are for the section.
+// drift is the problem of a schema that differs from the norm in these lines. It names the first changed objects; the
+// indented lines, which are about the inside of one, appear only in the section.
 func drift(norm schemaGroup, lines []string) problem {
-	text := "the schema is not that of " + norm.title()
-	if changes := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return strings.HasPrefix(l, " ") }); len(changes) > 0 {
+	text := "the schema differs from that of " + norm.title()
+	changes := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return strings.HasPrefix(l, " ") })
+	if len(changes) > 0 {
 		text += ": " + words.Clauses(changes, 3)
 	}
-	return problem{onDrift, "drift", text, "bring the change into a migration for all tenants, or take it back on this one", nil}
+	return problem{
+		check: onDrift, note: "drift", text: text,
+		remedy: "turn the change into a migration for all tenants, or undo it on this one",
+	}
 }
 
 // amendment adds the problem to a result that has been announced.
@@ -49,7 +56,7 @@ func (p problem) amendment(r fleet.Result, failOn []string) fleet.Amendment {
 	return a
 }
 
-// title names the norm: the tenants that have it.
+// title says whose schema the group's is: the only member's, or how many others'.
 func (g schemaGroup) title() string {
 	if len(g.members) == 1 {
 		return g.members[0].tenant.Name

@@ -11,13 +11,13 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// schemaPair is the fingerprints of a norm and of a schema that differs from it.
+// schemaPair is the fingerprint of a norm and that of a schema that differs from it.
 type schemaPair struct{ norm, other string }
 
-// shownDifferences is how many groups of a run are looked at closely: each takes one more connection.
+// shownDifferences is how many groups of a run are described in full: each takes one more connection.
 const shownDifferences = 20
 
-// choosePairs picks the pairs to look at closely, and a tenant to describe each schema.
+// choosePairs picks the schemas to describe in full, and for each, by its fingerprint, a tenant that has it.
 func choosePairs(sets []comparisonSet) (pairs []schemaPair, chosen map[string]fleet.Tenant) {
 	chosen = map[string]fleet.Tenant{}
 	for _, set := range sets {
@@ -31,8 +31,13 @@ func choosePairs(sets []comparisonSet) (pairs []schemaPair, chosen map[string]fl
 	return pairs, chosen
 }
 
-// differences has one tenant of each group describe its schema, and compares that with the norm's. A difference that could
-// not be looked up, or that is gone since, is a line that says so.
+// description is a tenant's schema in full, or why it could not be read.
+type description struct {
+	objects []fingerprint.Object
+	err     error
+}
+
+// differences has a tenant of each chosen schema describe it, and compares each pair.
 func (h *checker) differences(ctx context.Context, sets []comparisonSet) map[schemaPair][]string {
 	pairs, chosen := choosePairs(sets)
 	var tenants []fleet.Tenant
@@ -42,35 +47,41 @@ func (h *checker) differences(ctx context.Context, sets []comparisonSet) map[sch
 		}
 	}
 	var mu sync.Mutex
-	described := map[string][]fingerprint.Object{} // by the tenant's id
-	failed := map[string]error{}
-	for _, r := range h.aside(ctx, tenants, func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		objects, err := h.describe(ctx, t, log)
+	objects := map[string][]fingerprint.Object{} // by the tenant's id
+	results := h.aside(ctx, tenants, func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome,
+		error) {
+		described, err := h.describe(ctx, t, log)
 		mu.Lock()
-		described[t.ID] = objects
-		mu.Unlock()
+		defer mu.Unlock()
+		objects[t.ID] = described
 		return fleet.Outcome{}, err
-	}) {
-		failed[r.Tenant.ID] = r.Err
-	}
-	mu.Lock() // a job that was given up may still be at work
+	})
+	mu.Lock() // a job that was abandoned may still be running
 	defer mu.Unlock()
+	descriptions := map[string]description{}
+	for _, r := range results {
+		descriptions[r.Tenant.ID] = description{objects[r.Tenant.ID], r.Err}
+	}
 	lines := map[schemaPair][]string{}
 	for _, p := range pairs {
-		norm, other := chosen[p.norm], chosen[p.other]
-		if err := errors.Join(failed[norm.ID], failed[other.ID]); err != nil {
-			lines[p] = []string{"the difference could not be looked up: " + err.Error()}
-			continue
-		}
-		if lines[p] = fingerprint.Diff(described[norm.ID], described[other.ID]); lines[p] == nil {
-			lines[p] = []string{"the schemas have become equal since they were compared"}
-		}
+		lines[p] = difference(descriptions[chosen[p.norm].ID], descriptions[chosen[p.other].ID])
 	}
 	return lines
 }
 
-// describe returns a schema's objects. They are redacted: a function's body may hold the very password that this run
-// connects with.
+// difference returns how a schema differs from the norm, or one line that says why it cannot be told.
+func difference(norm, other description) []string {
+	if err := errors.Join(norm.err, other.err); err != nil {
+		return []string{"the difference could not be read: " + err.Error()}
+	}
+	if lines := fingerprint.Diff(norm.objects, other.objects); lines != nil {
+		return lines
+	}
+	return []string{"the schemas have become equal since they were compared"}
+}
+
+// describe returns a schema's objects. They are redacted, because a function's body may contain the very password that
+// this run connects with.
 func (h *checker) describe(ctx context.Context, t fleet.Tenant, log *slog.Logger) ([]fingerprint.Object, error) {
 	conn, release, err := h.conns.Open(ctx, t, log)
 	if err != nil {
@@ -80,7 +91,9 @@ func (h *checker) describe(ctx context.Context, t fleet.Tenant, log *slog.Logger
 	objects, err := fingerprint.Describe(ctx, conn, h.fingerprintOptions(t))
 	for i := range objects {
 		o := &objects[i]
-		o.Kind, o.Name, o.Parent, o.Definition = fleet.Redact(log, o.Kind), fleet.Redact(log, o.Name), fleet.Redact(log, o.Parent), fleet.Redact(log, o.Definition)
+		for _, text := range []*string{&o.Kind, &o.Name, &o.Parent, &o.Definition} {
+			*text = fleet.Redact(log, *text)
+		}
 	}
 	return objects, err
 }

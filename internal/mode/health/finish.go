@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -12,50 +13,65 @@ import (
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
-// Report is what the report file says of a checked fleet.
+// Report is what the report file says about a checked fleet.
 type Report struct {
 	Healthy  int            `json:"healthy"`
-	Problems map[string]int `json:"problems"`          // tenants by the names that fail-on takes
-	Schemas  []Schema       `json:"schemas"`           // the largest first
-	Orphans  []string       `json:"orphans,omitempty"` // what looks like a tenant's and belongs to none
+	Problems map[string]int `json:"problems"`          // tenants, by the names that fail-on takes
+	Schemas  []Schema       `json:"schemas"`           // largest comparison set first
+	Orphans  []string       `json:"orphans,omitempty"` // what looks like a tenant and is none
 }
 
 // Schema is a schema that one or more tenants have.
 type Schema struct {
 	Fingerprint string   `json:"fingerprint"`
 	Tenants     []string `json:"tenants"`              // names
-	Norm        string   `json:"norm,omitempty"`       // the fingerprint that it should have; absent where it is the norm itself
+	Norm        string   `json:"norm,omitempty"`       // fingerprint of the norm; absent if this is the norm
 	Difference  []string `json:"difference,omitempty"` // from the norm
 }
 
-// finish compares the schemas, looks up how those that differ do, and looks for orphans.
+// finish compares the schemas, reads how those that differ do, and looks for orphans.
 func (h *checker) finish(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
-	observed, warnings := h.observe(ctx, results)
+	var e mode.Ending
+	observed, err := h.addReference(ctx, observations(results, h.files != nil), results)
+	if err != nil {
+		e.Warnings = append(e.Warnings, fmt.Sprintf(
+			"reference-tenant: %s could not be checked, so the largest group of tenants is the norm: %v",
+			h.referenceName, err))
+	}
 	sets := compareSchemas(observed, h.referenceID())
 	differences := h.differences(ctx, sets)
-	amendments := driftAmendments(results, sets, differences, h.failOn)
-	amended, err := fleet.Amend(results, amendments)
+	e.Amendments = driftAmendments(results, sets, differences, h.failOn)
+	amended, err := fleet.Amend(results, e.Amendments)
 	if err != nil {
 		return mode.Ending{}, err
 	}
 	whole := summarize(amended, sets, differences)
-	e := mode.Ending{Amendments: amendments, Warnings: warnings, Sections: []report.Section{statusSection(whole, amended)}}
+	e.Sections = []report.Section{statusSection(whole, amended)}
 	if s, ok := driftSection(sets, differences); ok {
 		s.Lines = append(s.Lines, extensionLines(results)...)
 		e.Sections = append(e.Sections, s)
 	}
-	err = h.orphans(ctx, &whole, &e)
+	found, err := h.findOrphans(ctx)
+	if whole.Orphans = found; len(found) > 0 {
+		e.Sections = append(e.Sections, orphanSection(found))
+	}
+	err = orphanError(found, err)
+	if err != nil && !slices.Contains(h.failOn, onOrphans) {
+		e.Warnings = append(e.Warnings, err.Error())
+		err = nil
+	}
 	e.Detail = whole
 	return e, err
 }
 
-// summarize counts the problems and lists the schemas of a checked fleet.
+// summarize counts the problems of a checked fleet and lists its schemas.
 func summarize(results []fleet.Result, sets []comparisonSet, differences map[schemaPair][]string) Report {
 	whole := Report{Problems: map[string]int{}, Schemas: []Schema{}}
 	for _, set := range sets {
 		whole.Schemas = append(whole.Schemas, Schema{Fingerprint: set.norm.hash, Tenants: set.norm.names()})
 		for _, g := range set.others {
-			whole.Schemas = append(whole.Schemas, Schema{g.hash, g.names(), set.norm.hash, differences[schemaPair{set.norm.hash, g.hash}]})
+			difference := differences[schemaPair{set.norm.hash, g.hash}]
+			whole.Schemas = append(whole.Schemas, Schema{g.hash, g.names(), set.norm.hash, difference})
 		}
 	}
 	for _, r := range results {
@@ -73,43 +89,40 @@ func summarize(results []fleet.Result, sets []comparisonSet, differences map[sch
 	return whole
 }
 
+// referenceID is the reference's id, empty if there is none.
 func (h *checker) referenceID() string {
-	if h.norm == nil {
+	if h.reference == nil {
 		return ""
 	}
-	return h.norm.ID
+	return h.reference.ID
 }
 
-// observe collects the schemas that were seen, including the reference's wherever it comes from.
-func (h *checker) observe(ctx context.Context, results []fleet.Result) (all []observation, warnings []string) {
-	add := func(i int, t fleet.Tenant, d Detail) {
-		all = append(all, observation{i, t, d.Fingerprint, d.Version, peersOf(d, h.files != nil)})
+// addReference adds the schema of a reference that is none of the run's tenants. The error is why a reference of either
+// kind has no schema to compare with.
+func (h *checker) addReference(
+	ctx context.Context, observed []observation, results []fleet.Result,
+) ([]observation, error) {
+	isReference := func(t fleet.Tenant) bool { return t.ID == h.referenceID() }
+	switch {
+	case h.reference == nil, len(observed) == 0, ctx.Err() != nil:
+		return observed, nil
+	case slices.ContainsFunc(observed, func(o observation) bool { return isReference(o.tenant) }):
+		return observed, nil
+	case slices.ContainsFunc(results, func(r fleet.Result) bool { return isReference(r.Tenant) }):
+		return observed, errors.New("its own result says why")
 	}
-	seen := false
-	for i, r := range results {
-		if d, ok := r.Outcome.Detail.(Detail); ok && d.Fingerprint != "" {
-			add(i, r.Tenant, d)
-			seen = seen || h.norm != nil && r.Tenant.ID == h.norm.ID
-		}
+	var d Detail
+	look := func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		return fleet.Outcome{}, h.look(ctx, t, &d, log)
 	}
-	if h.norm == nil || seen || len(all) == 0 || ctx.Err() != nil {
-		return all, nil
+	if err := h.aside(ctx, []fleet.Tenant{*h.reference}, look)[0].Err; err != nil {
+		return observed, err
 	}
-	err := errors.New("it is one of this run's tenants, and could not be checked")
-	if !h.isChosen {
-		var d Detail
-		one := h.aside(ctx, []fleet.Tenant{*h.norm}, func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-			return fleet.Outcome{}, h.look(ctx, t, &d, log)
-		})
-		if err = one[0].Err; err == nil {
-			add(-1, *h.norm, d)
-			return all, nil
-		}
-	}
-	return all, []string{fmt.Sprintf("reference-tenant: %s is not the norm, the largest group of tenants is: %v", h.reference, err)}
+	return append(observed, observe(-1, *h.reference, d, h.files != nil)), nil
 }
 
-// aside runs a job on a few tenants that is no part of the run's own results.
-func (h *checker) aside(ctx context.Context, tenants []fleet.Tenant, do fleet.Job) []fleet.Result {
-	return fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: do}, fleet.Options{Concurrency: h.env.Concurrency, TenantTimeout: time.Minute})
+// aside runs a job on a few tenants whose results are not the run's own.
+func (h *checker) aside(ctx context.Context, tenants []fleet.Tenant, job fleet.Job) []fleet.Result {
+	return fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: job},
+		fleet.Options{Concurrency: h.env.Concurrency, TenantTimeout: time.Minute})
 }

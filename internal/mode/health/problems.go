@@ -4,32 +4,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// problems words what a tenant's own database says. compared is false where there were no files to compare with.
-func (d Detail) problems(compared bool) (found problems) {
-	if n := len(d.Pending); n > 0 && compared {
-		text := words.Count(n, "migration is", "migrations are") + " pending: " + words.List(d.Pending, 5)
-		if k := len(d.OutOfOrder); k > 0 {
-			text += fmt.Sprintf("; %d of them below the highest version, %s", k, d.Version)
-		}
-		found = append(found, problem{onPending, fmt.Sprintf("%d pending", n), text, "run mode migrate on it", nil})
-	}
-	if n := len(d.MissingTables); n > 0 {
-		found = append(found, problem{onTables, words.Count(n, "table", "tables") + " missing", words.Count(n, "required table is", "required tables are") + " missing: " + words.List(d.MissingTables, 5),
-			"see what dropped or renamed it; correct required-tables where it is not needed", nil})
-	}
-	if n := len(d.Unknown); n > 0 {
-		found = append(found, problem{onUnknown, words.Count(n, "unknown version", "unknown versions"), words.Count(n, "recorded version has", "recorded versions have") + " no file: " + words.List(d.Unknown, 5),
-			"it was migrated from another branch, or the file was renamed or deleted: bring it back, or delete the record", nil})
-	}
-	return found
-}
-
-// What fail-on may name.
+// The values of fail-on.
 const (
 	onUnreachable = "unreachable"
 	onPending     = "pending"
@@ -41,7 +24,8 @@ const (
 	onNone        = "none"
 )
 
-// checks are in the order in which a tenant's first one colours the picture.
+// checks are the values of fail-on, the gravest first: the pie chart counts a tenant for the first one that found
+// something.
 var checks = []string{onUnreachable, onTables, onPending, onDrift, onUnknown, onBackupAge, onOrphans}
 
 func parseFailOn(text string) ([]string, error) {
@@ -51,7 +35,8 @@ func parseFailOn(text string) ([]string, error) {
 	}
 	for _, name := range list {
 		if !slices.Contains(checks, name) {
-			return nil, fmt.Errorf("%q is none of its values; list some of %s, or write %s", name, strings.Join(checks, ", "), onNone)
+			return nil, fmt.Errorf("%q is none of its values; list some of %s, or write %s",
+				name, words.List(checks, 0), onNone)
 		}
 	}
 	return list, nil
@@ -59,16 +44,85 @@ func parseFailOn(text string) ([]string, error) {
 
 // problem is one thing that is wrong with a tenant.
 type problem struct {
-	check  string // by which it was found: a value of fail-on
-	note   string // for the table
-	text   string
+	check  string // the value of fail-on that it falls under
+	note   string // a phrase for the table of tenants
+	text   string // a sentence for the reader
 	remedy string
-	err    error // nil where nothing went wrong but the tenant
+	err    error // why a check failed; nil if the check itself worked
 }
 
 type problems []problem
 
-// split parts those that make the tenant fail from those that are only told.
+// unreachable is the problem of a tenant that could not be checked.
+func unreachable(err error) problem {
+	return problem{onUnreachable, "not checked", err.Error(), fleet.Remedy(err), err}
+}
+
+// problems returns what is wrong with the tenant's database. compared is false if there are no migration files to
+// compare with.
+func (d Detail) problems(compared bool) (found problems) {
+	if n := len(d.Pending); n > 0 && compared {
+		text := words.Count(n, "migration is", "migrations are") + " pending: " + words.List(d.Pending, 5)
+		if k := len(d.OutOfOrder); k > 0 {
+			text += fmt.Sprintf("; %d of them below the highest applied version, %s", k, d.Version)
+		}
+		found = append(found, problem{onPending, fmt.Sprintf("%d pending", n), text, "run mode migrate on it", nil})
+	}
+	if n := len(d.MissingTables); n > 0 {
+		found = append(found, problem{
+			check: onTables,
+			note:  words.Count(n, "table", "tables") + " missing",
+			text: words.Count(n, "required table is", "required tables are") + " missing: " +
+				words.List(d.MissingTables, 5),
+			remedy: "find out what dropped or renamed it, or remove it from required-tables if it is not needed",
+		})
+	}
+	if n := len(d.Unknown); n > 0 {
+		found = append(found, problem{
+			check: onUnknown,
+			note:  words.Count(n, "unknown version", "unknown versions"),
+			text: words.Count(n, "recorded version has", "recorded versions have") + " no file: " +
+				words.List(d.Unknown, 5),
+			remedy: "the tenant was migrated from another branch, or the file was renamed or deleted: restore the " +
+				"file, " +
+				"or delete the record",
+		})
+	}
+	return found
+}
+
+// addBackup adds the tenant's newest verified backup to the detail. It is a problem if there is none, or if it began
+// longer than maxAge ago.
+func (d *Detail) addBackup(newestFirst []backups.Backup, now time.Time, maxAge time.Duration) problems {
+	p := problem{check: onBackupAge, remedy: "run mode backup on it, and see why earlier backups failed"}
+	newest, ok := backups.NewestVerified(newestFirst)
+	if !ok {
+		p.note, p.text = "no backup", "it has no verified backup"
+		return problems{p}
+	}
+	age := now.Sub(newest.Time)
+	seconds := int64(age / time.Second)
+	d.NewestBackup, d.BackupAge = newest.Key, &seconds
+	if age <= maxAge {
+		return nil
+	}
+	p.note = "backup too old"
+	p.text = "its newest verified backup is older than max-backup-age: " + words.Setting(maxAge)
+	return problems{p}
+}
+
+// outcome turns the problems into how the tenant ends: it fails if a check of failOn found one of them.
+func (d Detail) outcome(found problems, failOn []string) (fleet.Outcome, error) {
+	d.Problems = found.checks()
+	failing, tolerated := found.split(failOn)
+	o := fleet.Outcome{Note: found.note(), Warnings: tolerated.texts(), Detail: d}
+	if len(failing) > 0 {
+		return o, &healthError{failing}
+	}
+	return o, nil
+}
+
+// split separates the problems that make the tenant fail from those that are warnings.
 func (p problems) split(failOn []string) (failing, tolerated problems) {
 	for _, one := range p {
 		if slices.Contains(failOn, one.check) {
@@ -80,10 +134,11 @@ func (p problems) split(failOn []string) (failing, tolerated problems) {
 	return failing, tolerated
 }
 
-func (p problems) each(say func(problem) string, sep string) string {
+// join joins the problems' texts, each different one once, without empty ones.
+func (p problems) join(text func(problem) string, sep string) string {
 	var all []string
 	for _, one := range p {
-		if s := say(one); s != "" && !slices.Contains(all, s) {
+		if s := text(one); s != "" && !slices.Contains(all, s) {
 			all = append(all, s)
 		}
 	}
@@ -109,19 +164,19 @@ func (p problems) note() string {
 	if len(p) == 0 {
 		return "healthy"
 	}
-	return p.each(func(one problem) string { return one.note }, ", ")
+	return p.join(func(one problem) string { return one.note }, ", ")
 }
 
-// healthError is all that a tenant fails for.
+// healthError is everything that a tenant fails for.
 type healthError struct{ problems }
 
 func (e *healthError) Error() string {
-	return e.each(func(one problem) string { return one.text }, "; ")
+	return e.join(func(one problem) string { return one.text }, "; ")
 }
 
-// Remedy joins the problems' own.
+// Remedy joins the problems' remedies.
 func (e *healthError) Remedy() string {
-	return e.each(func(one problem) string { return one.remedy }, "; ")
+	return e.join(func(one problem) string { return one.remedy }, "; ")
 }
 
 func (e *healthError) Unwrap() []error {

@@ -1,4 +1,4 @@
-// Package tenant is the modes that begin, list and end tenants: create-tenant, list-tenants and drop-tenant.
+// Package tenant is the modes that create, list and drop tenants: create-tenant, list-tenants and drop-tenant.
 package tenant
 
 import (
@@ -15,25 +15,26 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
 )
 
-// CreateDetail is what the report file says of a tenant that was created, or was there.
+// CreateDetail is what the report file says about a tenant that was created, or existed already.
 type CreateDetail struct {
-	ID         string          `json:"id,omitempty"` // of the project, schema or row; empty where a dry run would make it
+	ID         string          `json:"id,omitempty"` // empty if a dry run would create the tenant
 	Created    bool            `json:"created"`      // by this run
-	Registered bool            `json:"registered"`   // listed for the fleet now
+	Registered bool            `json:"registered"`   // listed for the fleet, since this run or before
 	Migration  *migrate.Detail `json:"migration,omitempty"`
 }
 
-// create is the mode, its inputs read.
+// create is the mode with its inputs read.
 type create struct {
 	env     mode.Env
 	source  fleet.Provisioner
 	name    string
-	migrate mode.Work // mode migrate's own
+	migrate mode.Work // mode migrate's
 
-	listed bool // the source lists the tenant
+	listed bool // the source lists the tenant; set by choose
 }
 
-// NewCreate makes the job that brings one tenant into being: made, migrated, and registered last.
+// NewCreate is mode create-tenant: it creates one tenant, migrates it and registers it last. Every step may be
+// repeated, so running the mode again completes what an earlier run left unfinished.
 func NewCreate(in *input.Reader, env mode.Env) mode.Work {
 	c := &create{env: env, source: provisioner(in, env, "create-tenant"), name: in.Required("tenant-name")}
 	if c.source != nil && c.name != "" {
@@ -45,35 +46,46 @@ func NewCreate(in *input.Reader, env mode.Env) mode.Work {
 	return mode.Work{Choose: c.choose, Job: c.run, Finish: createdID, Close: c.migrate.Close, Facts: createFacts}
 }
 
-// choose finds the tenant among those that are listed, or announces one that is not there yet.
-func (c *create) choose(all []fleet.Tenant, _ bool) ([]fleet.Tenant, error) {
-	t, listed, err := namesake(all, c.name, "where another run is creating it at this moment, wait for its end and run again; else choose another name, or drop the one that was made by mistake")
+func (c *create) choose(all []fleet.Tenant, _ bool) (_ []fleet.Tenant, err error) {
+	t, listed, err := toCreate(all, c.name)
+	c.listed = listed
 	if err != nil {
 		return nil, err
-	}
-	if listed && t.Name != c.name {
-		err := fmt.Errorf("tenant-name: %q is the id of the tenant %q", c.name, t.Name)
-		return nil, fleet.WithRemedy(err, "choose another name: patterns that name a tenant match names and ids alike")
-	}
-	if c.listed = listed; !listed {
-		t = fleet.Tenant{Name: c.name}
 	}
 	return []fleet.Tenant{t}, nil
 }
 
-// run makes the tenant, or takes up what an earlier run left: each step is one that may be repeated.
+// toCreate returns the listed tenant of that name, or a new one without an id.
+func toCreate(all []fleet.Tenant, name string) (t fleet.Tenant, listed bool, err error) {
+	t, listed,
+		err = namesake(all, name, "if another run is creating it right now, wait for that to end and run again; "+
+		"otherwise choose another name, or drop the one that was created by mistake")
+	switch {
+	case err != nil:
+		return fleet.Tenant{}, false, err
+	case !listed:
+		return fleet.Tenant{Name: name}, false, nil
+	case t.Name != name:
+		return fleet.Tenant{}, false, fleet.WithRemedy(
+			fmt.Errorf("tenant-name: %q is the id of the tenant %q", name, t.Name),
+			"choose another name, because the patterns in tenants match names and ids alike")
+	}
+	return t, true, nil
+}
+
+// run creates the tenant, or continues where an earlier run ended.
 func (c *create) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	if c.env.DryRun {
-		return c.foresee(ctx, t, log)
+		return c.plan(ctx, t, log)
 	}
-	made, isNew, err := c.source.Create(ctx, c.name, log)
-	d := CreateDetail{ID: made.ID, Created: isNew, Registered: c.listed}
+	found, created, err := c.source.Create(ctx, c.name, log)
+	d := CreateDetail{ID: found.ID, Created: created, Registered: c.listed}
 	if err != nil {
 		return fleet.Outcome{Detail: d}, fmt.Errorf("create tenant %q: %w", c.name, err)
 	}
-	t.ID, t.Key = made.ID, cmp.Or(t.Key, fleet.Slug(made.ID))
-	o, err := c.bring(ctx, t, log)
-	if m, ok := o.Detail.(migrate.Detail); ok {
+	t.ID, t.Key = found.ID, cmp.Or(t.Key, fleet.Slug(found.ID))
+	migrated, err := c.applyMigrations(ctx, t, log)
+	if m, ok := migrated.Detail.(migrate.Detail); ok {
 		d.Migration = &m
 	}
 	if err == nil {
@@ -82,26 +94,11 @@ func (c *create) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 		}
 		d.Registered = err == nil
 	}
-	var notes []string
-	if isNew {
-		notes = append(notes, "created")
-	}
-	if o.Note != "" {
-		notes = append(notes, o.Note)
-	}
-	if d.Registered && !c.listed && !isNew {
-		notes = append(notes, "registered")
-	}
-	o.Unchanged = o.Unchanged && len(notes) == 0
-	o.Detail, o.Note = d, strings.Join(notes, ", ")
-	if err != nil {
-		err = c.stays(err)
-	}
-	return o, err
+	return d.outcome(migrated, c.listed), keptOnError(err, c.listed)
 }
 
-// bring migrates the tenant as mode migrate does.
-func (c *create) bring(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+// applyMigrations migrates the tenant as mode migrate does.
+func (c *create) applyMigrations(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	if c.migrate.Prepare != nil {
 		if err := c.migrate.Prepare(ctx, mode.Found{Tenants: []fleet.Tenant{t}, All: []fleet.Tenant{t}}); err != nil {
 			return fleet.Outcome{}, err
@@ -110,25 +107,12 @@ func (c *create) bring(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	return c.migrate.Job(ctx, t, log)
 }
 
-// stays adds to why the tenant is not finished that nothing of it was taken back, and what completes it.
-func (c *create) stays(err error) error {
-	again := "run again with the same tenant-name, which goes on from there"
-	if first := fleet.Remedy(err); first != "" {
-		again = first + "; then " + again
-	}
-	where := "the tenant is made and stays as it is, in no tracker or catalog yet"
-	if c.listed {
-		where = "the tenant stays as it is"
-	}
-	return fleet.WithRemedy(fmt.Errorf("%w; %s", err, where), again)
-}
-
-// foresee says what would be done, and changes nothing.
-func (c *create) foresee(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+// plan says what a run would do.
+func (c *create) plan(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	if !c.listed {
 		return fleet.Outcome{Note: "would be created and migrated", Detail: CreateDetail{}}, nil
 	}
-	o, err := c.bring(ctx, t, log)
+	o, err := c.applyMigrations(ctx, t, log)
 	d := CreateDetail{ID: t.ID, Registered: true}
 	if m, ok := o.Detail.(migrate.Detail); ok {
 		d.Migration = &m
@@ -137,7 +121,46 @@ func (c *create) foresee(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 	return o, err
 }
 
-// createdID gives out the tenant's id, which the run's own list of tenants does not have yet.
+// outcome adds to what its migration came to whether the tenant was created and registered. listed says that it had
+// been registered before.
+func (d CreateDetail) outcome(migrated fleet.Outcome, listed bool) fleet.Outcome {
+	var notes []string
+	if d.Created {
+		notes = append(notes, "created")
+	}
+	if migrated.Note != "" {
+		notes = append(notes, migrated.Note)
+	}
+	if d.Registered && !listed && !d.Created {
+		notes = append(notes, "registered")
+	}
+	migrated.Unchanged = migrated.Unchanged && len(notes) == 0
+	migrated.Note, migrated.Detail = strings.Join(notes, ", "), d
+	return migrated
+}
+
+// keptOnError adds to an error what it left: nothing is undone, and another run completes the tenant.
+func keptOnError(err error, listed bool) error {
+	if err == nil {
+		return nil
+	}
+	state := "the tenant was created and is kept, but is not registered yet"
+	if listed {
+		state = "the tenant is kept as it is"
+	}
+	return fleet.WithRemedy(fmt.Errorf("%w; %s", err, state),
+		thenAgain(err, "run again with the same tenant-name to continue"))
+}
+
+// thenAgain puts an error's own remedy before the advice to run again.
+func thenAgain(err error, again string) string {
+	if first := fleet.Remedy(err); first != "" {
+		return first + "; then " + again
+	}
+	return again
+}
+
+// createdID returns the output tenant-id, and amends the result of a tenant that had no id when it was announced.
 func createdID(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	if len(results) != 1 {
 		return mode.Ending{}, nil
@@ -155,7 +178,7 @@ func createdID(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	}, nil
 }
 
-// createFacts returns the facts of the tenant's first migration, if it got that far.
+// createFacts returns the facts of the tenant's migration, if it got that far.
 func createFacts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(CreateDetail)
 	if d.Migration == nil {

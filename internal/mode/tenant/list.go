@@ -13,30 +13,35 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// GitHub's limits: how many jobs a matrix may make, and how large the outputs of a job may be together, in bytes of UTF-16.
-// The listing keeps some of it free for the job's other outputs.
+// GitHub's limits, as its workflow syntax documents them at jobs.<job_id>.strategy.matrix and jobs.<job_id>.outputs.
 const (
-	maxShards      = 256
-	maxJobOutputs  = 1 << 20
+	maxShards     = 256     // jobs of one matrix
+	maxJobOutputs = 1 << 20 // bytes of all outputs of a job together, encoded as UTF-16
+	// maxListedUnits is what the list of tenants may take, in UTF-16 code units, so that the job's other outputs fit
+	// too.
 	maxListedUnits = (maxJobOutputs - 64<<10) / 2
 )
 
-// NewList makes the mode that says which tenants are selected. It connects to none of them.
+// NewList is mode list-tenants: it says which tenants are selected, and connects to none of them.
 func NewList(in *input.Reader, _ mode.Env) mode.Work {
 	shards := in.Int("shards", 1, maxShards)
 	if in.String("shard") != "" {
-		in.Mistake("shard", "contradicts mode list-tenants, whose matrix splits all selected tenants; leave it out, and give shard: ${{ matrix.shard }} to the jobs of the matrix")
+		in.Mistake("shard", "contradicts mode list-tenants, whose matrix splits all selected tenants; leave it out, "+
+			"and set shard: ${{ matrix.shard }} in the matrix's jobs")
 	}
 	return mode.Work{
 		Job: func(_ context.Context, t fleet.Tenant, _ *slog.Logger) (fleet.Outcome, error) {
 			return fleet.Outcome{Unchanged: true, Note: "id " + t.ID + ", key " + t.Key}, nil
 		},
-		Finish: func(_ context.Context, results []fleet.Result) (mode.Ending, error) { return listing(results, shards) },
+		Finish: func(_ context.Context, results []fleet.Result) (mode.Ending,
+			error) {
+			return listing(results, shards)
+		},
 	}
 }
 
-// listing makes the outputs. A list that is too large for an output is left out, so that a job that reads it fails by that
-// and does not take a part for the whole; the matrix is there in any case.
+// listing returns the outputs tenants and matrix. A list that is too large for an output is left out, because a job
+// that reads it should fail rather than take a part for the whole.
 func listing(results []fleet.Result, shards int) (mode.Ending, error) {
 	tenants := make([]fleet.Tenant, 0, len(results))
 	for _, r := range results {
@@ -53,14 +58,15 @@ func listing(results []fleet.Result, shards int) (mode.Ending, error) {
 	e := mode.Ending{Outputs: map[string]string{"tenants": string(list), "matrix": string(matrix)}}
 	if units := len(utf16.Encode([]rune(string(list)))); units > maxListedUnits {
 		delete(e.Outputs, "tenants")
-		e.Warnings = append(e.Warnings, fmt.Sprintf("the output tenants is not set: the list of %d tenants takes %s, and GitHub allows the outputs of a job %s; read the report file, "+
-			"which has them all, or select fewer tenants", len(tenants), words.Size(int64(2*units)), words.Size(maxJobOutputs)))
+		e.Warnings = append(e.Warnings, fmt.Sprintf("the output tenants is not set: the list of %d tenants takes %s, "+
+			"and GitHub allows %s for all outputs of a job; read the report file, which lists them all, "+
+			"or select fewer tenants", len(tenants), words.Size(int64(2*units)), words.Size(maxJobOutputs)))
 	}
 	return e, nil
 }
 
-// shardMatrix is the value for a job's strategy.matrix: as many shards as asked for, but no more than tenants, and at least
-// one, because GitHub refuses a matrix without jobs.
+// shardMatrix returns the value for a job's strategy.matrix: as many shards as asked for, but no more than tenants, and
+// at least one, because GitHub refuses a matrix without jobs.
 func shardMatrix(tenants, shards int) map[string][]string {
 	count := max(1, min(tenants, shards))
 	var list []string

@@ -29,13 +29,15 @@ func TestShardMatrix(t *testing.T) {
 }
 
 func TestListing(t *testing.T) {
-	results := []fleet.Result{{Tenant: fleet.Tenant{Name: `Zoë "<1>"`, ID: "p-1", Key: "zo-1"}}, {Tenant: fleet.Tenant{Name: "b", ID: "p-2", Key: "b"}}}
+	results := []fleet.Result{{Tenant: fleet.Tenant{Name: `Zoë "<1>"`, ID: "p-1", Key: "zo-1"}},
+		{Tenant: fleet.Tenant{Name: "b", ID: "p-2", Key: "b"}}}
 	e, err := listing(results, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var back []fleet.Tenant
-	if err := json.Unmarshal([]byte(e.Outputs["tenants"]), &back); err != nil || cmp.Diff([]fleet.Tenant{results[0].Tenant, results[1].Tenant}, back) != "" {
+	if err := json.Unmarshal([]byte(e.Outputs["tenants"]), &back); err != nil ||
+		cmp.Diff([]fleet.Tenant{results[0].Tenant, results[1].Tenant}, back) != "" {
 		t.Errorf("%s: %v", e.Outputs["tenants"], err)
 	}
 	if e, err = listing(nil, 2); err != nil || e.Outputs["tenants"] != "[]" {
@@ -47,7 +49,8 @@ func TestListing(t *testing.T) {
 func TestListingThatIsTooLarge(t *testing.T) {
 	results := make([]fleet.Result, 10_000)
 	for i := range results {
-		results[i].Tenant = fleet.Tenant{Name: fmt.Sprintf("customer %05d", i), ID: fmt.Sprintf("quiet-river-%08d", i), Key: fmt.Sprintf("customer-%05d", i)}
+		results[i].Tenant = fleet.Tenant{Name: fmt.Sprintf("customer %05d", i), ID: fmt.Sprintf("quiet-river-%08d", i),
+			Key: fmt.Sprintf("customer-%05d", i)}
 	}
 	e, err := listing(results, 3)
 	if _, set := e.Outputs["tenants"]; err != nil || set || e.Outputs["matrix"] != `{"shard":["1/3","2/3","3/3"]}` {

@@ -2,26 +2,29 @@ package tenant
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// provisioner returns the run's source as one that makes and removes tenants; nil, with a mistake, where it does not. What
-// chooses among many tenants is a mistake too, since the mode works on the one that tenant-name names.
-func provisioner(in *input.Reader, env mode.Env, name string) fleet.Provisioner {
-	for _, chooser := range []string{"tenants", "shard", "canary"} {
-		if in.Given(chooser) {
-			in.Mistake(chooser, "has no meaning in mode %s, which works on the one tenant of tenant-name; leave it out", name)
+// provisioner returns the run's source as one that creates and drops tenants; nil, with a mistake, if it does not.
+// Inputs that select tenants are mistakes too.
+func provisioner(in *input.Reader, env mode.Env, modeName string) fleet.Provisioner {
+	for _, selecting := range []string{"tenants", "shard", "canary"} {
+		if in.Given(selecting) {
+			in.Mistake(selecting, "has no meaning in mode %s, which works on the tenant that tenant-name names; "+
+				"leave it out",
+				modeName)
 		}
 	}
-	p, _ := mode.Able[fleet.Provisioner](in, env, "tenant-source", "this source can neither create nor drop tenants; choose another mode")
+	p, _ := mode.Able[fleet.Provisioner](in, env, "tenant-source",
+		"this source can neither create nor drop tenants; choose another mode")
 	return p
 }
 
-// namesake returns the listed tenant that a name or an id means: listed is false where there is none. Two are an error, for
+// namesake returns the listed tenant with that name or id; listed is false if there is none. Several are an error, for
 // which the caller has the remedy.
 func namesake(all []fleet.Tenant, name, remedy string) (t fleet.Tenant, listed bool, err error) {
 	var same []fleet.Tenant
@@ -30,17 +33,14 @@ func namesake(all []fleet.Tenant, name, remedy string) (t fleet.Tenant, listed b
 			same = append(same, t)
 		}
 	}
-	if len(same) > 1 {
-		const shown = 5
-		var ids []string
-		for _, t := range same[:min(shown, len(same))] {
-			ids = append(ids, fmt.Sprintf("%s (%q)", t.ID, t.Name))
-		}
-		err := fmt.Errorf("tenant-name: %q is the name or the id of %d tenants: %s", name, len(same), strings.Join(ids, ", "))
-		return fleet.Tenant{}, false, fleet.WithRemedy(err, remedy)
-	}
-	if len(same) == 0 {
+	switch len(same) {
+	case 0:
 		return fleet.Tenant{}, false, nil
+	case 1:
+		return same[0], true, nil
 	}
-	return same[0], true, nil
+	const shown = 5
+	ids := words.ListFunc(same, shown, func(t fleet.Tenant) string { return fmt.Sprintf("%s (%q)", t.ID, t.Name) })
+	return fleet.Tenant{}, false, fleet.WithRemedy(
+		fmt.Errorf("tenant-name: %q is the name or the id of %d tenants: %s", name, len(same), ids), remedy)
 }

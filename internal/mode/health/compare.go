@@ -13,16 +13,31 @@ import (
 
 // observation is one tenant's schema, for comparison.
 type observation struct {
-	result  int // index of its result; -1: the reference, which is none of the run's tenants
+	result  int // index of its result; -1 for a reference that is none of the run's tenants
 	tenant  fleet.Tenant
 	hash    string
-	version string // highest one that is recorded
-	peers   string // tenants with the same are compared with each other
+	version string // the highest recorded one
+	peers   string // see peersOf
 }
 
-// peersOf tells which tenants' schemas have to be equal: those with the same migrations left to apply, on the same
-// major version of PostgreSQL. A tenant that is behind has another schema as a matter of course, and is told of
-// as pending. Servers of two majors may print one view in two ways.
+// observations are the schemas of all tenants that could be checked. compared is false if there are no migration files
+// to compare with.
+func observations(results []fleet.Result, compared bool) (all []observation) {
+	for i, r := range results {
+		if d, ok := r.Outcome.Detail.(Detail); ok && d.Fingerprint != "" {
+			all = append(all, observe(i, r.Tenant, d, compared))
+		}
+	}
+	return all
+}
+
+func observe(result int, t fleet.Tenant, d Detail, compared bool) observation {
+	return observation{result, t, d.Fingerprint, d.Version, peersOf(d, compared)}
+}
+
+// peersOf returns a key that is the same for all tenants whose schemas must be equal: those with the same pending
+// migrations, on the same major version of PostgreSQL. A tenant that is behind is expected to have another schema, and
+// is reported as pending. Two majors may print the same view differently.
 func peersOf(d Detail, compared bool) string {
 	applied := strings.Join(d.Pending, "\n")
 	if !compared {
@@ -31,19 +46,20 @@ func peersOf(d Detail, compared bool) string {
 	return strconv.Itoa(d.PostgresMajor) + "\n" + applied
 }
 
-// schemaGroup is tenants with one schema.
+// schemaGroup is the tenants that have the same schema.
 type schemaGroup struct {
 	hash    string
-	members []observation // by key
+	members []observation // in the order of their keys
 }
 
-// comparisonSet is tenants that have to be equal: those that are the norm, and groups that differ from it, the largest first.
+// comparisonSet is tenants whose schemas must be equal: the group that is the norm, and the groups that differ from it,
+// largest first.
 type comparisonSet struct {
 	norm   schemaGroup
 	others []schemaGroup
 }
 
-// size is how many tenants of the run are in it.
+// size is how many of the run's tenants are in the group.
 func (g schemaGroup) size() int {
 	n := 0
 	for _, s := range g.members {
@@ -64,8 +80,9 @@ func (g schemaGroup) names() []string {
 	return names
 }
 
-// compareSchemas compares. The norm of a comparisonSet is the reference's group where the reference is in it, else the largest
-// one; of several as large, the one with the highest version, then the one whose first tenant comes first.
+// compareSchemas forms the comparison sets, largest first. The norm of a set is the reference's group if the reference
+// is in it, otherwise the largest; of several equally large ones, the one with the highest version, then the one whose
+// first tenant comes first.
 func compareSchemas(all []observation, referenceID string) []comparisonSet {
 	slices.SortFunc(all, func(a, b observation) int {
 		return cmp.Or(cmp.Compare(a.tenant.Key, b.tenant.Key), cmp.Compare(a.tenant.ID, b.tenant.ID))
@@ -97,10 +114,11 @@ func compareSchemas(all []observation, referenceID string) []comparisonSet {
 	return sets
 }
 
-// compareGroups puts the norm first.
+// compareGroups orders groups so that the norm comes first.
 func compareGroups(a, b schemaGroup, referenceID string) int {
 	has := func(g schemaGroup) int {
-		if referenceID != "" && slices.ContainsFunc(g.members, func(s observation) bool { return s.tenant.ID == referenceID }) {
+		if referenceID != "" && slices.ContainsFunc(g.members,
+			func(s observation) bool { return s.tenant.ID == referenceID }) {
 			return 0
 		}
 		return 1
@@ -116,10 +134,11 @@ func compareGroups(a, b schemaGroup, referenceID string) int {
 	}
 	x, y := newest(a), newest(b)
 	return cmp.Or(has(a)-has(b), len(b.members)-len(a.members), cmp.Compare(len(y), len(x)), cmp.Compare(y, x),
-		cmp.Compare(a.members[0].tenant.Key, b.members[0].tenant.Key), cmp.Compare(a.members[0].tenant.ID, b.members[0].tenant.ID))
+		cmp.Compare(a.members[0].tenant.Key, b.members[0].tenant.Key),
+		cmp.Compare(a.members[0].tenant.ID, b.members[0].tenant.ID))
 }
 
-// size is how many tenants of the run are in the comparisonSet.
+// size is how many of the run's tenants are in the set.
 func (c comparisonSet) size() int {
 	n := c.norm.size()
 	for _, g := range c.others {
@@ -128,7 +147,7 @@ func (c comparisonSet) size() int {
 	return n
 }
 
-// extensionLines says which extensions are there in several versions, and on how many tenants each.
+// extensionLines names the extensions that are installed in several versions, and on how many tenants each version is.
 func extensionLines(results []fleet.Result) []string {
 	versions := map[string]map[string]int{}
 	for _, r := range results {
@@ -137,7 +156,7 @@ func extensionLines(results []fleet.Result) []string {
 			continue
 		}
 		for _, one := range d.extensions {
-			i := strings.LastIndexByte(one, ' ') // a version has no blank, a name may
+			i := strings.LastIndexByte(one, ' ') // a name may contain spaces, a version does not
 			if i < 0 {
 				continue
 			}
