@@ -241,7 +241,7 @@ func TestATokenThatMayLittle(t *testing.T) {
 	for range 2 {
 		o = h.sync(t, "github-token=github_pat_no_variables")
 		o.counts(t, 9, 0, 0, 0)
-		o.says(t, "nothing is remembered of what is written", "Variables")
+		o.says(t, "every run writes every secret, because what it writes cannot be remembered", "Variables")
 	}
 	h.holds(t, h.perTenant())
 }

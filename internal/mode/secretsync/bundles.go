@@ -43,7 +43,7 @@ func (s *syncer) member(t fleet.Tenant, value string) fleet.Outcome {
 
 // memberChange compares a tenant with what the bundle that it is in is known to hold.
 func (s *syncer) memberChange(key, value string) string {
-	if !s.memory.past.known || s.memory.past.state.Members == nil {
+	if !s.plan.past.known || s.plan.past.state.Members == nil {
 		for name := range s.plan.listed {
 			if _, ok := secrets.IsBundle(name); ok {
 				return updated
@@ -51,13 +51,13 @@ func (s *syncer) memberChange(key, value string) string {
 		}
 		return created
 	}
-	m, ok := s.memory.past.member(key)
+	m, ok := s.plan.past.member(key)
 	name := secrets.BundleName(m.Bundle)
 	at, exists := s.plan.listed[name]
 	switch {
 	case !ok || !exists:
 		return created
-	case m.Value != s.memory.past.keys.Value(key, value) || s.memory.past.state.Secrets[s.memory.past.keys.Name(name)].Updated != at.Unix():
+	case m.Value != s.plan.past.keys.Value(key, value) || s.plan.past.state.Secrets[s.plan.past.keys.Name(name)].Updated != at.Unix():
 		return updated
 	}
 	return unchanged
@@ -67,12 +67,12 @@ func (s *syncer) memberChange(key, value string) string {
 func (s *syncer) lockedBundles() map[int]error {
 	locked := map[int]error{}
 	have := map[secrets.Print]bool{}
-	if s.memory.past.keys != nil {
+	if s.plan.past.keys != nil {
 		for key := range s.values {
-			have[s.memory.past.keys.Name(key)] = true
+			have[s.plan.past.keys.Name(key)] = true
 		}
 	}
-	for key, m := range s.memory.past.state.Members {
+	for key, m := range s.plan.past.state.Members {
 		if have[key] || s.plan.left.members[key] && s.plan.left.mayDrop || locked[m.Bundle] != nil {
 			continue
 		}
@@ -117,23 +117,23 @@ func (s *syncer) writeBundles(ctx context.Context, results []fleet.Result) error
 
 // pack decides where every tenant goes.
 func (s *syncer) pack() (secrets.Packing, map[int]error, error) {
-	state, earlier, highest := s.memory.past.state, map[string]int{}, 0
+	state, earlier, highest := s.plan.past.state, map[string]int{}, 0
 	for _, m := range state.Members {
 		highest = max(highest, m.Bundle)
 	}
 	for name := range s.plan.listed {
-		if n, ok := secrets.IsBundle(name); ok && s.memory.past.ours(name) {
+		if n, ok := secrets.IsBundle(name); ok && s.plan.past.ours(name) {
 			highest = max(highest, n)
 		}
 	}
 	for key := range s.values {
-		if s.memory.past.keys != nil {
-			if m, ok := state.Members[s.memory.past.keys.Name(key)]; ok {
+		if s.plan.past.keys != nil {
+			if m, ok := state.Members[s.plan.past.keys.Name(key)]; ok {
 				earlier[key] = m.Bundle
 			}
 		}
 	}
-	if unresolved := len(s.plan.tenants) - len(s.values); unresolved > 0 && (!s.memory.past.known || state.Members == nil) {
+	if unresolved := len(s.plan.tenants) - len(s.values); unresolved > 0 && (!s.plan.past.known || state.Members == nil) {
 		for name := range s.plan.listed {
 			if _, ok := secrets.IsBundle(name); ok {
 				return secrets.Packing{}, nil, fleet.WithRemedy(fmt.Errorf("the connection strings of %d tenants are not known, nor which of the bundles hold them: no bundle is written, so that none is lost", unresolved),
@@ -162,11 +162,11 @@ func (s *syncer) pack() (secrets.Packing, map[int]error, error) {
 
 // remember tells the next sync which bundle holds whom.
 func (s *syncer) remember(packing secrets.Packing, locked, failed map[int]error) {
-	if s.memory.past.keys == nil {
+	if s.plan.past.keys == nil {
 		return
 	}
 	members := map[secrets.Print]secrets.Member{}
-	for key, m := range s.memory.past.state.Members { // what stands where nothing was written
+	for key, m := range s.plan.past.state.Members { // what stands where nothing was written
 		if locked[m.Bundle] != nil || failed[m.Bundle] != nil || s.plan.left.members[key] && !s.rewritten(m.Bundle) {
 			members[key] = m
 			continue
@@ -177,19 +177,16 @@ func (s *syncer) remember(packing secrets.Packing, locked, failed map[int]error)
 	}
 	for key, n := range packing.Bundle {
 		if locked[n] == nil && failed[n] == nil {
-			members[s.memory.past.keys.Name(key)] = secrets.Member{Value: s.memory.past.keys.Value(key, s.values[key]), Bundle: n}
+			members[s.plan.past.keys.Name(key)] = secrets.Member{Value: s.plan.past.keys.Value(key, s.values[key]), Bundle: n}
 		}
 	}
-	s.memory.members = members
+	s.members = members
 }
 
 // rewritten reports whether this run wrote or deleted a bundle, or would have.
 func (s *syncer) rewritten(n int) bool {
 	name := secrets.BundleName(n)
-	s.memory.mu.Lock()
-	defer s.memory.mu.Unlock()
-	_, put := s.memory.puts[name]
-	return put || s.memory.gone[name] || s.env.DryRun && s.settings.prune
+	return s.writer.journal().has(name)
 }
 
 // amend gives every tenant that was read its last word. problem returns why a tenant's bundle was not written.
@@ -211,10 +208,7 @@ func (s *syncer) amend(results []fleet.Result, problem func(key string) error) {
 			r.State, r.Err, r.Outcome.Note, r.Outcome.Detail = fleet.Failed, err, "", Detail{Secret: d.Secret}
 			continue
 		}
-		r.Outcome.Note = d.Change
-		if s.env.DryRun {
-			r.Outcome.Note = "would be " + d.Change
-		}
+		r.Outcome.Note = s.would(d.Change)
 		r.Outcome.Detail = d
 	}
 }

@@ -41,9 +41,8 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 	}
 	s.file = readWorkflowFile(in)
 	s.client = gitHubClient(in, env)
-	s.memory = &memory{client: s.client, scope: s.scope, env: env, puts: map[string]put{}, gone: map[string]bool{}}
 	if material := keyMaterial(in); material != "" {
-		s.memory.past.keys = secrets.NewKeyring(material, strings.ToLower(s.scope.String()))
+		s.keys = secrets.NewKeyring(material, strings.ToLower(s.scope.String()))
 	}
 	return mode.Work{Prepare: s.prepare, Job: s.job, Finish: s.finish}
 }

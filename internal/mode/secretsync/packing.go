@@ -13,10 +13,10 @@ func (s *syncer) writePacking(packing secrets.Packing, locked map[int]error) (fa
 	failed = map[int]error{}
 	members, losing := packing.Keys(), map[int]bool{}
 	for key, n := range packing.Bundle {
-		if s.memory.past.keys == nil {
+		if s.plan.past.keys == nil {
 			break
 		}
-		if m, ok := s.memory.past.state.Members[s.memory.past.keys.Name(key)]; ok && m.Bundle != n {
+		if m, ok := s.plan.past.state.Members[s.plan.past.keys.Name(key)]; ok && m.Bundle != n {
 			losing[m.Bundle] = true
 		}
 	}
@@ -52,27 +52,24 @@ func (s *syncer) writeBundle(n int, keys []string) error {
 	name, value := secrets.BundleName(n), secrets.EncodeBundle(members)
 	at, exists := s.plan.listed[name]
 	switch {
-	case len(keys) == 0 && (!exists || !s.memory.past.ours(name)):
+	case len(keys) == 0 && (!exists || !s.plan.past.ours(name)):
 		return nil
 	case len(keys) == 0 && s.settings.prune && s.plan.left.mayDrop:
-		return s.remove(name)
-	case exists && s.memory.past.current(name, value, at):
+		return s.writer.delete(name)
+	case exists && s.plan.past.current(name, value, at):
 		s.intact[n] = true
 		return nil
 	case !s.settings.prune && s.onlyLost(n, keys):
 		s.intact[n] = true
 		return nil
-	case s.env.DryRun:
-		s.adopt(name)
-		return nil
 	}
-	return s.put(name, value)
+	return s.writer.put(name, value)
 }
 
 // onlyLost reports whether all that a bundle would lose by being written is tenants that are gone: nobody asked for that.
 func (s *syncer) onlyLost(n int, keys []string) bool {
 	lost := 0
-	for key, m := range s.memory.past.state.Members {
+	for key, m := range s.plan.past.state.Members {
 		if m.Bundle == n && s.plan.left.members[key] {
 			lost++
 		}
@@ -81,13 +78,13 @@ func (s *syncer) onlyLost(n int, keys []string) bool {
 		return false
 	}
 	for _, key := range keys {
-		if s.memory.past.state.Members[s.memory.past.keys.Name(key)].Bundle != n || s.memberChange(key, s.values[key]) != unchanged {
+		if s.plan.past.state.Members[s.plan.past.keys.Name(key)].Bundle != n || s.memberChange(key, s.values[key]) != unchanged {
 			return false
 		}
 	}
 	moved := 0 // tenants that are in another bundle now would stand in two
 	for key := range s.values {
-		if s.memory.past.state.Members[s.memory.past.keys.Name(key)].Bundle == n {
+		if s.plan.past.state.Members[s.plan.past.keys.Name(key)].Bundle == n {
 			moved++
 		}
 	}

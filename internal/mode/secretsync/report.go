@@ -31,11 +31,10 @@ type Run struct {
 
 // ending words the run as a whole.
 func (s *syncer) ending(results []fleet.Result) mode.Ending {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	done := s.writer.journal()
 	d := Run{
-		Scope: s.scope.String(), Layout: "per-tenant", Deleted: append([]string{}, s.pruned...), LeftOut: s.dropped, Adopted: s.plan.adopted(s.adopted),
-		Remember: s.memory.past.keys != nil && !s.memory.off, Block: s.block,
+		Scope: s.scope.String(), Layout: "per-tenant", Deleted: append([]string{}, done.deleted...), LeftOut: s.dropped, Adopted: s.plan.adopted(done.written()),
+		Remember: s.writer.state.remembers(), Block: s.block,
 	}
 	if s.settings.bundled {
 		d.Layout = "bundle"
@@ -85,7 +84,7 @@ func (s *syncer) ending(results []fleet.Result) mode.Ending {
 	if s.settings.prune && !s.plan.whole {
 		add("nothing was pruned: that takes a complete discovery, and all tenants (no tenants:, no shard:)")
 	}
-	if s.settings.prune && !s.memory.past.known {
+	if s.settings.prune && !s.plan.past.known {
 		add("nothing was pruned: it is not known what earlier syncs wrote")
 	}
 	if d.Block != "" {
@@ -153,7 +152,7 @@ func (s *syncer) existing(results []fleet.Result) []string {
 	}
 	if s.settings.bundled { // also of tenants that could not be read this time
 		for name := range s.plan.listed {
-			if _, ok := secrets.IsBundle(name); ok && s.memory.past.ours(name) && !slices.Contains(s.pruned, name) {
+			if _, ok := secrets.IsBundle(name); ok && s.plan.past.ours(name) && !slices.Contains(s.writer.journal().deleted, name) {
 				names = append(names, name)
 			}
 		}

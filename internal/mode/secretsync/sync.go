@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/github"
@@ -31,52 +29,46 @@ type syncer struct {
 	client   *github.Client
 	scope    github.Scope
 	settings settings
-	file     *workflowFile // nil: none
+	keys     *secrets.Keyring // nil: nothing is remembered between runs
+	file     *workflowFile    // nil: none
 	resolve  func(ctx context.Context, t fleet.Tenant) (fleet.Secret, error)
-	memory   *memory
 
-	// What Prepare finds out.
-	run  context.Context // the run's: to wait for GitHub's limits is not one tenant's time
-	plan *plan
+	// What Prepare makes.
+	plan   *plan
+	writer *writer
 
 	mu      sync.Mutex
-	key     *github.PublicKey
-	refused error             // the token may not write: nothing further is tried
 	values  map[string]string // of bundles: connection strings by key
 	placed  map[string]int    // of bundles: where each key is now
 	intact  map[int]bool      // of bundles: those that held what they have to
 	strays  []string          // bundles beyond the last one, which no sync is known to have written
-	adopted []string          // names that were written, or would have been
-	pruned  []string          // names that were deleted, or would be
-	waiting []string          // names that were not deleted, because not all tenants have their secret in this layout yet
-	dropped int               // members that left their bundle with their tenant
-	block   string            // what became of the workflow file
+	members map[secrets.Print]secrets.Member
+	waiting []string // names that were not deleted, because not all tenants have their secret in this layout yet
+	dropped int      // members that left their bundle with their tenant
+	block   string   // what became of the workflow file
 }
 
 // prepare finds out what there is, and makes the plan.
 func (s *syncer) prepare(ctx context.Context, found mode.Found) error {
-	s.run = ctx
-	infos, err := s.client.Secrets(ctx, s.scope)
+	listed, err := listSecrets(ctx, s.client, s.scope)
 	if err != nil {
 		return fmt.Errorf("list the secrets of %s: %w", s.scope, err)
 	}
-	listed := make(map[string]time.Time, len(infos))
-	for _, info := range infos {
-		listed[info.Name] = info.UpdatedAt
-	}
-	if err := s.memory.load(ctx); err != nil {
+	state, err := loadState(ctx, s.client, s.scope, s.keys, s.env)
+	if err != nil {
 		return err
 	}
-	s.memory.members = maps.Clone(s.memory.past.state.Members)
-	if !s.memory.past.known {
-		s.memory.members = map[secrets.Print]secrets.Member{}
-	}
 	s.plan, err = newPlan(s.settings, situation{
-		scope: s.scope, listed: listed, past: s.memory.past,
+		scope: s.scope, listed: listed, past: state.past,
 		tenants: keys(found.Tenants), all: keys(found.All), whole: found.Whole,
 	})
 	if err != nil {
 		return err
+	}
+	s.writer = &writer{ctx: ctx, client: s.client, scope: s.scope, state: state, dryRun: s.env.DryRun}
+	s.members = maps.Clone(state.past.state.Members)
+	if !state.past.known {
+		s.members = map[secrets.Print]secrets.Member{}
 	}
 	if !s.env.DryRun {
 		s.announce()
@@ -117,67 +109,18 @@ func (s *syncer) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 	if change == unchanged {
 		return fleet.Outcome{Unchanged: true, Detail: Detail{name, unchanged}}, nil
 	}
-	if s.env.DryRun {
-		s.adopt(name)
-		return fleet.Outcome{Note: "would be " + change, Detail: Detail{name, change}}, nil
-	}
-	if err := s.put(name, value); err != nil {
+	if err := s.writer.put(name, value); err != nil {
 		return fleet.Outcome{Detail: Detail{Secret: name}}, err
 	}
-	return fleet.Outcome{Note: change, Detail: Detail{name, change}}, nil
+	return fleet.Outcome{Note: s.would(change), Detail: Detail{name, change}}, nil
 }
 
-// put writes one secret, and takes note of it.
-func (s *syncer) put(name, value string) error {
-	s.mu.Lock()
-	refused := s.refused
-	s.mu.Unlock()
-	if refused != nil {
-		return refused
+// would words what became of a secret, or what a dry run says would have.
+func (s *syncer) would(change string) string {
+	if s.env.DryRun {
+		return "would be " + change
 	}
-	s.memory.begin(s.run)
-	key, err := s.publicKey()
-	if err == nil {
-		_, err = s.client.PutSecret(s.run, s.scope, key, name, value)
-	}
-	if err != nil {
-		return s.refuse(fmt.Errorf("write the secret %s: %w", name, err), err)
-	}
-	s.adopt(name)
-	s.memory.wrote(name, value)
-	return nil
-}
-
-// refuse remembers that the token may not write, so that a hundred tenants don't ask again.
-func (s *syncer) refuse(wrapped, err error) error {
-	if github.IsStatus(err, http.StatusUnauthorized) || github.IsStatus(err, http.StatusForbidden) {
-		s.mu.Lock()
-		s.refused = fmt.Errorf("write the secrets of %s: %w", s.scope, err)
-		wrapped = s.refused
-		s.mu.Unlock()
-	}
-	return wrapped
-}
-
-// publicKey asks for the scope's key, once.
-func (s *syncer) publicKey() (github.PublicKey, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.key == nil {
-		key, err := s.client.PublicKey(s.run, s.scope)
-		if err != nil {
-			return github.PublicKey{}, err
-		}
-		s.key = &key
-	}
-	return *s.key, nil
-}
-
-// adopt takes note of a secret that was written, or would have been.
-func (s *syncer) adopt(name string) {
-	s.mu.Lock()
-	s.adopted = append(s.adopted, name)
-	s.mu.Unlock()
+	return change
 }
 
 // finish writes the bundles, prunes, remembers, and brings the workflow file in step.
@@ -190,8 +133,8 @@ func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Endin
 		errs = append(errs, s.pruneLeftovers(results))
 	}
 	var warnings []string
-	if err := s.memory.save(ctx); err != nil {
-		warnings = append(warnings, errNotSaved(err))
+	if err := s.writer.save(ctx, s.members); err != nil {
+		warnings = append(warnings, notSaved(err))
 	}
 	if ctx.Err() == nil {
 		errs = append(errs, s.keepWorkflow(results))
@@ -208,22 +151,5 @@ func (s *syncer) pruneLeftovers(results []fleet.Result) error {
 	})
 	names, waiting := s.plan.deletions(failed)
 	s.waiting = waiting
-	var errs []error
-	for _, name := range names {
-		errs = append(errs, s.remove(name))
-	}
-	return errors.Join(errs...)
-}
-
-// remove deletes one secret that a sync wrote.
-func (s *syncer) remove(name string) error {
-	if !s.env.DryRun {
-		s.memory.begin(s.run)
-		if err := s.client.DeleteSecret(s.run, s.scope, name); err != nil {
-			return fmt.Errorf("delete the secret %s: %w", name, err)
-		}
-		s.memory.deleted(name)
-	}
-	s.pruned = append(s.pruned, name)
-	return nil
+	return s.writer.deleteAll(names)
 }
