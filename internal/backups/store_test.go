@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { buckettest.Main(m) }
 
-// openStore opens a bucket of the test's own, with faults to be had in front of it.
-func openStore(t *testing.T) (backups.Store, *buckettest.Front) {
+// openStore opens a bucket of the test's own, with faults to be had in proxy of it.
+func openStore(t *testing.T) (backups.Store, *buckettest.FaultProxy) {
 	t.Helper()
 	s := buckettest.Shared(t)
 	for name, value := range map[string]string{
@@ -26,15 +26,15 @@ func openStore(t *testing.T) (backups.Store, *buckettest.Front) {
 	} {
 		t.Setenv(name, value)
 	}
-	front := buckettest.InFront(t, s)
+	proxy := buckettest.StartFaultProxy(t, s)
 	b, err := bucket.Open(t.Context(), bucket.Options{
-		Bucket: buckettest.Bucket(t, s, false), Prefix: "nightly", Region: buckettest.Region, Endpoint: front.URL, PathStyle: true, CABundle: s.CA,
+		Bucket: buckettest.Bucket(t, s, false), Prefix: "nightly", Region: buckettest.Region, Endpoint: proxy.URL, PathStyle: true, CABundle: s.CA,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	return backups.Store{Bucket: b}, front
+	return backups.Store{Bucket: b}, proxy
 }
 
 func key(s backups.Store, day int) backups.Key {
@@ -58,14 +58,14 @@ func put(t *testing.T, s backups.Store, k backups.Key, manifest bool) {
 
 // A manifest goes before its backup, and one that stays keeps its backup.
 func TestPrune(t *testing.T) {
-	s, front := openStore(t)
+	s, proxy := openStore(t)
 	whole, held, denied, unverified := key(s, 1), key(s, 2), key(s, 3), key(s, 4)
 	for _, k := range []backups.Key{whole, held, denied} {
 		put(t, s, k, true)
 	}
 	put(t, s, unverified, false)
-	front.DenyDelete(held.Manifest(), "AccessDenied", "Access Denied because object protected by object lock.")
-	front.DenyDelete(denied.Manifest(), "AccessDenied", "Access Denied")
+	proxy.DenyDelete(held.Manifest(), "AccessDenied", "Access Denied because object protected by object lock.")
+	proxy.DenyDelete(denied.Manifest(), "AccessDenied", "Access Denied")
 
 	listed, err := s.List(t.Context(), "acme")
 	if err != nil {
