@@ -14,21 +14,21 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Error is something that the store, or what stands before it, did not do.
+// Error is a failed request to S3, to the token service or to a proxy in front of them.
 type Error struct {
-	Op     string // what was being done: "upload part 3"
+	Op     string // what was being done, such as "upload part 3 of"
 	Bucket string
-	Key    string // empty where it was not about one object
-	Status int    // HTTP status, 0 where no answer came
+	Key    string // empty if the request was not about one object
+	Status int    // HTTP status, 0 without a response
 	Code   string // the store's own, such as AccessDenied; may be empty
-	// Message is the store's own sentence.
+	// Message is the store's own text.
 	Message   string
 	RequestID string
 	Err       error
 
-	action string // the permission that the call needs
-	region string // where the bucket is, as far as the store said
-	// interrupted is true where the caller's context ended it.
+	action string // the permission that the request needs
+	region string // where the bucket is, if the store told
+	// interrupted is true if the caller's context ended the request.
 	interrupted bool
 	remedy      string
 }
@@ -106,7 +106,7 @@ func (e *Error) Remedy() string {
 	return ""
 }
 
-// wrap makes an [*Error] of what a call returned; nil stays nil. action is the permission that the call needs.
+// wrap makes an [*Error] of a request's error; nil stays nil. action is the permission that the request needs.
 func (b *Bucket) wrap(err error, op, key, action string) error {
 	if err == nil {
 		return nil
@@ -122,7 +122,7 @@ func (b *Bucket) wrap(err error, op, key, action string) error {
 	return e
 }
 
-// describe takes out of an SDK's error what a reader wants to know; its own text tells the same several times over.
+// describe takes from an SDK error what a reader wants to know. Its own text says most of that several times.
 func (e *Error) describe(err error) {
 	e.Err = err
 	if api := smithy.APIError(nil); errors.As(err, &api) {
@@ -143,14 +143,16 @@ func (e *Error) describe(err error) {
 	}
 }
 
-// innermost takes the SDK's layers off an error that came from below it.
+// innermost returns the error that the SDK has wrapped.
 func innermost(err error) error {
 	for {
-		switch err.(type) { //nolint:errorlint // each layer by itself
-		case *smithy.OperationError, *smithy.CanceledError, *awshttp.ResponseError, *url.Error: // the latter repeats the whole URL
+		switch err.(type) { //nolint:errorlint // one layer at a time
+		case *smithy.OperationError, *smithy.CanceledError, *awshttp.ResponseError,
+			*url.Error: // repeats the whole URL
 		default:
-			if !strings.HasPrefix(err.Error(), "exceeded maximum number of attempts") && !strings.HasPrefix(err.Error(), "https response error") &&
-				!strings.HasPrefix(err.Error(), "request send failed") {
+			text := err.Error()
+			if !strings.HasPrefix(text, "exceeded maximum number of attempts") &&
+				!strings.HasPrefix(text, "https response error") && !strings.HasPrefix(text, "request send failed") {
 				return err
 			}
 		}
@@ -162,7 +164,7 @@ func innermost(err error) error {
 	}
 }
 
-// credentialsFailed reports whether the store was not asked at all, for want of credentials.
+// credentialsFailed reports whether a request was not sent because there were no credentials.
 func credentialsFailed(err error) bool {
 	if errors.As(err, new(tokenError)) {
 		return true
@@ -171,7 +173,7 @@ func credentialsFailed(err error) bool {
 	return strings.Contains(text, "get identity: get credentials") && !errors.Is(err, context.Canceled)
 }
 
-// status returns the HTTP status and the store's code in err, 0 and "" where it is no answer.
+// status returns the HTTP status and the store's code in err, 0 and "" if there was no response.
 func status(err error) (int, string) {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e.Status, e.Code
@@ -186,9 +188,9 @@ func status(err error) (int, string) {
 	return 0, code
 }
 
-// lost reports whether a status says that the request did not arrive whole, or in time, as far as the server can tell: 408, and
-// 499 of MinIO and of proxies. That is no refusal: what was asked for may have been done.
-func lost(status int) bool { return status == http.StatusRequestTimeout || status == 499 }
+// mayHaveArrived reports whether a status says that the server saw the request cut off or arrive too slowly: 408, or
+// 499 from MinIO and proxies. Unlike other 4xx it is no refusal, and the request may have been carried out.
+func mayHaveArrived(status int) bool { return status == http.StatusRequestTimeout || status == 499 }
 
 // IsNotFound reports whether err says that there is no such object.
 func IsNotFound(err error) bool {

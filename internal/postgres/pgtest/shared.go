@@ -3,8 +3,6 @@ package pgtest
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +13,7 @@ import (
 var shared servertest.Shared[*Server]
 
 // Main is the body of a TestMain: it runs the tests, stops the shared server and exits.
-func Main(m *testing.M) {
-	code := m.Run()
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the shared PostgreSQL server:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
+func Main(m *testing.M) { shared.Main(m, "PostgreSQL") }
 
 // Shared returns the test binary's server, started on first use. Tests that stop, kill or pause one start their own.
 func Shared(t testing.TB) *Server {
