@@ -181,3 +181,44 @@ func TestWithoutAVariableSecretsAreWrittenAllTheSame(t *testing.T) {
 		t.Errorf("notices: %q", h.notices)
 	}
 }
+
+// steps are two bundles that gain tenants, and one that gives them some.
+func steps() []bundleStep {
+	return []bundleStep{
+		{bundle: 2, name: bundle2, value: "two", action: writeBundle},
+		{bundle: 4, name: "NEON_TENANTS_BUNDLE_4", value: "four", action: keepBundle},
+		{bundle: 5, name: "NEON_TENANTS_BUNDLE_5", action: deleteBundle, empty: true},
+		{bundle: 1, name: bundle1, value: "one", action: writeBundle, gives: true},
+		{bundle: 3, name: bundle3, action: deleteBundle, empty: true, gives: true},
+	}
+}
+
+func TestBundlesAreWrittenInOrder(t *testing.T) {
+	h := newHub(t)
+	for _, name := range []string{bundle1, bundle3, "NEON_TENANTS_BUNDLE_4", "NEON_TENANTS_BUNDLE_5"} {
+		h.SetSecret(inSimulator, name, "old", lastSync)
+	}
+	w := h.writer(t, t.Context())
+	failed := w.writeBundles(steps())
+	equal(t, "failures", len(failed), 0)
+	equal(t, "secrets", h.Secrets(inSimulator), map[string]string{bundle1: "one", bundle2: "two", "NEON_TENANTS_BUNDLE_4": "old"})
+	equal(t, "deleted", w.journal().deleted, []string{"NEON_TENANTS_BUNDLE_5", bundle3})
+}
+
+func TestABundleGivesNoTenantAwayThatNoOtherTook(t *testing.T) {
+	h := newHub(t)
+	for _, name := range []string{bundle1, bundle3, "NEON_TENANTS_BUNDLE_5"} {
+		h.SetSecret(inSimulator, name, "old", lastSync)
+	}
+	h.Fail(githubtest.Fault{Route: "PUT *", Status: 422, Times: 1})
+	w := h.writer(t, t.Context())
+	failed := w.writeBundles(steps())
+	equal(t, "not written", slices.Sorted(maps.Keys(failed)), []int{1, 2, 3})
+	fails(t, failed[1], "NEON_TENANTS_BUNDLE_1 is left as it is, because tenants that move out of it", "")
+	equal(t, "secrets", h.Secrets(inSimulator), map[string]string{bundle1: "old", bundle3: "old"})
+	untold := bundlePlan{steps: steps()}.untold(failed)
+	fails(t, untold, "NEON_TENANTS_BUNDLE_3 is left as it is", "")
+	if errors.Is(untold, failed[2]) {
+		t.Errorf("a bundle's tenants and the run both tell that %v", failed[2])
+	}
+}

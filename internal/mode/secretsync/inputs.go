@@ -3,7 +3,6 @@ package secretsync
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -27,9 +26,6 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 			maxPrune: in.Int("max-prune", 0, 1_000_000),
 		},
 		resolve: func(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) { return env.Source.URL(ctx, t) },
-		values:  map[string]string{},
-		placed:  map[string]int{},
-		intact:  map[int]bool{},
 	}
 	if in.Bool("pooled") {
 		if p, ok := mode.Able[fleet.Pooler](in, env, "pooled", "this source knows no pooled connection strings; leave it out"); ok {
@@ -122,25 +118,4 @@ func keyMaterial(in *input.Reader) string {
 		in.Conceal(fleet.NewSecret(material))
 	}
 	return material
-}
-
-// workflowFile is a workflow file whose block of secrets is kept in step.
-type workflowFile struct{ path, name string }
-
-// readWorkflowFile reads the input, and makes sure that the file has its markers; nil where none is named.
-func readWorkflowFile(in *input.Reader) *workflowFile {
-	f := &workflowFile{path: in.Path("workflow-file"), name: in.String("workflow-file")}
-	if f.path == "" {
-		return nil
-	}
-	text, err := os.ReadFile(f.path)
-	if err != nil {
-		in.Mistake("workflow-file", "%q cannot be read from the workspace; add a step that uses actions/checkout before this one, or correct the path", f.name)
-		return nil
-	}
-	if _, _, _, err := secrets.Rewrite(string(text), nil); err != nil {
-		in.Mistake("workflow-file", "%q %v; %s", f.name, err, fleet.Remedy(err))
-		return nil
-	}
-	return f
 }

@@ -58,6 +58,14 @@ func (p past) member(key string) (m secrets.Member, ok bool) {
 	return m, ok
 }
 
+// members returns what is known about all tenants in bundles: nil if that is unknown, and none before the first sync.
+func (p past) members() map[secrets.Print]secrets.Member {
+	if !p.known {
+		return map[secrets.Print]secrets.Member{}
+	}
+	return p.state.Members
+}
+
 // What becomes of a tenant's secret.
 const (
 	created   = "created"
@@ -70,13 +78,14 @@ const (
 type plan struct {
 	settings
 	situation
-	names map[string]string // of the tenants' own secrets, by key; nil with bundles
-	left  leftovers
+	names   map[string]string // of the tenants' own secrets, by key; nil with bundles
+	bundles []string          // names of the scope's bundles
+	left    leftovers
 }
 
 // newPlan returns a plan, or refuses what cannot work before anything is written.
 func newPlan(in settings, at situation) (*plan, error) {
-	p := &plan{settings: in, situation: at}
+	p := &plan{settings: in, situation: at, bundles: bundlesAmong(at.listed)}
 	var err error
 	if p.bundled {
 		err = p.checkBundles()
@@ -90,6 +99,16 @@ func newPlan(in settings, at situation) (*plan, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// bundlesAmong returns the names that are those of bundles, sorted.
+func bundlesAmong(listed map[string]time.Time) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(listed)) {
+		if _, ok := secrets.IsBundle(name); ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // nameSecrets refuses names that GitHub does not accept or that two tenants would share, and more than there is room for.
