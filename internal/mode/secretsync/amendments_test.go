@@ -42,14 +42,18 @@ func TestAmendments(t *testing.T) {
 		detail  any
 		err     error
 	}{
-		"written":            {written, read("acme", updated), fleet.Succeeded, "was updated", Detail{bundle1, updated}, nil},
-		"not written":        {written, read("globex", updated), fleet.Failed, "", Detail{Secret: bundle2}, failed},
-		"locked":             {written, read("initech", created), fleet.Failed, "", Detail{Secret: bundle3}, locked},
-		"held it already":    {written, read("umbrella", updated), fleet.Unchanged, "", Detail{"NEON_TENANTS_BUNDLE_4", unchanged}, nil},
-		"unchanged":          {written, read("acme", unchanged), fleet.Unchanged, "", Detail{bundle1, unchanged}, nil},
-		"unchanged, locked":  {written, read("initech", unchanged), fleet.Unchanged, "", Detail{bundle3, unchanged}, nil},
-		"no bundle written":  {bundled{err: none}, read("acme", created), fleet.Failed, "", Detail{}, none},
-		"unchanged, no plan": {bundled{err: none}, read("acme", unchanged), fleet.Unchanged, "", Detail{Change: unchanged}, nil},
+		"written":     {written, read("acme", updated), fleet.Succeeded, "was updated", Detail{bundle1, updated}, nil},
+		"not written": {written, read("globex", updated), fleet.Failed, "", Detail{Secret: bundle2}, failed},
+		"locked":      {written, read("initech", created), fleet.Failed, "", Detail{Secret: bundle3}, locked},
+		"held it already": {
+			written, read("umbrella", updated), fleet.Unchanged, "", Detail{"NEON_TENANTS_BUNDLE_4", unchanged}, nil,
+		},
+		"unchanged":         {written, read("acme", unchanged), fleet.Unchanged, "", Detail{bundle1, unchanged}, nil},
+		"unchanged, locked": {written, read("initech", unchanged), fleet.Unchanged, "", Detail{bundle3, unchanged}, nil},
+		"no bundle written": {bundled{err: none}, read("acme", created), fleet.Failed, "", Detail{}, none},
+		"unchanged, no plan": {
+			bundled{err: none}, read("acme", unchanged), fleet.Unchanged, "", Detail{Change: unchanged}, nil,
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			results := []fleet.Result{c.result}
@@ -76,7 +80,8 @@ func TestNoAmendmentIsNeeded(t *testing.T) {
 	late.State, late.Err = fleet.Failed, errors.New("timeout")
 	results := []fleet.Result{{State: fleet.Failed, Err: errors.New("no such host")}, skipped, own, late}
 	equal(t, "amendments", bundled{err: errors.New("x")}.amendments(results, strings.ToUpper), nil)
-	equal(t, "connection strings", valuesRead(append(results, read("acme", updated))), map[string]string{"acme": "postgresql://acme"})
+	equal(t, "connection strings", valuesRead(append(results, read("acme", updated))),
+		map[string]string{"acme": "postgresql://acme"})
 	equal(t, "all synced", allSynced(results), false)
 	equal(t, "all synced", allSynced([]fleet.Result{own, read("acme", unchanged)}), true)
 }
@@ -86,7 +91,8 @@ func TestAReadingShowsNoSecret(t *testing.T) {
 	detail := read("acme", updated).Outcome.Detail
 	text, err := json.Marshal(detail)
 	equal(t, "JSON", string(text), `{"change":"updated"}`)
-	if all := fmt.Sprintf("%s %v %+v %#v", detail, detail, detail, detail); err != nil || strings.Contains(all, "postgresql") {
+	all := fmt.Sprintf("%s %v %+v %#v", detail, detail, detail, detail)
+	if err != nil || strings.Contains(all, "postgresql") {
 		t.Errorf("%v; %s", err, all)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// checkBundles refuses a run over only some of the tenants if nobody knows what the bundles hold: a bundle cannot be read
-// back, so it would lose whom this run does not write.
+// checkBundles refuses a run over only some of the tenants if it is not known what the bundles hold. A bundle cannot be
+// read back, so rewriting it would lose every tenant that this run leaves out.
 func (p *plan) checkBundles() error {
 	if p.whole {
 		return nil
@@ -54,7 +54,7 @@ type bundlePlan struct {
 	earlier map[string]int    // the bundle that each of these tenants is in now, by key
 	place   map[string]int    // the bundle that each of them belongs in
 	locked  map[int]error     // bundles that are left as they are, and why
-	steps   []bundleStep      // the other bundles, in an order in which no tenant is ever in none
+	steps   []bundleStep      // the other bundles, in an order that never leaves a tenant in none
 	strays  []string          // bundles that no tenant needs and that no sync is known to have written
 }
 
@@ -65,8 +65,7 @@ type bundleStep struct {
 	value  string
 	action bundleAction
 	empty  bool // no tenant of this run is in it
-	// gives says that tenants move from here to other bundles: it comes after all that don't, and only if those could be
-	// written.
+	// gives is true if tenants move from this bundle to others. It comes after those, and only if they could be written.
 	gives bool
 }
 
@@ -187,7 +186,8 @@ func (p *plan) bundleSteps(b bundlePlan, members map[int][]string, highest int) 
 				continue
 			}
 			keys := members[n]
-			step := bundleStep{bundle: n, name: secrets.BundleName(n), value: b.encode(keys), empty: len(keys) == 0, gives: second}
+			step := bundleStep{bundle: n, name: secrets.BundleName(n), value: b.encode(keys)}
+			step.empty, step.gives = len(keys) == 0, second
 			step.action = p.bundleAction(b, step, keys)
 			steps = append(steps, step)
 		}
@@ -220,13 +220,14 @@ func (p *plan) bundleAction(b bundlePlan, s bundleStep, keys []string) bundleAct
 	return writeBundle
 }
 
-// losesOnlyGone reports whether writing a bundle would change it only by tenants that are gone: nobody asked for that.
+// losesOnlyGone reports whether all that writing a bundle would change is that tenants that are gone leave it, which
+// nobody asked for without pruning.
 func (p *plan) losesOnlyGone(b bundlePlan, bundle int, keys []string) bool {
 	loses := false
 	for key, m := range p.past.state.Members {
 		loses = loses || m.Bundle == bundle && p.left.members[key]
 	}
-	stay := 0 // of the tenants that are in it now: one that moved away would be in two
+	stay := 0 // tenants of this run that are in it now; if one of them moved away, it would be in two
 	for _, n := range b.earlier {
 		if n == bundle {
 			stay++
@@ -240,11 +241,11 @@ func (p *plan) losesOnlyGone(b bundlePlan, bundle int, keys []string) bool {
 
 // members returns what the next sync has to know about tenants in bundles, and how many that are gone left theirs.
 // failed says why a bundle was not written.
-func (p *plan) members(b bundlePlan, failed map[int]error, done journal) (members map[secrets.Print]secrets.Member, dropped int) {
+func (p *plan) members(b bundlePlan, failed map[int]error, done journal) (map[secrets.Print]secrets.Member, int) {
 	if p.past.keys == nil {
 		return nil, 0
 	}
-	members = map[secrets.Print]secrets.Member{}
+	members, dropped := map[secrets.Print]secrets.Member{}, 0
 	for key, m := range p.past.state.Members {
 		stays := b.locked[m.Bundle] != nil || failed[m.Bundle] != nil
 		gone := p.left.members[key]
@@ -263,7 +264,7 @@ func (p *plan) members(b bundlePlan, failed map[int]error, done journal) (member
 	return members, dropped
 }
 
-// untold joins the errors of bundles that no tenant of this run is in: nobody else reports those.
+// untold joins the errors of bundles that no tenant of this run is in, which no tenant reports.
 func (b bundlePlan) untold(failed map[int]error) error {
 	var errs []error
 	for _, s := range b.steps {

@@ -60,9 +60,11 @@ func (p past) forgetting() past {
 	return p
 }
 
+var actions = map[bundleAction]string{keepBundle: "keep", writeBundle: "write", deleteBundle: "delete"}
+
 // text writes a step as the tables do: "1 write", "2 delete, gives".
 func (s bundleStep) text() string {
-	text := fmt.Sprintf("%d %s", s.bundle, map[bundleAction]string{keepBundle: "keep", writeBundle: "write", deleteBundle: "delete"}[s.action])
+	text := fmt.Sprintf("%d %s", s.bundle, actions[s.action])
 	if s.gives {
 		text += ", gives"
 	}
@@ -128,7 +130,8 @@ func TestPack(t *testing.T) {
 		},
 		"a tenant failed, and another is new": {
 			past: one, values: small("acme", "new"), failed: []string{"globex"},
-			place: map[string]int{"acme": 1, "new": 2}, locked: []int{1}, steps: []string{"2 write"}, remedy: "fix the tenants that failed",
+			place: map[string]int{"acme": 1, "new": 2}, locked: []int{1}, steps: []string{"2 write"},
+			remedy: "fix the tenants that failed",
 		},
 		"a tenant that failed is in no bundle yet": {
 			past: one, values: small("acme", "globex"), failed: []string{"new"},
@@ -182,12 +185,14 @@ func TestPack(t *testing.T) {
 			place: map[string]int{"acme": 1}, steps: []string{"1 keep", "2 delete"},
 		},
 		"all tenants of a bundle are gone, and nobody asked for pruning": {
-			in: settings{maxPrune: 10}, past: packedBefore(map[int]bundle{1: small("acme"), 2: small("gone")}), values: small("acme"),
-			place: map[string]int{"acme": 1}, steps: []string{"1 keep", "2 keep"},
+			in: settings{maxPrune: 10}, past: packedBefore(map[int]bundle{1: small("acme"), 2: small("gone")}),
+			values: small("acme"),
+			place:  map[string]int{"acme": 1}, steps: []string{"1 keep", "2 keep"},
 		},
 		"a bundle that does not hold what its members say": {
-			in: settings{maxPrune: 10}, past: wroteNames(bundle1, bundle2).inBundles(map[string]int{"acme": 1, "gone": 2}), values: bundle{"acme": "v"},
-			place: map[string]int{"acme": 1}, steps: []string{"1 write", "2 keep"},
+			in: settings{maxPrune: 10}, past: wroteNames(bundle1, bundle2).inBundles(map[string]int{"acme": 1, "gone": 2}),
+			values: bundle{"acme": "v"},
+			place:  map[string]int{"acme": 1}, steps: []string{"1 write", "2 keep"},
 		},
 
 		"a tenant outgrows its bundle": {
@@ -204,7 +209,8 @@ func TestPack(t *testing.T) {
 			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write", "2 write, gives"},
 		},
 		"fewer bundles are needed, and one was deleted since": {
-			in: prune, past: packedBefore(map[int]bundle{1: small("acme"), 2: small("globex")}), listed: listedAt(lastSync, bundle1),
+			in: prune, past: packedBefore(map[int]bundle{1: small("acme"), 2: small("globex")}),
+			listed: listedAt(lastSync, bundle1),
 			values: small("acme", "globex"),
 			place:  map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write", "2 keep, gives"},
 		},
@@ -215,17 +221,21 @@ func TestPack(t *testing.T) {
 		},
 		"the state is lost, and a tenant failed": {
 			past: unknown(), listed: listedAt(lastSync, bundle1), values: small("acme"), failed: []string{"globex"},
-			fails: "this run does not have the connection strings of 1 tenant, and it is not known which bundles hold them", remedy: "fix the tenants",
+			fails:  "this run does not have the connection strings of 1 tenant, and it is not known which bundles hold them",
+			remedy: "fix the tenants",
 		},
 		"the state is lost, a tenant failed, and there is no bundle": {
-			past: unknown(), values: small("acme"), failed: []string{"globex"}, place: map[string]int{"acme": 1}, steps: []string{"1 write"},
+			past: unknown(), values: small("acme"), failed: []string{"globex"}, place: map[string]int{"acme": 1},
+			steps: []string{"1 write"},
 		},
 		"there were too many tenants to remember": {
-			past: packedBefore(map[int]bundle{1: small("acme"), 2: small("globex")}).forgetting(), values: small("acme", "globex"),
-			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write", "2 write"},
+			past:   packedBefore(map[int]bundle{1: small("acme"), 2: small("globex")}).forgetting(),
+			values: small("acme", "globex"),
+			place:  map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write", "2 write"},
 		},
 		"there were too many tenants to remember, and one failed": {
-			past: one.forgetting(), values: small("acme"), failed: []string{"globex"}, fails: "it is not known which bundles hold them",
+			past: one.forgetting(), values: small("acme"), failed: []string{"globex"},
+			fails: "it is not known which bundles hold them",
 		},
 		"nothing is ever remembered": {
 			listed: listedAt(lastSync, bundle1, bundle2), values: small("acme"),
@@ -236,11 +246,12 @@ func TestPack(t *testing.T) {
 			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 keep"}, strays: []string{bundle3},
 		},
 		"no room": {
-			past: unknown(), listed: hundredSecrets(), values: small("acme"),
+			past: unknown(), listed: others(100), values: small("acme"),
 			fails: "repository acme/app would have 101 secrets", remedy: "delete secrets that nobody needs",
 		},
 		"a connection string that fits into no bundle": {
-			past: unknown(), values: small("acme").with("acme", strings.Repeat("x", secrets.Fill)), fails: "the connection string of acme",
+			past: unknown(), values: small("acme").with("acme", strings.Repeat("x", secrets.Fill)),
+			fails: "the connection string of acme",
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -255,7 +266,8 @@ func TestPack(t *testing.T) {
 			}
 			tenants := append(slices.Sorted(maps.Keys(c.values)), c.failed...)
 			p, err := newPlan(c.in, situation{
-				scope: repository, listed: c.listed, past: c.past, tenants: tenants, all: append(tenants, c.outside...), whole: !c.part,
+				scope: repository, listed: c.listed, past: c.past, tenants: tenants, all: append(tenants, c.outside...),
+				whole: !c.part,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -275,14 +287,6 @@ func TestPack(t *testing.T) {
 			}
 		})
 	}
-}
-
-func hundredSecrets() map[string]time.Time {
-	listed := map[string]time.Time{}
-	for i := range 100 {
-		listed[fmt.Sprintf("OTHER_%d", i)] = lastSync
-	}
-	return listed
 }
 
 // What a step writes is what its tenants have now, and nobody else's.
@@ -310,11 +314,13 @@ func TestMemberOfABundle(t *testing.T) {
 		value  string
 		want   string
 	}{
-		"as the last sync left it":   {one, listedAt(lastSync, bundle1), "postgresql://acme", unchanged},
-		"a new password":             {one, listedAt(lastSync, bundle1), "postgresql://new", updated},
-		"its bundle was edited":      {one, listedAt(lastSync.Add(time.Second), bundle1), "postgresql://acme", updated},
-		"its bundle was deleted":     {one, nil, "postgresql://acme", created},
-		"it is in none":              {packedBefore(map[int]bundle{1: small("globex")}), listedAt(lastSync, bundle1), "postgresql://acme", created},
+		"as the last sync left it": {one, listedAt(lastSync, bundle1), "postgresql://acme", unchanged},
+		"a new password":           {one, listedAt(lastSync, bundle1), "postgresql://new", updated},
+		"its bundle was edited":    {one, listedAt(lastSync.Add(time.Second), bundle1), "postgresql://acme", updated},
+		"its bundle was deleted":   {one, nil, "postgresql://acme", created},
+		"it is in none": {
+			packedBefore(map[int]bundle{1: small("globex")}), listedAt(lastSync, bundle1), "postgresql://acme", created,
+		},
 		"the state is lost":          {unknown(), listedAt(lastSync, bundle1), "postgresql://acme", updated},
 		"the first sync":             {unknown(), listedAt(lastSync, "OTHER"), "postgresql://acme", created},
 		"too many to remember":       {one.forgetting(), listedAt(lastSync, bundle1), "postgresql://acme", updated},
@@ -379,11 +385,15 @@ func TestMembersToRemember(t *testing.T) {
 		now     []string // remembered as this run wrote them
 		dropped int
 	}{
-		"all written":        {past: before, done: rewritten, now: []string{"acme", "globex", "new"}, dropped: 2},
-		"a bundle deleted":   {past: before, done: journal{puts: rewritten.puts, deleted: []string{bundle2}}, now: []string{"acme", "globex", "new"}, dropped: 2},
-		"one kept as it is":  {past: before, done: journal{puts: map[string]put{bundle1: {}}}, old: []string{lost}, now: []string{"acme", "globex", "new"}, dropped: 1},
-		"one locked":         {past: before, locked: map[int]error{2: errors.New("locked")}, done: rewritten, old: []string{"globex", lost}, now: []string{"acme", "new"}, dropped: 1},
-		"one failed":         {past: before, failed: map[int]error{1: errors.New("failed")}, done: rewritten, old: []string{"acme", gone}, now: []string{"globex"}, dropped: 1},
+		"all written": {past: before, done: rewritten, now: []string{"acme", "globex", "new"}, dropped: 2},
+		"a bundle deleted": {past: before, done: journal{puts: rewritten.puts, deleted: []string{bundle2}},
+			now: []string{"acme", "globex", "new"}, dropped: 2},
+		"one kept as it is": {past: before, done: journal{puts: map[string]put{bundle1: {}}}, old: []string{lost},
+			now: []string{"acme", "globex", "new"}, dropped: 1},
+		"one locked": {past: before, locked: map[int]error{2: errors.New("locked")}, done: rewritten,
+			old: []string{"globex", lost}, now: []string{"acme", "new"}, dropped: 1},
+		"one failed": {past: before, failed: map[int]error{1: errors.New("failed")}, done: rewritten,
+			old: []string{"acme", gone}, now: []string{"globex"}, dropped: 1},
 		"the first sync":     {past: unknown(), done: rewritten, now: []string{"acme", "globex", "new"}},
 		"none were known":    {past: before.forgetting(), done: rewritten, now: []string{"acme", "globex", "new"}},
 		"nothing ever known": {done: rewritten},

@@ -51,7 +51,8 @@ func TestEnding(t *testing.T) {
 		},
 		"pruned": {
 			in: settings{prune: true, bundled: true}, at: known, left: leftovers{alike: []string{"PROD"}, members: gone},
-			end: conclusion{waiting: []string{"C"}, dropped: 1, done: journal{deleted: []string{"E", "D"}}, strays: []string{bundle3}},
+			end: conclusion{waiting: []string{"C"}, dropped: 1, done: journal{deleted: []string{"E", "D"}},
+				strays: []string{bundle3}},
 			lines: []string{
 				"repository acme/app, bundle: 0 created, 0 updated, 0 unchanged, 2 deleted",
 				"deleted, no longer needed: E, D",
@@ -59,7 +60,8 @@ func TestEnding(t *testing.T) {
 				"dropped from bundles: 1 tenant that is gone",
 				"named like a tenant's secret, but not known to come from a sync, so left alone: PROD",
 			},
-			warning: "bundles that no tenant needs and that may be out of date, but are not known to come from a sync; delete them yourself: " + bundle3,
+			warning: "bundles that no tenant needs and that may be out of date, but are not known to come from a sync; " +
+				"delete them yourself: " + bundle3,
 		},
 		"nobody asked for pruning": {
 			at: known, left: leftovers{secrets: []leftover{{"D", false}}, alike: []string{"PROD"}, members: gone},
@@ -115,16 +117,19 @@ func TestSecretsInTheWorkflowFile(t *testing.T) {
 				situation: situation{listed: listedAt(lastSync, "FAILED_URL", "OTHER")},
 				names:     map[string]string{"failed": "FAILED_URL", "new": "NEW_URL"},
 			},
-			end:  conclusion{results: []fleet.Result{ended(Detail{"ACME_URL", created}), failed, fresh, ended(Detail{"NOT_WRITTEN", ""})}},
+			end: conclusion{results: []fleet.Result{ended(Detail{"ACME_URL", created}), failed, fresh,
+				ended(Detail{"NOT_WRITTEN", ""})}},
 			want: []string{"ACME_URL", "FAILED_URL"},
 		},
 		"bundles": {
 			plan: plan{
-				settings:  settings{bundled: true},
-				situation: situation{listed: listedAt(lastSync, bundle1, bundle2, bundle3, "OTHER"), past: wroteNames(bundle1, bundle2)},
-				bundles:   []string{bundle1, bundle2, bundle3},
+				settings: settings{bundled: true},
+				situation: situation{listed: listedAt(lastSync, bundle1, bundle2, bundle3, "OTHER"),
+					past: wroteNames(bundle1, bundle2)},
+				bundles: []string{bundle1, bundle2, bundle3},
 			},
-			end:  conclusion{results: []fleet.Result{ended(Detail{"NEON_TENANTS_BUNDLE_4", created}), failed}, done: journal{deleted: []string{bundle2}}},
+			end: conclusion{results: []fleet.Result{ended(Detail{"NEON_TENANTS_BUNDLE_4", created}), failed},
+				done: journal{deleted: []string{bundle2}}},
 			want: []string{bundle1, "NEON_TENANTS_BUNDLE_4"},
 		},
 	} {

@@ -17,7 +17,7 @@ import (
 // Detail is what the report file says of a tenant whose connection string is a GitHub secret.
 type Detail struct {
 	Secret string `json:"secret,omitempty"` // its name; the bundle's, of a bundle
-	Change string `json:"change,omitempty"` // created, updated or unchanged; of a dry run what would have been
+	Change string `json:"change,omitempty"` // created, updated or unchanged; in a dry run, what would become of it
 }
 
 // syncer is the mode, its inputs read.
@@ -35,7 +35,7 @@ type syncer struct {
 	writer *writer
 }
 
-// prepare finds out what there is, and makes the plan.
+// prepare finds out what exists, and makes the plan.
 func (s *syncer) prepare(ctx context.Context, found mode.Found) error {
 	listed, err := listSecrets(ctx, s.client, s.scope)
 	if err != nil {
@@ -68,16 +68,16 @@ func keys(tenants []fleet.Tenant) []string {
 	return keys
 }
 
-// announce says how long the writes that are certain will take, if that is long.
+// announce says how long the writes that are certain will take, if that is a minute or more.
 func (s *syncer) announce() {
 	n := s.plan.certainWrites()
 	if least := github.WriteTime(n + 2); least > 0 { // and the state's two
-		s.env.Say(fmt.Sprintf("%d secrets to write: at GitHub's limits of %d writes a minute and %d an hour, this takes at least %s",
-			n, github.WritesPerMinute, github.WritesPerHour, words.Setting(least)))
+		s.env.Say(fmt.Sprintf("%d secrets to write: at GitHub's limits of %d writes a minute and %d an hour, "+
+			"this takes at least %s", n, github.WritesPerMinute, github.WritesPerHour, words.Setting(least)))
 	}
 }
 
-// job brings one tenant's secret up to date; of bundles, it only resolves the connection string.
+// job brings one tenant's secret up to date. With bundles it only resolves the connection string.
 func (s *syncer) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	secret, err := s.resolve(ctx, t)
 	if err != nil {
@@ -147,8 +147,7 @@ func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Endin
 	return ending, errors.Join(errs...)
 }
 
-// writeBundles writes the bundles that changed. Its error is the run's; tenants tell the rest. Without bundles there is
-// nothing to do.
+// writeBundles writes the bundles that changed, if the layout has any. Its error is what no tenant reports.
 func (s *syncer) writeBundles(ctx context.Context, results []fleet.Result) (bundled, error) {
 	untouched := bundled{members: s.plan.past.members()}
 	switch {

@@ -34,8 +34,8 @@ func readWorkflowFile(in *input.Reader) *workflowFile {
 	return f
 }
 
-// update lists the secrets that there are, and says what became of the file. It is replaced as a whole or not at all, and
-// only if all tenants are known.
+// update puts the secrets that exist now into the file, and says what became of it. The file is replaced as a whole or
+// not at all, and only if all tenants are known.
 func (f *workflowFile) update(p *plan, c conclusion, dryRun bool) (string, error) {
 	if !p.whole {
 		return f.name + " is left as it is: it lists all tenants, and this run did not see them all", nil
