@@ -29,7 +29,8 @@ func TestRestoreNote(t *testing.T) {
 
 func TestNotFound(t *testing.T) {
 	for _, c := range []struct{ key, message, remedy string }{
-		{"", "there is no verified backup in s3://b/acme/", "check that s3-bucket, s3-prefix and tenant-key are those of the backup runs"},
+		{"", "there is no verified backup in s3://b/acme/",
+			"check that s3-bucket, s3-prefix and tenant-key are those of the backup runs"},
 		{"acme/x", "there is no backup acme/x in s3://b/acme/",
 			"give the whole key of a backup of this tenant, as in the backup run's report or the bucket's listing"},
 	} {
