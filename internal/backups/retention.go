@@ -13,7 +13,7 @@ const unfinishedAge = 24 * time.Hour
 type Policy struct {
 	Days     int // keeps the backups that are at most this many times 24 hours old
 	KeepLast int // keeps this many of the newest verified backups
-	// Keep the newest verified backup of each of the last so many days, ISO weeks and months, in UTC, that have one. If
+	// Keep the newest verified backup of each of the last N days, ISO weeks and months, in UTC, that have one. If
 	// there are fewer of those, the oldest backup is kept too, as restic's forget does.
 	Daily, Weekly, Monthly int
 }

@@ -98,10 +98,10 @@ func TestPlan(t *testing.T) {
 				}
 				fmt.Fprintf(&b, "%-6s %s%s: %s\n", what, d.Key, mark, strings.Join(d.Reasons, ", "))
 				if !d.Keep {
-					deleted++ // and its manifest, where it has one
+					deleted++
 				}
 				if !d.Keep && d.Verified {
-					deleted++
+					deleted++ // its manifest
 				}
 				if !d.Keep && (d.Key == protect || d.Verified && verified < test.policy.KeepLast) {
 					t.Errorf("%s must be kept", d.Key)

@@ -27,7 +27,7 @@ type Error struct {
 	Err       error
 
 	action string // the permission that the request needs
-	region string // where the bucket is, if the store told
+	region string // of the bucket, if the store says so
 	// interrupted is true if the caller's context ended the request.
 	interrupted bool
 	remedy      string

@@ -22,10 +22,9 @@ import (
 
 var slow = flag.Bool("slow", false, "in TestMemory, upload 1 GiB per stream instead of 32 MiB")
 
-// sink is a store that discards what is uploaded, at a rate of so many bytes a second per connection. It supports what
-// an upload needs.
+// sink is a slow store that discards what is uploaded. It supports no more than an upload needs.
 type sink struct {
-	rate  int
+	rate  int // bytes per second, of each connection
 	mu    sync.Mutex
 	nonce map[string]string
 	size  map[string]int64

@@ -32,7 +32,7 @@ type Stored struct {
 	SHA256 [sha256.Size]byte // of the stored bytes
 	CRC32C uint32            // of the stored bytes
 	// Checked is what was compared with the store besides the size: crc32c or md5 of the whole object, or parts if the
-	// store told neither but has checked each part.
+	// store reports neither but has checked each part.
 	Checked string
 }
 
