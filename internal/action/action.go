@@ -1,9 +1,8 @@
-// Package action is one run from its inputs to its exit: it reads the mode, joins a source and a mode into a plan, has the
-// fleet engine run it and reports. Everything flows one way: inputs → source → plan → fleet → report.
+// Package action is one run from its inputs to its exit code: it reads the inputs, joins a source and a mode into a
+// plan, has the fleet engine run that, and reports.
 package action
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -17,10 +16,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/report"
-	"github.com/org/neon-tenants-action/internal/source"
 )
 
-// Env is the world as main or a test gives it.
+// Env is the run's surroundings, given by main or a test.
 type Env struct {
 	Definition []byte   // action.yml
 	Version    string   // of the program, for the log
@@ -34,16 +32,17 @@ func (e Env) get(name string) string {
 	return v
 }
 
-// errFailed is a run that failed and has said so in every place where it reports.
+// errFailed is the error of a run that failed and has reported why.
 var errFailed = errors.New("the run failed")
 
-// Run does one run. A non-nil error means that the process must end non-zero; whatever it is has been reported.
+// Run does one run and reports it. An error means that the process must exit with a non-zero status; except for a
+// Definition that cannot be parsed, it has been reported.
 func Run(ctx context.Context, env Env) error {
 	def, err := input.ParseDefinition(env.Definition)
 	if err != nil {
 		return err
 	}
-	// A runner gives every step a file for outputs; without one this is a shell.
+	// A runner gives every step a file for its outputs; without one, this is a shell.
 	console := report.NewConsole(env.Stdout, env.get("GITHUB_OUTPUT") != "")
 	in, err := input.New(def, env.Args, env.LookupEnv)
 	if errors.Is(err, flag.ErrHelp) {
@@ -67,10 +66,10 @@ type run struct {
 	mu sync.Mutex // guards the record's notices while the fleet runs
 }
 
-// do fills the record: with results, or with the run's own error.
+// do fills the record with the results, or with the run's own error.
 func (r *run) do(ctx context.Context) {
 	defer func() {
-		if len(r.record.Merged) == 0 { // else it is the merged runs' time that counts
+		if len(r.record.Merged) == 0 { // a merged run took as long as its parts
 			r.record.Elapsed = time.Since(r.record.Started)
 		}
 	}()
@@ -96,7 +95,7 @@ func (r *run) do(ctx context.Context) {
 	r.withCatalog(ctx, s, func() mode.Found { return r.work(ctx, s) })
 }
 
-// work finds the tenants and has the mode's job done on them. It returns what was found also where nothing was done.
+// work finds the tenants and runs the mode's job on them. It returns what was found even if nothing was done.
 func (r *run) work(ctx context.Context, s settings) mode.Found {
 	found, canaries, err := r.discover(ctx, s)
 	var incomplete *fleet.IncompleteError
@@ -104,7 +103,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 		r.record.Err = err
 		return found
 	}
-	if incomplete != nil { // what was found is worked on; the run fails at its end
+	if incomplete != nil { // the run works on what was found, and fails at the end
 		r.console.Warning(err.Error(), "", 0)
 	}
 	if s.work.Close != nil {
@@ -118,7 +117,8 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: s.work.Job}, s.options)
+	plan := fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: s.work.Job}
+	r.record.Results = fleet.Run(ctx, plan, s.options)
 	progress.Stop()
 	if s.work.Finish != nil {
 		ending, failed := s.work.Finish(ctx, r.record.Results)
@@ -143,154 +143,22 @@ func (r *run) amend(amendments []fleet.Amendment) error {
 	return err
 }
 
-// read takes the record from what other runs left behind.
+// read takes the record from a mode that works on no tenants.
 func (r *run) read(record func() (report.Run, error)) {
-	made, err := record()
+	read, err := record()
 	if err != nil {
 		r.record.Err = err
 		return
 	}
-	given := r.record
-	r.record = made
-	r.record.ReportFile, r.record.Notices = given.ReportFile, given.Notices
-	for _, text := range made.Notices {
+	own := r.record
+	r.record = read
+	r.record.ReportFile, r.record.Notices = own.ReportFile, own.Notices
+	for _, text := range read.Notices {
 		r.notice(text)
 	}
 }
 
-// settings are a run's inputs, read.
-type settings struct {
-	read       func() (report.Run, error) // of a mode without tenants, for which all else is zero
-	source     fleet.Source
-	catalog    catalogSettings
-	work       mode.Work
-	options    fleet.Options
-	keys       fleet.KeyBy
-	selection  fleet.Selection
-	canary     fleet.Canary
-	shard      fleet.Shard
-	minTenants int
-	allowEmpty bool
-}
-
-// settings reads every input of the run, so that all mistakes are known before the first call.
-func (r *run) settings() settings {
-	in := r.in
-	r.record.ReportFile = in.Optional("report-file")
-	r.record.Mode = in.Required("mode")
-	m, err := modeNamed(r.record.Mode)
-	if err != nil && r.record.Mode != "" {
-		in.Mistake("mode", "%v", err)
-	}
-	if m.Read != nil {
-		return settings{read: m.Read(in)}
-	}
-	r.record.DryRun = in.Bool("dry-run")
-	insecure := in.Bool("allow-insecure")
-	r.record.Source = in.String("tenant-source")
-	s := settings{
-		source:     source.New(in, source.Options{Creating: m.Creates, OnWait: r.waiting}),
-		catalog:    r.catalogSettings(insecure),
-		keys:       fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
-		shard:      input.Parse(in, "shard", fleet.ParseShard),
-		minTenants: in.Int("min-tenants", 0, 1_000_000),
-		allowEmpty: in.Bool("allow-empty"),
-	}
-	r.mask() // before a mode has anything to say
-	r.record.Shard = s.shard.String()
-	s.selection = input.Parse(in, "tenants", func(text string) (fleet.Selection, error) { return fleet.ParseSelection(input.List(text)) })
-	s.canary = input.Parse(in, "canary", func(text string) (fleet.Canary, error) { return fleet.ParseCanary(input.List(text)) })
-	s.options = fleet.Options{
-		MaxFailures:   input.Parse(in, "max-failures", fleet.ParseLimit),
-		TenantTimeout: in.Duration("tenant-timeout"),
-		Concurrency:   in.Int("concurrency", 1, 1000),
-	}
-	if err != nil {
-		return s
-	}
-	if s.options.Concurrency == 0 {
-		s.options.Concurrency = m.Concurrency
-	}
-	s.work = m.New(in, mode.Env{Source: s.source, Kinds: source.Kinds(), Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Catalog: s.catalog.target.String(), Insecure: insecure, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
-	r.mask()
-	return s
-}
-
-// waiting tells of a wait for an API's rate limit.
-func (r *run) waiting(d time.Duration, why string) {
-	r.console.Line(fmt.Sprintf("waiting %s: %s", d.Round(time.Second), why))
-}
-
-// mask hides the secrets that were read since it was called last.
-func (r *run) mask() {
-	secrets := r.in.Secrets()
-	for _, secret := range secrets[r.masked:] {
-		r.console.Mask(secret.Forms()...)
-	}
-	r.masked = len(secrets)
-}
-
-// discover lists the tenants and chooses among them; canaries is how many come first. With an [*fleet.IncompleteError] the tenants
-// are valid as far as they go.
-func (r *run) discover(ctx context.Context, s settings) (found mode.Found, canaries int, err error) {
-	all, listErr := s.source.Tenants(ctx)
-	var incomplete *fleet.IncompleteError
-	if listErr != nil && !errors.As(listErr, &incomplete) {
-		if ctx.Err() != nil {
-			listErr = fmt.Errorf("%w: %w", context.Cause(ctx), listErr)
-		}
-		return mode.Found{}, 0, fmt.Errorf("list tenants: %w", listErr)
-	}
-	if s.work.Choose != nil {
-		found, err := r.named(all, incomplete == nil, s)
-		if err != nil {
-			return mode.Found{}, 0, err
-		}
-		return found, 0, listErr
-	}
-	if len(all) < s.minTenants {
-		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("found %d tenants, fewer than min-tenants: %d", len(all), s.minTenants),
-			"see whether the key and the organization are the right ones; lower min-tenants where so few are right")
-	}
-	if err := fleet.AssignKeys(all, s.keys, s.selection.Matches); err != nil {
-		return mode.Found{}, 0, err
-	}
-	chosen, idle := s.selection.Select(all)
-	for _, pattern := range idle {
-		r.warn(fmt.Sprintf("tenants: the pattern %q matches none of the %d tenants found", pattern, len(all)))
-	}
-	if len(chosen) == 0 && !s.allowEmpty {
-		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("tenants: %q selects none of the %d tenants found", r.in.String("tenants"), len(all)),
-			"correct the patterns (they match names and ids, and letter case counts), or set allow-empty: true")
-	}
-	slices.SortFunc(chosen, func(a, b fleet.Tenant) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) })
-	if _, n := s.canary.Order(chosen); n == 0 && !s.canary.Zero() && len(chosen) > 0 {
-		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("canary: %q is none of the %d selected tenants", r.in.String("canary"), len(chosen)),
-			"name a selected tenant, or give a count such as canary: 3")
-	}
-	found.All = all
-	found.Tenants, canaries = s.canary.Order(s.shard.Select(chosen))
-	found.Whole = incomplete == nil && s.selection.Everything() && s.shard.Count <= 1
-	r.console.Line(announcement(len(all), len(found.Tenants), canaries, s))
-	return found, canaries, listErr
-}
-
-// announcement words what the run is about to do.
-func announcement(all, chosen, canaries int, s settings) string {
-	text := fmt.Sprintf("found %d tenants", all)
-	if chosen != all {
-		text += fmt.Sprintf(", selected %d", chosen)
-	}
-	if shard := s.shard.String(); shard != "" {
-		text += fmt.Sprintf(" in shard %s", shard)
-	}
-	if canaries > 0 {
-		text += fmt.Sprintf(", %d of them first as canaries", canaries)
-	}
-	return fmt.Sprintf("%s; %d at once", text, max(1, min(s.options.Concurrency, chosen)))
-}
-
-// notice adds a notice to the report, once for each text.
+// notice adds a notice to the report and the log, each text once.
 func (r *run) notice(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -298,8 +166,4 @@ func (r *run) notice(text string) {
 		r.record.Notices = append(r.record.Notices, text)
 		r.console.Notice(text, "", 0)
 	}
-}
-
-func (r *run) warn(text string) {
-	r.record.Warnings = append(r.record.Warnings, text)
 }
