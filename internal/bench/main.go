@@ -1,6 +1,6 @@
-// Command bench measures how fast a fleet is migrated and backed up: against the floor (the least that any client could do)
-// and against what a user would pick instead, interleaved in one run on one machine. Its tables are Markdown;
-// docs/benchmarks.md says how to read them.
+// Command bench measures how fast a fleet is migrated, checked and backed up: against the floor, which is the least
+// that any client could do, and against what people use instead, interleaved in one run on one machine. It prints
+// Markdown tables; docs/benchmarks.md explains them.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// options are the command line.
+// options is the command line.
 type options struct {
 	short   bool
 	only    string
@@ -27,7 +27,7 @@ type options struct {
 	profile string
 }
 
-// section is one question that the benchmarks answer.
+// section is one part of the benchmarks.
 type section struct {
 	name string
 	run  func(context.Context, *bench) error
@@ -61,11 +61,13 @@ func run(ctx context.Context) error {
 		names = append(names, s.name)
 	}
 	var o options
-	flag.BoolVar(&o.short, "short", false, "fewer tenants and rounds, and only what needs no minutes: a look, not figures to quote")
+	flag.BoolVar(&o.short, "short", false, "fewer tenants and rounds, and nothing that takes minutes: for a first "+
+		"look, not to be quoted")
 	flag.StringVar(&o.only, "only", "", "comma-separated sections: "+strings.Join(names, ", "))
-	flag.IntVar(&o.rounds, "n", 5, "rounds of each measurement (slow rivals take part in at most three)")
-	flag.IntVar(&o.fleet, "fleet", 5000, "tenants of the fleet section")
-	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process to a file; its label contender tells who ran")
+	flag.IntVar(&o.rounds, "n", 5, "rounds of each measurement (at most three for slow rivals)")
+	flag.IntVar(&o.fleet, "fleet", 5000, "tenants in the section fleet")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process to a file; its label contender "+
+		"says who was running")
 	flag.Parse()
 	chosen := names
 	if o.only != "" {
@@ -77,7 +79,7 @@ func run(ctx context.Context) error {
 		}
 	}
 	if flag.NArg() > 0 || o.rounds < 1 || o.fleet < 1 {
-		return errors.New("there are no arguments, and -n and -fleet are counts of 1 or more; -help lists the flags")
+		return errors.New("usage: no arguments, and -n and -fleet of 1 or more; -help lists the flags")
 	}
 	if o.short {
 		o.rounds, o.fleet = min(o.rounds, 2), min(o.fleet, 200)
@@ -112,7 +114,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// moduleRoot is the checkout's root, found from the working directory upwards.
+// moduleRoot returns the root of the checkout that the working directory is in.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	for err == nil {
@@ -120,7 +122,7 @@ func moduleRoot() (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", errors.New("run it inside of the checkout, as make bench does")
+			return "", errors.New("run it inside the checkout, as make bench does")
 		}
 		dir = filepath.Dir(dir)
 	}
