@@ -48,8 +48,9 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 // secretsScope reads where the secrets are kept.
 func secretsScope(in *input.Reader) github.Scope {
 	kind := in.Choice("secrets-scope", "repository", "environment", "organization")
-	environment := ofScope(in, "github-environment", "environment", kind)
-	organization := ofScope(in, "github-organization", "organization", kind)
+	environment, organization := in.String("github-environment"), in.String("github-organization")
+	checkScope(in, kind, "environment", "github-environment", environment)
+	checkScope(in, kind, "organization", "github-organization", organization)
 	visibility := in.Choice("secrets-visibility", "all", "private", "selected")
 	repository, from := in.String("repository"), "repository"
 	if repository == "" {
@@ -77,9 +78,8 @@ func secretsScope(in *input.Reader) github.Scope {
 	return scope
 }
 
-// ofScope reads an input that belongs to one kind of scope.
-func ofScope(in *input.Reader, name, its, kind string) string {
-	value := in.String(name)
+// checkScope refuses the input of one kind of scope where another kind is chosen, and its absence where its own is.
+func checkScope(in *input.Reader, kind, its, name, value string) {
 	switch {
 	case kind == "": // a mistake already
 	case kind == its && value == "":
@@ -87,7 +87,6 @@ func ofScope(in *input.Reader, name, its, kind string) string {
 	case kind != its && value != "":
 		in.Mistake(name, "is for secrets-scope: %s, and secrets-scope is %s; change that, or leave it out", its, kind)
 	}
-	return value
 }
 
 // gitHubClient makes the client. It is nil, with a mistake, if the token or the address cannot be right.
