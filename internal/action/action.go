@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/source"
 )
@@ -118,7 +120,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: s.work.Job}, s.options)
+	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: explained(s.work.Job)}, s.options)
 	progress.Stop()
 	if s.work.Finish != nil {
 		ending, failed := s.work.Finish(ctx, r.record.Results)
@@ -134,9 +136,21 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	return found
 }
 
+// explained is a job whose errors come with their remedies.
+func explained(job fleet.Job) fleet.Job {
+	return func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		o, err := job(ctx, t, log)
+		return o, remedies.Explain(err)
+	}
+}
+
 // amend adds to the results what became known after they were announced.
 func (r *run) amend(amendments []fleet.Amendment) error {
 	announced := r.record.Results
+	amendments = slices.Clone(amendments)
+	for i := range amendments {
+		amendments[i].Err = remedies.Explain(amendments[i].Err)
+	}
 	amended, err := fleet.Amend(announced, amendments)
 	report.Amended(r.console, announced, amended)
 	r.record.Results = amended

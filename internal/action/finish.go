@@ -9,12 +9,14 @@ import (
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
 // finish reports the record everywhere: report file, step summary, outputs, annotations, log. The file comes first,
 // because a cancelled run may be killed in the middle.
 func (r *run) finish() error {
+	r.record.Err = remedies.Explain(r.record.Err)
 	if server, repository, sha := r.env.get("GITHUB_SERVER_URL"), r.env.get("GITHUB_REPOSITORY"), r.env.get("GITHUB_SHA"); server != "" && repository != "" && sha != "" {
 		r.record.SourceURL = fmt.Sprintf("%s/%s/blob/%s", server, repository, sha)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // Resolve resolves a tenant's connection string. Before anything else happens, it is masked in the run's log and redacted
@@ -24,7 +25,7 @@ func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, err
 	Hide(env, log, secret)
 	target, err := postgres.ParseTarget(secret.Reveal(), env.Insecure)
 	if err != nil {
-		return postgres.Target{}, err
+		return postgres.Target{}, remedies.Explain(err)
 	}
 	if target.Pooled() {
 		Hide(env, log, fleet.NewSecret(target.Reveal()))
@@ -37,6 +38,7 @@ func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, err
 func Dial(ctx context.Context, env Env, t fleet.Tenant, target postgres.Target, o postgres.Options, log *slog.Logger) (*postgres.Conn, error) {
 	o.Log = log
 	conn, err := postgres.Connect(ctx, target, o)
+	err = remedies.Explain(err)
 	var refused *postgres.ConnectError
 	if errors.As(err, &refused) {
 		if d, ok := env.Source.(fleet.Diagnoser); ok {

@@ -10,6 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // CreateMissing makes the database of a tenant that the catalog lists, and reports whether it was this call that made it. It
@@ -35,9 +36,7 @@ func (c *Catalog) createDatabase(ctx context.Context, name string, log *slog.Log
 	if err := c.checkDatabase(name); err != nil {
 		return false, err
 	}
-	o := c.options
-	o.Log = log
-	conn, err := postgres.Connect(ctx, c.target, o)
+	conn, err := c.connect(ctx, c.target, log)
 	if err != nil {
 		return false, err
 	}
@@ -46,6 +45,14 @@ func (c *Catalog) createDatabase(ctx context.Context, name string, log *slog.Log
 		log.Info("made the database", "name", name)
 	}
 	return made, err
+}
+
+// connect opens a connection to a database of the catalog's server.
+func (c *Catalog) connect(ctx context.Context, t postgres.Target, log *slog.Logger) (*postgres.Conn, error) {
+	o := c.options
+	o.Log = log
+	conn, err := postgres.Connect(ctx, t, o)
+	return conn, remedies.Explain(err)
 }
 
 // ownTables refuses to change the list of tenants where it is not ours.
@@ -121,9 +128,7 @@ func (c *Catalog) Register(ctx context.Context, t fleet.Tenant) error {
 // again. What is gone already is no error.
 func (c *Catalog) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {
 	return c.change(ctx, t, func(tables *catalog.Catalog, database string) error {
-		o := c.options
-		o.Log = log
-		conn, err := postgres.Connect(ctx, c.target, o)
+		conn, err := c.connect(ctx, c.target, log)
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -89,7 +90,8 @@ func backupKey(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 }
 
 // Run backs one tenant up: dump, upload, check, commit; then, and only then, prune.
-func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ fleet.Outcome, err error) {
+	defer func() { err = remedies.Explain(err) }() // drop-tenant adds to the remedy
 	var d Detail
 	var existing []backups.Backup
 	if b.activity != nil || b.env.DryRun { // nothing else asks for them before there is a new one
@@ -141,7 +143,7 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.
 	}
 	if pruneErr != nil {
 		note += ", pruning failed"
-		pruneErr = fleet.WithRemedy(fmt.Errorf("the backup %s is whole, but older ones were not pruned: %w", m.Key, pruneErr), fleet.Remedy(pruneErr))
+		pruneErr = fmt.Errorf("the backup %s is whole, but older ones were not pruned: %w", m.Key, pruneErr)
 	}
 	return fleet.Outcome{Note: note, Detail: d}, pruneErr
 }

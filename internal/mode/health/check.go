@@ -17,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // Detail is what the report file says of a tenant that was checked.
@@ -145,7 +146,7 @@ func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		if ctx.Err() != nil {
 			return fleet.Outcome{}, err
 		}
-		found = append(found, problem{onUnreachable, "not checked", err.Error(), fleet.Remedy(err), err})
+		found = append(found, problem{onUnreachable, "not checked", err.Error(), remedies.Of(err), err})
 	}
 	found = append(found, d.problems(h.files != nil)...)
 	if h.store != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // Detail is what the report file says of a migrated tenant.
@@ -63,7 +64,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
 		o := o
 		o.Schema = env.Schema(t)
 		if m, known, err := schemas.migrate(ctx, env, t, files, o); known {
-			return describe(m, env.DryRun, err != nil), err
+			return describe(m, env.DryRun, err != nil), remedies.Explain(err)
 		}
 		conn, release, made, absent, err := openOrCreate(ctx, conns, missing, t, log)
 		if absent {
@@ -78,7 +79,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
 		if made {
 			outcome = afterCreation(outcome)
 		}
-		return outcome, err
+		return outcome, remedies.Explain(err)
 	}}
 }
 

@@ -66,6 +66,6 @@ func afterCreation(o fleet.Outcome) fleet.Outcome {
 
 // absentOutcome says what a run would do to a tenant that does not exist yet.
 func absentOutcome(files *migration.Files) fleet.Outcome {
-	pending := files.Files()
+	pending := files.Names()
 	return fleet.Outcome{Note: fmt.Sprintf("would be created, %d pending", len(pending)), Detail: Detail{Applied: []Applied{}, Pending: pending}}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -86,10 +87,10 @@ func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn,
 	o.Schema, o.CreateSchema = "public", false
 	m, err := migration.Migrate(ctx, conn, s.public, o)
 	if failed := (*migration.Error)(nil); errors.As(err, &failed) && len(m.Applied) > 0 {
-		err = fleet.WithRemedy(fmt.Errorf("%w; %d files before it were applied", err, len(m.Applied)), fleet.Remedy(err))
+		err = fmt.Errorf("%w; %d files before it were applied", err, len(m.Applied))
 	}
 	if err != nil {
-		return err
+		return remedies.Explain(err)
 	}
 	s.did = &m
 	return nil
