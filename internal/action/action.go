@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -117,7 +119,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	plan := fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: s.work.Job}
+	plan := fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: explained(s.work.Job)}
 	r.record.Results = fleet.Run(ctx, plan, s.options)
 	progress.Stop()
 	if s.work.Finish != nil {
@@ -134,9 +136,21 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	return found
 }
 
+// explained is a job whose errors come with their remedies.
+func explained(job fleet.Job) fleet.Job {
+	return func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		o, err := job(ctx, t, log)
+		return o, remedies.Explain(err)
+	}
+}
+
 // amend adds to the results what became known after they were announced.
 func (r *run) amend(amendments []fleet.Amendment) error {
 	announced := r.record.Results
+	amendments = slices.Clone(amendments)
+	for i := range amendments {
+		amendments[i].Err = remedies.Explain(amendments[i].Err)
+	}
 	amended, err := fleet.Amend(announced, amendments)
 	report.Amended(r.console, announced, amended)
 	r.record.Results = amended

@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/grace"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -37,7 +38,7 @@ func (r *run) catalogSettings(insecure bool) catalogSettings {
 	}
 	var err error
 	if c.target, err = postgres.ParseTarget(r.in.Secret("catalog-url"), insecure); err != nil {
-		r.in.Mistake("catalog-url", "%v; %s", err, fleet.Remedy(err))
+		r.in.Mistake("catalog-url", "%v; %s", err, remedies.Of(err))
 		return c
 	}
 	r.in.Conceal(fleet.NewSecret(c.target.Reveal()))

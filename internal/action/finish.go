@@ -9,12 +9,14 @@ import (
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
 // finish reports the record everywhere: report file, step summary, outputs, annotations, log. The file comes first,
 // because the runner may kill a cancelled run before it is done.
 func (r *run) finish() error {
+	r.record.Err = remedies.Explain(r.record.Err)
 	if sha := r.env.get("GITHUB_SHA"); sha != "" {
 		r.record.SourceURL = r.env.repositoryURL("blob/" + sha)
 	}

@@ -91,35 +91,21 @@ func (b *Bucket) credentialsError(err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Op: "get AWS credentials", Err: err,
-		remedy: "set role-to-assume to the role's ARN (a variable or a secret that does not exist gives an empty text), with permissions: id-token: write; " +
-			"or let aws-actions/configure-aws-credentials run before, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}
+	e := &Error{Op: "get AWS credentials", Err: err, cause: NoCredentials}
 	if b.options.RoleARN == "" {
-		if strings.Contains(err.Error(), "EC2 IMDS") { // the last link of AWS's chain: whoever reads of it looks in the wrong place
-			e.Err = errors.New("role-to-assume is empty, and neither AWS's variables and files nor this machine's own role give any")
+		if strings.Contains(err.Error(), "EC2 IMDS") { // the last link of AWS's chain, where nobody should look first
+			e.Err = errors.New("no role is to be assumed, and neither AWS's variables and files nor this machine's own " +
+				"role give any")
 		}
 		return e
 	}
-	e.Op, e.remedy = "assume "+b.options.RoleARN, ""
+	e.Op, e.cause = "assume "+b.options.RoleARN, ""
 	var token tokenError
 	if errors.As(err, &token) {
 		return fmt.Errorf("%s: get the job's identity token: %w", e.Op, token.error)
 	}
 	e.describe(err)
 	e.region = "" // that of a bucket
-	switch e.Code {
-	case "AccessDenied":
-		e.remedy = "the role's trust policy does not let this job in: check that it names the identity provider token.actions.githubusercontent.com, the audience " +
-			audience(b.options.RoleARN) + ", and this repository in sub, as repo:OWNER/REPO:… or, for repositories made or renamed after 15 July 2026, repo:OWNER@ID/REPO@ID:…; " +
-			"jobs with an environment have a sub that ends in :environment:NAME"
-	case "InvalidIdentityToken":
-		e.remedy = "AWS does not accept the job's token: make an identity provider in this AWS account for https://token.actions.githubusercontent.com with the audience " + audience(b.options.RoleARN)
-	case "ExpiredTokenException":
-		e.remedy = "the token service takes the job's token for expired: check the runner's clock"
-	case "ValidationError", "InvalidParameterValue":
-		e.remedy = "check the form of role-to-assume and role-session-name, and that role-duration-seconds is at least 900 and at most the role's maximum session duration"
-	case "RegionDisabledException":
-		e.remedy = "activate the token service for this region in the account's IAM settings, or choose another aws-region"
-	}
+	e.cause, e.Audience = roleCauses[e.Code], audience(b.options.RoleARN)
 	return e
 }

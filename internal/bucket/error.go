@@ -31,6 +31,10 @@ type Error struct {
 	// interrupted is true if the caller's context ended the request.
 	interrupted bool
 	remedy      string
+	cause       Cause // if the store was not asked, or not about the bucket
+
+	// Audience is that of the identity token with which a role was to be assumed.
+	Audience string
 }
 
 func (e *Error) Error() string {
@@ -61,52 +65,44 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Remedy tells what to do about it, "" where there is nothing to say.
-func (e *Error) Remedy() string {
+// Cause is why the request failed, "" if that is not known.
+func (e *Error) Cause() Cause {
 	switch {
-	case e.remedy != "":
-		return e.remedy
-	case e.interrupted || errors.Is(e.Err, context.Canceled):
+	case e.cause != "":
+		return e.cause
+	case e.remedy != "" || e.interrupted || errors.Is(e.Err, context.Canceled):
 		return ""
 	case e.region != "":
-		return "the bucket is in " + e.region + ": give aws-region: " + e.region
+		return KnownRegion
 	}
-	switch e.Code {
-	case "NoSuchBucket":
-		return "there is no bucket of this name: check s3-bucket, aws-region and s3-endpoint"
-	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
-		return "the bucket is in another region: check aws-region"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":
-		return "the store does not accept these credentials: check them, and that they are this store's"
-	case "RequestTimeTooSkewed":
-		return "set this machine's clock"
-	case "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException":
-		return "check that the key of s3-kms-key-id exists in the bucket's region and is enabled"
-	case "InvalidStorageClass":
-		return "check s3-storage-class: the store does not know it"
-	case "EntityTooLarge":
-		return "the store takes no object of this size"
-	case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
-		return "the store is full: make room, or shorten retention-days"
-	case "PreconditionFailed":
-		return "another run made a backup of this tenant in the same second: don't run two at once"
+	if cause, ok := causes[e.Code]; ok {
+		return cause
 	}
 	switch {
 	case e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "kms"):
-		return "let the role use the key of s3-kms-key-id: kms:GenerateDataKey and kms:Decrypt"
+		return KeyDenied
 	case e.Status == http.StatusForbidden && e.action != "":
-		return "let the role do " + e.action + " on this bucket, in its own policy and in the bucket's"
+		return Denied
 	case e.Status >= http.StatusInternalServerError:
-		return "the store has trouble, which usually passes: run again later"
+		return ServerError
 	case errors.As(e.Err, new(x509.UnknownAuthorityError)):
-		return "the store's certificate is signed by an authority that is not known here: name a file with the authority's certificate in AWS_CA_BUNDLE"
+		return UnknownAuthority
 	case e.Status == 0:
-		return "the store could not be reached, or stopped answering: check s3-endpoint, aws-region and the runner's network"
+		return Unreachable
 	}
 	return ""
 }
 
-// wrap makes an [*Error] of a request's error; nil stays nil. action is the permission that the request needs.
+// Permission is the permission that the request needs, such as "s3:PutObject".
+func (e *Error) Permission() string { return e.action }
+
+// Region is where the bucket is, "" if the store did not tell.
+func (e *Error) Region() string { return e.region }
+
+// Remedy is what to do about a failure that does not depend on how the bucket was opened.
+func (e *Error) Remedy() string { return e.remedy }
+
+// wrap makes an [*Error] of what a call returned; nil stays nil. action is the permission that the call needs.
 func (b *Bucket) wrap(err error, op, key, action string) error {
 	if err == nil {
 		return nil

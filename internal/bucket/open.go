@@ -113,7 +113,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	})
 	if cfg.Region == "" {
 		return nil, &Error{Op: "open the bucket", Bucket: o.Bucket, Err: errors.New("no AWS region is given"),
-			remedy: "give aws-region, or set AWS_REGION"}
+			cause: NoRegion}
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return nil, b.credentialsError(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // TestRole assumes a role as a job does, with an identity token and MinIO's own token service.
@@ -67,9 +68,8 @@ func TestRole(t *testing.T) {
 		o.RoleARN, o.Token = "", nil
 		_, err := bucket.Open(t.Context(), o)
 		var e *bucket.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: role-to-assume is empty") ||
-			strings.Contains(e.Error(), "IMDS") ||
-			!strings.Contains(e.Remedy(), "a variable or a secret that does not exist") {
+		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: no role is to be assumed") || strings.Contains(e.Error(), "IMDS") ||
+			!strings.Contains(remedies.Of(err), "a variable or a secret that does not exist") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -179,17 +179,14 @@ func checkError(t *testing.T, err error, want, remedy string) {
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Fatalf("got the error %v, want %q", err, want)
 	}
-	var r interface{ Remedy() string }
-	if !errors.As(err, &r) {
-		t.Fatalf("%v (%T) has no remedy", err, err)
-	}
-	if !strings.Contains(r.Remedy(), remedy) {
-		t.Errorf("%v\nhas the remedy %q, want %q", err, r.Remedy(), remedy)
+	got := remedies.Of(err)
+	if !strings.Contains(got, remedy) {
+		t.Errorf("%v\nhas the remedy %q, want %q", err, got, remedy)
 	}
 	if len(err.Error()) > 400 {
 		t.Errorf("a long error: %v", err)
 	}
-	t.Logf("%v\n=> %s", err, r.Remedy())
+	t.Logf("%v\n=> %s", err, got)
 }
 
 func TestErrors(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // CreateMissing implements [fleet.Creator] for databases on the catalog's own server.
@@ -51,7 +52,8 @@ func (c *Catalog) createDatabase(ctx context.Context, name string, log *slog.Log
 func (c *Catalog) connect(ctx context.Context, target postgres.Target, log *slog.Logger) (*postgres.Conn, error) {
 	o := c.options
 	o.Log = log
-	return postgres.Connect(ctx, target, o)
+	conn, err := postgres.Connect(ctx, target, o)
+	return conn, remedies.Explain(err)
 }
 
 // refuseOwnQuery refuses to change the list of tenants if only the user knows its tables.

@@ -13,10 +13,10 @@ import (
 	"sync/atomic"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/hosts"
 	"github.com/org/neon-tenants-action/internal/httpx"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/neon"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -62,7 +62,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 	var base string
 	if u := in.URL("neon-api-url"); u != nil {
 		base = u.String()
-		if u.Scheme != "https" && !postgres.PrivateHost(u.Hostname()) {
+		if u.Scheme != "https" && !hosts.Private(u.Hostname()) {
 			in.Mistake("neon-api-url", "the API key would be sent unencrypted to %s; write https:// "+
 				"(http:// is for this machine and private networks)", u.Host)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // Schemas is the source whose tenants are schemas of one database, listed in a table of it.
@@ -147,11 +148,11 @@ func (s *Schemas) with(ctx context.Context, log *slog.Logger, do func(*postgres.
 		o.Log = log
 		var err error
 		if c, err = postgres.Connect(ctx, s.target, o); err != nil {
-			return err
+			return remedies.Explain(err)
 		}
 	}
 	c.SetLog(log)
-	err := do(c)
+	err := remedies.Explain(do(c))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn != nil || !c.Idle() {

@@ -10,6 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // Options is what a source is told about the run.
@@ -65,7 +66,7 @@ func readDatabaseURL(in *input.Reader, url fleet.Secret) postgres.Target {
 	}
 	t, err := postgres.ParseTarget(url.Reveal(), insecure)
 	if err != nil {
-		in.Mistake("database-url", "%v; %s", err, fleet.Remedy(err))
+		in.Mistake("database-url", "%v; %s", err, remedies.Of(err))
 		return postgres.Target{}
 	}
 	in.Conceal(fleet.NewSecret(t.Reveal()))

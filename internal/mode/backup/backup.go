@@ -17,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -75,7 +76,8 @@ func (b *Job) Prepare(ctx context.Context, found mode.Found) error {
 }
 
 // Run backs up one tenant, unless its newest backup makes that unnecessary.
-func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ fleet.Outcome, err error) {
+	defer func() { err = remedies.Explain(err) }() // drop-tenant adds to the remedy
 	var existing []backups.Backup
 	if b.activity != nil || b.env.DryRun { // otherwise they are listed once there is a new backup
 		var err error
@@ -133,8 +135,7 @@ func (b *Job) backUp(
 	}
 	if pruneErr != nil {
 		note += ", pruning failed"
-		pruneErr = fleet.WithRemedy(
-			fmt.Errorf("the backup %s is whole, but older ones were not pruned: %w", m.Key, pruneErr), fleet.Remedy(pruneErr))
+		pruneErr = fmt.Errorf("the backup %s is whole, but older ones were not pruned: %w", m.Key, pruneErr)
 	}
 	return fleet.Outcome{Note: note, Detail: d}, pruneErr
 }

@@ -3,7 +3,6 @@ package backup
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -16,6 +15,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // New reads the inputs of mode backup.
@@ -69,11 +69,11 @@ func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 	}
 	o.Level = in.Int("compression-level", 1, highest)
 	if err := pgdump.CheckArgs(o.Args); err != nil {
-		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+		in.Mistake("pg-dump-args", "%v; %s", err, remedies.Of(err))
 	}
 	if _, ok := env.Source.(fleet.SchemaHost); ok {
 		if err := pgdump.CheckSchemaArgs(o.Args); err != nil {
-			in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+			in.Mistake("pg-dump-args", "%v; %s", err, remedies.Of(err))
 		}
 	}
 	if slices.Contains(o.Args, "--enable-row-security") {
@@ -106,7 +106,7 @@ func readTarget(in *input.Reader, env mode.Env, name, text string) postgres.Targ
 	}
 	t, err := postgres.ParseTarget(text, env.Insecure)
 	if err != nil {
-		in.Mistake(name, "%v; %s", err, fleet.Remedy(err))
+		in.Mistake(name, "%v; %s", err, remedies.Of(err))
 		return postgres.Target{}
 	}
 	in.Conceal(fleet.NewSecret(t.Reveal()))

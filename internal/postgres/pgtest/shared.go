@@ -25,8 +25,8 @@ func Shared(t testing.TB) *Server {
 	return s
 }
 
-// Database returns the URL of a fresh database on the shared server, owned by a role of its own whose password needs
-// escaping. Both are dropped when the test ends.
+// Database returns the URL of a new database on the shared server. It belongs to a role of its own, whose password
+// needs escaping. Both are dropped when the test ends.
 func Database(t testing.TB) string {
 	t.Helper()
 	s := Shared(t)
@@ -36,7 +36,9 @@ func Database(t testing.TB) string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		if err := s.Exec(ctx, "postgres", "DROP DATABASE IF EXISTS "+Identifier(name)+" WITH (FORCE)", "DROP ROLE IF EXISTS "+Identifier(name)); err != nil {
+		err := s.Exec(ctx, "postgres",
+			"DROP DATABASE IF EXISTS "+Identifier(name)+" WITH (FORCE)", "DROP ROLE IF EXISTS "+Identifier(name))
+		if err != nil {
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})
