@@ -294,7 +294,7 @@ func TestImageClientsAskDNS(t *testing.T) {
 	_, err := client{
 		major: imageMajors(t)[0], program: "psql",
 		docker: []string{"--network", network, "--network-alias", "tenant.example"},
-		env: map[string]string{"PGHOST": "tenant.example", "PGUSER": "acme"},
+		env:    map[string]string{"PGHOST": "tenant.example", "PGUSER": "acme"},
 	}.run(t)
 	if err == nil || !strings.Contains(err.Error(), "Connection refused") {
 		t.Errorf("want a refused connection, got %v", err)
