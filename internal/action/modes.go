@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
@@ -14,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/secretsync"
 	"github.com/org/neon-tenants-action/internal/mode/tenant"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Mode is one value of the input mode.
@@ -48,7 +48,7 @@ func modeNames() []string { return slices.Sorted(maps.Keys(modes)) }
 func modeNamed(name string) (Mode, error) {
 	m, ok := modes[name]
 	if !ok {
-		return Mode{}, fmt.Errorf("%q is not a mode; the modes are %s", name, strings.Join(modeNames(), ", "))
+		return Mode{}, fmt.Errorf("%q is not a mode; the modes are %s", name, words.List(modeNames(), 0))
 	}
 	return m, nil
 }

@@ -64,8 +64,8 @@ func (s *backupSite) ways(ctx context.Context) (ways []backupWay, missing []stri
 	return ways, missing, nil
 }
 
-// steps is what the seed, the workflow in Neon's guide, does for a database: dump into a file, upload the file. pipefail,
-// which it lacks, costs nothing and keeps failures from being counted as backups.
+// steps is what the seed, the workflow in Neon's guide, does for a database: dump into a file, upload the file.
+// pipefail, which it lacks, costs nothing and keeps failures from being counted as backups.
 func (s *backupSite) steps(compressor string) string {
 	dump := fmt.Sprintf(`pg_dump --no-owner --no-privileges "$PGDATABASE" | %s > "$PGDATABASE.sql.gz"`, compressor)
 	upload := fmt.Sprintf(`aws s3 cp --only-show-errors --endpoint-url %s "$PGDATABASE.sql.gz" %s`,

@@ -48,19 +48,20 @@ func contractLife(t *testing.T, p place) {
 	if tenants, err := first.Tenants(t.Context()); err != nil || len(tenants) != 0 {
 		t.Fatalf("an empty fleet lists %v, %v", tenants, err)
 	}
-	acme, made := create(t, first, acmeCorp)
-	globex, madeToo := create(t, first, globexName)
-	if !made || !madeToo || acme.ID == globex.ID {
-		t.Errorf("made %t, %t: %+v, %+v", made, madeToo, acme, globex)
+	acme, created := create(t, first, acmeCorp)
+	globex, createdToo := create(t, first, globexName)
+	if !created || !createdToo || acme.ID == globex.ID {
+		t.Errorf("created %t, %t: %+v, %+v", created, createdToo, acme, globex)
 	}
-	again, made := create(t, first, acmeCorp)
-	other, madeToo := create(t, p.next(t), acmeCorp)
-	if made || madeToo || again.ID != acme.ID || other.ID != acme.ID {
-		t.Errorf("a second time %+v (made %t) and %+v (made %t), want %+v", again, made, other, madeToo, acme)
+	again, created := create(t, first, acmeCorp)
+	other, createdToo := create(t, p.next(t), acmeCorp)
+	if created || createdToo || again.ID != acme.ID || other.ID != acme.ID {
+		t.Errorf("a second time %+v (created %t) and %+v (created %t), want %+v", again, created, other, createdToo,
+			acme)
 	}
 	s, found := p.list(t)
 	if len(found) != 2 || found[acmeCorp].ID != acme.ID || found[globexName].ID != globex.ID {
-		t.Fatalf("listed %v, made %+v and %+v", found, acme, globex)
+		t.Fatalf("listed %v, created %+v and %+v", found, acme, globex)
 	}
 	for name, tenant := range found {
 		wants(t, s, tenant, tables, "0") // nothing is put into a new tenant
@@ -90,12 +91,12 @@ func contractLife(t *testing.T, p place) {
 // A run that is killed after it created a tenant, and before it registered it, is completed by the next one.
 func contractCut(t *testing.T, p place) {
 	acmeCorp := p.prefix + "acme_corp"
-	tenant, made, err := p.next(t).Create(t.Context(), acmeCorp, slog.New(slog.DiscardHandler))
-	if err != nil || !made {
-		t.Fatalf("made %t, %v", made, err)
+	tenant, created, err := p.next(t).Create(t.Context(), acmeCorp, slog.New(slog.DiscardHandler))
+	if err != nil || !created {
+		t.Fatalf("created %t, %v", created, err)
 	}
-	if again, made := create(t, p.next(t), acmeCorp); made || again.ID != tenant.ID {
-		t.Errorf("taken up %+v (made %t), want %+v", again, made, tenant)
+	if again, created := create(t, p.next(t), acmeCorp); created || again.ID != tenant.ID {
+		t.Errorf("adopted %+v (created %t), want %+v", again, created, tenant)
 	}
 	s, found := p.list(t)
 	if len(found) != 1 {
@@ -121,7 +122,7 @@ func contractNames(t *testing.T, p place) {
 	for i, name := range hostile {
 		if err := s.CheckName(name); err != nil {
 			// Create must refuse it too, or only the mode's check would stand in the way.
-			if _, made, err := s.Create(t.Context(), name, slog.New(slog.DiscardHandler)); err == nil || made {
+			if _, created, err := s.Create(t.Context(), name, slog.New(slog.DiscardHandler)); err == nil || created {
 				t.Errorf("%q is refused, but created", name)
 			}
 			continue
@@ -135,7 +136,7 @@ func contractNames(t *testing.T, p place) {
 	group.Wait()
 	s, found := p.list(t)
 	if len(found) != len(tried) {
-		t.Errorf("made %q, listed %v", tried, found)
+		t.Errorf("created %q, listed %v", tried, found)
 	}
 	for _, name := range tried {
 		wants(t, s, found[name], tables, "0")
@@ -179,9 +180,9 @@ func contractSquat(t *testing.T, p place) {
 		t.Skip("everything that exists is listed")
 	}
 	p.squat(t, acmeCorp)
-	if tenant, made, err := p.next(t).Create(t.Context(), acmeCorp, slog.New(slog.DiscardHandler)); err == nil ||
-		made || fleet.Remedy(err) == "" {
-		t.Errorf("took it for %+v: made %t, %v, remedy %q", tenant, made, err, fleet.Remedy(err))
+	if tenant, created, err := p.next(t).Create(t.Context(), acmeCorp, slog.New(slog.DiscardHandler)); err == nil ||
+		created || fleet.Remedy(err) == "" {
+		t.Errorf("adopted it as %+v: created %t, %v, remedy %q", tenant, created, err, fleet.Remedy(err))
 	}
 	if _, found := p.list(t); len(found) != 0 {
 		t.Errorf("listed %v", found)

@@ -158,14 +158,14 @@ func listed(t *testing.T, s fleet.Source) map[string]fleet.Tenant {
 // create creates and registers a tenant as the mode does.
 func create(t *testing.T, s provisioner, name string) (fleet.Tenant, bool) {
 	t.Helper()
-	tenant, made, err := s.Create(t.Context(), name, slog.New(slog.DiscardHandler))
+	tenant, created, err := s.Create(t.Context(), name, slog.New(slog.DiscardHandler))
 	if err == nil {
 		err = s.Register(t.Context(), tenant)
 	}
 	if err != nil {
 		t.Errorf("create %q: %v; remedy: %s", name, err, fleet.Remedy(err))
 	}
-	return tenant, made
+	return tenant, created
 }
 
 func remove(t *testing.T, s provisioner, tenant fleet.Tenant) {

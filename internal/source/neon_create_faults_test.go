@@ -23,13 +23,13 @@ func TestNeonCreatesThroughFaults(t *testing.T) {
 	defer group.Wait()
 	const anyOperation = "GET /projects/{project_id}/operations/{operation_id}"
 	for _, test := range []struct {
-		name   string
-		faults []neontest.Fault
-		says   string
-		remedy string
-		made   int
+		name    string
+		faults  []neontest.Fault
+		says    string
+		remedy  string
+		created int
 	}{
-		{name: "locked and away", made: 1, faults: []neontest.Fault{
+		{name: "locked and away", created: 1, faults: []neontest.Fault{
 			{Route: "POST *", Status: http.StatusLocked, Times: 2}, {Route: "POST *", Status: 503, Times: 2},
 			{Route: anyOperation, Status: 524, Times: 1}, {Route: anyOperation, Drop: true, Times: 1},
 		}},
@@ -44,7 +44,7 @@ func TestNeonCreatesThroughFaults(t *testing.T) {
 		sim, p, n, tenant := creator(t, neontest.Options{}, neontest.Spec{}, nil)
 		check := func(err error, url fleet.Secret, names []string) {
 			t.Helper()
-			if len(names) != test.made {
+			if len(names) != test.created {
 				t.Errorf("%s: there are %v", test.name, names)
 			}
 			if test.says == "" {

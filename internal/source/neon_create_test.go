@@ -154,13 +154,14 @@ func TestNeonCreateProject(t *testing.T) {
 			t.Fatal(err)
 		}
 		run(t, url.Reveal(), "create table t as select 1::text")
-		made, err := observer(sim).Project(t.Context(), id)
+		created, err := observer(sim).Project(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if like.ID != "" && (made.RegionID != "aws-eu-central-1" || made.PgVersion != 16) || made.Name != name ||
-			made.OrgID != neontest.DefaultOrg {
-			t.Errorf("made %+v", made)
+		if like.ID != "" && (created.RegionID != "aws-eu-central-1" || created.PgVersion != 16) ||
+			created.Name != name ||
+			created.OrgID != neontest.DefaultOrg {
+			t.Errorf("created %+v", created)
 		}
 		if again, err := n.URL(t.Context(), fleet.Tenant{ID: id}); err != nil ||
 			run(t, again.Reveal(), "select * from t") != "1" {
@@ -173,8 +174,8 @@ func TestNeonCreateProject(t *testing.T) {
 	}
 	// A source that has listed nothing asks Neon.
 	id, _, err := simulated(t, sim, inputs).CreateProject(t.Context(), tenant, "unlisted")
-	if made, _ := observer(sim).Project(t.Context(), id); err != nil || made.PgVersion != 16 {
-		t.Errorf("%+v, %v", made, err)
+	if created, _ := observer(sim).Project(t.Context(), id); err != nil || created.PgVersion != 16 {
+		t.Errorf("%+v, %v", created, err)
 	}
 	if _, _, err := n.CreateProject(t.Context(), fleet.Tenant{ID: "none"}, "x"); !neon.IsStatus(err,
 		http.StatusNotFound) || fleet.Remedy(err) == "" {

@@ -66,8 +66,7 @@ func readFiles(in *input.Reader, name string) *migration.Files {
 	return files
 }
 
-// refuseUnavailable makes mistakes of inputs that this version does not act on: a user who sets undo-point relies on
-// it.
+// refuseUnavailable refuses inputs that this version does not act on: whoever sets undo-point relies on it.
 func refuseUnavailable(in *input.Reader, names ...string) {
 	for _, name := range names {
 		if in.Given(name) {
