@@ -210,7 +210,7 @@ func TestRecord(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			seen := sighting{listed: map[string]time.Time{}, alone: !c.beside, marked: marked, changed: changed}
+			seen := observation{listed: map[string]time.Time{}, alone: !c.beside, marked: marked, changed: changed}
 			if !c.at.IsZero() {
 				seen.listed["A"] = c.at
 			}
