@@ -129,7 +129,7 @@ func (s *state) save(ctx context.Context, done journal, members map[secrets.Prin
 			base = other
 		}
 	}
-	next := record(s.past.keys, base, done, members, sighting{listed, alone, s.marked, changed})
+	next := record(s.past.keys, base, done, members, observation{listed, alone, s.marked, changed})
 	_, _ = rand.Read(next.Run[:])
 	if text, err = s.past.keys.Encode(next); err != nil {
 		return err
@@ -137,8 +137,8 @@ func (s *state) save(ctx context.Context, done journal, members map[secrets.Prin
 	return s.client.PutVariable(ctx, s.scope, secrets.StateVariable, text, true)
 }
 
-// sighting is what a run finds at GitHub after its last write.
-type sighting struct {
+// observation is what a run finds at GitHub after its last write.
+type observation struct {
 	listed  map[string]time.Time // when each secret was last written, by name
 	alone   bool                 // the variable still has the run's mark
 	marked  time.Time            // when the run began to write the mark, by its own clock
@@ -147,7 +147,7 @@ type sighting struct {
 
 // record returns the state after a run. base is the state before it, or the other run's if this one was not alone.
 func record(keys *secrets.Keyring, base secrets.State, done journal, members map[secrets.Print]secrets.Member,
-	seen sighting,
+	seen observation,
 ) secrets.State {
 	next := base.Clone()
 	for name, p := range done.puts {

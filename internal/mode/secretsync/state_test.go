@@ -113,6 +113,19 @@ func TestSaveBesideAnotherRun(t *testing.T) {
 	}
 }
 
+// The variable is marked in one call, whether it exists or not.
+func TestTheMarkIsOneCall(t *testing.T) {
+	h := newHub(t)
+	for _, route := range []string{
+		"POST /repos/{owner}/{repo}/actions/variables", "PATCH /repos/{owner}/{repo}/actions/variables/{name}",
+	} {
+		w := h.writer(t, t.Context())
+		w.state.begin(t.Context())
+		w.state.begin(t.Context())
+		equal(t, route, h.Calls().ByRoute, map[string]int{route: 1})
+	}
+}
+
 func TestSaveIsNothingWithoutAWrite(t *testing.T) {
 	h := newHub(t)
 	fails(t, h.writer(t, t.Context()).save(t.Context(), nil), "", "")
@@ -186,6 +199,10 @@ func TestRecord(t *testing.T) {
 			want:        records{print(b1): written(b1, lastSync), print(b2): written(b2, lastSync)},
 			wantMembers: members{print("acme"): member(1), print("globex"): member(1), print("new"): member(2)},
 		},
+		"this run did not know its members": {
+			base: wroteNames(b1).inBundles(map[string]int{"old": 1}).state, done: done(nil), beside: true,
+			want: records{print(b1): written(b1, lastSync)},
+		},
 		"the other run did not know its members": {
 			base: secrets.State{Secrets: wroteNames(b1).state.Secrets}, done: done(nil),
 			members: members{print("acme"): member(1)}, beside: true,
@@ -193,7 +210,7 @@ func TestRecord(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			seen := sighting{listed: map[string]time.Time{}, alone: !c.beside, marked: marked, changed: changed}
+			seen := observation{listed: map[string]time.Time{}, alone: !c.beside, marked: marked, changed: changed}
 			if !c.at.IsZero() {
 				seen.listed["A"] = c.at
 			}
