@@ -72,7 +72,7 @@ func (r *run) openCatalog(ctx context.Context, s catalogSettings) (*catalog.Cata
 		return c, nil
 	}
 	err = fleet.WithRemedy(fmt.Errorf("nothing is recorded in the catalog of catalog-url: %w", err),
-		cmp.Or(fleet.Remedy(err),
+		cmp.Or(remedies.Of(err),
 			"correct catalog-url, or see why its database does not answer; the report has the results"))
 	r.console.Warning(err.Error()+"; the run continues without it, and fails at the end", "", 0)
 	return nil, err
@@ -89,7 +89,7 @@ func (r *run) recordInCatalog(ctx context.Context, c *catalog.Catalog, s setting
 	defer cancel()
 	entries := catalogEntries(r.record, found.All, placeIn(s.source, s.catalog.server()), s.work.Facts)
 	if err := c.Record(late, r.catalogRun(), entries); err != nil {
-		return fleet.WithRemedy(err, cmp.Or(fleet.Remedy(err),
+		return fleet.WithRemedy(err, cmp.Or(remedies.Of(err),
 			"see why the catalog's database refused; the report has the results, and the next run records them"))
 	}
 	r.console.Line("recorded " + words.Count(len(entries), "tenant", "tenants") + " in the catalog")
