@@ -16,12 +16,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // options is the command line.
 type options struct {
 	short   bool
-	only    string
+	chosen  []string // names of sections
 	rounds  int
 	fleet   int
 	profile string
@@ -56,33 +58,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	var names []string
-	for _, s := range sections {
-		names = append(names, s.name)
-	}
-	var o options
-	flag.BoolVar(&o.short, "short", false, "fewer tenants and rounds, and nothing that takes minutes: for a first "+
-		"look, not to be quoted")
-	flag.StringVar(&o.only, "only", "", "comma-separated sections: "+strings.Join(names, ", "))
-	flag.IntVar(&o.rounds, "n", 5, "rounds of each measurement (at most three for slow rivals)")
-	flag.IntVar(&o.fleet, "fleet", 5000, "tenants in the section fleet")
-	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process to a file; its label contender "+
-		"says who was running")
-	flag.Parse()
-	chosen := names
-	if o.only != "" {
-		chosen = strings.Split(o.only, ",")
-	}
-	for _, name := range chosen {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("-only: %q is not a section; the sections are %s", name, strings.Join(names, ", "))
-		}
-	}
-	if flag.NArg() > 0 || o.rounds < 1 || o.fleet < 1 {
-		return errors.New("usage: no arguments, and -n and -fleet of 1 or more; -help lists the flags")
-	}
-	if o.short {
-		o.rounds, o.fleet = min(o.rounds, 2), min(o.fleet, 200)
+	o, err := readOptions()
+	if err != nil {
+		return err
 	}
 	if o.profile != "" {
 		f, err := os.Create(o.profile)
@@ -102,16 +80,50 @@ func run(ctx context.Context) error {
 	defer b.close()
 	b.printMachine(ctx)
 	for _, s := range sections {
-		if !slices.Contains(chosen, s.name) {
+		if !slices.Contains(o.chosen, s.name) {
 			continue
 		}
 		began := time.Now()
 		if err := s.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		b.progress("%s took %s", s.name, time.Since(began).Round(time.Second))
+		b.progress("%s took %s", s.name, words.Duration(time.Since(began)))
 	}
 	return nil
+}
+
+// readOptions parses the command line.
+func readOptions() (options, error) {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	var o options
+	var only string
+	flag.BoolVar(&o.short, "short", false,
+		"fewer tenants and rounds, and nothing that takes minutes: for a first look, not to be quoted")
+	flag.StringVar(&only, "only", "", "comma-separated sections: "+words.List(names, 0))
+	flag.IntVar(&o.rounds, "n", 5, "rounds of each measurement (at most three for slow rivals)")
+	flag.IntVar(&o.fleet, "fleet", 5000, "tenants in the section fleet")
+	flag.StringVar(&o.profile, "cpuprofile", "",
+		"write a CPU profile of this process to a file; its label contender says who was running")
+	flag.Parse()
+	o.chosen = names
+	if only != "" {
+		o.chosen = strings.Split(only, ",")
+	}
+	for _, name := range o.chosen {
+		if !slices.Contains(names, name) {
+			return o, fmt.Errorf("-only: %q is not a section; the sections are %s", name, words.List(names, 0))
+		}
+	}
+	if flag.NArg() > 0 || o.rounds < 1 || o.fleet < 1 {
+		return o, errors.New("usage: no arguments, and -n and -fleet of 1 or more; -help lists the flags")
+	}
+	if o.short {
+		o.rounds, o.fleet = min(o.rounds, 2), min(o.fleet, 200)
+	}
+	return o, nil
 }
 
 // moduleRoot returns the root of the checkout that the working directory is in.
