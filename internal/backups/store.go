@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // maxManifest is the largest manifest that is read, in bytes.
@@ -23,7 +24,7 @@ func (s Store) List(ctx context.Context, tenantKey string) ([]Backup, error) {
 	folder := s.Folder(tenantKey)
 	objects, err := s.Bucket.List(ctx, folder)
 	if err != nil {
-		return nil, err
+		return nil, remedies.Explain(err)
 	}
 	return Find(folder, objects), nil
 }
@@ -32,7 +33,7 @@ func (s Store) List(ctx context.Context, tenantKey string) ([]Backup, error) {
 func (s Store) Manifest(ctx context.Context, key string) (Manifest, error) {
 	r, err := s.Get(ctx, key+manifestSuffix)
 	if err != nil {
-		return Manifest{}, err
+		return Manifest{}, remedies.Explain(err)
 	}
 	defer func() { _ = r.Close() }()
 	var m Manifest
@@ -44,7 +45,7 @@ func (s Store) Manifest(ctx context.Context, key string) (Manifest, error) {
 		err = errors.New("it is another backup's, or of a version that this program does not support")
 	}
 	if err != nil {
-		return Manifest{}, fmt.Errorf("read the manifest of %s: %w", key, err)
+		return Manifest{}, remedies.Explain(fmt.Errorf("read the manifest of %s: %w", key, err))
 	}
 	return m, nil
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -89,17 +86,6 @@ func TestMigrateFromEmptyThenUnchanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	servertest.Equal(t, "second run", again, migration.Result{Before: "20250103000000", After: "20250103000000"})
-}
-
-// The table is as dbmate creates it, so that either tool can use it.
-func TestTableIsDbmates(t *testing.T) {
-	url := pgtest.Database(t)
-	if _, err := migrate(t.Context(), url, files(t, "1_a.sql", up("select 1")), options()); err != nil {
-		t.Fatal(err)
-	}
-	servertest.Equal(t, "columns", pgtest.Ask(t, url, "select column_name || ' ' || data_type || ' ' || is_nullable "+
-		"from information_schema.columns where table_name = 'schema_migrations'"),
-		[]string{"version character varying NO"})
 }
 
 func TestFailureNamesThePlace(t *testing.T) {
@@ -223,186 +209,6 @@ func TestUnknownVersionsAndDryRun(t *testing.T) {
 		Before: "2", After: "2", Pending: []string{"3_c.sql"}, Unknown: []string{"2"},
 	})
 	servertest.Equal(t, "recorded", recorded(t, url), []string{"1", "2"})
-}
-
-// Many runs migrate one database at the same time, some of them late: each migration is run once.
-func TestConcurrentRuns(t *testing.T) {
-	url := pgtest.Database(t)
-	m := files(t,
-		"1_a.sql", up("create table log (t text);"),
-		"2_b.sql", up("insert into log values ('b'); select pg_sleep(0.3)"),
-		"3_c.sql", alone("insert into log values ('c')"))
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	total := 0
-	for range 8 {
-		wg.Go(func() {
-			got, err := migrate(t.Context(), url, m, options())
-			if err != nil {
-				t.Error(err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			total += len(got.Applied)
-		})
-	}
-	wg.Wait()
-	servertest.Equal(t, "applied in all", total, 3)
-	servertest.Equal(t, "log", pgtest.Ask(t, url, "select t from log order by t"), []string{"b", "c"})
-}
-
-func TestLockHeldTooLong(t *testing.T) {
-	url := pgtest.Database(t)
-	m := files(t, "1_a.sql", up("select pg_sleep(30)"))
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); _, _ = migrate(ctx, url, m, options()) }()
-	servertest.WaitFor(t, func() bool {
-		return len(pgtest.Ask(t, url, "select pid::text from pg_locks where locktype = 'advisory' "+
-			"and database = (select oid from pg_database where datname = current_database())")) == 1
-	})
-	o := options()
-	o.LockTimeout = 300 * time.Millisecond
-	_, err := migrate(t.Context(), url, m, o)
-	var lock *migration.LockError
-	const text = "another run holds the migration lock (server process "
-	if !errors.As(err, &lock) || !strings.Contains(err.Error(), text) ||
-		!strings.Contains(err.Error(), ", neon-tenants-action, connected for ") {
-		t.Errorf("got %v", err)
-	}
-	cancel()
-	<-done
-}
-
-// afterOneTry returns once another session has waited for this one's lock on the table busy and given up, or at the end
-// of the test.
-func afterOneTry(conn *pgx.Conn, over <-chan struct{}) {
-	for _, waiting := range []string{"1", "0"} {
-		var now string
-		for now != waiting {
-			select {
-			case <-over:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-			_ = conn.QueryRow(context.Background(), "select count(*)::text from pg_locks "+
-				"where relation = 'busy'::regclass and not granted").Scan(&now)
-		}
-	}
-}
-
-// A migration that meets another session's table lock is rolled back and retried, and never leaves half of its work.
-func TestLockTimeoutIsRetried(t *testing.T) {
-	for name, c := range map[string]struct {
-		sql      string
-		released bool // once the first try has given up
-		ok       bool
-	}{
-		"released in time":  {up("insert into log values (1); alter table busy add column j int"), true, true},
-		"never released":    {up("insert into log values (1); alter table busy add column j int"), false, false},
-		"with own commit":   {up("insert into log values (1); commit; alter table busy add column j int"), true, false},
-		"in no transaction": {alone("alter table busy add column j int"), true, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := pgtest.Database(t)
-			pgtest.Do(t, url, "create table busy (i int); create table log (i int)")
-			conn, err := pgx.Connect(t.Context(), url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := conn.Exec(t.Context(), "begin; lock table busy"); err != nil {
-				t.Fatal(err)
-			}
-			over, released := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(released)
-				if c.released {
-					afterOneTry(conn, over)
-				} else {
-					<-over
-				}
-				_ = conn.Close(context.Background())
-			}()
-			defer func() { close(over); <-released }()
-			o := options()
-			o.StatementLockTimeout = 500 * time.Millisecond
-			_, err = migrate(t.Context(), url, files(t, "1_a.sql", c.sql), o)
-			if (err == nil) != c.ok {
-				t.Fatalf("got error %v", err)
-			}
-			if err != nil && !strings.Contains(err.Error(), "55P03") {
-				t.Errorf("got error %v", err)
-			}
-			if c.ok {
-				servertest.Equal(t, "log", pgtest.Ask(t, url, "select count(*)::text from log"), []string{"1"})
-			}
-		})
-	}
-}
-
-// Files made by pg_dump empty the session's search_path, which must affect neither later files nor the recording.
-func TestEachFileStartsFresh(t *testing.T) {
-	url := pgtest.Database(t)
-	m := files(t,
-		"1_dump.sql", up("select pg_catalog.set_config('search_path', '', false);\nset statement_timeout = 1;\n"+
-			"set statement_timeout = 0;\nset default_transaction_read_only = on;\ncreate table public.a (i int)"),
-		"2_more.sql", up("create table b (i int)"),
-		"3_alone.sql", alone("create table c (i int)"),
-	)
-	if _, err := migrate(t.Context(), url, m, options()); err != nil {
-		t.Fatal(err)
-	}
-	servertest.Equal(t, "recorded", recorded(t, url), []string{"1", "2", "3"})
-}
-
-func TestTableElsewhere(t *testing.T) {
-	url := pgtest.Database(t)
-	o := options()
-	o.Table, _ = postgres.ParseTable(`Audit "log".Done`)
-	m := files(t, "1_a.sql", up("select 1"))
-	if _, err := migrate(t.Context(), url, m, o); err != nil {
-		t.Fatal(err)
-	}
-	servertest.Equal(t, "recorded", pgtest.Ask(t, url, `select version from "Audit ""log"""."Done"`), []string{"1"})
-	got, err := migrate(t.Context(), url, m, o)
-	if err != nil || len(got.Applied) > 0 {
-		t.Errorf("again: %v, %v", got, err)
-	}
-}
-
-func TestTableInAnotherSchemaOfThePath(t *testing.T) {
-	url := pgtest.Database(t)
-	m := files(t, "1_a.sql", up("select 1"))
-	if _, err := migrate(t.Context(), url, m, options()); err != nil {
-		t.Fatal(err)
-	}
-	pgtest.Do(t, url, "create schema app; alter role current_user set search_path = app, public")
-	_, err := migrate(t.Context(), url, m, options())
-	var table *postgres.TableError
-	if !errors.As(err, &table) || !strings.Contains(remedies.Of(err), "public.schema_migrations") {
-		t.Errorf("got %v", err)
-	}
-}
-
-// Whatever the path looks like, the table is created in its first schema and found there again.
-func TestTableInTheFirstSchemaOfThePath(t *testing.T) {
-	for _, path := range []string{"app, public", `"My, ""App""", public`, `"My, ""App"""`, "public, app", `"{a}"`} {
-		url := pgtest.Database(t)
-		pgtest.Do(t, url, `create schema app; create schema "My, ""App"""; create schema "{a}"; `+
-			"alter role current_user set search_path = "+path)
-		m := files(t, "1_a.sql", up("select 1"))
-		for _, want := range []int{1, 0} {
-			if got, err := migrate(t.Context(), url, m, options()); err != nil || len(got.Applied) != want {
-				t.Errorf("%s: applied %v, %v, want %d", path, got.Applied, err, want)
-			}
-		}
-		same := pgtest.Ask(t, url, "select (to_regclass('schema_migrations') = "+
-			"to_regclass(quote_ident(current_schema()) || '.schema_migrations'))::text")
-		if same[0] != "true" {
-			t.Errorf("%s: the table is elsewhere: %v", path, same)
-		}
-	}
 }
 
 func TestOwnCommitIsWarnedOf(t *testing.T) {

@@ -191,8 +191,8 @@ func TestMissingSchema(t *testing.T) {
 	}
 }
 
-// On an open connection a schema costs one round trip, and one more for each migration; releasing the lock and resetting
-// the session cost none.
+// On an open connection a schema costs one round trip, and one more for each migration. Releasing the lock and
+// resetting the session cost none.
 func TestSchemasRoundTrips(t *testing.T) {
 	url := pgtest.Database(t)
 	pgtest.CreateSchemas(t, url, "s1", "s2", "s3")

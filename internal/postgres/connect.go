@@ -21,7 +21,7 @@ import (
 const AttemptTimeout = 15 * time.Second
 
 const (
-	wakeBudget   = 60 * time.Second // SPEC 4: how long connecting is retried while a compute starts
+	wakeBudget   = 60 * time.Second // how long connecting is retried while a compute starts
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 4 * time.Second
 	// cancelGrace is how long the server may take to answer the cancel of a statement.

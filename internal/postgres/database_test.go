@@ -130,7 +130,8 @@ func TestTargetNamesItsPlace(t *testing.T) {
 			t.Errorf("%s: %s, %v", url, target, err)
 		}
 	}
-	if _, err := postgres.ParseTarget("mysql://u:hush@h/d", false); err == nil || strings.Contains(err.Error(), "hush") {
+	_, err := postgres.ParseTarget("mysql://u:hush@h/d", false)
+	if err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("got %v", err)
 	}
 }

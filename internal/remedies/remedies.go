@@ -1,7 +1,9 @@
 // Package remedies says what a user can do about the errors of the adapters for PostgreSQL and S3. Those adapters know
-// no inputs: their errors tell a cause and facts. This package knows both, and has one table of hints from causes to
-// remedies, which name inputs. The action explains every error of a run by it once, at the end; whoever composes a
-// remedy of its own out of an adapter's asks [Of].
+// no inputs: their errors tell causes and facts. The table of hints turns a cause into a remedy, which may name inputs.
+//
+// At its end, a run explains each tenant's error and its own. Code that needs a remedy before that, such as for a
+// mistake in an input, asks [Of]. Sources, stores of backups, and jobs on which another mode builds explain their
+// errors themselves, so that a mode may add to a remedy.
 package remedies
 
 import (

@@ -214,7 +214,8 @@ func TestDatabase(t *testing.T) {
 		if a, b := query(t, first, "select current_database()"), query(t, second, "select current_database()"); a == b {
 			t.Errorf("both are %s", a)
 		}
-		owns := "select (pg_get_userbyid(datdba) = current_user)::text from pg_database where datname = current_database()"
+		owns := "select (pg_get_userbyid(datdba) = current_user)::text " +
+			"from pg_database where datname = current_database()"
 		if got := query(t, first, owns); got != "true" {
 			t.Error("the role does not own its database")
 		}
