@@ -90,6 +90,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 
 	t.Log("a dry run with a shorter retention: nothing changes")
+	nextSecond()
 	inputs["retention-days"], inputs["dry-run"] = "0", "true"
 	run = runStep(t, workspace, inputs, env...)
 	check(run)
@@ -104,7 +105,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 
 	t.Log("second run: the first one's backups are pruned")
-	time.Sleep(time.Second) // two backups in one second would have the same key
+	nextSecond()
 	inputs["dry-run"] = "false"
 	run = runStep(t, workspace, inputs, env...)
 	check(run)
@@ -217,3 +218,6 @@ func (o outcome) failedTenants(t *testing.T) []string {
 	slices.Sort(names)
 	return names
 }
+
+// nextSecond returns when a second is over: two backups of one tenant in one second would have the same key.
+func nextSecond() { time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) }
