@@ -45,6 +45,9 @@ const (
 	MinPartSize = minPartSize
 )
 
+// UseUpParts lets an upload have no more parts.
+func UseUpParts(w *Writer) { w.number = maxParts }
+
 // BudgetInUse reports whether a stream holds memory of the budget.
 func (b *Bucket) BudgetInUse() bool {
 	if !b.budget.extra.TryAcquire(extraBytes) {

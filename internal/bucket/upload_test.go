@@ -169,3 +169,18 @@ func TestSizes(t *testing.T) {
 		t.Errorf("room for %d only", equal)
 	}
 }
+
+func TestTooManyParts(t *testing.T) {
+	s := buckettest.Shared(t)
+	b := open(t, custom(t, s))
+	w, err := b.Create(t.Context(), keyAt(b, "acme", noon), bucket.Info{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket.UseUpParts(w)
+	_, err = w.Write(make([]byte, 8*mebibyte+1))
+	checkError(t, err, "the object is larger than 10000 parts of 8 MiB", "raise compression-level")
+	if left, err := b.Unfinished(t.Context(), b.Folder("acme")); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}

@@ -130,8 +130,9 @@ func TestRemedies(t *testing.T) {
 		postgres.NoAnswer, migration.ConnectionLost, migration.LostOutsideTransaction,
 		migration.FailedOutsideTransaction, migration.NotRecorded, pgdump.NewerArchive, pgdump.NewerSetting,
 		pgdump.ExtensionMissing, pgdump.AlreadyExists, pgdump.CreateDenied, pgdump.OwnershipDenied,
-		bucket.KnownRegion, bucket.NoRegion, bucket.Denied, bucket.NoCredentials, bucket.UntrustedJob,
-		bucket.NoIdentityProvider, bucket.TokenExpired, bucket.InvalidRoleSession, bucket.TokenServiceInactive,
+		bucket.OtherRegion, bucket.TooManyParts, bucket.NoRegion, bucket.Denied, bucket.NoCredentials,
+		bucket.UntrustedJob, bucket.NoIdentityProvider, bucket.TokenExpired, bucket.InvalidRoleSession,
+		bucket.TokenServiceInactive,
 	}
 	for _, h := range hints {
 		if !reached[h.about] && !slices.Contains(elsewhere, h.about) {
