@@ -16,9 +16,6 @@ import (
 // placeholder is a template's place for the tenant's key.
 const placeholder = "{TENANT}"
 
-// MaxValue is GitHub's limit for the value of a secret or a variable, in bytes: 48 KB.
-const MaxValue = 48 << 10
-
 // bundlePrefix, followed by a number from 1, is the name of a bundle: a secret that holds many tenants.
 const bundlePrefix = "NEON_TENANTS_BUNDLE_"
 
