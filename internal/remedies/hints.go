@@ -79,6 +79,9 @@ var hints = []hint{
 
 	// pg_dump, pg_restore and psql.
 	{pgdump.WrongMajor, "pg_dump has to be of the server's own major: set pg-version: auto, or the server's major"},
+	{(*pgdump.NoClientsError)(nil), "pg_dump, pg_restore and psql have to be of the server's own major: use the " +
+		"action's published image, build it with --build-arg PG_CLIENTS=\"{majors}\" (and PG_REPO=pgdg, which has them " +
+		"all), or outside of the image install postgresql-client-{major}"},
 	{pgdump.RowSecurity, "the role does not see all rows, so the dump would not be whole: name the tables' owner or " +
 		"a role with BYPASSRLS in role-name"},
 	{pgdump.ReadDenied, "the role may not read everything in the database: name the one that owns it with role-name, " +
