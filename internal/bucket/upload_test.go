@@ -184,3 +184,17 @@ func TestTooManyParts(t *testing.T) {
 		t.Errorf("left %v, %v", left, err)
 	}
 }
+
+// A part of a huge object takes more memory than all others together, and gives it back.
+func TestMemoryOfHugeParts(t *testing.T) {
+	o := custom(t, buckettest.Shared(t))
+	o.Streams = 1
+	b := open(t, o)
+	const size = 100 * mebibyte
+	if _, err := write(t.Context(), b, keyAt(b, "acme", noon), size, bucket.Info{SizeEstimate: 1 << 40}); err != nil {
+		t.Fatal(err)
+	}
+	if kept, most := b.UnusedMemory(); kept != most || most >= size {
+		t.Errorf("keeps %d bytes of %d", kept, most)
+	}
+}
