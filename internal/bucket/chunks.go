@@ -10,8 +10,8 @@ import (
 const chunkSize = 256 << 10
 
 // chunks allocates memory outside of Go's heap, and keeps as much of it for reuse as parts of the usual sizes take. On
-// the heap, the garbage collector lets the process grow to twice what the parts take. Sixteen streams of 1 GiB each to a
-// slow store (TestMemory with -slow, limit 256 MiB) reached a peak of
+// the heap, the garbage collector lets the process grow to twice what the parts take. Sixteen streams of 1 GiB each to
+// a slow store (TestMemory with -slow, limit 256 MiB) reached a peak of
 //
 //	227–228 MiB with chunks from mmap,
 //	403–415 MiB with a sync.Pool,

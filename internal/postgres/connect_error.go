@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Cause classifies a failure, so that callers can look up a remedy: they know where a connection string or a table's name
-// came from, and this package does not.
+// Cause classifies a failure, so that callers can look up a remedy: they know where a connection string or a table's
+// name came from, and this package does not.
 type Cause string
 
 // Why a connection could not be made.
