@@ -26,6 +26,7 @@ func newBudget(streams int) *budget {
 	capacity := int64(streams) * minPartSize
 	return &budget{
 		admission: semaphore.NewWeighted(capacity), capacity: capacity, extra: semaphore.NewWeighted(extraBytes),
+		chunks: chunks{keep: int(capacity+extraBytes) / chunkSize},
 	}
 }
 

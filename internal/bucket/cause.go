@@ -1,18 +1,20 @@
 package bucket
 
-// Cause is the kind of a failure, by which whoever knows where the options came from finds a remedy.
+// Cause classifies a failure, so that callers can look up a remedy: they know where the options came from, and this
+// package does not.
 type Cause string
 
 // Why a request to the store failed.
 const (
 	NoSuchBucket        Cause = "no such bucket"
-	KnownRegion         Cause = "bucket in another region" // see [Error.Region]
-	OtherRegion         Cause = "bucket in an unknown region"
+	OtherRegion         Cause = "bucket in another region" // see [Error.Region]
+	UnknownRegion       Cause = "bucket in an unknown region"
 	BadCredentials      Cause = "credentials refused"
 	ClockSkew           Cause = "clock skew"
 	KeyUnusable         Cause = "encryption key unusable"
 	UnknownStorageClass Cause = "unknown storage class"
 	ObjectTooLarge      Cause = "object too large"
+	TooManyParts        Cause = "object in too many parts" // because it is much larger than [Info.SizeEstimate]
 	StoreFull           Cause = "store full"
 	ObjectExists        Cause = "object exists"
 	KeyDenied           Cause = "permission for the encryption key missing"
@@ -33,12 +35,12 @@ const (
 	NoRegion             Cause = "no region"
 )
 
-// causes by the codes of AWS, MinIO and other stores.
+// causes are those of the codes of AWS, MinIO and other stores.
 var causes = map[string]Cause{
 	"NoSuchBucket":                       NoSuchBucket,
-	"PermanentRedirect":                  OtherRegion,
-	"AuthorizationHeaderMalformed":       OtherRegion,
-	"IllegalLocationConstraintException": OtherRegion,
+	"PermanentRedirect":                  UnknownRegion,
+	"AuthorizationHeaderMalformed":       UnknownRegion,
+	"IllegalLocationConstraintException": UnknownRegion,
 	"InvalidAccessKeyId":                 BadCredentials,
 	"SignatureDoesNotMatch":              BadCredentials,
 	"ExpiredToken":                       BadCredentials,

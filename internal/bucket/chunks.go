@@ -9,9 +9,9 @@ import (
 // chunkSize is the unit in which a part takes memory, in bytes, so that a small object takes little.
 const chunkSize = 256 << 10
 
-// chunks allocates memory outside of Go's heap and reuses it until the bucket is closed. On the heap, the garbage
-// collector lets the process grow to twice what the parts take. Sixteen streams of 1 GiB each to a slow store (TestMemory
-// with -slow, limit 256 MiB) reached a peak of
+// chunks allocates memory outside of Go's heap, and keeps as much of it for reuse as parts of the usual sizes take. On
+// the heap, the garbage collector lets the process grow to twice what the parts take. Sixteen streams of 1 GiB each to
+// a slow store (TestMemory with -slow, limit 256 MiB) reached a peak of
 //
 //	227–228 MiB with chunks from mmap,
 //	403–415 MiB with a sync.Pool,
@@ -22,6 +22,7 @@ const chunkSize = 256 << 10
 type chunks struct {
 	mu   sync.Mutex
 	free [][]byte
+	keep int // how many unused chunks to keep
 }
 
 func (c *chunks) get() ([]byte, error) {
@@ -39,14 +40,21 @@ func (c *chunks) put(used [][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.free = append(c.free, used...)
+	c.unmap(c.keep)
 }
 
-// unmap returns the unused chunks to the operating system.
-func (c *chunks) unmap() {
+// close returns the unused chunks to the operating system.
+func (c *chunks) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, chunk := range c.free {
-		_ = unix.Munmap(chunk) // cannot fail for memory from Mmap
+	c.unmap(0)
+}
+
+// unmap returns the unused chunks beyond keep to the operating system. c.mu is held.
+func (c *chunks) unmap(keep int) {
+	for n := len(c.free) - 1; n >= keep; n-- {
+		_ = unix.Munmap(c.free[n]) // cannot fail for memory from Mmap
+		c.free[n] = nil
+		c.free = c.free[:n]
 	}
-	c.free = nil
 }

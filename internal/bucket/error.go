@@ -24,17 +24,16 @@ type Error struct {
 	// Message is the store's own text.
 	Message   string
 	RequestID string
-	Err       error
+	// Audience is that of the identity token with which a role was to be assumed.
+	Audience string
+	Err      error
 
 	action string // the permission that the request needs
 	region string // of the bucket, if the store says so
 	// interrupted is true if the caller's context ended the request.
 	interrupted bool
-	remedy      string
-	cause       Cause // if the store was not asked, or not about the bucket
-
-	// Audience is that of the identity token with which a role was to be assumed.
-	Audience string
+	// cause is set if neither the status nor the code tells it.
+	cause Cause
 }
 
 func (e *Error) Error() string {
@@ -70,10 +69,10 @@ func (e *Error) Cause() Cause {
 	switch {
 	case e.cause != "":
 		return e.cause
-	case e.remedy != "" || e.interrupted || errors.Is(e.Err, context.Canceled):
+	case e.interrupted || errors.Is(e.Err, context.Canceled):
 		return ""
 	case e.region != "":
-		return KnownRegion
+		return OtherRegion
 	}
 	if cause, ok := causes[e.Code]; ok {
 		return cause
@@ -98,9 +97,6 @@ func (e *Error) Permission() string { return e.action }
 
 // Region is where the bucket is, "" if the store did not tell.
 func (e *Error) Region() string { return e.region }
-
-// Remedy is what to do about a failure that does not depend on how the bucket was opened.
-func (e *Error) Remedy() string { return e.remedy }
 
 // wrap makes an [*Error] of what a call returned; nil stays nil. action is the permission that the call needs.
 func (b *Bucket) wrap(err error, op, key, action string) error {

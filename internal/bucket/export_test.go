@@ -45,6 +45,15 @@ const (
 	MinPartSize = minPartSize
 )
 
+// UseUpParts lets an upload have no more parts.
+func UseUpParts(w *Writer) { w.number = maxParts }
+
+// UnusedMemory returns how much memory the bucket keeps for the next streams, and at most keeps, in bytes.
+func (b *Bucket) UnusedMemory() (kept, most int) {
+	c := &b.budget.chunks
+	return len(c.free) * chunkSize, c.keep * chunkSize
+}
+
 // BudgetInUse reports whether a stream holds memory of the budget.
 func (b *Bucket) BudgetInUse() bool {
 	if !b.budget.extra.TryAcquire(extraBytes) {

@@ -152,7 +152,7 @@ func (b *Bucket) Close() {
 	if c, ok := b.client.Options().HTTPClient.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
-	b.budget.chunks.unmap()
+	b.budget.chunks.close()
 }
 
 // amazon reports whether an endpoint is AWS's own, such as a VPC or FIPS endpoint.

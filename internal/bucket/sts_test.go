@@ -142,7 +142,7 @@ func TestRole(t *testing.T) {
 		{"no identity provider", nil, &buckettest.Fault{
 			Operation: "AssumeRoleWithWebIdentity", Status: http.StatusBadRequest, Code: "InvalidIdentityToken",
 			Message: "No OpenIDConnect provider found in your account",
-		}, "No OpenIDConnect provider", "make an identity provider"},
+		}, "No OpenIDConnect provider", "create an identity provider"},
 		{"session too long", nil, &buckettest.Fault{
 			Operation: "AssumeRoleWithWebIdentity", Status: http.StatusBadRequest, Code: "ValidationError",
 			Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",

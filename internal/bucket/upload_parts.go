@@ -32,9 +32,8 @@ func (w *Writer) next() error {
 func (w *Writer) count(t *part) error {
 	if w.number == maxParts {
 		return &Error{Op: "upload", Bucket: w.bucket.options.Bucket, Key: w.key,
-			Err: fmt.Errorf("the object is larger than %d parts of %d MiB", maxParts, w.partSize>>20),
-			remedy: "the size of parts follows from the database's size, and the backup became much larger than that: " +
-				"compress it, or use a store that allows parts of unequal size"}
+			Err:   fmt.Errorf("the object is larger than %d parts of %d MiB", maxParts, w.partSize>>20),
+			cause: TooManyParts}
 	}
 	w.number++
 	t.number = w.number

@@ -169,3 +169,32 @@ func TestSizes(t *testing.T) {
 		t.Errorf("room for %d only", equal)
 	}
 }
+
+func TestTooManyParts(t *testing.T) {
+	s := buckettest.Shared(t)
+	b := open(t, custom(t, s))
+	w, err := b.Create(t.Context(), keyAt(b, "acme", noon), bucket.Info{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket.UseUpParts(w)
+	_, err = w.Write(make([]byte, 8*mebibyte+1))
+	checkError(t, err, "the object is larger than 10000 parts of 8 MiB", "raise compression-level")
+	if left, err := b.Unfinished(t.Context(), b.Folder("acme")); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// A part of a huge object takes more memory than all others together, and gives it back.
+func TestMemoryOfHugeParts(t *testing.T) {
+	o := custom(t, buckettest.Shared(t))
+	o.Streams = 1
+	b := open(t, o)
+	const size = 100 * mebibyte
+	if _, err := write(t.Context(), b, keyAt(b, "acme", noon), size, bucket.Info{SizeEstimate: 1 << 40}); err != nil {
+		t.Fatal(err)
+	}
+	if kept, most := b.UnusedMemory(); kept != most || most >= size {
+		t.Errorf("keeps %d bytes of %d", kept, most)
+	}
+}

@@ -100,7 +100,7 @@ func NewEncryptedWriter(
 	}
 	encrypted, err := age.Encrypt(w, recipients...)
 	if err != nil {
-		return nil, fmt.Errorf("encrypt the dump: %w", err)
+		return nil, fmt.Errorf("encrypt with age: %w", err)
 	}
 	z, err := NewWriter(encrypted, kind, level, parallel)
 	if err != nil {
@@ -114,7 +114,7 @@ func NewEncryptedReader(r io.Reader, kind Kind, identities []age.Identity) (io.R
 	if len(identities) > 0 {
 		var err error
 		if r, err = age.Decrypt(r, identities...); err != nil {
-			return nil, fmt.Errorf("decrypt the backup: %w", err)
+			return nil, fmt.Errorf("decrypt with age: %w", err)
 		}
 	}
 	return NewReader(r, kind)

@@ -40,8 +40,8 @@ func newGzip(w io.Writer, level, parallel int) (io.WriteCloser, error) {
 	return &pooledGzip{z, level}, nil
 }
 
-// idleGzip holds the writers that no stream uses, by level: one takes about a megabyte, and a fleet has thousands of
-// streams.
+// idleGzip holds the writers that no stream uses, by level: one takes about a megabyte, and a run may have
+// thousands of streams.
 var idleGzip [gzip.BestCompression + 1]sync.Pool
 
 type pooledGzip struct {

@@ -55,13 +55,12 @@ func New(o Options) (*Client, error) {
 	}
 	base, err := url.Parse(strings.TrimRight(o.BaseURL, "/") + "/")
 	switch {
-	case err != nil, base.Host == "", base.Scheme != "https" &&
-		base.Scheme != "http", base.User != nil, base.RawQuery != "":
+	case err != nil, base.Host == "", base.User != nil, base.RawQuery != "",
+		base.Scheme != "https" && base.Scheme != "http":
 		return nil, errors.New("the address of GitHub's API is not a URL such as " + DefaultBaseURL)
 	case base.Scheme == "http" && !hosts.Private(base.Hostname()):
 		return nil, fmt.Errorf("the GitHub token would be sent unencrypted to %s: the address of GitHub's API "+
-			"has to begin with https://",
-			base.Host)
+			"has to begin with https://", base.Host)
 	}
 	if o.HTTP == nil {
 		o.HTTP = httpx.New(Limits()).HTTP()
@@ -106,8 +105,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // names, and would address an environment's secrets by the repository's id, which is gone from GitHub's OpenAPI
 // description. in and out are JSON; nil is none. need is the permission that a token needs. Every error is an
 // [*Error].
-func (c *Client) call(ctx context.Context, need permission, method, path string, in, out any) (*github.Response,
-	error) {
+func (c *Client) call(
+	ctx context.Context, need permission, method, path string, in, out any,
+) (*github.Response, error) {
 	shown, _, _ := strings.Cut(path, "?")
 	shown = "/" + shown
 	req, err := c.api.NewRequest(method, path, in)

@@ -114,8 +114,9 @@ func (c *Client) PutSecret(ctx context.Context, s Scope, key PublicKey, name, va
 	return c.put(ctx, s, newer, name, value, body)
 }
 
-func (c *Client) put(ctx context.Context, s Scope, key PublicKey, name, value string, body sealed) (created bool,
-	err error) {
+func (c *Client) put(
+	ctx context.Context, s Scope, key PublicKey, name, value string, body sealed,
+) (created bool, err error) {
 	box, err := box.SealAnonymous(nil, []byte(value), &key.key, rand.Reader)
 	if err != nil {
 		return false, fmt.Errorf("seal the secret %s: %w", name, err)
@@ -130,8 +131,9 @@ func (c *Client) put(ctx context.Context, s Scope, key PublicKey, name, value st
 
 // audience returns who may read an organization's secret: its present repositories if its visibility is "selected",
 // as a new value should not undo that choice, and otherwise what the scope says.
-func (c *Client) audience(ctx context.Context, s Scope, name string) (visibility string, repositories *[]int64,
-	err error) {
+func (c *Client) audience(
+	ctx context.Context, s Scope, name string,
+) (visibility string, repositories *[]int64, err error) {
 	var now github.Secret
 	need, path := s.needs("secrets", "write"), s.path("secrets")+"/"+name
 	if _, err := c.call(ctx, need, http.MethodGet, path, nil, &now); err != nil && !IsStatus(err, http.StatusNotFound) {

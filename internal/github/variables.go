@@ -11,8 +11,9 @@ import (
 
 // Variable returns the value of an Actions variable and when it was last written. found is false if it does not
 // exist, or if the token cannot see the scope.
-func (c *Client) Variable(ctx context.Context, s Scope, name string) (value string, updatedAt time.Time, found bool,
-	err error) {
+func (c *Client) Variable(
+	ctx context.Context, s Scope, name string,
+) (value string, updatedAt time.Time, found bool, err error) {
 	if err := check(s, name); err != nil {
 		return "", time.Time{}, false, err
 	}

@@ -70,7 +70,7 @@ func (a *applier) rollback() error {
 // alone, because statements such as CREATE INDEX CONCURRENTLY must be sent alone.
 func (a *applier) run(up string) error {
 	if len(a.pending) == 0 || a.pending[0].up != up {
-		return fmt.Errorf("internal error: dbmate runs a migration that was not expected")
+		return errors.New("internal error: dbmate runs a migration that was not expected")
 	}
 	a.started = time.Now()
 	if a.inTransaction {
@@ -195,8 +195,7 @@ func (a *applier) finish(m migration) {
 // warnOfEnd warns of a migration that ended its own transaction. tags are those of its statements.
 func (a *applier) warnOfEnd(m migration, tags []string) {
 	if tag := endsTransaction(tags); tag != "" {
-		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not "+
-			"have "+
+		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not have "+
 			"been rolled back; use -- migrate:up transaction:false, or take it out", m.path, tag))
 	}
 }
@@ -231,7 +230,7 @@ func (a *applier) failure(err error, msg message, tags []string) error {
 		e.lost = true
 		return e
 	}
-	if pg.Detail != "" { // may contain a customer's data: for the tenant's log, not for the summary
+	if pg.Detail != "" { // may quote a row: for the connection's own log, not for the error, which is shown widely
 		a.conn.Log().Error(pg.Message, "detail", pg.Detail)
 	}
 	offset := -1

@@ -157,8 +157,7 @@ func (c *Client) projectsNamed(ctx context.Context, orgID, name string) ([]Proje
 	}
 	if len(missing) > 0 {
 		return nil, "", fmt.Errorf("it is not known whether there is one of that name: Neon lists %v but cannot "+
-			"read them at the moment",
-			missing)
+			"read them at the moment", missing)
 	}
 	return slices.DeleteFunc(projects, func(p Project) bool { return p.Name != name }), orgID, nil
 }

@@ -77,7 +77,8 @@ const clockSkew = 2 * time.Minute
 // second resource if the first one appears late. If post fails in a way that leaves open whether it succeeded, find
 // searches for the result; if that never finds it, the error is an [*UnknownOutcomeError]. If ctx ends while Neon has
 // the request, post gets a little longer, so idempotentCreate may return without an error although ctx has ended.
-func idempotentCreate(ctx context.Context, kind, name string, post func(context.Context) error,
+func idempotentCreate(
+	ctx context.Context, kind, name string, post func(context.Context) error,
 	find func(context.Context) (found bool, err error),
 ) error {
 	if ctx.Err() != nil {

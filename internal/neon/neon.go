@@ -68,8 +68,9 @@ func (c *Client) get(ctx context.Context, out any, query url.Values, pattern str
 // call sends in as JSON, unless it is nil, and decodes the JSON of the answer into out, unless the answer has no
 // content. ids, escaped, take the place of each {} in pattern; method and pattern are the route for the limit per
 // route.
-func (c *Client) call(ctx context.Context, method string, in, out any, query url.Values, pattern string,
-	ids ...string) error {
+func (c *Client) call(
+	ctx context.Context, method string, in, out any, query url.Values, pattern string, ids ...string,
+) error {
 	path := pattern
 	for _, id := range ids {
 		path = strings.Replace(path, "{}", url.PathEscape(id), 1)

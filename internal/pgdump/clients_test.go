@@ -249,8 +249,8 @@ func TestMissingMajor(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 	for _, word := range []string{`PG_CLIENTS="17 14"`, "PG_REPO=pgdg", "postgresql-client-14"} {
-		if !strings.Contains(missing.Remedy(), word) {
-			t.Errorf("no %s in %s", word, missing.Remedy())
+		if remedy := remedies.Of(err); !strings.Contains(remedy, word) {
+			t.Errorf("no %s in %s", word, remedy)
 		}
 	}
 }

@@ -59,7 +59,6 @@ type DumpOptions struct {
 type Dumped struct {
 	PlainSize     int64  // bytes that pg_dump wrote
 	PlainSHA256   string // of these bytes, in hex
-	MarkerSeen    bool   // the end marker is in the last 512 bytes; of an archive: pg_restore read it to its end
 	ServerVersion string // as the dump states it, "17.6"
 	ClientVersion string // pg_dump's
 	// Rows are those of each table in a plain dump, counted while they passed by. Nil for an archive, and with
@@ -138,7 +137,7 @@ func (d *dump) run(ctx context.Context, w io.Writer) (Dumped, error) {
 		return Dumped{}, err
 	}
 	return Dumped{
-		PlainSize: d.scan.size, PlainSHA256: d.scan.sum(), MarkerSeen: true,
+		PlainSize: d.scan.size, PlainSHA256: d.scan.sum(),
 		ServerVersion: d.scan.serverVersion(), ClientVersion: d.clients.Version, Rows: d.scan.rows.tables,
 	}, nil
 }

@@ -71,9 +71,8 @@ func (s *stored) verify(want string) error {
 		return fmt.Errorf("read the backup: %w", err)
 	}
 	if got := s.sum(); want != "" && got != want {
-		return &BackupError{Problem: fmt.Sprintf("the SHA-256 of its %d bytes is %s, not %s, which was recorded when "+
-			"it "+
-			"was made", s.size, got, want)}
+		return &BackupError{Problem: fmt.Sprintf("the SHA-256 of its %d bytes is %s, not %s, which was recorded "+
+			"when it was made", s.size, got, want)}
 	}
 	return nil
 }

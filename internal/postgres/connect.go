@@ -104,7 +104,7 @@ func (c *Conn) dial(ctx context.Context, cfg *pgconn.Config) (err error) {
 		if !failure.temporary || left <= 0 || ctx.Err() != nil {
 			return failure
 		}
-		pause := min(left, wait/2+rand.N(wait/2)) // jitter, so that a fleet behind one proxy does not retry in step
+		pause := min(left, wait/2+rand.N(wait/2)) // jitter, so that many clients of one proxy do not retry in step
 		c.log.Info("connecting failed, trying again", "in", pause, "error", err)
 		select {
 		case <-ctx.Done():

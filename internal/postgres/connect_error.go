@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Cause is the kind of a failure, by which whoever knows where a connection string or a table's name came from finds a
-// remedy.
+// Cause classifies a failure, so that callers can look up a remedy: they know where a connection string or a table's
+// name came from, and this package does not.
 type Cause string
 
 // Why a connection could not be made.

@@ -26,7 +26,7 @@ func (e *DatabaseNameError) Error() string {
 
 // Remedy says which names are accepted.
 func (e *DatabaseNameError) Remedy() string {
-	return fmt.Sprintf("use a database of its own, with a name of at most %d bytes of printable characters", maxName)
+	return fmt.Sprintf("choose another database, with a name of at most %d bytes of printable characters", maxName)
 }
 
 // CheckDatabaseName refuses names that PostgreSQL truncates or does not accept, and those of databases that every

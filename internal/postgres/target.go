@@ -12,9 +12,9 @@ import (
 // Target is a database to connect to: a connection string that has been parsed once, made direct, and checked against
 // the TLS policy. It cannot print itself: fmt, log/slog and encoding/json write server/database.
 type Target struct {
-	// A pointer, because fmt prints the unexported fields of a struct without calling their methods: of this one it
-	// prints an address.
-	t *target
+	// fmt prints a struct's unexported fields without calling their methods, and follows a pointer to a struct if the verb
+	// is not one for pointers. Of a pointer to a pointer it never prints more than an address. Nil: no database.
+	hidden **target
 }
 
 type target struct {
@@ -43,52 +43,57 @@ func newTarget(u url.URL, query url.Values, insecure, pooled bool) (Target, erro
 	if err != nil {
 		return Target{}, err
 	}
-	return Target{&target{url: u, query: query, config: cfg, insecure: insecure, pooled: pooled}}, nil
+	t := &target{url: u, query: query, config: cfg, insecure: insecure, pooled: pooled}
+	return Target{&t}, nil
 }
+
+func (t Target) get() *target { return *t.hidden }
 
 // At is another database on the same server, with everything else as it is. Any name works.
 func (t Target) At(database string) (Target, error) {
-	query, err := url.ParseQuery(t.t.url.RawQuery)
+	query, err := url.ParseQuery(t.get().url.RawQuery)
 	if err != nil {
 		return Target{}, &URLError{"its parameters cannot be read", "percent-encode special characters in them"}
 	}
 	query.Del("dbname")
-	u := t.t.url
+	u := t.get().url
 	u.Path, u.RawPath, u.RawQuery = "/"+database, "", encodeQuery(query)
 	if strings.Contains(database, "/") { // valid in a path, but some readers of URLs end the name there
 		u.RawPath = "/" + url.PathEscape(database)
 	}
-	return newTarget(u, query, t.t.insecure, t.t.pooled)
+	return newTarget(u, query, t.get().insecure, t.get().pooled)
 }
 
 // Zero reports whether this is no database at all.
-func (t Target) Zero() bool { return t.t == nil }
+func (t Target) Zero() bool { return t.hidden == nil }
 
 // Pooled reports whether the connection string named Neon's pooler; the target does not.
-func (t Target) Pooled() bool { return t.t.pooled }
+func (t Target) Pooled() bool { return t.get().pooled }
 
 // Host is the server's name.
-func (t Target) Host() string { return t.t.config.Host }
+func (t Target) Host() string { return t.get().config.Host }
 
 // Server is the server as host:port, in one form however the connection string writes it.
 func (t Target) Server() string {
-	return fmt.Sprintf("%s:%d", strings.ToLower(strings.TrimSuffix(t.t.config.Host, ".")), t.t.config.Port)
+	return fmt.Sprintf("%s:%d", strings.ToLower(strings.TrimSuffix(t.get().config.Host, ".")), t.get().config.Port)
 }
 
 // Database is the database's name.
-func (t Target) Database() string { return t.t.config.Database }
+func (t Target) Database() string { return t.get().config.Database }
 
 // Reveal returns the direct connection string, for the one call that needs it.
-func (t Target) Reveal() string { return t.t.url.String() }
+func (t Target) Reveal() string { return t.get().url.String() }
 
 // Config is pgx's configuration under the TLS policy, the password included. Each call returns a copy.
-func (t Target) Config() *pgconn.Config { return t.t.config.Copy() }
+func (t Target) Config() *pgconn.Config { return t.get().config.Copy() }
 
 // Parameter is a parameter of the connection string as it was given, "" if it has none of that name.
-func (t Target) Parameter(name string) string { return t.t.query.Get(name) }
+func (t Target) Parameter(name string) string { return t.get().query.Get(name) }
 
 // Verified reports whether the TLS policy has the server's certificate verified in full, whatever sslmode says.
-func (t Target) Verified() bool { return !t.t.insecure && hasPublicHost(&t.t.url, t.t.query) }
+func (t Target) Verified() bool {
+	return !t.get().insecure && hasPublicHost(&t.get().url, t.get().query)
+}
 
 // String is server/database.
 func (t Target) String() string {

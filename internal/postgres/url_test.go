@@ -133,6 +133,7 @@ func TestTargetCannotPrintItself(t *testing.T) {
 	printed := []string{log.String(), string(marshalled), target.String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		printed = append(printed, fmt.Sprintf(verb, target), fmt.Sprintf(verb, struct{ T Target }{target}),
+			fmt.Sprintf(verb, struct{ unexported Target }{target}), fmt.Sprintf(verb, &struct{ unexported *Target }{&target}),
 			fmt.Sprintf(verb, []Target{target}), fmt.Sprintf(verb, &target))
 	}
 	for _, text := range printed {

@@ -15,7 +15,7 @@ type hint struct {
 	remedy string
 }
 
-// hints has each kind of failure once.
+// hints lists each kind of failure once.
 var hints = []hint{
 	// A database that cannot be connected to.
 	{postgres.BadCredentials, "the role or its password is wrong or was changed since: reset it, or correct the " +
@@ -79,6 +79,9 @@ var hints = []hint{
 
 	// pg_dump, pg_restore and psql.
 	{pgdump.WrongMajor, "pg_dump has to be of the server's own major: set pg-version: auto, or the server's major"},
+	{(*pgdump.NoClientsError)(nil), "pg_dump, pg_restore and psql have to be of the server's own major: use the " +
+		"action's published image, build it with --build-arg PG_CLIENTS=\"{majors}\" (and PG_REPO=pgdg, which has them " +
+		"all), or outside of the image install postgresql-client-{major}"},
 	{pgdump.RowSecurity, "the role does not see all rows, so the dump would not be whole: name the tables' owner or " +
 		"a role with BYPASSRLS in role-name"},
 	{pgdump.ReadDenied, "the role may not read everything in the database: name the one that owns it with role-name, " +
@@ -118,8 +121,8 @@ var hints = []hint{
 
 	// The bucket.
 	{bucket.NoSuchBucket, "there is no bucket of this name: check s3-bucket, aws-region and s3-endpoint"},
-	{bucket.KnownRegion, "the bucket is in {region}: give aws-region: {region}"},
-	{bucket.OtherRegion, "the bucket is in another region: check aws-region"},
+	{bucket.OtherRegion, "the bucket is in {region}: give aws-region: {region}"},
+	{bucket.UnknownRegion, "the bucket is in another region: check aws-region"},
 	{bucket.NoRegion, "give aws-region, or set AWS_REGION"},
 	{bucket.BadCredentials, "the store does not accept these credentials: check them, and that they are this store's"},
 	{bucket.ClockSkew, "set this machine's clock"},
@@ -128,6 +131,8 @@ var hints = []hint{
 	{bucket.KeyUnusable, "check that the key of s3-kms-key-id exists in the bucket's region and is enabled"},
 	{bucket.UnknownStorageClass, "check s3-storage-class: the store does not know it"},
 	{bucket.ObjectTooLarge, "the store takes no object of this size"},
+	{bucket.TooManyParts, "the size of parts follows from the database's size, and the backup became much larger than " +
+		"that: raise compression-level, or use a store that allows parts of unequal size"},
 	{bucket.StoreFull, "the store is full: make room, or shorten retention-days"},
 	{bucket.ObjectExists, "another run made a backup of this tenant in the same second: don't run two at once"},
 	{bucket.ServerError, "the store has a problem, which is usually temporary: run again later"},
@@ -144,9 +149,9 @@ var hints = []hint{
 		"provider token.actions.githubusercontent.com, the audience {audience}, and this repository in sub, as " +
 		"repo:OWNER/REPO:… or, for repositories made or renamed after 15 July 2026, repo:OWNER@ID/REPO@ID:…; jobs " +
 		"with an environment have a sub that ends in :environment:NAME"},
-	{bucket.NoIdentityProvider, "AWS does not accept the job's token: make an identity provider in this AWS account " +
+	{bucket.NoIdentityProvider, "AWS does not accept the job's token: create an identity provider in this AWS account " +
 		"for https://token.actions.githubusercontent.com with the audience {audience}"},
-	{bucket.TokenExpired, "the token service takes the job's token for expired: check the runner's clock"},
+	{bucket.TokenExpired, "the token service considers the job's token expired: check the runner's clock"},
 	{bucket.InvalidRoleSession, "check the form of role-to-assume and role-session-name, and that " +
 		"role-duration-seconds is at least 900 and at most the role's maximum session duration"},
 	{bucket.TokenServiceInactive, "activate the token service for this region in the account's IAM settings, or " +

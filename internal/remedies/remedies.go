@@ -8,6 +8,8 @@ package remedies
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,6 +101,9 @@ func describe(err error) (about any, facts []string) {
 		return (*migration.LockError)(nil), nil
 	case *pgdump.ArgumentError:
 		return e.Cause, nil
+	case *pgdump.NoClientsError:
+		all := strings.Trim(fmt.Sprint(append(slices.Clip(e.Found), e.Major)), "[]")
+		return (*pgdump.NoClientsError)(nil), []string{"{major}", strconv.Itoa(e.Major), "{majors}", all}
 	case *pgdump.ProgramError:
 		return e.Cause(), nil
 	case *pgdump.BackupError:

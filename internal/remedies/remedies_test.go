@@ -84,6 +84,7 @@ func TestRemedies(t *testing.T) {
 		{pgdump.CheckArgs([]string{"--format=c"}), "set backup-format"},
 		{pgdump.CheckArgs([]string{"-Z9"}), "compression-level"},
 		{&pgdump.ArgumentError{Cause: pgdump.ZstdArchive}, "compression: gzip, or backup-format: plain"},
+		{&pgdump.NoClientsError{Major: 18, Found: []int{16, 17}}, `PG_CLIENTS="16 17 18"`},
 		{program("pg_dump: error: unrecognized option '--x'"), "pg-dump-args"},
 		{program("pg_dump: error: no matching tables were found"), "pg-dump-args names a table"},
 		{program("pg_dump: error: no matching schemas were found"), "pg-dump-args names a schema"},
@@ -130,8 +131,9 @@ func TestRemedies(t *testing.T) {
 		postgres.NoAnswer, migration.ConnectionLost, migration.LostOutsideTransaction,
 		migration.FailedOutsideTransaction, migration.NotRecorded, pgdump.NewerArchive, pgdump.NewerSetting,
 		pgdump.ExtensionMissing, pgdump.AlreadyExists, pgdump.CreateDenied, pgdump.OwnershipDenied,
-		bucket.KnownRegion, bucket.NoRegion, bucket.Denied, bucket.NoCredentials, bucket.UntrustedJob,
-		bucket.NoIdentityProvider, bucket.TokenExpired, bucket.InvalidRoleSession, bucket.TokenServiceInactive,
+		bucket.OtherRegion, bucket.TooManyParts, bucket.NoRegion, bucket.Denied, bucket.NoCredentials,
+		bucket.UntrustedJob, bucket.NoIdentityProvider, bucket.TokenExpired, bucket.InvalidRoleSession,
+		bucket.TokenServiceInactive,
 	}
 	for _, h := range hints {
 		if !reached[h.about] && !slices.Contains(elsewhere, h.about) {
@@ -148,7 +150,7 @@ func TestNames(t *testing.T) {
 	}
 	others := []string{
 		"verify-full", "id-token", "AGE-SECRET-KEY-1…", "create-tenant", "--exclude-table", "--exclude-schema",
-		"--lock-wait-timeout", "aws-actions/configure-aws-credentials",
+		"--lock-wait-timeout", "--build-arg", "postgresql-client-{major}", "aws-actions/configure-aws-credentials",
 	}
 	between := func(r rune) bool { return strings.ContainsRune(" :;,()=", r) }
 	for _, h := range hints {

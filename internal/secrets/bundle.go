@@ -9,11 +9,13 @@ import (
 	"io"
 	"maps"
 	"slices"
+
+	"github.com/org/neon-tenants-action/internal/github"
 )
 
 // Fill is the largest value of a bundle, in bytes. The margin below GitHub's limit covers the 48 bytes that sealing
 // adds.
-const Fill = MaxValue - 64
+const Fill = github.MaxValue - 64
 
 // EncodeBundle writes members as a bundle's value: a JSON object, {key: connection string}, in the order of the keys
 // and on one line.

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/github"
 )
 
 // Print is a fingerprint: an HMAC, truncated to eight bytes so that the records of 1,000 tenants fit into a variable.
@@ -101,13 +103,13 @@ const withMembers = 1
 // not fit, all of them are left out; if not even the secrets fit, that is an error.
 func (k *Keyring) Encode(s State) (string, error) {
 	text := k.seal(encodeState(s))
-	if len(text) > MaxValue && s.Members != nil {
+	if len(text) > github.MaxValue && s.Members != nil {
 		s.Members = nil
 		text = k.seal(encodeState(s))
 	}
-	if len(text) > MaxValue {
+	if len(text) > github.MaxValue {
 		return "", fmt.Errorf("the state of %d secrets takes %d bytes, more than the %d of a variable",
-			len(s.Secrets), len(text), MaxValue)
+			len(s.Secrets), len(text), github.MaxValue)
 	}
 	return text, nil
 }

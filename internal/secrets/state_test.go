@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/github"
 )
 
 func aState(k *Keyring, tenants, bundles int) State {
@@ -27,7 +29,7 @@ func TestAStateIsReadBack(t *testing.T) {
 	k := NewKeyring("napi_key", "repository acme/app")
 	for _, s := range []State{{Secrets: map[Print]Record{}}, aState(k, 3, 2), aState(k, 1000, 5), aState(k, 2000, 10)} {
 		text, err := k.Encode(s)
-		if err != nil || len(text) > MaxValue {
+		if err != nil || len(text) > github.MaxValue {
 			t.Fatalf("%d bytes, %v", len(text), err)
 		}
 		got, err := k.Decode(text + "\n")
@@ -47,7 +49,7 @@ func TestATooLargeStateLeavesItsMembersOut(t *testing.T) {
 	if err != nil || s.Members != nil || len(s.Secrets) != 25 {
 		t.Errorf("%d secrets, %d members, %v", len(s.Secrets), len(s.Members), err)
 	}
-	if text, err := k.Encode(aState(k, 1, 1000)); err != nil || len(text) > MaxValue {
+	if text, err := k.Encode(aState(k, 1, 1000)); err != nil || len(text) > github.MaxValue {
 		t.Errorf("an organization's 1,000 secrets take %d bytes, %v", len(text), err)
 	}
 	if _, err := k.Encode(aState(k, 1, 3000)); err == nil {

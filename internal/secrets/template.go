@@ -16,9 +16,6 @@ import (
 // placeholder is a template's place for the tenant's key.
 const placeholder = "{TENANT}"
 
-// MaxValue is GitHub's limit for the value of a secret or a variable, in bytes: 48 KB.
-const MaxValue = 48 << 10
-
 // bundlePrefix, followed by a number from 1, is the name of a bundle: a secret that holds many tenants.
 const bundlePrefix = "NEON_TENANTS_BUNDLE_"
 
@@ -42,8 +39,7 @@ type Template struct{ before, after string }
 func ParseTemplate(text string) (Template, error) {
 	if !templateForm.MatchString(text) {
 		return Template{}, fmt.Errorf("%q is not a template for secret names: besides {TENANT}, which it must hold "+
-			"once, "+
-			"it takes only letters, digits and _; write for example {TENANT}_DATABASE_URL", text)
+			"once, it takes only letters, digits and _; write for example {TENANT}_DATABASE_URL", text)
 	}
 	before, after, _ := strings.Cut(strings.ToUpper(text), placeholder)
 	t := Template{before, after}

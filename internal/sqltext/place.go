@@ -2,8 +2,8 @@ package sqltext
 
 import "strings"
 
-// RuneOffset converts a count of characters into a byte offset. A place behind the text becomes the end of its last
-// statement, a place before it -1.
+// RuneOffset converts a count of characters into a byte offset. A count past the end of the text becomes the end of its
+// last statement, a negative one -1.
 func RuneOffset(text string, runes int) int {
 	if runes < 0 {
 		return -1
