@@ -166,6 +166,13 @@ func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
 	return failed
 }
 
+// remembers is [state.remembers].
+func (w *writer) remembers() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state.remembers()
+}
+
 // save has the next sync remember what was done, with what is known about members of bundles.
 func (w *writer) save(ctx context.Context, members map[secrets.Print]secrets.Member) error {
 	w.mu.Lock()

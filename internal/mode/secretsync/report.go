@@ -27,7 +27,7 @@ type Run struct {
 // ending puts the run as a whole into words.
 func (s *syncer) ending(c conclusion) mode.Ending {
 	run := s.plan.summarize(c)
-	run.Remember = s.writer.state.remembers()
+	run.Remember = s.writer.remembers()
 	lines := []string{fmt.Sprintf("%s, %s: %s, %d updated, %d unchanged, %d deleted", run.Scope, run.Layout,
 		s.would(fmt.Sprintf("%d created", run.Created)), run.Updated, run.Unchanged, len(run.Deleted))}
 	lines = append(lines, s.lines(run, c)...)
