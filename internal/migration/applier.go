@@ -196,8 +196,7 @@ func (a *applier) finish(m migration) {
 func (a *applier) warnOfEnd(m migration, tags []string) {
 	if tag := endsTransaction(tags); tag != "" {
 		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not "+
-			"have "+
-			"been rolled back; use -- migrate:up transaction:false, or take it out", m.path, tag))
+			"have been rolled back; use -- migrate:up transaction:false, or take it out", m.path, tag))
 	}
 }
 

@@ -104,15 +104,13 @@ func parseAll(found []dbmate.Migration, files fileSystem, shown string) (ordered
 	for _, f := range found {
 		if other, taken := byVersion[f.Version]; taken {
 			problems = append(problems, fmt.Sprintf("%s and %s have the same version %s; give one of them a version "+
-				"of "+
-				"its own", other, f.FileName, f.Version))
+				"of its own", other, f.FileName, f.Version))
 			continue
 		}
 		byVersion[f.Version] = f.FileName
 		if first := found[0]; len(f.Version) != len(first.Version) {
 			problems = append(problems, fmt.Sprintf("the versions of %s and %s are not equally long, so that their "+
-				"order "+
-				"by name and by number would differ; use one form for all, such as 20250131120000",
+				"order by name and by number would differ; use one form for all, such as 20250131120000",
 				first.FileName, f.FileName))
 		}
 		one, err := parseMigration(f, files.contents[f.FileName])

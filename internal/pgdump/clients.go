@@ -118,8 +118,7 @@ func (e *NoClientsError) Remedy() string {
 	wanted := strings.Join(append(numbers(e.Found), strconv.Itoa(e.Major)), " ")
 	return fmt.Sprintf("pg_dump, pg_restore and psql have to be of the server's own major: use the action's published "+
 		"image, build it with --build-arg PG_CLIENTS=%q (and PG_REPO=pgdg, which has them all), or outside of the "+
-		"image "+
-		"install postgresql-client-%d", wanted, e.Major)
+		"image install postgresql-client-%d", wanted, e.Major)
 }
 
 func numbers(list []int) []string {

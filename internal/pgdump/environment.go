@@ -171,8 +171,7 @@ func systemAuthorities() (string, error) {
 	}
 	return "", &postgres.URLError{
 		Problem: fmt.Sprintf("the server's certificate has to be verified, and this machine has no file of "+
-			"certificate "+
-			"authorities (looked for %s)", strings.Join(files, ", ")),
+			"certificate authorities (looked for %s)", strings.Join(files, ", ")),
 		Fix: "install ca-certificates, or name the authority's file with sslrootcert= in the URL",
 	}
 }

@@ -72,8 +72,7 @@ func (s *stored) verify(want string) error {
 	}
 	if got := s.sum(); want != "" && got != want {
 		return &BackupError{Problem: fmt.Sprintf("the SHA-256 of its %d bytes is %s, not %s, which was recorded when "+
-			"it "+
-			"was made", s.size, got, want)}
+			"it was made", s.size, got, want)}
 	}
 	return nil
 }

@@ -42,8 +42,7 @@ type Template struct{ before, after string }
 func ParseTemplate(text string) (Template, error) {
 	if !templateForm.MatchString(text) {
 		return Template{}, fmt.Errorf("%q is not a template for secret names: besides {TENANT}, which it must hold "+
-			"once, "+
-			"it takes only letters, digits and _; write for example {TENANT}_DATABASE_URL", text)
+			"once, it takes only letters, digits and _; write for example {TENANT}_DATABASE_URL", text)
 	}
 	before, after, _ := strings.Cut(strings.ToUpper(text), placeholder)
 	t := Template{before, after}
