@@ -65,7 +65,8 @@ type run struct {
 	outputs map[string]string // the mode's own
 	masked  int               // how many of the inputs' secrets the log hides
 
-	mu sync.Mutex // guards the record's notices while the fleet runs
+	mu      sync.Mutex // a job that was abandoned may send notices until the process ends
+	notices []string   // for the record
 }
 
 // do fills the record with the results, or with the run's own error.
@@ -164,9 +165,9 @@ func (r *run) read(record func() (report.Run, error)) {
 		r.record.Err = err
 		return
 	}
-	own := r.record
+	file := r.record.ReportFile
 	r.record = read
-	r.record.ReportFile, r.record.Notices = own.ReportFile, own.Notices
+	r.record.ReportFile = file
 	for _, text := range read.Notices {
 		r.notice(text)
 	}
@@ -176,8 +177,15 @@ func (r *run) read(record func() (report.Run, error)) {
 func (r *run) notice(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !slices.Contains(r.record.Notices, text) {
-		r.record.Notices = append(r.record.Notices, text)
+	if !slices.Contains(r.notices, text) {
+		r.notices = append(r.notices, text)
 		r.console.Notice(text, "", 0)
 	}
+}
+
+// noticesSoFar returns a copy of the notices.
+func (r *run) noticesSoFar() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.notices)
 }

@@ -16,7 +16,7 @@ import (
 // finish reports the record everywhere: report file, step summary, outputs, annotations, log. The file comes first,
 // because the runner may kill a cancelled run before it is done.
 func (r *run) finish() error {
-	r.record.Err = remedies.Explain(r.record.Err)
+	r.record.Err, r.record.Notices = remedies.Explain(r.record.Err), r.noticesSoFar()
 	if sha := r.env.get("GITHUB_SHA"); sha != "" {
 		r.record.SourceURL = r.env.repositoryURL("blob/" + sha)
 	}

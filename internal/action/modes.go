@@ -16,39 +16,41 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Mode is one value of the input mode.
-type Mode struct {
-	// Concurrency is how many tenants are worked on at once by default.
-	Concurrency int
-	// Creates is true if the mode creates tenants, so that its source reads the inputs about new ones.
-	Creates bool
-	// New reads the mode's inputs, leaves mistakes with their reader, makes no call, and returns what the mode does.
-	New func(in *input.Reader, env mode.Env) mode.Work
-	// Read replaces New if the mode works on no tenants. It reads the mode's inputs as New does, and returns a function
-	// that makes the run's record of existing files. The run adds its own notices to the record, and reports it.
-	Read func(in *input.Reader) func() (report.Run, error)
+// entry is one value of the input mode.
+type entry struct {
+	// concurrency is how many tenants are worked on at once by default.
+	concurrency int
+	// creates is true if the mode creates tenants, so that its source reads the inputs about new ones.
+	creates bool
+	// construct reads the mode's inputs, leaves mistakes with their reader, makes no call, and returns what the mode
+	// does.
+	construct func(in *input.Reader, env mode.Env) mode.Work
+	// read replaces construct if the mode works on no tenants. It reads the mode's inputs in the same way, and returns
+	// a function that creates the run's record from existing files. The run adds its own notices to the record, and
+	// reports it.
+	read func(in *input.Reader) func() (report.Run, error)
 }
 
-var modes = map[string]Mode{
-	"backup":        {Concurrency: 8, New: backup.New},
-	"create-tenant": {Concurrency: 1, Creates: true, New: tenant.NewCreate},
-	"drop-tenant":   {Concurrency: 1, New: tenant.NewDrop},
-	"health-check":  {Concurrency: 32, New: health.New},
-	"list-tenants":  {Concurrency: 1, New: tenant.NewList},
-	"migrate":       {Concurrency: 32, New: migrate.New},
-	"report":        {Read: readReports},
-	"restore":       {Concurrency: 1, New: backup.NewRestore},
-	"sync-secrets":  {Concurrency: 4, New: secretsync.New},
+var modes = map[string]entry{
+	"backup":        {concurrency: 8, construct: backup.New},
+	"create-tenant": {concurrency: 1, construct: tenant.NewCreate, creates: true},
+	"drop-tenant":   {concurrency: 1, construct: tenant.NewDrop},
+	"health-check":  {concurrency: 32, construct: health.New},
+	"list-tenants":  {concurrency: 1, construct: tenant.NewList},
+	"migrate":       {concurrency: 32, construct: migrate.New},
+	"report":        {read: readReports},
+	"restore":       {concurrency: 1, construct: backup.NewRestore},
+	"sync-secrets":  {concurrency: 4, construct: secretsync.New},
 }
 
 // modeNames lists the modes.
 func modeNames() []string { return slices.Sorted(maps.Keys(modes)) }
 
 // modeNamed returns the mode of that name. Its error lists the names.
-func modeNamed(name string) (Mode, error) {
+func modeNamed(name string) (entry, error) {
 	m, ok := modes[name]
 	if !ok {
-		return Mode{}, fmt.Errorf("%q is not a mode; the modes are %s", name, words.List(modeNames(), 0))
+		return entry{}, fmt.Errorf("%q is not a mode; the modes are %s", name, words.List(modeNames(), 0))
 	}
 	return m, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// settings is a run's inputs, read.
+// settings is what a run's inputs say.
 type settings struct {
 	read    func() (report.Run, error) // of a mode that works on no tenants; then everything else is zero
 	source  fleet.Source
@@ -31,14 +31,14 @@ func (r *run) settings() settings {
 	if err != nil && r.record.Mode != "" {
 		in.Mistake("mode", "%v", err)
 	}
-	if m.Read != nil {
-		return settings{read: m.Read(in)}
+	if m.read != nil {
+		return settings{read: m.read(in)}
 	}
 	r.record.DryRun = in.Bool("dry-run")
 	insecure := in.Bool("allow-insecure")
 	r.record.Source = in.String("tenant-source")
 	s := settings{
-		source:  source.New(in, source.Options{Creating: m.Creates, OnWait: r.waiting}),
+		source:  source.New(in, source.Options{Creating: m.creates, OnWait: r.waiting}),
 		catalog: r.catalogSettings(insecure),
 		choice:  readChoice(in),
 		options: fleet.Options{
@@ -53,9 +53,9 @@ func (r *run) settings() settings {
 		return s
 	}
 	if s.options.Concurrency == 0 {
-		s.options.Concurrency = m.Concurrency
+		s.options.Concurrency = m.concurrency
 	}
-	s.work = m.New(in, mode.Env{
+	s.work = m.construct(in, mode.Env{
 		Source:      s.source,
 		Kinds:       source.Kinds(),
 		Concurrency: s.options.Concurrency,

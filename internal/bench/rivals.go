@@ -34,8 +34,7 @@ func (b *bench) dbmateInProcess(ctx context.Context, rounds int) (contender, err
 	if err != nil {
 		return contender{}, err
 	}
-	return contender{"dbmate library, lib/pq", rounds, func(ctx context.Context, urls []string, concurrency int) (cost,
-		error) {
+	run := func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 		var said strings.Builder
 		took, err := external(ctx, lines(urls), &said, program, "-migrations", b.migrations, "-concurrency",
 			strconv.Itoa(concurrency))
@@ -49,7 +48,8 @@ func (b *bench) dbmateInProcess(ctx context.Context, rounds int) (contender, err
 		}
 		took.wall = time.Duration(seconds * float64(time.Second))
 		return took, nil
-	}}, nil
+	}
+	return contender{"dbmate library, lib/pq", rounds, run}, nil
 }
 
 // xargs is dbmate's command line, several processes at once.

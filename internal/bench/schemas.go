@@ -219,9 +219,8 @@ func (f *floorRun) migrate(ctx context.Context, name string, files []wiretest.Fl
 	} else {
 		defer func() { _ = conn.Close(ctx) }()
 	}
-	answers,
-		err := conn.Exec(ctx,
-		"select pg_try_advisory_lock(hashtext('"+name+"')); select version from "+name+".schema_migrations").ReadAll()
+	sql := "select pg_try_advisory_lock(hashtext('" + name + "')); select version from " + name + ".schema_migrations"
+	answers, err := conn.Exec(ctx, sql).ReadAll()
 	var missing *pgconn.PgError
 	if err != nil && (!errors.As(err, &missing) || missing.Code != "42P01") {
 		return err
@@ -235,7 +234,7 @@ func (f *floorRun) migrate(ctx context.Context, name string, files []wiretest.Fl
 		if i == len(files)-1 {
 			end = "; select pg_advisory_unlock_all()"
 		}
-		sql := "begin; set local search_path = " + name + ";" + create + file.Up +
+		sql = "begin; set local search_path = " + name + ";" + create + file.Up +
 			"\n;insert into schema_migrations (version) values ('" + file.Version + "'); commit" + end
 		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
 			return err

@@ -262,7 +262,7 @@ func TestRegister(t *testing.T) {
 	}
 	list := func() map[string]bool {
 		t.Helper()
-		rows, err := catalog.List(t.Context(), target(t, url), "", postgres.Options{})
+		rows, err := catalog.List(t.Context(), target(t, url), "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,9 +45,8 @@ func (e *QueryError) Remedy() string { return e.Fix }
 
 // List runs one query in a read-only session and returns its rows. An empty query is [Query]. Its errors are those of
 // connecting, or a [*QueryError].
-func List(ctx context.Context, t postgres.Target, query string, o postgres.Options) ([]Row, error) {
-	o.ReadOnly = true
-	conn, err := postgres.Connect(ctx, t, o)
+func List(ctx context.Context, t postgres.Target, query string) ([]Row, error) {
+	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true})
 	if err != nil {
 		return nil, remedies.Explain(err)
 	}

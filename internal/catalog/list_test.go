@@ -7,7 +7,6 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
@@ -18,7 +17,7 @@ func TestListReadsAnyQuery(t *testing.T) {
 	rows, err := catalog.List(t.Context(), target(t, url),
 		"select city, school_database as database, school_name as name, school_id as id, "+
 			"case when school_id = 2 then 'postgresql://u:p@h/d' end as url, "+
-			"case when school_id = 3 then 'p-3' end as neon_project_id from schools order by 4", postgres.Options{})
+			"case when school_id = 3 then 'p-3' end as neon_project_id from schools order by 4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +30,7 @@ func TestListReadsAnyQuery(t *testing.T) {
 		t.Errorf("got %v, want %v", rows, want)
 	}
 	rows, err = catalog.List(t.Context(), target(t, url),
-		"select school_name as name, school_name as database from schools where false", postgres.Options{})
+		"select school_name as name, school_name as database from schools where false")
 	if err != nil || len(rows) != 0 {
 		t.Errorf("an empty catalog: %v, %v", rows, err)
 	}
@@ -75,7 +74,7 @@ func TestListRefusesWhatItCannotUse(t *testing.T) {
 		"select * from nowhere":                                           {"42P01", "search_path"},
 		"select $1 as name, 'x' as url":                                   {"", ""},
 	} {
-		rows, err := catalog.List(t.Context(), target(t, url), query, postgres.Options{})
+		rows, err := catalog.List(t.Context(), target(t, url), query)
 		if err == nil || !strings.Contains(err.Error(), want[0]) || !strings.Contains(fleet.Remedy(err), want[1]) ||
 			strings.Contains(err.Error(), "hush") {
 			t.Errorf("%q: %v, %v\n→ %s", query, rows, err, fleet.Remedy(err))

@@ -115,8 +115,8 @@ func (l Limit) String() string {
 	return strconv.Itoa(l.count)
 }
 
-// Passed reports whether this many failures among total tenants exceed the limit.
-func (l Limit) Passed(failures, total int) bool {
+// exceeded reports whether this many failures among total tenants are more than the limit.
+func (l Limit) exceeded(failures, total int) bool {
 	switch {
 	case !l.set:
 		return false

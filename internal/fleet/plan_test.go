@@ -34,7 +34,7 @@ func TestParseLimit(t *testing.T) {
 		if err != nil || l.String() != test.want {
 			t.Errorf("%q: read as %q, %v", test.text, l, err)
 		}
-		if l.Passed(test.allowed, test.total) || !l.Passed(test.allowed+1, test.total) {
+		if l.exceeded(test.allowed, test.total) || !l.exceeded(test.allowed+1, test.total) {
 			t.Errorf("%q of %d: want %d failures to be allowed, and no more", test.text, test.total, test.allowed)
 		}
 	}
@@ -48,7 +48,7 @@ func TestParseLimit(t *testing.T) {
 	if _, err := ParseLimit("half"); err == nil || err.Error() != want {
 		t.Errorf("the error reads %v", err)
 	}
-	if none := (Limit{}); none.String() != "" || none.Passed(1_000_000, 1) {
+	if none := (Limit{}); none.String() != "" || none.exceeded(1_000_000, 1) {
 		t.Error("the zero limit is a bound")
 	}
 }

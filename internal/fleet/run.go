@@ -202,7 +202,7 @@ func (e *engine) record(ctx context.Context, i int, r Result) bool {
 // checkFailures stops the run if more tenants have failed than may. The caller holds e.mu.
 func (e *engine) checkFailures() {
 	total, limit := len(e.plan.Tenants), e.options.MaxFailures
-	if e.stop == nil && limit.Passed(e.failures, total) {
+	if e.stop == nil && limit.exceeded(e.failures, total) {
 		e.stop = fmt.Errorf("not started: %d of %s failed, more than max-failures (%s) allows",
 			e.failures, words.Count(total, "tenant", "tenants"), limit)
 	}

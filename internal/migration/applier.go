@@ -195,8 +195,8 @@ func (a *applier) finish(m migration) {
 // warnOfEnd warns of a migration that ended its own transaction. tags are those of its statements.
 func (a *applier) warnOfEnd(m migration, tags []string) {
 	if tag := endsTransaction(tags); tag != "" {
-		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not have "+
-			"been rolled back; use -- migrate:up transaction:false, or take it out", m.path, tag))
+		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not "+
+			"have been rolled back; use -- migrate:up transaction:false, or take it out", m.path, tag))
 	}
 }
 

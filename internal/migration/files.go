@@ -103,8 +103,8 @@ func parseAll(found []dbmate.Migration, files fileSystem, shown string) (ordered
 	byVersion := map[string]string{}
 	for _, f := range found {
 		if other, taken := byVersion[f.Version]; taken {
-			problems = append(problems, fmt.Sprintf("%s and %s have the same version %s; give one of them a "+
-				"version of its own", other, f.FileName, f.Version))
+			problems = append(problems, fmt.Sprintf("%s and %s have the same version %s; give one of them a version "+
+				"of its own", other, f.FileName, f.Version))
 			continue
 		}
 		byVersion[f.Version] = f.FileName

@@ -49,7 +49,8 @@ func showFailure(ctx context.Context, w *world, r *runner) error {
 		A fourth migration makes a user's project names unique. Finance Co has the same name twice, so the
 		migration fails there and is rolled back. The other tenants are migrated all the same, and the step
 		fails, so that somebody looks.`)
-	if err := os.WriteFile(filepath.Join(r.workspace, "db", "migrations", failingFile), []byte(failingSQL), 0o600); err != nil {
+	file := filepath.Join(r.workspace, "db", "migrations", failingFile)
+	if err := os.WriteFile(file, []byte(failingSQL), 0o600); err != nil {
 		return err
 	}
 	if err := w.exec(ctx, "Finance Co", "insert into users (email, name) values ('ana@finance.example', 'Ana'); "+
@@ -57,18 +58,22 @@ func showFailure(ctx context.Context, w *world, r *runner) error {
 		return err
 	}
 	return r.step(ctx, step{
-		inputs: []string{"mode=migrate"}, fails: true, outputs: []string{"succeeded=5", "failed=1", `failed-tenants=["Finance Co"]`},
+		inputs: []string{"mode=migrate"}, fails: true,
+		outputs: []string{"succeeded=5", "failed=1", `failed-tenants=["Finance Co"]`},
 	})
 }
 
 func showRepair(ctx context.Context, w *world, r *runner) error {
-	r.out.tell("What GitHub's page shows, and the repair", "The job's summary page begins with what failed and what to do about it (here as Markdown):")
+	r.out.tell("What GitHub's page shows, and the repair",
+		"The job's summary page begins with what failed and what to do about it (here as Markdown):")
 	r.out.page(r.summary)
 	if err := w.exec(ctx, "Finance Co", "update projects set name = name || ' ' || id where id = 2"); err != nil {
 		return err
 	}
 	r.out.say("Somebody renames one of the two projects, and that tenant alone is migrated:")
-	return r.step(ctx, step{inputs: []string{"mode=migrate", "tenants=Finance Co"}, outputs: []string{"total=1", "succeeded=1"}})
+	return r.step(ctx, step{
+		inputs: []string{"mode=migrate", "tenants=Finance Co"}, outputs: []string{"total=1", "succeeded=1"},
+	})
 }
 
 func showBackup(ctx context.Context, w *world, r *runner) error {
@@ -82,7 +87,9 @@ func showBackup(ctx context.Context, w *world, r *runner) error {
 			return err
 		}
 	}
-	if err := r.step(ctx, step{inputs: []string{"mode=backup"}, bucket: true, outputs: []string{"succeeded=6", "failed=0"}}); err != nil {
+	if err := r.step(ctx, step{
+		inputs: []string{"mode=backup"}, bucket: true, outputs: []string{"succeeded=6", "failed=0"},
+	}); err != nil {
 		return err
 	}
 	keys, err := w.store.keys(ctx)
@@ -102,7 +109,8 @@ func showHealth(ctx context.Context, w *world, r *runner) error {
 	r.out.tell("Is every tenant all right?", `
 		health-check compares every tenant's schema with the others', and looks for pending migrations,
 		missing tables and old backups. Somebody has just changed Globex's database by hand.`)
-	if err := w.exec(ctx, "Globex", "alter table users add column nickname varchar(40); drop index tasks_project_id_idx"); err != nil {
+	if err := w.exec(ctx, "Globex",
+		"alter table users add column nickname varchar(40); drop index tasks_project_id_idx"); err != nil {
 		return err
 	}
 	if err := r.step(ctx, step{
@@ -111,7 +119,8 @@ func showHealth(ctx context.Context, w *world, r *runner) error {
 	}); err != nil {
 		return err
 	}
-	return w.exec(ctx, "Globex", "alter table users drop column nickname; create index tasks_project_id_idx on tasks (project_id)")
+	return w.exec(ctx, "Globex",
+		"alter table users drop column nickname; create index tasks_project_id_idx on tasks (project_id)")
 }
 
 func showSecrets(ctx context.Context, w *world, r *runner) error {
@@ -119,7 +128,8 @@ func showSecrets(ctx context.Context, w *world, r *runner) error {
 		Each tenant's connection string becomes a secret of the repository acme/fleet, encrypted with the
 		repository's public key.`)
 	sync := step{
-		inputs: []string{"mode=sync-secrets", "github-token=" + githubtest.DefaultToken}, outputs: []string{"succeeded=6", "failed=0"},
+		inputs:  []string{"mode=sync-secrets", "github-token=" + githubtest.DefaultToken},
+		outputs: []string{"succeeded=6", "failed=0"},
 	}
 	if err := r.step(ctx, sync); err != nil {
 		return err
@@ -132,16 +142,18 @@ func showSecrets(ctx context.Context, w *world, r *runner) error {
 
 func showTenants(ctx context.Context, _ *world, r *runner) error {
 	r.out.tell("A customer comes, and goes", `
-		create-tenant makes a Neon project and migrates it. If it is interrupted, run it again: it completes
-		what is there and makes nothing twice.`)
+		create-tenant creates a Neon project and migrates it. If it is interrupted, run it again: it completes
+		what is there and creates nothing twice.`)
 	if err := r.step(ctx, step{
-		inputs: []string{"mode=create-tenant", "tenant-name=Hooli", "neon-region=aws-eu-central-1"}, outputs: []string{"succeeded=1"},
+		inputs:  []string{"mode=create-tenant", "tenant-name=Hooli", "neon-region=aws-eu-central-1"},
+		outputs: []string{"succeeded=1"},
 	}); err != nil {
 		return err
 	}
 	r.out.say("drop-tenant asks for the name twice, and makes a backup first, since none is less than an hour old:")
 	return r.step(ctx, step{
-		inputs: []string{"mode=drop-tenant", "tenant-name=Hooli", "confirm=Hooli"}, bucket: true, outputs: []string{"succeeded=1"},
+		inputs: []string{"mode=drop-tenant", "tenant-name=Hooli", "confirm=Hooli"}, bucket: true,
+		outputs: []string{"succeeded=1"},
 	})
 }
 
@@ -154,6 +166,7 @@ func showRestore(ctx context.Context, w *world, r *runner) error {
 		return err
 	}
 	return r.step(ctx, step{
-		inputs: []string{"mode=restore", "tenants=Finance Co", "restore-into=new-project"}, bucket: true, outputs: []string{"succeeded=1"},
+		inputs: []string{"mode=restore", "tenants=Finance Co", "restore-into=new-project"}, bucket: true,
+		outputs: []string{"succeeded=1"},
 	})
 }

@@ -34,7 +34,8 @@ func demo(ctx context.Context, args []string) (err error) {
 	}
 	out := newPrinter(os.Stdout)
 	out.chapters = len(chapters)
-	if err := play(ctx, &runner{program: built, workspace: filepath.Join(dir, "workspace"), temp: dir, out: out}); err != nil {
+	r := &runner{program: built, workspace: filepath.Join(dir, "workspace"), temp: dir, out: out}
+	if err := play(ctx, r); err != nil {
 		return err
 	}
 	out.farewell(time.Since(began))

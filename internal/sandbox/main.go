@@ -1,6 +1,6 @@
-// Command sandbox is everything outside of the program, on this machine: Neon's API over a real PostgreSQL, with a
-// small fleet in it. `serve` keeps it running for any client; `demo` runs the action against it, as GitHub's runner
-// would.
+// Command sandbox runs everything that the action talks to on this machine: Neon's API over a real PostgreSQL with a
+// small fleet in it, an S3 store and GitHub's API. `serve` keeps it running for any client; `demo` runs the action
+// against it as GitHub's runner would.
 package main
 
 import (
@@ -15,9 +15,11 @@ import (
 
 func main() {
 	// A closed terminal or pipe ends the sandbox as Ctrl-C does: with everything stopped and removed.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(),
+		os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
-	if err := realMain(ctx, os.Args[1:]); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, flag.ErrHelp) {
+	err := realMain(ctx, os.Args[1:])
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		os.Exit(1)
 	}

@@ -30,8 +30,8 @@ type step struct {
 	outputs []string // NAME=VALUE
 }
 
-// inputs returns a step's inputs as a workflow has them, and as the program gets them: with the addresses of the
-// sandbox, which no workflow needs that works on Neon and AWS.
+// inputs returns a step's inputs as a workflow has them, and as the program gets them: with the sandbox's addresses,
+// which a workflow on Neon and AWS does not need.
 func (r *runner) inputs(s step) (shown, given []string) {
 	value := map[string]string{}
 	for _, e := range r.environment {
@@ -40,7 +40,10 @@ func (r *runner) inputs(s step) (shown, given []string) {
 	shown = append(shown, s.inputs[0], "neon-api-key=${{ secrets.NEON_API_KEY }}")
 	given = append(given, s.inputs[0], "neon-api-key="+value["NEON_API_KEY"], "neon-api-url="+value["NEON_API_URL"])
 	if s.bucket {
-		bucket := []string{"s3-bucket=" + value["S3_BUCKET"], "aws-region=" + value["AWS_REGION"], "role-to-assume=" + value["ROLE_TO_ASSUME"]}
+		bucket := []string{
+			"s3-bucket=" + value["S3_BUCKET"], "aws-region=" + value["AWS_REGION"],
+			"role-to-assume=" + value["ROLE_TO_ASSUME"],
+		}
 		shown = append(shown, bucket...)
 		given = append(slices.Concat(given, bucket), "s3-endpoint="+value["S3_ENDPOINT"], "s3-path-style=true")
 	}
@@ -90,7 +93,10 @@ func (r *runner) command(ctx context.Context, inputs []string) *exec.Cmd {
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Dir = r.workspace
 	cmd.Stdout, cmd.Stderr = &view{out: r.out}, os.Stderr
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.temp, "CI=true", "GITHUB_ACTIONS=true", "GITHUB_WORKSPACE=" + r.workspace}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + r.temp, "CI=true", "GITHUB_ACTIONS=true",
+		"GITHUB_WORKSPACE=" + r.workspace,
+	}
 	for _, e := range r.environment {
 		cmd.Env = append(cmd.Env, e[0]+"="+e[1])
 	}

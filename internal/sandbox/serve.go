@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// serve runs the world until the context ends. The environment to use is printed, and written to a file where asked
-// for.
+// serve runs the world until the context ends. It prints the environment to use, and on request writes it to a file.
 func serve(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	envFile := flags.String("env-file", "", "write the environment to this file once everything is up")

@@ -48,9 +48,9 @@ func startStore(ctx context.Context, issuer *githubtest.Issuer) (store, error) {
 	}
 }
 
-// memory is an S3 server in this process that keeps its objects in memory. It is good enough to show the action, and is
-// no judge of it: it compares no checksum and no signature, so tests run on MinIO. It speaks HTTP without TLS, because
-// over TLS it would store the checksum that AWS's clients append to a body as part of the object.
+// memory is an S3 server in this process that keeps its objects in memory. It is good enough for a demonstration but
+// not for tests, which run on MinIO: it compares no checksum and no signature. It speaks HTTP without TLS, because over
+// TLS it would store the checksum that AWS's clients append to a body as part of the object.
 type memory struct {
 	url     string
 	objects *s3mem.Backend
@@ -116,7 +116,8 @@ func (m *memory) environment() [][2]string {
 }
 
 func (m *memory) put(_ context.Context, key, content string) error {
-	_, err := m.objects.PutObject(backups, key, map[string]string{}, strings.NewReader(content), int64(len(content)), nil)
+	body, size := strings.NewReader(content), int64(len(content))
+	_, err := m.objects.PutObject(backups, key, map[string]string{}, body, size, nil)
 	return err
 }
 
@@ -167,7 +168,8 @@ func (m minio) environment() [][2]string {
 
 func (m minio) put(ctx context.Context, key, content string) error {
 	bucket := backups
-	_, err := m.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(content)})
+	body := strings.NewReader(content)
+	_, err := m.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: body})
 	return err
 }
 

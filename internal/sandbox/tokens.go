@@ -53,6 +53,10 @@ type refusal struct {
 	code, message string
 }
 
+// notAuthorized is AWS's answer to a role or a subject that its trust policy does not allow.
+var notAuthorized = refusal{http.StatusForbidden, "AccessDenied",
+	"Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+
 func (t *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost && r.URL.Path == "/" {
 		t.assumeRole(w, r)
@@ -82,7 +86,8 @@ func (t *tokens) admit(r *http.Request) *refusal {
 	t.mu.Unlock()
 	switch {
 	case !ok || subtle.ConstantTimeCompare([]byte(s.token), []byte(r.Header.Get("X-Amz-Security-Token"))) != 1:
-		return &refusal{http.StatusForbidden, "InvalidAccessKeyId", "this key is of no session: assume the role " + roleARN}
+		return &refusal{http.StatusForbidden, "InvalidAccessKeyId",
+			"this key belongs to no session: assume the role " + roleARN}
 	case time.Now().After(s.ends):
 		return &refusal{http.StatusBadRequest, "ExpiredToken", "the session has ended"}
 	}
@@ -135,7 +140,7 @@ func (t *tokens) check(r *http.Request) (who string, life time.Duration, no *ref
 	case r.PostFormValue("Action") != "AssumeRoleWithWebIdentity":
 		return "", 0, &refusal{http.StatusBadRequest, "InvalidAction", "the action is not AssumeRoleWithWebIdentity"}
 	case r.PostFormValue("RoleArn") != roleARN:
-		return "", 0, &refusal{http.StatusForbidden, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+		return "", 0, &notAuthorized
 	case seconds < 900 || seconds > 43200:
 		return "", 0, &refusal{http.StatusBadRequest, "ValidationError", "DurationSeconds is not between 900 and 43200"}
 	}
@@ -149,7 +154,7 @@ func (t *tokens) check(r *http.Request) (who string, life time.Duration, no *ref
 	case c.Audience != audience || c.Issuer != t.issuer:
 		return "", 0, &refusal{http.StatusBadRequest, "InvalidIdentityToken", "Incorrect token audience"}
 	case !strings.HasPrefix(c.Subject, subject):
-		return "", 0, &refusal{http.StatusForbidden, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+		return "", 0, &notAuthorized
 	}
 	return c.Subject, time.Duration(seconds) * time.Second, nil
 }

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// view shows a step's log as GitHub's page does: masks are obeyed and not shown, groups are collapsed, annotations are
-// drawn.
+// view shows a step's log as GitHub's page does: it applies masks, collapses groups and draws annotations.
 type view struct {
 	out   *printer
 	rest  []byte // of a line that is not complete

@@ -17,9 +17,8 @@ import (
 // Catalog is the source whose tenants are rows of a catalog database. A row says where its tenant lives: at a
 // connection string, in a database of the catalog's own server, or in a Neon project.
 type Catalog struct {
-	target  postgres.Target // the catalog's database
-	query   string          // the user's own; empty: the catalog's tables are asked
-	options postgres.Options
+	target postgres.Target // the catalog's database
+	query  string          // the user's own; empty: the catalog's tables are asked
 	// versions is the table of applied migrations in a tenant. It is set only for the mode that creates tenants, which
 	// also takes a catalog without tables for an empty one.
 	versions postgres.Table
@@ -65,7 +64,7 @@ func catalogQuery(in *input.Reader) string {
 
 // Tenants implements [fleet.Source] with one connection and one query.
 func (c *Catalog) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
-	rows, err := catalog.List(ctx, c.target, c.query, c.options)
+	rows, err := catalog.List(ctx, c.target, c.query)
 	if c.query == "" && c.versions != (postgres.Table{}) && postgres.HasCode(err, "42P01") {
 		return nil, nil // its tables are created when the first tenant is registered
 	}
@@ -185,8 +184,7 @@ func (c *Catalog) Diagnose(ctx context.Context, t fleet.Tenant, err error) error
 	}
 	if r := c.row(t); r.Database != "" && postgres.MissingDatabase(err) {
 		return fleet.WithRemedy(err, "create the databases that the catalog lists with mode migrate and "+
-			"create-missing: true, "+
-			"or correct the name in the catalog")
+			"create-missing: true, or correct the name in the catalog")
 	}
 	return err
 }

@@ -50,9 +50,7 @@ func (c *Catalog) createDatabase(ctx context.Context, name string, log *slog.Log
 
 // connect connects to the catalog's server for a change.
 func (c *Catalog) connect(ctx context.Context, target postgres.Target, log *slog.Logger) (*postgres.Conn, error) {
-	o := c.options
-	o.Log = log
-	conn, err := postgres.Connect(ctx, target, o)
+	conn, err := postgres.Connect(ctx, target, postgres.Options{Log: log})
 	return conn, remedies.Explain(err)
 }
 
@@ -143,9 +141,7 @@ func (c *Catalog) inspect(ctx context.Context, name string, log *slog.Logger, fo
 	if err != nil {
 		return err
 	}
-	o := c.options
-	o.ReadOnly, o.Log = true, log
-	conn, err := postgres.Connect(ctx, target, o)
+	conn, err := postgres.Connect(ctx, target, postgres.Options{ReadOnly: true, Log: log})
 	if err != nil {
 		return err
 	}
@@ -195,7 +191,7 @@ func (c *Catalog) change(
 	if err := c.CheckDrop(t); err != nil {
 		return err
 	}
-	tables, err := catalog.Open(ctx, c.target, c.options)
+	tables, err := catalog.Open(ctx, c.target, postgres.Options{})
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,7 @@ func (c *Catalog) Orphans(ctx context.Context, _ string) ([]string, error) {
 	if !byName {
 		return nil, nil
 	}
-	o := c.options
-	o.ReadOnly = true
-	conn, err := postgres.Connect(ctx, c.target, o)
+	conn, err := postgres.Connect(ctx, c.target, postgres.Options{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -193,7 +193,7 @@ func ask(t *testing.T, s fleet.Source, tenant fleet.Tenant, sql string) (string,
 		return "", err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if schemas, ok := s.(interface{ Schema(t fleet.Tenant) string }); ok {
+	if schemas, ok := s.(fleet.SchemaHost); ok {
 		sql = "set search_path = " + pgtest.Identifier(schemas.Schema(tenant)) + ";" + sql
 	}
 	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()

@@ -36,12 +36,10 @@ const (
 		"or wait for the next billing period"
 	allowList       = "the project accepts connections only from the addresses of its IP allow list"
 	allowListRemedy = "GitHub-hosted runners have no fixed address: run the job on a self-hosted or larger runner " +
-		"with a " +
-		"static address, and add that to the project's IP allow list"
+		"with a static address, and add that to the project's IP allow list"
 	blocked       = "the project blocks connections from public networks"
 	blockedRemedy = "run the job on a self-hosted runner inside the project's private network, or allow public " +
-		"connections " +
-		"in the project's settings (GitHub-hosted runners have public addresses)"
+		"connections in the project's settings (GitHub-hosted runners have public addresses)"
 )
 
 // answers are messages of Neon's proxy that leave nothing to find out, in lower case. Source: neondatabase/neon,
@@ -190,8 +188,7 @@ func (n *Neon) examineNames(ctx context.Context, t fleet.Tenant, branchID string
 }
 
 const namesRemedy = "check that the project still exists, and that it has the database of database-name and the role " +
-	"of " +
-	"role-name"
+	"of role-name"
 
 // explainURI returns why Neon gave no connection string. Its API documents only the status 404, and does not say what a
 // project without stored passwords answers.

@@ -113,7 +113,7 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 	return b.backUp(ctx, t, target, key, db, log)
 }
 
-// backUp makes a new backup, and only then prunes older ones.
+// backUp creates a new backup, and only then prunes older ones.
 func (b *Job) backUp(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, log *slog.Logger,
 ) (fleet.Outcome, error) {
@@ -152,7 +152,8 @@ func backupKey(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	return mode.Ending{}, nil
 }
 
-// facts tells the newest backup: the one made, also where what followed it failed, or the one that made it needless.
+// facts returns the newest backup: the new one, even if a later step failed, or the one that made a new one
+// unnecessary.
 func facts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(Detail)
 	f := mode.BackupFacts(cmp.Or(d.Key, d.Newest))

@@ -73,8 +73,8 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 		r.identities = identities
 	}
 	if _, ok := env.Source.(fleet.SchemaHost); ok && r.overwrite {
-		in.Mistake("overwrite", "would drop everything in the target database, which with tenant-source: schemas may hold "+
-			"every other tenant; leave it out and restore into an empty database")
+		in.Mistake("overwrite", "would drop everything in the target database, which with tenant-source: schemas may "+
+			"hold every other tenant; leave it out and restore into an empty database")
 	}
 	if r.into != "" {
 		r.maker, _ = mode.Able[fleet.ProjectMaker](in, env, "restore-into",
@@ -214,7 +214,8 @@ func (r *restore) check(ctx context.Context, s source, d RestoreDetail, o fleet.
 		return o, err
 	}
 	d.StoredSize, d.StoredSHA256 = checked.StoredSize, checked.StoredSHA256
-	o.Detail, o.Note = d, fmt.Sprintf("%s of %s is whole", words.Size(checked.StoredSize), s.key.Time.Format(time.DateTime))
+	o.Detail = d
+	o.Note = fmt.Sprintf("%s of %s is whole", words.Size(checked.StoredSize), s.key.Time.Format(time.DateTime))
 	return o, nil
 }
 
@@ -239,7 +240,8 @@ func (r *restore) create(
 	return id, target, err
 }
 
-// restoreFacts tells which backup was proved by its restore. The version is the backup's, not the tenant's.
+// restoreFacts returns which backup was proved by its restore, without the version, which is the backup's and not the
+// tenant's.
 func restoreFacts(r fleet.Result) catalog.Facts {
 	d, ok := r.Outcome.Detail.(RestoreDetail)
 	if !ok || r.State != fleet.Succeeded {

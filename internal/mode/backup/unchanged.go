@@ -25,8 +25,8 @@ func (b *Job) unchangedSince(
 		return backups.Backup{}, false, err
 	}
 	if !known {
-		b.env.Notice("skip-unchanged: some tenants are backed up every time, because it is not known when they were last " +
-			"in use (they are not Neon projects, or Neon does not say)")
+		b.env.Notice("skip-unchanged: some tenants are backed up every time, because it is not known when they were " +
+			"last in use (they are not Neon projects, or Neon does not say)")
 		return backups.Backup{}, false, nil
 	}
 	m, err := b.Store.Manifest(ctx, newest.Key)

@@ -82,15 +82,7 @@ func (h *checker) readFiles(in *input.Reader) *migration.Files {
 			return nil
 		}
 	}
-	dir := in.Dir("migrations-path")
-	if dir == "" {
-		return nil
-	}
-	files, err := migration.Load(dir, in.String("migrations-path"))
-	if err != nil {
-		in.Mistake("migrations-path", "%v", err)
-	}
-	return files
+	return mode.ReadMigrations(in, "migrations-path")
 }
 
 // readStore reads the inputs about the bucket if there is one.

@@ -48,14 +48,14 @@ func (h *checker) differences(ctx context.Context, sets []comparisonSet) map[sch
 	}
 	var mu sync.Mutex
 	objects := map[string][]fingerprint.Object{} // by the tenant's id
-	results := h.aside(ctx, tenants, func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome,
-		error) {
+	describe := func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 		described, err := h.describe(ctx, t, log)
 		mu.Lock()
 		defer mu.Unlock()
 		objects[t.ID] = described
 		return fleet.Outcome{}, err
-	})
+	}
+	results := h.aside(ctx, tenants, describe)
 	mu.Lock() // a job that was abandoned may still be running
 	defer mu.Unlock()
 	descriptions := map[string]description{}

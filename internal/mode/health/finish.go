@@ -121,7 +121,7 @@ func (h *checker) addReference(
 	return append(observed, observe(-1, *h.reference, d, h.files != nil)), nil
 }
 
-// aside runs a job on a few tenants whose results are not the run's own.
+// aside runs a job on a few tenants to learn more; their results do not count in the run.
 func (h *checker) aside(ctx context.Context, tenants []fleet.Tenant, job fleet.Job) []fleet.Result {
 	return fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: job},
 		fleet.Options{Concurrency: h.env.Concurrency, TenantTimeout: time.Minute})

@@ -85,8 +85,7 @@ func (d Detail) problems(compared bool) (found problems) {
 			text: words.Count(n, "recorded version has", "recorded versions have") + " no file: " +
 				words.List(d.Unknown, 5),
 			remedy: "the tenant was migrated from another branch, or the file was renamed or deleted: restore the " +
-				"file, " +
-				"or delete the record",
+				"file, or delete the record",
 		})
 	}
 	return found

@@ -35,7 +35,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
 		CreateSchema:         in.Bool("create-missing"),
 		DryRun:               env.DryRun,
 	}}
-	m.files = readFiles(in, "migrations-path")
+	m.files = mode.ReadMigrations(in, "migrations-path")
 	refuseUnavailable(in, "rehearse", "undo-point")
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table)
@@ -51,19 +51,6 @@ func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
 			return d.Facts(r)
 		},
 	}
-}
-
-// readFiles loads the migration files in the directory that an input names; nil if that is empty or a mistake.
-func readFiles(in *input.Reader, name string) *migration.Files {
-	dir := in.Dir(name)
-	if dir == "" {
-		return nil
-	}
-	files, err := migration.Load(dir, in.String(name))
-	if err != nil {
-		in.Mistake(name, "%v", err)
-	}
-	return files
 }
 
 // refuseUnavailable refuses inputs that this version does not act on: whoever sets undo-point relies on it.

@@ -43,7 +43,7 @@ func readSchemaInputs(in *input.Reader, env mode.Env, table postgres.Table) *mig
 	}
 	if path != "" {
 		source.ExpectList()
-		s.public = readFiles(in, "public-migrations-path")
+		s.public = mode.ReadMigrations(in, "public-migrations-path")
 	}
 	return s
 }
@@ -68,7 +68,7 @@ func (s *migrateSchemas) prepare(
 	}
 	var names []string
 	for _, t := range found.Tenants {
-		if _, err := source.URL(ctx, t); err == nil { // if not, its own job reports why
+		if _, err := source.URL(ctx, t); err == nil { // otherwise the tenant's job reports the error
 			names = append(names, source.Schema(t))
 		}
 	}
@@ -93,8 +93,8 @@ func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn,
 	return nil
 }
 
-// migrate is migrating a tenant whose schema was read by prepare and needs no change, so that it needs no connection
-// either. known is false if it does.
+// migrate migrates a tenant without a connection, which takes that prepare has read its schema and that nothing is
+// pending there. known is false if the tenant needs a connection.
 func (s *migrateSchemas) migrate(
 	ctx context.Context, env mode.Env, t fleet.Tenant, files *migration.Files, o migration.Options,
 ) (m migration.Result, known bool, err error) {
@@ -102,7 +102,7 @@ func (s *migrateSchemas) migrate(
 		return m, false, nil
 	}
 	if _, err := env.Source.URL(ctx, t); err != nil {
-		return m, true, err // the name is not one of a tenant's schema
+		return m, true, err // no tenant's schema can have that name
 	}
 	return s.states.Migrate(files, o)
 }

@@ -41,7 +41,7 @@ type bundled struct {
 	err     error                            // why no bundle was written
 }
 
-// amendments give every tenant whose connection string was read its last word. would words a change.
+// amendments say how each tenant ended whose connection string was read. would words a change.
 func (b bundled) amendments(results []fleet.Result, would func(change string) string) []fleet.Amendment {
 	intact := map[int]bool{}
 	for _, s := range b.steps {

@@ -228,16 +228,16 @@ func (p *plan) losesOnlyGone(b bundlePlan, bundle int, keys []string) bool {
 	for key, m := range p.past.state.Members {
 		loses = loses || m.Bundle == bundle && p.left.members[key]
 	}
-	stay := 0 // tenants of this run that are in it now; if one of them moved away, it would be in two
+	now := 0 // tenants of this run that are in it now; if one of them moved away, it would be in two
 	for _, n := range b.earlier {
 		if n == bundle {
-			stay++
+			now++
 		}
 	}
 	changed := slices.ContainsFunc(keys, func(key string) bool {
 		return b.earlier[key] != bundle || p.member(key, b.values[key]) != unchanged
 	})
-	return loses && stay == len(keys) && !changed
+	return loses && now == len(keys) && !changed
 }
 
 // members returns what the next sync has to know about tenants in bundles, and how many that are gone left theirs.
@@ -248,10 +248,10 @@ func (p *plan) members(b bundlePlan, failed map[int]error, done journal) (map[se
 	}
 	members, dropped := map[secrets.Print]secrets.Member{}, 0
 	for key, m := range p.past.state.Members {
-		stays := b.locked[m.Bundle] != nil || failed[m.Bundle] != nil
+		untouched := b.locked[m.Bundle] != nil || failed[m.Bundle] != nil
 		gone := p.left.members[key]
 		switch {
-		case stays || gone && !done.has(secrets.BundleName(m.Bundle)):
+		case untouched || gone && !done.has(secrets.BundleName(m.Bundle)):
 			members[key] = m
 		case gone:
 			dropped++
@@ -265,8 +265,8 @@ func (p *plan) members(b bundlePlan, failed map[int]error, done journal) (map[se
 	return members, dropped
 }
 
-// untold joins the errors of bundles that no tenant of this run is in, which no tenant reports.
-func (b bundlePlan) untold(failed map[int]error) error {
+// unreported joins the errors of bundles that no tenant of this run is in, so that no tenant's result reports them.
+func (b bundlePlan) unreported(failed map[int]error) error {
 	var errs []error
 	for _, s := range b.steps {
 		if s.empty {

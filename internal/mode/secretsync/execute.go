@@ -14,7 +14,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
 
-// writer carries out what a plan says. In a dry run it only takes note of it.
+// writer carries out what a plan says. In a dry run it only records it in the journal.
 type writer struct {
 	// ctx is the run's and not one tenant's: waiting for GitHub's limits is not the tenant's time.
 	ctx    context.Context
@@ -153,7 +153,8 @@ func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
 		var err error
 		switch {
 		case s.gives && len(failed) > 0:
-			err = fmt.Errorf("%s is left as it is, because tenants that move out of it could not be written elsewhere", s.name)
+			err = fmt.Errorf("%s is left as it is, because tenants that move out of it could not be written elsewhere",
+				s.name)
 		case s.action == writeBundle:
 			err = w.put(s.name, s.value)
 		case s.action == deleteBundle:
@@ -164,6 +165,13 @@ func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
 		}
 	}
 	return failed
+}
+
+// remembers is [state.remembers].
+func (w *writer) remembers() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state.remembers()
 }
 
 // save has the next sync remember what was done, with what is known about members of bundles.

@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/secrets"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // New reads the inputs of mode sync-secrets.
@@ -93,15 +94,15 @@ func checkScope(in *input.Reader, kind, its, name, value string) {
 func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
 	token := in.String("github-token")
 	if token == "" {
-		in.Mistake("github-token", "is required here and is empty; store a fine-grained personal access token with the "+
-			"permission \"Secrets: write\" as a secret, or create a GitHub App's token in the job, and pass that (the job's "+
-			"own GITHUB_TOKEN has no access to secrets, and a secret that does not exist is an empty text)")
+		in.Mistake("github-token", "is required here and is empty; store a fine-grained personal access token with "+
+			"the permission \"Secrets: write\" as a secret, or create a GitHub App's token in the job, and pass that "+
+			"(the job's own GITHUB_TOKEN has no access to secrets, and a secret that does not exist is an empty text)")
 		return nil
 	}
 	in.Conceal(fleet.NewSecret(token))
 	limits := github.Limits()
 	limits.OnWait = func(d time.Duration, why string) {
-		env.Say(fmt.Sprintf("waiting %s for GitHub: %s", d.Round(time.Second), why))
+		env.Say(fmt.Sprintf("waiting %s for GitHub: %s", words.Duration(d.Round(time.Second)), why))
 	}
 	client, err := github.New(github.Options{
 		BaseURL: in.Variable("GITHUB_API_URL"), Token: token, HTTP: httpx.New(limits).HTTP(),

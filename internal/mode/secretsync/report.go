@@ -18,8 +18,8 @@ type Run struct {
 	Deleted   []string `json:"deleted"`                 // no longer needed; in a dry run, those that would be deleted
 	LeftOut   int      `json:"left_out,omitempty"`      // tenants that are gone and left their bundle
 	LeftOver  []string `json:"left_over,omitempty"`     // no longer needed, and not deleted because nobody asked for it
-	LeftAlone []string `json:"left_alone,omitempty"`    // look like a tenant's, and no sync is known to have written them
-	Adopted   []string `json:"adopted,omitempty"`       // overwritten, and no sync is known to have written them before
+	LeftAlone []string `json:"left_alone,omitempty"`    // like a tenant's, and not known to come from a sync
+	Adopted   []string `json:"adopted,omitempty"`       // overwritten, and not known to come from a sync
 	Remember  bool     `json:"remembered"`              // the next run can tell what is unchanged
 	Block     string   `json:"workflow_file,omitempty"` // what became of it
 }
@@ -27,7 +27,7 @@ type Run struct {
 // ending puts the run as a whole into words.
 func (s *syncer) ending(c conclusion) mode.Ending {
 	run := s.plan.summarize(c)
-	run.Remember = s.writer.state.remembers()
+	run.Remember = s.writer.remembers()
 	lines := []string{fmt.Sprintf("%s, %s: %s, %d updated, %d unchanged, %d deleted", run.Scope, run.Layout,
 		s.would(fmt.Sprintf("%d created", run.Created)), run.Updated, run.Unchanged, len(run.Deleted))}
 	lines = append(lines, s.lines(run, c)...)
@@ -43,8 +43,8 @@ func (s *syncer) ending(c conclusion) mode.Ending {
 	}
 	ending := mode.Ending{Sections: []report.Section{{Title: "Secrets", Lines: lines}}, Detail: run}
 	if len(c.strays) > 0 {
-		ending.Warnings = []string{"bundles that no tenant needs and that may be out of date, but are not known to come " +
-			"from a sync; delete them yourself" + listing(c.strays)}
+		ending.Warnings = []string{"bundles that no tenant needs and that may be out of date, but are not known to " +
+			"come from a sync; delete them yourself" + listing(c.strays)}
 	}
 	return ending
 }
@@ -71,7 +71,8 @@ func (s *syncer) lines(run Run, c conclusion) (lines []string) {
 	add("named like a tenant's secret, but not known to come from a sync, so left alone", run.LeftAlone)
 	add(s.would("overwritten")+", although not known to come from a sync", run.Adopted)
 	if s.plan.prune && !s.plan.whole {
-		lines = append(lines, "nothing was pruned: that takes a complete discovery, and a run without tenants and shard")
+		lines = append(lines,
+			"nothing was pruned: that takes a complete discovery, and a run without tenants and shard")
 	}
 	if s.plan.prune && !s.plan.past.known {
 		lines = append(lines, "nothing was pruned: it is not known what earlier syncs wrote")
@@ -82,8 +83,8 @@ func (s *syncer) lines(run Run, c conclusion) (lines []string) {
 // summarize counts and lists what became of the secrets.
 func (p *plan) summarize(c conclusion) Run {
 	run := Run{
-		Scope: p.scope.String(), Layout: "per-tenant", Deleted: append([]string{}, c.done.deleted...), LeftOut: c.dropped,
-		Adopted: p.adopted(c.done.written()), Block: c.block,
+		Scope: p.scope.String(), Layout: "per-tenant", Deleted: append([]string{}, c.done.deleted...),
+		LeftOut: c.dropped, Adopted: p.adopted(c.done.written()), Block: c.block,
 	}
 	if p.bundled {
 		run.Layout = "bundle"

@@ -154,7 +154,8 @@ func record(keys *secrets.Keyring, base secrets.State, done journal, members map
 		r := secrets.Record{Value: p.value}
 		// Only differences count, because the clocks may differ: GitHub's from the mark to the listed time, cut to
 		// seconds, and this machine's from the mark to the end of the write.
-		if at, ok := seen.listed[name]; ok && seen.alone && at.Sub(seen.changed) <= p.ended.Sub(seen.marked)+time.Second {
+		latest := p.ended.Sub(seen.marked) + time.Second
+		if at, ok := seen.listed[name]; ok && seen.alone && at.Sub(seen.changed) <= latest {
 			r.Updated = at.Unix()
 		}
 		next.Secrets[keys.Name(name)] = r

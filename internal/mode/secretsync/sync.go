@@ -20,7 +20,7 @@ type Detail struct {
 	Change string `json:"change,omitempty"` // created, updated or unchanged; in a dry run, what would become of it
 }
 
-// syncer is the mode, its inputs read.
+// syncer is the mode with its inputs read.
 type syncer struct {
 	env      mode.Env
 	client   *github.Client
@@ -30,12 +30,12 @@ type syncer struct {
 	file     *workflowFile    // nil: none
 	resolve  func(ctx context.Context, t fleet.Tenant) (fleet.Secret, error)
 
-	// What Prepare makes.
+	// Set by prepare.
 	plan   *plan
 	writer *writer
 }
 
-// prepare finds out what exists, and makes the plan.
+// prepare reads what exists, and plans.
 func (s *syncer) prepare(ctx context.Context, found mode.Found) error {
 	listed, err := listSecrets(ctx, s.client, s.scope)
 	if err != nil {
@@ -164,5 +164,5 @@ func (s *syncer) writeBundles(ctx context.Context, results []fleet.Result) (bund
 	}
 	b := bundled{bundlePlan: planned, failed: s.writer.writeBundles(planned.steps)}
 	b.members, b.dropped = s.plan.members(planned, b.failed, s.writer.journal())
-	return b, planned.untold(b.failed)
+	return b, planned.unreported(b.failed)
 }

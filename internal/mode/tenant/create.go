@@ -58,9 +58,8 @@ func (c *create) choose(all []fleet.Tenant, _ bool) (_ []fleet.Tenant, err error
 
 // toCreate returns the listed tenant of that name, or a new one without an id.
 func toCreate(all []fleet.Tenant, name string) (t fleet.Tenant, listed bool, err error) {
-	t, listed,
-		err = namesake(all, name, "if another run is creating it right now, wait for that to end and run again; "+
-		"otherwise choose another name, or drop the one that was created by mistake")
+	t, listed, err = namesake(all, name, "if another run is creating it right now, wait for that to end and run "+
+		"again; otherwise choose another name, or drop the one that was created by mistake")
 	switch {
 	case err != nil:
 		return fleet.Tenant{}, false, err
@@ -100,10 +99,8 @@ func (c *create) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 
 // applyMigrations migrates the tenant as mode migrate does.
 func (c *create) applyMigrations(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-	if c.migrate.Prepare != nil {
-		if err := c.migrate.Prepare(ctx, mode.Found{Tenants: []fleet.Tenant{t}, All: []fleet.Tenant{t}}); err != nil {
-			return fleet.Outcome{}, err
-		}
+	if err := c.migrate.Prepare(ctx, mode.Found{Tenants: []fleet.Tenant{t}, All: []fleet.Tenant{t}}); err != nil {
+		return fleet.Outcome{}, err
 	}
 	return c.migrate.Job(ctx, t, log)
 }

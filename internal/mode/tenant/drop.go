@@ -193,8 +193,7 @@ func (d *drop) announceRemains(t fleet.Tenant) {
 		d.env.Notice(fmt.Sprintf("%s: %s", t.Name, how))
 	}
 	d.env.Notice(fmt.Sprintf("%s: its backups remain, and no run prunes them any more; a GitHub secret that "+
-		"sync-secrets "+
-		"wrote for it remains until sync-secrets runs with prune-secrets: true", t.Name))
+		"sync-secrets wrote for it remains until sync-secrets runs with prune-secrets: true", t.Name))
 }
 
 // reliedOn returns the output backup-key.

@@ -33,10 +33,7 @@ func NewList(in *input.Reader, _ mode.Env) mode.Work {
 		Job: func(_ context.Context, t fleet.Tenant, _ *slog.Logger) (fleet.Outcome, error) {
 			return fleet.Outcome{Unchanged: true, Note: "id " + t.ID + ", key " + t.Key}, nil
 		},
-		Finish: func(_ context.Context, results []fleet.Result) (mode.Ending,
-			error) {
-			return listing(results, shards)
-		},
+		Finish: func(_ context.Context, results []fleet.Result) (mode.Ending, error) { return listing(results, shards) },
 	}
 }
 

@@ -15,8 +15,7 @@ func provisioner(in *input.Reader, env mode.Env, modeName string) fleet.Provisio
 	for _, selecting := range []string{"tenants", "shard", "canary"} {
 		if in.Given(selecting) {
 			in.Mistake(selecting, "has no meaning in mode %s, which works on the tenant that tenant-name names; "+
-				"leave it out",
-				modeName)
+				"leave it out", modeName)
 		}
 	}
 	p, _ := mode.Able[fleet.Provisioner](in, env, "tenant-source",

@@ -71,12 +71,12 @@ func (s *Server) AddProject(ctx context.Context, spec Spec) (Project, error) {
 
 // AddProjects adds many projects, in the order of specs.
 func (s *Server) AddProjects(ctx context.Context, specs ...Spec) ([]Project, error) {
-	made := make([]*project, len(specs))
+	created := make([]*project, len(specs))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i, spec := range specs {
 		group.Go(func() (err error) {
-			made[i], err = s.provision(ctx, spec)
+			created[i], err = s.provision(ctx, spec)
 			return err
 		})
 	}
@@ -85,8 +85,8 @@ func (s *Server) AddProjects(ctx context.Context, specs ...Spec) ([]Project, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	added := make([]Project, len(made))
-	for i, p := range made {
+	added := make([]Project, len(created))
+	for i, p := range created {
 		added[i] = s.register(p)
 	}
 	return added, nil
