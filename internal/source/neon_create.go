@@ -11,6 +11,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/grace"
 	"github.com/org/neon-tenants-action/internal/neon"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 const (
@@ -180,7 +181,7 @@ func final(err error) bool {
 // withRemains adds to an error that something half-created is left, and why it was not deleted.
 func withRemains(err error, what string, why error) error {
 	remedy := "delete " + what + " in Neon's console if nothing uses it"
-	if first := fleet.Remedy(err); first != "" {
+	if first := remedies.Of(err); first != "" {
 		remedy = first + "; and " + remedy
 	}
 	return fleet.WithRemedy(fmt.Errorf("%w; %s is left: %w", err, what, why), remedy)
