@@ -3,7 +3,6 @@
 package action
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -98,14 +97,15 @@ func (r *run) do(ctx context.Context) {
 
 // work finds the tenants and has the mode's job done on them. It returns what was found also where nothing was done.
 func (r *run) work(ctx context.Context, s settings) mode.Found {
-	found, canaries, err := r.discover(ctx, s)
-	var incomplete *fleet.IncompleteError
-	if err != nil && !errors.As(err, &incomplete) {
+	d, err := r.discover(ctx, s)
+	found := d.found
+	if err != nil {
 		r.record.Err = err
 		return found
 	}
-	if incomplete != nil { // what was found is worked on; the run fails at its end
-		r.console.Warning(err.Error(), "", 0)
+	if d.incomplete != nil { // what was found is worked on; the run fails at its end
+		r.console.Warning(d.incomplete.Error(), "", 0)
+		err = d.incomplete
 	}
 	if s.work.Close != nil {
 		defer s.work.Close()
@@ -118,7 +118,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: s.work.Job}, s.options)
+	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: found.Tenants, Canary: d.canaries, Job: s.work.Job}, s.options)
 	progress.Stop()
 	if s.work.Finish != nil {
 		ending, failed := s.work.Finish(ctx, r.record.Results)
@@ -166,16 +166,25 @@ type settings struct {
 	work       mode.Work
 	options    fleet.Options
 	keys       fleet.KeyBy
-	selection  fleet.Selection
-	canary     fleet.Canary
+	tenants    string // what the inputs tenants and canary mean depends on the tenants that are found
+	canary     string
+	one        bool // the mode takes exactly one tenant
 	shard      fleet.Shard
 	minTenants int
 	allowEmpty bool
 }
 
+// guards are the inputs that say whom a run works on, whether it changes anything, and what it may delete. One that is
+// given and empty, as a mistyped expression gives it, is a mistake: its default may be everybody, for real.
+var guards = []string{
+	"tenants", "dry-run", "shard", "min-tenants", "max-prune",
+	"retention-days", "keep-last", "keep-daily", "keep-weekly", "keep-monthly",
+}
+
 // settings reads every input of the run, so that all mistakes are known before the first call.
 func (r *run) settings() settings {
 	in := r.in
+	in.Guard(guards...)
 	r.record.ReportFile = in.Optional("report-file")
 	r.record.Mode = in.Required("mode")
 	m, err := modeNamed(r.record.Mode)
@@ -197,9 +206,11 @@ func (r *run) settings() settings {
 		allowEmpty: in.Bool("allow-empty"),
 	}
 	r.mask() // before a mode has anything to say
+	if s.shard.Count == 1 {
+		s.shard = fleet.Shard{} // the whole fleet
+	}
 	r.record.Shard = s.shard.String()
-	s.selection = input.Parse(in, "tenants", func(text string) (fleet.Selection, error) { return fleet.ParseSelection(input.List(text)) })
-	s.canary = input.Parse(in, "canary", func(text string) (fleet.Canary, error) { return fleet.ParseCanary(input.List(text)) })
+	s.tenants, s.canary, s.one = in.Text("tenants"), in.Text("canary"), m.One
 	s.options = fleet.Options{
 		MaxFailures:   input.Parse(in, "max-failures", fleet.ParseLimit),
 		TenantTimeout: in.Duration("tenant-timeout"),
@@ -228,66 +239,6 @@ func (r *run) mask() {
 		r.console.Mask(secret.Forms()...)
 	}
 	r.masked = len(secrets)
-}
-
-// discover lists the tenants and chooses among them; canaries is how many come first. With an [*fleet.IncompleteError] the tenants
-// are valid as far as they go.
-func (r *run) discover(ctx context.Context, s settings) (found mode.Found, canaries int, err error) {
-	all, listErr := s.source.Tenants(ctx)
-	var incomplete *fleet.IncompleteError
-	if listErr != nil && !errors.As(listErr, &incomplete) {
-		if ctx.Err() != nil {
-			listErr = fmt.Errorf("%w: %w", context.Cause(ctx), listErr)
-		}
-		return mode.Found{}, 0, fmt.Errorf("list tenants: %w", listErr)
-	}
-	if s.work.Choose != nil {
-		found, err := r.named(all, incomplete == nil, s)
-		if err != nil {
-			return mode.Found{}, 0, err
-		}
-		return found, 0, listErr
-	}
-	if len(all) < s.minTenants {
-		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("found %d tenants, fewer than min-tenants: %d", len(all), s.minTenants),
-			"see whether the key and the organization are the right ones; lower min-tenants where so few are right")
-	}
-	if err := fleet.AssignKeys(all, s.keys, s.selection.Matches); err != nil {
-		return mode.Found{}, 0, err
-	}
-	chosen, idle := s.selection.Select(all)
-	for _, pattern := range idle {
-		r.warn(fmt.Sprintf("tenants: the pattern %q matches none of the %d tenants found", pattern, len(all)))
-	}
-	if len(chosen) == 0 && !s.allowEmpty {
-		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("tenants: %q selects none of the %d tenants found", r.in.String("tenants"), len(all)),
-			"correct the patterns (they match names and ids, and letter case counts), or set allow-empty: true")
-	}
-	slices.SortFunc(chosen, func(a, b fleet.Tenant) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID)) })
-	if _, n := s.canary.Order(chosen); n == 0 && !s.canary.Zero() && len(chosen) > 0 {
-		return mode.Found{}, 0, fleet.WithRemedy(fmt.Errorf("canary: %q is none of the %d selected tenants", r.in.String("canary"), len(chosen)),
-			"name a selected tenant, or give a count such as canary: 3")
-	}
-	found.All = all
-	found.Tenants, canaries = s.canary.Order(s.shard.Select(chosen))
-	found.Whole = incomplete == nil && s.selection.Everything() && s.shard.Count <= 1
-	r.console.Line(announcement(len(all), len(found.Tenants), canaries, s))
-	return found, canaries, listErr
-}
-
-// announcement words what the run is about to do.
-func announcement(all, chosen, canaries int, s settings) string {
-	text := fmt.Sprintf("found %d tenants", all)
-	if chosen != all {
-		text += fmt.Sprintf(", selected %d", chosen)
-	}
-	if shard := s.shard.String(); shard != "" {
-		text += fmt.Sprintf(" in shard %s", shard)
-	}
-	if canaries > 0 {
-		text += fmt.Sprintf(", %d of them first as canaries", canaries)
-	}
-	return fmt.Sprintf("%s; %d at once", text, max(1, min(s.options.Concurrency, chosen)))
 }
 
 // notice adds a notice to the report, once for each text.

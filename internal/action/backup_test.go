@@ -286,7 +286,7 @@ func TestNoMigrationWithoutARecentBackup(t *testing.T) {
 		other := newFleet(t, named("ACME Corp")...)
 		o := other.run(t, t.Context(), v.inputs("require-backup-within=24h", "dry-run=true")...)
 		o.counts(t, 0, 0, 1, 0)
-		o.says(t, "is of another tenant, with the id "+f.projects[0].ID)
+		o.says(t, "is of another tenant, whose id is "+f.projects[0].ID)
 	})
 	t.Run("without a bucket", func(t *testing.T) {
 		f.ResetCalls()

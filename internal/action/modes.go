@@ -22,6 +22,9 @@ type Mode struct {
 	Concurrency int
 	// Creates says that the mode creates tenants, so that its source reads the inputs about new ones.
 	Creates bool
+	// One says that the mode works on exactly one tenant, so that an entry of the input tenants that matches nothing is an
+	// error.
+	One bool
 	// New reads the mode's inputs, leaves its mistakes with the reader, makes no call, and returns what is to be done.
 	New func(in *input.Reader, env mode.Env) mode.Work
 	// Read is set in place of New where a mode works on no tenants, and asks no source for them: it reads the mode's inputs
@@ -38,7 +41,7 @@ var modes = map[string]Mode{
 	"list-tenants":  {Concurrency: 1, New: tenant.NewList},
 	"migrate":       {Concurrency: 32, New: migrate.New},
 	"report":        {Read: readReports},
-	"restore":       {Concurrency: 1, New: backup.NewRestore},
+	"restore":       {Concurrency: 1, One: true, New: backup.NewRestore},
 	"sync-secrets":  {Concurrency: 4, New: secretsync.New},
 }
 
