@@ -42,6 +42,7 @@ func (r *run) discover(ctx context.Context, s settings) (discovery, error) {
 		}
 		return discovery{}, err
 	}
+	d.found.Incomplete = incomplete != nil
 	return d, nil
 }
 

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -319,5 +321,21 @@ func TestWhatFollowsFromAnIncompleteDiscovery(t *testing.T) {
 	o.says(t, `not every tenant could be listed, so there may be one named "Hooli"`)
 	if o.err == nil || f.Calls().ByRoute["POST /projects"] > 0 {
 		t.Errorf("%v, %v", o.err, f.Calls().ByRoute)
+	}
+}
+
+func TestAnIncompleteDiscoveryPrunesNoBackup(t *testing.T) {
+	f, v := newFleet(t, named("Acme", "Globex")...), newVault(t)
+	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
+	old := buckettest.BackupKey("tenants/acme/", time.Now().Add(-30*24*time.Hour))
+	v.put(t, old, old+".json")
+	f.unreadable(f.projects[1])
+	o := f.run(t, t.Context(), v.inputs("mode=backup", "retention-days=1")...)
+	o.counts(t, 1, 0, 0, 0)
+	if o.says(t, "nothing is pruned"); o.err == nil {
+		t.Error("the run did not fail at its end")
+	}
+	if keys := v.keys(t); len(keys) != 4 || !slices.Contains(keys, old) {
+		t.Errorf("the bucket holds %v", keys)
 	}
 }

@@ -264,6 +264,15 @@ func TestUndeclaredInputPanics(t *testing.T) {
 	read(t, nil).String("none")
 }
 
+func TestGuardOfAnInputWithoutADefaultPanics(t *testing.T) {
+	defer func() {
+		if got := recover(); got != "input mode has no default in action.yml" {
+			t.Errorf("recovered %v", got)
+		}
+	}()
+	read(t, nil).Guard("tenants", "mode")
+}
+
 func TestHelp(t *testing.T) {
 	for _, arg := range []string{"--help", "-help", "-h"} {
 		_, err := New(load(t, small), []string{"--mode", "a", arg}, environment{}.lookup)

@@ -62,6 +62,9 @@ type Job struct {
 // Prepare opens the bucket and lists, once for all tenants, what was left unfinished there. Cores that no other tenant's
 // stream will use compress along.
 func (b *Job) Prepare(ctx context.Context, found mode.Found) error {
+	if found.Incomplete {
+		b.policy = nil
+	}
 	streams := max(1, min(b.env.Concurrency, len(found.Tenants)))
 	b.dump.Parallel = runtime.GOMAXPROCS(0)/streams - 1
 	if err := b.Store.Open(ctx, streams); err != nil || b.env.DryRun {
