@@ -37,6 +37,7 @@ RUN go build -trimpath \
     github.com/jackc/pgx/v5 \
     github.com/klauspost/compress/gzip \
     github.com/klauspost/compress/zstd \
+    github.com/klauspost/pgzip \
     github.com/mattn/go-shellwords \
     github.com/sethvargo/go-githubactions \
     go.yaml.in/yaml/v3 \

@@ -12,9 +12,11 @@ import (
 	"testing"
 )
 
-// adapters are the packages under internal that know no inputs: their errors carry facts, and whoever read the input
-// attaches the remedy that names it.
-var adapters = []string{"neon", "github", "httpx"}
+// adapters are the packages under internal that know no inputs: their errors carry facts, and whoever read the input, or
+// package remedies, attaches the remedy that names it.
+var adapters = []string{
+	"neon", "github", "httpx", "bucket", "postgres", "migration", "pgdump", "fingerprint", "compress", "sqltext",
+}
 
 // TestAdaptersNameNoInput reads every string literal of the adapters.
 func TestAdaptersNameNoInput(t *testing.T) {

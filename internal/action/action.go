@@ -1,5 +1,5 @@
-// Package action is one run from its inputs to its exit: it reads the mode, joins a source and a mode into a plan, has the
-// fleet engine run it and reports. Everything flows one way: inputs → source → plan → fleet → report.
+// Package action is one run from its inputs to its exit code: it reads the inputs, joins a source and a mode into a
+// plan, has the fleet engine run that, and reports.
 package action
 
 import (
@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -15,11 +16,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
-	"github.com/org/neon-tenants-action/internal/source"
 )
 
-// Env is the world as main or a test gives it.
+// Env is the run's surroundings, given by main or a test.
 type Env struct {
 	Definition []byte   // action.yml
 	Version    string   // of the program, for the log
@@ -33,16 +34,17 @@ func (e Env) get(name string) string {
 	return v
 }
 
-// errFailed is a run that failed and has said so in every place where it reports.
+// errFailed is the error of a run that failed and has reported why.
 var errFailed = errors.New("the run failed")
 
-// Run does one run. A non-nil error means that the process must end non-zero; whatever it is has been reported.
+// Run does one run and reports it. An error means that the process must exit with a non-zero status; except for a
+// Definition that cannot be parsed, it has been reported.
 func Run(ctx context.Context, env Env) error {
 	def, err := input.ParseDefinition(env.Definition)
 	if err != nil {
 		return err
 	}
-	// A runner gives every step a file for outputs; without one this is a shell.
+	// A runner gives every step a file for its outputs; without one, this is a shell.
 	console := report.NewConsole(env.Stdout, env.get("GITHUB_OUTPUT") != "")
 	in, err := input.New(def, env.Args, env.LookupEnv)
 	if errors.Is(err, flag.ErrHelp) {
@@ -66,10 +68,10 @@ type run struct {
 	mu sync.Mutex // guards the record's notices while the fleet runs
 }
 
-// do fills the record: with results, or with the run's own error.
+// do fills the record with the results, or with the run's own error.
 func (r *run) do(ctx context.Context) {
 	defer func() {
-		if len(r.record.Merged) == 0 { // else it is the merged runs' time that counts
+		if len(r.record.Merged) == 0 { // a merged run took as long as its parts
 			r.record.Elapsed = time.Since(r.record.Started)
 		}
 	}()
@@ -95,17 +97,17 @@ func (r *run) do(ctx context.Context) {
 	r.withCatalog(ctx, s, func() mode.Found { return r.work(ctx, s) })
 }
 
-// work finds the tenants and has the mode's job done on them. It returns what was found also where nothing was done.
+// work finds the tenants and runs the mode's job on them. It returns what was found even if nothing was done.
 func (r *run) work(ctx context.Context, s settings) mode.Found {
-	d, err := r.discover(ctx, s)
-	found := d.found
+	chosen, incomplete, err := r.discover(ctx, s)
+	found := chosen.Found
 	if err != nil {
 		r.record.Err = err
 		return found
 	}
-	if d.incomplete != nil { // what was found is worked on; the run fails at its end
-		r.console.Warning(d.incomplete.Error(), "", 0)
-		err = d.incomplete
+	if incomplete != nil { // the run works on what was found, and fails at the end
+		r.console.Warning(incomplete.Error(), "", 0)
+		err = incomplete
 	}
 	if s.work.Close != nil {
 		defer s.work.Close()
@@ -118,7 +120,8 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	r.record.Results = fleet.Run(ctx, fleet.Plan{Tenants: found.Tenants, Canary: d.canaries, Job: s.work.Job}, s.options)
+	plan := fleet.Plan{Tenants: found.Tenants, Canary: chosen.canaries, Job: explained(s.work.Job)}
+	r.record.Results = fleet.Run(ctx, plan, s.options)
 	progress.Stop()
 	if s.work.Finish != nil {
 		ending, failed := s.work.Finish(ctx, r.record.Results)
@@ -134,114 +137,43 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	return found
 }
 
+// explained is a job whose errors come with their remedies.
+func explained(job fleet.Job) fleet.Job {
+	return func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		o, err := job(ctx, t, log)
+		return o, remedies.Explain(err)
+	}
+}
+
 // amend adds to the results what became known after they were announced.
 func (r *run) amend(amendments []fleet.Amendment) error {
 	announced := r.record.Results
+	amendments = slices.Clone(amendments)
+	for i := range amendments {
+		amendments[i].Err = remedies.Explain(amendments[i].Err)
+	}
 	amended, err := fleet.Amend(announced, amendments)
 	report.Amended(r.console, announced, amended)
 	r.record.Results = amended
 	return err
 }
 
-// read takes the record from what other runs left behind.
+// read takes the record from a mode that works on no tenants.
 func (r *run) read(record func() (report.Run, error)) {
-	made, err := record()
+	read, err := record()
 	if err != nil {
 		r.record.Err = err
 		return
 	}
-	given := r.record
-	r.record = made
-	r.record.ReportFile, r.record.Notices = given.ReportFile, given.Notices
-	for _, text := range made.Notices {
+	own := r.record
+	r.record = read
+	r.record.ReportFile, r.record.Notices = own.ReportFile, own.Notices
+	for _, text := range read.Notices {
 		r.notice(text)
 	}
 }
 
-// settings are a run's inputs, read.
-type settings struct {
-	read       func() (report.Run, error) // of a mode without tenants, for which all else is zero
-	source     fleet.Source
-	catalog    catalogSettings
-	work       mode.Work
-	options    fleet.Options
-	keys       fleet.KeyBy
-	tenants    string // what the inputs tenants and canary mean depends on the tenants that are found
-	canary     string
-	one        bool // the mode takes exactly one tenant
-	shard      fleet.Shard
-	minTenants int
-	allowEmpty bool
-}
-
-// guards are the inputs that say whom a run works on, whether it changes anything, and what it may delete. One that is
-// given and empty, as a mistyped expression gives it, is a mistake: its default may be everybody, for real.
-var guards = []string{
-	"tenants", "dry-run", "shard", "min-tenants", "max-prune",
-	"retention-days", "keep-last", "keep-daily", "keep-weekly", "keep-monthly",
-}
-
-// settings reads every input of the run, so that all mistakes are known before the first call.
-func (r *run) settings() settings {
-	in := r.in
-	in.Guard(guards...)
-	r.record.ReportFile = in.Optional("report-file")
-	r.record.Mode = in.Required("mode")
-	m, err := modeNamed(r.record.Mode)
-	if err != nil && r.record.Mode != "" {
-		in.Mistake("mode", "%v", err)
-	}
-	if m.Read != nil {
-		return settings{read: m.Read(in)}
-	}
-	r.record.DryRun = in.Bool("dry-run")
-	insecure := in.Bool("allow-insecure")
-	r.record.Source = in.String("tenant-source")
-	s := settings{
-		source:     source.New(in, source.Options{Creating: m.Creates, OnWait: r.waiting}),
-		catalog:    r.catalogSettings(insecure),
-		keys:       fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
-		shard:      input.Parse(in, "shard", fleet.ParseShard),
-		minTenants: in.Int("min-tenants", 0, 1_000_000),
-		allowEmpty: in.Bool("allow-empty"),
-	}
-	r.mask() // before a mode has anything to say
-	if s.shard.Count == 1 {
-		s.shard = fleet.Shard{} // the whole fleet
-	}
-	r.record.Shard = s.shard.String()
-	s.tenants, s.canary, s.one = in.Text("tenants"), in.Text("canary"), m.One
-	s.options = fleet.Options{
-		MaxFailures:   input.Parse(in, "max-failures", fleet.ParseLimit),
-		TenantTimeout: in.Duration("tenant-timeout"),
-		Concurrency:   in.Int("concurrency", 1, 1000),
-	}
-	if err != nil {
-		return s
-	}
-	if s.options.Concurrency == 0 {
-		s.options.Concurrency = m.Concurrency
-	}
-	s.work = m.New(in, mode.Env{Source: s.source, Kinds: source.Kinds(), Concurrency: s.options.Concurrency, DryRun: r.record.DryRun, Catalog: s.catalog.target.String(), Insecure: insecure, Mask: r.console.Mask, Notice: r.notice, Say: r.console.Line})
-	r.mask()
-	return s
-}
-
-// waiting tells of a wait for an API's rate limit.
-func (r *run) waiting(d time.Duration, why string) {
-	r.console.Line(fmt.Sprintf("waiting %s: %s", d.Round(time.Second), why))
-}
-
-// mask hides the secrets that were read since it was called last.
-func (r *run) mask() {
-	secrets := r.in.Secrets()
-	for _, secret := range secrets[r.masked:] {
-		r.console.Mask(secret.Forms()...)
-	}
-	r.masked = len(secrets)
-}
-
-// notice adds a notice to the report, once for each text.
+// notice adds a notice to the report and the log, each text once.
 func (r *run) notice(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -249,8 +181,4 @@ func (r *run) notice(text string) {
 		r.record.Notices = append(r.record.Notices, text)
 		r.console.Notice(text, "", 0)
 	}
-}
-
-func (r *run) warn(text string) {
-	r.record.Warnings = append(r.record.Warnings, text)
 }

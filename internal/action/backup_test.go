@@ -234,9 +234,11 @@ func TestEveryFormOfABackupRestores(t *testing.T) {
 		t.Fatal(err)
 	}
 	for ending, inputs := range map[string][]string{
-		".sql.gz":      {"compression-level=9"},
-		".sql.zst":     {"compression=zstd", "compression-level=3"},
-		".dump":        {"backup-format=custom"},
+		".sql.gz":  {"compression-level=9"},
+		".sql.zst": {"compression=zstd", "compression-level=3"},
+		".dump": {
+			"backup-format=custom", "verify=restore", "verify-database-url=" + pgtest.Shared(t).URL("postgres"),
+		},
 		".sql.gz.age":  {"age-recipients=" + identity.Recipient().String()},
 		".sql.zst.age": {"compression=zstd", "age-recipients=" + identity.Recipient().String()},
 		".dump.age":    {"backup-format=custom", "age-recipients=" + identity.Recipient().String()},

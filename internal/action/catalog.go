@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,21 +9,25 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/grace"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
+	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 const (
-	// How long recording may take, a compute that has to wake included.
+	// recordBudget is how long recording may take, including a compute that has to wake.
 	recordBudget = 90 * time.Second
-	// and how long once the run is cancelled: with the 5 s that jobs are given to end, and what the report takes, the process
-	// is gone within 7 s.
-	recordAfterCancel = 1200 * time.Millisecond
+	// recordGrace is how long it may go on after a cancel. With the 5 s that cancelled jobs get, and the time that the
+	// report takes, the process ends within 7 s.
+	recordGrace = 1200 * time.Millisecond
 )
 
-// catalogSettings are the inputs about the catalog that a run records into.
+// catalogSettings is the inputs about the catalog that a run records into.
 type catalogSettings struct {
-	target  postgres.Target // zero: nothing is recorded
+	target  postgres.Target // zero if nothing is recorded
 	options postgres.Options
 }
 
@@ -33,14 +38,14 @@ func (r *run) catalogSettings(insecure bool) catalogSettings {
 	}
 	var err error
 	if c.target, err = postgres.ParseTarget(r.in.Secret("catalog-url"), insecure); err != nil {
-		r.in.Mistake("catalog-url", "%v; %s", err, fleet.Remedy(err))
+		r.in.Mistake("catalog-url", "%v; %s", err, remedies.Of(err))
 		return c
 	}
 	r.in.Conceal(fleet.NewSecret(c.target.Reveal()))
 	return c
 }
 
-// server is where the catalog is, host:port; empty where there is none.
+// server is the catalog's host:port, empty if there is none.
 func (c catalogSettings) server() string {
 	if c.target.Zero() {
 		return ""
@@ -48,8 +53,16 @@ func (c catalogSettings) server() string {
 	return c.target.Server()
 }
 
-// openCatalog opens the catalog before any tenant is touched, so that a source may list what it holds; nil where there is none. A catalog
-// that cannot be opened takes nothing from the fleet: it is told at once, and fails the run at its end.
+// withCatalog does the run's work between opening the catalog and recording into it. A catalog that cannot be opened or
+// written costs no tenant its result; it fails the run at the end.
+func (r *run) withCatalog(ctx context.Context, s settings, work func() mode.Found) {
+	c, err := r.openCatalog(ctx, s.catalog)
+	found := work()
+	r.record.Err = errors.Join(r.record.Err, r.recordInCatalog(ctx, c, s, found), err)
+}
+
+// openCatalog opens the catalog, nil if there is none. It does so before any tenant is touched, so that a source can
+// list tenants from the tables that this creates.
 func (r *run) openCatalog(ctx context.Context, s catalogSettings) (*catalog.Catalog, error) {
 	if s.target.Zero() || r.record.DryRun {
 		return nil, nil
@@ -58,32 +71,28 @@ func (r *run) openCatalog(ctx context.Context, s catalogSettings) (*catalog.Cata
 	if err == nil {
 		return c, nil
 	}
-	remedy := "correct catalog-url, or see why its database does not answer; what became of the tenants stands in the report"
-	if own := fleet.Remedy(err); own != "" {
-		remedy = own
-	}
-	err = fleet.WithRemedy(fmt.Errorf("nothing is recorded in the catalog of catalog-url: %w", err), remedy)
-	r.console.Warning(err.Error()+"; the run goes on without it, and fails at its end", "", 0)
+	err = fleet.WithRemedy(fmt.Errorf("nothing is recorded in the catalog of catalog-url: %w", err),
+		cmp.Or(remedies.Of(err),
+			"correct catalog-url, or see why its database does not answer; the report has the results"))
+	r.console.Warning(err.Error()+"; the run continues without it, and fails at the end", "", 0)
 	return nil, err
 }
 
-// recordInCatalog writes what became of the fleet, also after a cancel.
+// recordInCatalog records how the run and its tenants ended, even after a cancel.
 func (r *run) recordInCatalog(ctx context.Context, c *catalog.Catalog, s settings, found mode.Found) error {
 	if c == nil {
 		return nil
 	}
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordBudget)
+	late, stop := grace.Context(ctx, recordGrace)
+	defer stop()
+	late, cancel := context.WithTimeout(late, recordBudget)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(recordAfterCancel, cancel) })()
-	entries := r.entries(s, found)
+	entries := catalogEntries(r.record, found.All, placeIn(s.source, s.catalog.server()), s.work.Facts)
 	if err := c.Record(late, r.catalogRun(), entries); err != nil {
-		remedy := fleet.Remedy(err)
-		if remedy == "" {
-			remedy = "see why the catalog's database did not take it; what became of the tenants stands in the report, and the next run records it"
-		}
-		return fleet.WithRemedy(err, remedy)
+		return fleet.WithRemedy(err, cmp.Or(remedies.Of(err),
+			"see why the catalog's database refused; the report has the results, and the next run records them"))
 	}
-	r.console.Line(fmt.Sprintf("recorded %d tenants in the catalog", len(entries)))
+	r.console.Line("recorded " + words.Count(len(entries), "tenant", "tenants") + " in the catalog")
 	return nil
 }
 
@@ -91,58 +100,67 @@ func (r *run) recordInCatalog(ctx context.Context, c *catalog.Catalog, s setting
 func (r *run) catalogRun() catalog.Run {
 	totals := r.record.Totals()
 	run := catalog.Run{
-		Mode: r.record.Mode, Source: r.record.Source, Shard: r.record.Shard, Started: r.record.Started, Finished: time.Now(), Failed: r.record.Failed(),
+		Mode: r.record.Mode, Source: r.record.Source, Shard: r.record.Shard,
+		Started: r.record.Started, Finished: time.Now(), Failed: r.record.Failed(),
 		Succeeded: totals.Succeeded, Unchanged: totals.Unchanged, FailedTenants: totals.Failed, Skipped: totals.Skipped,
 	}
-	if server, repository, id := r.env.get("GITHUB_SERVER_URL"), r.env.get("GITHUB_REPOSITORY"), r.env.get("GITHUB_RUN_ID"); server != "" && repository != "" && id != "" {
-		run.WorkflowURL = fmt.Sprintf("%s/%s/actions/runs/%s", server, repository, id)
+	if id := r.env.get("GITHUB_RUN_ID"); id != "" {
+		run.WorkflowURL = r.env.repositoryURL("actions/runs/" + id)
 	}
 	return run
 }
 
-// entries are all tenants that the source listed, with what this run found out about those that it worked on.
-func (r *run) entries(s settings, found mode.Found) []catalog.Entry {
-	results := make(map[string]fleet.Result, len(r.record.Results))
-	listed := make(map[string]bool, len(found.All))
-	tenants := found.All
-	for _, t := range tenants {
+// repositoryURL returns the address of a page of the repository that the run is for, empty outside of Actions.
+func (e Env) repositoryURL(page string) string {
+	server, repository := e.get("GITHUB_SERVER_URL"), e.get("GITHUB_REPOSITORY")
+	if server == "" || repository == "" {
+		return ""
+	}
+	return server + "/" + repository + "/" + page
+}
+
+// catalogEntries are all tenants that the source listed or that the run created, with what the run found out about
+// those that it worked on. place and facts add what they know; facts may be nil.
+func catalogEntries(
+	record report.Run, all []fleet.Tenant, place func(fleet.Tenant) fleet.Place, facts func(fleet.Result) catalog.Facts,
+) []catalog.Entry {
+	results := make(map[string]fleet.Result, len(record.Results))
+	listed := make(map[string]bool, len(all))
+	tenants := all[:len(all):len(all)]
+	for _, t := range all {
 		listed[t.ID] = true
 	}
-	for _, res := range r.record.Results {
-		results[res.Tenant.ID] = res
-		if !listed[res.Tenant.ID] && res.State != fleet.Failed { // made by this run; where that failed, the next one completes it
-			tenants = append(tenants[:len(tenants):len(tenants)], res.Tenant)
+	for _, r := range record.Results {
+		results[r.Tenant.ID] = r
+		if !listed[r.Tenant.ID] && r.State != fleet.Failed { // created; if that failed, the next run completes it
+			tenants = append(tenants, r.Tenant)
 		}
 	}
 	entries := make([]catalog.Entry, len(tenants))
 	for i, t := range tenants {
-		e := catalog.Entry{Name: t.Name, Key: t.Key, Source: r.record.Source, ID: t.ID, SeenAt: r.record.Started}
-		if l, ok := s.source.(fleet.Locator); ok {
-			place := l.Place(t)
-			e.NeonProjectID = place.NeonProjectID
-			if place.Server == s.catalog.server() { // else a database of that name on the catalog's own server is another one
-				e.Database = place.Database
-			}
-		}
-		if res, ok := results[t.ID]; ok {
-			e.Facts = facts(s.work, res)
+		e := catalog.Entry{Name: t.Name, Key: t.Key, Source: record.Source, ID: t.ID, SeenAt: record.Started}
+		at := place(t)
+		e.NeonProjectID, e.Database = at.NeonProjectID, at.Database
+		if r, ok := results[t.ID]; ok && r.State != fleet.Skipped && facts != nil {
+			e.Facts = facts(r)
 		}
 		entries[i] = e
 	}
 	return entries
 }
 
-// facts are what a run found out about one tenant.
-func facts(work mode.Work, r fleet.Result) catalog.Facts {
-	if r.State == fleet.Skipped || work.Facts == nil {
-		return catalog.Facts{}
+// placeIn returns a function that says where a tenant lives, as far as the source knows and the catalog records it: a
+// database counts only if it is on the catalog's own server.
+func placeIn(source fleet.Source, catalogServer string) func(fleet.Tenant) fleet.Place {
+	locator, ok := source.(fleet.Locator)
+	return func(t fleet.Tenant) fleet.Place {
+		if !ok {
+			return fleet.Place{}
+		}
+		place := locator.Place(t)
+		if place.Server != catalogServer {
+			place.Database = ""
+		}
+		return place
 	}
-	return work.Facts(r)
-}
-
-// withCatalog does the run's work between the opening of the catalog and its recording.
-func (r *run) withCatalog(ctx context.Context, s settings, work func() mode.Found) {
-	c, err := r.openCatalog(ctx, s.catalog)
-	found := work()
-	r.record.Err = errors.Join(r.record.Err, r.recordInCatalog(ctx, c, s, found), err)
 }

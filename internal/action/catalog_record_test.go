@@ -66,7 +66,7 @@ func TestACatalogThatFailsLosesNoResult(t *testing.T) {
 	f, catalog := newFleet(t, named("a", "b")...), catalogDatabase(t)
 	o := f.run(t, t.Context(), "catalog-url="+sibling(t, catalog, "no_catalog"))
 	o.counts(t, 2, 0, 0, 0)
-	o.says(t, `nothing is recorded in the catalog of catalog-url: connect to database "no_catalog"`, "the run goes on without it")
+	o.says(t, `nothing is recorded in the catalog of catalog-url: connect to database "no_catalog"`, "the run continues without it")
 	if o.err == nil || o.report.Error == nil || !strings.Contains(o.report.Error.Message, "catalog-url") {
 		t.Errorf("ended with %v, %+v", o.err, o.report.Error)
 	}

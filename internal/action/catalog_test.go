@@ -149,8 +149,8 @@ func TestRowsOfACatalog(t *testing.T) {
 	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "catalog-query=select * from places", "create-missing=true"}
 	o := f.run(t, t.Context(), inputs...)
 	o.counts(t, 2, 0, 7, 0)
-	o.says(t, "says nowhere to connect to", "says url and neon_project_id, and only one can be meant", "is that of the catalog's own database", "has 64 bytes", "every server has for itself",
-		"so create-missing can make none", "does not begin with postgres://")
+	o.says(t, "does not say where to connect", "sets url and neon_project_id, but only one of them may be set", "is that of the catalog's own database", "has 64 bytes", "every server has for itself",
+		"so there is none that create-missing could create", "does not begin with postgres://")
 	o.hides(t, "hush", mustConfig(t, other).Password, mustConfig(t, catalog).Password)
 	if got := askAll(t, other, "select count(*) from schema_migrations"); got[0] != "3" {
 		t.Errorf("the tenant of a url has %s versions", got[0])
@@ -214,7 +214,7 @@ func TestCreateTenantInACatalog(t *testing.T) {
 	if got := askAll(t, catalog, listed); got[0] != hostile+",acme,select" {
 		t.Errorf("listed are %s", got[0])
 	}
-	f.run(t, t.Context(), append(inputs, "tenant-name=late", "catalog-query=select name, database from project")...).says(t, "catalog-query: it is your own")
+	f.run(t, t.Context(), append(inputs, "tenant-name=late", "catalog-query=select name, database from project")...).says(t, "catalog-query: is set, and only its author knows the tables behind it")
 }
 
 func mustConfig(t *testing.T, url string) *pgx.ConnConfig {

@@ -40,7 +40,7 @@ func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 	o.counts(t, 1, 0, 0, 0)
 	o.keeps(t, f.projects[:1])
 	key := o.outputs["backup-key"]
-	o.says(t, "ACME Corp  dropped with the new backup "+key, "Neon can bring project "+f.projects[0].ID+" back for 7 days", "its backups remain")
+	o.says(t, "ACME Corp  dropped with the new backup "+key, "Neon can recover project "+f.projects[0].ID+" for 7 days", "its backups remain")
 	if keys := v.keys(t); len(keys) != 4 || !slices.Contains(keys, key+".json") || !slices.Contains(keys, old) {
 		t.Errorf("the bucket has %v", keys) // nothing was pruned
 	}

@@ -9,14 +9,16 @@ import (
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
 // finish reports the record everywhere: report file, step summary, outputs, annotations, log. The file comes first,
-// because a cancelled run may be killed in the middle.
+// because the runner may kill a cancelled run before it is done.
 func (r *run) finish() error {
-	if server, repository, sha := r.env.get("GITHUB_SERVER_URL"), r.env.get("GITHUB_REPOSITORY"), r.env.get("GITHUB_SHA"); server != "" && repository != "" && sha != "" {
-		r.record.SourceURL = fmt.Sprintf("%s/%s/blob/%s", server, repository, sha)
+	r.record.Err = remedies.Explain(r.record.Err)
+	if sha := r.env.get("GITHUB_SHA"); sha != "" {
+		r.record.SourceURL = r.env.repositoryURL("blob/" + sha)
 	}
 	if err := r.writeReportFile(); err != nil {
 		r.record.Err = errors.Join(r.record.Err, err)
@@ -47,7 +49,7 @@ func (r *run) finish() error {
 	return nil
 }
 
-// writeReportFile writes the JSON report, whole or not at all.
+// writeReportFile writes the JSON report, completely or not at all.
 func (r *run) writeReportFile() error {
 	path := r.record.ReportFile
 	if path == "" {
@@ -58,7 +60,8 @@ func (r *run) writeReportFile() error {
 	}
 	data, err := report.JSON(r.record)
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o755) //nolint:gosec // the workspace's files are for the steps that follow, whoever they run as
+		//nolint:gosec // the workspace's files are for the steps that follow, whoever they run as
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
 	}
 	if err == nil {
 		err = os.WriteFile(path+".tmp", data, 0o644) //nolint:gosec // likewise
@@ -67,7 +70,8 @@ func (r *run) writeReportFile() error {
 		err = os.Rename(path+".tmp", path)
 	}
 	if err != nil {
-		return fleet.WithRemedy(fmt.Errorf("write report-file: %w", err), "name a path in the workspace that can be written, or set report-file to an empty text")
+		return fleet.WithRemedy(fmt.Errorf("write report-file: %w", err),
+			"name a path in the workspace that can be written, or set report-file: '' to write none")
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
-// maxReport bounds a report file in bytes: a file of 10,000 tenants is a hundredth of it, and what is larger was matched by
+// maxReport bounds a report file in bytes. That of 10,000 tenants is a hundredth of it; a larger file was matched by
 // mistake.
 const maxReport = 1 << 30
 
@@ -18,7 +18,8 @@ const maxReport = 1 << 30
 func readReports(in *input.Reader) func() (report.Run, error) {
 	files := in.Files("report-files")
 	if in.String("report-files") == "" {
-		in.Mistake("report-files", "is required here and is empty; write a glob such as report-files: reports/**/*.json")
+		in.Mistake("report-files",
+			"is required here and is empty; write a glob such as report-files: reports/**/*.json")
 	}
 	return func() (report.Run, error) {
 		var read []report.NamedFile
@@ -30,7 +31,7 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 				refused = append(refused, err)
 				continue
 			}
-			if len(one.Merged) > 0 { // of an earlier run of this mode, whose parts are here again
+			if len(one.Merged) > 0 { // from an earlier run of this mode; its parts are matched too
 				merged = append(merged, f.Name)
 				continue
 			}
@@ -40,22 +41,24 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 			return report.Run{}, err
 		}
 		if len(read) == 0 {
-			return report.Run{}, fleet.WithRemedy(fmt.Errorf("report-files matches merged reports only, such as %s", merged[0]),
-				"let it match the files that report-file named in the jobs whose results are to be merged")
+			return report.Run{}, fleet.WithRemedy(
+				fmt.Errorf("report-files matches merged reports only, such as %s", merged[0]),
+				"have it match the files that report-file names in the jobs to merge")
 		}
 		run, err := report.Merge(read)
 		for _, name := range merged {
-			run.Notices = append(run.Notices, name+" is a merged report itself, and was left out")
+			run.Notices = append(run.Notices, name+" is a merged report itself and was left out")
 		}
 		return run, err
 	}
 }
 
-// readReport reads one file. Errors name it.
+// readReport reads one report file. Errors name it.
 func readReport(f input.File) (report.NamedFile, error) {
 	info, err := os.Stat(f.Path)
 	if err == nil && info.Size() > maxReport {
-		err = fleet.WithRemedy(errors.New("it is too large to be a report file"), "check which files report-files matches")
+		err = fleet.WithRemedy(errors.New("it is too large to be a report file"),
+			"check which files report-files matches")
 	}
 	var data []byte
 	if err == nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
@@ -14,22 +13,22 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/secretsync"
 	"github.com/org/neon-tenants-action/internal/mode/tenant"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Mode is one value of the input mode.
 type Mode struct {
-	// Concurrency is how many tenants are worked on at once where the user does not say.
+	// Concurrency is how many tenants are worked on at once by default.
 	Concurrency int
-	// Creates says that the mode creates tenants, so that its source reads the inputs about new ones.
+	// Creates is true if the mode creates tenants, so that its source reads the inputs about new ones.
 	Creates bool
-	// One says that the mode works on exactly one tenant, so that an entry of the input tenants that matches nothing is an
-	// error.
+	// One is true if the mode works on exactly one tenant, so that an entry of the input tenants that matches nothing
+	// is an error.
 	One bool
-	// New reads the mode's inputs, leaves its mistakes with the reader, makes no call, and returns what is to be done.
+	// New reads the mode's inputs, leaves mistakes with their reader, makes no call, and returns what the mode does.
 	New func(in *input.Reader, env mode.Env) mode.Work
-	// Read is set in place of New where a mode works on no tenants, and asks no source for them: it reads the mode's inputs
-	// as New does, and returns what makes the run's record out of what is there. The report file, the notices and the end
-	// of the run are added to it.
+	// Read replaces New if the mode works on no tenants. It reads the mode's inputs as New does, and returns a function
+	// that makes the run's record of existing files. The run adds its own notices to the record, and reports it.
 	Read func(in *input.Reader) func() (report.Run, error)
 }
 
@@ -48,11 +47,11 @@ var modes = map[string]Mode{
 // modeNames lists the modes.
 func modeNames() []string { return slices.Sorted(maps.Keys(modes)) }
 
-// modeNamed returns the mode of that name. The error lists the names.
+// modeNamed returns the mode of that name. Its error lists the names.
 func modeNamed(name string) (Mode, error) {
 	m, ok := modes[name]
 	if !ok {
-		return Mode{}, fmt.Errorf("%q is not a mode; the modes are %s", name, strings.Join(modeNames(), ", "))
+		return Mode{}, fmt.Errorf("%q is not a mode; the modes are %s", name, words.List(modeNames(), 0))
 	}
 	return m, nil
 }

@@ -31,7 +31,7 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 	f.run(t, t.Context(), append(inputs, "tenants=*,!legacy", "mode=health-check")...).counts(t, 3, 0, 0, 0)
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 0, 3, 1, 0)
-	o.says(t, "the value of LEGACY_DATABASE_URL is no Postgres URL")
+	o.says(t, "the value of LEGACY_DATABASE_URL is not a Postgres URL")
 }
 
 // Nor does it need one to back up and to restore.

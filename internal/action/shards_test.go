@@ -110,7 +110,7 @@ func TestASplitFleetHasOneReport(t *testing.T) {
 		if o.err != nil || o.outputs["total"] != "6" || len(o.report.Merged) != 4 {
 			t.Errorf("%v, %v", o.err, o.outputs)
 		}
-		o.says(t, "reports/all.json is a merged report itself, and was left out")
+		o.says(t, "reports/all.json is a merged report itself and was left out")
 		f.merge(t, "report-files=reports/all.json").says(t, "report-files matches merged reports only, such as reports/all.json")
 	})
 }

@@ -132,7 +132,7 @@ func TestATenantThatFailsStaysInItsBundle(t *testing.T) {
 	h.tenants["customer-0001"] = connection("customer-0001", "2")
 	o := h.sync(t, "secret-layout=bundle")
 	o.counts(t, 0, 2, 2, 0)
-	o.says(t, "no Postgres URL", "also holds a tenant whose connection string this run does not have")
+	o.says(t, "not a Postgres URL", "also holds a tenant whose connection string this run does not have")
 	if diff := cmp.Diff(before, h.bundled(t)); diff != "" {
 		t.Errorf("bundles (-before +after):\n%s", diff)
 	}

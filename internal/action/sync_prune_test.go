@@ -46,9 +46,9 @@ func TestPruning(t *testing.T) {
 		}
 		switch {
 		case inputs == nil:
-			o.says(t, "of no tenant now; prune-secrets: true deletes it: CUSTOMER_0003_DATABASE_URL")
+			o.says(t, "no longer needed (prune-secrets: true deletes what earlier syncs wrote): CUSTOMER_0003_DATABASE_URL")
 		case inputs[0] == "dry-run=true":
-			o.says(t, "would be deleted, because it belongs to no tenant: CUSTOMER_0003_DATABASE_URL")
+			o.says(t, "would be deleted, no longer needed: CUSTOMER_0003_DATABASE_URL")
 		case inputs[0] == "max-prune=0":
 			o.says(t, "max-prune is 0: nothing is written or deleted: CUSTOMER_0003_DATABASE_URL", "max-prune: 1 for one run")
 		default:
@@ -58,7 +58,7 @@ func TestPruning(t *testing.T) {
 
 	o := h.sync(t, "prune-secrets=true")
 	o.counts(t, 0, 3, 0, 0)
-	o.says(t, "1 deleted", "deleted, because it belongs to no tenant: CUSTOMER_0003_DATABASE_URL", "left alone: PROD_DATABASE_URL")
+	o.says(t, "1 deleted", "deleted, no longer needed: CUSTOMER_0003_DATABASE_URL", "left alone: PROD_DATABASE_URL")
 	h.holds(t, want)
 	if d := syncRun(t, o); !slices.Equal(d.Deleted, []string{"CUSTOMER_0003_DATABASE_URL"}) || !slices.Equal(d.LeftAlone, []string{"PROD_DATABASE_URL"}) {
 		t.Errorf("the report says %+v", d)
@@ -114,13 +114,13 @@ func TestPruningBundles(t *testing.T) {
 	h.ResetCalls()
 	o := h.sync(t, "secret-layout=bundle")
 	o.counts(t, 0, 299, 0, 0)
-	o.says(t, "1 connection strings in bundles belong to no tenant that was found")
+	o.says(t, "left in bundles: 1 connection string that belongs to no tenant found")
 	if diff := cmp.Diff(all, h.bundled(t)); diff != "" || h.Calls().Writes != 0 {
 		t.Errorf("%d writes, bundled:\n%s", h.Calls().Writes, diff)
 	}
 	o = h.sync(t, "secret-layout=bundle", "prune-secrets=true")
 	o.counts(t, 0, 299, 0, 0)
-	o.says(t, "1 connection strings of tenants that are gone left out of their bundles")
+	o.says(t, "dropped from bundles: 1 tenant that is gone")
 	h.holdsBundled(t)
 	h.unchangedRun(t, "secret-layout=bundle", "prune-secrets=true")
 
@@ -139,7 +139,7 @@ func TestPruningBundles(t *testing.T) {
 	h.Fail(githubtest.Fault{Route: "PUT *", Status: 422, Times: 1})
 	o = h.sync(t, "secret-layout=bundle", "prune-secrets=true")
 	o.counts(t, 0, 0, 3, 0)
-	o.says(t, "not deleted before every tenant has its secret in this one: CUSTOMER_0000_DATABASE_URL")
+	o.says(t, "kept until every tenant has its secret in the new layout: CUSTOMER_0000_DATABASE_URL")
 	h.holds(t, h.perTenant())
 	h.sync(t, "secret-layout=bundle", "prune-secrets=true").counts(t, 3, 0, 0, 0)
 	h.holdsBundled(t)
@@ -217,12 +217,12 @@ func TestTheWorkflowFileIsKeptInStep(t *testing.T) {
 			t.Errorf("%v, %v", info.Mode(), err)
 		}
 	}
-	h.sync(t, "workflow-file=migrate.yml", "dry-run=true").says(t, "migrate.yml would be rewritten: 2 names more, 1 less")
+	h.sync(t, "workflow-file=migrate.yml", "dry-run=true").says(t, "migrate.yml would be rewritten: 2 added, 1 removed")
 	h.sync(t, "workflow-file=migrate.yml", "tenants=acme-corp").says(t, "migrate.yml is left as it is")
 	check("GONE_DATABASE_URL")
-	h.sync(t, "workflow-file=migrate.yml").says(t, "migrate.yml was rewritten: 2 names more, 1 less")
+	h.sync(t, "workflow-file=migrate.yml").says(t, "migrate.yml was rewritten: 2 added, 1 removed")
 	check("ACME_CORP_DATABASE_URL", "PAYROLL_INC_DATABASE_URL")
-	h.sync(t, "workflow-file=migrate.yml").says(t, "migrate.yml is in step")
+	h.sync(t, "workflow-file=migrate.yml").says(t, "migrate.yml is up to date")
 	h.sync(t, "workflow-file=migrate.yml", "secret-layout=bundle")
 	check("NEON_TENANTS_BUNDLE_1")
 	if left, _ := filepath.Glob(filepath.Join(h.f.workspace, ".*")); len(left) > 0 {

@@ -263,6 +263,7 @@ func TestSyncMistakes(t *testing.T) {
 		"two scopes":      {[]string{"github-environment=production", "github-organization=acme"}, []string{"github-environment: is for", "github-organization: is for"}},
 		"no organization": {[]string{"secrets-scope=organization"}, []string{"github-organization: is required"}},
 		"repository":      {[]string{"repository=app"}, []string{`repository: "app" is not a repository`}},
+		"its repository":  {[]string{"secrets-scope=environment", "github-environment=prod", "repository=app"}, []string{`repository: "app" is not a repository`}},
 		"no repository":   {[]string{"$GITHUB_REPOSITORY="}, []string{"repository: is empty"}},
 		"template":        {[]string{"secret-name=URL"}, []string{"secret-name: "}},
 		"layout":          {[]string{"secret-layout=json"}, []string{"secret-layout: "}},

@@ -92,7 +92,7 @@ func TestNamesThatNoSchemaMayHave(t *testing.T) {
 			t.Errorf("%q is not refused before a connection:\n%s", name, o.log)
 		}
 	}
-	e.run(t, create("other")...).says(t, "holds something which no migration made")
+	e.run(t, create("other")...).says(t, "it holds something that no migration created")
 	// Whoever lists it: what is the system's, or the list's own, is never dropped, and what nobody lists neither.
 	for _, name := range []string{"public", "pg_catalog", "pg_toast", "information_schema"} {
 		e.do(t, "insert into schema_tracker values ("+pgtest.Literal(name)+")")

@@ -71,7 +71,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 		{"東京", "has an empty key", nil},
 		{"twin", "is the name or the id of 2 tenants", nil},
 		{"quiet-river-12345678", `is the id of the tenant "x"`, nil},
-		{strings.Repeat("x", 257), "Neon takes at most 256", nil},
+		{strings.Repeat("x", 257), "has 257 characters, and Neon allows 256", nil},
 		{"a\x07b", "control character", nil},
 		{"", "tenant-name: is required here", nil},
 		{"new", "tenants: has no meaning in mode create-tenant", []string{"tenants=a"}},

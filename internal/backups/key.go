@@ -1,5 +1,5 @@
-// Package backups is what a backup is: the key it is stored under, the manifest beside it that makes it one, which tenant
-// it is of, and which ones a retention policy keeps. The decisions are pure; [Store] carries them out in a bucket.
+// Package backups defines what a backup is: its key, its manifest, which tenant it is of, and which backups a retention
+// policy keeps. These decisions are pure functions; [Store] carries them out in a bucket.
 package backups
 
 import (
@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// The endings of a backup's key: what a reader has to undo.
+// The kinds of backups, each the ending of a key: what a reader has to decode.
 const (
 	PlainGzip = ".sql.gz"
 	PlainZstd = ".sql.zst"
-	Custom    = ".dump" // pg_dump's own archive, compressed in itself
+	Custom    = ".dump" // pg_dump's own archive, which it compresses itself
 
 	encryptedSuffix = ".age"
 	manifestSuffix  = ".json"
@@ -23,16 +23,16 @@ const (
 
 var kinds = []string{PlainGzip, PlainZstd, Custom}
 
-// Key names a backup. Its text sorts by time within a folder.
+// Key is the key of a backup. Within a folder, the texts of keys sort by time.
 type Key struct {
-	Folder    string    // as of [Bucket.Folder]
+	Folder    string    // as [bucket.Bucket.Folder] returns it
 	Time      time.Time // when the dump began; whole seconds, UTC
-	Major     int       // of pg_dump and of the server, which are the same
+	Major     int       // version of pg_dump and of the server
 	Kind      string    // PlainGzip, PlainZstd or Custom
 	Encrypted bool      // to age recipients
 }
 
-// String is the object's key: FOLDER/20261122T031500Z-pg17.sql.gz, with .age behind it where it is encrypted.
+// String returns the object's key: FOLDER/20261122T031500Z-pg17.sql.gz, followed by .age if it is encrypted.
 func (k Key) String() string {
 	text := fmt.Sprintf("%s%s-pg%d%s", k.Folder, k.Time.UTC().Format(timeLayout), k.Major, k.Kind)
 	if k.Encrypted {
@@ -41,11 +41,11 @@ func (k Key) String() string {
 	return text
 }
 
-// Manifest is the key of the backup's manifest.
+// Manifest returns the key of the backup's manifest.
 func (k Key) Manifest() string { return k.String() + manifestSuffix }
 
-// ParseKey reads the key of a backup directly in a folder. ok is false for every key that String would not have written so:
-// what is not exactly of our shape is not ours.
+// ParseKey parses the key of a backup directly in a folder. ok is false for any key that [Key.String] does not return:
+// it is not one of ours.
 func ParseKey(folder, key string) (k Key, ok bool) {
 	name, ok := strings.CutPrefix(key, folder)
 	if !ok || (folder != "" && !strings.HasSuffix(folder, "/")) {

@@ -3,74 +3,36 @@ package backups
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/org/neon-tenants-action/internal/bucket"
 )
 
-// Backup is a stored backup, as its key and its manifest's being there tell.
-type Backup struct {
-	Key  string
-	Time time.Time // from the key
-	Size int64     // bytes
-	// Verified is true where its manifest is there, which is written last, once everything was checked.
-	Verified bool
-}
-
-// Find returns the backups among the objects directly in a folder, newest first. Every other object is somebody else's.
-func Find(folder string, objects []bucket.Object) []Backup {
-	var backups []Backup
-	there := map[string]bool{}
-	for _, o := range objects {
-		there[o.Key] = true
-	}
-	for _, o := range objects {
-		if k, ok := ParseKey(folder, o.Key); ok {
-			backups = append(backups, Backup{Key: o.Key, Time: k.Time, Size: o.Size, Verified: there[k.Manifest()]})
-		}
-	}
-	sortBackups(backups)
-	return backups
-}
-
-func sortBackups(backups []Backup) {
-	slices.SortFunc(backups, func(a, b Backup) int {
-		if order := b.Time.Compare(a.Time); order != 0 {
-			return order
-		}
-		return strings.Compare(b.Key, a.Key)
-	})
-}
-
-// unfinishedAge is how long a backup without a manifest may be one that another run is still busy with.
+// unfinishedAge is for how long a backup without a manifest may be one that another run is still writing.
 const unfinishedAge = 24 * time.Hour
 
-// Policy says which backups to keep: all that any of its rules keeps.
+// Policy is a retention policy. A backup is kept if any of its rules keeps it; a rule that is 0 keeps nothing.
 type Policy struct {
-	Days     int // everything that is not older than so many times 24 hours; 0: no such rule
-	KeepLast int // the newest so many verified ones
-	// The newest verified one of each of the last so many days, ISO weeks and months, in UTC, that have one; and while they are
-	// not all used up the oldest there is, as restic's forget counts.
+	Days     int // keeps the backups that are at most this many times 24 hours old
+	KeepLast int // keeps this many of the newest verified backups
+	// Keep the newest verified backup of each of the last N days, ISO weeks and months, in UTC, that have one. If
+	// there are fewer of those, the oldest backup is kept too, as restic's forget does.
 	Daily, Weekly, Monthly int
 }
 
-// Decision is what becomes of one backup, and why.
+// Decision is what to do with one backup, and why.
 type Decision struct {
 	Backup
 	Keep    bool
 	Reasons []string
 }
 
-// Plan applies a policy to the backups of one folder, and returns the decisions newest first. It depends on nothing but its
-// arguments.
+// Plan applies a policy to the backups of one folder and returns the decisions newest first.
 //
-// protect, the key of the backup just written, is always kept. A backup that is not verified counts for no rule but Days, so
-// that it never takes a verified one's place; and because its manifest may merely have been lost, or be about to be
-// written, it is removed only where it is past Days, begun a day ago or more, and a newer verified backup is there.
+// protect, the key of the backup just written, is always kept. Only Days counts a backup that is not verified, so that
+// it never takes the place of a verified one. It is deleted only if it is older than Days and a day, and there is a
+// newer verified backup: its manifest may be lost, or yet to be written.
 func Plan(now time.Time, backups []Backup, p Policy, protect string) []Decision {
 	backups = slices.Clone(backups)
-	sortBackups(backups)
+	sortNewestFirst(backups)
 	decisions := make([]Decision, len(backups))
 	var verified []*Decision
 	for i, b := range backups {
@@ -87,9 +49,9 @@ func Plan(now time.Time, backups []Backup, p Policy, protect string) []Decision 
 		case b.Verified:
 			verified = append(verified, d)
 		case len(verified) == 0:
-			d.keep("not verified, but no newer one is")
+			d.keep("not verified, but no newer backup is")
 		case age < unfinishedAge:
-			d.keep("not verified, perhaps not yet")
+			d.keep("not verified, perhaps still being written")
 		}
 	}
 	for _, r := range []rule{
@@ -121,11 +83,11 @@ func (d *Decision) keep(why string) {
 	d.Reasons = append(d.Reasons, why)
 }
 
-// rule keeps the newest backup of each of its last so many periods.
+// rule keeps the newest backup of each of the last count periods.
 type rule struct {
 	count  int
 	name   string
-	period func(time.Time) int // nil: each backup is a period of its own
+	period func(time.Time) int // nil: each backup has a period of its own
 }
 
 func (r rule) apply(newestFirst []*Decision) {

@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { buckettest.Main(m) }
 
-// openStore opens a bucket of the test's own, with faults to be had in front of it.
-func openStore(t *testing.T) (backups.Store, *buckettest.Front) {
+// openStore opens a bucket of the test's own behind a fault proxy.
+func openStore(t *testing.T) (backups.Store, *buckettest.FaultProxy) {
 	t.Helper()
 	s := buckettest.Shared(t)
 	for name, value := range map[string]string{
@@ -26,22 +26,24 @@ func openStore(t *testing.T) (backups.Store, *buckettest.Front) {
 	} {
 		t.Setenv(name, value)
 	}
-	front := buckettest.InFront(t, s)
+	proxy := buckettest.StartFaultProxy(t, s)
 	b, err := bucket.Open(t.Context(), bucket.Options{
-		Bucket: buckettest.Bucket(t, s, false), Prefix: "nightly", Region: buckettest.Region, Endpoint: front.URL, PathStyle: true, CABundle: s.CA,
+		Bucket: buckettest.Bucket(t, s, false), Prefix: "nightly", Region: buckettest.Region,
+		Endpoint: proxy.URL, PathStyle: true, CABundle: s.CA,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	return backups.Store{Bucket: b}, front
+	return backups.Store{Bucket: b}, proxy
 }
 
 func key(s backups.Store, day int) backups.Key {
-	return backups.Key{Folder: s.Folder("acme"), Time: time.Date(2026, 11, day, 3, 0, 0, 0, time.UTC), Major: 17, Kind: backups.PlainGzip}
+	at := time.Date(2026, 11, day, 3, 0, 0, 0, time.UTC)
+	return backups.Key{Folder: s.Folder("acme"), Time: at, Major: 17, Kind: backups.PlainGzip}
 }
 
-// put stores a backup as a run does, its manifest last where there is one.
+// put stores a backup, with or without a manifest.
 func put(t *testing.T, s backups.Store, k backups.Key, manifest bool) {
 	t.Helper()
 	if _, err := s.PutSmall(t.Context(), k.String(), []byte("dump"), "application/gzip"); err != nil {
@@ -56,16 +58,16 @@ func put(t *testing.T, s backups.Store, k backups.Key, manifest bool) {
 	}
 }
 
-// A manifest goes before its backup, and one that stays keeps its backup.
+// A manifest is deleted before its backup, and one that cannot be deleted keeps its backup.
 func TestPrune(t *testing.T) {
-	s, front := openStore(t)
+	s, proxy := openStore(t)
 	whole, held, denied, unverified := key(s, 1), key(s, 2), key(s, 3), key(s, 4)
 	for _, k := range []backups.Key{whole, held, denied} {
 		put(t, s, k, true)
 	}
 	put(t, s, unverified, false)
-	front.DenyDelete(held.Manifest(), "AccessDenied", "Access Denied because object protected by object lock.")
-	front.DenyDelete(denied.Manifest(), "AccessDenied", "Access Denied")
+	proxy.DenyDelete(held.Manifest(), "AccessDenied", "Access Denied because object protected by object lock.")
+	proxy.DenyDelete(denied.Manifest(), "AccessDenied", "Access Denied")
 
 	listed, err := s.List(t.Context(), "acme")
 	if err != nil {
@@ -107,17 +109,17 @@ func TestPrune(t *testing.T) {
 
 func TestManifest(t *testing.T) {
 	s, _ := openStore(t)
-	k, other := key(s, 1), key(s, 2)
+	k, other, hash := key(s, 1), key(s, 2), strings.Repeat("0", 64)
 	put(t, s, k, true)
 	m, err := s.Manifest(t.Context(), k.String())
 	if err != nil || !m.Of("id-1") || m.Of("id-2") || m.Version != 1 {
 		t.Errorf("got %+v, %v", m, err)
 	}
 	for name, text := range map[string]string{
-		"another backup's": `{"version":1,"key":"` + k.String() + `","stored_sha256":"` + strings.Repeat("0", 64) + `"}`,
-		"of a later form":  `{"version":2,"key":"` + other.String() + `","stored_sha256":"` + strings.Repeat("0", 64) + `"}`,
-		"without a hash":   `{"version":1,"key":"` + other.String() + `"}`,
-		"no JSON":          "manifest",
+		"another backup's":   `{"version":1,"key":"` + k.String() + `","stored_sha256":"` + hash + `"}`,
+		"of a later version": `{"version":2,"key":"` + other.String() + `","stored_sha256":"` + hash + `"}`,
+		"without a hash":     `{"version":1,"key":"` + other.String() + `"}`,
+		"not JSON":           "manifest",
 	} {
 		if _, err := s.PutSmall(t.Context(), other.Manifest(), []byte(text), "application/json"); err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ func TestSampleTablesAreTheSameEveryTime(t *testing.T) {
 		columns := strings.Count(strings.ReplaceAll(table.columns, "(12,2)", ""), ",") + 1
 		for line := range strings.Lines(first.String()) {
 			if got := strings.Count(line, "\t") + 1; got != columns {
-				t.Fatalf("%s: a row of %d columns, want %d: %s", table.name, got, columns, line)
+				t.Fatalf("%s: a row has %d columns, want %d: %s", table.name, got, columns, line)
 			}
 		}
 	}

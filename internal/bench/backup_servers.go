@@ -9,10 +9,12 @@ import (
 	"time"
 )
 
-// serversCPU is the CPU time that the two servers have taken so far, user and system: what a way makes others do for it.
+// serversCPU is the CPU time that the two servers have used so far, user and system: the work that a way leaves to
+// others.
 type serversCPU struct{ database, store time.Duration }
 
-// serversCPU waits until the database server's processes for the tenants have ended, which count only then.
+// serversCPU waits until the database server's processes for the tenants have ended, because only then their time
+// counts.
 func (s *backupSite) serversCPU(ctx context.Context) (now serversCPU, err error) {
 	if err := s.settle(ctx); err != nil {
 		return now, err
@@ -27,8 +29,8 @@ func (s *backupSite) serversCPU(ctx context.Context) (now serversCPU, err error)
 	return now, err
 }
 
-// backends counts the server's processes for the tenants, and those of any kind that have ended and are still to be counted. They
-// are gone from pg_stat_activity a little earlier.
+// backends counts the server's processes for the tenants, and those of any kind that have ended but are not counted
+// yet: pg_stat_activity drops them a little earlier.
 func (s *backupSite) backends() (n int) {
 	pid := s.server.PID()
 	for _, child := range strings.Fields(readText(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))) {
@@ -44,7 +46,8 @@ func (c serversCPU) since(before serversCPU) serversCPU {
 	return serversCPU{c.database - before.database, c.store - before.store}
 }
 
-// processCPU is what a process and its children that have ended took, as /proc tells it in hundredths of a second.
+// processCPU returns the CPU time of a process and of its children that have ended. /proc has it in hundredths of a
+// second.
 func processCPU(pid int) (time.Duration, error) {
 	const (
 		user, ofEndedChildren = 11, 14 // fields after the program's name: user, system, and the same of the children

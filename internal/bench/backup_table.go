@@ -8,7 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// cpuOf is the CPU time of each run in seconds: the client's with all that it started, PostgreSQL's, the store's.
+// cpuOf returns each run's CPU time in seconds: of the client and everything it started, of PostgreSQL, and of the
+// store.
 func cpuOf(costs []backupCost) (client, database, store []float64) {
 	for _, c := range costs {
 		client = append(client, c.cpu.Seconds())
@@ -18,7 +19,7 @@ func cpuOf(costs []backupCost) (client, database, store []float64) {
 	return client, database, store
 }
 
-// print shows the floor, ours and the others. The first two ways are the floor and ours.
+// print prints the table. The first two ways are the floor and ours.
 func (s *backupSite) print(ways []backupWay, costs [][]backupCost, missing []string) {
 	title := "One database"
 	if n := len(s.databases); n > 1 {
@@ -26,7 +27,8 @@ func (s *backupSite) print(ways []backupWay, costs [][]backupCost, missing []str
 	}
 	fmt.Printf("\n### Backing up: %s of about %d MiB as a plain dump\n\n", title, s.size>>20)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprint(w, "| \t| n\t| wall, s\t| × floor\t| ours faster by\t| CPU s\t| PostgreSQL's\t| store's\t| peak MiB\t| MB stored\t|\n"+
+	fmt.Fprint(w, "| \t| n\t| wall, s\t| × floor\t| ours faster by\t| CPU s\t| PostgreSQL's\t| store's\t"+
+		"| peak MiB\t| MB stored\t|\n"+
 		"| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|\n")
 	floor, ours := plainCosts(costs[0]), plainCosts(costs[1])
 	for i, way := range ways {
@@ -50,9 +52,10 @@ func (s *backupSite) print(ways []backupWay, costs [][]backupCost, missing []str
 		}
 		client, database, store := cpuOf(costs[i])
 		fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %.2f\t| %s\t| %.1f\t| %.1f\t| %.1f\t| %s\t| %s\t|\n",
-			way.name, len(mine), seconds(walls(mine)), ratio(mine, floor), faster, median(client), median(database), median(store), memory, stored)
+			way.name, len(mine), seconds(walls(mine)), ratio(mine, floor), faster, median(client), median(database),
+			median(store), memory, stored)
 	}
-	_ = w.Flush() // standard output: whoever closed it reads nothing
+	_ = w.Flush() // to standard output; if that is closed, nobody reads it
 	s.printBound(ways, costs)
 	var with []string
 	for _, program := range []string{"gzip", "pigz", "aws", "pg_back"} {
@@ -60,25 +63,26 @@ func (s *backupSite) print(ways []backupWay, costs [][]backupCost, missing []str
 			with = append(with, version)
 		}
 	}
-	fmt.Printf("\nWith %s. The load at the end was %s.\n", strings.Join(with, "; "), load())
+	fmt.Printf("\nWith %s. The load average at the end was %s.\n", strings.Join(with, "; "), load())
 	for _, line := range missing {
 		fmt.Println("\n" + line)
 	}
 }
 
-// printBound says what would be left if compressing, hashing and uploading cost the client nothing: the servers and pg_dump
-// run on the same cores, and keep them busy for so long.
+// printBound prints what would be left if compressing, hashing and uploading cost the client nothing: the time for
+// which the servers and pg_dump keep the same cores busy.
 func (s *backupSite) printBound(ways []backupWay, costs [][]backupCost) {
 	cores := float64(runtime.NumCPU())
 	client, database, _ := cpuOf(costs[0])
 	own, ownDatabase, store := cpuOf(costs[1])
 	least := (median(client) + median(database) + median(store)) / cores
 	busy := (median(own) + median(ownDatabase) + median(store)) / cores
-	fmt.Printf("\nOurs and the servers together kept all %d cores busy for %.2f s. The floor and the store alone, nothing compressed, would do so for %.2f s.\n",
+	fmt.Printf("\nOurs and the servers kept all %d cores busy for %.2f s; "+
+		"the floor and the store alone would for %.2f s.\n",
 		runtime.NumCPU(), busy, least)
 	for i, way := range ways {
 		if mine := plainCosts(costs[i]); way.rival && len(mine) > 0 {
-			fmt.Printf("At that speed one would be %.1f times as fast as %q.\n", median(walls(mine))/least, way.name)
+			fmt.Printf("That bound is %.1f times as fast as %q.\n", median(walls(mine))/least, way.name)
 		}
 	}
 }

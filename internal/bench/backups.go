@@ -23,13 +23,13 @@ import (
 
 const (
 	backupBucket      = "backups"
-	backupConcurrency = 8 // of a fleet, for all who can
+	backupConcurrency = 8 // databases at once, for every way that can
 	largeDump         = 1_000 << 20
 	smallDump         = 5 << 20
 	smallCount        = 50
 )
 
-// backupLarge backs one large database up.
+// backupLarge backs up one large database.
 func backupLarge(ctx context.Context, b *bench) error {
 	size := int64(largeDump)
 	if b.short {
@@ -38,7 +38,7 @@ func backupLarge(ctx context.Context, b *bench) error {
 	return b.backUp(ctx, "tenant_backup_large", size, 1)
 }
 
-// backupFleet backs many small databases up.
+// backupFleet backs up many small databases.
 func backupFleet(ctx context.Context, b *bench) error {
 	count := smallCount
 	if b.short {
@@ -47,7 +47,7 @@ func backupFleet(ctx context.Context, b *bench) error {
 	return b.backUp(ctx, "tenant_backup_small", smallDump, count)
 }
 
-// backUp makes so many databases with dumps of that size, races the ways over them and drops them.
+// backUp creates databases with dumps of that size, races the ways over them, and drops them.
 func (b *bench) backUp(ctx context.Context, name string, size int64, count int) (err error) {
 	if _, err := buckettest.Find(); err != nil {
 		fmt.Printf("\nBacking up is left out: %v\n", err)
@@ -65,13 +65,13 @@ func (b *bench) backUp(ctx context.Context, name string, size int64, count int) 
 	return s.race(ctx, ways, missing)
 }
 
-// backupSite is what is backed up, and where to.
+// backupSite is what is backed up, and to where.
 type backupSite struct {
 	*bench
 	role      string
 	databases []string
-	size      int64  // of one dump, about
-	files     string // directory for those who need files
+	size      int64  // of one dump, approximately
+	files     string // directory for the ways that need files
 	store     *buckettest.Server
 	issuer    *githubtest.Issuer
 	neon      *neontest.Server
@@ -112,8 +112,8 @@ func (b *bench) newBackupSite(ctx context.Context, name string, size int64, coun
 	return s, s.startNeon(ctx)
 }
 
-// startNeon lists the databases as Neon's projects. Their connection strings lead to the server itself and not through the
-// simulator's proxy, which would take a share of the cores that only our own way had to pay for.
+// startNeon lists the databases as Neon projects. Their connection strings lead to the server itself rather than
+// through the simulator's proxy, which would take CPU time at the expense of our way alone.
 func (s *backupSite) startNeon(ctx context.Context) (err error) {
 	if s.neon, err = neontest.New(s.server, neontest.Options{}); err != nil {
 		return err
@@ -121,7 +121,8 @@ func (s *backupSite) startNeon(ctx context.Context) (err error) {
 	urls := map[string]string{}
 	for i, database := range s.databases {
 		url := s.server.TenantURL(s.role, tenantPassword, database)
-		projects, err := s.neon.AddProjects(ctx, neontest.Spec{Name: fmt.Sprintf("customer-%02d", i), SharedDatabase: url})
+		projects, err := s.neon.AddProjects(ctx, neontest.Spec{Name: fmt.Sprintf("customer-%02d", i),
+			SharedDatabase: url})
 		if err != nil {
 			return err
 		}
@@ -129,7 +130,8 @@ func (s *backupSite) startNeon(ctx context.Context) (err error) {
 		urls[projects[0].ID] = plain + "?sslmode=disable"
 	}
 	s.api = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		project, asked := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, neontest.BasePath+"/projects/"), "/connection_uri")
+		project, asked := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, neontest.BasePath+"/projects/"),
+			"/connection_uri")
 		if !asked {
 			s.neon.ServeHTTP(w, r)
 			return
@@ -155,7 +157,8 @@ func (s *backupSite) close() error {
 		errs = append(errs, s.issuer.Close())
 	}
 	for _, database := range s.databases {
-		errs = append(errs, s.server.Exec(context.Background(), "postgres", "drop database "+pgtest.Identifier(database)+" with (force)"))
+		errs = append(errs, s.server.Exec(context.Background(), "postgres",
+			"drop database "+pgtest.Identifier(database)+" with (force)"))
 	}
 	return errors.Join(errs...)
 }
@@ -164,12 +167,12 @@ func (s *backupSite) close() error {
 type backupCost struct {
 	cost
 	servers serversCPU
-	peakKiB int   // of the program's resident memory; 0: not looked at
+	peakKiB int   // of the program's resident memory; 0: not measured
 	stored  int64 // bytes of backups in the bucket
 }
 
-// race is [bench.race] for backups: in turn, round after round, each beginning with another one. They take long: whoever
-// stops it after the first round gets what there is.
+// race is [bench.race] for backups. They take long, so if it is interrupted after the first round, it prints what it
+// has.
 func (s *backupSite) race(ctx context.Context, ways []backupWay, missing []string) error {
 	costs := make([][]backupCost, len(ways))
 	for round := range s.rounds {
@@ -184,7 +187,9 @@ func (s *backupSite) race(ctx context.Context, ways []backupWay, missing []strin
 					return fmt.Errorf("%s: %w", way.name, err)
 				}
 				costs[i] = append(costs[i], took)
-				s.progress("%d databases, round %d: %s: %.2f s, CPU %.2f s, PostgreSQL's %.2f s, the store's %.2f s, %.1f MB, load %s", len(s.databases), round+1, way.name, took.wall.Seconds(), took.cpu.Seconds(), took.servers.database.Seconds(), took.servers.store.Seconds(), float64(took.stored)/1e6, load())
+				s.progress("%d databases, round %d: %s: %.2f s, CPU %.2f s, PostgreSQL's %.2f s, the store's %.2f s, "+
+					"%.1f MB, load %s", len(s.databases), round+1, way.name, took.wall.Seconds(), took.cpu.Seconds(),
+					took.servers.database.Seconds(), took.servers.store.Seconds(), float64(took.stored)/1e6, load())
 			}
 		}
 	}
@@ -215,7 +220,8 @@ func (s *backupSite) measure(ctx context.Context, way backupWay) (backupCost, er
 		peak <- 0
 	}
 	err = cmd.Wait()
-	took := backupCost{cost: cost{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}}
+	took := backupCost{cost: cost{wall: time.Since(began),
+		cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}}
 	close(ended)
 	took.peakKiB = <-peak
 	if err != nil {
@@ -229,13 +235,13 @@ func (s *backupSite) measure(ctx context.Context, way backupWay) (backupCost, er
 	took.servers = after.since(before)
 	backups, bytes, err := s.emptyBucket(ctx)
 	if err == nil && way.uploads && backups != len(s.databases) {
-		err = fmt.Errorf("there are %d backups of %d databases: %s", backups, len(s.databases), said.String())
+		err = fmt.Errorf("the bucket has %d backups of %d databases: %s", backups, len(s.databases), said.String())
 	}
 	took.stored = bytes
 	return took, err
 }
 
-// emptyBucket counts the backups, and deletes them and their manifests.
+// emptyBucket counts the backups and deletes them with their manifests.
 func (s *backupSite) emptyBucket(ctx context.Context) (backups int, bytes int64, err error) {
 	pages := s3.NewListObjectsV2Paginator(s.store.Client(), &s3.ListObjectsV2Input{Bucket: aws.String(backupBucket)})
 	for pages.HasMorePages() {
@@ -247,7 +253,8 @@ func (s *backupSite) emptyBucket(ctx context.Context) (backups int, bytes int64,
 			if !strings.HasSuffix(*o.Key, ".json") {
 				backups, bytes = backups+1, bytes+aws.ToInt64(o.Size)
 			}
-			if _, err := s.store.Client().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(backupBucket), Key: o.Key}); err != nil {
+			if _, err := s.store.Client().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(backupBucket),
+				Key: o.Key}); err != nil {
 				return 0, 0, err
 			}
 		}
@@ -255,7 +262,7 @@ func (s *backupSite) emptyBucket(ctx context.Context) (backups int, bytes int64,
 	return backups, bytes, nil
 }
 
-// load is how many processes wanted a core in the last minute, on average.
+// load returns the load average of the last minute.
 func load() string {
 	text, _, _ := strings.Cut(readText("/proc/loadavg"), " ")
 	return text

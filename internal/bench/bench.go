@@ -18,25 +18,26 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 const (
-	tenantCount = 100 // of the comparisons
-	fewTenants  = 20  // of those with tools that take one tenant after another
-	// distanceRoundTrip is a runner in one region and a database in a neighbouring one.
+	tenantCount = 100 // in most comparisons
+	fewTenants  = 20  // in those with tools that work on one tenant at a time
+	// distanceRoundTrip is that between a runner in one region and a database in a neighbouring one.
 	distanceRoundTrip = 40 * time.Millisecond
 	setupConcurrency  = 16
-	tenantPassword    = "p@ss:w/r%d" // needs escaping, as Neon's never do and a team's own may
+	tenantPassword    = "p@ss:w/r%d" // needs escaping, as a team's own passwords may, but never Neon's
 )
 
-// bench is one run of the benchmarks: a server with tenants, and a directory for what is built.
+// bench is one run of the benchmarks: a server with tenants, and a directory for programs.
 type bench struct {
 	options
 	root       string // of the checkout
-	migrations string // directory of the example's files
+	migrations string // directory of the example's migration files
 	dir        string // temporary
 	server     *pgtest.Server
-	tenants    []string // database names, which are their roles' names too
+	tenants    []string // names of databases, and of the roles that own them
 	began      time.Time
 }
 
@@ -49,8 +50,9 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	if b.dir, err = os.MkdirTemp("", "neon-tenants-bench-"); err != nil {
 		return nil, err
 	}
-	// Autovacuum would take a core now and then, in whoever's turn; what it would clean is dropped with the schema.
-	b.server, err = pgtest.Start(ctx, pgtest.Options{Settings: map[string]string{"autovacuum": "off", "shared_buffers": "256MB"}})
+	// Autovacuum would take a core now and then, in anyone's turn. What it would clean is dropped with the schema.
+	settings := map[string]string{"autovacuum": "off", "shared_buffers": "256MB"}
+	b.server, err = pgtest.Start(ctx, pgtest.Options{Settings: settings})
 	if err != nil {
 		b.close()
 		return nil, err
@@ -68,7 +70,7 @@ func (b *bench) close() {
 	}
 }
 
-// progress tells the one who waits what is going on; the tables go to standard output.
+// progress writes to standard error what is going on; the tables go to standard output.
 func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "[%4.0fs] %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
 }
@@ -77,7 +79,7 @@ func (b *bench) address() string {
 	return net.JoinHostPort(b.server.Host, strconv.Itoa(b.server.Port))
 }
 
-// count is how many tenants a comparison of so many gets.
+// count returns how many tenants a comparison gets, which is fewer with -short.
 func (b *bench) count(tenants int) int {
 	if b.short {
 		return min(tenants, 24)
@@ -85,12 +87,12 @@ func (b *bench) count(tenants int) int {
 	return tenants
 }
 
-// provide sees to it that there are so many tenants.
+// provide creates tenants until there are n.
 func (b *bench) provide(ctx context.Context, n int) error {
 	if len(b.tenants) >= n {
 		return nil
 	}
-	b.progress("creating %d databases", n-len(b.tenants))
+	b.progress("creating %s", words.Count(n-len(b.tenants), "database", "databases"))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(setupConcurrency)
 	for i := len(b.tenants); i < n; i++ {
@@ -104,32 +106,34 @@ func (b *bench) provide(ctx context.Context, n int) error {
 	return g.Wait()
 }
 
-// reset empties the first n tenants: neither tables nor bookkeeping, whoever kept it.
+// reset empties the first n tenants of tables and of any tool's bookkeeping.
 func (b *bench) reset(ctx context.Context, n int) error {
 	return b.eachTenant(ctx, n, func(ctx context.Context, name string) error {
 		return b.server.Exec(ctx, name,
-			"set client_min_messages = warning; drop schema if exists drizzle cascade; drop schema public cascade; create schema public authorization "+pgtest.Identifier(name))
+			"set client_min_messages = warning; drop schema if exists drizzle cascade; drop schema public cascade; "+
+				"create schema public authorization "+pgtest.Identifier(name))
 	})
 }
 
-// verify sees to it that whoever ran has done the work.
+// verify returns an error unless the contender that ran has done the work.
 func (b *bench) verify(ctx context.Context, n int) error {
 	var done atomic.Int64
 	err := b.eachTenant(ctx, n, func(ctx context.Context, name string) error {
 		return b.server.Superuser(ctx, name, func(conn *pgx.Conn) error {
 			var tables int64
-			err := conn.QueryRow(ctx, "select count(*) from pg_tables where schemaname = 'public' and tablename in ('users', 'projects', 'tasks')").Scan(&tables)
+			err := conn.QueryRow(ctx, "select count(*) from pg_tables where schemaname = 'public' and tablename in "+
+				"('users', 'projects', 'tasks')").Scan(&tables)
 			done.Add(tables)
 			return err
 		})
 	})
 	if err == nil && done.Load() != int64(3*n) {
-		err = fmt.Errorf("%d of %d tables are there", done.Load(), 3*n)
+		err = fmt.Errorf("%d of %d tables exist", done.Load(), 3*n)
 	}
 	return err
 }
 
-// settle waits until the server has ended every session of whoever ran before: they hold locks, and their end costs time.
+// settle waits until the server has ended all sessions of the contender before, which hold locks and take time to end.
 func (b *bench) settle(ctx context.Context) error {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		var left int
@@ -140,7 +144,7 @@ func (b *bench) settle(ctx context.Context) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d sessions of the run before are still there", left)
+			return fmt.Errorf("%d sessions of the previous run have not ended", left)
 		}
 	}
 }
@@ -154,13 +158,13 @@ func (b *bench) eachTenant(ctx context.Context, n int, do func(context.Context, 
 	return g.Wait()
 }
 
-// link is how far the tenants are away.
+// link is the network between the contenders and the tenants.
 type link struct {
 	name  string
-	proxy *wiretest.Proxy // nil: none, and no TLS
+	proxy *wiretest.Proxy // nil: a direct connection without TLS
 }
 
-// urls are the connection strings of the first n tenants over the link.
+// urls returns the connection strings of the first n tenants over the link.
 func (b *bench) urls(n int, l link) ([]string, error) {
 	var all []string
 	for _, name := range b.tenants[:n] {
@@ -168,7 +172,7 @@ func (b *bench) urls(n int, l link) ([]string, error) {
 		if err != nil {
 			return nil, errors.New("a tenant's connection string is not a URL")
 		}
-		// channel_binding is left out for all, because not every rival's driver knows it.
+		// channel_binding is left out for everyone, because not every rival's driver knows it.
 		u.RawQuery = "sslmode=disable"
 		text := u.String()
 		if l.proxy != nil {
@@ -182,7 +186,7 @@ func (b *bench) urls(n int, l link) ([]string, error) {
 	return all, nil
 }
 
-// overDistance lends do a link of 40 ms with TLS.
+// overDistance calls do with a link of 40 ms with TLS.
 func (b *bench) overDistance(do func(link) error) error {
 	proxy, err := wiretest.NewProxy(b.address(), distanceRoundTrip)
 	if err != nil {
@@ -192,7 +196,7 @@ func (b *bench) overDistance(do func(link) error) error {
 	return do(link{fmt.Sprintf("%d ms round trip, TLS", distanceRoundTrip.Milliseconds()), proxy})
 }
 
-// lines joins texts for a program's standard input.
+// lines returns texts as a program's standard input, one per line.
 func lines(texts []string) *strings.Reader {
 	return strings.NewReader(strings.Join(texts, "\n") + "\n")
 }

@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// drizzle is `npx drizzle-kit migrate`, one tenant after another, as the blog posts on one database per tenant have it.
-// Where it cannot be had, why says so.
+// drizzle is `npx drizzle-kit migrate`, one tenant after another, as blog posts on one database per tenant recommend.
+// why says why it is left out.
 func (b *bench) drizzle(ctx context.Context, rounds int) (one contender, why string, err error) {
 	if _, err := exec.LookPath("npx"); err != nil {
-		return contender{}, "drizzle-kit is left out: there is no npm on this machine", nil
+		return contender{}, "drizzle-kit is left out: this machine has no npm", nil
 	}
 	dir := filepath.Join(b.dir, "drizzle")
 	if _, err := os.Stat(dir); err != nil {
-		if err := os.CopyFS(dir, os.DirFS(filepath.Join(b.root, "internal", "bench", "testdata", "drizzle"))); err != nil {
+		project := filepath.Join(b.root, "internal", "bench", "testdata", "drizzle")
+		if err := os.CopyFS(dir, os.DirFS(project)); err != nil {
 			return contender{}, "", fmt.Errorf("copy drizzle's project: %w", err)
 		}
 	}
@@ -29,20 +30,22 @@ func (b *bench) drizzle(ctx context.Context, rounds int) (one contender, why str
 		cmd := exec.CommandContext(install, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock")
 		cmd.Dir = dir
 		if _, err := command(cmd, nil, nil); err != nil {
-			return contender{}, fmt.Sprintf("drizzle-kit is left out, because npm does not answer: %v", err), ctx.Err()
+			return contender{}, fmt.Sprintf("drizzle-kit is left out: npm could not install it: %v", err), ctx.Err()
 		}
 	}
 	var project struct{ Dependencies map[string]string }
 	if err := json.Unmarshal([]byte(readText(filepath.Join(dir, "package.json"))), &project); err != nil {
 		return contender{}, "", fmt.Errorf("read drizzle's package.json: %w", err)
 	}
-	name := fmt.Sprintf("npx drizzle-kit %s, Node %s, one after another", project.Dependencies["drizzle-kit"], b.output(ctx, ".", "node", "--version"))
+	name := fmt.Sprintf("npx drizzle-kit %s, Node %s, one after another", project.Dependencies["drizzle-kit"],
+		b.output(ctx, ".", "node", "--version"))
 	return contender{name, rounds, func(ctx context.Context, urls []string, _ int) (cost, error) {
 		var total cost
 		for _, url := range urls {
 			cmd := exec.CommandContext(ctx, "npx", "drizzle-kit", "migrate", "--config=drizzle.config.js")
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "DATABASE_URL="+url, "NODE_EXTRA_CA_CERTS="+b.server.CAFile, "npm_config_update_notifier=false")
+			cmd.Env = append(os.Environ(), "DATABASE_URL="+url, "NODE_EXTRA_CA_CERTS="+b.server.CAFile,
+				"npm_config_update_notifier=false")
 			took, err := command(cmd, nil, nil)
 			if err != nil {
 				return cost{}, err

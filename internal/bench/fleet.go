@@ -17,14 +17,15 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
 
-// Neon's limits, which the simulator keeps: so many calls a minute of all kinds, so many a second of one kind.
+// Neon's rate limits, which the simulator enforces.
 const (
-	callsPerMinute = 700
-	callsPerSecond = 40
+	callsPerMinute = 700 // of all routes together
+	callsPerSecond = 40  // of one route
 )
 
-// wholeFleet runs the program itself, as a runner starts it, over thousands of projects in Neon's simulator, under Neon's
-// own limits. The projects share a hundred databases: a hundred are migrated, the rest find nothing to do.
+// wholeFleet runs the program as a runner starts it, over thousands of projects of the Neon simulator, under Neon's
+// rate limits. The projects share a hundred databases: the first project of each migrates it, the others find nothing
+// to do.
 func wholeFleet(ctx context.Context, b *bench) error {
 	program, err := b.program(ctx)
 	if err != nil {
@@ -47,13 +48,15 @@ func wholeFleet(ctx context.Context, b *bench) error {
 	}
 	specs := make([]neontest.Spec, b.fleet)
 	for i := range specs {
-		name := b.tenants[i%databases] // neighbours in the fleet's order have different ones
-		specs[i] = neontest.Spec{Name: fmt.Sprintf("customer-%05d", i), SharedDatabase: b.server.TenantURL(name, tenantPassword, name)}
+		name := b.tenants[i%databases] // neighbours in the fleet have different ones
+		specs[i] = neontest.Spec{Name: fmt.Sprintf("customer-%05d", i),
+			SharedDatabase: b.server.TenantURL(name, tenantPassword, name)}
 	}
 	if _, err := neon.AddProjects(ctx, specs...); err != nil {
 		return err
 	}
-	b.progress("migrating %d projects, which Neon's limits hold to %s at least", b.fleet, leastTime(b.fleet).Round(time.Second))
+	b.progress("migrating %d projects, which takes at least %s under Neon's limits", b.fleet,
+		leastTime(b.fleet).Round(time.Second))
 	seen, err := b.watch(ctx, program, neon.URL())
 	if err != nil {
 		return err
@@ -62,18 +65,19 @@ func wholeFleet(ctx context.Context, b *bench) error {
 		return err
 	}
 	calls := neon.Calls()
-	fmt.Printf("\n### The program over %d projects of Neon's simulator, under Neon's limits\n\n", b.fleet)
+	fmt.Printf("\n### The program over %d simulated Neon projects, under Neon's rate limits\n\n", b.fleet)
 	fmt.Print("| | measured | bound |\n| --- | --- | --- |\n")
-	fmt.Printf("| wall time | %.1f s | %.1f s: %d calls at %d a minute; a limit of sliding minutes that is used up in bursts allows %.1f s |\n",
+	fmt.Printf("| wall time | %.1f s | %.1f s: %d calls at %d a minute; %.1f s if bursts use up a sliding limit |\n",
 		seen.wall.Seconds(), float64(b.fleet)/callsPerMinute*60, b.fleet, callsPerMinute, leastTime(b.fleet).Seconds())
 	fmt.Printf("| first tenant finished | %.2f s | 2 s |\n", seen.first.Seconds())
 	fmt.Printf("| peak memory | %.1f MiB | 100 MiB |\n", float64(seen.peakKiB)/1024)
 	fmt.Printf("| CPU time | %.1f s | |\n", seen.cpu.Seconds())
-	fmt.Printf("| calls | %d, at most %d in a minute, %d refused | %d in a minute |\n", calls.Total, calls.MostPerMinute, calls.Limited, callsPerMinute)
+	fmt.Printf("| calls | %d, at most %d in a minute, %d refused | %d in a minute |\n", calls.Total,
+		calls.MostPerMinute, calls.Limited, callsPerMinute)
 	return nil
 }
 
-// program builds the program itself, as for a release.
+// program builds the program as a release does.
 func (b *bench) program(ctx context.Context) (string, error) {
 	path := filepath.Join(b.dir, "neon-tenants-action")
 	b.progress("building the program")
@@ -85,38 +89,41 @@ func (b *bench) program(ctx context.Context) (string, error) {
 	return path, nil
 }
 
-// leastTime is how long so many calls of one kind take at least under Neon's limits.
+// leastTime returns how long calls of one route take at least under Neon's limits.
 func leastTime(calls int) time.Duration {
 	last := calls - 1
-	return time.Duration(last/callsPerMinute)*time.Minute + time.Duration(last%callsPerMinute/callsPerSecond)*time.Second
+	return time.Duration(last/callsPerMinute)*time.Minute +
+		time.Duration(last%callsPerMinute/callsPerSecond)*time.Second
 }
 
-// sighting is what was seen of the program.
-type sighting struct {
-	wall, first, cpu time.Duration
-	peakKiB          int // the highest that its resident memory has been
+// usage is what the program took.
+type usage struct {
+	wall, cpu time.Duration
+	first     time.Duration // until the first tenant finished
+	peakKiB   int           // of resident memory
 }
 
-// counter begins the line of a finished tenant, and a heartbeat's: how many have finished.
+// counter matches the start of a finished tenant's line, and of a heartbeat: how many tenants have finished.
 var counter = regexp.MustCompile(`^\[ *(\d+)/\d+\] `)
 
-// watch runs the program as inside Actions, outputs and summary included, until its end.
-func (b *bench) watch(ctx context.Context, program, api string) (sighting, error) {
+// watch runs the program as Actions does, with outputs and summary.
+func (b *bench) watch(ctx context.Context, program, api string) (usage, error) {
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Env = []string{
 		"INPUT_MODE=migrate", "INPUT_NEON-API-KEY=" + neontest.PersonalKey, "INPUT_NEON-API-URL=" + api,
 		"INPUT_MIGRATIONS-PATH=migrations/example", "INPUT_REPORT-FILE=" + filepath.Join(b.dir, "report.json"),
-		"GITHUB_WORKSPACE=" + b.root, "GITHUB_OUTPUT=" + filepath.Join(b.dir, "output"), "GITHUB_STEP_SUMMARY=" + filepath.Join(b.dir, "summary.md"),
+		"GITHUB_WORKSPACE=" + b.root, "GITHUB_OUTPUT=" + filepath.Join(b.dir, "output"),
+		"GITHUB_STEP_SUMMARY=" + filepath.Join(b.dir, "summary.md"),
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return sighting{}, err
+		return usage{}, err
 	}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		return sighting{}, err
+		return usage{}, err
 	}
-	var s sighting
+	var s usage
 	ended := make(chan struct{})
 	peak := make(chan int)
 	go func() { peak <- peakMemory(cmd.Process.Pid, ended) }()
@@ -153,13 +160,13 @@ func (b *bench) watch(ctx context.Context, program, api string) (sighting, error
 	return s, err
 }
 
-// peakMemory reads a process's highest resident memory, in KiB, until it has ended. The kernel's own account at the end
-// would not do: it begins with what this process had when it started the other.
+// peakMemory samples a process's peak resident memory, in KiB, until it has ended. The kernel's own figure at the end
+// includes what this process had when it forked.
 func peakMemory(pid int, ended <-chan struct{}) (kib int) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // gone when the process is
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // fails once the process is gone
 		if _, rest, ok := strings.Cut(string(text), "VmHWM:"); ok {
 			value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 			if n, err := strconv.Atoi(value); err == nil {

@@ -7,20 +7,17 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 )
 
-// healthConcurrency is the mode's own default.
+// healthConcurrency is the mode's default.
 const healthConcurrency = 32
 
-// health compares ways to see whether a hundred migrated databases are all right and alike.
+// health compares ways to check that a hundred migrated databases are complete and alike.
 func health(ctx context.Context, b *bench) error {
 	n := b.count(tenantCount)
 	if err := b.provide(ctx, n); err != nil {
@@ -40,7 +37,8 @@ func health(ctx context.Context, b *bench) error {
 	if _, err := migrate.run(ctx, urls, healthConcurrency); err != nil {
 		return err
 	}
-	check, err := b.action("health-check", fromSecrets, "--migrations-path", b.migrations, "--required-tables", "users,projects,tasks")
+	check, err := b.action("health-check", fromSecrets, "--migrations-path", b.migrations, "--required-tables",
+		"users,projects,tasks")
 	if err != nil {
 		return err
 	}
@@ -57,10 +55,11 @@ func health(ctx context.Context, b *bench) error {
 	if err := b.overDistance(func(l link) error { return b.raceHealth(ctx, l, n, contenders) }); err != nil {
 		return err
 	}
-	return b.healthTrips(ctx, contenders)
+	return b.countTrips(ctx, "Health, round trips per tenant, including those of connecting and SCRAM",
+		contenders, 1, func() error { return nil })
 }
 
-// eachURL runs a way on every database, so many at once.
+// eachURL calls do for every database, several at once.
 func eachURL(do func(ctx context.Context, url string) error) func(context.Context, []string, int) (cost, error) {
 	return func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 		began := time.Now()
@@ -74,7 +73,7 @@ func eachURL(do func(ctx context.Context, url string) error) func(context.Contex
 	}
 }
 
-// oneQuery is the least that says anything about a tenant: which versions it has.
+// oneQuery is the least that says anything about a tenant: it reads which versions are recorded.
 func oneQuery(ctx context.Context, url string) (err error) {
 	conn, err := pgconn.Connect(ctx, url)
 	if err != nil {
@@ -85,12 +84,13 @@ func oneQuery(ctx context.Context, url string) (err error) {
 	return err
 }
 
-// dumpedSchema is what scripts do to tell schemas apart.
+// dumpedSchema is how scripts tell schemas apart.
 func dumpedSchema(ctx context.Context, url string) error {
 	if err := oneQuery(ctx, url); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, "pg_dump", "--schema-only", "--no-owner", "--no-privileges", "--dbname", url).Output()
+	out, err := exec.CommandContext(ctx, "pg_dump", "--schema-only", "--no-owner", "--no-privileges", "--dbname",
+		url).Output()
 	if err != nil {
 		return fmt.Errorf("pg_dump: %w", err)
 	}
@@ -98,7 +98,7 @@ func dumpedSchema(ctx context.Context, url string) error {
 	return nil
 }
 
-// raceHealth runs the contenders in turn, and prints ratios taken within a round.
+// raceHealth is [bench.race] for health checks.
 func (b *bench) raceHealth(ctx context.Context, l link, n int, contenders []contender) error {
 	urls, err := b.urls(n, l)
 	if err != nil {
@@ -128,41 +128,8 @@ func (b *bench) raceHealth(ctx context.Context, l link, n int, contenders []cont
 		if i > 1 {
 			faster = fmt.Sprintf("%.1f", ratio(costs[i], costs[1]))
 		}
-		fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %.2f\t| %s\t|\n", one.name, len(costs[i]), seconds(walls(costs[i])), ratio(costs[i], costs[0]), faster)
-	}
-	return w.Flush()
-}
-
-// healthTrips counts what one tenant costs on the wire.
-func (b *bench) healthTrips(ctx context.Context, contenders []contender) error {
-	proxy, err := wiretest.NewProxy(b.address(), 10*time.Millisecond)
-	if err != nil {
-		return err
-	}
-	defer proxy.Close()
-	fmt.Print("\n### Health, round trips a tenant, connecting and SCRAM included\n\n")
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprint(w, "| \t| connections\t| plain\t| TLS\t|\n| ---\t| ---\t| ---\t| ---\t|\n")
-	for _, one := range contenders {
-		cells := []string{one.name, ""}
-		for _, sslmode := range []string{"disable", "require"} {
-			urls, err := b.urls(1, link{proxy: proxy})
-			if err != nil {
-				return err
-			}
-			urls[0] = strings.Replace(urls[0], "sslmode=require", "sslmode="+sslmode, 1)
-			if err := b.settle(ctx); err != nil {
-				return err
-			}
-			proxy.Reset()
-			if _, err := one.run(ctx, urls, 1); err != nil {
-				return fmt.Errorf("%s: %w", one.name, err)
-			}
-			seen := proxy.Traffic()
-			cells[1] = fmt.Sprint(seen.Connections)
-			cells = append(cells, fmt.Sprint(seen.RoundTrips))
-		}
-		fmt.Fprintln(w, "| "+strings.Join(cells, "\t| ")+"\t|")
+		fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %.2f\t| %s\t|\n", one.name, len(costs[i]), seconds(walls(costs[i])),
+			ratio(costs[i], costs[0]), faster)
 	}
 	return w.Flush()
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// printMachine says what the figures were taken on and with.
+// printMachine prints what the figures were measured on and with.
 func (b *bench) printMachine(ctx context.Context) {
 	version := "unknown"
 	err := b.server.Superuser(ctx, "postgres", func(conn *pgx.Conn) error {
@@ -24,13 +24,14 @@ func (b *bench) printMachine(ctx context.Context) {
 	load, _, _ := strings.Cut(strings.TrimSpace(readText("/proc/loadavg")), " ")
 	fmt.Printf("%s; %s, %d cores, load %s; %s; PostgreSQL %s, fsync off; dbmate %s; %d rounds\n",
 		time.Now().Format(time.DateOnly), processor(), runtime.NumCPU(), load, runtime.Version(), version,
-		b.output(ctx, "internal/bench/rivals", "go", "list", "-m", "-f", "{{.Version}}", "github.com/amacneil/dbmate/v2"), b.rounds)
+		b.output(ctx, "internal/bench/rivals", "go", "list", "-m", "-f", "{{.Version}}",
+			"github.com/amacneil/dbmate/v2"), b.rounds)
 	if b.short {
-		fmt.Println("\nShort: fewer tenants, fewer rounds. A look, not figures to quote.")
+		fmt.Println("\nShort: fewer tenants and rounds. For a first look, not to be quoted.")
 	}
 }
 
-// processor is the CPU's name as Linux tells it, or the architecture.
+// processor returns the CPU's name as Linux knows it, or the architecture.
 func processor() string {
 	for line := range strings.Lines(readText("/proc/cpuinfo")) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
@@ -41,11 +42,11 @@ func processor() string {
 }
 
 func readText(path string) string {
-	text, _ := os.ReadFile(path) // not every system has it
+	text, _ := os.ReadFile(path) // empty on other systems
 	return string(text)
 }
 
-// output is what a command says in a directory of the checkout, or that it said nothing.
+// output returns what a command prints in a directory of the checkout, or "unknown".
 func (b *bench) output(ctx context.Context, dir, program string, args ...string) string {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = b.root + "/" + dir

@@ -1,6 +1,6 @@
-// Command bench measures how fast a fleet is migrated and backed up: against the floor (the least that any client could do)
-// and against what a user would pick instead, interleaved in one run on one machine. Its tables are Markdown;
-// docs/benchmarks.md says how to read them.
+// Command bench measures how fast a fleet is migrated, checked and backed up: against the floor, which is the least
+// that any client could do, and against what people use instead, interleaved in one run on one machine. It prints
+// Markdown tables; docs/benchmarks.md explains them.
 package main
 
 import (
@@ -16,18 +16,20 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// options are the command line.
+// options is the command line.
 type options struct {
 	short   bool
-	only    string
+	chosen  []string // names of sections
 	rounds  int
 	fleet   int
 	profile string
 }
 
-// section is one question that the benchmarks answer.
+// section is one part of the benchmarks.
 type section struct {
 	name string
 	run  func(context.Context, *bench) error
@@ -56,31 +58,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	var names []string
-	for _, s := range sections {
-		names = append(names, s.name)
-	}
-	var o options
-	flag.BoolVar(&o.short, "short", false, "fewer tenants and rounds, and only what needs no minutes: a look, not figures to quote")
-	flag.StringVar(&o.only, "only", "", "comma-separated sections: "+strings.Join(names, ", "))
-	flag.IntVar(&o.rounds, "n", 5, "rounds of each measurement (slow rivals take part in at most three)")
-	flag.IntVar(&o.fleet, "fleet", 5000, "tenants of the fleet section")
-	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of this process to a file; its label contender tells who ran")
-	flag.Parse()
-	chosen := names
-	if o.only != "" {
-		chosen = strings.Split(o.only, ",")
-	}
-	for _, name := range chosen {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("-only: %q is not a section; the sections are %s", name, strings.Join(names, ", "))
-		}
-	}
-	if flag.NArg() > 0 || o.rounds < 1 || o.fleet < 1 {
-		return errors.New("there are no arguments, and -n and -fleet are counts of 1 or more; -help lists the flags")
-	}
-	if o.short {
-		o.rounds, o.fleet = min(o.rounds, 2), min(o.fleet, 200)
+	o, err := readOptions()
+	if err != nil {
+		return err
 	}
 	if o.profile != "" {
 		f, err := os.Create(o.profile)
@@ -100,19 +80,53 @@ func run(ctx context.Context) error {
 	defer b.close()
 	b.printMachine(ctx)
 	for _, s := range sections {
-		if !slices.Contains(chosen, s.name) {
+		if !slices.Contains(o.chosen, s.name) {
 			continue
 		}
 		began := time.Now()
 		if err := s.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		b.progress("%s took %s", s.name, time.Since(began).Round(time.Second))
+		b.progress("%s took %s", s.name, words.Duration(time.Since(began)))
 	}
 	return nil
 }
 
-// moduleRoot is the checkout's root, found from the working directory upwards.
+// readOptions parses the command line.
+func readOptions() (options, error) {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	var o options
+	var only string
+	flag.BoolVar(&o.short, "short", false,
+		"fewer tenants and rounds, and nothing that takes minutes: for a first look, not to be quoted")
+	flag.StringVar(&only, "only", "", "comma-separated sections: "+words.List(names, 0))
+	flag.IntVar(&o.rounds, "n", 5, "rounds of each measurement (at most three for slow rivals)")
+	flag.IntVar(&o.fleet, "fleet", 5000, "tenants in the section fleet")
+	flag.StringVar(&o.profile, "cpuprofile", "",
+		"write a CPU profile of this process to a file; its label contender says who was running")
+	flag.Parse()
+	o.chosen = names
+	if only != "" {
+		o.chosen = strings.Split(only, ",")
+	}
+	for _, name := range o.chosen {
+		if !slices.Contains(names, name) {
+			return o, fmt.Errorf("-only: %q is not a section; the sections are %s", name, words.List(names, 0))
+		}
+	}
+	if flag.NArg() > 0 || o.rounds < 1 || o.fleet < 1 {
+		return o, errors.New("usage: no arguments, and -n and -fleet of 1 or more; -help lists the flags")
+	}
+	if o.short {
+		o.rounds, o.fleet = min(o.rounds, 2), min(o.fleet, 200)
+	}
+	return o, nil
+}
+
+// moduleRoot returns the root of the checkout that the working directory is in.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	for err == nil {
@@ -120,7 +134,7 @@ func moduleRoot() (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", errors.New("run it inside of the checkout, as make bench does")
+			return "", errors.New("run it inside the checkout, as make bench does")
 		}
 		dir = filepath.Dir(dir)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 )
 
-// floor is the least that any client could do, with nothing around it.
+// floor is the least that any client could do.
 func (b *bench) floor() (contender, error) {
 	files, err := wiretest.FloorFiles(b.migrations)
 	if err != nil {
@@ -45,7 +45,7 @@ func (b *bench) ours() (contender, error) {
 	}}, err
 }
 
-// fromSecrets are the inputs for tenants whose connection strings are known: discovery is the fleet section's subject.
+// fromSecrets returns the inputs for tenants whose connection strings are known; the section fleet measures discovery.
 func fromSecrets(urls []string) ([]string, error) {
 	tenants := map[string]string{}
 	for i, url := range urls {
@@ -55,9 +55,11 @@ func fromSecrets(urls []string) ([]string, error) {
 	return []string{"--tenant-source", "secrets", "--tenant-secrets", string(text)}, err
 }
 
-// action returns the action's own run, from its inputs to its report, summary and outputs, as inside Actions; only the log
-// goes nowhere unless the run fails. from returns the inputs about the source.
-func (b *bench) action(mode string, from func(urls []string) ([]string, error), args ...string) (func(ctx context.Context, urls []string, concurrency int) error, error) {
+// action returns a function that does a whole run as inside Actions, from its inputs to its report, summary and
+// outputs. The log is shown only if the run fails. from returns the inputs about the source.
+func (b *bench) action(
+	mode string, from func(urls []string) ([]string, error), args ...string,
+) (func(ctx context.Context, urls []string, concurrency int) error, error) {
 	definition, err := os.ReadFile(filepath.Join(b.root, "action.yml"))
 	if err != nil {
 		return nil, err
@@ -67,7 +69,8 @@ func (b *bench) action(mode string, from func(urls []string) ([]string, error), 
 		return nil, err
 	}
 	variables := map[string]string{
-		"GITHUB_WORKSPACE": files, "GITHUB_OUTPUT": filepath.Join(files, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(files, "summary"),
+		"GITHUB_WORKSPACE": files, "GITHUB_OUTPUT": filepath.Join(files, "output"),
+		"GITHUB_STEP_SUMMARY": filepath.Join(files, "summary"),
 	}
 	return func(ctx context.Context, urls []string, concurrency int) error {
 		given, err := from(urls)

@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// contender is one way to migrate many databases.
+// contender is one way to work on many databases.
 type contender struct {
 	name string
-	// rounds bounds how many rounds it takes part in; 0 is all.
+	// rounds is how many rounds it takes part in, at most; 0 is all.
 	rounds int
-	// run migrates every database, so many at once where the contender can.
+	// run works on every database, concurrency of them at once if the contender can.
 	run func(ctx context.Context, urls []string, concurrency int) (cost, error)
 }
 
@@ -28,26 +28,27 @@ type cost struct {
 	cpu  time.Duration // of the client's processes, user and system
 }
 
-// Each contender has two tasks a round: all migrations on empty databases, then the same again with nothing to do.
+// The two tasks of each contender in a round: all migrations on empty databases, then the same with nothing to do.
 const (
 	apply = iota
 	nothing
 	tasks
 )
 
-// comparison is who is compared with whom, where.
+// comparison is a race between contenders.
 type comparison struct {
 	title       string
 	link        link
 	tenants     int
 	concurrency int
 	contenders  []contender // the floor first, ours second
-	// showCPU says that a contender's CPU time is its own: the proxy of a distance runs in this process.
+	// showCPU is true if CPU times are the contenders' own. Over a distance they are not: its proxy runs in this
+	// process.
 	showCPU bool
 }
 
-// race runs the contenders in turn, round after round, each round beginning with another one, and prints the table. Since
-// a machine's speed drifts, ratios are taken within a round, and their median is shown.
+// race runs the contenders in turn, each round beginning with another one, and prints the table. A machine's speed
+// drifts, so ratios are taken within a round, and their median is shown.
 func (b *bench) race(ctx context.Context, c comparison) error {
 	if err := b.provide(ctx, c.tenants); err != nil {
 		return err
@@ -79,7 +80,9 @@ func (b *bench) race(ctx context.Context, c comparison) error {
 					}
 				}
 			}
-			b.progress("%s, round %d: %s: %.2f s, %.2f s", c.title, round+1, one.name, costs[i][apply][len(costs[i][apply])-1].wall.Seconds(), costs[i][nothing][len(costs[i][nothing])-1].wall.Seconds())
+			b.progress("%s, round %d: %s: %.2f s, %.2f s", c.title, round+1, one.name,
+				costs[i][apply][len(costs[i][apply])-1].wall.Seconds(),
+				costs[i][nothing][len(costs[i][nothing])-1].wall.Seconds())
 		}
 	}
 	c.print(costs)
@@ -90,7 +93,7 @@ func (b *bench) measure(ctx context.Context, one contender, urls []string, concu
 	if err := b.settle(ctx); err != nil {
 		return cost{}, err
 	}
-	runtime.GC() // what the one before left is not this one's
+	runtime.GC() // the garbage of the one before is not this one's
 	pprof.Do(ctx, pprof.Labels("contender", one.name), func(ctx context.Context) {
 		took, err = one.run(ctx, urls, concurrency)
 	})
@@ -101,7 +104,8 @@ func (c comparison) print(costs [][tasks][]cost) {
 	fmt.Printf("\n### %s: %d tenants, %d at once\n\n", c.title, c.tenants, c.concurrency)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(w, "| "+strings.Join(cells, "\t| ")+"\t|") }
-	head := []string{"", "n", "three pending, s", "× floor", "ours faster by", "nothing pending, s", "× floor", "ours faster by"}
+	head := []string{"", "n", "three pending, s", "× floor", "ours faster by", "nothing pending, s", "× floor",
+		"ours faster by"}
 	if c.showCPU {
 		head = append(head, "CPU s", "CPU s, nothing pending")
 	}
@@ -124,10 +128,10 @@ func (c comparison) print(costs [][tasks][]cost) {
 		}
 		row(cells...)
 	}
-	_ = w.Flush() // standard output: whoever closed it reads nothing
+	_ = w.Flush() // to standard output; if that is closed, nobody reads it
 }
 
-// ratio is the median of a's wall time over b's in the rounds that both took part in.
+// ratio returns the median of a's wall time divided by b's, over the rounds that both took part in.
 func ratio(a, b []cost) float64 {
 	var all []float64
 	for i := range min(len(a), len(b)) {
@@ -150,7 +154,7 @@ func cpus(costs []cost) (all []float64) {
 	return all
 }
 
-// seconds shows a median and, of several values, how far they lie apart.
+// seconds writes the median and, if there are several values, their range.
 func seconds(all []float64) string {
 	if len(all) < 2 {
 		return fmt.Sprintf("%.2f", median(all))
@@ -158,7 +162,7 @@ func seconds(all []float64) string {
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", median(all), slices.Min(all), slices.Max(all))
 }
 
-// median of an even number of values is the mean of the two in the middle.
+// median returns, of an even number of values, the mean of the two in the middle.
 func median(all []float64) float64 {
 	sorted := slices.Sorted(slices.Values(all))
 	n := len(sorted)
@@ -168,10 +172,10 @@ func median(all []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// inProcess measures something that runs here.
+// inProcess measures something that runs in this process.
 func inProcess(do func() error) (cost, error) {
 	var before, after syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before) // cannot fail for oneself
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before) // cannot fail for this process
 	began := time.Now()
 	err := do()
 	wall := time.Since(began)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// build makes a program of the rivals' module, which is one of its own so that their drivers stay out of this project's.
+// build builds a program of the rivals' module, which is separate to keep their drivers out of this project.
 func (b *bench) build(ctx context.Context, name, pkg string) (string, error) {
 	path := filepath.Join(b.dir, name)
 	if _, err := os.Stat(path); err == nil {
@@ -28,29 +28,31 @@ func (b *bench) build(ctx context.Context, name, pkg string) (string, error) {
 	return path, nil
 }
 
-// dbmateInProcess is dbmate as a library with its own driver, lib/pq, many databases at once in one process.
+// dbmateInProcess is dbmate as a library with its own driver, lib/pq: several databases at once in one process.
 func (b *bench) dbmateInProcess(ctx context.Context, rounds int) (contender, error) {
 	program, err := b.build(ctx, "library", "./library")
 	if err != nil {
 		return contender{}, err
 	}
-	return contender{"dbmate library, lib/pq", rounds, func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+	return contender{"dbmate library, lib/pq", rounds, func(ctx context.Context, urls []string, concurrency int) (cost,
+		error) {
 		var said strings.Builder
-		took, err := external(ctx, lines(urls), &said, program, "-migrations", b.migrations, "-concurrency", strconv.Itoa(concurrency))
+		took, err := external(ctx, lines(urls), &said, program, "-migrations", b.migrations, "-concurrency",
+			strconv.Itoa(concurrency))
 		if err != nil {
 			return cost{}, err
 		}
-		// Its own figure, so that starting a process does not count against a library.
+		// The figure that it measures itself, so that starting a process does not count against a library.
 		seconds, err := strconv.ParseFloat(strings.TrimSpace(said.String()), 64)
 		if err != nil {
-			return cost{}, fmt.Errorf("it printed no figure: %w", err)
+			return cost{}, fmt.Errorf("read the time that it measured: %w", err)
 		}
 		took.wall = time.Duration(seconds * float64(time.Second))
 		return took, nil
 	}}, nil
 }
 
-// xargs is dbmate's command line, as many processes at once as asked for.
+// xargs is dbmate's command line, several processes at once.
 func (b *bench) xargs(ctx context.Context, rounds int) (contender, error) {
 	one, err := b.commandLine(ctx, rounds, 0)
 	one.name = "dbmate CLI, xargs -P"
@@ -64,7 +66,7 @@ func (b *bench) oneByOne(ctx context.Context, rounds int) (contender, error) {
 	return one, err
 }
 
-// commandLine runs dbmate's command line by xargs. processes is how many at once; 0 is the comparison's concurrency.
+// commandLine runs dbmate's command line with xargs. processes is how many at once; 0 is the comparison's concurrency.
 func (b *bench) commandLine(ctx context.Context, rounds, processes int) (contender, error) {
 	program, err := b.build(ctx, "dbmate", "github.com/amacneil/dbmate/v2")
 	if err != nil {
@@ -79,7 +81,7 @@ func (b *bench) commandLine(ctx context.Context, rounds, processes int) (contend
 	}}, nil
 }
 
-// external measures a program and all that it starts. Its CPU time is that of its whole family.
+// external measures a program and everything that it starts.
 func external(ctx context.Context, stdin io.Reader, stdout io.Writer, program string, args ...string) (cost, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	return command(cmd, stdin, stdout)

@@ -21,7 +21,7 @@ const (
 	schemaDatabase = "tenants_of_one_database"
 )
 
-// schemas compares where tenants are schemas of one database. Finding them in the tracker is part of the work.
+// schemas compares tenants that are schemas of one database. Reading the tracker is part of the work.
 func schemas(ctx context.Context, b *bench) error {
 	if _, err := b.server.CreateTenant(ctx, schemaDatabase, tenantPassword, schemaDatabase); err != nil {
 		return err
@@ -46,10 +46,11 @@ func schemas(ctx context.Context, b *bench) error {
 		{name: "ours", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 			return inProcess(func() error { return run(ctx, urls, concurrency) })
 		}},
-		{name: "a connection a schema", run: floorOf(false)},
+		{name: "a connection per schema", run: floorOf(false)},
 	}
 	compare := func(l link) error {
-		return b.raceSchemas(ctx, comparison{title: l.name + ", schemas of one database", link: l, tenants: b.count(schemaCount), concurrency: 16, contenders: contenders, showCPU: l.proxy == nil})
+		return b.raceSchemas(ctx, comparison{title: l.name + ", schemas of one database", link: l,
+			tenants: b.count(schemaCount), concurrency: 16, contenders: contenders, showCPU: l.proxy == nil})
 	}
 	if err := compare(link{name: "loopback, no TLS"}); err != nil {
 		return err
@@ -57,7 +58,7 @@ func schemas(ctx context.Context, b *bench) error {
 	return b.overDistance(compare)
 }
 
-// raceSchemas is race over the schemas of one database.
+// raceSchemas is [bench.race] over the schemas of one database.
 func (b *bench) raceSchemas(ctx context.Context, c comparison) error {
 	text := b.server.TenantURL(schemaDatabase, tenantPassword, schemaDatabase)
 	u, err := url.Parse(text)
@@ -89,19 +90,22 @@ func (b *bench) raceSchemas(ctx context.Context, c comparison) error {
 			if err := b.verifySchemas(ctx, c.tenants); err != nil {
 				return fmt.Errorf("%s: %w", c.contenders[i].name, err)
 			}
-			b.progress("%s, round %d: %s: %.2f s, %.2f s", c.title, round+1, c.contenders[i].name, costs[i][apply][round].wall.Seconds(), costs[i][nothing][round].wall.Seconds())
+			b.progress("%s, round %d: %s: %.2f s, %.2f s", c.title, round+1, c.contenders[i].name,
+				costs[i][apply][round].wall.Seconds(), costs[i][nothing][round].wall.Seconds())
 		}
 	}
 	c.print(costs)
 	return nil
 }
 
-// resetSchemas makes n empty schemas and the tracker that lists them, in place of those before.
+// resetSchemas replaces the schemas and the tracker: n schemas, all empty.
 func (b *bench) resetSchemas(ctx context.Context, n int) error {
 	owner := pgtest.Identifier(schemaDatabase)
-	tracker := []string{"set client_min_messages = warning; drop table if exists public.schema_tracker; create table public.schema_tracker (name text primary key); alter table public.schema_tracker owner to " + owner}
-	for i := range n { // each in a transaction of its own: a transaction's locks are bounded
-		tracker = append(tracker, fmt.Sprintf("drop schema if exists t%[1]d cascade; create schema t%[1]d authorization %[2]s; insert into public.schema_tracker values ('t%[1]d')", i, owner))
+	tracker := []string{"set client_min_messages = warning; drop table if exists public.schema_tracker; create table " +
+		"public.schema_tracker (name text primary key); alter table public.schema_tracker owner to " + owner}
+	for i := range n { // each in a transaction of its own, because one transaction's locks are limited
+		tracker = append(tracker, fmt.Sprintf("drop schema if exists t%[1]d cascade; create schema t%[1]d "+
+			"authorization %[2]s; insert into public.schema_tracker values ('t%[1]d')", i, owner))
 	}
 	return b.server.Superuser(ctx, schemaDatabase, func(conn *pgx.Conn) error {
 		for _, sql := range tracker {
@@ -115,18 +119,20 @@ func (b *bench) resetSchemas(ctx context.Context, n int) error {
 
 func (b *bench) verifySchemas(ctx context.Context, n int) error {
 	return b.server.Superuser(ctx, schemaDatabase, func(conn *pgx.Conn) error {
-		var made int
-		err := conn.QueryRow(ctx, "select count(*) from pg_tables where schemaname ~ '^t[0-9]+$' and tablename in ('users', 'projects', 'tasks')").Scan(&made)
-		if err == nil && made != 3*n {
-			err = fmt.Errorf("%d of %d tables are there", made, 3*n)
+		var created int
+		err := conn.QueryRow(ctx, "select count(*) from pg_tables where schemaname ~ '^t[0-9]+$' and tablename in "+
+			"('users', 'projects', 'tasks')").Scan(&created)
+		if err == nil && created != 3*n {
+			err = fmt.Errorf("%d of %d tables exist", created, 3*n)
 		}
 		return err
 	})
 }
 
-// schemaFloor is the least that any client could do for the schemas of one database that is safe for two runs at once: the
-// tracker and one union of all versions; then, on connections that workers keep, the lock and the versions again in one message
-// for each schema with something pending, and each migration in one more. Without reuse, each schema has a connection of its own.
+// schemaFloor is the least that any client could do for the schemas of one database if two runs at once are to be safe:
+// it reads the tracker, and all versions in one union; then, for each schema with something pending, it sends one
+// message for the lock and the versions, and one for each migration. Workers keep their connections; without reuse,
+// each schema gets a connection of its own.
 func schemaFloor(ctx context.Context, url string, files []wiretest.FloorFile, concurrency int, reuse bool) error {
 	f := &floorRun{url: url, reuse: reuse}
 	defer f.close(ctx)
@@ -134,7 +140,8 @@ func schemaFloor(ctx context.Context, url string, files []wiretest.FloorFile, co
 	if err != nil {
 		return err
 	}
-	answers, err := conn.Exec(ctx, "select name, to_regclass(quote_ident(name) || '.schema_migrations') is not null from public.schema_tracker order by 1").ReadAll()
+	answers, err := conn.Exec(ctx, "select name, to_regclass(quote_ident(name) || '.schema_migrations') is not null "+
+		"from public.schema_tracker order by 1").ReadAll()
 	if err != nil {
 		return err
 	}
@@ -166,7 +173,7 @@ func schemaFloor(ctx context.Context, url string, files []wiretest.FloorFile, co
 	return g.Wait()
 }
 
-// floorRun is one run of the floor: its idle connections.
+// floorRun is one run of the floor, with its idle connections.
 type floorRun struct {
 	url   string
 	reuse bool
@@ -193,7 +200,7 @@ func (f *floorRun) give(conn *pgconn.PgConn) {
 	f.idle = append(f.idle, conn)
 }
 
-// close ends all connections at the same time: each waits for the server's goodbye.
+// close closes the connections concurrently, because each waits for its server.
 func (f *floorRun) close(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, conn := range f.idle {
@@ -212,7 +219,9 @@ func (f *floorRun) migrate(ctx context.Context, name string, files []wiretest.Fl
 	} else {
 		defer func() { _ = conn.Close(ctx) }()
 	}
-	answers, err := conn.Exec(ctx, "select pg_try_advisory_lock(hashtext('"+name+"')); select version from "+name+".schema_migrations").ReadAll()
+	answers,
+		err := conn.Exec(ctx,
+		"select pg_try_advisory_lock(hashtext('"+name+"')); select version from "+name+".schema_migrations").ReadAll()
 	var missing *pgconn.PgError
 	if err != nil && (!errors.As(err, &missing) || missing.Code != "42P01") {
 		return err
@@ -226,7 +235,8 @@ func (f *floorRun) migrate(ctx context.Context, name string, files []wiretest.Fl
 		if i == len(files)-1 {
 			end = "; select pg_advisory_unlock_all()"
 		}
-		sql := "begin; set local search_path = " + name + ";" + create + file.Up + "\n;insert into schema_migrations (version) values ('" + file.Version + "'); commit" + end
+		sql := "begin; set local search_path = " + name + ";" + create + file.Up +
+			"\n;insert into schema_migrations (version) values ('" + file.Version + "'); commit" + end
 		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
 			return err
 		}

@@ -3,15 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
-	"text/tabwriter"
-	"time"
-
-	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 )
 
-// slowRounds is how many rounds a rival that takes seconds takes part in.
+// slowRounds returns how many rounds a slow rival takes part in.
 func (b *bench) slowRounds() int {
 	if b.short {
 		return 1
@@ -19,7 +13,7 @@ func (b *bench) slowRounds() int {
 	return 3
 }
 
-// field is the floor, ours, and the rivals that work on many databases at once.
+// field returns the floor, ours, and the rivals that work on several databases at once.
 func (b *bench) field(ctx context.Context, commandLine bool) ([]contender, error) {
 	floor, err := b.floor()
 	if err != nil {
@@ -37,7 +31,7 @@ func (b *bench) field(ctx context.Context, commandLine bool) ([]contender, error
 	return []contender{floor, ours, dbmate, xargs}, err
 }
 
-// loopback compares where nothing but CPU costs time.
+// loopback compares where only CPU time counts.
 func loopback(ctx context.Context, b *bench) error {
 	return b.bothConcurrencies(ctx, link{name: "loopback, no TLS"})
 }
@@ -53,7 +47,8 @@ func (b *bench) bothConcurrencies(ctx context.Context, l link) error {
 		if err != nil {
 			return err
 		}
-		c := comparison{title: l.name, link: l, tenants: b.count(tenantCount), concurrency: concurrency, contenders: contenders, showCPU: l.proxy == nil}
+		c := comparison{title: l.name, link: l, tenants: b.count(tenantCount), concurrency: concurrency,
+			contenders: contenders, showCPU: l.proxy == nil}
 		if err := b.race(ctx, c); err != nil {
 			return err
 		}
@@ -64,13 +59,13 @@ func (b *bench) bothConcurrencies(ctx context.Context, l link) error {
 	return nil
 }
 
-// sequentialRounds is how many rounds the ways that take minutes take part in.
+// sequentialRounds is how many rounds the ways that need minutes take part in.
 const sequentialRounds = 2
 
-// sequential compares with the ways that take one tenant after another.
+// sequential compares with the ways that work on one tenant at a time.
 func sequential(ctx context.Context, b *bench) error {
 	if b.short {
-		fmt.Println("\nThe ways that take one tenant after another are left out with -short.")
+		fmt.Println("\n-short leaves out the ways that work on one tenant at a time.")
 		return nil
 	}
 	contenders, err := b.field(ctx, false)
@@ -93,57 +88,11 @@ func sequential(ctx context.Context, b *bench) error {
 		contenders = append(contenders, drizzle)
 	}
 	compare := func(l link) error {
-		return b.race(ctx, comparison{title: l.name + ", against one after another", link: l, tenants: fewTenants, concurrency: 16, contenders: contenders})
+		return b.race(ctx, comparison{title: l.name + ", against one after another", link: l, tenants: fewTenants,
+			concurrency: 16, contenders: contenders})
 	}
 	if err := compare(link{name: "loopback, no TLS"}); err != nil {
 		return err
 	}
 	return b.overDistance(compare)
-}
-
-// roundTrips counts what one tenant costs on the wire. The same figures are asserted by a test of internal/postgres.
-func roundTrips(ctx context.Context, b *bench) error {
-	contenders, err := b.field(ctx, true)
-	if err != nil {
-		return err
-	}
-	if err := b.provide(ctx, 1); err != nil {
-		return err
-	}
-	proxy, err := wiretest.NewProxy(b.address(), 10*time.Millisecond)
-	if err != nil {
-		return err
-	}
-	defer proxy.Close()
-	fmt.Print("\n### Round trips a tenant, connecting and SCRAM included (nothing pending / three pending)\n\n")
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprint(w, "| \t| connections\t| plain\t| TLS\t|\n| ---\t| ---\t| ---\t| ---\t|\n")
-	for _, one := range contenders {
-		cells := []string{one.name, ""}
-		for _, mode := range []string{"disable", "require"} {
-			urls, err := b.urls(1, link{proxy: proxy})
-			if err != nil {
-				return err
-			}
-			urls[0] = strings.Replace(urls[0], "sslmode=require", "sslmode="+mode, 1)
-			if err := b.reset(ctx, 1); err != nil {
-				return err
-			}
-			var seen [tasks]wiretest.Traffic
-			for task := range tasks {
-				if err := b.settle(ctx); err != nil {
-					return err
-				}
-				proxy.Reset()
-				if _, err := one.run(ctx, urls, 1); err != nil {
-					return fmt.Errorf("%s: %w", one.name, err)
-				}
-				seen[task] = proxy.Traffic()
-			}
-			cells[1] = fmt.Sprint(seen[nothing].Connections)
-			cells = append(cells, fmt.Sprintf("%d / %d", seen[nothing].RoundTrips, seen[apply].RoundTrips))
-		}
-		fmt.Fprintln(w, "| "+strings.Join(cells, "\t| ")+"\t|")
-	}
-	return w.Flush()
 }

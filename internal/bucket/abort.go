@@ -8,12 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// abort removes the upload from the store, if there is one, and gives its memory back.
+// abort removes the unfinished upload from the store, if it was begun, and releases the writer's memory.
 func (w *Writer) abort() error {
-	w.flying.Wait()
+	w.uploads.Wait()
 	var err error
 	if w.uploadID != "" {
-		ctx, cancel := w.afterwards()
+		ctx, cancel := w.cleanupContext()
 		defer cancel()
 		err = w.bucket.abortUpload(ctx, w.key, w.uploadID)
 		w.uploadID = ""
@@ -22,20 +22,23 @@ func (w *Writer) abort() error {
 	return err
 }
 
-// release gives the stream's memory and place back.
+// release releases the writer's memory and its admission.
 func (w *Writer) release() {
 	w.cancel(errCommitted)
 	if w.current != nil {
-		w.land(w.current)
+		w.releasePart(w.current)
 		w.current = nil
-		w.leave()
+		w.releaseAdmission()
 	}
 }
 
-// abortUpload aborts an upload and looks whether that was all: a part that was on its way may arrive after it.
+// abortUpload aborts an upload, and repeats that while the store still lists parts of it: one that was in transit may
+// arrive after the abort.
 func (b *Bucket) abortUpload(ctx context.Context, key, id string) error {
 	for range 3 {
-		_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.options.Bucket, Key: &key, UploadId: &id})
+		_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &b.options.Bucket, Key: &key, UploadId: &id,
+		})
 		if _, code := status(err); code == "NoSuchUpload" {
 			return nil
 		}
@@ -44,15 +47,15 @@ func (b *Bucket) abortUpload(ctx context.Context, key, id string) error {
 		}
 		out, err := b.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &b.options.Bucket, Key: &key, UploadId: &id})
 		if err != nil || len(out.Parts) == 0 {
-			return nil // gone, or not ours to look at
+			return nil // the upload is gone, or we may not list its parts
 		}
 	}
 	return nil
 }
 
-// abortOthers aborts every upload of a key but one.
+// abortOthers aborts all uploads of a key except the one with the given id.
 func (b *Bucket) abortOthers(ctx context.Context, key, id string) error {
-	uploads, err := b.unfinished(ctx, key)
+	uploads, err := b.listUploads(ctx, key)
 	for _, u := range uploads {
 		if aws.ToString(u.Key) == key && aws.ToString(u.UploadId) != id {
 			err = errors.Join(err, b.abortUpload(ctx, key, aws.ToString(u.UploadId)))

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/md5" //nolint:gosec // how S3 names an object of several parts
+	"crypto/md5" //nolint:gosec // S3 derives the ETag of a multipart object from it
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -12,10 +12,13 @@ import (
 	"hash/crc32"
 	"net/http"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/grace"
 )
 
-// Commit uploads what is left, completes the object and compares what the store has with what was written. Where it fails,
-// or ctx ends before it is done, there is no object. An answer that got lost is made up for by looking.
+// Commit uploads the rest, completes the object and compares what the store holds with what was written. If it fails,
+// or ctx ends before it is done, there is no object. If the store's response is lost, Commit looks whether the object
+// is there.
 func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	if w.ended != nil {
 		return Stored{}, w.ended
@@ -25,23 +28,23 @@ func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	if err := w.finishParts(); err != nil {
 		return Stored{}, w.fail(err)
 	}
-	linger, cancel := lingering(w.ctx, grace)
+	late, cancel := grace.Context(w.ctx, createGrace)
 	defer cancel()
-	op, call := "upload", w.put
+	op, request := "upload", w.put
 	if w.uploadID != "" {
-		op, call = "complete the upload of", w.complete
+		op, request = "complete the upload of", w.complete
 	}
-	err := call(linger)
+	err := request(late)
 	s, code := status(err)
-	taken := s == http.StatusPreconditionFailed || code == "NoSuchUpload" // by someone else, or by a first try of ours
-	refused := s >= 400 && s < 500 && !taken && !lost(s)
+	// The name may be in use, or the upload complete, because an earlier attempt of ours got through.
+	occupied := s == http.StatusPreconditionFailed || code == "NoSuchUpload"
+	refused := s >= 400 && s < 500 && !occupied && !mayHaveArrived(s)
 	err = w.wrap(err, op, "s3:PutObject")
 	var stored Stored
 	if !refused {
-		// The writer's context may have ended; what it left behind is found out all the same.
-		look, cancel := w.afterwards()
+		cleanup, cancel := w.cleanupContext()
 		defer cancel()
-		stored, err = w.settle(look, err)
+		stored, err = w.verify(cleanup, err)
 	}
 	if err != nil {
 		return Stored{}, w.fail(err)
@@ -51,7 +54,7 @@ func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	return stored, nil
 }
 
-// finishParts uploads the last part of several and waits for all.
+// finishParts uploads the last part of a multipart upload and waits for all of them.
 func (w *Writer) finishParts() error {
 	if err := w.failure(); err != nil || w.uploadID == "" {
 		return err
@@ -59,24 +62,24 @@ func (w *Writer) finishParts() error {
 	if err := w.count(w.current); err != nil {
 		return err
 	}
-	err := w.send(w.current)
-	w.flying.Wait()
+	err := w.uploadPart(w.current)
+	w.uploads.Wait()
 	if failed := w.failure(); failed != nil {
 		return failed
 	}
 	return err
 }
 
-// settle compares the object with what was written, after a call that ended with callErr. What is there whole is good, also
-// where the answer that said so got lost; anything else of ours is deleted.
-func (w *Writer) settle(ctx context.Context, callErr error) (Stored, error) {
+// verify compares the stored object with what was written, after a request that ended with requestErr. An object of
+// ours that is complete is good even if the response was lost; any other object of ours is deleted.
+func (w *Writer) verify(ctx context.Context, requestErr error) (Stored, error) {
 	o, err := w.bucket.Head(ctx, w.key)
 	switch {
 	case err == nil && o.nonce != w.nonce:
-		return Stored{}, cmp.Or(callErr, error(&Error{Op: "check", Bucket: w.bucket.options.Bucket, Key: w.key,
+		return Stored{}, cmp.Or(requestErr, error(&Error{Op: "check", Bucket: w.bucket.options.Bucket, Key: w.key,
 			Err: errors.New("another object was written under this name meanwhile")}))
-	case err != nil && callErr != nil:
-		return Stored{}, callErr // and nothing is there, as far as can be seen
+	case err != nil && requestErr != nil:
+		return Stored{}, requestErr // there is no object, as far as we can tell
 	case err != nil:
 		return Stored{}, errors.Join(fmt.Errorf("look at what was stored: %w", err), w.undo(ctx))
 	}
@@ -91,18 +94,18 @@ func (w *Writer) settle(ctx context.Context, callErr error) (Stored, error) {
 	return Stored{Key: w.key, Size: w.size, SHA256: [32]byte(w.hash.Sum(nil)), CRC32C: w.crc, Checked: checked}, nil
 }
 
-// undo deletes the object again.
+// undo deletes the object.
 func (w *Writer) undo(ctx context.Context) error {
 	w.uploadID = ""
 	_, err := w.bucket.Delete(ctx, []string{w.key})
 	return err
 }
 
-// compare returns by what the stored object was recognised as the one that was written.
+// compare compares the stored object with what was written, and returns what it compared: see [Stored.Checked].
 func (w *Writer) compare(o Object) (string, error) {
 	differs := func(what string, want, got any) error {
 		return &Error{Op: "check", Bucket: w.bucket.options.Bucket, Key: w.key,
-			Err: fmt.Errorf("the store has something other than what was sent: its %s is %v, and not %v", what, got, want)}
+			Err: fmt.Errorf("the store holds something other than what was sent: its %s is %v, not %v", what, got, want)}
 	}
 	if o.Size != w.size {
 		return "", differs("size", w.size, o.Size)
@@ -117,14 +120,15 @@ func (w *Writer) compare(o Object) (string, error) {
 		}
 		return "crc32c", nil
 	}
-	// With encryption by the store an ETag is something else, of the same form.
+	// If the store encrypts, an ETag of the same form is not the MD5: only equality proves anything.
 	if want, ok := w.etag(); ok && strings.Trim(o.ETag, `"`) == want {
 		return "md5", nil
 	}
 	return "parts", nil
 }
 
-// compositeCRC is what stores answer that know no checksum of the whole: that of the parts' checksums, and their number.
+// compositeCRC returns the checksum of the parts' checksums and their number, as reported by stores that have no
+// checksum of the whole object.
 func (w *Writer) compositeCRC() string {
 	var all []byte
 	for _, p := range w.parts {
@@ -133,7 +137,7 @@ func (w *Writer) compositeCRC() string {
 	return fmt.Sprintf("%s-%d", encodeCRC(crc32.Checksum(all, castagnoli)), len(w.parts))
 }
 
-// etag is the object's, where all parts went with their MD5.
+// etag returns the ETag to expect, if all parts were sent with their MD5.
 func (w *Writer) etag() (string, bool) {
 	sums := make([][]byte, len(w.parts))
 	for i, p := range w.parts {

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	tokenTimeout = 45 * time.Second // for an identity token, retries included
-	earlyRefresh = 5 * time.Minute  // how long before a session's end there is a new one
+	tokenTimeout = 45 * time.Second // for an identity token, including retries
+	earlyRefresh = 5 * time.Minute  // how long before its end a session is renewed
 )
 
-// assumed returns credentials of the role that are renewed before they end, each time with a new identity token: GitHub's
-// live five minutes.
+// assumed returns the role's credentials, which are renewed before they expire, each time with a new identity token:
+// GitHub's are valid for five minutes.
 func assumed(ctx context.Context, cfg aws.Config, o Options) *aws.CredentialsCache {
 	client := sts.NewFromConfig(cfg, func(so *sts.Options) {
 		so.Credentials = aws.AnonymousCredentials{}
-		so.RetryMaxAttempts = 4 // also where there is no identity provider, which may pass as far as the SDK knows
+		so.RetryMaxAttempts = 4 // the SDK also retries if there is no identity provider
 	})
 	provider := stscreds.NewWebIdentityRoleProvider(client, o.RoleARN,
 		&tokenSource{context.WithoutCancel(ctx), o.Token, audience(o.RoleARN)},
@@ -32,7 +32,8 @@ func assumed(ctx context.Context, cfg aws.Config, o Options) *aws.CredentialsCac
 	return aws.NewCredentialsCache(earlyProvider{provider})
 }
 
-// audience is the one that AWS's documentation has identity providers made with, in China another.
+// audience returns the audience of the tokens: the one that AWS's documentation gives for identity providers. China has
+// its own.
 func audience(roleARN string) string {
 	if strings.HasPrefix(roleARN, "arn:aws-cn:") {
 		return "sts.amazonaws.com.cn"
@@ -40,14 +41,15 @@ func audience(roleARN string) string {
 	return "sts.amazonaws.com"
 }
 
-// tokenSource asks for tokens without the run's cancellation: what a cancelled run still has to abort needs credentials.
+// tokenSource gets identity tokens with a context that a cancelled run does not end: aborting uploads needs
+// credentials.
 type tokenSource struct {
 	ctx      context.Context
 	token    func(ctx context.Context, audience string) (string, error)
 	audience string
 }
 
-// tokenError tells a token that could not be had from a role that could not be assumed.
+// tokenError is a failure to get an identity token, as opposed to a failure to assume the role.
 type tokenError struct{ error }
 
 func (e tokenError) Unwrap() error { return e.error }
@@ -62,8 +64,9 @@ func (s *tokenSource) GetIdentityToken() ([]byte, error) {
 	return []byte(token), nil
 }
 
-// earlyProvider lets credentials end early, in their cache's eyes: five minutes, or a third of a session that is
-// shorter than a quarter of an hour, which a window of five minutes would have renewed for every request.
+// earlyProvider makes credentials expire earlyRefresh before their session ends, so that the cache renews them in time.
+// A session shorter than a quarter of an hour loses a third of its time instead: with five minutes, one shorter than
+// that would be renewed for each request.
 type earlyProvider struct{ aws.CredentialsProvider }
 
 func (p earlyProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -74,8 +77,8 @@ func (p earlyProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, err
 }
 
-// sessionEnded reports whether the store takes a session for ended or unknown, which a new one cures. MinIO calls it
-// InvalidAccessKeyId.
+// sessionEnded reports whether the store says that a session has expired or is unknown, so that a new one helps.
+// MinIO's code for it is InvalidAccessKeyId.
 func sessionEnded(err error) bool {
 	var e smithy.APIError
 	return errors.As(err, &e) && slices.Contains([]string{
@@ -83,40 +86,26 @@ func sessionEnded(err error) bool {
 	}, e.ErrorCode())
 }
 
-// credentialsError words what went wrong before the store was asked.
+// credentialsError returns the error for credentials that could not be obtained; nil stays nil.
 func (b *Bucket) credentialsError(err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Op: "get AWS credentials", Err: err,
-		remedy: "set role-to-assume to the role's ARN (a variable or a secret that does not exist gives an empty text), with permissions: id-token: write; " +
-			"or let aws-actions/configure-aws-credentials run before, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}
+	e := &Error{Op: "get AWS credentials", Err: err, cause: NoCredentials}
 	if b.options.RoleARN == "" {
-		if strings.Contains(err.Error(), "EC2 IMDS") { // the last link of AWS's chain: whoever reads of it looks in the wrong place
-			e.Err = errors.New("role-to-assume is empty, and neither AWS's variables and files nor this machine's own role give any")
+		if strings.Contains(err.Error(), "EC2 IMDS") { // the last link of AWS's chain, where nobody should look first
+			e.Err = errors.New("no role is to be assumed, and neither AWS's variables and files nor this machine's own " +
+				"role give any")
 		}
 		return e
 	}
-	e.Op, e.remedy = "assume "+b.options.RoleARN, ""
+	e.Op, e.cause = "assume "+b.options.RoleARN, ""
 	var token tokenError
 	if errors.As(err, &token) {
 		return fmt.Errorf("%s: get the job's identity token: %w", e.Op, token.error)
 	}
 	e.describe(err)
 	e.region = "" // that of a bucket
-	switch e.Code {
-	case "AccessDenied":
-		e.remedy = "the role's trust policy does not let this job in: check that it names the identity provider token.actions.githubusercontent.com, the audience " +
-			audience(b.options.RoleARN) + ", and this repository in sub, as repo:OWNER/REPO:… or, for repositories made or renamed after 15 July 2026, repo:OWNER@ID/REPO@ID:…; " +
-			"jobs with an environment have a sub that ends in :environment:NAME"
-	case "InvalidIdentityToken":
-		e.remedy = "AWS does not accept the job's token: make an identity provider in this AWS account for https://token.actions.githubusercontent.com with the audience " + audience(b.options.RoleARN)
-	case "ExpiredTokenException":
-		e.remedy = "the token service takes the job's token for expired: check the runner's clock"
-	case "ValidationError", "InvalidParameterValue":
-		e.remedy = "check the form of role-to-assume and role-session-name, and that role-duration-seconds is at least 900 and at most the role's maximum session duration"
-	case "RegionDisabledException":
-		e.remedy = "activate the token service for this region in the account's IAM settings, or choose another aws-region"
-	}
+	e.cause, e.Audience = roleCauses[e.Code], audience(b.options.RoleARN)
 	return e
 }

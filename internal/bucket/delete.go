@@ -1,7 +1,6 @@
 package bucket
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -15,34 +14,34 @@ import (
 )
 
 const (
-	batchSize     = 1000 // S3's limit
-	singleDeletes = 8    // at once
+	batchSize         = 1000 // S3's limit
+	concurrentDeletes = 8
 )
 
-// Deleted is what became of keys that were to be deleted.
+// Deleted is the outcome of a [Bucket.Delete].
 type Deleted struct {
-	Keys     []string // gone
-	Retained []string // kept by the store, which was told to (Object Lock, a retention policy)
+	Keys     []string // deleted, or not there in the first place
+	Retained []string // kept by the store because of Object Lock or a retention policy
 }
 
-// Delete deletes objects. Deleting what is not there is no error, and neither is a retained object; errors of single keys
-// are joined.
+// Delete deletes objects. A key without an object is no error, nor is a retained object. The errors of single keys are
+// joined; the other keys are deleted nevertheless.
 func (b *Bucket) Delete(ctx context.Context, keys []string) (Deleted, error) {
 	var d Deleted
 	var errs []error
-	remove := b.deleteBatch
+	deleteKeys := b.deleteBatch
 	if b.custom {
-		remove = b.deleteSingly // not every store has batches, nor the checksums that they need
+		deleteKeys = b.deleteEach // not every store supports batches and the checksum that they need
 	}
 	for batch := range slices.Chunk(keys, batchSize) {
-		removed, retained, err := remove(ctx, batch)
-		d.Keys, d.Retained = append(d.Keys, removed...), append(d.Retained, retained...)
+		deleted, retained, err := deleteKeys(ctx, batch)
+		d.Keys, d.Retained = append(d.Keys, deleted...), append(d.Retained, retained...)
 		errs = append(errs, err)
 	}
 	return d, errors.Join(errs...)
 }
 
-func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (gone, retained []string, err error) {
+func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (deleted, retained []string, err error) {
 	in := &s3.DeleteObjectsInput{Bucket: &b.options.Bucket, Delete: &types.Delete{Quiet: aws.Bool(true)}}
 	for _, key := range keys {
 		in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: aws.String(key)})
@@ -54,26 +53,28 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (gone, retained
 	left := map[string]bool{}
 	var errs []error
 	for _, e := range out.Errors {
-		one := &Error{Op: "delete", Bucket: b.options.Bucket, Key: aws.ToString(e.Key), Code: aws.ToString(e.Code), Message: aws.ToString(e.Message),
-			Status: http.StatusOK, action: "s3:DeleteObject"}
-		if one.Code == "AccessDenied" {
-			one.Status = http.StatusForbidden
+		err := &Error{
+			Op: "delete", Bucket: b.options.Bucket, Key: aws.ToString(e.Key), Status: http.StatusOK,
+			Code: aws.ToString(e.Code), Message: aws.ToString(e.Message), action: "s3:DeleteObject",
 		}
-		left[one.Key] = true
-		if isRetained(one) {
-			retained = append(retained, one.Key)
+		if err.Code == "AccessDenied" {
+			err.Status = http.StatusForbidden
+		}
+		left[err.Key] = true
+		if isRetained(err) {
+			retained = append(retained, err.Key)
 		} else {
-			errs = append(errs, one)
+			errs = append(errs, err)
 		}
 	}
-	gone = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return left[key] })
-	return gone, retained, errors.Join(errs...)
+	deleted = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return left[key] })
+	return deleted, retained, errors.Join(errs...)
 }
 
-func (b *Bucket) deleteSingly(ctx context.Context, keys []string) (gone, retained []string, err error) {
+func (b *Bucket) deleteEach(ctx context.Context, keys []string) (deleted, retained []string, err error) {
 	errs := make([]error, len(keys))
 	var group errgroup.Group
-	group.SetLimit(singleDeletes)
+	group.SetLimit(concurrentDeletes)
 	for i, key := range keys {
 		group.Go(func() error {
 			_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.options.Bucket, Key: &key})
@@ -81,38 +82,29 @@ func (b *Bucket) deleteSingly(ctx context.Context, keys []string) (gone, retaine
 			return nil
 		})
 	}
-	_ = group.Wait() // it has none
+	_ = group.Wait() // always nil
 	for i, key := range keys {
 		e := (*Error)(nil)
 		switch {
 		case errs[i] == nil || IsNotFound(errs[i]):
-			gone, errs[i] = append(gone, key), nil
+			deleted, errs[i] = append(deleted, key), nil
 		case errors.As(errs[i], &e) && isRetained(e):
 			retained, errs[i] = append(retained, key), nil
 		}
 	}
-	return gone, retained, errors.Join(errs...)
+	return deleted, retained, errors.Join(errs...)
 }
 
-// isRetained tells an object that must stay from one that we may not delete: AWS's code for both is AccessDenied, MinIO
-// says InvalidRequest, R2 and Google have codes of their own.
+// isRetained tells a retained object from one that we lack the permission to delete. AWS has the code AccessDenied for
+// both, MinIO InvalidRequest; R2 and Google have codes of their own.
 func isRetained(e *Error) bool {
 	switch e.Code {
 	case "ObjectLockedByBucketPolicy", "RetentionPolicyNotMet", "ObjectLocked":
 		return true
 	case "AccessDenied", "InvalidRequest":
 		text := strings.ToLower(e.Message)
-		return strings.Contains(text, "object lock") || strings.Contains(text, "worm protected") || strings.Contains(text, "retention")
+		return strings.Contains(text, "object lock") || strings.Contains(text, "worm protected") ||
+			strings.Contains(text, "retention")
 	}
 	return false
-}
-
-// PutSmall writes a small object that must not be there yet, whole or not at all. It does not queue for memory
-// behind streams.
-func (b *Bucket) PutSmall(ctx context.Context, key string, contents []byte, contentType string) (Stored, error) {
-	w := b.newWriter(ctx, key, Info{SizeEstimate: int64(len(contents)), ContentType: contentType}, func() {})
-	if _, err := bytes.NewReader(contents).WriteTo(w); err != nil {
-		return Stored{}, err
-	}
-	return w.Commit(ctx)
 }

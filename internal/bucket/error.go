@@ -14,23 +14,27 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Error is something that the store, or what stands before it, did not do.
+// Error is a failed request to S3, to the token service or to a proxy in front of them.
 type Error struct {
-	Op     string // what was being done: "upload part 3"
+	Op     string // what was being done, such as "upload part 3 of"
 	Bucket string
-	Key    string // empty where it was not about one object
-	Status int    // HTTP status, 0 where no answer came
+	Key    string // empty if the request was not about one object
+	Status int    // HTTP status, 0 without a response
 	Code   string // the store's own, such as AccessDenied; may be empty
-	// Message is the store's own sentence.
+	// Message is the store's own text.
 	Message   string
 	RequestID string
 	Err       error
 
-	action string // the permission that the call needs
-	region string // where the bucket is, as far as the store said
-	// interrupted is true where the caller's context ended it.
+	action string // the permission that the request needs
+	region string // of the bucket, if the store says so
+	// interrupted is true if the caller's context ended the request.
 	interrupted bool
 	remedy      string
+	cause       Cause // if the store was not asked, or not about the bucket
+
+	// Audience is that of the identity token with which a role was to be assumed.
+	Audience string
 }
 
 func (e *Error) Error() string {
@@ -61,50 +65,42 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Remedy tells what to do about it, "" where there is nothing to say.
-func (e *Error) Remedy() string {
+// Cause is why the request failed, "" if that is not known.
+func (e *Error) Cause() Cause {
 	switch {
-	case e.remedy != "":
-		return e.remedy
-	case e.interrupted || errors.Is(e.Err, context.Canceled):
+	case e.cause != "":
+		return e.cause
+	case e.remedy != "" || e.interrupted || errors.Is(e.Err, context.Canceled):
 		return ""
 	case e.region != "":
-		return "the bucket is in " + e.region + ": give aws-region: " + e.region
+		return KnownRegion
 	}
-	switch e.Code {
-	case "NoSuchBucket":
-		return "there is no bucket of this name: check s3-bucket, aws-region and s3-endpoint"
-	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
-		return "the bucket is in another region: check aws-region"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":
-		return "the store does not accept these credentials: check them, and that they are this store's"
-	case "RequestTimeTooSkewed":
-		return "set this machine's clock"
-	case "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException":
-		return "check that the key of s3-kms-key-id exists in the bucket's region and is enabled"
-	case "InvalidStorageClass":
-		return "check s3-storage-class: the store does not know it"
-	case "EntityTooLarge":
-		return "the store takes no object of this size"
-	case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
-		return "the store is full: make room, or shorten retention-days"
-	case "PreconditionFailed":
-		return "another run made a backup of this tenant in the same second: don't run two at once"
+	if cause, ok := causes[e.Code]; ok {
+		return cause
 	}
 	switch {
 	case e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "kms"):
-		return "let the role use the key of s3-kms-key-id: kms:GenerateDataKey and kms:Decrypt"
+		return KeyDenied
 	case e.Status == http.StatusForbidden && e.action != "":
-		return "let the role do " + e.action + " on this bucket, in its own policy and in the bucket's"
+		return Denied
 	case e.Status >= http.StatusInternalServerError:
-		return "the store has trouble, which usually passes: run again later"
+		return ServerError
 	case errors.As(e.Err, new(x509.UnknownAuthorityError)):
-		return "the store's certificate is signed by an authority that is not known here: name a file with the authority's certificate in AWS_CA_BUNDLE"
+		return UnknownAuthority
 	case e.Status == 0:
-		return "the store could not be reached, or stopped answering: check s3-endpoint, aws-region and the runner's network"
+		return Unreachable
 	}
 	return ""
 }
+
+// Permission is the permission that the request needs, such as "s3:PutObject".
+func (e *Error) Permission() string { return e.action }
+
+// Region is where the bucket is, "" if the store did not tell.
+func (e *Error) Region() string { return e.region }
+
+// Remedy is what to do about a failure that does not depend on how the bucket was opened.
+func (e *Error) Remedy() string { return e.remedy }
 
 // wrap makes an [*Error] of what a call returned; nil stays nil. action is the permission that the call needs.
 func (b *Bucket) wrap(err error, op, key, action string) error {
@@ -122,7 +118,7 @@ func (b *Bucket) wrap(err error, op, key, action string) error {
 	return e
 }
 
-// describe takes out of an SDK's error what a reader wants to know; its own text tells the same several times over.
+// describe takes from an SDK error what a reader wants to know. Its own text says most of that several times.
 func (e *Error) describe(err error) {
 	e.Err = err
 	if api := smithy.APIError(nil); errors.As(err, &api) {
@@ -143,14 +139,16 @@ func (e *Error) describe(err error) {
 	}
 }
 
-// innermost takes the SDK's layers off an error that came from below it.
+// innermost returns the error that the SDK has wrapped.
 func innermost(err error) error {
 	for {
-		switch err.(type) { //nolint:errorlint // each layer by itself
-		case *smithy.OperationError, *smithy.CanceledError, *awshttp.ResponseError, *url.Error: // the latter repeats the whole URL
+		switch err.(type) { //nolint:errorlint // one layer at a time
+		case *smithy.OperationError, *smithy.CanceledError, *awshttp.ResponseError,
+			*url.Error: // repeats the whole URL
 		default:
-			if !strings.HasPrefix(err.Error(), "exceeded maximum number of attempts") && !strings.HasPrefix(err.Error(), "https response error") &&
-				!strings.HasPrefix(err.Error(), "request send failed") {
+			text := err.Error()
+			if !strings.HasPrefix(text, "exceeded maximum number of attempts") &&
+				!strings.HasPrefix(text, "https response error") && !strings.HasPrefix(text, "request send failed") {
 				return err
 			}
 		}
@@ -162,7 +160,7 @@ func innermost(err error) error {
 	}
 }
 
-// credentialsFailed reports whether the store was not asked at all, for want of credentials.
+// credentialsFailed reports whether a request was not sent because there were no credentials.
 func credentialsFailed(err error) bool {
 	if errors.As(err, new(tokenError)) {
 		return true
@@ -171,7 +169,7 @@ func credentialsFailed(err error) bool {
 	return strings.Contains(text, "get identity: get credentials") && !errors.Is(err, context.Canceled)
 }
 
-// status returns the HTTP status and the store's code in err, 0 and "" where it is no answer.
+// status returns the HTTP status and the store's code in err, 0 and "" if there was no response.
 func status(err error) (int, string) {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e.Status, e.Code
@@ -186,9 +184,9 @@ func status(err error) (int, string) {
 	return 0, code
 }
 
-// lost reports whether a status says that the request did not arrive whole, or in time, as far as the server can tell: 408, and
-// 499 of MinIO and of proxies. That is no refusal: what was asked for may have been done.
-func lost(status int) bool { return status == http.StatusRequestTimeout || status == 499 }
+// mayHaveArrived reports whether a status says that the server saw the request cut off or arrive too slowly: 408, or
+// 499 from MinIO and proxies. Unlike other 4xx it is no refusal, and the request may have been carried out.
+func mayHaveArrived(status int) bool { return status == http.StatusRequestTimeout || status == 499 }
 
 // IsNotFound reports whether err says that there is no such object.
 func IsNotFound(err error) bool {

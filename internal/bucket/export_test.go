@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// WithDial leads every connection to one address.
+// WithDial redirects every connection to one address.
 func WithDial(o Options, to string) Options {
 	o.dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, to)
@@ -14,8 +14,8 @@ func WithDial(o Options, to string) Options {
 	return o
 }
 
-// Through wraps every connection.
-func Through(o Options, wrap func(net.Conn) net.Conn) Options {
+// WithConn wraps every connection.
+func WithConn(o Options, wrap func(net.Conn) net.Conn) Options {
 	o.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		if err != nil {
@@ -26,30 +26,30 @@ func Through(o Options, wrap func(net.Conn) net.Conn) Options {
 	return o
 }
 
-// Impatient waits only so long for what stands still, and hardly between tries.
+// Impatient gives up on a connection after stall and hardly waits between attempts.
 func Impatient(o Options, stall time.Duration) Options {
 	o.stall, o.backoff = stall, 20*time.Millisecond
 	return o
 }
 
-// PartSize, GrownSize and the limits are for the arithmetic.
+// PartSize and GrownSize compute the sizes of parts, in bytes.
 var (
 	PartSize  = partSize
 	GrownSize = grownSize
 )
 
-// S3's limits, and ours.
+// The limits on parts: S3's, and the program's own least size.
 const (
 	MaxParts    = maxParts
 	MaxPartSize = maxPartSize
 	MinPartSize = minPartSize
 )
 
-// ExtraTaken is whether anything of the shared budget is taken.
-func (b *Bucket) ExtraTaken() bool {
+// BudgetInUse reports whether a stream holds memory of the budget.
+func (b *Bucket) BudgetInUse() bool {
 	if !b.budget.extra.TryAcquire(extraBytes) {
 		return true
 	}
 	b.budget.extra.Release(extraBytes)
-	return !b.budget.admission.TryAcquire(b.budget.room)
+	return !b.budget.admission.TryAcquire(b.budget.capacity)
 }

@@ -15,20 +15,22 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 )
 
-// nothingLeft asks the server itself, not through the front, and by the whole key, as MinIO wants it.
-func nothingLeft(t *testing.T, s *buckettest.Server, f *buckettest.Front, name, key string) {
+// nothingLeft asks the server itself, past the proxy, and by the whole key, as MinIO requires, and then the proxy.
+func nothingLeft(t *testing.T, s *buckettest.Server, proxy *buckettest.FaultProxy, name, key string) {
 	t.Helper()
 	if _, err := s.Client().HeadObject(context.Background(), &s3.HeadObjectInput{Bucket: &name, Key: &key}); err == nil {
 		t.Error("there is an object")
 	}
-	out, err := s.Client().ListMultipartUploads(context.Background(), &s3.ListMultipartUploadsInput{Bucket: &name, Prefix: &key})
+	out, err := s.Client().ListMultipartUploads(context.Background(), &s3.ListMultipartUploadsInput{
+		Bucket: &name, Prefix: &key,
+	})
 	if err != nil {
 		t.Error(err)
 	} else if len(out.Uploads) > 0 {
 		t.Errorf("%d unfinished uploads", len(out.Uploads))
 	}
-	if keys := f.Unfinished(); len(keys) > 0 {
-		t.Errorf("unfinished, as the front saw it: %v", keys)
+	if keys := proxy.Unfinished(); len(keys) > 0 {
+		t.Errorf("unfinished, as the proxy saw it: %v", keys)
 	}
 }
 
@@ -37,7 +39,7 @@ const (
 	large = 3*8*mebibyte + 1 // four parts
 )
 
-// TestFaults breaks each call of an upload in each way. What fails leaves nothing, what passes is one try more.
+// TestFaults breaks each request of an upload in each way. A failed upload leaves nothing behind.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	s := buckettest.Shared(t)
@@ -46,47 +48,61 @@ func TestFaults(t *testing.T) {
 		name  string
 		size  int64
 		fault F
-		want  string // part of the error's text; empty: success
+		want  string // part of the error; empty: success
 	}{
 		{"begin refused", large, F{Operation: "CreateMultipartUpload"}, "begin to upload s3://"},
-		{"begin unanswered", large, F{Operation: "CreateMultipartUpload", Way: buckettest.LoseAnswer}, "begin to upload"},
-		{"begin unanswered once", large, F{Operation: "CreateMultipartUpload", Way: buckettest.LoseAnswer, Times: 1}, ""},
+		{"begin: response lost", large,
+			F{Operation: "CreateMultipartUpload", Way: buckettest.LoseResponse}, "begin to upload"},
+		{"begin: response lost once", large,
+			F{Operation: "CreateMultipartUpload", Way: buckettest.LoseResponse, Times: 1}, ""},
 		{"first part refused", large, F{Operation: "UploadPart", Nth: 1}, "403 AccessDenied: refused by a test"},
 		{"middle part refused", large, F{Operation: "UploadPart", Nth: 2, Times: 1}, "upload part"},
 		{"last part refused", large, F{Operation: "UploadPart", Nth: 4}, "upload part"},
-		{"store full", large, F{Operation: "UploadPart", Nth: 3, Status: http.StatusInsufficientStorage, Code: "XMinioStorageFull"}, "507 XMinioStorageFull"},
+		{"store full", large,
+			F{Operation: "UploadPart", Nth: 3, Status: http.StatusInsufficientStorage, Code: "XMinioStorageFull"},
+			"507 XMinioStorageFull"},
 		{"part cut once", large, F{Operation: "UploadPart", Nth: 2, Times: 1, Way: buckettest.Cut}, ""},
 		{"parts cut", large, F{Operation: "UploadPart", Nth: 2, Way: buckettest.Cut}, "upload part"},
 		{"part stalled once", large, F{Operation: "UploadPart", Nth: 2, Times: 1, Way: buckettest.Stall}, ""},
 		{"parts stalled", large, F{Operation: "UploadPart", Nth: 2, Way: buckettest.Stall}, "timeout"},
-		{"part unanswered once", large, F{Operation: "UploadPart", Nth: 3, Times: 1, Way: buckettest.LoseAnswer}, ""},
-		{"slow down", large, F{Operation: "UploadPart", Nth: 2, Times: 3, Status: http.StatusServiceUnavailable, Code: "SlowDown"}, ""},
+		{"part: response lost once", large, F{Operation: "UploadPart", Nth: 3, Times: 1, Way: buckettest.LoseResponse}, ""},
+		{"slow down", large,
+			F{Operation: "UploadPart", Nth: 2, Times: 3, Status: http.StatusServiceUnavailable, Code: "SlowDown"}, ""},
 		{"part lost once", large, F{Operation: "UploadPart", Nth: 2, Times: 1, Status: 499, Code: "ClientDisconnected"}, ""},
-		{"completion lost once", large, F{Operation: "CompleteMultipartUpload", Times: 1, Status: 499, Code: "ClientDisconnected"}, ""},
-		{"put lost once", small, F{Operation: "PutObject", Times: 1, Status: http.StatusRequestTimeout, Code: "RequestTimeout"}, ""},
+		{"completion lost once", large,
+			F{Operation: "CompleteMultipartUpload", Times: 1, Status: 499, Code: "ClientDisconnected"}, ""},
+		{"put lost once", small,
+			F{Operation: "PutObject", Times: 1, Status: http.StatusRequestTimeout, Code: "RequestTimeout"}, ""},
 		{"put lost", small, F{Operation: "PutObject", Status: 499, Code: "ClientDisconnected"}, "499 ClientDisconnected"},
-		{"session ended once", large, F{Operation: "UploadPart", Nth: 2, Times: 1, Status: http.StatusBadRequest, Code: "ExpiredToken"}, ""},
-		{"session ended", large, F{Operation: "UploadPart", Nth: 2, Status: http.StatusBadRequest, Code: "ExpiredToken"}, "ExpiredToken"},
+		{"session ended once", large,
+			F{Operation: "UploadPart", Nth: 2, Times: 1, Status: http.StatusBadRequest, Code: "ExpiredToken"}, ""},
+		{"session ended", large,
+			F{Operation: "UploadPart", Nth: 2, Status: http.StatusBadRequest, Code: "ExpiredToken"}, "ExpiredToken"},
 		{"completion refused", large, F{Operation: "CompleteMultipartUpload"}, "complete the upload of"},
-		{"completion in trouble", large, F{Operation: "CompleteMultipartUpload", Status: http.StatusInternalServerError, Code: "InternalError"}, "InternalError"},
-		{"completion unanswered once", large, F{Operation: "CompleteMultipartUpload", Way: buckettest.LoseAnswer, Times: 1}, ""},
-		{"completion never answered", large, F{Operation: "CompleteMultipartUpload", Way: buckettest.LoseAnswer}, ""},
-		{"not to be looked at", large, F{Operation: "HeadObject", Status: http.StatusForbidden}, "look at"},
+		{"completion: server error", large,
+			F{Operation: "CompleteMultipartUpload", Status: http.StatusInternalServerError, Code: "InternalError"},
+			"InternalError"},
+		{"completion: response lost once", large,
+			F{Operation: "CompleteMultipartUpload", Way: buckettest.LoseResponse, Times: 1}, ""},
+		{"completion: response always lost", large,
+			F{Operation: "CompleteMultipartUpload", Way: buckettest.LoseResponse}, ""},
+		{"look refused", large, F{Operation: "HeadObject", Status: http.StatusForbidden}, "look at"},
 		{"put refused", small, F{Operation: "PutObject"}, "upload s3://"},
 		{"put cut", small, F{Operation: "PutObject", Way: buckettest.Cut}, "upload s3://"},
 		{"put stalled once", small, F{Operation: "PutObject", Way: buckettest.Stall, Times: 1}, ""},
-		{"put unanswered once", small, F{Operation: "PutObject", Way: buckettest.LoseAnswer, Times: 1}, ""},
-		{"put never answered", small, F{Operation: "PutObject", Way: buckettest.LoseAnswer}, ""},
-		{"put in trouble", small, F{Operation: "PutObject", Status: http.StatusInternalServerError, Code: "InternalError"}, "InternalError"},
+		{"put: response lost once", small, F{Operation: "PutObject", Way: buckettest.LoseResponse, Times: 1}, ""},
+		{"put: response always lost", small, F{Operation: "PutObject", Way: buckettest.LoseResponse}, ""},
+		{"put: server error", small,
+			F{Operation: "PutObject", Status: http.StatusInternalServerError, Code: "InternalError"}, "InternalError"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			f := buckettest.InFront(t, s)
+			proxy := buckettest.StartFaultProxy(t, s)
 			o := custom(t, s)
-			o.Endpoint = f.URL
-			b := open(t, impatient(o, f))
-			f.Inject(test.fault)
-			f.Inject(F{Operation: "AbortMultipartUpload", Times: 2, Status: http.StatusServiceUnavailable, Code: "SlowDown"})
+			o.Endpoint = proxy.URL
+			b := open(t, impatient(o, proxy))
+			proxy.Inject(test.fault)
+			proxy.Inject(F{Operation: "AbortMultipartUpload", Times: 2, Status: http.StatusServiceUnavailable, Code: "SlowDown"})
 			key := keyAt(b, "acme", noon)
 			_, err := write(t.Context(), b, key, test.size, bucket.Info{})
 			if test.want == "" {
@@ -97,7 +113,7 @@ func TestFaults(t *testing.T) {
 				if err != nil || r.Size != test.size {
 					t.Errorf("stored: %+v, %v", r, err)
 				}
-				if keys := f.Unfinished(); len(keys) > 0 {
+				if keys := proxy.Unfinished(); len(keys) > 0 {
 					t.Errorf("unfinished: %v", keys)
 				}
 				return
@@ -108,12 +124,12 @@ func TestFaults(t *testing.T) {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("cleaning up failed too: %v", err)
 			}
-			nothingLeft(t, s, f, o.Bucket, key)
+			nothingLeft(t, s, proxy, o.Bucket, key)
 		})
 	}
 }
 
-// TestCancel ends the run at each stage, while a call is answered or stands still.
+// TestCancel cancels the run at each stage, while a request is served or stalled.
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	s := buckettest.Shared(t)
@@ -126,30 +142,35 @@ func TestCancel(t *testing.T) {
 		{"UploadPart", large, 1}, {"UploadPart", large, 2}, {"UploadPart", large, 4},
 		{"CompleteMultipartUpload", large, 1}, {"HeadObject", large, 1}, {"PutObject", small, 1}, {"HeadObject", small, 1},
 	} {
-		for name, way := range map[string]buckettest.Way{"answered": buckettest.Pass, "stalled": buckettest.Stall, "done, but unanswered": buckettest.StallAfter} {
+		for name, way := range map[string]buckettest.Way{
+			"served": buckettest.Pass, "stalled": buckettest.Stall, "response stalled": buckettest.StallResponse,
+		} {
 			if test.operation == "HeadObject" && way != buckettest.Pass {
-				continue // a look at the object has a time of its own
+				continue // looking at the object has a time limit of its own
 			}
 			t.Run(test.operation+" "+name, func(t *testing.T) {
 				t.Parallel()
-				f := buckettest.InFront(t, s)
+				proxy := buckettest.StartFaultProxy(t, s)
 				o := custom(t, s)
-				o.Endpoint = f.URL
+				o.Endpoint = proxy.URL
 				b := open(t, bucket.Impatient(o, time.Minute))
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
 				why := errors.New("the run was cancelled")
 				var stopped time.Time
-				f.Inject(buckettest.Fault{Operation: test.operation, Nth: test.nth, Times: 1, Way: way, Then: func() { stopped = time.Now(); cancel(why) }})
+				proxy.Inject(buckettest.Fault{
+					Operation: test.operation, Nth: test.nth, Times: 1, Way: way,
+					Then: func() { stopped = time.Now(); cancel(why) },
+				})
 				key := keyAt(b, "acme", noon)
 				_, err := write(ctx, b, key, test.size, bucket.Info{})
 				if !errors.Is(err, why) {
 					t.Fatalf("got the error %v", err)
 				}
-				if took := time.Since(stopped); took > 7*time.Second { // a runner's patience
+				if took := time.Since(stopped); took > 7*time.Second { // when a runner kills it
 					t.Errorf("ended %s after the cancel", took)
 				}
-				nothingLeft(t, s, f, o.Bucket, key)
+				nothingLeft(t, s, proxy, o.Bucket, key)
 			})
 		}
 	}
@@ -158,9 +179,9 @@ func TestCancel(t *testing.T) {
 func TestAbort(t *testing.T) {
 	t.Parallel()
 	s := buckettest.Shared(t)
-	f := buckettest.InFront(t, s)
+	proxy := buckettest.StartFaultProxy(t, s)
 	o := custom(t, s)
-	o.Endpoint = f.URL
+	o.Endpoint = proxy.URL
 	b := open(t, bucket.Impatient(o, patience))
 	for _, size := range []int64{0, small, large} {
 		key := keyAt(b, "acme", noon)
@@ -172,7 +193,7 @@ func TestAbort(t *testing.T) {
 		if _, err := w.Write(make([]byte, size)); err != nil {
 			t.Fatal(err)
 		}
-		cancel() // aborting has a time of its own
+		cancel() // aborting has a time limit of its own
 		for range 2 {
 			if err := w.Abort(); err != nil {
 				t.Error(err)
@@ -184,22 +205,22 @@ func TestAbort(t *testing.T) {
 		if _, err := w.Write([]byte("x")); err == nil {
 			t.Error("an aborted upload was written to")
 		}
-		nothingLeft(t, s, f, o.Bucket, key)
+		nothingLeft(t, s, proxy, o.Bucket, key)
 	}
 }
 
 func TestAbortStale(t *testing.T) {
 	t.Parallel()
 	s := buckettest.Shared(t)
-	f := buckettest.InFront(t, s)
+	proxy := buckettest.StartFaultProxy(t, s)
 	o := custom(t, s)
-	o.Endpoint = f.URL
+	o.Endpoint = proxy.URL
 	b := open(t, bucket.Impatient(o, patience))
 	folder := b.Folder("acme")
 	ours := []string{keyAt(b, "acme", noon), keyAt(b, "acme", noon.Add(time.Hour))}
 	others := []string{folder + "notes.txt", folder + "sub/20261122T120000Z-pg17.sql.gz", keyAt(b, "acme-two", noon)}
 	for _, key := range slices.Concat(ours, others) {
-		if err := f.Abandon(t.Context(), o.Bucket, key); err != nil {
+		if err := proxy.Abandon(t.Context(), o.Bucket, key); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,18 +229,20 @@ func TestAbortStale(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return b.AbortStale(t.Context(), uploads, time.Hour, func(key string) bool { return slices.Contains(ours, key) })
+		return b.AbortStale(t.Context(), uploads, time.Hour, func(key string) bool {
+			return slices.Contains(ours, key)
+		})
 	}
-	if cleaned, err := clean(); err != nil || len(cleaned) > 0 {
-		t.Errorf("cleaned %v, %v though all are fresh", cleaned, err)
+	if aborted, err := clean(); err != nil || len(aborted) > 0 {
+		t.Errorf("aborted %v, %v, but all are fresh", aborted, err)
 	}
-	f.Age(2 * time.Hour)
-	cleaned, err := clean()
-	if err != nil || !slices.Equal(cleaned, ours) {
-		t.Errorf("cleaned %v, %v, want %v", cleaned, err, ours)
+	proxy.Age(2 * time.Hour)
+	aborted, err := clean()
+	if err != nil || !slices.Equal(aborted, ours) {
+		t.Errorf("aborted %v, %v, want %v", aborted, err, ours)
 	}
 	for _, key := range others {
-		if !slices.Contains(f.Unfinished(), key) {
+		if !slices.Contains(proxy.Unfinished(), key) {
 			t.Errorf("the upload of %s is gone", key)
 		}
 	}

@@ -15,22 +15,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Object is what the store says of an object.
+// Object describes a stored object.
 type Object struct {
 	Key      string
 	Size     int64 // bytes
 	Modified time.Time
 	ETag     string
-	Metadata map[string]string // of Head and Get only
+	Metadata map[string]string // only with Head and Get
 
-	crc32c string // base64; with "-N" the checksum of N parts' checksums; empty where the store has none
+	crc32c string // base64; "…-N" is the checksum of the N parts' checksums; empty if the store has none
 	nonce  string
 }
 
-// Head asks for an object without its contents. [IsNotFound] tells that there is none.
+// Head describes an object. [IsNotFound] recognizes the error if there is none.
 func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 	in := &s3.HeadObjectInput{Bucket: &b.options.Bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}
-	if b.plain.Load() {
+	if b.fallback.Load() {
 		in.ChecksumMode = ""
 	}
 	out, err := b.client.HeadObject(ctx, in)
@@ -38,16 +38,16 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 		return Object{}, b.wrap(err, "look at", key, "s3:GetObject")
 	}
 	o := Object{
-		Key: key, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: aws.ToString(out.ETag),
-		Metadata: map[string]string{}, crc32c: aws.ToString(out.ChecksumCRC32C),
+		Key: key, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified),
+		ETag: aws.ToString(out.ETag), Metadata: map[string]string{}, crc32c: aws.ToString(out.ChecksumCRC32C),
 	}
-	var words mime.WordDecoder
+	var decoder mime.WordDecoder
 	for name, value := range out.Metadata {
 		if name == nonceName {
 			o.nonce = value
 			continue
 		}
-		if text, err := words.DecodeHeader(value); err == nil {
+		if text, err := decoder.DecodeHeader(value); err == nil {
 			value = text
 		}
 		o.Metadata[name] = value
@@ -55,24 +55,25 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 	return o, nil
 }
 
-// maxResumes is how often a read goes on after a broken connection without having got a single byte in between.
+// maxResumes is how often in a row a read may lose its connection without receiving a byte in between.
 const maxResumes = 5
 
-// Reader reads an object. A connection that breaks is resumed where it broke, for the same version of the object only. At the
-// end the size, and the checksum where the store has one of the whole, are compared before io.EOF is returned.
+// Reader reads an object. If its connection breaks, it resumes at that byte, provided that the object is still the
+// same. Before it returns io.EOF it compares the size, and the checksum if the store has one of the whole object.
 type Reader struct {
 	Object
 
 	bucket  *Bucket
 	ctx     context.Context
-	body    io.ReadCloser // nil while there is no connection
+	body    io.ReadCloser // nil while disconnected
 	at      int64
 	crc     uint32
 	resumes int
 	err     error
 }
 
-// Get begins to read an object. ctx bounds the whole reading.
+// Get begins to read an object. ctx is for the whole read. [IsNotFound] recognizes the error if there is no such
+// object. The caller must close the Reader.
 func (b *Bucket) Get(ctx context.Context, key string) (*Reader, error) {
 	o, err := b.Head(ctx, key)
 	if err != nil {
@@ -98,7 +99,8 @@ func (r *Reader) connect() error {
 	}
 	if r.at > 0 && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", r.at)) {
 		_ = out.Body.Close()
-		return &Error{Op: "read on", Bucket: r.bucket.options.Bucket, Key: r.Key, Err: errors.New("the store does not give a part of an object where it is asked for one")}
+		return &Error{Op: "resume reading", Bucket: r.bucket.options.Bucket, Key: r.Key,
+			Err: errors.New("the store does not support reading a part of an object")}
 	}
 	r.body = out.Body
 	return nil
@@ -125,7 +127,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 			r.resumes = 0
 		}
 		if err != nil && r.at < r.Size {
-			r.broke(err)
+			r.disconnected(err)
 		}
 		if n > 0 || len(p) == 0 {
 			return n, nil
@@ -133,9 +135,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	}
 }
 
-// broke decides whether a broken connection ends the reading.
-func (r *Reader) broke(err error) {
-	_ = r.body.Close() // it is broken
+// disconnected handles a broken connection: it sets r.err, unless the next Read is to reconnect.
+func (r *Reader) disconnected(err error) {
+	_ = r.body.Close() // its connection is broken anyway
 	r.body = nil
 	if cause := context.Cause(r.ctx); cause != nil {
 		err = cause
@@ -145,19 +147,22 @@ func (r *Reader) broke(err error) {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	r.err = &Error{Op: fmt.Sprintf("read, after %d of %d bytes,", r.at, r.Size), Bucket: r.bucket.options.Bucket, Key: r.Key, Err: err}
+	r.err = &Error{
+		Op: fmt.Sprintf("read, after %d of %d bytes,", r.at, r.Size), Bucket: r.bucket.options.Bucket, Key: r.Key, Err: err,
+	}
 }
 
-// check compares the whole with the store's checksum and returns io.EOF.
+// check returns io.EOF if what was read has the store's checksum.
 func (r *Reader) check() error {
 	if want := r.crc32c; want != "" && !strings.Contains(want, "-") && want != encodeCRC(r.crc) {
 		return &Error{Op: "read", Bucket: r.bucket.options.Bucket, Key: r.Key,
-			Err: fmt.Errorf("the object was damaged in the store or on its way: its CRC32C is %s, and not %s", encodeCRC(r.crc), want)}
+			Err: fmt.Errorf("the object was damaged in the store or in transit: its CRC32C is %s, not %s",
+				encodeCRC(r.crc), want)}
 	}
 	return io.EOF
 }
 
-// Close ends the reading.
+// Close closes the connection. Reading fails afterwards.
 func (r *Reader) Close() error {
 	if r.err == nil {
 		r.err = errors.New("the object is closed")

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// List returns the objects directly in a folder, all of them, in the order of their keys. folder is from [Bucket.Folder]: it ends
-// in a slash, or is empty for a bucket's top.
+// List returns all objects directly in a folder, ordered by key. folder is what [Bucket.Folder] returns: it ends in a
+// slash, or is empty for the top of the bucket.
 func (b *Bucket) List(ctx context.Context, folder string) ([]Object, error) {
 	var objects []Object
 	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{
@@ -23,37 +23,41 @@ func (b *Bucket) List(ctx context.Context, folder string) ([]Object, error) {
 		}
 		for _, o := range page.Contents {
 			objects = append(objects, Object{
-				Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified), ETag: aws.ToString(o.ETag),
+				Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size),
+				Modified: aws.ToTime(o.LastModified), ETag: aws.ToString(o.ETag),
 			})
 		}
 	}
 	return objects, nil
 }
 
-// Unfinished is an upload that was begun and neither completed nor aborted.
+// Unfinished is a multipart upload that was neither completed nor aborted.
 type Unfinished struct {
 	Key   string
 	id    string
-	begun time.Time // zero where the store does not say
+	begun time.Time // zero if the store does not tell
 }
 
-// Unfinished lists the unfinished uploads whose keys begin so, in whatever folder. One list for [Bucket.AbortStale] serves all
-// folders of a run.
+// Unfinished returns the unfinished uploads of all keys with a prefix.
 func (b *Bucket) Unfinished(ctx context.Context, prefix string) ([]Unfinished, error) {
-	uploads, err := b.unfinished(ctx, prefix)
+	uploads, err := b.listUploads(ctx, prefix)
 	if err != nil {
 		return nil, err
 	}
 	var found []Unfinished
 	for _, u := range uploads {
-		found = append(found, Unfinished{Key: aws.ToString(u.Key), id: aws.ToString(u.UploadId), begun: aws.ToTime(u.Initiated)})
+		found = append(found, Unfinished{
+			Key: aws.ToString(u.Key), id: aws.ToString(u.UploadId), begun: aws.ToTime(u.Initiated),
+		})
 	}
 	return found, nil
 }
 
-// AbortStale aborts those of the unfinished uploads that were begun more than olderThan ago and whose keys are ours: a
-// program that was killed leaves one behind, which costs what its parts take. Others are left alone. It returns the keys.
-func (b *Bucket) AbortStale(ctx context.Context, uploads []Unfinished, olderThan time.Duration, ours func(key string) bool) ([]string, error) {
+// AbortStale aborts the unfinished uploads of our keys that were begun more than olderThan ago, and returns their keys.
+// A killed process leaves such an upload behind, and the store charges for its parts.
+func (b *Bucket) AbortStale(
+	ctx context.Context, uploads []Unfinished, olderThan time.Duration, ours func(key string) bool,
+) ([]string, error) {
 	var aborted []string
 	limit := time.Now().Add(-olderThan)
 	for _, u := range uploads {
@@ -68,10 +72,11 @@ func (b *Bucket) AbortStale(ctx context.Context, uploads []Unfinished, olderThan
 	return aborted, nil
 }
 
-// unfinished returns all uploads whose keys begin so.
-func (b *Bucket) unfinished(ctx context.Context, prefix string) ([]types.MultipartUpload, error) {
+func (b *Bucket) listUploads(ctx context.Context, prefix string) ([]types.MultipartUpload, error) {
 	var uploads []types.MultipartUpload
-	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.options.Bucket, Prefix: &prefix})
+	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{
+		Bucket: &b.options.Bucket, Prefix: &prefix,
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

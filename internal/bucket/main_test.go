@@ -20,15 +20,16 @@ const mebibyte = 1 << 20
 
 var environment sync.Once
 
-// setEnvironment gives the AWS default chain the shared server's root account, and nothing of this machine. It does so for
-// the whole process, so that tests may run in parallel.
+// setEnvironment gives the AWS default chain the shared server's root account and nothing of this machine. It does so
+// for the whole process, so that tests can run in parallel.
 func setEnvironment(t *testing.T, s *buckettest.Server) {
 	t.Helper()
 	environment.Do(func() {
 		for name, value := range map[string]string{
 			"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
 			"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true",
-			"AWS_REGION": "", "AWS_PROFILE": "", "AWS_CA_BUNDLE": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "", "AWS_ENDPOINT_URL_STS": "",
+			"AWS_REGION": "", "AWS_PROFILE": "", "AWS_CA_BUNDLE": "",
+			"AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "", "AWS_ENDPOINT_URL_STS": "",
 		} {
 			if err := os.Setenv(name, value); err != nil { //nolint:usetesting // for all tests
 				t.Fatal(err)
@@ -37,7 +38,7 @@ func setEnvironment(t *testing.T, s *buckettest.Server) {
 	})
 }
 
-// custom are the options for a server as a store that is not AWS.
+// custom returns options that make a server a store that is not AWS.
 func custom(t *testing.T, s *buckettest.Server) bucket.Options {
 	t.Helper()
 	setEnvironment(t, s)
@@ -47,7 +48,7 @@ func custom(t *testing.T, s *buckettest.Server) bucket.Options {
 	}
 }
 
-// amazon are the options for a server as AWS: its address, virtual hosts, AWS's checksums.
+// amazon returns options that make a server look like AWS: its host names, virtual hosts and checksums.
 func amazon(t *testing.T, s *buckettest.Server) bucket.Options {
 	t.Helper()
 	o := custom(t, s)
@@ -62,20 +63,20 @@ func open(t *testing.T, o bucket.Options) *bucket.Bucket {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if b.ExtraTaken() {
-			t.Error("memory of the budget was not given back")
+		if b.BudgetInUse() {
+			t.Error("memory of the budget was not released")
 		}
 		b.Close()
 	})
 	return b
 }
 
-// bytesOf returns the same pseudo-random bytes for the same size, in small pieces as a compressor has them.
+// bytesOf returns pseudo-random bytes, always the same ones for a size.
 func bytesOf(size int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{byte(size), byte(size >> 8), byte(size >> 16)}), size)
 }
 
-// write creates, writes and commits.
+// write writes and commits an object of a size, in pieces of the size that a compressor writes.
 func write(ctx context.Context, b *bucket.Bucket, key string, size int64, info bucket.Info) (bucket.Stored, error) {
 	w, err := b.Create(ctx, key, info)
 	if err != nil {

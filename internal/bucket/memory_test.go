@@ -20,11 +20,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket"
 )
 
-var slow = flag.Bool("slow", false, "16 streams of 1 GB each, and not of 32 MiB, in TestMemory")
+var slow = flag.Bool("slow", false, "in TestMemory, upload 1 GiB per stream instead of 32 MiB")
 
-// sink takes what is uploaded and forgets it, each connection at so many bytes a second. It answers what an upload asks, no more.
+// sink is a slow store that discards what is uploaded. It supports no more than an upload needs.
 type sink struct {
-	rate  int
+	rate  int // bytes per second, of each connection
 	mu    sync.Mutex
 	nonce map[string]string
 	size  map[string]int64
@@ -63,15 +63,17 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestMemory uploads 16 streams at once, faster than they get away, and measures the whole process, the store's stand-in included.
-// go test -run TestMemory -slow ./internal/bucket takes 1 GB each.
+// TestMemory uploads 16 streams at once, faster than the store takes them, and measures the whole process, including
+// the store. With -slow each stream has 1 GiB.
 func TestMemory(t *testing.T) {
 	const streams, limit = 16, 256 + raceMemory
 	size := int64(32 * mebibyte)
 	if *slow {
 		size = 1 << 30
 	}
-	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_CONFIG_FILE": "/dev/null"} {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_CONFIG_FILE": "/dev/null",
+	} {
 		t.Setenv(name, value)
 	}
 	server := httptest.NewServer(&sink{rate: 60e6, nonce: map[string]string{}, size: map[string]int64{}})
@@ -89,7 +91,7 @@ func TestMemory(t *testing.T) {
 	group, ctx := errgroup.WithContext(context.Background())
 	for i := range streams {
 		group.Go(func() error {
-			// 50 GB each, which compress to what comes
+			// the size of the database, before compression
 			w, err := b.Create(ctx, fmt.Sprint(i), bucket.Info{SizeEstimate: 50 << 30})
 			if err != nil {
 				return err
@@ -116,7 +118,8 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	took := time.Since(began)
-	t.Logf("%d streams of %d MiB: peak of the process %d MiB, %.1f s, %.0f MB/s", streams, size>>20, peak>>10, took.Seconds(), float64(streams*size)/1e6/took.Seconds())
+	t.Logf("%d streams of %d MiB: peak of the process %d MiB, %.1f s, %.0f MB/s",
+		streams, size>>20, peak>>10, took.Seconds(), float64(streams*size)/1e6/took.Seconds())
 	if peak>>10 > limit {
 		t.Errorf("the process took %d MiB, more than %d", peak>>10, limit)
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,47 +15,36 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/org/neon-tenants-action/internal/grace"
 )
 
 const (
-	abortTimeout = 5 * time.Second
-	// grace is how long a call that creates something may go on after its context ended: cut off, it would leave open
-	// whether there is something to remove, and what. Together with abortTimeout it has to stay below the seven seconds
+	// cleanupTimeout is how long removing a failed upload may take, all requests together.
+	cleanupTimeout = 5 * time.Second
+	// createGrace is how long a request that creates something may go on after its context has ended. Cutting it off would
+	// leave open whether there is something to remove. Together with cleanupTimeout it must stay below the seven seconds
 	// that a cancelled run has.
-	grace     = time.Second
-	nonceName = "write-id"
+	createGrace = time.Second
+	nonceName   = "write-id"
 )
 
-// lingering returns a context that ends a while after ctx does.
-func lingering(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
-	linger, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(while)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-linger.Done():
-		}
-		cancel(context.Cause(ctx))
-	})
-	return linger, func() { stop(); cancel(nil) }
-}
-
-// afterwards returns a context for finding out and removing what the upload left. It does not end with the run: five seconds
-// later, all calls for this upload taken together.
-func (w *Writer) afterwards() (context.Context, context.CancelFunc) {
+// cleanupContext returns a context for finding and removing what the upload left in the store. It outlives the Writer's
+// context by cleanupTimeout, which all cleaning up of this upload shares.
+func (w *Writer) cleanupContext() (context.Context, context.CancelFunc) {
 	if w.ctx.Err() == nil {
-		return lingering(w.ctx, abortTimeout)
+		return grace.Context(w.ctx, cleanupTimeout)
 	}
-	if w.deadline.IsZero() {
-		w.deadline = time.Now().Add(abortTimeout)
+	if w.cleanupDeadline.IsZero() {
+		w.cleanupDeadline = time.Now().Add(cleanupTimeout)
 	}
-	return context.WithDeadline(context.WithoutCancel(w.ctx), w.deadline)
+	return context.WithDeadline(context.WithoutCancel(w.ctx), w.cleanupDeadline)
 }
 
-// begin starts the upload of parts. One that may have been started without our having heard so is looked for and removed.
+// begin begins a multipart upload. If the store may have begun another one, whose id was lost with its response, that
+// one is aborted.
 func (w *Writer) begin() error {
-	ctx, cancel := lingering(w.ctx, grace)
+	ctx, cancel := grace.Context(w.ctx, createGrace)
 	defer cancel()
 	in := &s3.CreateMultipartUploadInput{
 		Bucket: &w.bucket.options.Bucket, Key: &w.key,
@@ -69,25 +57,25 @@ func (w *Writer) begin() error {
 		in.ObjectLockMode, in.ObjectLockRetainUntilDate = types.ObjectLockModeGovernance, until
 	}
 	var id string
-	var again bool // a try before this one may have begun one too
-	err := w.bucket.dialect(func(plain bool) error {
-		if plain {
+	var retried bool // an earlier attempt may have begun an upload too
+	err := w.bucket.withFallback(func(fallback bool) error {
+		if fallback {
 			in.ChecksumAlgorithm, in.ChecksumType = "", ""
 		}
 		out, err := w.bucket.client.CreateMultipartUpload(ctx, in)
 		if err == nil {
 			id = aws.ToString(out.UploadId)
-			tries, _ := retry.GetAttemptResults(out.ResultMetadata)
-			again = len(tries.Results) > 1
+			attempts, _ := retry.GetAttemptResults(out.ResultMetadata)
+			retried = len(attempts.Results) > 1
 		}
 		return err
 	})
 	w.uploadID = id
 	s, _ := status(err)
-	if unsure := err != nil && (s == 0 || s >= http.StatusInternalServerError); unsure || again {
-		clean, cancel := w.afterwards()
+	if unsure := err != nil && (s == 0 || s >= http.StatusInternalServerError); unsure || retried {
+		cleanup, cancel := w.cleanupContext()
 		defer cancel()
-		if left := w.bucket.abortOthers(clean, w.key, id); left != nil && unsure {
+		if left := w.bucket.abortOthers(cleanup, w.key, id); left != nil && unsure {
 			return errors.Join(w.wrap(err, "begin to upload", "s3:PutObject"), left)
 		}
 	}
@@ -97,7 +85,7 @@ func (w *Writer) begin() error {
 	return w.wrap(err, "begin to upload", "s3:PutObject")
 }
 
-// wrap makes an [*Error] of what a call returned, or of what ended the upload meanwhile; nil stays nil.
+// wrap makes an [*Error] of a request's error, or of what ended the upload in the meantime; nil stays nil.
 func (w *Writer) wrap(err error, op, action string) error {
 	s, _ := status(err)
 	cause := context.Cause(w.ctx)
@@ -110,25 +98,25 @@ func (w *Writer) wrap(err error, op, action string) error {
 	return &Error{Op: op, Bucket: w.bucket.options.Bucket, Key: w.key, Err: cause, interrupted: true}
 }
 
-// send uploads a part.
-func (w *Writer) send(t *part) error {
-	sum := uploaded{crc: t.crc}
+// uploadPart uploads a part and waits for the response.
+func (w *Writer) uploadPart(t *part) error {
+	done := uploaded{crc: t.crc}
 	var etag string
-	err := w.bucket.dialect(func(plain bool) error {
+	err := w.bucket.withFallback(func(fallback bool) error {
 		b := t.body()
 		defer b.detach()
 		in := &s3.UploadPartInput{
 			Bucket: &w.bucket.options.Bucket, Key: &w.key, UploadId: &w.uploadID, PartNumber: &t.number,
 			Body: b, ContentLength: &t.size,
 		}
-		if plain {
+		if fallback {
 			digest := t.md5()
-			sum.md5 = digest[:]
-			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(sum.md5))
+			done.md5 = digest[:]
+			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(done.md5))
 		} else {
 			in.ChecksumCRC32C = aws.String(encodeCRC(t.crc))
 		}
-		out, err := w.bucket.client.UploadPart(w.ctx, in, unsigned)
+		out, err := w.bucket.client.UploadPart(w.ctx, in, unsignedPayload)
 		if err == nil {
 			etag = aws.ToString(out.ETag)
 		}
@@ -137,17 +125,17 @@ func (w *Writer) send(t *part) error {
 	if err != nil {
 		return w.wrap(err, fmt.Sprintf("upload part %d of", t.number), "s3:PutObject")
 	}
-	sum.completed = types.CompletedPart{ETag: &etag, PartNumber: aws.Int32(t.number)}
-	if sum.md5 == nil {
-		sum.completed.ChecksumCRC32C = aws.String(encodeCRC(t.crc))
+	done.completed = types.CompletedPart{ETag: &etag, PartNumber: aws.Int32(t.number)}
+	if done.md5 == nil {
+		done.completed.ChecksumCRC32C = aws.String(encodeCRC(t.crc))
 	}
 	w.mu.Lock()
-	w.parts[t.number-1] = sum
+	w.parts[t.number-1] = done
 	w.mu.Unlock()
 	return nil
 }
 
-// complete makes the object out of its parts.
+// complete has the store make the object out of its parts.
 func (w *Writer) complete(ctx context.Context) error {
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &w.bucket.options.Bucket, Key: &w.key, UploadId: &w.uploadID,
@@ -158,9 +146,9 @@ func (w *Writer) complete(ctx context.Context) error {
 	for _, p := range w.parts {
 		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, p.completed)
 	}
-	return w.bucket.dialect(func(plain bool) error {
-		if plain {
-			if err := w.absent(ctx); err != nil {
+	return w.bucket.withFallback(func(fallback bool) error {
+		if fallback {
+			if err := w.checkAbsent(ctx); err != nil {
 				return err
 			}
 			in.ChecksumCRC32C, in.ChecksumType, in.MpuObjectSize, in.IfNoneMatch = nil, "", nil, nil
@@ -185,59 +173,25 @@ func (w *Writer) put(ctx context.Context) error {
 	if until := w.bucket.objectLockUntil(); until != nil {
 		in.ObjectLockMode, in.ObjectLockRetainUntilDate = types.ObjectLockModeGovernance, until
 	}
-	sum := uploaded{crc: w.current.crc}
-	err := w.bucket.dialect(func(plain bool) error {
+	done := uploaded{crc: w.current.crc}
+	err := w.bucket.withFallback(func(fallback bool) error {
 		b := w.current.body()
 		defer b.detach()
 		in.Body = b
-		if plain {
-			if err := w.absent(ctx); err != nil {
+		if fallback {
+			if err := w.checkAbsent(ctx); err != nil {
 				return err
 			}
 			digest := w.current.md5()
-			sum.md5 = digest[:]
-			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(sum.md5))
+			done.md5 = digest[:]
+			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(done.md5))
 			in.ChecksumCRC32C, in.IfNoneMatch = nil, nil
 		}
-		_, err := w.bucket.client.PutObject(ctx, in, unsigned)
+		_, err := w.bucket.client.PutObject(ctx, in, unsignedPayload)
 		return err
 	})
-	w.parts = []uploaded{sum}
+	w.parts = []uploaded{done}
 	return err
-}
-
-// absent is what a conditional write would ask of the store.
-func (w *Writer) absent(ctx context.Context) error {
-	_, err := w.bucket.Head(ctx, w.key)
-	switch {
-	case err == nil:
-		return &Error{Op: "write", Bucket: w.bucket.options.Bucket, Key: w.key, Status: http.StatusPreconditionFailed,
-			Code: "PreconditionFailed", Message: "there is an object of this name"}
-	case IsNotFound(err):
-		return nil
-	}
-	return err
-}
-
-// dialect makes a call, and where a store that is not AWS refuses it for a header that it does not know, makes it once more
-// without checksums of today's kind (Content-MD5 is as old as S3) and without conditions. A store that takes the
-// second is spoken to in that way from then on.
-func (b *Bucket) dialect(call func(plain bool) error) error {
-	plain := b.plain.Load()
-	err := call(plain)
-	if err == nil || plain || !b.custom {
-		return err
-	}
-	s, code := status(err)
-	if s != http.StatusNotImplemented && (s != http.StatusBadRequest || !slices.Contains([]string{
-		"InvalidArgument", "InvalidRequest", "NotImplemented", "MalformedXML", "XAmzContentSHA256Mismatch"}, code)) {
-		return err
-	}
-	if again := call(true); again != nil {
-		return err // the first refusal says more
-	}
-	b.plain.Store(true)
-	return nil
 }
 
 func (b *Bucket) encryption() (*string, types.ServerSideEncryption) {
@@ -247,11 +201,19 @@ func (b *Bucket) encryption() (*string, types.ServerSideEncryption) {
 	return &b.options.KMSKeyID, types.ServerSideEncryptionAwsKms
 }
 
+// objectLockUntil returns until when an object that is written now must be retained, nil if the bucket decides.
+func (b *Bucket) objectLockUntil() *time.Time {
+	if b.options.ObjectLockDays <= 0 {
+		return nil
+	}
+	return aws.Time(time.Now().UTC().AddDate(0, 0, b.options.ObjectLockDays))
+}
+
 func (w *Writer) contentType() *string {
 	return aws.String(cmp.Or(w.info.ContentType, "application/octet-stream"))
 }
 
-// metadata encodes what is not ASCII as AWS itself does when it shows such values.
+// metadata returns the object's metadata. Values that are not ASCII are encoded per RFC 2047, as S3 returns them.
 func (w *Writer) metadata() map[string]string {
 	m := map[string]string{nonceName: w.nonce}
 	for name, value := range w.info.Metadata {

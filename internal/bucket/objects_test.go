@@ -18,7 +18,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 )
 
-// TestListAndDelete goes past the thousand of a page and of a batch, in both settings.
+// TestListAndDelete exceeds the thousand objects of a page and of a batch.
 func TestListAndDelete(t *testing.T) {
 	s := buckettest.Shared(t)
 	for _, setting := range []struct {
@@ -37,7 +37,9 @@ func TestListAndDelete(t *testing.T) {
 			group.SetLimit(16)
 			put := func(key string) {
 				group.Go(func() error {
-					_, err := s.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(b.Name()), Key: &key, Body: strings.NewReader("x")})
+					_, err := s.Client().PutObject(t.Context(), &s3.PutObjectInput{
+						Bucket: aws.String(b.Name()), Key: &key, Body: strings.NewReader("x"),
+					})
 					return err
 				})
 			}
@@ -81,22 +83,24 @@ func TestListAndDelete(t *testing.T) {
 
 func TestDeleteFailures(t *testing.T) {
 	s := buckettest.Shared(t)
-	for name, setting := range map[string]func(*testing.T, *buckettest.Server) bucket.Options{"custom": custom, "amazon": amazon} {
+	for name, setting := range map[string]func(*testing.T, *buckettest.Server) bucket.Options{
+		"custom": custom, "amazon": amazon,
+	} {
 		o := setting(t, s)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := buckettest.InFront(t, s)
+			proxy := buckettest.StartFaultProxy(t, s)
 			o := o
 			if name == "custom" {
-				o.Endpoint = f.URL
+				o.Endpoint = proxy.URL
 			} else {
-				o = bucket.WithDial(o, strings.TrimPrefix(f.URL, "https://"))
+				o = bucket.WithDial(o, strings.TrimPrefix(proxy.URL, "https://"))
 			}
 			b := open(t, bucket.Impatient(o, patience))
 			folder := b.Folder("acme")
 			keys := []string{folder + "a", folder + "held", folder + "denied", folder + "b"}
-			f.DenyDelete(folder+"held", "AccessDenied", "Access Denied because object protected by object lock.")
-			f.DenyDelete(folder+"denied", "AccessDenied", "Access Denied")
+			proxy.DenyDelete(folder+"held", "AccessDenied", "Access Denied because object protected by object lock.")
+			proxy.DenyDelete(folder+"denied", "AccessDenied", "Access Denied")
 			deleted, err := b.Delete(t.Context(), keys)
 			if err == nil || !strings.Contains(err.Error(), "denied: 403 AccessDenied: Access Denied") {
 				t.Errorf("error %v", err)
@@ -111,7 +115,7 @@ func TestDeleteFailures(t *testing.T) {
 	}
 }
 
-// TestObjectLock writes into a bucket with Object Lock; MinIO hides a retained object behind a marker, as AWS does.
+// TestObjectLock writes to a bucket with Object Lock. MinIO hides a deleted object behind a marker, as AWS does.
 func TestObjectLock(t *testing.T) {
 	s := buckettest.Shared(t)
 	o := custom(t, s)
@@ -147,25 +151,33 @@ func TestGet(t *testing.T) {
 		want   string
 	}{
 		{name: "in one go"},
-		{name: "cut three times", faults: []buckettest.Fault{{Operation: "GetObject", Times: 3, Way: buckettest.CutAnswer}}},
-		{name: "stalled", faults: []buckettest.Fault{{Operation: "GetObject", Times: 1, Way: buckettest.StallAnswer}}},
-		{name: "cut to death", faults: []buckettest.Fault{{Operation: "GetObject", Nth: 1, Times: 1, Way: buckettest.CutAnswer}, {Operation: "GetObject", Nth: 1, Way: buckettest.Cut}}, want: "EOF"},
-		{name: "damaged", faults: []buckettest.Fault{{Operation: "GetObject", Way: buckettest.DamageAnswer}}, want: "was damaged"},
+		{name: "cut three times", faults: []buckettest.Fault{{Operation: "GetObject", Times: 3, Way: buckettest.CutBody}}},
+		{name: "stalled", faults: []buckettest.Fault{{Operation: "GetObject", Times: 1, Way: buckettest.StallBody}}},
+		{name: "cut again and again", faults: []buckettest.Fault{
+			{Operation: "GetObject", Nth: 1, Times: 1, Way: buckettest.CutBody},
+			{Operation: "GetObject", Nth: 1, Way: buckettest.Cut},
+		}, want: "EOF"},
+		{name: "damaged", faults: []buckettest.Fault{
+			{Operation: "GetObject", Way: buckettest.DamageBody},
+		}, want: "was damaged"},
 		{name: "refused", faults: []buckettest.Fault{{Operation: "GetObject"}}, want: "403"},
-		{name: "replaced", faults: []buckettest.Fault{{Operation: "GetObject", Times: 1, Way: buckettest.CutAnswer}, {Operation: "GetObject", Status: http.StatusPreconditionFailed, Code: "PreconditionFailed"}}, want: "412"},
+		{name: "replaced", faults: []buckettest.Fault{
+			{Operation: "GetObject", Times: 1, Way: buckettest.CutBody},
+			{Operation: "GetObject", Status: http.StatusPreconditionFailed, Code: "PreconditionFailed"},
+		}, want: "412"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			f := buckettest.InFront(t, s)
+			proxy := buckettest.StartFaultProxy(t, s)
 			o := custom(t, s)
-			o.Endpoint = f.URL
-			b := open(t, impatient(o, f))
+			o.Endpoint = proxy.URL
+			b := open(t, impatient(o, proxy))
 			key := b.Folder("acme") + "x"
 			if _, err := b.PutSmall(t.Context(), key, contents, "text/plain"); err != nil {
 				t.Fatal(err)
 			}
 			for _, fault := range test.faults {
-				f.Inject(fault)
+				proxy.Inject(fault)
 			}
 			var got []byte
 			r, err := b.Get(t.Context(), key)
@@ -192,7 +204,7 @@ func TestGet(t *testing.T) {
 	})
 }
 
-// TestManyStreams has more streams than there is memory for at once; all come through, and each object is whole.
+// TestManyStreams uploads more streams than there is memory for at once.
 func TestManyStreams(t *testing.T) {
 	s := buckettest.Shared(t)
 	o := custom(t, s)
@@ -202,7 +214,8 @@ func TestManyStreams(t *testing.T) {
 	for i := range 6 {
 		group.Go(func() error {
 			size := int64(17*mebibyte + i)
-			stored, err := write(t.Context(), b, fmt.Sprint(b.Folder("many"), i), size, bucket.Info{SizeEstimate: int64(i) * 20 << 30})
+			info := bucket.Info{SizeEstimate: int64(i) * 20 << 30}
+			stored, err := write(t.Context(), b, fmt.Sprint(b.Folder("many"), i), size, info)
 			if err == nil && stored.Size != size {
 				err = fmt.Errorf("stored %d bytes of %d", stored.Size, size)
 			}

@@ -1,6 +1,6 @@
-// Package bucket keeps objects in S3 and in stores that speak its protocol: it uploads streams of unknown length in
-// bounded memory, so that an object is there whole or not at all, reads them back, lists and deletes them. Beside that it
-// knows what a backup's key looks like and which backups a retention policy keeps; both are pure.
+// Package bucket stores objects in S3 and in stores that speak its protocol. It uploads streams of unknown length in
+// bounded memory, and an object is in the bucket either complete or not at all. It also reads, lists and deletes
+// objects.
 package bucket
 
 import (
@@ -15,44 +15,43 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 )
 
-// Options say which bucket, and how to get at it.
+// Options name a bucket and say how to reach it.
 type Options struct {
 	Bucket string
-	// Prefix is the folder above all of our folders, without slashes at its ends. Empty: none.
+	// Prefix is the folder above those of [Bucket.Folder]. Empty: none.
 	Prefix string
-	Region string
-	// Endpoint is the address of a store that is not AWS. Empty: AWS, or what AWS_ENDPOINT_URL_S3 says.
+	Region string // empty: that of the AWS configuration
+	// Endpoint is the URL of a store that is not AWS. Empty: AWS, or the URL in AWS_ENDPOINT_URL_S3.
 	Endpoint string
-	// PathStyle puts the bucket's name into the path of a URL, not into the host's name.
+	// PathStyle puts the bucket's name into the path of a URL instead of the host name.
 	PathStyle bool
 
-	// RoleARN is assumed with a token of Token's. Empty: the AWS default chain's credentials as they are.
+	// RoleARN is the role to assume, with tokens from Token. Empty: credentials come from the AWS default chain.
 	RoleARN     string
 	SessionName string        // of the role's session; empty: neon-tenants-action
 	Duration    time.Duration // of the role's session; zero: an hour
-	// Token returns a new identity token for an audience. It is called for every session, so a run may outlast them.
+	// Token returns a new identity token for an audience. It is called once per session.
 	Token func(ctx context.Context, audience string) (string, error)
 
 	StorageClass string // empty: the bucket's default
 	KMSKeyID     string // empty: the bucket's default encryption
-	// ObjectLockDays retains every object for so long, in governance mode. Zero: the bucket's default.
+	// ObjectLockDays is for how many days each object is retained, in governance mode. Zero: the bucket's default.
 	ObjectLockDays int
 
-	// Streams is how many objects are written at once without waiting for each other's memory; more of them, or larger
-	// parts, queue in Create. Zero: 16, which need 192 MiB at most.
+	// Streams is how many objects can be uploaded at once without waiting for memory. More of them, or ones with larger
+	// parts, wait in Create. Zero: 16, which take up to 192 MiB.
 	Streams int
-	// CABundle holds further PEM certificates of authorities to trust. Nil: the system's, or what AWS_CA_BUNDLE names.
+	// CABundle holds PEM certificates of authorities to trust besides the system's. Nil: none, or those in the file that
+	// AWS_CA_BUNDLE names.
 	CABundle []byte
 
-	// For tests: another way to reach addresses, and less patience than stallTimeout and maxBackoff.
+	// For tests: another dialer, and shorter times than stallTimeout and maxBackoff.
 	dial           func(ctx context.Context, network, address string) (net.Conn, error)
 	stall, backoff time.Duration
 }
@@ -62,28 +61,27 @@ type Bucket struct {
 	options Options
 	client  *s3.Client
 	budget  *budget
-	// custom is true for a store that is not AWS, of which only the oldest parts of the protocol can be expected.
+	// custom is true for a store that is not AWS, which may know only the oldest parts of the protocol.
 	custom bool
-	// plain is true once a custom store has refused checksum headers or conditional writes.
-	plain atomic.Bool
+	// fallback is true once a custom store has rejected checksum headers or conditional writes.
+	fallback atomic.Bool
 }
 
 const (
 	defaultSession  = "neon-tenants-action"
 	defaultDuration = time.Hour
-	maxAttempts     = 6 // of one request
-	maxBackoff      = 10 * time.Second
+	defaultStreams  = 16
 )
 
-// Open gets credentials and looks into the bucket, so that what is wrong with the role, the bucket's name or its region is
-// known before anything is backed up. Its errors are [*Error] where the store or AWS's token service refused.
+// Open gets credentials and lists one object, to find out early if the role, the bucket's name or its region is wrong.
+// It returns an [*Error] if the store or the token service refuses. The caller must close the Bucket.
 func Open(ctx context.Context, o Options) (*Bucket, error) {
 	o.Prefix = strings.Trim(o.Prefix, "/")
 	o.SessionName, o.Duration = cmp.Or(o.SessionName, defaultSession), cmp.Or(o.Duration, defaultDuration)
-	o.Streams = cmp.Or(o.Streams, 16)
+	o.Streams = cmp.Or(o.Streams, defaultStreams)
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(httpClient(o)),
-		config.WithLogger(logging.Nop{}), // it would write to the step's log past the console
+		config.WithLogger(logging.Nop{}), // it would write to standard error
 		config.WithRetryer(func() aws.Retryer { return newRetryer(o, nil) }),
 	}
 	if o.Region != "" {
@@ -96,7 +94,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	o.Region = cfg.Region
 	if o.RoleARN != "" {
 		if o.Token == nil {
-			return nil, errors.New("open the bucket: a role is to be assumed, but there is nothing to get an identity token from")
+			return nil, errors.New("open the bucket: there is a role to assume, but no source of identity tokens")
 		}
 		cfg.Credentials = assumed(ctx, cfg, o)
 	}
@@ -115,29 +113,30 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	})
 	if cfg.Region == "" {
 		return nil, &Error{Op: "open the bucket", Bucket: o.Bucket, Err: errors.New("no AWS region is given"),
-			remedy: "give aws-region, or set AWS_REGION"}
+			cause: NoRegion}
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return nil, b.credentialsError(err)
 	}
-	if err := b.look(ctx); err != nil {
+	if err := b.checkAccess(ctx); err != nil {
 		return nil, err
 	}
 	return b, nil
 }
 
-// look asks for one key, which needs the permission that pruning and restoring need anyway.
-func (b *Bucket) look(ctx context.Context) error {
+// checkAccess lists one object, which takes a permission that every use of a bucket needs anyway.
+func (b *Bucket) checkAccess(ctx context.Context) error {
 	_, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &b.options.Bucket, Prefix: aws.String(b.Folder("")), MaxKeys: aws.Int32(1),
 	})
 	return b.wrap(err, "open the bucket", "", "s3:ListBucket")
 }
 
-// Name is the bucket's name.
+// Name returns the bucket's name.
 func (b *Bucket) Name() string { return b.options.Bucket }
 
-// Folder returns the beginning of the keys in a folder of that name, its slash included. An empty name gives the prefix's own.
+// Folder returns what the keys in a folder begin with, including the slash: the prefix and the folder's name. The
+// folder with an empty name is the prefix itself.
 func (b *Bucket) Folder(name string) string {
 	var folder string
 	for _, part := range []string{b.options.Prefix, name} {
@@ -148,15 +147,15 @@ func (b *Bucket) Folder(name string) string {
 	return folder
 }
 
-// Close gives back connections and memory that nothing uses any more.
+// Close closes idle connections and returns unused memory to the operating system.
 func (b *Bucket) Close() {
 	if c, ok := b.client.Options().HTTPClient.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
-	b.budget.chunks.trim(0)
+	b.budget.chunks.unmap()
 }
 
-// amazon tells AWS's own addresses (a VPC endpoint, FIPS) from those of other stores.
+// amazon reports whether an endpoint is AWS's own, such as a VPC or FIPS endpoint.
 func amazon(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -166,38 +165,8 @@ func amazon(endpoint string) bool {
 	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
 }
 
-// unsigned sends a body without its SHA-256 in the signature: what is sent so carries a checksum of its own, which is signed.
-var unsigned = s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-
-// newRetryer tries again what may pass. Sessions that ended before their time are given up for a new one. There is no common
-// quota of retries: one stream's bad luck is not another's.
-func newRetryer(options Options, credentials aws.CredentialsProvider) aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = maxAttempts, cmp.Or(options.backoff, maxBackoff), ratelimit.None
-		cache, ok := credentials.(*aws.CredentialsCache)
-		ended := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
-			if !ok || !sessionEnded(err) {
-				return aws.UnknownTernary
-			}
-			cache.Invalidate()
-			return aws.TrueTernary
-		})
-		cut := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
-			if s, _ := status(err); lost(s) {
-				return aws.TrueTernary
-			}
-			return aws.UnknownTernary
-		})
-		o.Retryables = append([]retry.IsErrorRetryable{ended, cut}, o.Retryables...)
-	})
-}
-
-// objectLockUntil is when an object written now may be deleted.
-func (b *Bucket) objectLockUntil() *time.Time {
-	if b.options.ObjectLockDays <= 0 {
-		return nil
-	}
-	return aws.Time(time.Now().UTC().AddDate(0, 0, b.options.ObjectLockDays))
-}
+// unsignedPayload keeps the body's SHA-256 out of a request's signature, which saves reading the body twice. The
+// request carries another checksum of the body, and that one is signed.
+var unsignedPayload = s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 
 func (b *Bucket) url(key string) string { return fmt.Sprintf("s3://%s/%s", b.options.Bucket, key) }

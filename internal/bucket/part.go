@@ -1,10 +1,11 @@
 package bucket
 
 import (
-	"crypto/md5" //nolint:gosec // what stores without CRC32C know: a checksum, no protection
+	"crypto/md5" //nolint:gosec // the checksum of stores that lack CRC32C, not a protection
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"sync"
@@ -12,29 +13,29 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// part is a piece of a stream in memory.
+// part is one part of a stream, in memory.
 type part struct {
 	number int32
 	limit  int64 // bytes
-	size   int64
+	size   int64 // bytes
 	crc    uint32
-	data   [][]byte
-	pool   *chunks
-	// extra is what of the shared budget is taken for it, in bytes; 0 for the part that a stream has for certain.
+	data   [][]byte // chunks
+	chunks *chunks
+	// extra is how many bytes of the shared budget it holds, 0 for the part that its stream is guaranteed.
 	extra int64
 }
 
-// fill takes as much of p as there is room for.
+// fill takes as much of p as there is room for, and returns how much that is.
 func (t *part) fill(p []byte) (int, error) {
 	p = p[:min(int64(len(p)), t.limit-t.size)]
-	taken := len(p)
+	filled := len(p)
 	t.crc = crc32.Update(t.crc, castagnoli, p)
 	for len(p) > 0 {
 		at := int(t.size % chunkSize)
 		if at == 0 {
-			chunk, err := t.pool.get()
+			chunk, err := t.chunks.get()
 			if err != nil {
-				return 0, err
+				return 0, fmt.Errorf("allocate memory for a part: %w", err)
 			}
 			t.data = append(t.data, chunk)
 		}
@@ -42,17 +43,17 @@ func (t *part) fill(p []byte) (int, error) {
 		t.size += int64(n)
 		p = p[n:]
 	}
-	return taken, nil
+	return filled, nil
 }
 
 func (t *part) full() bool { return t.size == t.limit }
 
 func (t *part) free() {
-	t.pool.put(t.data)
+	t.chunks.put(t.data)
 	t.data, t.size, t.crc = nil, 0, 0
 }
 
-// md5 is for stores that know no CRC32C.
+// md5 returns the checksum for stores that lack CRC32C.
 func (t *part) md5() [md5.Size]byte {
 	h := md5.New() //nolint:gosec // as above
 	left := t.size
@@ -63,8 +64,8 @@ func (t *part) md5() [md5.Size]byte {
 	return [md5.Size]byte(h.Sum(nil))
 }
 
-// body returns the part's bytes to send. It must be detached before the part is freed: a transport may go on reading for a
-// moment after the call that it belongs to has ended.
+// body returns a reader of the part's bytes for one request. It must be detached before the part is freed: a transport
+// may read from a body for a moment after its request has returned.
 func (t *part) body() *body { return &body{part: t} }
 
 type body struct {
@@ -115,7 +116,7 @@ func (b *body) detach() {
 	b.mu.Unlock()
 }
 
-// encodeCRC is how S3 writes a CRC32C.
+// encodeCRC returns a CRC32C as S3 writes it in headers.
 func encodeCRC(crc uint32) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc))
 }

@@ -2,5 +2,5 @@
 
 package bucket_test
 
-// raceMemory is what the race detector adds, in MiB, at most.
+// raceMemory is how much memory the race detector may add, in MiB.
 const raceMemory = 256

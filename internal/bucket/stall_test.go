@@ -10,48 +10,48 @@ import (
 )
 
 const (
-	stall    = time.Second // of a connection that is made to stand still
-	patience = time.Minute // longer than any machine is busy
+	stall    = time.Second // after which a stalled connection fails
+	patience = time.Minute // for which no busy machine makes a connection wait
 )
 
-// impatient gives up on a connection soon after the front lets it stand still, and never because the machine is busy.
-func impatient(o bucket.Options, f *buckettest.Front) bucket.Options {
+// impatient gives up on a connection soon after the proxy stalls it, and never because the machine is busy.
+func impatient(o bucket.Options, proxy *buckettest.FaultProxy) bucket.Options {
 	var open sync.Map // *stallable by the client's address
-	f.OnStall(func(client string) {
+	proxy.OnStall(func(client string) {
 		if c, ok := open.Load(client); ok {
-			c.(*stallable).stand()
+			c.(*stallable).enforce()
 		}
 	})
-	return bucket.Impatient(bucket.Through(o, func(conn net.Conn) net.Conn {
+	return bucket.Impatient(bucket.WithConn(o, func(conn net.Conn) net.Conn {
 		c := &stallable{Conn: conn}
 		open.Store(conn.LocalAddr().String(), c)
 		return c
 	}), stall)
 }
 
-// stallable is a connection whose deadlines are put off until it stands still.
+// stallable is a connection that postpones its deadlines until it is stalled.
 type stallable struct {
 	net.Conn
 
 	mu       sync.Mutex
 	deadline time.Time
-	still    bool
+	enforced bool
 }
 
 func (c *stallable) SetDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deadline = t
-	if !c.still {
+	if !c.enforced {
 		t = t.Add(patience)
 	}
 	return c.Conn.SetDeadline(t)
 }
 
-// stand holds the connection to its deadline from now on.
-func (c *stallable) stand() {
+// enforce holds the connection to its deadlines from now on.
+func (c *stallable) enforce() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.still = true
-	_ = c.Conn.SetDeadline(c.deadline) // fails where it was closed meanwhile
+	c.enforced = true
+	_ = c.Conn.SetDeadline(c.deadline) // fails if the connection has been closed
 }

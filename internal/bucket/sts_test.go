@@ -13,9 +13,10 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
-// TestRole assumes a role as a job does: the runner's token, AssumeRoleWithWebIdentity, MinIO's own token service.
+// TestRole assumes a role as a job does, with an identity token and MinIO's own token service.
 func TestRole(t *testing.T) {
 	issuer, err := githubtest.StartIssuer(githubtest.IssuerOptions{})
 	if err != nil {
@@ -33,7 +34,7 @@ func TestRole(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// The role alone gives rights here.
+	// Only the role gives permissions here.
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
 		t.Setenv(name, "")
 	}
@@ -51,13 +52,13 @@ func TestRole(t *testing.T) {
 		used = append(used, token)
 		return token, err
 	}
-	options := func(f *buckettest.Front) bucket.Options {
+	options := func(proxy *buckettest.FaultProxy) bucket.Options {
 		o := bucket.Options{
 			Bucket: buckettest.Bucket(t, s, false), Region: buckettest.Region, Endpoint: s.URL, PathStyle: true, CABundle: s.CA,
 			RoleARN: s.RoleARN, Token: token, Duration: 15 * time.Minute,
 		}
-		if f != nil {
-			o.Endpoint = f.URL
+		if proxy != nil {
+			o.Endpoint = proxy.URL
 		}
 		return bucket.Impatient(o, time.Minute)
 	}
@@ -67,19 +68,20 @@ func TestRole(t *testing.T) {
 		o.RoleARN, o.Token = "", nil
 		_, err := bucket.Open(t.Context(), o)
 		var e *bucket.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: role-to-assume is empty") || strings.Contains(e.Error(), "IMDS") ||
-			!strings.Contains(e.Remedy(), "a variable or a secret that does not exist") {
+		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: no role is to be assumed") || strings.Contains(e.Error(), "IMDS") ||
+			!strings.Contains(remedies.Of(err), "a variable or a secret that does not exist") {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("a session for many calls", func(t *testing.T) {
 		asked.Store(0)
 		o := options(nil)
-		o.CABundle = nil // but as users have it
+		o.CABundle = nil // users set the variable
 		t.Setenv("AWS_CA_BUNDLE", s.CAFile)
 		b := open(t, o)
 		for i := range 3 {
-			if _, err := write(t.Context(), b, keyAt(b, "acme", noon.Add(time.Duration(i)*time.Second)), small, bucket.Info{}); err != nil {
+			key := keyAt(b, "acme", noon.Add(time.Duration(i)*time.Second))
+			if _, err := write(t.Context(), b, key, small, bucket.Info{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -89,9 +91,11 @@ func TestRole(t *testing.T) {
 	})
 	t.Run("a new token when the session ends in the middle of an upload", func(t *testing.T) {
 		asked.Store(0)
-		f := buckettest.InFront(t, s)
-		b := open(t, options(f))
-		f.Inject(buckettest.Fault{Operation: "UploadPart", Nth: 2, Times: 1, Status: http.StatusBadRequest, Code: "ExpiredToken"})
+		proxy := buckettest.StartFaultProxy(t, s)
+		b := open(t, options(proxy))
+		proxy.Inject(buckettest.Fault{
+			Operation: "UploadPart", Nth: 2, Times: 1, Status: http.StatusBadRequest, Code: "ExpiredToken",
+		})
 		if _, err := write(t.Context(), b, keyAt(b, "acme", noon), large, bucket.Info{}); err != nil {
 			t.Fatal(err)
 		}
@@ -101,11 +105,11 @@ func TestRole(t *testing.T) {
 	})
 	t.Run("a session that is over soon", func(t *testing.T) {
 		asked.Store(0)
-		f := buckettest.InFront(t, s)
-		o := options(f)
-		t.Setenv("AWS_ENDPOINT_URL_STS", f.URL)
-		// Its expiry comes from the token service; a third of what is left is taken off, so that it is renewed in time.
-		f.ShortenSessions(3 * time.Second)
+		proxy := buckettest.StartFaultProxy(t, s)
+		o := options(proxy)
+		t.Setenv("AWS_ENDPOINT_URL_STS", proxy.URL)
+		// The token service says when a session ends. A short one is renewed once two thirds of its time are over.
+		proxy.ShortenSessions(3 * time.Second)
 		b := open(t, o)
 		w, err := b.Create(t.Context(), keyAt(b, "acme", noon), bucket.Info{})
 		if err != nil {
@@ -131,23 +135,30 @@ func TestRole(t *testing.T) {
 		want   string
 		remedy string
 	}{
-		{"trust policy", nil, &buckettest.Fault{Operation: "AssumeRoleWithWebIdentity", Status: http.StatusForbidden, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
-			"403 AccessDenied: Not authorized", "trust policy"},
-		{"no identity provider", nil, &buckettest.Fault{Operation: "AssumeRoleWithWebIdentity", Status: http.StatusBadRequest, Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"},
-			"No OpenIDConnect provider", "make an identity provider"},
-		{"session too long", nil, &buckettest.Fault{Operation: "AssumeRoleWithWebIdentity", Status: http.StatusBadRequest, Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."},
-			"MaxSessionDuration", "role-duration-seconds"},
+		{"trust policy", nil, &buckettest.Fault{
+			Operation: "AssumeRoleWithWebIdentity", Status: http.StatusForbidden, Code: "AccessDenied",
+			Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+		}, "403 AccessDenied: Not authorized", "trust policy"},
+		{"no identity provider", nil, &buckettest.Fault{
+			Operation: "AssumeRoleWithWebIdentity", Status: http.StatusBadRequest, Code: "InvalidIdentityToken",
+			Message: "No OpenIDConnect provider found in your account",
+		}, "No OpenIDConnect provider", "make an identity provider"},
+		{"session too long", nil, &buckettest.Fault{
+			Operation: "AssumeRoleWithWebIdentity", Status: http.StatusBadRequest, Code: "ValidationError",
+			Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+		}, "MaxSessionDuration", "role-duration-seconds"},
 		{"no permission in the job", func(o *bucket.Options) {
 			o.Token = func(context.Context, string) (string, error) { return "", remediable{} }
 		}, nil, "get the job's identity token", "the token's own remedy"},
-		{"no such role", func(o *bucket.Options) { o.RoleARN = "arn:minio:iam:::role/nobody" }, nil, "assume arn:minio:iam:::role/nobody", ""},
+		{"no such role", func(o *bucket.Options) { o.RoleARN = "arn:minio:iam:::role/nobody" }, nil,
+			"assume arn:minio:iam:::role/nobody", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := options(nil)
 			if test.fault != nil {
-				f := buckettest.InFront(t, s)
-				f.Inject(*test.fault)
-				t.Setenv("AWS_ENDPOINT_URL_STS", f.URL)
+				proxy := buckettest.StartFaultProxy(t, s)
+				proxy.Inject(*test.fault)
+				t.Setenv("AWS_ENDPOINT_URL_STS", proxy.URL)
 			}
 			if test.change != nil {
 				test.change(&o)
@@ -168,17 +179,14 @@ func checkError(t *testing.T, err error, want, remedy string) {
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Fatalf("got the error %v, want %q", err, want)
 	}
-	var r interface{ Remedy() string }
-	if !errors.As(err, &r) {
-		t.Fatalf("%v (%T) has no remedy", err, err)
-	}
-	if !strings.Contains(r.Remedy(), remedy) {
-		t.Errorf("%v\nhas the remedy %q, want %q", err, r.Remedy(), remedy)
+	got := remedies.Of(err)
+	if !strings.Contains(got, remedy) {
+		t.Errorf("%v\nhas the remedy %q, want %q", err, got, remedy)
 	}
 	if len(err.Error()) > 400 {
 		t.Errorf("a long error: %v", err)
 	}
-	t.Logf("%v\n=> %s", err, r.Remedy())
+	t.Logf("%v\n=> %s", err, got)
 }
 
 func TestErrors(t *testing.T) {
@@ -189,26 +197,34 @@ func TestErrors(t *testing.T) {
 		fault        buckettest.Fault
 		want, remedy string
 	}{
-		{name: "no such bucket", change: func(o *bucket.Options) { o.Bucket += "-not" }, want: "404 NoSuchBucket", remedy: "s3-bucket"},
-		{name: "no permission", fault: buckettest.Fault{Operation: "ListObjectsV2"}, want: "403 AccessDenied", remedy: "s3:ListBucket"},
-		{name: "another region", fault: buckettest.Fault{Operation: "ListObjectsV2", Status: http.StatusMovedPermanently, Code: "PermanentRedirect"},
+		{name: "no such bucket", change: func(o *bucket.Options) { o.Bucket += "-not" },
+			want: "404 NoSuchBucket", remedy: "s3-bucket"},
+		{name: "no permission", fault: buckettest.Fault{Operation: "ListObjectsV2"},
+			want: "403 AccessDenied", remedy: "s3:ListBucket"},
+		{name: "another region", fault: buckettest.Fault{
+			Operation: "ListObjectsV2", Status: http.StatusMovedPermanently, Code: "PermanentRedirect"},
 			want: "301 PermanentRedirect", remedy: "aws-region"},
 		{name: "no region", change: func(o *bucket.Options) { o.Region = "" }, want: "no AWS region", remedy: "aws-region"},
-		{name: "nobody there", change: func(o *bucket.Options) { o.Endpoint = "https://127.0.0.1:1" }, want: "connection refused", remedy: "s3-endpoint"},
-		{name: "unknown authority", change: func(o *bucket.Options) { o.CABundle = nil }, want: "certificate", remedy: "AWS_CA_BUNDLE"},
-		{name: "wrong keys", fault: buckettest.Fault{Operation: "ListObjectsV2", Status: http.StatusForbidden, Code: "SignatureDoesNotMatch"}, want: "SignatureDoesNotMatch", remedy: "credentials"},
-		{name: "silence", fault: buckettest.Fault{Operation: "ListObjectsV2", Way: buckettest.Cut}, want: "EOF", remedy: "could not be reached"},
+		{name: "nobody there", change: func(o *bucket.Options) { o.Endpoint = "https://127.0.0.1:1" },
+			want: "connection refused", remedy: "s3-endpoint"},
+		{name: "unknown authority", change: func(o *bucket.Options) { o.CABundle = nil },
+			want: "certificate", remedy: "AWS_CA_BUNDLE"},
+		{name: "wrong keys", fault: buckettest.Fault{
+			Operation: "ListObjectsV2", Status: http.StatusForbidden, Code: "SignatureDoesNotMatch"},
+			want: "SignatureDoesNotMatch", remedy: "credentials"},
+		{name: "silence", fault: buckettest.Fault{Operation: "ListObjectsV2", Way: buckettest.Cut},
+			want: "EOF", remedy: "could not be reached"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			f := buckettest.InFront(t, s)
+			proxy := buckettest.StartFaultProxy(t, s)
 			o := custom(t, s)
-			o.Endpoint = f.URL
+			o.Endpoint = proxy.URL
 			if test.change != nil {
 				test.change(&o)
 			}
 			if test.fault.Operation != "" {
-				f.Inject(test.fault)
+				proxy.Inject(test.fault)
 			}
 			_, err := bucket.Open(t.Context(), bucket.Impatient(o, patience))
 			checkError(t, err, test.want, test.remedy)

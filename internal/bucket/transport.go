@@ -12,11 +12,11 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// stallTimeout is how long a connection may stand still while something is waited for. S3 takes at most seconds for
-// anything it is asked, and sends blanks while it completes a large upload.
+// stallTimeout is how long a connection may be idle while a request is under way. S3 responds to anything within
+// seconds, and sends whitespace while it completes a large upload.
 const stallTimeout = 60 * time.Second
 
-// httpClient is the SDK's own, so that AWS_CA_BUNDLE goes on working, with connections that don't stall for ever.
+// httpClient returns the SDK's own client, which honours AWS_CA_BUNDLE, with a limit on stalled connections.
 func httpClient(o Options) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		dial := o.dial
@@ -28,9 +28,9 @@ func httpClient(o Options) *awshttp.BuildableClient {
 			if err != nil {
 				return nil, err
 			}
-			return &steadyConn{Conn: conn, limit: cmp.Or(o.stall, stallTimeout)}, nil
+			return &timedConn{Conn: conn, idle: cmp.Or(o.stall, stallTimeout)}, nil
 		}
-		// One connection a part: S3 has no HTTP/2, and where a store has it, all streams would share one connection.
+		// One connection per request: S3 has no HTTP/2, and on a store that does, all streams would share one connection.
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetHTTP1(true)
 		t.MaxIdleConnsPerHost = 64
@@ -49,22 +49,22 @@ func httpClient(o Options) *awshttp.BuildableClient {
 	})
 }
 
-// steadyConn fails when nothing moves in either direction for its limit: a read waits for the answer as long as the
-// request's body is still going out.
-type steadyConn struct {
+// timedConn fails once nothing has moved in either direction for a while. A write extends the deadline of a pending
+// read, because the response can only come after the whole request body.
+type timedConn struct {
 	net.Conn
-	limit time.Duration
+	idle time.Duration
 }
 
-func (c *steadyConn) Read(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
+func (c *timedConn) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
-func (c *steadyConn) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
+func (c *timedConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)

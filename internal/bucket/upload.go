@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -15,37 +16,38 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Info is what is known of an object before it is written.
+// Info describes an object before it is written.
 type Info struct {
-	// SizeEstimate is about how large it may get, in bytes. The size of its parts follows from it, and how much memory the
-	// stream has: see partSize. Zero: below 50 GiB.
+	// SizeEstimate is how large the object may get, in bytes. It determines the size of its parts, and with it the memory
+	// that the upload takes. Zero stands for any size up to 50 GiB.
 	SizeEstimate int64
 	Metadata     map[string]string // names in lower case; values of any characters
 	ContentType  string            // empty: application/octet-stream
 }
 
-// Stored is an object that the store has, whole and checked.
+// Stored describes an object that the store holds, complete and checked.
 type Stored struct {
 	Key    string
 	Size   int64             // bytes
 	SHA256 [sha256.Size]byte // of the stored bytes
 	CRC32C uint32            // of the stored bytes
-	// Checked is how the store's own word was compared with ours beyond the size: crc32c, md5, or parts where it told
-	// nothing about the whole but had checked every part.
+	// Checked is what was compared with the store besides the size: crc32c or md5 of the whole object, or parts if the
+	// store reports neither but has checked each part.
 	Checked string
 }
 
-const maxInFlight = 4 // parts of one stream, beside the one that is being filled
+// maxInFlight is how many parts of one stream are uploaded at once while the next one is filled.
+const maxInFlight = 4
 
-// Writer uploads one object. Nothing is visible in the bucket before Commit, which alone completes it. One goroutine uses it.
+// Writer uploads one object, which becomes visible in the bucket only with Commit. It is for use by one goroutine.
 type Writer struct {
-	bucket *Bucket
-	key    string
-	info   Info
-	nonce  string // kept in the object's metadata, to know our own object again
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	leave  func() // gives the stream's place back
+	bucket           *Bucket
+	key              string
+	info             Info
+	nonce            string // stored in the object's metadata, to recognize our own object
+	ctx              context.Context
+	cancel           context.CancelCauseFunc
+	releaseAdmission func()
 
 	partSize int64
 	current  *part
@@ -53,25 +55,25 @@ type Writer struct {
 	crc      uint32
 	size     int64
 
-	uploadID string    // empty until there is more than one part
-	number   int32     // of parts begun
-	ended    error     // what Write says after the end
-	deadline time.Time // of cleaning up, once that has begun
+	uploadID        string // empty until there is more than one part
+	number          int32  // of parts begun
+	ended           error  // what Write returns once the upload has ended
+	cleanupDeadline time.Time
 
-	flying sync.WaitGroup
-	mu     sync.Mutex
-	parts  []uploaded // by number
-	// reserved is true while the place of the one certain part is free.
-	reserved bool
-	inFlight int
-	failed   error
+	uploads sync.WaitGroup // of the parts in flight
+	mu      sync.Mutex
+	parts   []uploaded // by number
+	// guaranteed is true while no part holds the room that the stream is guaranteed.
+	guaranteed bool
+	inFlight   int
+	failed     error
 }
 
 // uploaded is a part that the store has.
 type uploaded struct {
 	completed types.CompletedPart
 	crc       uint32
-	md5       []byte // where the store was given one
+	md5       []byte // nil if the part was sent with its CRC32C
 }
 
 var (
@@ -79,8 +81,8 @@ var (
 	errAborted   = errors.New("the upload was aborted")
 )
 
-// Create begins an object. It waits for memory, and asks the store nothing yet. ctx bounds the whole upload: when it ends,
-// Write fails. Every Writer must be committed or aborted.
+// Create begins to write an object. It waits for memory and makes no request. ctx is for the whole upload: when it
+// ends, Write fails. The caller must commit or abort the Writer.
 func (b *Bucket) Create(ctx context.Context, key string, info Info) (*Writer, error) {
 	release, err := b.budget.admit(ctx, partSize(info.SizeEstimate))
 	if err != nil {
@@ -89,18 +91,28 @@ func (b *Bucket) Create(ctx context.Context, key string, info Info) (*Writer, er
 	return b.newWriter(ctx, key, info, release), nil
 }
 
+// PutSmall writes an object that does not exist yet, in one go. It does not wait for memory behind the streams.
+func (b *Bucket) PutSmall(ctx context.Context, key string, contents []byte, contentType string) (Stored, error) {
+	w := b.newWriter(ctx, key, Info{SizeEstimate: int64(len(contents)), ContentType: contentType}, func() {})
+	if _, err := bytes.NewReader(contents).WriteTo(w); err != nil {
+		return Stored{}, err
+	}
+	return w.Commit(ctx)
+}
+
 func (b *Bucket) newWriter(ctx context.Context, key string, info Info, release func()) *Writer {
 	size := partSize(info.SizeEstimate)
 	w := &Writer{
-		bucket: b, key: key, info: info, nonce: strings.ToLower(rand.Text()), leave: release, partSize: size, hash: sha256.New(),
+		bucket: b, key: key, info: info, nonce: strings.ToLower(rand.Text()),
+		releaseAdmission: release, partSize: size, hash: sha256.New(),
 	}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	w.current = &part{limit: size, pool: &b.budget.chunks}
+	w.current = &part{limit: size, chunks: &b.budget.chunks}
 	return w
 }
 
-// Write adds to the object. It returns once the bytes are in memory, or, where that is full, when a part was uploaded. After
-// an error, which may be that of an earlier part, the upload is aborted and the writer of no further use.
+// Write adds to the object. It returns once the bytes are in memory; if memory is full, it first uploads a part. Its
+// error may be that of an earlier part. After an error the upload is aborted and the Writer cannot be used any more.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.ended != nil {
 		return 0, w.ended
@@ -128,10 +140,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 }
 
-// Size is how many bytes were written.
+// Size returns how many bytes have been written.
 func (w *Writer) Size() int64 { return w.size }
 
-// fail aborts, and returns err with what the abort had to say.
+// fail aborts the upload, and returns err joined with the abort's own error.
 func (w *Writer) fail(err error) error {
 	w.cancel(err)
 	if abort := w.abort(); abort != nil {
@@ -141,7 +153,7 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// failure returns why the upload cannot go on.
+// failure returns why the upload cannot go on, or nil.
 func (w *Writer) failure() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,8 +166,8 @@ func (w *Writer) failure() error {
 	return nil
 }
 
-// Abort gives the upload up and removes from the store what it already has, under a time of its own, five seconds, also
-// where the writer's context has ended. After Commit, or a second time, it does nothing.
+// Abort gives up the upload and removes from the store what it already holds of it. It has five seconds for that even
+// if the Writer's context has ended. After Commit, or a second time, it does nothing.
 func (w *Writer) Abort() error {
 	if w.ended != nil {
 		return nil
@@ -163,113 +175,4 @@ func (w *Writer) Abort() error {
 	w.cancel(errAborted)
 	w.ended = errAborted
 	return w.abort()
-}
-
-// next sends the full part on its way and makes room for the next.
-func (w *Writer) next() error {
-	if w.uploadID == "" {
-		if err := w.begin(); err != nil {
-			return err
-		}
-	}
-	full := w.current
-	if err := w.count(full); err != nil {
-		return err
-	}
-	if size := grownSize(w.partSize, w.number+1, w.bucket.custom); size > w.partSize {
-		return w.nextGrown(size)
-	}
-	if extra, ok := w.room(); ok {
-		w.fly(full)
-		w.current = &part{limit: w.partSize, pool: full.pool, extra: extra}
-		return nil
-	}
-	if err := w.send(full); err != nil {
-		return err
-	}
-	full.free()
-	return nil
-}
-
-// count numbers a part.
-func (w *Writer) count(t *part) error {
-	if w.number == maxParts {
-		return &Error{Op: "upload", Bucket: w.bucket.options.Bucket, Key: w.key,
-			Err:    fmt.Errorf("the object is larger than %d parts of %d MiB", maxParts, w.partSize>>20),
-			remedy: "the size of parts follows from the database's size, and the backup became much larger than that: compress it, or use a store that allows parts of unequal size"}
-	}
-	w.number++
-	t.number = w.number
-	w.mu.Lock()
-	w.parts = append(w.parts, uploaded{})
-	w.mu.Unlock()
-	return nil
-}
-
-// room finds a place for another part without waiting: the certain one, or one of the shared budget.
-func (w *Writer) room() (extra int64, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.inFlight >= maxInFlight:
-		return 0, false
-	case w.reserved:
-		w.reserved = false
-		return 0, true
-	case w.bucket.budget.extra.TryAcquire(w.partSize):
-		return w.partSize, true
-	}
-	return 0, false
-}
-
-// fly uploads a part beside what else happens.
-func (w *Writer) fly(t *part) {
-	w.mu.Lock()
-	w.inFlight++
-	w.mu.Unlock()
-	w.flying.Go(func() {
-		err := w.send(t)
-		w.mu.Lock()
-		w.inFlight--
-		if err != nil && w.failed == nil {
-			w.failed = err
-			w.cancel(err)
-		}
-		w.mu.Unlock()
-		w.land(t)
-	})
-}
-
-// land gives a part's memory and place back.
-func (w *Writer) land(t *part) {
-	t.free()
-	if t.extra > 0 {
-		w.bucket.budget.extra.Release(t.extra)
-		t.extra = 0
-		return
-	}
-	w.mu.Lock()
-	w.reserved = true
-	w.mu.Unlock()
-}
-
-// nextGrown uploads the full part and makes room for a larger one, out of the shared budget as far as that reaches. The
-// stream then holds nothing else of the budget, so that nobody can wait for it in turn.
-func (w *Writer) nextGrown(size int64) error {
-	err := w.send(w.current)
-	w.flying.Wait()
-	w.land(w.current)
-	w.mu.Lock()
-	w.reserved = false
-	w.mu.Unlock()
-	w.current = &part{limit: w.partSize, pool: w.current.pool}
-	if err != nil {
-		return err
-	}
-	extra := min(size-w.partSize, extraBytes)
-	if err := w.bucket.budget.extra.Acquire(w.ctx, extra); err != nil {
-		return w.wrap(err, "wait for memory to upload", "")
-	}
-	w.current.limit, w.current.extra = size, extra
-	return nil
 }

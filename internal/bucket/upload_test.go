@@ -32,12 +32,15 @@ func TestUpload(t *testing.T) {
 			b := open(t, setting.options)
 			for i, test := range []struct{ size, estimate int64 }{
 				{0, 0}, {1, 0}, {300_000, 1}, {8 * mebibyte, 0}, {8*mebibyte + 1, 0}, {33*mebibyte + 17, 0},
-				// over TLS, the SDK's own trailing checksums end at 16 MiB
+				// parts of more than 16 MiB, to which the SDK adds no trailing checksum over TLS
 				{30*mebibyte + 1, 200 << 30},
 			} {
 				t.Run(fmt.Sprint(test.size), func(t *testing.T) {
 					key := keyAt(b, "acme", noon.Add(time.Duration(i)*time.Second))
-					info := bucket.Info{SizeEstimate: test.estimate, Metadata: map[string]string{"tenant": "Åcme, Inc. 株式会社 with a name that is so long that it takes more than one encoded word", "version": "20240101"}, ContentType: "application/gzip"}
+					info := bucket.Info{SizeEstimate: test.estimate, ContentType: "application/gzip", Metadata: map[string]string{
+						"tenant":  "Åcme, Inc. 株式会社 with a name that is so long that it takes more than one encoded word",
+						"version": "20240101",
+					}}
 					stored, err := write(t.Context(), b, key, test.size, info)
 					if err != nil {
 						t.Fatal(err)
@@ -77,21 +80,23 @@ func TestUpload(t *testing.T) {
 func TestParts(t *testing.T) {
 	t.Parallel()
 	s := buckettest.Shared(t)
-	f := buckettest.InFront(t, s)
+	proxy := buckettest.StartFaultProxy(t, s)
 	o := custom(t, s)
-	o.Endpoint = f.URL
+	o.Endpoint = proxy.URL
 	b := open(t, o)
-	// 120 GB in 9,000 parts of 16 MiB and a bit
-	if _, err := write(t.Context(), b, b.Folder("acme")+"large", 40*mebibyte, bucket.Info{SizeEstimate: 120 << 30}); err != nil {
+	// 120 GiB and a quarter more in 9,000 parts of 17 MiB
+	info := bucket.Info{SizeEstimate: 120 << 30}
+	if _, err := write(t.Context(), b, b.Folder("acme")+"large", 40*mebibyte, info); err != nil {
 		t.Fatal(err)
 	}
 	out, err := s.Client().GetObjectAttributes(t.Context(), &s3.GetObjectAttributesInput{
-		Bucket: &o.Bucket, Key: ptr(b.Folder("acme") + "large"), ObjectAttributes: []types.ObjectAttributes{"ObjectParts", "Checksum"},
+		Bucket: &o.Bucket, Key: ptr(b.Folder("acme") + "large"),
+		ObjectAttributes: []types.ObjectAttributes{"ObjectParts", "Checksum"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := f.Calls("UploadPart"); n != 3 {
+	if n := proxy.Calls("UploadPart"); n != 3 {
 		t.Errorf("%d parts", n)
 	}
 	if out.Checksum == nil || out.Checksum.ChecksumCRC32C == nil {
@@ -101,17 +106,21 @@ func TestParts(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// TestPlain is for stores that know neither today's checksums nor conditional writes.
-func TestPlain(t *testing.T) {
+// TestFallback is about stores that know no CRC32C or no conditional writes.
+func TestFallback(t *testing.T) {
 	s := buckettest.Shared(t)
-	for _, unknown := range [][]string{{"X-Amz-Checksum-Crc32c", "X-Amz-Checksum-Algorithm", "X-Amz-Checksum-Type"}, {"If-None-Match"}, {"X-Amz-Checksum-Crc32c", "If-None-Match"}} {
+	for _, unknown := range [][]string{
+		{"X-Amz-Checksum-Crc32c", "X-Amz-Checksum-Algorithm", "X-Amz-Checksum-Type"},
+		{"If-None-Match"},
+		{"X-Amz-Checksum-Crc32c", "If-None-Match"},
+	} {
 		t.Run(fmt.Sprint(unknown), func(t *testing.T) {
 			t.Parallel()
-			f := buckettest.InFront(t, s)
+			proxy := buckettest.StartFaultProxy(t, s)
 			o := custom(t, s)
-			o.Endpoint = f.URL
+			o.Endpoint = proxy.URL
 			b := open(t, o)
-			f.RefuseHeaders(unknown...)
+			proxy.RefuseHeaders(unknown...)
 			for i, size := range []int64{10, 8*mebibyte + 1} {
 				key := keyAt(b, "acme", noon.Add(time.Duration(i)*time.Second))
 				stored, err := write(t.Context(), b, key, size, bucket.Info{})
@@ -125,17 +134,19 @@ func TestPlain(t *testing.T) {
 					t.Error("an object was overwritten")
 				}
 			}
-			if keys := f.Unfinished(); len(keys) > 0 {
+			if keys := proxy.Unfinished(); len(keys) > 0 {
 				t.Errorf("unfinished: %v", keys)
 			}
 		})
 	}
 }
 
-// TestSizes shows that whatever a database's size, its backup fits, by arithmetic.
+// TestSizes computes that a backup fits into its parts, however large the database.
 func TestSizes(t *testing.T) {
 	const tebibyte = 1 << 40
-	for _, estimate := range []int64{0, 1, 8 * mebibyte, 56 << 30, 57 << 30, 500 << 30, tebibyte, 5 * tebibyte, 32 * tebibyte} {
+	for _, estimate := range []int64{
+		0, 1, 8 * mebibyte, 56 << 30, 57 << 30, 500 << 30, tebibyte, 5 * tebibyte, 32 * tebibyte,
+	} {
 		size := bucket.PartSize(estimate)
 		if size < bucket.MinPartSize || size > bucket.MaxPartSize || size%(256<<10) != 0 {
 			t.Errorf("an estimate of %d gives parts of %d", estimate, size)

@@ -10,6 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/migrations"
 )
 
@@ -49,7 +50,8 @@ func Open(ctx context.Context, t postgres.Target, o postgres.Options) (*Catalog,
 }
 
 func (c *Catalog) connect(ctx context.Context) (*postgres.Conn, error) {
-	return postgres.Connect(ctx, c.target, c.options)
+	conn, err := postgres.Connect(ctx, c.target, c.options)
+	return conn, remedies.Explain(err)
 }
 
 // explain adds a remedy to the error of a migration. The error that it returns has no location, because the file is
@@ -70,5 +72,5 @@ func explain(err error) error {
 		return fleet.WithRemedy(failed, "the database already has a table with that name that is not the catalog's: "+
 			"give the catalog a database of its own")
 	}
-	return fleet.WithRemedy(failed, fleet.Remedy(err))
+	return fleet.WithRemedy(failed, remedies.Of(err))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -48,7 +49,7 @@ func List(ctx context.Context, t postgres.Target, query string, o postgres.Optio
 	o.ReadOnly = true
 	conn, err := postgres.Connect(ctx, t, o)
 	if err != nil {
-		return nil, err
+		return nil, remedies.Explain(err)
 	}
 	defer conn.Close()
 	if query == "" {

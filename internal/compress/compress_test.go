@@ -10,20 +10,23 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/org/neon-tenants-action/internal/compress"
 )
 
-// tables is what dumps look like: rows of numbers and of words in turn.
+// tables returns data that looks like a dump: rows of numbers and of words, alternating.
 func tables(size int) []byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	words := strings.Fields("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu")
 	var b bytes.Buffer
 	for i := 0; b.Len() < size; i++ {
 		if i>>15&1 == 0 {
-			fmt.Fprintf(&b, "%d\t2026-11-%02d %02d:%02d:%02d+00\t%f\t%d\n", i, 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), r.Float64(), r.IntN(100000))
+			fmt.Fprintf(&b, "%d\t2026-11-%02d %02d:%02d:%02d+00\t%f\t%d\n",
+				i, 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), r.Float64(), r.IntN(100000))
 		} else {
-			fmt.Fprintf(&b, "%d\t%s %s %s\tuser%d@example.com\n", i, words[r.IntN(12)], words[r.IntN(12)], words[r.IntN(12)], r.IntN(1e6))
+			fmt.Fprintf(&b, "%d\t%s %s %s\tuser%d@example.com\n",
+				i, words[r.IntN(12)], words[r.IntN(12)], words[r.IntN(12)], r.IntN(1e6))
 		}
 	}
 	return b.Bytes()[:size]
@@ -36,7 +39,10 @@ func TestCompressThereAndBack(t *testing.T) {
 	for _, kind := range []compress.Kind{compress.None, compress.Gzip, compress.Zstd} {
 		for _, parallel := range []int{0, 2} {
 			for _, level := range []int{1, 6, 9} {
-				for _, size := range []int{0, 1, block / 4, block/4 + 64<<10 - 1, block/4 + 64<<10, block - 1, block, block + 1, len(data)} {
+				for _, size := range []int{
+					0, 1, block / 4, block/4 + 64<<10 - 1, block/4 + 64<<10, block/2 - 1, block / 2, block/2 + 1,
+					block - 1, block, block + 1, len(data),
+				} {
 					if level != 6 && (size != block+1 || parallel != 2) {
 						continue
 					}
@@ -45,8 +51,10 @@ func TestCompressThereAndBack(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if _, err := io.CopyBuffer(struct{ io.Writer }{z}, bytes.NewReader(data[:size]), make([]byte, 100_003)); err != nil {
-						t.Fatal(err)
+					for rest := data[:size]; len(rest) > 0; rest = rest[min(len(rest), 100_003):] {
+						if _, err := z.Write(rest[:min(len(rest), 100_003)]); err != nil {
+							t.Fatal(err)
+						}
 					}
 					if err := errors.Join(z.Close(), z.Close()); err != nil {
 						t.Fatal(err)
@@ -65,10 +73,10 @@ func TestCompressThereAndBack(t *testing.T) {
 	}
 }
 
-// Compressors are used again by the next stream, at a level that changes within them: nothing of a stream may get into another.
+// Streams reuse compressors: nothing of one stream may get into another.
 func TestStreamsShareNothing(t *testing.T) {
 	t.Parallel()
-	data := tables(9<<20 + 100_000) // as far as the second choice of a level
+	data := tables(9<<20 + 100_000)
 	for i := range 6 {
 		size := len(data)
 		if i%3 > 0 {
@@ -98,7 +106,7 @@ func TestStreamsShareNothing(t *testing.T) {
 	}
 }
 
-// What comes out is a gzip file for everybody, and about as short as gzip's own.
+// gzip must be able to read the result, which must be about as short as its own.
 func TestGzipReadsIt(t *testing.T) {
 	t.Parallel()
 	program, err := exec.LookPath("gzip")
@@ -163,11 +171,11 @@ func TestCompressorsReturnTheWritersError(t *testing.T) {
 		}
 	}
 	if _, err := compress.NewWriter(io.Discard, "bzip2", 6, 0); err == nil {
-		t.Error("bzip2 was taken")
+		t.Error("bzip2 was accepted")
 	}
 }
 
-// limited refuses what is beyond a number of bytes.
+// limited is a writer that fails after a number of bytes.
 type limited struct{ left int }
 
 func (l *limited) Write(p []byte) (int, error) {
@@ -176,4 +184,23 @@ func (l *limited) Write(p []byte) (int, error) {
 	}
 	l.left -= len(p)
 	return len(p), nil
+}
+
+// A synctest bubble fails if a goroutine that was started in it outlives it.
+func TestNoGoroutineOutlivesAnError(t *testing.T) {
+	for _, after := range []int{0, 100_000} {
+		synctest.Test(t, func(t *testing.T) {
+			z, err := compress.NewWriter(&limited{left: after}, compress.Gzip, 6, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data := tables(1 << 20)
+			for err == nil {
+				_, err = z.Write(data)
+			}
+			if err = errors.Join(err, z.Close()); !errors.Is(err, io.ErrShortWrite) {
+				t.Errorf("after %d bytes: got %v", after, err)
+			}
+		})
+	}
 }

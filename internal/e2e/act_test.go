@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A user's repository, as the examples tell them to make it, run by act. It answers `uses: org/neon-tenants-action@v1`
-// from this checkout, and finds the image under the name that it would build it with.
+// act runs a user's repository, set up as the examples say. It resolves `uses: org/neon-tenants-action@v1` to this
+// checkout, and finds the image under the name that it would give it when building.
 const actImage = "act-org-neon-tenants-action-v1-dockeraction:latest"
 
 func TestMigrateOnMerge(t *testing.T) {
@@ -41,7 +41,7 @@ func TestMigrateByHand(t *testing.T) {
 	chosen, other := sandbox.tenants[0], sandbox.tenants[1]
 	const migrated = "select to_regclass('schema_migrations') is not null"
 
-	t.Log("as the form is first shown: a dry run over all tenants")
+	t.Log("with the form's defaults: a dry run over all tenants")
 	job := runAct(t, sandbox, repository, "workflow_dispatch")
 	job.wants(t, "total", strconv.Itoa(len(sandbox.tenants)))
 	job.wants(t, "failed", "0")
@@ -61,7 +61,8 @@ func TestMigrateByHand(t *testing.T) {
 	}
 }
 
-// TestBackupExamples has a fleet backed up by night, one tenant of it by its own schedule, and a backup restored by hand.
+// TestBackupExamples backs up a fleet every night and one tenant on a schedule of its own, and restores a backup by
+// hand.
 func TestBackupExamples(t *testing.T) {
 	sandbox := startSandbox(t)
 	store := sandbox.store(t)
@@ -70,8 +71,9 @@ func TestBackupExamples(t *testing.T) {
 	run := func(example, event string, args ...string) outcome {
 		t.Helper()
 		repository := newRepository(t, example)
-		// Bound, not copied: the workflows have no checkout step, which is where act would copy the repository.
-		return runAct(t, sandbox, repository, event, append(append(actStore(t, sandbox, repository), "--bind"), args...)...)
+		// Bound, because act copies the repository only in a checkout step, which these workflows don't have.
+		return runAct(t, sandbox, repository, event, append(append(actStore(t, sandbox, repository), "--bind"),
+			args...)...)
 	}
 
 	t.Log("the nightly backup")
@@ -97,24 +99,27 @@ func TestBackupExamples(t *testing.T) {
 	acme := sandbox.named(t, "ACME Corp")
 	key := job.outputs["backup-key"]
 	store.wantBackup(t, acme, key)
-	if own := store.under(t, "contracts/"); len(own) != 2 || own[0] != key || !strings.HasPrefix(key, "contracts/acme-corp/") {
+	if own := store.under(t, "contracts/"); len(own) != 2 || own[0] != key ||
+		!strings.HasPrefix(key, "contracts/acme-corp/") {
 		t.Errorf("the bucket has %v of the tenant's own, the output is %q", own, key)
 	}
 	if !strings.Contains(job.log, "The backup is "+key) {
 		t.Error("the workflow's last step did not say where the backup is")
 	}
 
-	t.Log("a restore, as the form is first shown: a dry run")
+	t.Log("a restore with the form's defaults: a dry run")
 	projects := sandbox.projects(t)
 	job = run("restore-by-hand.yml", "workflow_dispatch", "--input", "tenant="+acme.name)
 	job.wants(t, "backup-key", nightly[acme.name])
 	if !strings.Contains(job.log, "is whole") || sandbox.projects(t) != projects {
-		t.Errorf("want the backup read and nothing made; there were %d projects and are %d", projects, sandbox.projects(t))
+		t.Errorf("want the backup read and nothing created; there were %d projects, now %d", projects,
+			sandbox.projects(t))
 	}
 
 	t.Log("a restore of a named backup into a new project")
 	job = run("restore-by-hand.yml", "workflow_dispatch",
-		"--input", "tenant="+acme.id, "--input", "backup-key="+nightly[acme.name], "--input", "restore-into=new-project", "--input", "dry-run=false")
+		"--input", "tenant="+acme.id, "--input", "backup-key="+nightly[acme.name],
+		"--input", "restore-into=new-project", "--input", "dry-run=false")
 	job.wants(t, "succeeded", "1")
 	made := regexp.MustCompile(`into new project (\S+)`).FindStringSubmatch(job.log)
 	if made == nil {
@@ -128,13 +133,14 @@ func TestBackupExamples(t *testing.T) {
 	}
 }
 
-// actStore are the options that give the workflows the sandbox's bucket: variables as a user sets them, and what the runner and
-// AWS would provide.
+// actStore returns the options that give the workflows the sandbox's bucket: variables as a user sets them, and what
+// the runner and AWS would provide.
 func actStore(t *testing.T, sandbox *sandbox, repository string) []string {
 	t.Helper()
 	var options []string
 	for variable, name := range map[string]string{
-		"BACKUP_BUCKET": "S3_BUCKET", "AWS_REGION": "AWS_REGION", "AWS_BACKUP_ROLE": "ROLE_TO_ASSUME", "S3_ENDPOINT": "S3_ENDPOINT",
+		"BACKUP_BUCKET": "S3_BUCKET", "AWS_REGION": "AWS_REGION", "AWS_BACKUP_ROLE": "ROLE_TO_ASSUME",
+		"S3_ENDPOINT": "S3_ENDPOINT",
 	} {
 		options = append(options, "--var", variable+"="+sandbox.environment[name])
 	}
@@ -144,7 +150,7 @@ func actStore(t *testing.T, sandbox *sandbox, repository string) []string {
 	return options
 }
 
-// newRepository is a user's repository: an example as its workflow, the example migrations, one commit on main.
+// newRepository creates a user's repository: an example as its workflow, the example migrations, one commit on main.
 func newRepository(t *testing.T, example string) string {
 	t.Helper()
 	dir := newWorkspace(t, nil)
@@ -173,7 +179,7 @@ func newRepository(t *testing.T, example string) string {
 
 var actOutput = regexp.MustCompile(`(?m)::set-output:: ([\w-]+)=(.*)$`)
 
-// runAct runs the repository's workflow, which has to succeed, and returns its log and the outputs of its steps.
+// runAct runs the repository's workflow, which must succeed, and returns its log and its steps' outputs.
 func runAct(t *testing.T, sandbox *sandbox, repository, event string, args ...string) outcome {
 	t.Helper()
 	if out, err := exec.Command("docker", "tag", environment(t, "E2E_IMAGE"), actImage).CombinedOutput(); err != nil {
@@ -192,12 +198,13 @@ func runAct(t *testing.T, sandbox *sandbox, repository, event string, args ...st
 		"--platform", "ubuntu-latest=debian:trixie-slim",
 		"--action-cache-path", filepath.Join(home, "cache"),
 		"--local-repository", "org/neon-tenants-action@v1=" + checkout,
-		"--secret", "NEON_API_KEY", // its value by environment
+		"--secret", "NEON_API_KEY", // its value is in the environment
 		"--var", "NEON_API_URL=" + sandbox.apiURL,
 		"--var", "NEON_ORG_ID=" + sandbox.orgID,
 	}, args...)...)
 	cmd.Dir = repository
-	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "NEON_API_KEY="+sandbox.apiKey)
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home,
+		"NEON_API_KEY="+sandbox.apiKey)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // act then removes its containers
 	cmd.WaitDelay = 30 * time.Second
 	out, err := cmd.CombinedOutput()
@@ -208,7 +215,7 @@ func runAct(t *testing.T, sandbox *sandbox, repository, event string, args ...st
 	for _, m := range actOutput.FindAllStringSubmatch(job.log, -1) {
 		job.outputs[m[1]] = strings.TrimSpace(m[2])
 	}
-	// act masks as the runner does, so here nothing at all may show.
+	// act masks as the runner does, so nothing at all may show here.
 	for _, secret := range sandbox.secrets(t) {
 		if strings.Contains(job.log, secret) {
 			t.Errorf("act's log shows %q", secret)

@@ -14,7 +14,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 )
 
-// backupDetail and restoreDetail are the parts of the report that these tests look at.
+// backupDetail and restoreDetail are the parts of the report that these tests read.
 type backupDetail struct {
 	Key    string
 	Pruned []struct{ Key, Reason string }
@@ -29,7 +29,7 @@ type restoreDetail struct {
 	}
 }
 
-// fill gives every tenant a table with rows of its own, and returns a query whose answer tells the tenants apart.
+// fill gives every tenant a table with rows of its own, and returns a query that tells the tenants apart.
 func (s *sandbox) fill(t *testing.T) (fingerprint string) {
 	t.Helper()
 	for i, tenant := range s.tenants {
@@ -39,8 +39,8 @@ func (s *sandbox) fill(t *testing.T) (fingerprint string) {
 	return `select count(*) || ' ' || md5(string_agg(customers::text, ',' order by id)) from customers`
 }
 
-// TestBackupAndRestore takes a fleet through the life of its backups: made, shown what a shorter retention would prune, made
-// again and pruned, read to the end, restored.
+// TestBackupAndRestore takes a fleet through the life of its backups: a first run, a dry run with a shorter retention,
+// a run that prunes, a dry run of a restore, a restore.
 func TestBackupAndRestore(t *testing.T) {
 	sandbox := startSandbox(t)
 	store := sandbox.store(t)
@@ -57,7 +57,7 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 		run.wants(t, "failed", "0")
 		run.keeps(t, sandbox.secrets(t))
-		run.hides(t, []string{sandbox.environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"], "eyJ", "Bearer"}) // nor any other token
+		run.hides(t, []string{sandbox.environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"], "eyJ", "Bearer"}) // or any other token
 		if !strings.Contains(run.summary, sandbox.tenants[0].name) {
 			t.Errorf("the summary does not name %s:\n%s", sandbox.tenants[0].name, run.summary)
 		}
@@ -71,7 +71,7 @@ func TestBackupAndRestore(t *testing.T) {
 	check(run)
 	run.wants(t, "succeeded", total)
 	if key, ok := run.outputs["backup-key"]; ok {
-		t.Errorf("backup-key is %q, of several backups", key)
+		t.Errorf("backup-key is %q, although there are several backups", key)
 	}
 	first := map[string]string{}
 	for _, tenant := range sandbox.tenants {
@@ -90,11 +90,13 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 
 	t.Log("a dry run with a shorter retention: nothing changes")
+	nextSecond()
 	inputs["retention-days"], inputs["dry-run"] = "0", "true"
 	run = runStep(t, workspace, inputs, env...)
 	check(run)
 	for _, tenant := range sandbox.tenants {
-		if d := detail[backupDetail](t, run, tenant.name); len(d.Pruned) != 1 || d.Pruned[0].Key != first[tenant.name] || d.Pruned[0].Reason == "" {
+		if d := detail[backupDetail](t, run, tenant.name); len(d.Pruned) != 1 ||
+			d.Pruned[0].Key != first[tenant.name] || d.Pruned[0].Reason == "" {
 			t.Errorf("%s: want %s to be pruned, the dry run says %+v", tenant.name, first[tenant.name], d)
 		}
 	}
@@ -103,7 +105,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 
 	t.Log("second run: the first one's backups are pruned")
-	time.Sleep(time.Second) // a backup's key tells seconds apart, and a key that exists is not written again
+	nextSecond()
 	inputs["dry-run"] = "false"
 	run = runStep(t, workspace, inputs, env...)
 	check(run)
@@ -127,7 +129,7 @@ func TestBackupAndRestore(t *testing.T) {
 	inputs = sandbox.bucket("restore")
 	inputs["s3-prefix"], inputs["tenants"], inputs["restore-into"] = "tenants", chosen.name, "new-project"
 
-	t.Log("a dry run of a restore: the backup is read, nothing is made")
+	t.Log("a dry run of a restore: the backup is read, nothing is created")
 	projects := sandbox.projects(t)
 	inputs["dry-run"] = "true"
 	run = runStep(t, workspace, inputs, env...)
@@ -148,7 +150,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Error("the log does not say that the backup is whole")
 	}
 	if after := sandbox.projects(t); after != projects {
-		t.Errorf("there were %d projects, and after the dry run are %d", projects, after)
+		t.Errorf("there were %d projects, after the dry run %d", projects, after)
 	}
 
 	t.Log("a restore into a new project, of the newest backup although the tenant has changed since")
@@ -164,35 +166,37 @@ func TestBackupAndRestore(t *testing.T) {
 	target := tenant{made.TargetID, "the new project", sandbox.uri(t, made.TargetID)}
 	target.wake(t)
 	target.uri = sandbox.uri(t, made.TargetID)
-	run.keeps(t, target.secrets(t)[1:]) // a compute that was just made has another port than the string says now
+	run.keeps(t, target.secrets(t)[1:]) // a new compute has another port than its connection string says
 	if has := query[string](t, target, fingerprint); has != had {
 		t.Errorf("restored is %s, backed up was %s", has, had)
 	}
 	if after := sandbox.projects(t); after != projects+1 {
-		t.Errorf("there were %d projects, and after the restore are %d", projects, after)
+		t.Errorf("there were %d projects, after the restore %d", projects, after)
 	}
 }
 
-// TestBackupWithoutPermission leaves out what the runner gives a job with `id-token: write`, and only that.
+// TestBackupWithoutPermission leaves out only what the runner gives a job with `id-token: write`.
 func TestBackupWithoutPermission(t *testing.T) {
 	run := runStep(t, t.TempDir(), map[string]string{
 		"mode": "backup", "neon-api-key": "napi_key", "neon-api-url": "http://127.0.0.1:1",
-		"s3-bucket": "tenant-backups", "aws-region": "eu-central-1", "role-to-assume": "arn:aws:iam::123456789012:role/tenant-backups",
+		"s3-bucket": "tenant-backups", "aws-region": "eu-central-1",
+		"role-to-assume": "arn:aws:iam::123456789012:role/tenant-backups",
 	})
 	if run.exit == 0 {
 		t.Error("exit status 0")
 	}
-	for _, want := range []string{"role-to-assume: the job may not ask GitHub for an identity token", "id-token: write"} {
+	for _, want := range []string{"role-to-assume: the job may not ask GitHub for an identity token",
+		"id-token: write"} {
 		if !strings.Contains(run.log, want) {
 			t.Errorf("the log does not say %q", want)
 		}
 	}
 	if strings.Contains(run.log, "connection refused") {
-		t.Error("the network was asked before the inputs were right")
+		t.Error("a call was made before the inputs were right")
 	}
 }
 
-// old puts two backups past every default retention into a tenant's folder, as an earlier run would have left them.
+// old puts two backups into a tenant's folder that are past every default retention.
 func (s *store) old(t *testing.T, folder string) []string {
 	t.Helper()
 	var keys []string
@@ -214,3 +218,6 @@ func (o outcome) failedTenants(t *testing.T) []string {
 	slices.Sort(names)
 	return names
 }
+
+// nextSecond returns when a second is over: two backups of one tenant in one second would have the same key.
+func nextSecond() { time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) }

@@ -16,9 +16,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestCancelledBackup cancels while one tenant's pg_dump waits for a table's lock and another's is in the middle of its data,
-// with parts of it uploaded already; the others have been done. GitHub sends SIGINT, and SIGTERM 7.5 s later; a machine that
-// shuts down sends SIGTERM.
+// TestCancelledBackup cancels while one tenant's pg_dump waits for a table's lock and another's is in the middle of its
+// data, part of which is uploaded; the other tenants are done. GitHub sends SIGINT, and SIGTERM 7.5 s later; a machine
+// that shuts down sends SIGTERM.
 func TestCancelledBackup(t *testing.T) {
 	sandbox := startSandbox(t)
 	store := sandbox.store(t)
@@ -28,8 +28,8 @@ func TestCancelledBackup(t *testing.T) {
 	locked, slow := sandbox.tenants[0], sandbox.tenants[1]
 	stuck := []string{locked.name, slow.name}
 	slices.Sort(stuck)
-	// More than a part's worth of what does not compress, and after it a table of which a row takes a minute: the policy's
-	// condition is asked for each.
+	// More data than fits into one part, and incompressible; then a table whose rows take a minute each, because the
+	// policy's condition is evaluated for each.
 	slow.exec(t, `create table large as select i / 30, string_agg(md5(random()::text), '') from generate_series(1, 900000) i group by 1;
 		create table slow (i int); insert into slow select generate_series(1, 100);
 		alter table slow enable row level security; alter table slow force row level security;
@@ -43,7 +43,7 @@ func TestCancelledBackup(t *testing.T) {
 	})
 	slices.Sort(kept)
 	inputs := sandbox.bucket("backup")
-	inputs["pg-dump-args"] = "--enable-row-security" // pg_dump would refuse the policy, which hides rows
+	inputs["pg-dump-args"] = "--enable-row-security" // otherwise pg_dump refuses a policy that hides rows
 	release := locked.lock(t, "customers")
 
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
@@ -64,7 +64,8 @@ func TestCancelledBackup(t *testing.T) {
 					}
 				}
 				return done == len(sandbox.tenants)-2 && parts > 0 &&
-					query[int](t, locked, sessions+" and wait_event_type = 'Lock'") == 1 && query[int](t, slow, sessions+" and wait_event = 'PgSleep'") == 1
+					query[int](t, locked, sessions+" and wait_event_type = 'Lock'") == 1 &&
+					query[int](t, slow, sessions+" and wait_event = 'PgSleep'") == 1
 			})
 			dumps := step.wantCleanProcesses(t, sandbox)
 
@@ -74,12 +75,13 @@ func TestCancelledBackup(t *testing.T) {
 			}
 			run := step.wait(t, 30*time.Second)
 			took := time.Since(cancelled)
-			t.Logf("gone %.1f s after %v", took.Seconds(), signal)
+			t.Logf("ended %.1f s after %v", took.Seconds(), signal)
 			if took > 7*time.Second {
 				t.Errorf("the step went on for %s after %v", took, signal)
 			}
 			if run.exit == 0 || run.summary == "" || run.report.Error == nil {
-				t.Errorf("a cancelled run says so: status %d, summary of %d bytes, error %v", run.exit, len(run.summary), run.report.Error)
+				t.Errorf("a cancelled run must say so; got status %d, a summary of %d bytes, error %v", run.exit,
+					len(run.summary), run.report.Error)
 			}
 			run.wants(t, "total", strconv.Itoa(len(sandbox.tenants)))
 			run.wants(t, "succeeded", strconv.Itoa(len(sandbox.tenants)-2))
@@ -92,23 +94,26 @@ func TestCancelledBackup(t *testing.T) {
 				t.Errorf("containers are left: %v", left)
 			}
 			for _, pid := range dumps {
-				if name, _ := os.ReadFile(filepath.Join("/proc", pid, "comm")); strings.TrimSpace(string(name)) == "pg_dump" {
+				name, _ := os.ReadFile(filepath.Join("/proc", pid, "comm"))
+				if strings.TrimSpace(string(name)) == "pg_dump" {
 					t.Errorf("the pg_dump with process id %s is left", pid)
 				}
 			}
 			for _, tenant := range []tenant{locked, slow} {
-				eventually(t, 10*time.Second, tenant.name+"'s server has no session of the run", func() bool { return query[int](t, tenant, sessions) == 0 })
+				eventually(t, 10*time.Second, tenant.name+"'s server has no session of the run",
+					func() bool { return query[int](t, tenant, sessions) == 0 })
 			}
 			if left := store.parts(t); len(left) > 0 {
 				t.Errorf("unfinished uploads, with their parts: %v", left)
 			}
-			if has := append(store.under(t, folder(locked)), store.under(t, folder(slow))...); !slices.Equal(has, kept) {
+			has := append(store.under(t, folder(locked)), store.under(t, folder(slow))...)
+			if !slices.Equal(has, kept) {
 				t.Errorf("the cancelled tenants have %v, want what was there before, %v", has, kept)
 			}
 		})
 	}
 
-	t.Log("the next run backs the two up, and only now prunes")
+	t.Log("the next run backs up the two, and only now prunes")
 	release()
 	slow.exec(t, "drop policy slowly on slow; drop table slow")
 	run := runStep(t, workspace, inputs, env...)
@@ -125,16 +130,17 @@ func TestCancelledBackup(t *testing.T) {
 	}
 }
 
-// sessions counts a tenant's sessions that are not of this test.
-const sessions = "select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend' " +
+// sessions counts a tenant's sessions except those of this test.
+const sessions = "select count(*) from pg_stat_activity where datname = current_database() " +
+	"and backend_type = 'client backend' " +
 	"and pid <> pg_backend_pid() and application_name <> 'holds a lock'"
 
-// folder is a tenant's in the bucket, without a prefix.
+// folder is a tenant's folder in the bucket, without a prefix.
 func folder(tenant tenant) string {
 	return strings.ToLower(strings.ReplaceAll(tenant.name, " ", "-")) + "/"
 }
 
-// lock keeps everyone from reading a table until release is called or the test ends.
+// lock blocks all access to a table until release is called or the test ends.
 func (tn tenant) lock(t *testing.T, table string) (release func()) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), tn.uri)
@@ -143,7 +149,8 @@ func (tn tenant) lock(t *testing.T, table string) (release func()) {
 	}
 	release = func() { _ = conn.Close(context.WithoutCancel(t.Context())) }
 	t.Cleanup(release)
-	for _, sql := range []string{"set application_name = 'holds a lock'", "begin", "lock table " + table + " in access exclusive mode"} {
+	for _, sql := range []string{"set application_name = 'holds a lock'", "begin",
+		"lock table " + table + " in access exclusive mode"} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestMigrateCatalog takes a catalog from its first run, which makes its tables, over its first rows to one more.
+// TestMigrateCatalog takes a catalog from its first run, which creates its tables, to its first rows and one more.
 func TestMigrateCatalog(t *testing.T) {
 	sandbox := startSandbox(t)
 	server := tenant{"", "the server", sandbox.environment["RESTORE_URL"]}
@@ -33,12 +33,14 @@ func TestMigrateCatalog(t *testing.T) {
 		return job
 	}
 
-	t.Log("the first run makes the catalog's tables")
+	t.Log("the first run creates the catalog's tables")
 	run().wants(t, "total", "0")
 
 	t.Log("two databases and a Neon project are listed")
-	catalog.exec(t, "insert into project (name, database) values ('North School', 'north_school'), ('South School', 'south \"school\"')")
-	catalog.exec(t, "insert into project (name, neon_project_id) values ('ACME', '"+sandbox.named(t, "ACME Corp").id+"')")
+	catalog.exec(t, "insert into project (name, database) values "+
+		"('North School', 'north_school'), ('South School', 'south \"school\"')")
+	acme := sandbox.named(t, "ACME Corp")
+	catalog.exec(t, "insert into project (name, neon_project_id) values ('ACME', '"+acme.id+"')")
 	job := run()
 	job.wants(t, "succeeded", "3")
 	if want := "3 made or migrated, 0 had nothing to do, failed - []"; !strings.Contains(job.log, want) {
@@ -50,15 +52,18 @@ func TestMigrateCatalog(t *testing.T) {
 		}
 	}
 
-	t.Log("one more comes")
+	t.Log("another tenant is listed")
 	catalog.exec(t, "insert into project (name, database) values ('East School', 'east_school')")
 	job = run()
 	job.wants(t, "succeeded", "1")
 	job.wants(t, "unchanged", "3")
-	if n := query[int](t, catalog, "select count(*) from project where schema_version = '"+last+"' and last_migration_outcome in ('succeeded', 'unchanged')"); n != 4 {
+	if n := query[int](t, catalog,
+		"select count(*) from project where schema_version = '"+last+"' "+
+			"and last_migration_outcome in ('succeeded', 'unchanged')"); n != 4 {
 		t.Errorf("%d tenants are recorded as migrated, want 4", n)
 	}
-	if n := query[int](t, catalog, "select count(*) from run where mode = 'migrate' and outcome = 'succeeded'"); n != 3 {
+	if n := query[int](t, catalog,
+		"select count(*) from run where mode = 'migrate' and outcome = 'succeeded'"); n != 3 {
 		t.Errorf("%d runs are recorded, want 3", n)
 	}
 }

@@ -1,3 +1,3 @@
-// Package e2e looks at the action from outside: its image, started as GitHub's runner starts it, and the workflows in
-// examples/ under act, against the sandbox. `make e2e` runs it (build tag e2e); it needs Docker.
+// Package e2e tests the action from outside, against the sandbox: its image, started as GitHub's runner starts it, and
+// the workflows in examples/ under act. `make e2e` runs it (build tag e2e); it needs Docker.
 package e2e

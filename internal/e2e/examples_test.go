@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// root is the repository, as seen from this package's folder, where go test runs.
+// root is the repository's, relative to this package's directory, where go test runs.
 const root = "../.."
 
 // definition is what this package reads of action.yml.
@@ -40,7 +40,7 @@ func readYAML(t *testing.T, path string, into any) string {
 	return string(data)
 }
 
-// TestExamplesFitTheAction compares the examples with action.yml: the runner would only warn of an input that does not
+// TestExamplesFitTheAction compares the examples with action.yml: the runner only warns about an input that does not
 // exist, and an output that does not exist is silently empty.
 func TestExamplesFitTheAction(t *testing.T) {
 	action := readDefinition(t)
@@ -62,7 +62,7 @@ func TestExamplesFitTheAction(t *testing.T) {
 			}
 			text := readYAML(t, path, &workflow)
 			if workflow.Permissions == nil {
-				t.Error("no permissions: the job would get the repository's default, which may be to write")
+				t.Error("no permissions: the job would get the repository's default, which may include writing")
 			}
 			uses := 0
 			for _, job := range workflow.Jobs {
@@ -79,7 +79,8 @@ func TestExamplesFitTheAction(t *testing.T) {
 					if step.ID == "" {
 						continue
 					}
-					for _, m := range regexp.MustCompile(`steps\.`+step.ID+`\.outputs\.([\w-]+)`).FindAllStringSubmatch(text, -1) {
+					for _, m := range regexp.MustCompile(`steps\.`+step.ID+`\.outputs\.([\w-]+)`).FindAllStringSubmatch(
+						text, -1) {
 						if _, ok := action.Outputs[m[1]]; !ok {
 							t.Errorf("output %s is not in action.yml", m[1])
 						}

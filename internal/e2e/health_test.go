@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestHealthCheckExample has a fleet checked that was migrated and backed up, then one of which a tenant was changed by hand.
+// TestHealthCheckExample checks a fleet that was migrated and backed up, then again after an out-of-band change.
 func TestHealthCheckExample(t *testing.T) {
 	sandbox := startSandbox(t)
 	total := strconv.Itoa(len(sandbox.tenants))

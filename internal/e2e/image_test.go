@@ -19,27 +19,28 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
-// Bounds for the image, in bytes. Measured: 21.1 MB beside the program with the clients of 15, 17 and 18 from Debian, of
-// which the libraries are 14.7 and a major's programs 1.4 to 1.8; five majors make about 24.
+// Bounds for the image, in bytes. Measured without the program: 21.1 MB with Debian's clients of 15, 17 and 18, of
+// which libraries are 14.7 MB and each major's programs 1.4 to 1.8 MB; five majors come to about 24 MB.
 const (
 	sizeOfBase  = 17_500_000 // libraries, certificate authorities, licences
 	sizeOfMajor = 2_000_000
 	sizeOfImage = 50_000_000 // with the program
 )
 
-// clientPrograms are those of each major.
+// clientPrograms are the client programs of each major.
 var clientPrograms = []string{"pg_dump", "pg_restore", "psql"}
 
-// clientPath is where a major's program stands in the image.
+// clientPath is where a major's program is in the image.
 func clientPath(major int, program string) string {
 	return fmt.Sprintf("/usr/lib/postgresql/%d/bin/%s", major, program)
 }
 
-// imageMajors are the majors whose clients the image was built with, as its label says.
+// imageMajors returns the majors whose clients the image's label lists.
 func imageMajors(t *testing.T) []int {
 	t.Helper()
 	const label = "io.github.org.neon-tenants-action.postgresql-clients"
-	out, err := exec.Command("docker", "inspect", "--format", `{{index .Config.Labels "`+label+`"}}`, environment(t, "E2E_IMAGE")).Output()
+	out, err := exec.Command("docker", "inspect", "--format", `{{index .Config.Labels "`+label+`"}}`,
+		environment(t, "E2E_IMAGE")).Output()
 	if err != nil {
 		t.Fatalf("read the image's label %s: %v", label, err)
 	}
@@ -57,7 +58,7 @@ func imageMajors(t *testing.T) []int {
 	return majors
 }
 
-// TestImageHoldsTheClientsAndLittleElse lists all that is in the image.
+// TestImageHoldsTheClientsAndLittleElse checks every file in the image.
 func TestImageHoldsTheClientsAndLittleElse(t *testing.T) {
 	majors := imageMajors(t)
 	wanted := map[string]bool{"/neon-tenants-action": true}
@@ -76,11 +77,14 @@ func TestImageHoldsTheClientsAndLittleElse(t *testing.T) {
 			rest += file.Size
 		}
 		base := path.Base(name)
-		if strings.HasPrefix(base, "perl") || slices.Contains([]string{"postgres", "initdb", "pg_ctl", "sh", "bash", "dash", "apt", "dpkg"}, base) && file.Typeflag != tar.TypeDir {
+		if strings.HasPrefix(base, "perl") ||
+			slices.Contains([]string{"postgres", "initdb", "pg_ctl", "sh", "bash", "dash", "apt", "dpkg"}, base) &&
+				file.Typeflag != tar.TypeDir {
 			t.Errorf("%s is in the image", name)
 		}
-		// A library's mode says that it could be run, too; the empty files are Docker's, to mount its own over.
-		if file.Typeflag == tar.TypeReg && file.Size > 0 && file.Mode&0o111 != 0 && !wanted[name] && !strings.Contains(base, ".so.") {
+		// Libraries are executable too; empty files are mount points of Docker's.
+		if file.Typeflag == tar.TypeReg && file.Size > 0 && file.Mode&0o111 != 0 && !wanted[name] &&
+			!strings.Contains(base, ".so.") {
 			t.Errorf("the program %s is in the image", name)
 		}
 	}
@@ -94,14 +98,14 @@ func TestImageHoldsTheClientsAndLittleElse(t *testing.T) {
 	}
 	t.Logf("PostgreSQL clients %v: %.1f MB, with the program %.1f MB", majors, float64(rest)/1e6, float64(all)/1e6)
 	if bound := int64(sizeOfBase + sizeOfMajor*len(majors)); rest > bound {
-		t.Errorf("the image has %d bytes beside the program, at most %d are wanted", rest, bound)
+		t.Errorf("the image has %d bytes besides the program, want at most %d", rest, bound)
 	}
 	if all > sizeOfImage {
-		t.Errorf("the image has %d bytes, at most %d are wanted", all, sizeOfImage)
+		t.Errorf("the image has %d bytes, want at most %d", all, sizeOfImage)
 	}
 }
 
-// exportImage returns the headers of all files of a container that was made of the image but never started.
+// exportImage returns the headers of all files of a container that was created from the image but never started.
 func exportImage(t *testing.T) []*tar.Header {
 	t.Helper()
 	id, err := exec.Command("docker", "create", environment(t, "E2E_IMAGE")).Output()
@@ -127,17 +131,17 @@ func exportImage(t *testing.T) []*tar.Header {
 	}
 }
 
-// client is a call of one of the image's client programs, beside the action's own entry point.
+// client is a call of one of the image's client programs, past the action's entry point.
 type client struct {
 	major   int
 	program string
 	args    []string
 	docker  []string          // options of docker run; default: the host's network
-	env     map[string]string // handed over by name
+	env     map[string]string // passed on by name
 	stdin   []byte
 }
 
-// run returns what the program wrote; what it said about an error is part of the error.
+// run returns the program's standard output; its standard error becomes part of the error.
 func (c client) run(t *testing.T) (string, error) {
 	t.Helper()
 	options := c.docker
@@ -160,7 +164,7 @@ func (c client) run(t *testing.T) (string, error) {
 	return stdout.String(), nil
 }
 
-// mustRun is run where an error ends the test.
+// mustRun is run, but an error ends the test.
 func (c client) mustRun(t *testing.T) string {
 	t.Helper()
 	out, err := c.run(t)
@@ -182,8 +186,8 @@ func TestImageClientsAreOfTheirMajor(t *testing.T) {
 	}
 }
 
-// TestImageClientsTalkToAServer dumps and connects over TLS with the server verified, which takes all that the programs
-// load only then: name lookup, OpenSSL and its certificate authorities, compression.
+// TestImageClientsTalkToAServer dumps and connects over TLS with the server verified, which needs everything that the
+// programs load only then: name lookup, OpenSSL and its certificate authorities, compression.
 func TestImageClientsTalkToAServer(t *testing.T) {
 	server, err := pgtest.Start(t.Context(), pgtest.Options{})
 	if err != nil {
@@ -198,16 +202,18 @@ func TestImageClientsTalkToAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	const line = "1\tZoë"
-	if err := server.Exec(t.Context(), "acme", "create table people (id int primary key, name text)", "insert into people values (1, 'Zoë')",
+	if err := server.Exec(t.Context(), "acme", "create table people (id int primary key, name text)",
+		"insert into people values (1, 'Zoë')",
 		"alter table people owner to acme"); err != nil {
 		t.Fatal(err)
 	}
-	// As the program sets it for its children, with the authority as a file.
+	// What the program sets for its children, with the authority as a file.
 	env := func(more ...string) map[string]string {
 		e := map[string]string{
 			"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8",
-			"PGHOST": "localhost", "PGPORT": strconv.Itoa(server.Port), "PGUSER": "acme", "PGPASSWORD": "geheim", "PGDATABASE": "acme",
-			"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/ca.pem", "PGCHANNELBINDING": "require",
+			"PGHOST": "localhost", "PGPORT": strconv.Itoa(server.Port), "PGUSER": "acme", "PGPASSWORD": "geheim",
+			"PGDATABASE": "acme",
+			"PGSSLMODE":  "verify-full", "PGSSLROOTCERT": "/ca.pem", "PGCHANNELBINDING": "require",
 		}
 		for i := 0; i < len(more); i += 2 {
 			e[more[i]] = more[i+1]
@@ -215,7 +221,8 @@ func TestImageClientsTalkToAServer(t *testing.T) {
 		return e
 	}
 	mount := func(at string) []string { return []string{"--volume", server.CAFile + ":" + at + ":ro"} }
-	query := []string{"-XAt", "-c", "select name from people where (select ssl from pg_stat_ssl where pid = pg_backend_pid())"}
+	query := []string{"-XAt", "-c",
+		"select name from people where (select ssl from pg_stat_ssl where pid = pg_backend_pid())"}
 	majors := imageMajors(t)
 
 	dumps := 0
@@ -229,19 +236,23 @@ func TestImageClientsTalkToAServer(t *testing.T) {
 				return
 			}
 			dumps++
-			dump := client{major: major, program: "pg_dump", args: []string{"--no-password"}, docker: mount("/ca.pem"), env: env()}
-			if out := dump.mustRun(t); !strings.Contains(out, line) || !strings.Contains(out, "\n-- PostgreSQL database dump complete\n") {
+			dump := client{major: major, program: "pg_dump", args: []string{"--no-password"}, docker: mount("/ca.pem"),
+				env: env()}
+			if out := dump.mustRun(t); !strings.Contains(out, line) ||
+				!strings.Contains(out, "\n-- PostgreSQL database dump complete\n") {
 				t.Errorf("pg_dump wrote %q", out)
 			}
 			dump.args = append(dump.args, "--format=custom")
-			restore := client{major: major, program: "pg_restore", args: []string{"--file=-"}, stdin: []byte(dump.mustRun(t))}
+			restore := client{major: major, program: "pg_restore", args: []string{"--file=-"},
+				stdin: []byte(dump.mustRun(t))}
 			if out := restore.mustRun(t); !strings.Contains(out, line) {
 				t.Errorf("pg_restore wrote %q", out)
 			}
 		})
 	}
 	if dumps == 0 {
-		t.Errorf("none of the image's pg_dump %v can dump from the PostgreSQL %d that is installed here", majors, server.Version)
+		t.Errorf("none of the image's pg_dump %v can dump from the PostgreSQL %d that is installed here", majors,
+			server.Version)
 	}
 
 	newest := slices.Max(majors)
@@ -251,25 +262,28 @@ func TestImageClientsTalkToAServer(t *testing.T) {
 		want string
 	}{
 		{"the authority is not one of the image's", env("PGSSLROOTCERT", "system"), "certificate verify failed"},
-		{"another host's certificate", env("PGHOST", "db.example.com", "PGHOSTADDR", "127.0.0.1"), "does not match host name"},
+		{"another host's certificate", env("PGHOST", "db.example.com", "PGHOSTADDR", "127.0.0.1"),
+			"does not match host name"},
 	}
 	for _, test := range refused {
 		t.Run("refused: "+test.name, func(t *testing.T) {
-			out, err := client{major: newest, program: "psql", args: query, docker: mount("/ca.pem"), env: test.env}.run(t)
+			out, err := client{major: newest, program: "psql", args: query, docker: mount("/ca.pem"),
+				env: test.env}.run(t)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("want an error with %q, got %v and %q", test.want, err, out)
 			}
 		})
 	}
 	t.Run("sslrootcert=system reads the image's authorities", func(t *testing.T) {
-		psql := client{major: newest, program: "psql", args: query, docker: mount("/etc/ssl/certs/ca-certificates.crt"), env: env("PGSSLROOTCERT", "system")}
+		psql := client{major: newest, program: "psql", args: query, docker: mount("/etc/ssl/certs/ca-certificates.crt"),
+			env: env("PGSSLROOTCERT", "system")}
 		if out := psql.mustRun(t); out != "Zoë\n" {
 			t.Errorf("psql read %q", out)
 		}
 	})
 }
 
-// TestImageClientsAskDNS gives a container a name that only Docker's DNS server knows, and has it connect to itself, where
+// TestImageClientsAskDNS gives a container a name that only Docker's DNS server knows, and connects it to itself, where
 // nothing listens.
 func TestImageClientsAskDNS(t *testing.T) {
 	network := fmt.Sprintf("neon-tenants-action-e2e-%d", os.Getpid())
@@ -278,8 +292,9 @@ func TestImageClientsAskDNS(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = exec.Command("docker", "network", "rm", network).Run() })
 	_, err := client{
-		major: imageMajors(t)[0], program: "psql", docker: []string{"--network", network, "--network-alias", "tenant.example"},
-		env: map[string]string{"PGHOST": "tenant.example", "PGUSER": "acme"},
+		major: imageMajors(t)[0], program: "psql",
+		docker: []string{"--network", network, "--network-alias", "tenant.example"},
+		env:    map[string]string{"PGHOST": "tenant.example", "PGUSER": "acme"},
 	}.run(t)
 	if err == nil || !strings.Contains(err.Error(), "Connection refused") {
 		t.Errorf("want a refused connection, got %v", err)

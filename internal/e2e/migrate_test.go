@@ -14,8 +14,8 @@ import (
 // last is the newest version in migrations/example.
 const last = "20250101090200"
 
-// TestMigrateAsTheRunnerStartsIt takes a fleet through three runs: one tenant is in the way of its first migration, then
-// mended, then there is nothing left to do.
+// TestMigrateAsTheRunnerStartsIt takes a fleet through three runs: one tenant's first migration fails, the tenant is
+// repaired, and then nothing is left to do.
 func TestMigrateAsTheRunnerStartsIt(t *testing.T) {
 	sandbox := startSandbox(t)
 	workspace := newWorkspace(t, nil)
@@ -38,7 +38,8 @@ func TestMigrateAsTheRunnerStartsIt(t *testing.T) {
 	run.wants(t, "failed-tenants", string(failed))
 	run.wants(t, "report-file", "neon-tenants-report.json")
 	if run.report.Version == 0 || len(run.report.Tenants) != total || run.report.Totals["failed"] != 1 {
-		t.Errorf("the report has version %d, %d tenants, totals %v", run.report.Version, len(run.report.Tenants), run.report.Totals)
+		t.Errorf("the report has version %d, %d tenants, totals %v", run.report.Version, len(run.report.Tenants),
+			run.report.Totals)
 	}
 	for place, text := range map[string]string{"summary": run.summary, "log": run.log, "report": run.reportText} {
 		if !strings.Contains(text, broken.name) || !strings.Contains(text, "42P07") {
@@ -58,7 +59,7 @@ func TestMigrateAsTheRunnerStartsIt(t *testing.T) {
 		}
 	}
 
-	t.Log("second run: the tenant is mended, the others are left alone")
+	t.Log("second run: the tenant is repaired, the others are left alone")
 	broken.exec(t, "drop table users")
 	run = runStep(t, workspace, inputs)
 	if run.exit != 0 {
@@ -77,19 +78,22 @@ func TestMigrateAsTheRunnerStartsIt(t *testing.T) {
 	run.keeps(t, sandbox.secrets(t))
 }
 
-// TestCancelWhileAMigrationHangs cancels as GitHub does: SIGINT to the container's client. The runner sends SIGTERM 7.5 s
-// later, and leaves a container that ignores both running for ever.
+// TestCancelWhileAMigrationHangs cancels as GitHub does: it sends SIGINT to the container's client. The runner sends
+// SIGTERM 7.5 s later, and leaves a container that ignores both running forever.
 func TestCancelWhileAMigrationHangs(t *testing.T) {
 	sandbox := startSandbox(t)
 	workspace := newWorkspace(t, map[string]string{
-		"20250101090300_hang.sql": "-- migrate:up\ncreate table half_done ();\nselect pg_sleep(600);\n\n-- migrate:down\n",
+		"20250101090300_hang.sql": "-- migrate:up\ncreate table half_done ();\nselect pg_sleep(600);\n\n" +
+			"-- migrate:down\n",
 	})
-	const sleeping = "select count(*) from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()"
+	const sleeping = "select count(*) from pg_stat_activity " +
+		"where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()"
 	inputs := sandbox.migrate()
 
 	step := startStep(t, workspace, inputs)
 	for _, tenant := range sandbox.tenants {
-		eventually(t, time.Minute, tenant.name+" hangs in the migration", func() bool { return query[int](t, tenant, sleeping) == 1 })
+		eventually(t, time.Minute, tenant.name+" hangs in the migration",
+			func() bool { return query[int](t, tenant, sleeping) == 1 })
 	}
 	cancelled := time.Now()
 	if err := step.cmd.Process.Signal(syscall.SIGINT); err != nil {
@@ -111,7 +115,8 @@ func TestCancelWhileAMigrationHangs(t *testing.T) {
 	run.wants(t, "succeeded", "0")
 	run.keeps(t, sandbox.secrets(t))
 	for _, tenant := range sandbox.tenants {
-		eventually(t, 10*time.Second, tenant.name+"'s session is gone", func() bool { return query[int](t, tenant, sleeping) == 0 })
+		eventually(t, 10*time.Second, tenant.name+"'s session is gone",
+			func() bool { return query[int](t, tenant, sleeping) == 0 })
 		if query[bool](t, tenant, "select to_regclass('half_done') is not null") {
 			t.Errorf("%s: the cancelled migration was not rolled back", tenant.name)
 		}
@@ -120,7 +125,7 @@ func TestCancelWhileAMigrationHangs(t *testing.T) {
 		}
 	}
 
-	t.Log("the next run, without the hanging migration, finds no lock in its way")
+	t.Log("the next run, without the hanging migration, is blocked by no lock")
 	run = runStep(t, newWorkspace(t, nil), inputs)
 	if run.exit != 0 {
 		t.Errorf("exit status %d, want 0", run.exit)
@@ -128,7 +133,8 @@ func TestCancelWhileAMigrationHangs(t *testing.T) {
 	run.wants(t, "unchanged", strconv.Itoa(len(sandbox.tenants)))
 }
 
-// TestMistakesInInputs gives two mistakes at once, and an address at which nothing answers: both are told, and nothing is called.
+// TestMistakesInInputs makes two mistakes at once, with an API that does not answer: both are reported, and no call is
+// made.
 func TestMistakesInInputs(t *testing.T) {
 	run := runStep(t, newWorkspace(t, nil), map[string]string{
 		"mode": "migrat", "concurrency": "many", "neon-api-key": "napi_key", "neon-api-url": "http://127.0.0.1:1",
@@ -146,7 +152,7 @@ func TestMistakesInInputs(t *testing.T) {
 	}
 }
 
-// eventually waits until something is so.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, patience time.Duration, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(100 * time.Millisecond) {

@@ -9,24 +9,25 @@ import (
 	"testing"
 )
 
-// inspect prints, for each process that it sees, its name, arguments and environment, as /proc has them.
+// inspect prints the name, arguments and environment of each process, from /proc.
 const inspect = `for p in /proc/[0-9]*; do
 	[ "${p#/proc/}" = $$ ] && continue
 	name=$(cat $p/comm 2>/dev/null) || continue
 	printf '\1process\0%s\0\1arguments\0' "$name"; cat $p/cmdline 2>/dev/null; printf '\1environment\0'; cat $p/environ 2>/dev/null
 done`
 
-// process is one that runs in a step's container.
+// process is a process in a step's container.
 type process struct {
 	name                   string
 	arguments, environment []string
 }
 
-// processes looks at the step's container from a second one that shares its processes: the image has nothing to look with,
-// and another user's processes can't be read from the host.
+// processes lists those of the step's container from a second one that shares its process namespace: the image has no
+// tool for it, and another user's processes can't be read from the host.
 func (s *step) processes(t *testing.T) []process {
 	t.Helper()
-	out, err := exec.Command("docker", "run", "--rm", "--network", "none", "--pid", "container:"+s.container(t), "debian:trixie-slim", "sh", "-c", inspect).Output()
+	out, err := exec.Command("docker", "run", "--rm", "--network", "none", "--pid", "container:"+s.container(t),
+		"debian:trixie-slim", "sh", "-c", inspect).Output()
 	if err != nil {
 		t.Fatalf("look at the container's processes: %v", err)
 	}
@@ -61,9 +62,9 @@ func (s *step) container(t *testing.T) string {
 	return ids[0]
 }
 
-// wantCleanProcesses looks at what runs while pg_dump does: no process has a secret in its arguments, and pg_dump has nothing
-// of the job's in its environment, and of secrets only its own tenant's password. It returns the process ids that the host
-// has pg_dump under.
+// wantCleanProcesses checks the processes while pg_dump runs: none has a secret in its arguments, and pg_dump has
+// nothing of the job's environment and no secret but its own tenant's password. It returns pg_dump's process ids on the
+// host.
 func (s *step) wantCleanProcesses(t *testing.T, sandbox *sandbox) (dumps []string) {
 	t.Helper()
 	token := sandbox.environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
@@ -100,7 +101,7 @@ func (s *step) wantCleanProcesses(t *testing.T, sandbox *sandbox) (dumps []strin
 			t.Errorf("this is not how pg_dump is started: %d passwords, arguments %q", passwords, p.arguments)
 		}
 	}
-	if seen["pg_dump"] != 2 || seen["neon-tenants-ac"] != 1 { // the kernel keeps 15 bytes
+	if seen["pg_dump"] != 2 || seen["neon-tenants-ac"] != 1 { // the kernel keeps 15 bytes of a name
 		t.Errorf("want two pg_dump and the program, the container runs %v", seen)
 	}
 

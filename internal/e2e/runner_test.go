@@ -23,23 +23,25 @@ func environment(t *testing.T, name string) string {
 	return value
 }
 
-// step is one container step of a job, on the way or ended.
+// step is one container step of a job, running or ended.
 type step struct {
 	cmd       *exec.Cmd
 	log       bytes.Buffer
 	workspace string
-	commands  string // path of a file that holds the path of the folder with the step's command files
-	label     string // finds the container again, whatever became of its client
+	commands  string // file that names the directory of the step's command files
+	label     string // finds the container even if its client is gone
 	ended     chan struct{}
 }
 
-// startStep starts the image on a workspace as the runner does: inputs over action.yml's defaults, by environment, and the
-// step's env: (NAME=VALUE). The host's network stands in for the internet, where Neon would be.
+// startStep starts the image on a workspace as the runner does: with the inputs, or action.yml's defaults, in the
+// environment, and the step's env: (NAME=VALUE). The host's network stands in for the internet, where Neon would be.
 func startStep(t *testing.T, workspace string, inputs map[string]string, env ...string) *step {
 	t.Helper()
 	temp := t.TempDir()
-	s := &step{workspace: workspace, commands: filepath.Join(temp, "commands"), label: "e2e=" + temp, ended: make(chan struct{})}
-	s.cmd = exec.Command(environment(t, "E2E_RUN_AS_RUNNER"), environment(t, "E2E_IMAGE"), workspace, "--network", "host", "--label", s.label)
+	s := &step{workspace: workspace, commands: filepath.Join(temp, "commands"), label: "e2e=" + temp,
+		ended: make(chan struct{})}
+	s.cmd = exec.Command(environment(t, "E2E_RUN_AS_RUNNER"), environment(t, "E2E_IMAGE"), workspace,
+		"--network", "host", "--label", s.label)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	s.cmd.Env = append(os.Environ(), "RUNNER_TEMP_HOST="+temp, "FC_FILE="+s.commands)
 	for _, variable := range env {
@@ -69,28 +71,29 @@ func startStep(t *testing.T, workspace string, inputs map[string]string, env ...
 	return s
 }
 
-// containers are the ids of the step's containers: the one that runs, or with --all also one that was left behind.
+// containers returns the ids of the step's running containers, with --all also of stopped ones.
 func (s *step) containers(t *testing.T, options ...string) []string {
 	t.Helper()
-	out, err := exec.Command("docker", append([]string{"ps", "--quiet", "--no-trunc", "--filter", "label=" + s.label}, options...)...).Output()
+	out, err := exec.Command("docker", append([]string{"ps", "--quiet", "--no-trunc", "--filter", "label=" + s.label},
+		options...)...).Output()
 	if err != nil {
 		t.Errorf("docker ps: %v", err)
 	}
 	return strings.Fields(string(out))
 }
 
-// outcome is what a step left behind.
+// outcome is how a step ended, and what it wrote.
 type outcome struct {
 	exit    int
 	log     string
 	outputs map[string]string
 	summary string
 	report  report
-	// reportText is the report file as it stands.
+	// reportText is the report file's text.
 	reportText string
 }
 
-// report is the part of the report file that these tests look at.
+// report is the part of the report file that these tests read.
 type report struct {
 	Version int
 	Totals  map[string]int
@@ -102,7 +105,7 @@ type report struct {
 	}
 }
 
-// detail reads the mode's own part of a tenant's entry in the report.
+// detail returns the mode's own part of a tenant's entry in the report.
 func detail[T any](t *testing.T, o outcome, tenant string) T {
 	t.Helper()
 	var d T
@@ -118,7 +121,7 @@ func detail[T any](t *testing.T, o outcome, tenant string) T {
 	return d
 }
 
-// runStep starts the image and waits for its end.
+// runStep runs the image until it ends.
 func runStep(t *testing.T, workspace string, inputs map[string]string, env ...string) outcome {
 	t.Helper()
 	return startStep(t, workspace, inputs, env...).wait(t, 5*time.Minute)
@@ -134,7 +137,7 @@ func (s *step) wait(t *testing.T, patience time.Duration) outcome {
 	o := outcome{exit: s.cmd.ProcessState.ExitCode(), log: s.log.String()}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("a step ended with %d and said:\n%s", o.exit, o.log)
+			t.Logf("a step ended with %d and wrote:\n%s", o.exit, o.log)
 		}
 	})
 	folder, err := os.ReadFile(s.commands)
@@ -196,7 +199,7 @@ func parseOutputs(t *testing.T, text string) map[string]string {
 	return outputs
 }
 
-// wants compares an output with what it has to be.
+// wants checks an output.
 func (o outcome) wants(t *testing.T, name, want string) {
 	t.Helper()
 	if got := o.outputs[name]; got != want {
@@ -204,7 +207,7 @@ func (o outcome) wants(t *testing.T, name, want string) {
 	}
 }
 
-// masks are the texts that the step told the runner to mask, and shown is the rest of its log.
+// masks returns the texts that the step told the runner to mask, and the rest of its log.
 func (o outcome) masks() (masks map[string]bool, shown string) {
 	var rest strings.Builder
 	masks = map[string]bool{}
@@ -218,8 +221,8 @@ func (o outcome) masks() (masks map[string]bool, shown string) {
 	return masks, rest.String()
 }
 
-// keeps reports every secret that can be read after the run, or that the runner was not told to mask. The lines that tell it
-// so are the only place for one: the runner takes them out of the log.
+// keeps fails for every secret that can be read after the run, or that the runner was not told to mask. The masking
+// lines themselves do not count: the runner removes them from the log.
 func (o outcome) keeps(t *testing.T, secrets []string) {
 	t.Helper()
 	masks, _ := o.masks()
@@ -231,7 +234,7 @@ func (o outcome) keeps(t *testing.T, secrets []string) {
 	o.hides(t, secrets)
 }
 
-// hides reports every secret that can be read after the run.
+// hides fails for every secret that can be read after the run.
 func (o outcome) hides(t *testing.T, secrets []string) {
 	t.Helper()
 	_, shown := o.masks()
@@ -249,7 +252,7 @@ func (o outcome) hides(t *testing.T, secrets []string) {
 	}
 }
 
-// newWorkspace is a checkout of a repository whose db/migrations holds the example migrations and the given ones.
+// newWorkspace creates a checkout whose db/migrations has the example migrations and the given ones.
 func newWorkspace(t *testing.T, more map[string]string) string {
 	t.Helper()
 	workspace := t.TempDir()

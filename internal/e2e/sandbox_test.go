@@ -23,17 +23,17 @@ import (
 // sandbox is a running `make sandbox` with MinIO: a simulated Neon over a real PostgreSQL, and S3, reached on 127.0.0.1.
 type sandbox struct {
 	apiURL, apiKey, orgID string
-	environment           map[string]string // all that it tells, by name
+	environment           map[string]string // everything that it prints, by name
 	tenants               []tenant
 }
 
-// tenant is one of the sandbox's projects, with the connection string that the API gives for it.
+// tenant is a project of the sandbox, with the connection string that the API returns.
 type tenant struct{ id, name, uri string }
 
-// startSandbox serves a fleet of its own to one test.
+// startSandbox starts a sandbox for one test.
 func startSandbox(t *testing.T) *sandbox {
 	t.Helper()
-	// Built, not `go run`: a signal has to reach the program itself.
+	// Not `go run`, because a signal has to reach the program itself.
 	binary, envFile := filepath.Join(t.TempDir(), "sandbox"), filepath.Join(t.TempDir(), "environment")
 	if out, err := exec.Command("go", "build", "-o", binary, root+"/internal/sandbox").CombinedOutput(); err != nil {
 		t.Fatalf("build the sandbox: %v\n%s", err, out)
@@ -56,11 +56,11 @@ func startSandbox(t *testing.T) *sandbox {
 		case <-exited:
 		case <-time.After(30 * time.Second):
 			_ = cmd.Process.Kill()
-			t.Error("the sandbox went on for 30 s after SIGTERM")
+			t.Error("the sandbox was still running 30 s after SIGTERM")
 			<-exited
 		}
 		if t.Failed() {
-			t.Logf("the sandbox said:\n%s", log.String())
+			t.Logf("the sandbox wrote:\n%s", log.String())
 		}
 	})
 
@@ -72,14 +72,14 @@ func startSandbox(t *testing.T) *sandbox {
 		default:
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the sandbox did not tell its environment within a minute:\n%s", log.String())
+			t.Fatalf("the sandbox did not print its environment within a minute:\n%s", log.String())
 		}
 	}
 	s.list(t)
 	return s
 }
 
-// read takes the environment from the file, and reports whether it was all there.
+// read reads the environment from the file, and reports whether it was complete.
 func (s *sandbox) read(path string) bool {
 	data, err := os.ReadFile(path)
 	if err != nil || !bytes.HasSuffix(data, []byte("\n")) {
@@ -90,11 +90,12 @@ func (s *sandbox) read(path string) bool {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		s.environment[name] = value
 	}
-	s.apiURL, s.apiKey, s.orgID = s.environment["NEON_API_URL"], s.environment["NEON_API_KEY"], s.environment["NEON_ORG_ID"]
+	s.apiURL, s.apiKey, s.orgID = s.environment["NEON_API_URL"], s.environment["NEON_API_KEY"],
+		s.environment["NEON_ORG_ID"]
 	return s.apiURL != "" && s.apiKey != "" && s.orgID != ""
 }
 
-// list asks the API, as any client would, for what a run has to find.
+// list asks the API, as any client would, for the tenants that a run should find.
 func (s *sandbox) list(t *testing.T) {
 	t.Helper()
 	var list struct {
@@ -104,16 +105,16 @@ func (s *sandbox) list(t *testing.T) {
 	for _, p := range list.Projects {
 		tenant := tenant{p.ID, p.Name, s.uri(t, p.ID)}
 		tenant.wake(t)
-		tenant.uri = s.uri(t, p.ID) // the simulator gives a compute that is awake another port
+		tenant.uri = s.uri(t, p.ID) // in the simulator, a compute that is awake has another port
 		s.tenants = append(s.tenants, tenant)
 	}
 	if len(s.tenants) < 3 {
-		t.Fatalf("the sandbox has %d tenants, these tests want three or more", len(s.tenants))
+		t.Fatalf("the sandbox has %d tenants, these tests need at least three", len(s.tenants))
 	}
 	slices.SortFunc(s.tenants, func(a, b tenant) int { return strings.Compare(a.name, b.name) })
 }
 
-// named is the tenant of that name.
+// named returns the tenant of that name.
 func (s *sandbox) named(t *testing.T, name string) tenant {
 	t.Helper()
 	i := slices.IndexFunc(s.tenants, func(tn tenant) bool { return tn.name == name })
@@ -123,7 +124,7 @@ func (s *sandbox) named(t *testing.T, name string) tenant {
 	return s.tenants[i]
 }
 
-// projects counts the organization's.
+// projects counts the organization's projects.
 func (s *sandbox) projects(t *testing.T) int {
 	t.Helper()
 	var list struct{ Projects []struct{ ID string } }
@@ -134,11 +135,12 @@ func (s *sandbox) projects(t *testing.T) int {
 func (s *sandbox) uri(t *testing.T, project string) string {
 	t.Helper()
 	var answer struct{ URI string }
-	s.get(t, "/projects/"+project+"/connection_uri", url.Values{"database_name": {"neondb"}, "role_name": {"neondb_owner"}}, &answer)
+	s.get(t, "/projects/"+project+"/connection_uri", url.Values{"database_name": {"neondb"},
+		"role_name": {"neondb_owner"}}, &answer)
 	return answer.URI
 }
 
-// wake connects until a compute that sleeps answers.
+// wake connects until a sleeping compute answers.
 func (tn tenant) wake(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
@@ -173,7 +175,7 @@ func (s *sandbox) get(t *testing.T, path string, query url.Values, into any) {
 	}
 }
 
-// secrets lists every text that must not be readable anywhere after a run.
+// secrets returns every text that must not be readable after a run.
 func (s *sandbox) secrets(t *testing.T) []string {
 	t.Helper()
 	all := []string{s.apiKey}
@@ -183,7 +185,7 @@ func (s *sandbox) secrets(t *testing.T) []string {
 	return all
 }
 
-// secrets are the connection string, its password, and the password as it stands in it.
+// secrets returns the connection string, its password, and the password as it is encoded there.
 func (tn tenant) secrets(t *testing.T) []string {
 	t.Helper()
 	u, err := url.Parse(tn.uri)
@@ -195,22 +197,23 @@ func (tn tenant) secrets(t *testing.T) []string {
 	return []string{tn.uri, password, encoded}
 }
 
-// migrate is what a workflow writes under with: at the least, and the address of this Neon.
+// migrate returns the least that a workflow writes under `with:`, and the address of this Neon.
 func (s *sandbox) migrate() map[string]string {
 	return map[string]string{"mode": "migrate", "neon-api-key": s.apiKey, "neon-api-url": s.apiURL}
 }
 
-// bucket is migrate for the modes that use the bucket. The region is not among them: it comes by AWS_REGION.
+// bucket is migrate for the modes that use the bucket. The region comes from AWS_REGION.
 func (s *sandbox) bucket(mode string) map[string]string {
 	inputs := s.migrate()
 	inputs["mode"] = mode
-	inputs["s3-bucket"], inputs["s3-endpoint"], inputs["s3-path-style"] = s.environment["S3_BUCKET"], s.environment["S3_ENDPOINT"], "true"
+	inputs["s3-bucket"], inputs["s3-endpoint"], inputs["s3-path-style"] = s.environment["S3_BUCKET"],
+		s.environment["S3_ENDPOINT"], "true"
 	inputs["role-to-assume"] = s.environment["ROLE_TO_ASSUME"]
 	return inputs
 }
 
-// env is what a job has beside its inputs: the runner's token service, and under env: what leads AWS's client to MinIO. Its
-// authority's certificate is copied into the workspace, which the container has at the given path.
+// env returns what a job has besides its inputs: the runner's token service, and what points AWS's client at MinIO.
+// MinIO's certificate authority is copied into the workspace, which the container mounts at the given path.
 func (s *sandbox) env(t *testing.T, workspace, at string) []string {
 	t.Helper()
 	certificate, err := os.ReadFile(s.environment["AWS_CA_BUNDLE"])
@@ -221,13 +224,14 @@ func (s *sandbox) env(t *testing.T, workspace, at string) []string {
 		t.Fatal(err)
 	}
 	env := []string{"AWS_CA_BUNDLE=" + at + "/authority.pem"}
-	for _, name := range []string{"AWS_REGION", "AWS_ENDPOINT_URL_STS", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
+	for _, name := range []string{"AWS_REGION", "AWS_ENDPOINT_URL_STS", "ACTIONS_ID_TOKEN_REQUEST_URL",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
 		env = append(env, name+"="+s.environment[name])
 	}
 	return env
 }
 
-// query asks a tenant's database for one value.
+// query returns one value from a tenant's database.
 func query[T any](t *testing.T, tenant tenant, sql string) T {
 	t.Helper()
 	var value T
@@ -235,7 +239,7 @@ func query[T any](t *testing.T, tenant tenant, sql string) T {
 	return value
 }
 
-// exec changes a tenant's database behind the action's back.
+// exec makes an out-of-band change to a tenant's database.
 func (tn tenant) exec(t *testing.T, sql string) {
 	t.Helper()
 	tn.connect(t, func(ctx context.Context, conn *pgx.Conn) error {

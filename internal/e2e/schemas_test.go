@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestMigrateSchemas takes a database from its first run, which makes the tracker, over its first schemas to one that fails.
+// TestMigrateSchemas takes a database from its first run, which creates the tracker, to its first schemas and one that
+// fails.
 func TestMigrateSchemas(t *testing.T) {
 	sandbox := startSandbox(t)
 	server := tenant{"", "the server", sandbox.environment["RESTORE_URL"]}
@@ -38,8 +39,10 @@ func TestMigrateSchemas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tracker := "-- migrate:up\ncreate table schema_tracker (name text primary key);\n\n-- migrate:down\ndrop table schema_tracker;\n"
-	if err := os.WriteFile(filepath.Join(migrations, "public", "20250101080000_create_schema_tracker.sql"), []byte(tracker), 0o644); err != nil {
+	tracker := "-- migrate:up\ncreate table schema_tracker (name text primary key);\n\n" +
+		"-- migrate:down\ndrop table schema_tracker;\n"
+	if err := os.WriteFile(filepath.Join(migrations, "public", "20250101080000_create_schema_tracker.sql"),
+		[]byte(tracker), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run := func() outcome {
@@ -51,10 +54,10 @@ func TestMigrateSchemas(t *testing.T) {
 		return job
 	}
 
-	t.Log("the first run makes the tracker")
+	t.Log("the first run creates the tracker")
 	run().wants(t, "total", "0")
 
-	t.Log("two tenants are listed, of which one has its schema already")
+	t.Log("two tenants are listed, one of which has its schema already")
 	database.exec(t, "create schema acme; insert into schema_tracker values ('acme'), ('payroll')")
 	job := run()
 	job.wants(t, "succeeded", "2")
@@ -62,7 +65,8 @@ func TestMigrateSchemas(t *testing.T) {
 		t.Errorf("the workflow's last step did not say %q", want)
 	}
 	for _, schema := range []string{"acme", "payroll"} {
-		if version := query[string](t, database, "select max(version) from "+schema+".schema_migrations"); version != last {
+		if version := query[string](t, database,
+			"select max(version) from "+schema+".schema_migrations"); version != last {
 			t.Errorf("%s is at %s, want %s", schema, version, last)
 		}
 	}

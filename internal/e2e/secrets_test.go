@@ -13,35 +13,39 @@ import (
 	"testing"
 )
 
-// TestSecretsExamples has the tenants' secrets written by night, for one tenant that was just made, and beside a workflow that lists
-// them; and then migrates from secrets, without a key of Neon's.
+// TestSecretsExamples writes the tenants' secrets: for a tenant that was just created, every night, and together with a
+// workflow that lists them. Then it migrates from secrets, without a Neon key.
 func TestSecretsExamples(t *testing.T) {
 	sandbox := startSandbox(t)
 	total := strconv.Itoa(len(sandbox.tenants))
 	t.Setenv("SECRETS_TOKEN", sandbox.environment["GITHUB_TOKEN"])
 	options := []string{
 		"--secret", "SECRETS_TOKEN", // its value by environment
-		"--env", "GITHUB_API_URL=" + sandbox.environment["GITHUB_API_URL"], "--env", "GITHUB_REPOSITORY=" + sandbox.environment["GITHUB_REPOSITORY"],
+		"--env", "GITHUB_API_URL=" + sandbox.environment["GITHUB_API_URL"],
+		"--env", "GITHUB_REPOSITORY=" + sandbox.environment["GITHUB_REPOSITORY"],
 	}
 	var want []string
 	for _, tenant := range sandbox.tenants {
-		want = append(want, strings.ToUpper(strings.ReplaceAll(strings.TrimSuffix(folder(tenant), "/"), "-", "_"))+"_DATABASE_URL")
+		name := strings.ReplaceAll(strings.TrimSuffix(folder(tenant), "/"), "-", "_")
+		want = append(want, strings.ToUpper(name)+"_DATABASE_URL")
 	}
 	slices.Sort(want)
 
-	t.Log("one tenant that was just made, by an event")
+	t.Log("an event: one tenant that was just created")
 	made := sandbox.named(t, "ACME Corp")
 	event := filepath.Join(t.TempDir(), "event.json")
-	if err := os.WriteFile(event, []byte(`{"action":"tenant-created","client_payload":{"tenant":"`+made.id+`"}}`), 0o644); err != nil {
+	if err := os.WriteFile(event, []byte(`{"action":"tenant-created","client_payload":{"tenant":"`+made.id+`"}}`),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
-	job := runAct(t, sandbox, newRepository(t, "sync-after-create.yml"), "repository_dispatch", append(options, "--eventpath", event)...)
+	job := runAct(t, sandbox, newRepository(t, "sync-after-create.yml"), "repository_dispatch",
+		append(options, "--eventpath", event)...)
 	job.wants(t, "succeeded", "1")
 	if names := sandbox.secretNames(t); !slices.Equal(names, []string{"ACME_CORP_DATABASE_URL"}) {
 		t.Errorf("the secrets are %v", names)
 	}
 
-	t.Log("all, by night, and again")
+	t.Log("every night: all of them, and again")
 	repository := newRepository(t, "sync-secrets.yml")
 	job = runAct(t, sandbox, repository, "schedule", options...)
 	job.wants(t, "total", total)
@@ -59,10 +63,13 @@ func TestSecretsExamples(t *testing.T) {
 	t.Log("a workflow that lists them; the pull request is left out under act")
 	repository = newRepository(t, "sync-workflow-file.yml")
 	list := filepath.Join(repository, ".github", "workflows", "tenant-report.yml")
-	if err := os.WriteFile(list, []byte("on: workflow_call\nenv:\n  # neon-tenants:begin\n  # neon-tenants:end\njobs: {}\n"), 0o644); err != nil {
+	empty := "on: workflow_call\nenv:\n  # neon-tenants:begin\n  # neon-tenants:end\njobs: {}\n"
+	if err := os.WriteFile(list, []byte(empty), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	job = runAct(t, sandbox, repository, "workflow_dispatch", append(options, "--bind", "--workflows", filepath.Join(repository, ".github", "workflows", "sync-workflow-file.yml"))...)
+	job = runAct(t, sandbox, repository, "workflow_dispatch",
+		append(options, "--bind",
+			"--workflows", filepath.Join(repository, ".github", "workflows", "sync-workflow-file.yml"))...)
 	job.wants(t, "unchanged", total)
 	text, err := os.ReadFile(list)
 	for _, name := range want {
@@ -82,7 +89,8 @@ func TestSecretsExamples(t *testing.T) {
 	}
 	t.Setenv("NEON_TENANTS_BUNDLE_1", string(value))
 	t.Setenv("ACME_CORP_DATABASE_URL", made.uri)
-	job = runAct(t, sandbox, newRepository(t, "migrate-from-secrets.yml"), "push", "--secret", "NEON_TENANTS_BUNDLE_1", "--secret", "ACME_CORP_DATABASE_URL")
+	job = runAct(t, sandbox, newRepository(t, "migrate-from-secrets.yml"), "push", "--secret", "NEON_TENANTS_BUNDLE_1",
+		"--secret", "ACME_CORP_DATABASE_URL")
 	job.wants(t, "total", total)
 	job.wants(t, "succeeded", total)
 	for _, tenant := range sandbox.tenants {
@@ -92,10 +100,12 @@ func TestSecretsExamples(t *testing.T) {
 	}
 }
 
-// secretNames lists the sandbox's repository's, as any client does.
+// secretNames lists the repository's secrets, as any client does.
 func (s *sandbox) secretNames(t *testing.T) []string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.environment["GITHUB_API_URL"]+"/repos/"+s.environment["GITHUB_REPOSITORY"]+"/actions/secrets?per_page=100", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		s.environment["GITHUB_API_URL"]+"/repos/"+s.environment["GITHUB_REPOSITORY"]+"/actions/secrets?per_page=100",
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestMigrateSharded runs the jobs that list a fleet, migrate it in shards and merge the reports. GitHub's artifacts are a folder of
-// this machine here.
+// TestMigrateSharded runs the jobs that list a fleet, migrate it in shards and merge the reports. A folder stands in
+// for GitHub's artifacts.
 func TestMigrateSharded(t *testing.T) {
 	sandbox := startSandbox(t)
 	repository := newRepository(t, "migrate-sharded.yml")
@@ -20,12 +20,13 @@ func TestMigrateSharded(t *testing.T) {
 	options := append(actArtifacts(t), "--input", "shards=3")
 
 	job := runAct(t, sandbox, repository, "workflow_dispatch", options...)
-	job.wants(t, "total", total) // of the job that ends last
+	job.wants(t, "total", total) // the output of the job that ends last
 	job.wants(t, "succeeded", total)
 	job.wants(t, "failed-tenants", "[]")
 	job.wants(t, "matrix", `{"shard":["1/3","2/3","3/3"]}`)
 	var listed []struct{ Name, ID string }
-	if err := json.Unmarshal([]byte(job.outputs["tenants"]), &listed); err != nil || len(listed) != len(sandbox.tenants) {
+	if err := json.Unmarshal([]byte(job.outputs["tenants"]), &listed); err != nil ||
+		len(listed) != len(sandbox.tenants) {
 		t.Errorf("the tenants are %s: %v", job.outputs["tenants"], err)
 	}
 	for _, tenant := range sandbox.tenants {
@@ -43,7 +44,7 @@ func TestMigrateSharded(t *testing.T) {
 	}
 }
 
-// actArtifacts are the options that let a folder stand in for GitHub's artifacts, whose actions come from the network.
+// actArtifacts returns the options that replace GitHub's artifact actions, which come from the network, by a folder.
 func actArtifacts(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,7 +69,8 @@ runs:
 		if err := os.MkdirAll(at, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(at, "action.yml"), []byte("name: artifact\ndescription: stands in for GitHub's.\n"+body), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(at, "action.yml"),
+			[]byte("name: artifact\ndescription: stands in for GitHub's.\n"+body), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		options = append(options, "--local-repository", action+"="+at)

@@ -25,7 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// store looks into the sandbox's bucket from outside, by AWS's own client, under the role that a job would assume.
+// store reads the sandbox's bucket with AWS's own client, under the role that a job would assume.
 type store struct {
 	client *s3.Client
 	bucket string
@@ -42,7 +42,8 @@ func (s *sandbox) store(t *testing.T) *store {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig.RootCAs = roots
 	client, region := &http.Client{Transport: transport}, s.environment["AWS_REGION"]
-	tokens := sts.New(sts.Options{Region: region, BaseEndpoint: aws.String(s.environment["AWS_ENDPOINT_URL_STS"]), HTTPClient: client})
+	tokens := sts.New(sts.Options{Region: region, BaseEndpoint: aws.String(s.environment["AWS_ENDPOINT_URL_STS"]),
+		HTTPClient: client})
 	role := stscreds.NewWebIdentityRoleProvider(tokens, s.environment["ROLE_TO_ASSUME"], identity{s})
 	return &store{bucket: s.environment["S3_BUCKET"], client: s3.New(s3.Options{
 		Region: region, BaseEndpoint: aws.String(s.environment["S3_ENDPOINT"]), UsePathStyle: true,
@@ -72,7 +73,7 @@ func (i identity) GetIdentityToken() ([]byte, error) {
 	return []byte(answer.Value), nil
 }
 
-// keys lists what is in the bucket, sorted.
+// keys lists the bucket's keys, sorted.
 func (s *store) keys(t *testing.T) []string {
 	t.Helper()
 	list, err := s.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &s.bucket})
@@ -86,13 +87,13 @@ func (s *store) keys(t *testing.T) []string {
 	return keys
 }
 
-// under lists the keys below a folder.
+// under lists the keys in a folder.
 func (s *store) under(t *testing.T, folder string) []string {
 	t.Helper()
 	return slices.DeleteFunc(s.keys(t), func(key string) bool { return !strings.HasPrefix(key, folder) })
 }
 
-// parts counts the parts of the uploads that nobody has finished or aborted, by key.
+// parts counts the parts of unfinished uploads, by key.
 func (s *store) parts(t *testing.T) map[string]int {
 	t.Helper()
 	list, err := s.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.bucket})
@@ -101,7 +102,8 @@ func (s *store) parts(t *testing.T) map[string]int {
 	}
 	found := map[string]int{}
 	for _, u := range list.Uploads {
-		parts, err := s.client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &s.bucket, Key: u.Key, UploadId: u.UploadId})
+		parts, err := s.client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &s.bucket, Key: u.Key,
+			UploadId: u.UploadId})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +115,8 @@ func (s *store) parts(t *testing.T) map[string]int {
 func (s *store) put(t *testing.T, keys ...string) {
 	t.Helper()
 	for _, key := range keys {
-		if _, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: strings.NewReader("of an earlier run")}); err != nil {
+		if _, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.bucket, Key: &key,
+			Body: strings.NewReader("of an earlier run")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -135,7 +138,7 @@ func (s *store) get(t *testing.T, key string) []byte {
 	return data
 }
 
-// manifest is what stands beside a backup and says what it is.
+// manifest is the part of a backup's manifest that these tests read.
 type manifest struct {
 	Key          string
 	Tenant       struct{ Name, ID, Key string }
@@ -145,7 +148,7 @@ type manifest struct {
 	PlainSHA256  string `json:"plain_sha256"`
 }
 
-// wantBackup holds a tenant's backup against its manifest, and returns the SQL that is in it.
+// wantBackup compares a tenant's backup with its manifest, and returns the SQL in it.
 func (s *store) wantBackup(t *testing.T, tenant tenant, key string) string {
 	t.Helper()
 	var m manifest
@@ -157,7 +160,8 @@ func (s *store) wantBackup(t *testing.T, tenant tenant, key string) string {
 	}
 	stored := s.get(t, key)
 	if sum := fmt.Sprintf("%x", sha256.Sum256(stored)); int64(len(stored)) != m.StoredSize || sum != m.StoredSHA256 {
-		t.Errorf("%s has %d bytes with SHA-256 %s; its manifest says %d and %s", key, len(stored), sum, m.StoredSize, m.StoredSHA256)
+		t.Errorf("%s has %d bytes with SHA-256 %s; its manifest says %d and %s", key, len(stored), sum, m.StoredSize,
+			m.StoredSHA256)
 	}
 	packed, err := gzip.NewReader(bytes.NewReader(stored))
 	if err != nil {
@@ -168,7 +172,8 @@ func (s *store) wantBackup(t *testing.T, tenant tenant, key string) string {
 		t.Fatalf("%s: %v", key, err)
 	}
 	if sum := fmt.Sprintf("%x", sha256.Sum256(plain)); int64(len(plain)) != m.PlainSize || sum != m.PlainSHA256 {
-		t.Errorf("%s holds %d bytes with SHA-256 %s; its manifest says %d and %s", key, len(plain), sum, m.PlainSize, m.PlainSHA256)
+		t.Errorf("%s holds %d bytes with SHA-256 %s; its manifest says %d and %s", key, len(plain), sum, m.PlainSize,
+			m.PlainSHA256)
 	}
 	if end := plain[max(0, len(plain)-512):]; !bytes.Contains(end, []byte("-- PostgreSQL database dump complete")) {
 		t.Errorf("%s does not end as a dump does: %q", key, end)

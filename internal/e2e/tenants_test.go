@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestTenantExamples has a tenant created, found complete, and dropped with its backup.
+// TestTenantExamples creates a tenant, creates it again, and drops it after its backup.
 func TestTenantExamples(t *testing.T) {
 	sandbox := startSandbox(t)
 	store := sandbox.store(t)
@@ -16,7 +16,8 @@ func TestTenantExamples(t *testing.T) {
 
 	t.Log("a new tenant")
 	repository := newRepository(t, "create-tenant.yml")
-	create := []string{"--input", "tenant=Initech Ltd", "--input", "region=aws-eu-central-1", "--input", "sync-secret=true", "--secret", "SECRETS_TOKEN=" + sandbox.environment["GITHUB_TOKEN"]}
+	create := []string{"--input", "tenant=Initech Ltd", "--input", "region=aws-eu-central-1",
+		"--input", "sync-secret=true", "--secret", "SECRETS_TOKEN=" + sandbox.environment["GITHUB_TOKEN"]}
 	for _, name := range []string{"GITHUB_API_URL", "GITHUB_REPOSITORY"} {
 		create = append(create, "--env", name+"="+sandbox.environment[name])
 	}
@@ -27,7 +28,7 @@ func TestTenantExamples(t *testing.T) {
 	}
 	id := job.outputs["tenant-id"]
 	if !strings.Contains(job.log, "The tenant's project is "+id) || id == "" || sandbox.projects(t) != projects+1 {
-		t.Fatalf("tenant-id is %q; there were %d projects and are %d", id, projects, sandbox.projects(t))
+		t.Fatalf("tenant-id is %q; there were %d projects, now %d", id, projects, sandbox.projects(t))
 	}
 	made := tenant{id, "Initech Ltd", sandbox.uri(t, id)}
 	made.wake(t)
@@ -41,11 +42,12 @@ func TestTenantExamples(t *testing.T) {
 	job.wants(t, "unchanged", "1")
 	job.wants(t, "tenant-id", id)
 
-	t.Log("dropped, as the form is first shown: a dry run")
+	t.Log("dropped with the form's defaults: a dry run")
 	repository = newRepository(t, "drop-tenant.yml")
 	run := func(args ...string) outcome {
 		t.Helper()
-		args = append(append(actStore(t, sandbox, repository), "--bind", "--input", "tenant=Initech Ltd", "--input", "confirm=Initech Ltd"), args...)
+		args = append(append(actStore(t, sandbox, repository), "--bind",
+			"--input", "tenant=Initech Ltd", "--input", "confirm=Initech Ltd"), args...)
 		return runAct(t, sandbox, repository, "workflow_dispatch", args...)
 	}
 	job = run()
@@ -58,7 +60,8 @@ func TestTenantExamples(t *testing.T) {
 	job = run("--input", "dry-run=false")
 	job.wants(t, "succeeded", "1")
 	key := job.outputs["backup-key"]
-	if keys := store.under(t, "tenants/initech-ltd/"); len(keys) != 2 || keys[0] != key || sandbox.projects(t) != projects {
+	if keys := store.under(t, "tenants/initech-ltd/"); len(keys) != 2 || keys[0] != key ||
+		sandbox.projects(t) != projects {
 		t.Errorf("the bucket has %v, backup-key is %q, and there are %d projects", keys, key, sandbox.projects(t))
 	}
 	if !strings.Contains(job.log, "Its last backup is "+key) {

@@ -5,29 +5,34 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Diff says what a schema has that the norm lacks (+), lacks that the norm has (-) and has otherwise (~), a line each:
-// "+ column users.extra integer", "~ column users.name character varying(10) -> text". What belongs to a table that
-// is there on one side only is counted in the table's line. Of a definition of several lines those that differ
-// follow, indented. Nil where nothing differs.
+// Diff lists how a schema differs from the norm, a line each: what it has in addition (+), what it lacks (-) and what
+// is different (~), as in "+ column users.extra integer" or "~ column users.name character varying(10) -> text". The
+// parts of a table that only one side has are counted in the table's line. If a definition has several lines, those
+// that differ follow, indented. Nil if nothing differs.
 func Diff(norm, other []Object) []string {
-	missing, left := without(norm, other)
-	extra, now := without(other, norm)
+	missing, before := without(norm, other)
+	extra, after := without(other, norm)
 	var all []difference
-	for _, o := range whole(missing) {
+	for _, o := range fold(missing) {
 		all = append(all, difference{o.Object, []string{"- " + o.line()}})
 	}
-	for _, o := range whole(extra) {
+	for _, o := range fold(extra) {
 		all = append(all, difference{o.Object, []string{"+ " + o.line()}})
 	}
-	for i := range left {
-		if left[i].Definition != now[i].Definition {
-			all = append(all, difference{left[i], change(left[i], now[i])})
+	for i := range before {
+		if before[i].Definition != after[i].Definition {
+			all = append(all, difference{before[i], change(before[i], after[i])})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b difference) int {
-		return cmp.Or(cmp.Compare(cmp.Or(a.Parent, a.Name), cmp.Or(b.Parent, b.Name)), cmp.Compare(a.Parent, b.Parent), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(
+			cmp.Compare(cmp.Or(a.Parent, a.Name), cmp.Or(b.Parent, b.Name)), // a table, then its parts
+			cmp.Compare(a.Parent, b.Parent), compareIdentity(a.Object, b.Object),
+		)
 	})
 	var lines []string
 	for _, d := range all {
@@ -36,7 +41,7 @@ func Diff(norm, other []Object) []string {
 	return lines
 }
 
-// difference is what is said about one object.
+// difference is an object and the lines about it.
 type difference struct {
 	Object
 	lines []string
@@ -44,7 +49,12 @@ type difference struct {
 
 type identity struct{ kind, name string }
 
-// without returns those of a that b lacks, and those that both have, in an order that is the same the other way round.
+func compareIdentity(a, b Object) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+}
+
+// without returns the objects of a that b lacks, and those that both have, in an order that does not depend on which
+// list is a.
 func without(a, b []Object) (missing, common []Object) {
 	has := map[identity]bool{}
 	for _, o := range b {
@@ -57,18 +67,18 @@ func without(a, b []Object) (missing, common []Object) {
 			missing = append(missing, o)
 		}
 	}
-	slices.SortFunc(common, func(a, b Object) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(common, compareIdentity)
 	return missing, common
 }
 
-// folded is an object with what came or went together with it.
+// folded is an object together with its parts.
 type folded struct {
 	Object
 	parts map[string]int // by kind
 }
 
-// whole folds the parts of tables that are themselves among the objects.
-func whole(objects []Object) []*folded {
+// fold folds the parts of tables into the tables that are among the objects.
+func fold(objects []Object) []*folded {
 	tables := map[string]*folded{}
 	var all []*folded
 	for _, o := range objects {
@@ -92,20 +102,20 @@ func whole(objects []Object) []*folded {
 
 // partKinds is the order in which a table's parts are counted, with their plural.
 var partKinds = [][2]string{
-	{"column", "columns"}, {"constraint", "constraints"}, {"index", "indexes"}, {"sequence", "sequences"}, {"trigger", "triggers"},
-	{"rule", "rules"}, {"policy", "policies"}, {"statistics", "statistics"},
+	{"column", "columns"}, {"constraint", "constraints"}, {"index", "indexes"}, {"sequence", "sequences"},
+	{"trigger", "triggers"}, {"rule", "rules"}, {"policy", "policies"}, {"statistics", "statistics"},
 }
 
 func (f *folded) line() string {
 	first, rest, _ := strings.Cut(strings.TrimSpace(f.Definition), "\n")
-	if n := strings.Count(rest, "\n") + 1; rest != "" {
-		first += fmt.Sprintf(" … (%s)", count(n+1, "line", "lines"))
+	if rest != "" {
+		first += fmt.Sprintf(" … (%s)", words.Count(strings.Count(rest, "\n")+2, "line", "lines"))
 	}
 	text := strings.TrimSpace(f.Kind + " " + f.Name + " " + first)
 	var parts []string
 	for _, k := range partKinds {
 		if n := f.parts[k[0]]; n > 0 {
-			parts = append(parts, count(n, k[0], k[1]))
+			parts = append(parts, words.Count(n, k[0], k[1]))
 		}
 	}
 	if len(parts) > 0 {
@@ -114,34 +124,27 @@ func (f *folded) line() string {
 	return text
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// change returns the lines about a definition that differs.
+func change(before, after Object) []string {
+	title := "~ " + before.Kind + " " + before.Name
+	old, updated := strings.Split(before.Definition, "\n"), strings.Split(after.Definition, "\n")
+	if len(old) == 1 && len(updated) == 1 {
+		return []string{title + " " + cmp.Or(old[0], "(plain)") + " -> " + cmp.Or(updated[0], "(plain)")}
 	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// change words a definition that differs.
-func change(was, is Object) []string {
-	title := "~ " + was.Kind + " " + was.Name
-	before, after := strings.Split(was.Definition, "\n"), strings.Split(is.Definition, "\n")
-	if len(before) == 1 && len(after) == 1 {
-		return []string{title + " " + cmp.Or(before[0], "(plain)") + " -> " + cmp.Or(after[0], "(plain)")}
-	}
-	const limit = 1000 // lines: more would take the square of it in memory
-	if len(before) > limit || len(after) > limit {
-		return []string{fmt.Sprintf("%s: %d lines -> %d lines", title, len(before), len(after))}
+	const limit = 1000 // lines, because diffLines takes the square of it in memory
+	if len(old) > limit || len(updated) > limit {
+		return []string{fmt.Sprintf("%s: %d lines -> %d lines", title, len(old), len(updated))}
 	}
 	lines := []string{title}
-	for _, l := range diffLines(before, after) {
+	for _, l := range diffLines(old, updated) {
 		lines = append(lines, "    "+l)
 	}
 	return lines
 }
 
-// diffLines returns the lines that two texts don't share, by their longest common subsequence.
+// diffLines returns the lines that only one of two texts has, by their longest common subsequence.
 func diffLines(before, after []string) []string {
-	// longest[i][j] is the length of that of before[i:] and after[j:].
+	// longest[i][j] is the length of the longest common subsequence of before[i:] and after[j:].
 	longest := make([][]int32, len(before)+1)
 	for i := range longest {
 		longest[i] = make([]int32, len(after)+1)

@@ -12,48 +12,57 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// Options say what of a database is looked at.
+// Options select what part of a database counts.
 type Options struct {
-	// Schema is the one that counts, and definitions don't name it, so that two schemas which were made by the same
-	// statements are equal. Empty: all of the database's schemas but the system's and those of extensions.
+	// Schema is the only schema that counts. Definitions do not name it, so that two schemas are equal if they were
+	// made by the same statements. Empty: all schemas except the system's and those of extensions.
 	Schema string
-	// Table is where versions are recorded; it is left out. One without a schema is left out wherever it is.
+	// Table is where versions are recorded; it does not count. One without a schema does not count in any schema.
 	Table postgres.Table
-	// Required are tables or views that have to be there.
+	// Required are tables or views that must exist.
 	Required []postgres.Table
 }
 
-// Fingerprint is what one message learns of a schema.
+// Fingerprint is what a single round trip tells about a schema.
 type Fingerprint struct {
 	// Hash is equal for equal schemas: the SHA-256, in hex, over all objects. Owners, privileges, comments, storage
 	// parameters, the order of a table's columns and attached partitions don't count.
 	Hash string
-	// Objects is how many there are.
+	// Objects is the number of objects.
 	Objects int
-	// Extensions are the installed ones with their versions ("vector 0.8.0"), which don't count. Those of the whole
-	// database, also where Schema is set.
+	// Extensions are those installed in the database, with their versions ("vector 0.8.0"). The versions don't count.
 	Extensions []string
-	// Missing are those of Required that are not there.
+	// Missing are those of Required that do not exist.
 	Missing []string
 }
 
-// Object is one table, column, index, function and so on.
+// Object is a table, column, index, function and so on.
 type Object struct {
 	Kind       string // "column"
-	Name       string // "users.email": quoted where need be, and without the schema where that is Schema or public
+	Name       string // "users.email": quoted if SQL needs it, and without the schema if that is Schema or public
 	Parent     string // the table of a column, constraint, index, trigger and so on
-	Definition string // everything else about it; of views and functions several lines
+	Definition string // everything else about it; several lines for views and functions
 }
 
 //go:embed fingerprint.sql
 var fingerprintQuery string
 
-// Take has the server describe and hash its objects: one round trip, and nothing but the hash travels.
-func Take(ctx context.Context, c *postgres.Conn, o Options) (Fingerprint, error) {
-	answers, err := c.Results(ctx, "set transaction read only; "+missingQuery(o)+"; "+o.over(`
+// hashQuery hashes all objects, and counts them.
+const hashQuery = `
 select encode(sha256(convert_to(coalesce(string_agg(h, '' order by h collate "C"), ''), 'UTF8')), 'hex'), count(*),
-  (select string_agg(extname || ' ' || extversion, E'\n' order by extname collate "C") from pg_extension where extname <> 'plpgsql')
-from (select encode(sha256(convert_to(jsonb_build_array(kind, name, definition)::text, 'UTF8')), 'hex') as h from object) hashed`))
+  (select string_agg(extname || ' ' || extversion, E'\n' order by extname collate "C")
+   from pg_extension where extname <> 'plpgsql')
+from (
+  select encode(sha256(convert_to(jsonb_build_array(kind, name, definition)::text, 'UTF8')), 'hex') as h from object
+) hashed`
+
+// describeQuery returns all objects.
+const describeQuery = `
+select kind, name, parent, definition from object order by kind collate "C", name collate "C"`
+
+// Take has the server describe and hash its objects: in one round trip, and only the hash is sent back.
+func Take(ctx context.Context, c *postgres.Conn, o Options) (Fingerprint, error) {
+	answers, err := c.Results(ctx, "set transaction read only; "+missingQuery(o)+"; "+o.over(hashQuery))
 	if err != nil {
 		return Fingerprint{}, fmt.Errorf("take the schema's fingerprint: %w", err)
 	}
@@ -74,9 +83,9 @@ from (select encode(sha256(convert_to(jsonb_build_array(kind, name, definition):
 	return f, nil
 }
 
-// Describe returns the objects that [Take] hashes, by kind and name.
+// Describe returns the objects that [Take] hashes, ordered by kind and name.
 func Describe(ctx context.Context, c *postgres.Conn, o Options) ([]Object, error) {
-	answers, err := c.Results(ctx, "set transaction read only; "+o.over(`select kind, name, parent, definition from object order by kind collate "C", name collate "C"`))
+	answers, err := c.Results(ctx, "set transaction read only; "+o.over(describeQuery))
 	if err != nil {
 		return nil, fmt.Errorf("describe the schema: %w", err)
 	}
@@ -87,41 +96,57 @@ func Describe(ctx context.Context, c *postgres.Conn, o Options) ([]Object, error
 	return all, nil
 }
 
-// over returns the message that evaluates an end of the objects' query. Its last answer is the end's.
+// printSettings are the settings that affect how a server prints a definition. They differ from database to database.
+var printSettings = [][2]string{
+	{"search_path", ""}, {"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"},
+	{"TimeZone", "UTC"}, {"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}, {"extra_float_digits", "1"},
+	{"bytea_output", "hex"}, {"lc_monetary", "C"}, {"xmlbinary", "base64"},
+	{"jit", "off"}, // compiling takes longer than the query
+}
+
+// over returns the message that evaluates a query over the objects. Its last answer is that query's.
 //
-// How a server prints a definition depends on settings that may differ from tenant to tenant, so all of them are set. The
-// search_path decides which names stand without a schema: the tenant's own shall, and those of the system, which are found first. But
-// the query's own names must find the system's only, also where one of the tenant's would fit better. Hence a cursor: its
-// names are resolved where it is declared, under the empty path, and definitions are printed where it is fetched from. A message of
-// several statements is one transaction, whose end undoes the settings, also after an error.
-func (o Options) over(end string) string {
-	home, scope, space := sqltext.QuoteLiteral("public"), `n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`, "true"
-	if o.Schema != "" {
-		home = sqltext.QuoteLiteral(o.Schema)
-		scope = "n.nspname = " + home
+// The search_path decides which names are printed without a schema: those in o.Schema, and the system's, which are
+// found first. But the query's own names must only find the system's, even if an object of o.Schema matches better.
+// Hence the cursor: the query's names are resolved when it is declared, under the empty path, and definitions are
+// printed when it is fetched from. A message of several statements is one transaction, whose end restores the settings,
+// even after an error.
+func (o Options) over(query string) string {
+	var settings []string
+	for _, s := range printSettings {
+		settings = append(settings, fmt.Sprintf("pg_catalog.set_config('%s', '%s', true)", s[0], s[1]))
 	}
-	if o.Table.Schema != "" {
-		space = "c.relnamespace = coalesce(to_regnamespace(quote_ident(" + sqltext.QuoteLiteral(o.Table.Schema) + "))::oid, 0)"
-	}
-	query := strings.NewReplacer("{{home}}", home, "{{scope}}", scope, "{{table}}", sqltext.QuoteLiteral(o.Table.Name), "{{tablespace}}", space,
-		"{{whole}}", strconv.FormatBool(o.Schema == "")).Replace(compact(fingerprintQuery))
-	var set strings.Builder
-	for i, one := range [][2]string{
-		{"search_path", ""}, {"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"}, {"TimeZone", "UTC"}, {"DateStyle", "ISO, YMD"},
-		{"IntervalStyle", "postgres"}, {"extra_float_digits", "1"}, {"bytea_output", "hex"}, {"lc_monetary", "C"}, {"xmlbinary", "base64"},
-		{"jit", "off"}, // which would take longer than the query
-	} {
-		if i > 0 {
-			set.WriteString(", ")
-		}
-		fmt.Fprintf(&set, "pg_catalog.set_config('%s', '%s', true)", one[0], one[1])
-	}
-	return "select " + set.String() + "; declare neon_tenants_objects no scroll cursor for " + query + end +
-		"; select set_config('search_path', quote_ident(" + home + "), true)" +
+	return "select " + strings.Join(settings, ", ") +
+		"; declare neon_tenants_objects no scroll cursor for " + o.objects() + query +
+		"; select set_config('search_path', quote_ident(" + o.home() + "), true)" +
 		"; fetch all from neon_tenants_objects"
 }
 
-// compact takes comments and indentation from a query, which has neither within its literals.
+// home is SQL for the schema whose name is left out.
+func (o Options) home() string {
+	if o.Schema != "" {
+		return sqltext.QuoteLiteral(o.Schema)
+	}
+	return sqltext.QuoteLiteral("public")
+}
+
+// objects is the WITH clause that fingerprint.sql makes of the options.
+func (o Options) objects() string {
+	scope, tableSchema := `n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`, "true"
+	if o.Schema != "" {
+		scope = "n.nspname = " + o.home()
+	}
+	if o.Table.Schema != "" {
+		tableSchema = "c.relnamespace = coalesce(to_regnamespace(quote_ident(" +
+			sqltext.QuoteLiteral(o.Table.Schema) + "))::oid, 0)"
+	}
+	return strings.NewReplacer(
+		"{{home}}", o.home(), "{{scope}}", scope, "{{table}}", sqltext.QuoteLiteral(o.Table.Name),
+		"{{table_schema}}", tableSchema, "{{whole}}", strconv.FormatBool(o.Schema == ""),
+	).Replace(compact(fingerprintQuery))
+}
+
+// compact removes comments and indentation from a query that has neither in its literals.
 func compact(query string) string {
 	var b strings.Builder
 	for line := range strings.Lines(query) {
@@ -132,8 +157,8 @@ func compact(query string) string {
 	return b.String()
 }
 
-// missingQuery returns the positions of those required tables that are not there. One that names no schema has to be where the
-// session would find it, or in the schema that counts.
+// missingQuery returns the indexes of the required tables that do not exist. A table without a schema must be where the
+// session finds it, or in o.Schema.
 func missingQuery(o Options) string {
 	if len(o.Required) == 0 {
 		return "select where false"
@@ -148,8 +173,10 @@ func missingQuery(o Options) string {
 		if t.Schema != "" {
 			schema = sqltext.QuoteLiteral(t.Schema)
 		}
-		values = append(values, fmt.Sprintf("(%d, exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace "+
-			"where c.relname operator(pg_catalog.=) %s and n.nspname operator(pg_catalog.=) %s and c.relkind operator(pg_catalog.=) any ('{r,p,f,v,m}')))",
+		values = append(values, fmt.Sprintf("(%d, exists (select from pg_catalog.pg_class c "+
+			"join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace "+
+			"where c.relname operator(pg_catalog.=) %s and n.nspname operator(pg_catalog.=) %s "+
+			"and c.relkind operator(pg_catalog.=) any ('{r,p,f,v,m}')))",
 			i, sqltext.QuoteLiteral(t.Name), schema))
 	}
 	return "select i from (values " + strings.Join(values, ", ") + ") t (i, there) where not there order by i"

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
 
 	"github.com/google/go-github/v66/github"
 
+	"github.com/org/neon-tenants-action/internal/hosts"
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
@@ -58,7 +58,7 @@ func New(o Options) (*Client, error) {
 	case err != nil, base.Host == "", base.Scheme != "https" &&
 		base.Scheme != "http", base.User != nil, base.RawQuery != "":
 		return nil, errors.New("the address of GitHub's API is not a URL such as " + DefaultBaseURL)
-	case base.Scheme == "http" && !private(base.Hostname()):
+	case base.Scheme == "http" && !hosts.Private(base.Hostname()):
 		return nil, fmt.Errorf("the GitHub token would be sent unencrypted to %s: the address of GitHub's API "+
 			"has to begin with https://",
 			base.Host)
@@ -74,15 +74,6 @@ func New(o Options) (*Client, error) {
 		api.UserAgent = o.UserAgent
 	}
 	return &Client{api: api, renewed: map[string]PublicKey{}, repositories: map[string]int64{}}, nil
-}
-
-// private reports whether a host is this machine, an address of a private network, or a name without a dot, such as a
-// container's.
-func private(host string) bool {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Unmap().IsLoopback() || addr.Unmap().IsPrivate()
-	}
-	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
 }
 
 // transport signs calls, and hides rate limits from go-github, which would refuse further calls while one is exceeded.

@@ -15,78 +15,97 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// A migration that runs into lock_timeout, a deadlock or a serialization failure was rolled back as a whole, and is run
-// again up to this many times in all.
+// transactionTries is how often a migration is run at most while lock_timeout, a deadlock or a serialization failure
+// rolls it back as a whole.
 const transactionTries = 3
 
-// session is one tenant's migration in progress: what was read from the database, what is left to do, and how dbmate's
-// calls become messages. A migration goes out as one message, its transaction and its bookkeeping around it: one round
-// trip, and no moment at which one is committed without the other.
+// applier applies one database's pending migrations: it turns dbmate's calls into messages to the server. A migration
+// and the record of its version are one message and one transaction: one round trip, and no moment at which one of them
+// is committed without the other.
 type applier struct {
-	ctx   context.Context // dbmate knows no context; the session has the tenant's
+	ctx   context.Context // dbmate passes none on
 	conn  *postgres.Conn
-	table string   // quoted, with its schema
-	setup []string // what must be made before the first version can be recorded
+	table string   // of the recorded versions, quoted and with its schema
+	setup []string // statements that create what the first record needs
 
-	lockTimeout time.Duration // Postgres's lock_timeout for migration statements; 0 is none
-	schema      string        // where unqualified names lead; empty: where the session's search_path leads
+	lockTimeout time.Duration // PostgreSQL's lock_timeout for the statements of migrations; 0: none
+	schema      string        // where names without a schema lead; empty: where the session's search_path leads
 
-	found    bool            // the bookkeeping table is there
-	versions map[string]bool // recorded in it
-	pending  []migration     // in order; the first is the one in hand
+	found    bool            // the table of recorded versions exists
+	versions map[string]bool // the recorded ones
+	pending  []migration     // in their order; the first is the current one
 
-	open    bool   // between dbmate's begin and its commit
-	version string // recorded since begin
+	inTransaction bool   // between dbmate's begin and its commit
+	version       string // recorded since begin
 
 	applied  []Applied
 	warnings []string
-	started  time.Time // when the migration in hand began
+	started  time.Time // when the current migration started
 }
 
-func (s *applier) begin() { s.open, s.version = true, "" }
+func newApplier(
+	ctx context.Context, c *postgres.Conn, status postgres.Status, pending []migration, o Options,
+) *applier {
+	a := &applier{
+		ctx: ctx, conn: c, table: status.Table.Quoted(), lockTimeout: o.StatementLockTimeout,
+		schema: o.Schema, found: status.Found, versions: status.Versions, pending: pending,
+	}
+	if !status.Found {
+		if !status.SchemaExists {
+			a.setup = append(a.setup, "create schema if not exists "+sqltext.QuoteIdentifier(status.Table.Schema))
+		}
+		a.setup = append(a.setup, fmt.Sprintf("create table if not exists %s (version varchar primary key)", a.table))
+	}
+	return a
+}
 
-func (s *applier) rollback() error {
-	s.open = false // nothing was sent: commit sends everything
+func (a *applier) begin() { a.inTransaction, a.version = true, "" }
+
+func (a *applier) rollback() error {
+	a.inTransaction = false // nothing has been sent: commit sends everything
 	return nil
 }
 
-// run takes a migration's SQL from dbmate. Inside a transaction it waits for commit; outside it is run at once, alone,
-// because statements such as CREATE INDEX CONCURRENTLY tolerate no company in their message.
-func (s *applier) run(up string) error {
-	if len(s.pending) == 0 || s.pending[0].up != up {
+// run receives a migration's SQL from dbmate. Inside a transaction it waits for commit; outside it is sent at once and
+// alone, because statements such as CREATE INDEX CONCURRENTLY must be sent alone.
+func (a *applier) run(up string) error {
+	if len(a.pending) == 0 || a.pending[0].up != up {
 		return fmt.Errorf("internal error: dbmate runs a migration that was not expected")
 	}
-	s.started = time.Now()
-	if s.open {
+	a.started = time.Now()
+	if a.inTransaction {
 		return nil
 	}
-	if _, err := s.conn.Exec(s.ctx, strings.Join(append(s.setup, s.settings()...), "; ")); err != nil {
-		return fmt.Errorf("prepare for %s: %w", s.pending[0].path, err)
+	if _, err := a.conn.Exec(a.ctx, strings.Join(append(a.setup, a.settings()...), "; ")); err != nil {
+		return fmt.Errorf("prepare for %s: %w", a.pending[0].path, err)
 	}
-	s.setup = nil
-	tags, err := s.conn.Exec(s.ctx, up)
+	a.setup = nil
+	tags, err := a.conn.Exec(a.ctx, up)
 	if err != nil {
-		return s.fail(err, message{}, tags)
+		return a.failure(err, message{}, tags)
 	}
 	return nil
 }
 
-// record notes a version as applied: with the transaction, or at once where there is none.
-func (s *applier) record(version string) error {
-	if s.open {
-		s.version = version
+// record records a version as applied: with the transaction, or at once if there is none.
+func (a *applier) record(version string) error {
+	if a.inTransaction {
+		a.version = version
 		return nil
 	}
-	m := s.pending[0]
-	if _, err := s.conn.Exec(s.ctx, strings.Join(append([]string{s.insert(version)}, s.ending()...), "; ")); err != nil {
-		return &Error{Version: m.version, File: m.path, Err: fmt.Errorf("it was run, but not recorded as applied: %w", err),
-			Fix: fmt.Sprintf("the file says transaction:false, so its work stands: insert version %s into %s by hand, or undo the work, and run again", version, s.table)}
+	m := a.pending[0]
+	sql := append([]string{a.insert(version)}, a.cleanup()...)
+	if _, err := a.conn.Exec(a.ctx, strings.Join(sql, "; ")); err != nil {
+		return &Error{
+			Version: m.version, File: m.path, Table: a.table, notRecorded: true,
+			Err: fmt.Errorf("it was run, but not recorded as applied: %w", err),
+		}
 	}
-	s.finish(m)
+	a.finish(m)
 	return nil
 }
 
-// message is a migration's SQL as it goes over the wire.
+// message is a migration's SQL as it is sent.
 type message struct {
 	prefix []string
 	up     string
@@ -100,78 +119,89 @@ func (m message) head() string {
 	return strings.Join(m.prefix, "; ") + ";\n"
 }
 
-// sql joins the parts. The line break before the suffix ends a comment that the migration may end in.
+// sql joins the parts. The line break before the suffix ends a comment in which the migration may end.
 func (m message) sql() string {
 	return m.head() + m.up + "\n;" + strings.Join(m.suffix, "; ")
 }
 
-// commit sends the migration in hand and everything around it.
-func (s *applier) commit() error {
-	s.open = false
-	m := s.pending[0]
+// commit sends the current migration with everything around it, and retries it if the server says that it had no
+// effect.
+func (a *applier) commit() error {
+	a.inTransaction = false
+	m := a.pending[0]
 	msg := message{
-		prefix: slices.Concat([]string{"begin"}, s.settings(), s.setup),
+		prefix: slices.Concat([]string{"begin"}, a.settings(), a.setup),
 		up:     m.up,
-		suffix: append([]string{s.insert(s.version), "commit"}, s.ending()...),
+		suffix: append([]string{a.insert(a.version), "commit"}, a.cleanup()...),
 	}
 	for try := 1; ; try++ {
-		tags, err := s.conn.Exec(s.ctx, msg.sql())
+		tags, err := a.conn.Exec(a.ctx, msg.sql())
 		if err == nil {
-			if own := endsTransaction(tags[len(msg.prefix) : len(tags)-len(msg.suffix)]); own != "" {
-				s.warnings = append(s.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not have been rolled back; use -- migrate:up transaction:false, or take it out", m.path, own))
-			}
-			s.setup = nil
-			s.finish(m)
+			a.warnOfEnd(m, tags[len(msg.prefix):len(tags)-len(msg.suffix)])
+			a.setup = nil
+			a.finish(m)
 			return nil
 		}
-		if try == transactionTries || !neverRan(err) || endsTransaction(tags) != "" || s.conn.Closed() {
-			return s.fail(err, msg, tags)
+		if try == transactionTries || !hadNoEffect(err) || endsTransaction(tags) != "" || a.conn.Closed() {
+			return a.failure(err, msg, tags)
 		}
-		if _, err := s.conn.Exec(s.ctx, "rollback"); err != nil {
-			return s.fail(err, msg, nil)
+		if _, err := a.conn.Exec(a.ctx, "rollback"); err != nil {
+			return a.failure(err, msg, nil)
 		}
 		pause := time.Duration(try)*time.Second/2 + rand.N(500*time.Millisecond)
-		s.conn.Log().Warn("the migration was rolled back and will be tried again", "file", m.file, "try", try+1, "of", transactionTries, "in", pause, "error", err)
+		a.conn.Log().Warn("the migration was rolled back and will be tried again",
+			"file", m.file, "try", try+1, "of", transactionTries, "in", pause, "error", err)
 		select {
-		case <-s.ctx.Done():
-			return s.fail(err, msg, tags)
+		case <-a.ctx.Done():
+			return a.failure(err, msg, tags)
 		case <-time.After(pause):
 		}
 	}
 }
 
-// ending ends a migration. After the last one of a schema, the connection is left as the next schema has to find it, and its
-// lock is released, in the same message.
-func (s *applier) ending() []string {
-	if s.schema != "" && len(s.pending) == 1 {
+// cleanup are the statements after a migration. After the last one of a schema they also release its lock and leave the
+// connection as the next schema must find it.
+func (a *applier) cleanup() []string {
+	if a.schema != "" && len(a.pending) == 1 {
 		return postgres.ResetSession()
 	}
 	return postgres.ResetSettings()
 }
 
-// settings are what a migration begins with: the schema where it works, and how long its statements wait for table locks.
-// Not "set local", which would end with a COMMIT inside the migration; what follows a ROLLBACK inside of one is outside of
-// every schema, as the connection's own search_path is empty then ([postgres.Options].NoSearchPath).
-func (s *applier) settings() []string {
-	all := []string{fmt.Sprintf("set lock_timeout = %d", s.lockTimeout.Milliseconds())}
-	if s.schema != "" {
-		all = append(all, "set search_path = "+sqltext.QuoteIdentifier(s.schema))
+// settings are the statements before a migration: the schema that it works in, and how long its statements wait for
+// table locks. They are not "set local", which would end with a COMMIT inside the migration. After a ROLLBACK inside it
+// the following statements are in no schema at all, because the connection's own search_path is empty
+// ([postgres.Options].NoSearchPath).
+func (a *applier) settings() []string {
+	all := []string{fmt.Sprintf("set lock_timeout = %d", a.lockTimeout.Milliseconds())}
+	if a.schema != "" {
+		all = append(all, "set search_path = "+sqltext.QuoteIdentifier(a.schema))
 	}
 	return all
 }
 
-func (s *applier) insert(version string) string {
-	return fmt.Sprintf("insert into %s (version) values (%s)", s.table, sqltext.QuoteLiteral(version))
+func (a *applier) insert(version string) string {
+	return fmt.Sprintf("insert into %s (version) values (%s)", a.table, sqltext.QuoteLiteral(version))
 }
 
-func (s *applier) finish(m migration) {
-	done := Applied{Version: m.version, File: m.file, Elapsed: time.Since(s.started)}
-	s.conn.Log().Info("applied", "file", m.file, "took", done.Elapsed)
-	s.applied = append(s.applied, done)
-	s.pending = s.pending[1:]
+// finish moves the current migration from the pending ones to the applied ones.
+func (a *applier) finish(m migration) {
+	done := Applied{Version: m.version, File: m.file, Elapsed: time.Since(a.started)}
+	a.conn.Log().Info("applied", "file", m.file, "took", done.Elapsed)
+	a.applied = append(a.applied, done)
+	a.pending = a.pending[1:]
 }
 
-// endsTransaction returns the tag of a statement that ended the transaction it ran in, "" where there is none.
+// warnOfEnd warns of a migration that ended its own transaction. tags are those of its statements.
+func (a *applier) warnOfEnd(m migration, tags []string) {
+	if tag := endsTransaction(tags); tag != "" {
+		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not "+
+			"have "+
+			"been rolled back; use -- migrate:up transaction:false, or take it out", m.path, tag))
+	}
+}
+
+// endsTransaction returns the tag of a statement that ended the transaction it ran in, "" if there is none.
 func endsTransaction(tags []string) string {
 	for _, t := range tags {
 		if slices.Contains([]string{"COMMIT", "ROLLBACK", "PREPARE TRANSACTION"}, t) {
@@ -181,8 +211,8 @@ func endsTransaction(tags []string) string {
 	return ""
 }
 
-// neverRan reports whether the server says that the transaction had no effect and may be run again as it is.
-func neverRan(err error) bool {
+// hadNoEffect reports whether the server says that the transaction had no effect and may be run again as it is.
+func hadNoEffect(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && slices.Contains([]string{
 		"55P03", // lock_not_available
@@ -191,18 +221,18 @@ func neverRan(err error) bool {
 	}, pg.Code)
 }
 
-// fail makes the error of the migration in hand from what the server said. tags are those of the message's statements
-// that completed.
-func (s *applier) fail(err error, msg message, tags []string) error {
-	m := s.pending[0]
-	e := &Error{Version: m.version, File: m.path, Err: err, unrecorded: !m.transaction}
+// failure turns the server's error into that of the current migration. tags are those of the message's statements that
+// completed.
+func (a *applier) failure(err error, msg message, tags []string) error {
+	m := a.pending[0]
+	e := &Error{Version: m.version, File: m.path, Err: err, outside: !m.transaction}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		e.lost = true
 		return e
 	}
-	if pg.Detail != "" { // may hold a customer's data: for the tenant's log, not for the summary
-		s.conn.Log().Error(pg.Message, "detail", pg.Detail)
+	if pg.Detail != "" { // may contain a customer's data: for the tenant's log, not for the summary
+		a.conn.Log().Error(pg.Message, "detail", pg.Detail)
 	}
 	offset := -1
 	if pg.Position > 0 {
@@ -211,12 +241,13 @@ func (s *applier) fail(err error, msg message, tags []string) error {
 		if list := sqltext.Statements(m.up); i < len(list) {
 			offset = list[i].Start
 		} else {
-			e.Err = fmt.Errorf("its version could not be recorded in %s: %w", s.table, err)
+			e.Err = fmt.Errorf("its version could not be recorded in %s: %w", a.table, err)
 		}
 	}
 	if offset >= 0 {
 		line, column := sqltext.LineColumn(m.up, offset)
-		e.Line, e.Column, e.snippet = m.line+line-1, column, snippet(m.up, line, column, m.line+line-1)
+		e.Line, e.Column = m.line+line-1, column
+		e.snippet = snippet(m.up, line, column, e.Line)
 	}
 	return e
 }

@@ -15,42 +15,43 @@ import (
 	"github.com/amacneil/dbmate/v2/pkg/dbutil"
 )
 
-// dbmate opens databases by URL and wants a *sql.DB. Here the connection is open, locked and already asked for its
-// versions when dbmate begins, so what it gets by the URL's host, a number, is that session: [engineDriver] answers its
-// questions from what the session knows, and [applierConn] hands its statements to the session, which decides how they go
-// over the wire.
+// dbmate opens databases by URL and expects a *sql.DB. Here the connection is open, the lock is held and the versions
+// are read before dbmate starts, so the host of its URL is the number of an [applier]: [engineDriver] answers dbmate's
+// questions from what the applier knows, and [applierConn] passes its statements to the applier, which decides how they
+// are sent.
 
 const driverScheme = "neon-tenants"
 
 var (
 	registerDriver = sync.OnceFunc(func() { dbmate.RegisterDriver(newEngineDriver, driverScheme) })
-	appliers       sync.Map // a session's number as text → *applier
+	appliers       sync.Map // an applier's number as text → *applier
 	lastApplier    atomic.Int64
 )
 
-// withEngine calls do with dbmate over files and a session, everything off that this project does itself or never does.
-func withEngine(files fileSystem, s *applier, do func(*dbmate.DB) error) error {
+// withEngine calls use with dbmate over files and an applier. It turns off everything that this project does itself or
+// never does.
+func withEngine(files fileSystem, a *applier, use func(*dbmate.DB) error) error {
 	registerDriver()
 	key := strconv.FormatInt(lastApplier.Add(1), 10)
-	appliers.Store(key, s)
+	appliers.Store(key, a)
 	defer appliers.Delete(key)
 	db := dbmate.New(&url.URL{Scheme: driverScheme, Host: key})
 	db.AutoDumpSchema = false
 	db.FS = files
-	db.Log = io.Discard // it says "Applied" before it knows; the session tells what really happened
+	db.Log = io.Discard // it says "Applied" too early; the applier logs what really happened
 	db.MigrationsDir = []string{"."}
-	return do(db)
+	return use(db)
 }
 
-// engineDriver implements dbmate.Driver over one session.
+// engineDriver implements dbmate.Driver over one applier.
 type engineDriver struct{ applier *applier }
 
 func newEngineDriver(config dbmate.DriverConfig) dbmate.Driver {
-	s, _ := appliers.Load(config.DatabaseURL.Host)
-	return engineDriver{s.(*applier)}
+	a, _ := appliers.Load(config.DatabaseURL.Host)
+	return engineDriver{a.(*applier)}
 }
 
-var errNotOurs = errors.New("neon-tenants-action never asks dbmate for this")
+var errNotUsed = errors.New("neon-tenants-action never asks dbmate for this")
 
 func (d engineDriver) Open() (*sql.DB, error) {
 	db := sql.OpenDB(applierConn(d))
@@ -71,18 +72,18 @@ func (d engineDriver) InsertMigration(_ dbutil.Transaction, version string) erro
 	return d.applier.record(version)
 }
 
-// QueryError leaves the error alone: the session has located it in the file already.
+// QueryError leaves the error as it is: the applier has already located it in the file.
 func (d engineDriver) QueryError(_ string, err error) error { return err }
 
 func (d engineDriver) Ping() error                                      { return nil }
 func (d engineDriver) DatabaseExists() (bool, error)                    { return true, nil }
-func (d engineDriver) CreateDatabase() error                            { return errNotOurs }
-func (d engineDriver) DropDatabase() error                              { return errNotOurs }
-func (d engineDriver) DumpSchema(*sql.DB, ...string) ([]byte, error)    { return nil, errNotOurs }
-func (d engineDriver) DeleteMigration(dbutil.Transaction, string) error { return errNotOurs }
+func (d engineDriver) CreateDatabase() error                            { return errNotUsed }
+func (d engineDriver) DropDatabase() error                              { return errNotUsed }
+func (d engineDriver) DumpSchema(*sql.DB, ...string) ([]byte, error)    { return nil, errNotUsed }
+func (d engineDriver) DeleteMigration(dbutil.Transaction, string) error { return errNotUsed }
 
-// applierConn is the session seen by database/sql: connector, connection and transaction in one. No method returns
-// driver.ErrBadConn, upon which database/sql would run a statement a second time.
+// applierConn is the applier as database/sql sees it: connector, connection and transaction in one. No method returns
+// driver.ErrBadConn, after which database/sql would run a statement a second time.
 type applierConn struct{ applier *applier }
 
 var (
@@ -98,8 +99,8 @@ func (c applierConn) Open(string) (driver.Conn, error)             { return c, n
 // Close leaves the connection open: whoever opened it closes it, and its lock is held until then.
 func (c applierConn) Close() error { return nil }
 
-func (c applierConn) Prepare(string) (driver.Stmt, error) { return nil, errNotOurs }
-func (c applierConn) Begin() (driver.Tx, error)           { return nil, errNotOurs }
+func (c applierConn) Prepare(string) (driver.Stmt, error) { return nil, errNotUsed }
+func (c applierConn) Begin() (driver.Tx, error)           { return nil, errNotUsed }
 
 func (c applierConn) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) {
 	c.applier.begin()

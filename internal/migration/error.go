@@ -5,33 +5,43 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// snippet draws a line of the text with a mark under a column, both from 1, cut around the column where it is long.
-func snippet(text string, line, column, shown int) string {
-	const before, after = 60, 60 // characters around the column
-	runes := []rune(strings.TrimRight(strings.Split(text, "\n")[line-1], "\r"))
-	from := max(0, column-1-before)
-	to := min(len(runes), column-1+after)
-	gutter := fmt.Sprintf("%5d | ", shown)
-	code := strings.ReplaceAll(string(runes[from:to]), "\t", " ")
-	return "\n" + gutter + code + "\n" + strings.Repeat(" ", len(gutter)+column-1-from) + "^"
-}
+// Why a migration failed, and in which state it left the database.
+const (
+	// NotRecorded: its statements ran outside a transaction, and recording its version failed.
+	NotRecorded postgres.Cause = "migration not recorded"
+	// LostOutsideTransaction: the connection broke while it ran outside a transaction.
+	LostOutsideTransaction postgres.Cause = "connection lost outside a transaction"
+	// ConnectionLost: the connection broke, and the migration was applied and recorded, or neither.
+	ConnectionLost postgres.Cause = "connection lost in a migration"
+	// FailedOutsideTransaction: the statements before the failed one have taken effect.
+	FailedOutsideTransaction postgres.Cause = "failed outside a transaction"
+	// TableLocked: PostgreSQL's lock_timeout was reached. After this cause and those below, the file was rolled back.
+	TableLocked      postgres.Cause = "table locked"
+	PrivilegeMissing postgres.Cause = "privilege missing"
+	Stopped          postgres.Cause = "migration stopped" // cancelled, or its session was terminated
+	RolledBack       postgres.Cause = "migration rolled back"
+)
 
-// Error is a migration that failed on one tenant.
+// Error is the error of a migration that failed on one database.
 type Error struct {
 	Version string
 	File    string // relative to the workspace
-	Line    int    // in the file, from 1; 0 where the server named no place
+	Line    int    // in the file, from 1; 0 if the server named no place
 	Column  int    // in characters, from 1
+	Table   string // with [NotRecorded]: where the version belongs, quoted
 	Err     error
-	Fix     string // a remedy that fits better than the general one
 
-	snippet    string // the failing line of the file, with a mark under the column
-	lost       bool   // the connection broke: what became of the migration is not known
-	unrecorded bool   // it ran outside of a transaction
+	snippet     string // the failing line of the file, with a mark under the column
+	notRecorded bool
+	lost        bool // the connection broke
+	outside     bool // it ran outside a transaction
 }
 
 func (e *Error) Error() string {
@@ -44,7 +54,7 @@ func (e *Error) Error() string {
 	case e.lost:
 		return fmt.Sprintf("%s: the connection was lost while it ran: %v", place, e.Err)
 	case errors.As(e.Err, &pg):
-		text := strings.TrimSuffix(e.Err.Error(), pg.Error()) // what was added around the server's words
+		text := strings.TrimSuffix(e.Err.Error(), pg.Error()) // what was added around the server's text
 		text += fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
 		if pg.Hint != "" {
 			text += "; hint: " + pg.Hint
@@ -56,28 +66,59 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Location is where in the workspace the failing statement stands.
+// Location is the place of the failing statement in the workspace.
 func (e *Error) Location() (file string, line int) { return e.File, e.Line }
 
-// Remedy says what state the tenant is in and what to do.
-func (e *Error) Remedy() string {
-	var pg *pgconn.PgError
-	known := errors.As(e.Err, &pg)
+// Cause is why the migration failed, and in which state it left the database.
+func (e *Error) Cause() postgres.Cause {
 	switch {
-	case e.Fix != "":
-		return e.Fix
-	case e.lost && e.unrecorded:
-		return "it runs outside of a transaction, so part of it may have been applied without being recorded: look at the tenant before you run again"
+	case e.notRecorded:
+		return NotRecorded
+	case e.lost && e.outside:
+		return LostOutsideTransaction
 	case e.lost:
-		return "run again: it was applied and recorded, or neither, and it is never applied twice"
-	case e.unrecorded:
-		return "it runs outside of a transaction, so what came before the failing statement stands: undo that or make the file repeatable, then run again"
-	case known && pg.Code == "55P03":
-		return "another session holds a lock on a table that the migration changes: run at a quieter hour, or raise statement-lock-timeout; the file was rolled back"
-	case known && pg.Code == "42501":
-		return "the role may not do this: grant it the privilege, or name a role that has it with role-name; the file was rolled back"
-	case known && (pg.Code == "57014" || pg.Code == "57P01"):
-		return "the statement was stopped and the file rolled back; run again"
+		return ConnectionLost
+	case e.outside:
+		return FailedOutsideTransaction
+	case postgres.HasCode(e.Err, "55P03"):
+		return TableLocked
+	case postgres.HasCode(e.Err, "42501"):
+		return PrivilegeMissing
+	case postgres.HasCode(e.Err, "57014"), postgres.HasCode(e.Err, "57P01"):
+		return Stopped
 	}
-	return "the file was rolled back and the tenant is at the version before it: correct the file or the tenant's data, then run again"
+	return RolledBack
+}
+
+// snippet shows a line of the text with a mark under a column, both counted from 1, and cuts a long line around the
+// column. shown is the line's number in the file.
+func snippet(text string, line, column, shown int) string {
+	const before, after = 60, 60 // characters around the column
+	runes := []rune(strings.TrimRight(strings.Split(text, "\n")[line-1], "\r"))
+	from := max(0, column-1-before)
+	to := min(len(runes), column-1+after)
+	gutter := fmt.Sprintf("%5d | ", shown)
+	code := strings.ReplaceAll(string(runes[from:to]), "\t", " ")
+	return "\n" + gutter + code + "\n" + strings.Repeat(" ", len(gutter)+column-1-from) + "^"
+}
+
+// OrderError is the error of a pending migration that [Options].Strict refuses.
+type OrderError struct{ File, Highest string }
+
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("%s is pending, but the higher version %s is applied already", e.File, e.Highest)
+}
+
+// LockError is the error of another run's lock that was not released in time.
+type LockError struct {
+	Waited time.Duration
+	Holder string // the session that holds it, as the server describes it; may be empty
+}
+
+func (e *LockError) Error() string {
+	holder := ""
+	if e.Holder != "" {
+		holder = " (" + e.Holder + ")"
+	}
+	return fmt.Sprintf("another run holds the migration lock%s; waited %s for it", holder, e.Waited.Round(time.Second))
 }

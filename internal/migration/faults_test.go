@@ -9,21 +9,32 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// slow is a file that tells by an advisory lock that it runs, then sleeps.
+// slow is a migration that takes an advisory lock to show that it runs, then sleeps.
 const slow = "create table half (i int);\nselect pg_advisory_lock(4711);\nselect pg_sleep(60);"
 
-// holder is the server process that runs the slow file in this database; the server is shared with other tests.
+// holder finds the server process that runs the slow migration in this database; other tests share the server.
 const holder = "select pid from pg_locks where locktype = 'advisory' and objid = 4711 and granted " +
 	"and database = (select oid from pg_database where datname = current_database())"
 
-// whileItRuns migrates in the background, waits until the slow statement runs, does something, and returns the outcome and
-// how long it took from then on.
-func whileItRuns(t *testing.T, ctx context.Context, direct, url string, m *migration.Files, what func()) (migration.Result, error, time.Duration) {
+// nothingHalfDone fails if the slow migration has left its table behind.
+func nothingHalfDone(t *testing.T, url string) {
+	t.Helper()
+	servertest.Equal(t, "half done", pgtest.Ask(t, url, "select coalesce(to_regclass('half')::text, 'none')"),
+		[]string{"none"})
+}
+
+// whileItRuns migrates in the background, waits until the slow statement runs, and interferes. It returns the outcome,
+// and how long it took from then on.
+func whileItRuns(
+	t *testing.T, ctx context.Context, direct, url string, m *migration.Files, interfere func(),
+) (migration.Result, error, time.Duration) {
 	t.Helper()
 	type outcome struct {
 		m   migration.Result
@@ -37,7 +48,7 @@ func whileItRuns(t *testing.T, ctx context.Context, direct, url string, m *migra
 	servertest.WaitFor(t, func() bool {
 		return len(pgtest.Ask(t, direct, "select pid::text from ("+holder+") h")) == 1
 	})
-	what()
+	interfere()
 	began := time.Now()
 	select {
 	case o := <-done:
@@ -50,9 +61,16 @@ func whileItRuns(t *testing.T, ctx context.Context, direct, url string, m *migra
 
 func TestConnectionCutMidMigration(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ file, remedy string }{
-		"in a transaction": {up(slow), "never applied twice"},
-		"outside of one":   {"-- migrate:up transaction:false\nselect pg_sleep(60) from (select pg_advisory_lock(4711)) l\n-- migrate:down\n", "look at the tenant"},
+	for name, c := range map[string]struct {
+		file   string
+		cause  postgres.Cause
+		remedy string
+	}{
+		"in a transaction": {up(slow), migration.ConnectionLost, "never applied twice"},
+		"outside of one": {
+			alone("select pg_sleep(60) from (select pg_advisory_lock(4711)) l"),
+			migration.LostOutsideTransaction, "look at the tenant",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,11 +79,12 @@ func TestConnectionCutMidMigration(t *testing.T) {
 			m := files(t, "1_a.sql", up("create table a (i int)"), "2_slow.sql", c.file)
 			got, err, _ := whileItRuns(t, t.Context(), direct, proxied, m, proxy.Stop)
 			var failure *migration.Error
-			if !errors.As(err, &failure) || !strings.Contains(err.Error(), "db/migrations/2_slow.sql: the connection was lost while it ran") {
+			const text = "db/migrations/2_slow.sql: the connection was lost while it ran"
+			if !errors.As(err, &failure) || !strings.Contains(err.Error(), text) {
 				t.Fatalf("got %v", err)
 			}
-			if !strings.Contains(failure.Remedy(), c.remedy) {
-				t.Errorf("remedy: %s", failure.Remedy())
+			if failure.Cause() != c.cause || !strings.Contains(remedies.Of(err), c.remedy) {
+				t.Errorf("%s, remedy: %s", failure.Cause(), remedies.Of(err))
 			}
 			servertest.Equal(t, "applied", appliedFiles(got), []string{"1_a.sql"})
 			servertest.Equal(t, "recorded", recorded(t, direct), []string{"1"})
@@ -98,14 +117,15 @@ func TestServerKilledMidMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	servertest.Equal(t, "recorded", recorded(t, direct), []string{"1"})
-	servertest.Equal(t, "half done", pgtest.Ask(t, direct, "select coalesce(to_regclass('half')::text, 'none')"), []string{"none"})
+	nothingHalfDone(t, direct)
 
-	// What was lost is made up for by the next run, once.
-	got, err := migrate(t.Context(), direct, files(t, "1_a.sql", up("create table a (i int)"), "2_slow.sql", up("create table half (i int)")), options())
+	// The next run applies what was lost, once.
+	m = files(t, "1_a.sql", up("create table a (i int)"), "2_slow.sql", up("create table half (i int)"))
+	got, err := migrate(t.Context(), direct, m, options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.Equal(t, "made up for", appliedFiles(got), []string{"2_slow.sql"})
+	servertest.Equal(t, "applied by the next run", appliedFiles(got), []string{"2_slow.sql"})
 }
 
 func TestBackendTerminatedMidMigration(t *testing.T) {
@@ -118,7 +138,7 @@ func TestBackendTerminatedMidMigration(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "57P01") {
 		t.Fatalf("got %v", err)
 	}
-	servertest.Equal(t, "half done", pgtest.Ask(t, direct, "select coalesce(to_regclass('half')::text, 'none')"), []string{"none"})
+	nothingHalfDone(t, direct)
 }
 
 // A cancel reaches the statement on the server, not only our end of the connection.
@@ -126,7 +146,8 @@ func TestCancelReachesTheStatement(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	_, err, took := whileItRuns(t, ctx, direct, direct, files(t, "1_slow.sql", up(slow)), func() { cancel(errors.New("enough")) })
+	m := files(t, "1_slow.sql", up(slow))
+	_, err, took := whileItRuns(t, ctx, direct, direct, m, func() { cancel(errors.New("enough")) })
 	if err == nil || !strings.Contains(err.Error(), "57014") {
 		t.Fatalf("got %v", err)
 	}
@@ -134,12 +155,13 @@ func TestCancelReachesTheStatement(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 	servertest.WaitFor(t, func() bool {
-		return len(pgtest.Ask(t, direct, "select pid::text from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")) == 0
+		return len(pgtest.Ask(t, direct, "select pid::text from pg_stat_activity "+
+			"where datname = current_database() and pid <> pg_backend_pid()")) == 0
 	})
-	servertest.Equal(t, "half done", pgtest.Ask(t, direct, "select coalesce(to_regclass('half')::text, 'none')"), []string{"none"})
+	nothingHalfDone(t, direct)
 }
 
-// Where the network is gone too, a cancel does not wait for the server's word for long.
+// If the network is gone too, a cancel does not wait long for the server's answer.
 func TestCancelWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
@@ -147,8 +169,10 @@ func TestCancelWithoutNetwork(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err, took := whileItRuns(t, ctx, direct, proxied, files(t, "1_slow.sql", up(slow)), func() {
 		for _, way := range []string{"upstream", "downstream"} {
-			if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf( // timeout 0 lets nothing through and never closes
-				`{"type": "timeout", "attributes": {"timeout": 0}, "stream": %q, "name": %q}`, way, way))); err != nil {
+			// A timeout of 0 passes nothing on and never closes the connection.
+			toxic := fmt.Sprintf(
+				`{"type": "timeout", "attributes": {"timeout": 0}, "stream": %q, "name": %q}`, way, way)
+			if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
 				t.Error(err)
 			}
 		}

@@ -16,24 +16,24 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// Files are a directory's migration files, read and validated once, so that every tenant of a run gets the same ones
-// and a bad file stops the run before any tenant is touched.
+// Files are a directory's migration files, read and validated once, so that every database of a run gets the same ones
+// and an invalid file stops the run before any database is touched.
 type Files struct {
 	files   fileSystem
 	ordered []migration
 }
 
-// migration is one file's part that is run.
+// migration is the part of one file that is run.
 type migration struct {
 	version     string
 	file        string // name within the directory
 	path        string // as a user knows it, relative to the workspace
 	up          string // from its migrate:up line to the migrate:down line
-	line        int    // the file's line on which up begins, from 1
-	transaction bool   // false where the file says transaction:false
+	line        int    // of the file, on which up begins, from 1
+	transaction bool   // false if the file says transaction:false
 }
 
-// FilesError is all that is wrong with a directory of migration files.
+// FilesError lists everything that is wrong with a directory of migration files.
 type FilesError struct {
 	Dir      string
 	Problems []string
@@ -43,39 +43,39 @@ func (e *FilesError) Error() string {
 	if len(e.Problems) == 1 {
 		return "migration files in " + e.Dir + ": " + e.Problems[0]
 	}
-	return fmt.Sprintf("%d problems with the migration files in %s:\n  - %s", len(e.Problems), e.Dir, strings.Join(e.Problems, "\n  - "))
+	return fmt.Sprintf("%d problems with the migration files in %s:\n  - %s",
+		len(e.Problems), e.Dir, strings.Join(e.Problems, "\n  - "))
 }
 
-// Remedy says where the rules stand.
+// Remedy says what to do.
 func (e *FilesError) Remedy() string {
-	return "mend the files; nothing was run on any tenant"
+	return "fix the files; none of them was run"
 }
 
-// Load reads dir. shown is the directory's name in messages and annotations, relative to the workspace. The
-// error is a [*FilesError] or says why the directory cannot be read.
+// Load reads dir. shown is the directory's name in messages and annotations, relative to the workspace. The error is a
+// [*FilesError], or says why the directory cannot be read.
 func Load(dir, shown string) (*Files, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
-	return loadMigrations(entries, func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }, shown)
+	return load(entries, func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }, shown)
 }
 
-// LoadEmbedded is [Load] for a directory of files that a program carries.
+// LoadEmbedded is [Load] for a directory that is embedded in the program.
 func LoadEmbedded(files fs.FS, dir string) (*Files, error) {
 	entries, err := fs.ReadDir(files, dir)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
-	return loadMigrations(entries, func(name string) ([]byte, error) { return fs.ReadFile(files, path.Join(dir, name)) }, dir)
+	return load(entries, func(name string) ([]byte, error) { return fs.ReadFile(files, path.Join(dir, name)) }, dir)
 }
 
-func loadMigrations(entries []fs.DirEntry, read func(name string) ([]byte, error), shown string) (*Files, error) {
+func load(entries []fs.DirEntry, read func(name string) ([]byte, error), shown string) (*Files, error) {
 	files, problems, err := readFiles(entries, read)
 	if err != nil {
 		return nil, err
 	}
-	m := &Files{files: files}
 	// dbmate's own finder decides which names are migrations and what their versions are.
 	var found []dbmate.Migration
 	err = withEngine(files, &applier{}, func(db *dbmate.DB) error {
@@ -85,16 +85,35 @@ func loadMigrations(entries []fs.DirEntry, read func(name string) ([]byte, error
 	if err != nil {
 		return nil, fmt.Errorf("find migrations in %s: %w", shown, err)
 	}
+	ordered, more := parseAll(found, files, shown)
+	problems = append(problems, more...)
+	if len(found) == 0 && len(problems) == 0 {
+		problems = append(problems,
+			"there are none; files are named VERSION_name.sql, such as 20250131120000_create_users.sql")
+	}
+	if len(problems) > 0 {
+		return nil, &FilesError{shown, problems}
+	}
+	return &Files{files, ordered}, nil
+}
+
+// parseAll parses the files that dbmate found, in their order, and lists what is wrong with their versions and
+// contents.
+func parseAll(found []dbmate.Migration, files fileSystem, shown string) (ordered []migration, problems []string) {
 	byVersion := map[string]string{}
 	for _, f := range found {
 		if other, taken := byVersion[f.Version]; taken {
-			problems = append(problems, fmt.Sprintf("%s and %s have the same version %s; give one of them a version of its own", other, f.FileName, f.Version))
+			problems = append(problems, fmt.Sprintf("%s and %s have the same version %s; give one of them a version "+
+				"of "+
+				"its own", other, f.FileName, f.Version))
 			continue
 		}
 		byVersion[f.Version] = f.FileName
 		if first := found[0]; len(f.Version) != len(first.Version) {
-			problems = append(problems, fmt.Sprintf("the versions of %s and %s are not equally long, so that their order by name and by number would differ; "+
-				"use one form for all, such as 20250131120000", first.FileName, f.FileName))
+			problems = append(problems, fmt.Sprintf("the versions of %s and %s are not equally long, so that their "+
+				"order "+
+				"by name and by number would differ; use one form for all, such as 20250131120000",
+				first.FileName, f.FileName))
 		}
 		one, err := parseMigration(f, files.contents[f.FileName])
 		if err != nil {
@@ -102,22 +121,13 @@ func loadMigrations(entries []fs.DirEntry, read func(name string) ([]byte, error
 			continue
 		}
 		one.path = path.Join(filepath.ToSlash(shown), f.FileName)
-		m.ordered = append(m.ordered, one)
+		ordered = append(ordered, one)
 	}
-	if len(found) == 0 && len(problems) == 0 {
-		problems = append(problems, "there are none; files are named VERSION_name.sql, such as 20250131120000_create_users.sql")
-	}
-	if len(problems) > 0 {
-		return nil, &FilesError{shown, problems}
-	}
-	return m, nil
+	return ordered, problems
 }
 
-// Len is how many migrations there are.
-func (m *Files) Len() int { return len(m.ordered) }
-
-// Files are their names, in order.
-func (m *Files) Files() []string {
+// Names are the files' names, in their order.
+func (m *Files) Names() []string {
 	names := make([]string, len(m.ordered))
 	for i, one := range m.ordered {
 		names[i] = one.file
@@ -125,16 +135,14 @@ func (m *Files) Files() []string {
 	return names
 }
 
-// Latest is the highest version.
-func (m *Files) Latest() string { return m.ordered[len(m.ordered)-1].version }
-
 var (
 	beginsWithVersion = regexp.MustCompile(`^\d+.*\.sql$`)
-	errSeveralUps     = errors.New("has more than one migrate:up section, of which dbmate would record one version each; put each into a file of its own")
+	errSeveralUps     = errors.New("has more than one migrate:up section, of which dbmate would record one version " +
+		"each; put each into a file of its own")
 )
 
-// readFiles reads the SQL files of a directory, not those below it, and lists those that dbmate would pass over in
-// silence or that no server would take.
+// readFiles reads the SQL files of a directory, without those of its subdirectories. It lists those that dbmate
+// silently ignores and those that no server accepts.
 func readFiles(entries []fs.DirEntry, read func(name string) ([]byte, error)) (fileSystem, []string, error) {
 	files := fileSystem{contents: map[string]string{}}
 	var problems []string
@@ -144,7 +152,8 @@ func readFiles(entries []fs.DirEntry, read func(name string) ([]byte, error)) (f
 			continue
 		}
 		if !beginsWithVersion.MatchString(name) {
-			problems = append(problems, name+": is not named VERSION_name.sql, the version in digits, and would never be run; rename it or move it away")
+			problems = append(problems, name+": is not named VERSION_name.sql, the version in digits, and would never "+
+				"be run; rename it or move it away")
 			continue
 		}
 		data, err := read(name)
@@ -162,7 +171,7 @@ func readFiles(entries []fs.DirEntry, read func(name string) ([]byte, error)) (f
 	return files, problems, nil
 }
 
-// parseMigration has dbmate parse a file and takes what is run.
+// parseMigration has dbmate parse a file, and returns the part that is run.
 func parseMigration(f dbmate.Migration, contents string) (migration, error) {
 	sections, err := f.Parse()
 	if err != nil {
@@ -172,7 +181,7 @@ func parseMigration(f dbmate.Migration, contents string) (migration, error) {
 		return migration{}, errSeveralUps
 	}
 	up := sections[0].Up
-	before := contents[:strings.Index(contents, up)] // what stands before the section is comments and blank lines
+	before := contents[:strings.Index(contents, up)] // comments and blank lines
 	one := migration{
 		version:     f.Version,
 		file:        f.FileName,
@@ -183,13 +192,14 @@ func parseMigration(f dbmate.Migration, contents string) (migration, error) {
 	for _, s := range sqltext.Statements(up) {
 		if sqltext.CopiesFromStdin(up, s) {
 			line, _ := sqltext.LineColumn(up, s.Start)
-			return migration{}, fmt.Errorf("line %d: COPY FROM STDIN needs data that a migration file cannot carry; use INSERT", one.line+line-1)
+			return migration{}, fmt.Errorf("line %d: COPY FROM STDIN needs data that a migration file cannot carry; "+
+				"use INSERT", one.line+line-1)
 		}
 	}
 	return one, nil
 }
 
-// fileSystem is the flat directory that was read, as dbmate wants to see it.
+// fileSystem is the directory's files as dbmate reads them.
 type fileSystem struct {
 	entries  []fs.DirEntry
 	contents map[string]string
@@ -200,7 +210,7 @@ var (
 	_ fs.ReadFileFS = fileSystem{}
 )
 
-// Open is there for fs.FS; dbmate reads by the two methods below.
+// Open is there for fs.FS; dbmate reads through the two methods below.
 func (f fileSystem) Open(name string) (fs.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 }

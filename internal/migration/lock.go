@@ -10,8 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// lockAndRead takes the database's lock and reads its versions, in one message that is sent again until the lock is free.
-// Where everything is applied the lock is not waited for: whoever holds it can add nothing of ours.
+// lockAndRead takes the database's lock and reads its versions, in one message that it repeats until the lock is free.
+// If everything is applied it does not wait for the lock: whoever holds it has nothing of ours left to apply.
 func lockAndRead(ctx context.Context, c *postgres.Conn, files *Files, o Options) (postgres.Status, error) {
 	began, pause := time.Now(), 100*time.Millisecond
 	for {
@@ -27,21 +27,22 @@ func lockAndRead(ctx context.Context, c *postgres.Conn, files *Files, o Options)
 			return postgres.Status{}, &LockError{waited, postgres.LockHolder(ctx, c, o.Table)}
 		}
 		if pause < 200*time.Millisecond {
-			c.Log().Info("another run holds this tenant's lock, waiting for it", "at most", o.LockTimeout)
+			c.Log().Info("another run holds the migration lock, waiting for it", "at most", o.LockTimeout)
 		}
+		half := min(pause, o.LockTimeout-waited) / 2
 		select {
 		case <-ctx.Done():
 			return postgres.Status{}, fmt.Errorf("wait for another run's lock: %w", context.Cause(ctx))
-		case <-time.After(min(pause, o.LockTimeout-waited)/2 + rand.N(min(pause, o.LockTimeout-waited)/2+1)):
+		case <-time.After(half + rand.N(half+1)):
 		}
 		pause = min(2*pause, 2*time.Second)
 	}
 }
 
-// compare sets what the database records against the files.
+// compare compares what the database records with the files.
 func compare(s postgres.Status, files *Files) (Result, []migration) {
-	m := Result{Before: s.Highest()}
-	m.After = m.Before
+	r := Result{Before: s.Highest()}
+	r.After = r.Before
 	known := map[string]bool{}
 	var pending []migration
 	for _, f := range files.ordered {
@@ -50,16 +51,16 @@ func compare(s postgres.Status, files *Files) (Result, []migration) {
 			continue
 		}
 		pending = append(pending, f)
-		m.Pending = append(m.Pending, f.file)
-		if m.Before != "" && postgres.HigherVersion(m.Before, f.version) != f.version {
-			m.OutOfOrder = append(m.OutOfOrder, f.file)
+		r.Pending = append(r.Pending, f.file)
+		if r.Before != "" && postgres.HigherVersion(r.Before, f.version) != f.version {
+			r.OutOfOrder = append(r.OutOfOrder, f.file)
 		}
 	}
 	for v := range s.Versions {
 		if !known[v] {
-			m.Unknown = append(m.Unknown, v)
+			r.Unknown = append(r.Unknown, v)
 		}
 	}
-	slices.Sort(m.Unknown)
-	return m, pending
+	slices.Sort(r.Unknown)
+	return r, pending
 }

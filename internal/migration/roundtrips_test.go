@@ -15,8 +15,8 @@ import (
 
 const exampleMigrations = "../../migrations/example"
 
-// A tenant far away costs its round trips and little else. This is how many there may be, connecting and SCRAM included,
-// and never more than the least that any client could do.
+// The time that a distant database takes is that of its round trips. This test limits them, including connecting and
+// SCRAM, to the least that any client could do.
 func TestRoundTrips(t *testing.T) {
 	server := pgtest.Shared(t)
 	proxy, err := wiretest.NewProxy(net.JoinHostPort(server.Host, strconv.Itoa(server.Port)), 10*time.Millisecond)
@@ -33,8 +33,9 @@ func TestRoundTrips(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// count runs do over the proxy and returns what it cost.
-	count := func(t *testing.T, direct string, applied int, do func(ctx context.Context, url string) (int, error)) wiretest.Traffic {
+	type migrator func(ctx context.Context, url string) (applied int, err error)
+	// count runs a migrator over the proxy, and returns its traffic.
+	count := func(t *testing.T, direct string, applied int, do migrator) wiretest.Traffic {
 		t.Helper()
 		through, err := proxy.URL(direct)
 		if err != nil {
@@ -51,7 +52,7 @@ func TestRoundTrips(t *testing.T) {
 		done, err := migrate(ctx, url, files, options())
 		return len(done.Applied), err
 	}
-	rehearsal := func(ctx context.Context, url string) (int, error) {
+	dryRun := func(ctx context.Context, url string) (int, error) {
 		o := options()
 		o.DryRun = true
 		done, err := migrate(ctx, url, files, o)
@@ -66,14 +67,15 @@ func TestRoundTrips(t *testing.T) {
 		{"TLS", "require", 8, 11},
 	} {
 		t.Run(wire.name, func(t *testing.T) {
-			mine, theirs := withSSLMode(t, pgtest.Database(t), wire.sslmode), withSSLMode(t, pgtest.Database(t), wire.sslmode)
+			mine := withSSLMode(t, pgtest.Database(t), wire.sslmode)
+			theirs := withSSLMode(t, pgtest.Database(t), wire.sslmode)
 			for _, step := range []struct {
 				name       string
 				applied    int
-				do         func(ctx context.Context, url string) (int, error)
+				do         migrator
 				roundTrips int
 			}{
-				{"dry run", 0, rehearsal, wire.nothing},
+				{"dry run", 0, dryRun, wire.nothing},
 				{"three pending", 3, ours, wire.pending},
 				{"nothing pending", 0, ours, wire.nothing},
 			} {
@@ -83,12 +85,14 @@ func TestRoundTrips(t *testing.T) {
 				} else {
 					least = count(t, theirs, step.applied, floor)
 				}
-				t.Logf("%s: %d connection, %d round trips; the floor %d", step.name, got.Connections, got.RoundTrips, least.RoundTrips)
+				t.Logf("%s: %d connection, %d round trips; the floor %d",
+					step.name, got.Connections, got.RoundTrips, least.RoundTrips)
 				if got.Connections != 1 {
 					t.Errorf("%s: %d connections, want 1", step.name, got.Connections)
 				}
 				if got.RoundTrips > step.roundTrips || got.RoundTrips > least.RoundTrips {
-					t.Errorf("%s: %d round trips, want at most %d and no more than the floor's %d", step.name, got.RoundTrips, step.roundTrips, least.RoundTrips)
+					t.Errorf("%s: %d round trips, want at most %d and no more than the floor's %d",
+						step.name, got.RoundTrips, step.roundTrips, least.RoundTrips)
 				}
 			}
 		})

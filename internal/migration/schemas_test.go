@@ -14,10 +14,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// openShared opens a connection as workers share it between the schemas of a database.
+// openShared opens a connection as workers share it among the schemas of a database.
 func openShared(t testing.TB, url string) *postgres.Conn {
 	t.Helper()
 	c, err := connect(t.Context(), url, postgres.Options{NoSearchPath: true})
@@ -39,7 +40,9 @@ func TestOneConnectionServesManySchemas(t *testing.T) {
 	url := pgtest.Database(t)
 	names := append([]string{"acme", "public_", "Acme"}, pgtest.HostileNames...)
 	pgtest.CreateSchemas(t, url, names...)
-	m := files(t, "1_a.sql", up("create table a (i int)"), "2_b.sql", "-- migrate:up transaction:false\ncreate index concurrently on a (i)\n-- migrate:down\n",
+	m := files(t,
+		"1_a.sql", up("create table a (i int)"),
+		"2_b.sql", alone("create index concurrently on a (i)"),
 		"3_c.sql", up("create view v as select * from a"))
 	c := openShared(t, url)
 	for _, want := range []int{3, 0} {
@@ -57,7 +60,7 @@ func TestOneConnectionServesManySchemas(t *testing.T) {
 	servertest.Equal(t, "relations", pgtest.Relations(t, url), want)
 }
 
-// Whatever a migration leaves behind in the session, well or in failure, the next schema does not see it.
+// Whatever a migration leaves behind in the session, even if it fails, the next schema does not see it.
 func TestNothingLeaksIntoTheNextSchema(t *testing.T) {
 	for name, c := range map[string]struct {
 		sql   string
@@ -66,17 +69,19 @@ func TestNothingLeaksIntoTheNextSchema(t *testing.T) {
 		"search_path":               {up("set search_path = public; create table if not exists elsewhere ()"), false},
 		"search_path by set_config": {up("select pg_catalog.set_config('search_path', 'public', false)"), false},
 		"a failure":                 {up("create table x (); select nothing"), true},
-		"failure after a commit":    {up("create table x (); commit; set search_path = public; set statement_timeout = 1; select nothing"), true},
-		"failure outside":           {"-- migrate:up transaction:false\nset search_path = public; set statement_timeout = 1; select nothing\n-- migrate:down\n", true},
-		"outside":                   {"-- migrate:up transaction:false\nset search_path = public\n-- migrate:down\n", false},
-		"an open transaction":       {"-- migrate:up transaction:false\nbegin; select nothing\n-- migrate:down\n", true},
-		"reset":                     {up("reset all"), false},
-		"settings":                  {up("set statement_timeout = 1; set statement_timeout = 0; set default_transaction_read_only = on; set role none; set row_security = off"), false},
-		"temporary table":           {up("create temporary table a (j text)"), false},
-		"temporary, failing":        {"-- migrate:up transaction:false\ncreate temporary table a (j text); select nothing\n-- migrate:down\n", true},
-		"prepared":                  {up("prepare p as select 1; listen l"), false},
-		"cursor":                    {up("declare c cursor with hold for select 1"), false},
-		"lock":                      {up("select pg_advisory_lock(42)"), false},
+		"failure after a commit": {up("create table x (); commit; set search_path = public; " +
+			"set statement_timeout = 1; select nothing"), true},
+		"failure outside":     {alone("set search_path = public; set statement_timeout = 1; select nothing"), true},
+		"outside":             {alone("set search_path = public"), false},
+		"an open transaction": {alone("begin; select nothing"), true},
+		"reset":               {up("reset all"), false},
+		"settings": {up("set statement_timeout = 1; set statement_timeout = 0; " +
+			"set default_transaction_read_only = on; set role none; set row_security = off"), false},
+		"temporary table":    {up("create temporary table a (j text)"), false},
+		"temporary, failing": {alone("create temporary table a (j text); select nothing"), true},
+		"prepared":           {up("prepare p as select 1; listen l"), false},
+		"cursor":             {up("declare c cursor with hold for select 1"), false},
+		"lock":               {up("select pg_advisory_lock(42)"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,27 +94,33 @@ func TestNothingLeaksIntoTheNextSchema(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 			servertest.Equal(t, "session", sessionState(t, conn), before)
-			got, err := migration.Migrate(t.Context(), conn, files(t, "1_a.sql", up("create table a (i int); insert into a values (1)")), inSchema("two"))
+			m = files(t, "1_a.sql", up("create table a (i int); insert into a values (1)"))
+			got, err := migration.Migrate(t.Context(), conn, m, inSchema("two"))
 			if err != nil || len(got.Applied) != 1 {
 				t.Fatalf("the next schema: %v, %v", got, err)
 			}
 			servertest.Equal(t, "rows", pgtest.Ask(t, url, "select i::text from two.a"), []string{"1"})
-			servertest.Equal(t, "in public", pgtest.Ask(t, url, "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relname <> 'elsewhere'"), []string{})
+			servertest.Equal(t, "in public", pgtest.Ask(t, url, "select relname::text from pg_class "+
+				"where relnamespace = 'public'::regnamespace and relname <> 'elsewhere'"), []string{})
 		})
 	}
 }
 
-// sessionState is what could leak from one tenant to the next, as the session itself sees it.
+// sessionState is what could leak from one schema to the next, as the session itself sees it.
 func sessionState(t testing.TB, c *postgres.Conn) []string {
 	t.Helper()
-	return over(t, c, `select 'setting ' || name || '=' || setting from pg_settings where source = 'session' or name in ('search_path', 'role', 'session_authorization', 'transaction_isolation')
+	return over(t, c, `select 'setting ' || name || '=' || setting from pg_settings
+			where source = 'session'
+			or name in ('search_path', 'role', 'session_authorization', 'transaction_isolation')
 		union all select 'lock ' || objid from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()
-		union all select 'temporary ' || relname from pg_class where relpersistence = 't' and relkind = 'r' and relnamespace = pg_my_temp_schema()
-		union all select 'prepared ' || name from pg_prepared_statements union all select 'cursor ' || name from pg_cursors where is_holdable
+		union all select 'temporary ' || relname from pg_class
+			where relpersistence = 't' and relkind = 'r' and relnamespace = pg_my_temp_schema()
+		union all select 'prepared ' || name from pg_prepared_statements
+		union all select 'cursor ' || name from pg_cursors where is_holdable
 		union all select 'channel ' || c from pg_listening_channels() c order by 1`)
 }
 
-// over returns a query's first column, asked over the connection itself.
+// over returns the first column of a query over the connection itself.
 func over(t testing.TB, c *postgres.Conn, sql string) []string {
 	t.Helper()
 	answers, err := c.Results(t.Context(), sql)
@@ -123,11 +134,12 @@ func over(t testing.TB, c *postgres.Conn, sql string) []string {
 	return all
 }
 
-// After a rollback of the migration's own, its statements stand in no schema at all: they fail, and never reach public.
+// After a migration's own rollback, its statements are in no schema at all: they fail, and never reach public.
 func TestOwnRollbackDoesNotFallThrough(t *testing.T) {
 	url := pgtest.Database(t)
 	pgtest.CreateSchemas(t, url, "one")
-	_, err := migration.Migrate(t.Context(), openShared(t, url), files(t, "1_a.sql", up("rollback; create table a (i int)")), inSchema("one"))
+	m := files(t, "1_a.sql", up("rollback; create table a (i int)"))
+	_, err := migration.Migrate(t.Context(), openShared(t, url), m, inSchema("one"))
 	if err == nil || !strings.Contains(err.Error(), "no schema has been selected") {
 		t.Errorf("got %v", err)
 	}
@@ -138,14 +150,16 @@ func TestOwnRollbackDoesNotFallThrough(t *testing.T) {
 func TestNoNameFallsThroughToPublic(t *testing.T) {
 	url := pgtest.Database(t)
 	pgtest.CreateSchemas(t, url, "one")
-	pgtest.Do(t, url, "create table users (i int); create function twice(i int) returns int language sql immutable as 'select 2 * i'")
+	pgtest.Do(t, url, "create table users (i int); "+
+		"create function twice(i int) returns int language sql immutable as 'select 2 * i'")
 	conn := openShared(t, url)
 	for _, sql := range []string{"alter table users add column j int", "select twice(1)", "drop table users"} {
 		if _, err := migration.Migrate(t.Context(), conn, files(t, "1_a.sql", up(sql)), inSchema("one")); err == nil {
 			t.Errorf("%s: ran", sql)
 		}
 	}
-	if _, err := migration.Migrate(t.Context(), conn, files(t, "1_a.sql", up("create table a (i int default public.twice(1))")), inSchema("one")); err != nil {
+	m := files(t, "1_a.sql", up("create table a (i int default public.twice(1))"))
+	if _, err := migration.Migrate(t.Context(), conn, m, inSchema("one")); err != nil {
 		t.Errorf("qualified: %v", err)
 	}
 }
@@ -153,11 +167,11 @@ func TestNoNameFallsThroughToPublic(t *testing.T) {
 func TestMissingSchema(t *testing.T) {
 	url := pgtest.Database(t)
 	conn := openShared(t, url)
-	m := files(t, "1_a.sql", "-- migrate:up transaction:false\ncreate table a (i int)\n-- migrate:down\n", "2_b.sql", up("create table b (i int)"))
+	m := files(t, "1_a.sql", alone("create table a (i int)"), "2_b.sql", up("create table b (i int)"))
 	o := inSchema("new")
 	_, err := migration.Migrate(t.Context(), conn, m, o)
 	var missing *postgres.MissingSchemaError
-	if !errors.As(err, &missing) || !strings.Contains(missing.Remedy(), "create-missing") {
+	if !errors.As(err, &missing) || !strings.Contains(remedies.Of(err), "create-missing") {
 		t.Errorf("got %v", err)
 	}
 	o.CreateSchema, o.DryRun = true, true
@@ -171,13 +185,14 @@ func TestMissingSchema(t *testing.T) {
 	}
 	servertest.Equal(t, "relations", pgtest.Relations(t, url), []string{"new.a", "new.b", "new.schema_migrations"})
 	o.Schema = `no "good" name`
-	if _, err := migration.Migrate(t.Context(), conn, m, o); err == nil || !strings.Contains(err.Error(), `"no \"good\" name" must begin with a letter`) {
+	_, err = migration.Migrate(t.Context(), conn, m, o)
+	if err == nil || !strings.Contains(err.Error(), `"no \"good\" name" must begin with a letter`) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// A schema on a connection that is open costs one round trip to look and one for each migration; nothing for the lock's
-// release and the session's reset.
+// On an open connection a schema costs one round trip, and one more for each migration. Releasing the lock and
+// resetting the session cost none.
 func TestSchemasRoundTrips(t *testing.T) {
 	url := pgtest.Database(t)
 	pgtest.CreateSchemas(t, url, "s1", "s2", "s3")
@@ -204,7 +219,7 @@ func TestSchemasRoundTrips(t *testing.T) {
 	}
 }
 
-// What schemas recorded is read for all at once, whatever they are called and whatever is wrong with one of them.
+// The versions of all schemas are read at once, whatever their names and whatever is wrong with one of them.
 func TestReadSchemas(t *testing.T) {
 	url := pgtest.Database(t)
 	names := append([]string{"done", "part", "empty", "odd", "forbidden", "view"}, pgtest.HostileNames...)
@@ -216,8 +231,11 @@ func TestReadSchemas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	pgtest.Do(t, url, `create table part.schema_migrations (version varchar primary key); insert into part.schema_migrations values ('1'), ('0,"x');
-		create table odd.schema_migrations (i int); create table forbidden.schema_migrations (version text); revoke all on forbidden.schema_migrations from current_user;
+	pgtest.Do(t, url, `create table part.schema_migrations (version varchar primary key);
+		insert into part.schema_migrations values ('1'), ('0,"x');
+		create table odd.schema_migrations (i int);
+		create table forbidden.schema_migrations (version text);
+		revoke all on forbidden.schema_migrations from current_user;
 		create view view.schema_migrations as select unnest('{1,2}'::text[]) as version`)
 	for i := range 1200 { // beyond what one transaction reads
 		names = append(names, fmt.Sprintf("missing%d", i))
@@ -250,18 +268,19 @@ func TestReadSchemas(t *testing.T) {
 	servertest.Equal(t, "session", c.Idle(), true)
 }
 
-// A connection that lies idle is used again where it lives, and not where the server has ended it in the meantime.
+// An idle connection is used again, unless the server has ended it in the meantime.
 func TestAlive(t *testing.T) {
 	url := pgtest.Database(t)
 	pgtest.CreateSchemas(t, url, "one")
 	c := openShared(t, url)
 	for range 2 {
 		if !c.Alive() {
-			t.Error("a living connection is taken for dead")
+			t.Error("an open connection is taken for a closed one")
 		}
 	}
-	if _, err := migration.Migrate(t.Context(), c, files(t, "1_a.sql", up("create table a ()")), inSchema("one")); err != nil {
-		t.Errorf("after the look: %v", err)
+	m := files(t, "1_a.sql", up("create table a ()"))
+	if _, err := migration.Migrate(t.Context(), c, m, inSchema("one")); err != nil {
+		t.Errorf("after the check: %v", err)
 	}
 	pid := over(t, c, "select pg_backend_pid()")
 	pgtest.Do(t, url, "select pg_terminate_backend("+pid[0]+")")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // Resolve asks the source for a tenant's connection string. The string is hidden before anything else happens to it.
@@ -23,7 +24,7 @@ func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, err
 	Hide(env, log, secret)
 	target, err := postgres.ParseTarget(secret.Reveal(), env.Insecure)
 	if err != nil {
-		return postgres.Target{}, err
+		return postgres.Target{}, remedies.Explain(err)
 	}
 	if target.Pooled() {
 		Hide(env, log, fleet.NewSecret(target.Reveal()))
@@ -39,6 +40,7 @@ func Dial(
 ) (*postgres.Conn, error) {
 	o.Log = log
 	conn, err := postgres.Connect(ctx, target, o)
+	err = remedies.Explain(err)
 	var refused *postgres.ConnectError
 	if errors.As(err, &refused) {
 		if d, ok := env.Source.(fleet.Diagnoser); ok {

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// reread is a pg_restore that reads an archive while it is written, and turns it into SQL for nobody. It has to find
-// every data block that the table of contents names, and each one's end: what pg_restore --list does not look at.
-type reread struct {
+// archiveCheck is a pg_restore that reads an archive while it is written, and discards the SQL that it makes of it. It
+// must find every data block that the table of contents names, and each one's end: pg_restore --list does not look.
+type archiveCheck struct {
 	child *child
 	stdin *os.File
-	fed   bool // pg_restore takes no more: it has seen all it needs, or has failed
+	full  bool // pg_restore reads no more: it has seen all it needs, or has failed
 }
 
-func startReread(c Clients) (*reread, error) {
+func startArchiveCheck(c Clients) (*archiveCheck, error) {
 	stdin, w, err := pipe()
 	if err != nil {
 		return nil, err
@@ -25,36 +25,36 @@ func startReread(c Clients) (*reread, error) {
 		_ = w.Close()
 		return nil, err
 	}
-	return &reread{child: p, stdin: w}, nil
+	return &archiveCheck{child: p, stdin: w}, nil
 }
 
-func (r *reread) write(p []byte) {
-	if r.fed {
+func (a *archiveCheck) write(p []byte) {
+	if a.full {
 		return
 	}
-	if _, err := r.stdin.Write(p); err != nil {
-		r.fed = true // its exit status says which of the two it is
+	if _, err := a.stdin.Write(p); err != nil {
+		a.full = true // its exit status tells which of the two it is
 	}
 }
 
-// finish tells pg_restore that this was all, and returns what it thinks of it.
-func (r *reread) finish() error {
-	if err := r.stdin.Close(); err != nil {
+// finish ends pg_restore's input, and returns how it exited.
+func (a *archiveCheck) finish() error {
+	if err := a.stdin.Close(); err != nil {
 		return err
 	}
-	return r.child.wait()
+	return a.child.wait()
 }
 
-// end leaves no pg_restore behind, whatever became of the dump.
-func (r *reread) end() {
-	_ = r.stdin.Close() // a second time where all went well
-	r.child.kill()
-	<-r.child.exited
+// end leaves no pg_restore behind, however the dump ended.
+func (a *archiveCheck) end() {
+	_ = a.stdin.Close() // for the second time if all went well
+	a.child.kill()
+	<-a.child.exited
 }
 
-// archiveServerVersion reads the server's version in the header of pg_dump's custom format: magic, version (3 bytes),
-// sizes of integers and offsets, format; then the compression, the time (7 integers), and three texts: the database, the
-// server's version, pg_dump's. It returns "" for a header that it does not understand.
+// archiveServerVersion reads the server's version from the header of pg_dump's custom format: magic, version (3 bytes),
+// sizes of integers and offsets, format; then the compression, the time (7 integers), and three texts: the database,
+// the server's version, pg_dump's. It returns "" for a header that it does not understand.
 func archiveServerVersion(head []byte) string {
 	const magic = "PGDMP"
 	if len(head) < len(magic)+6 || string(head[:len(magic)]) != magic {
@@ -82,8 +82,8 @@ func archiveServerVersion(head []byte) string {
 	return version
 }
 
-// archiveHeader reads pg_dump's integers (a sign byte, then the value, lowest byte first) and texts (length, bytes). After
-// an error everything is zero.
+// archiveHeader reads pg_dump's integers (a sign byte, then the value, lowest byte first) and texts (length, bytes).
+// After an error everything is zero.
 type archiveHeader struct {
 	rest    []byte
 	intSize int

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A stored backup may hold anything where its versions should be.
+// A stored backup may contain anything where its versions should be.
 func FuzzServerVersion(f *testing.F) {
 	f.Add([]byte("PGDMP\x01\x0e\x00\x04\x08\x01\x00\x01\x00\x00\x00"))
 	f.Add([]byte("PGDMP\x01\x0f\x00\xff\x08\x01\x01"))
@@ -20,7 +20,7 @@ func FuzzServerVersion(f *testing.F) {
 	})
 }
 
-// However the SQL comes in, all of it is sent, but for the dump's own lock on psql's commands.
+// However the SQL is split into writes, all of it is sent, except for the dump's own lock on psql's commands.
 func FuzzScript(f *testing.F) {
 	f.Add("--\n-- PostgreSQL database dump\n--\n\n\\restrict abC1\n\n", "select 1;", "\\unrestrict abC1\n", 7)
 	f.Add("", strings.Repeat("x\n", 5000), "", 4096)
@@ -34,7 +34,7 @@ func FuzzScript(f *testing.F) {
 		}
 		size = 1 + (size&0x7fffffff)%10000
 		for rest := sql; rest != ""; rest = rest[min(size, len(rest)):] {
-			if err := s.take([]byte(rest[:min(size, len(rest))])); err != nil {
+			if err := s.write([]byte(rest[:min(size, len(rest))])); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -57,7 +57,8 @@ func FuzzScript(f *testing.F) {
 
 func TestRestricts(t *testing.T) {
 	for version, want := range map[string]bool{
-		"14.18": false, "14.19": true, "15.13": false, "15.18": true, "16.10": true, "17.5": false, "17.6": true, "18.0": true, "18beta1": true, "19devel": true, "12.22": false, "": false,
+		"14.18": false, "14.19": true, "15.13": false, "15.18": true, "16.10": true, "17.5": false, "17.6": true,
+		"18.0": true, "18beta1": true, "19devel": true, "12.22": false, "": false,
 	} {
 		if restricts(version) != want {
 			t.Errorf("%s: got %v", version, !want)

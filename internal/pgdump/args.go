@@ -3,56 +3,81 @@ package pgdump
 import (
 	"fmt"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// ArgumentError is an argument that pg_dump must not be given.
-type ArgumentError struct{ Problem, Fix string }
+// Why pg_dump may not be given an argument.
+const (
+	UnsupportedArgument postgres.Cause = "unsupported argument"
+	FormatArgument      postgres.Cause = "argument for the format"
+	CompressionArgument postgres.Cause = "argument for the compression"
+	ZstdArchive         postgres.Cause = "archive compressed with zstd" // before PostgreSQL 16
+)
 
-func (e *ArgumentError) Error() string { return "pg-dump-args: " + e.Problem }
+// ArgumentError is the error of an argument that pg_dump must not be given.
+type ArgumentError struct {
+	Cause   postgres.Cause
+	Problem string
+}
 
-// Remedy says what to do instead.
-func (e *ArgumentError) Remedy() string { return e.Fix }
+func (e *ArgumentError) Error() string { return e.Problem }
 
-// refused is an option of pg_dump with its short form, 0 where it has none, and why it is not taken.
+// refused is an option of pg_dump that is not accepted, with its short form (0 if it has none) and the reason.
 type refused struct {
 	long  string
 	short byte
 	why   string
 }
 
-// refusedArguments are pg_dump's options that would lead the dump past us or make of it something that restore cannot
-// load, with the short form and the reason.
+// refusedArguments would change where the dump goes, or produce one that [Restore] cannot load.
 var refusedArguments = []refused{
-	{"file", 'f', "the dump goes to the bucket and to no file"},
-	{"format", 'F', "use the input backup-format"},
-	{"compress", 'Z', "use the inputs compression and compression-level"},
-	{"jobs", 'j', "a dump that is streamed is made by one connection"},
-	{"dbname", 'd', "the connection is the tenant's"},
-	{"host", 'h', "the connection is the tenant's"},
-	{"port", 'p', "the connection is the tenant's"},
-	{"username", 'U', "the connection is the tenant's"},
-	{"password", 'W', "there is nobody to ask"},
-	{"create", 'C', "a backup is restored into a database of any name"},
-	{"version", 'V', "it dumps nothing"},
-	{"help", '?', "it dumps nothing"},
+	{"file", 'f', "the dump is streamed, and written to no file"},
+	{"format", 'F', "the format is chosen separately"},
+	{"compress", 'Z', "the compression is chosen separately"},
+	{"jobs", 'j', "a dump that is streamed uses one connection"},
+	{"dbname", 'd', connectionIsGiven},
+	{"host", 'h', connectionIsGiven},
+	{"port", 'p', connectionIsGiven},
+	{"username", 'U', connectionIsGiven},
+	{"password", 'W', "nobody is there to type one"},
+	{"create", 'C', "a dump must restore into a database of any name"},
+	{"version", 'V', dumpsNothing},
+	{"help", '?', dumpsNothing},
 }
 
-// refusedForSchemas are those that would dump another schema's objects, or besides.
+// refusedForSchemas would dump objects of another schema, instead or in addition.
 var refusedForSchemas = []refused{
-	{"schema", 'n', ofItsOwn}, {"table", 't', ofItsOwn}, {"table-and-children", 0, ofItsOwn}, {"extension", 'e', ofItsOwn}, {"filter", 0, ofItsOwn},
-	{"large-objects", 'b', ofItsOwn}, {"blobs", 0, ofItsOwn},
+	{"schema", 'n', oneSchemaOnly}, {"table", 't', oneSchemaOnly}, {"table-and-children", 0, oneSchemaOnly},
+	{"extension", 'e', oneSchemaOnly}, {"filter", 0, oneSchemaOnly}, {"large-objects", 'b', oneSchemaOnly},
+	{"blobs", 0, oneSchemaOnly},
 }
 
-const ofItsOwn = "a tenant's backup holds its own schema and nothing else"
+const (
+	connectionIsGiven = "the database to connect to is given already"
+	dumpsNothing      = "it dumps nothing"
+	oneSchemaOnly     = "the dump of a schema holds that schema and nothing else"
+)
+
+func (r refused) as(spelling string) error {
+	cause := UnsupportedArgument
+	switch r.long {
+	case "format":
+		cause = FormatArgument
+	case "compress":
+		cause = CompressionArgument
+	}
+	return &ArgumentError{cause, fmt.Sprintf("%s cannot be used: %s", spelling, r.why)}
+}
 
 // shortWithValue are pg_dump's one-letter options that take a value, in the same word or in the next.
 const shortWithValue = "deEfFhjnNpSrtTUZ"
 
-// CheckArgs refuses arguments that would change where pg_dump connects to, where it writes, or in which form. The
-// error is an [*ArgumentError]. What else is wrong with them pg_dump says itself.
+// CheckArgs refuses arguments that would change where pg_dump connects to, where it writes, or in which format. The
+// error is an [*ArgumentError]. pg_dump itself reports what else is wrong with them.
 func CheckArgs(args []string) error { return checkArgs(args, refusedArguments) }
 
-// CheckSchemaArgs refuses, beyond [CheckArgs], what would dump more than the one schema that is asked for.
+// CheckSchemaArgs refuses, beyond [CheckArgs], what would dump more than a single schema.
 func CheckSchemaArgs(args []string) error { return checkArgs(args, refusedForSchemas) }
 
 func checkArgs(args []string, forbidden []refused) error {
@@ -61,46 +86,47 @@ func checkArgs(args []string, forbidden []refused) error {
 		name, long := strings.CutPrefix(arg, "--")
 		switch {
 		case arg == "--":
-			return &ArgumentError{"-- ends the options, but there is nothing that may follow", "take it out"}
+			return &ArgumentError{UnsupportedArgument, "-- ends the options, but nothing may follow them"}
 		case long:
 			name, _, hasValue := strings.Cut(name, "=")
-			if err := refusedLong(name, forbidden); err != nil {
+			if err := refuseLong(name, forbidden); err != nil {
 				return err
 			}
 			if !hasValue && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
-				i++ // its value; where it takes none, pg_dump refuses the second word itself
+				i++ // its value; if it takes none, pg_dump refuses the second word itself
 			}
 		case strings.HasPrefix(arg, "-") && len(arg) > 1:
-			taken, err := refusedShort(arg[1:], forbidden)
+			valueFollows, err := refuseShort(arg[1:], forbidden)
 			if err != nil {
 				return err
 			}
-			if taken {
+			if valueFollows {
 				i++
 			}
 		default:
-			return &ArgumentError{fmt.Sprintf("%q is not an option", arg), "take it out: the database is the tenant's"}
+			return &ArgumentError{UnsupportedArgument,
+				fmt.Sprintf("%q is not an option; the database to dump is given already", arg)}
 		}
 	}
 	return nil
 }
 
-// refusedLong counts abbreviations too, as getopt does. --no-… and other longer names are not abbreviations.
-func refusedLong(name string, forbidden []refused) error {
+// refuseLong refuses abbreviations too, as getopt accepts them. --no-… and other longer names are not abbreviations.
+func refuseLong(name string, forbidden []refused) error {
 	for _, r := range forbidden {
 		if name != "" && strings.HasPrefix(r.long, name) {
-			return &ArgumentError{fmt.Sprintf("--%s cannot be used: %s", r.long, r.why), "take it out"}
+			return r.as("--" + r.long)
 		}
 	}
 	return nil
 }
 
-// refusedShort looks at a word of one-letter options, and reports whether the next word is the last one's value.
-func refusedShort(letters string, forbidden []refused) (valueFollows bool, err error) {
+// refuseShort checks a word of one-letter options, and reports whether the next word is the last option's value.
+func refuseShort(letters string, forbidden []refused) (valueFollows bool, err error) {
 	for i := 0; i < len(letters); i++ {
 		for _, r := range forbidden {
 			if letters[i] == r.short {
-				return false, &ArgumentError{fmt.Sprintf("-%c cannot be used: %s", r.short, r.why), "take it out"}
+				return false, r.as("-" + letters[i:i+1])
 			}
 		}
 		if strings.IndexByte(shortWithValue, letters[i]) >= 0 {

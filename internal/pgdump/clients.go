@@ -15,11 +15,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// clientsRoot is where Debian, Ubuntu and PGDG keep each major's programs, in N/bin. The pg_dump in PATH there is a
-// wrapper that picks a version by itself.
+// clientsRoot is where Debian, Ubuntu and PGDG install each major version's programs, in N/bin. Their pg_dump in PATH
+// is a wrapper that picks a version by itself.
 const clientsRoot = "/usr/lib/postgresql"
 
-// Clients are the paths of one major's programs.
+// Clients are the paths of one major version's programs.
 type Clients struct {
 	Major   int
 	Version string // pg_dump's own, "17.6"
@@ -28,16 +28,17 @@ type Clients struct {
 	Psql    string
 }
 
-// FindClients looks for the programs of exactly this major in root/N/bin; an empty root is where Debian's and PGDG's
-// packages put them. pg_dump refuses servers newer than itself, and what a newer one writes does not restore into an older
-// server, so no other major will do. The error is a [*NoClientsError].
+// FindClients looks for the programs of exactly this major version in root/N/bin; an empty root is where the packages
+// of Debian and PGDG install them. No other version will do: pg_dump refuses servers newer than itself, and what a
+// newer one writes does not restore into an older server. The error is a [*NoClientsError], or that of running pg_dump.
 func FindClients(ctx context.Context, root string, major int) (Clients, error) {
 	if root == "" {
 		root = clientsRoot
 	}
 	dir := filepath.Join(root, strconv.Itoa(major), "bin")
 	c := Clients{
-		Major: major, PgDump: filepath.Join(dir, "pg_dump"), Restore: filepath.Join(dir, "pg_restore"), Psql: filepath.Join(dir, "psql"),
+		Major: major, PgDump: filepath.Join(dir, "pg_dump"), Restore: filepath.Join(dir, "pg_restore"),
+		Psql: filepath.Join(dir, "psql"),
 	}
 	for _, program := range []string{c.PgDump, c.Restore, c.Psql} {
 		if info, err := os.Stat(program); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
@@ -54,7 +55,7 @@ func FindClients(ctx context.Context, root string, major int) (Clients, error) {
 	return c, nil
 }
 
-// versions are the answers of programs that were asked already, by path: asking costs a process.
+// versions caches the programs' versions by path, because asking costs a process.
 var versions sync.Map
 
 func askVersion(ctx context.Context, program string) (string, error) {
@@ -74,7 +75,7 @@ func askVersion(ctx context.Context, program string) (string, error) {
 	return version, nil
 }
 
-// ClientMajors lists the majors whose programs are in root/N/bin, ascending.
+// ClientMajors lists the major versions whose programs are in root/N/bin, in ascending order.
 func ClientMajors(root string) []int {
 	if root == "" {
 		root = clientsRoot
@@ -90,32 +91,35 @@ func ClientMajors(root string) []int {
 	return majors
 }
 
-// programVersion takes "17.6" out of "pg_dump (PostgreSQL) 17.6 (Debian 17.6-1)".
+// programVersion reads "17.6" from "pg_dump (PostgreSQL) 17.6 (Debian 17.6-1)".
 func programVersion(line string) string {
 	_, version, _ := strings.Cut(line, "(PostgreSQL) ")
 	version, _, _ = strings.Cut(strings.TrimSpace(version), " ")
 	return version
 }
 
-// NoClientsError is a major of which this machine lacks a program.
+// NoClientsError is the error of a major version of which this machine lacks a program.
 type NoClientsError struct {
 	Major   int
 	Missing string // path
-	Found   []int  // the majors that are there
+	Found   []int  // the major versions that are installed
 }
 
 func (e *NoClientsError) Error() string {
 	found := "and none of any other major either"
 	if len(e.Found) > 0 {
-		list := strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Found), " ", ", "), "[]")
-		found = "only of " + list
+		found = "only of " + strings.Join(numbers(e.Found), ", ")
 	}
 	return fmt.Sprintf("there are no PostgreSQL %d client programs here (%s is missing), %s", e.Major, e.Missing, found)
 }
 
-// Remedy says how an image gets the major.
+// Remedy says how the machine or the image gets the major version.
 func (e *NoClientsError) Remedy() string {
-	return fmt.Sprintf("pg_dump, pg_restore and psql have to be of the server's own major: use the action's published image, build it with --build-arg PG_CLIENTS=%q (and PG_REPO=pgdg, which has them all), or outside of the image install postgresql-client-%d", strings.Join(append(numbers(e.Found), strconv.Itoa(e.Major)), " "), e.Major)
+	wanted := strings.Join(append(numbers(e.Found), strconv.Itoa(e.Major)), " ")
+	return fmt.Sprintf("pg_dump, pg_restore and psql have to be of the server's own major: use the action's published "+
+		"image, build it with --build-arg PG_CLIENTS=%q (and PG_REPO=pgdg, which has them all), or outside of the "+
+		"image "+
+		"install postgresql-client-%d", wanted, e.Major)
 }
 
 func numbers(list []int) []string {

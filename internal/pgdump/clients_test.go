@@ -13,11 +13,12 @@ import (
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// standIn is a directory with a pg_dump of 17 that is a shell script.
-func standIn(t testing.TB, body string) string {
+// fakePrograms returns a root whose programs of PostgreSQL 17 are a shell script.
+func fakePrograms(t testing.TB, body string) string {
 	t.Helper()
 	root := t.TempDir()
 	bin := filepath.Join(root, "17", "bin")
@@ -35,10 +36,14 @@ func standIn(t testing.TB, body string) string {
 
 const marker = "\n-- PostgreSQL database dump complete\n"
 
-// toldTo returns the environment and the arguments that pg_dump gets.
-func toldTo(t testing.TB, url string, insecure bool, o pgdump.DumpOptions) (map[string]string, []string) {
+// printMarker is the shell command that prints the marker.
+var printMarker = "printf '" + strings.ReplaceAll(marker, "\n", `\n`) + "'"
+
+// received returns the environment and the arguments that pg_dump receives.
+func received(t testing.TB, url string, insecure bool, o pgdump.DumpOptions) (map[string]string, []string) {
 	t.Helper()
-	o.Major, o.Root = 17, standIn(t, `tr '\0' '\n' </proc/$$/environ; echo ARGUMENTS; printf '%s\n' "$@"; printf '`+strings.ReplaceAll(marker, "\n", `\n`)+`'`)
+	o.Major, o.Root = 17, fakePrograms(t,
+		`tr '\0' '\n' </proc/$$/environ; echo ARGUMENTS; printf '%s\n' "$@"; `+printMarker)
 	var out bytes.Buffer
 	target, err := postgres.ParseTarget(url, insecure)
 	if err != nil {
@@ -57,10 +62,10 @@ func toldTo(t testing.TB, url string, insecure bool, o pgdump.DumpOptions) (map[
 	return env, strings.Split(arguments, "\n")
 }
 
-func TestWhatAChildIsTold(t *testing.T) {
+func TestEnvironmentAndArguments(t *testing.T) {
 	for name, value := range map[string]string{
-		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "oidc", "INPUT_NEON-API-KEY": "key", "GITHUB_TOKEN": "token", "AWS_SECRET_ACCESS_KEY": "aws", "LD_PRELOAD": "",
-		"PGSERVICE": "", "PGPASSFILE": "/nonexistent",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "oidc", "INPUT_NEON-API-KEY": "key", "GITHUB_TOKEN": "token",
+		"AWS_SECRET_ACCESS_KEY": "aws", "LD_PRELOAD": "", "PGSERVICE": "", "PGPASSFILE": "/nonexistent",
 	} {
 		t.Setenv(name, value)
 	}
@@ -69,26 +74,51 @@ func TestWhatAChildIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("SSL_CERT_FILE", authority)
-	base := map[string]string{"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PGGSSENCMODE": "disable", "PGCONNECT_TIMEOUT": "15",
-		"PGAPPNAME": "neon-tenants-action", "PGOPTIONS": "-c client_connection_check_interval=2s"}
+	base := map[string]string{
+		"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PGGSSENCMODE": "disable",
+		"PGCONNECT_TIMEOUT": "15", "PGAPPNAME": "neon-tenants-action",
+		"PGOPTIONS": "-c client_connection_check_interval=2s",
+	}
 	for name, c := range map[string]struct {
 		url      string
 		insecure bool
 		want     map[string]string
 	}{
-		"as Neon gives it": {url: "postgresql://own%20er:p%40ss%3D'x@ep-a.aws.neon.tech/neon%20db?sslmode=require&channel_binding=require",
-			want: map[string]string{"PGHOST": "ep-a.aws.neon.tech", "PGPORT": "5432", "PGUSER": "own er", "PGPASSWORD": "p@ss='x", "PGDATABASE": "neon db",
-				"PGSSLMODE": "verify-full", "PGSSLROOTCERT": authority, "PGCHANNELBINDING": "require"}},
-		"a public host, insecure": {url: "postgres://u:p@db.example.com/d?sslmode=disable", insecure: true,
-			want: map[string]string{"PGHOST": "db.example.com", "PGPORT": "5432", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d", "PGSSLMODE": "disable"}},
-		"a private host": {url: "postgres://u:p@127.0.0.1:6000/d?sslmode=disable",
-			want: map[string]string{"PGHOST": "127.0.0.1", "PGPORT": "6000", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d", "PGSSLMODE": "disable"}},
-		"other parameters": {url: "postgres://u:p@127.0.0.1/d?sslmode=verify-full&sslrootcert=system&application_name=x&search_path=a%5Cb&options=endpoint%3Dep-a&pgbouncer=true&client_encoding=LATIN1",
-			want: map[string]string{"PGHOST": "127.0.0.1", "PGPORT": "5432", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d", "PGSSLMODE": "verify-full", "PGSSLROOTCERT": authority,
-				"PGAPPNAME": "x", "PGOPTIONS": `endpoint=ep-a -c search_path=a\\b -c client_connection_check_interval=2s`}},
+		"as Neon gives it": {
+			url: "postgresql://own%20er:p%40ss%3D'x@ep-a.aws.neon.tech/neon%20db" +
+				"?sslmode=require&channel_binding=require",
+			want: map[string]string{
+				"PGHOST": "ep-a.aws.neon.tech", "PGPORT": "5432", "PGUSER": "own er", "PGPASSWORD": "p@ss='x",
+				"PGDATABASE": "neon db", "PGSSLMODE": "verify-full", "PGSSLROOTCERT": authority,
+				"PGCHANNELBINDING": "require",
+			},
+		},
+		"a public host, insecure": {
+			url: "postgres://u:p@db.example.com/d?sslmode=disable", insecure: true,
+			want: map[string]string{
+				"PGHOST": "db.example.com", "PGPORT": "5432", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d",
+				"PGSSLMODE": "disable",
+			},
+		},
+		"a private host": {
+			url: "postgres://u:p@127.0.0.1:6000/d?sslmode=disable",
+			want: map[string]string{
+				"PGHOST": "127.0.0.1", "PGPORT": "6000", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d",
+				"PGSSLMODE": "disable",
+			},
+		},
+		"other parameters": {
+			url: "postgres://u:p@127.0.0.1/d?sslmode=verify-full&sslrootcert=system&application_name=x" +
+				"&search_path=a%5Cb&options=endpoint%3Dep-a&pgbouncer=true&client_encoding=LATIN1",
+			want: map[string]string{
+				"PGHOST": "127.0.0.1", "PGPORT": "5432", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d",
+				"PGSSLMODE": "verify-full", "PGSSLROOTCERT": authority, "PGAPPNAME": "x",
+				"PGOPTIONS": `endpoint=ep-a -c search_path=a\\b -c client_connection_check_interval=2s`,
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env, args := toldTo(t, c.url, c.insecure, pgdump.DumpOptions{Args: []string{"--exclude-table=a b"}})
+			env, args := received(t, c.url, c.insecure, pgdump.DumpOptions{Args: []string{"--exclude-table=a b"}})
 			for key, value := range base {
 				if _, set := c.want[key]; !set {
 					c.want[key] = value
@@ -97,56 +127,77 @@ func TestWhatAChildIsTold(t *testing.T) {
 			delete(env, "PWD") // the shell's own
 			delete(env, "OLDPWD")
 			servertest.Equal(t, "environment", env, c.want)
-			servertest.Equal(t, "arguments", args, []string{"--no-owner", "--no-privileges", "--no-password", "--lock-wait-timeout=60s",
-				"--dbname=keepalives_idle=15 keepalives_interval=5 keepalives_count=4 tcp_user_timeout=60000", "--format=plain", "--exclude-table=a b"})
+			servertest.Equal(t, "arguments", args, []string{
+				"--no-owner", "--no-privileges", "--no-password", "--lock-wait-timeout=60s",
+				"--dbname=keepalives_idle=15 keepalives_interval=5 keepalives_count=4 tcp_user_timeout=60000",
+				"--format=plain", "--exclude-table=a b",
+			})
 		})
 	}
 
-	var refused *postgres.URLError
-	for _, url := range []string{"postgres://u:p@db.example.com/d?sslmode=disable", "postgres://u:p@10.0.0.1/d?sslpassword=x"} {
-		if _, err := dumpURL(t.Context(), url, pgdump.DumpOptions{Major: 17, Root: standIn(t, "")}, io.Discard); !errors.As(err, &refused) {
-			t.Errorf("%s: got %v", url, err)
-		}
+	o := pgdump.DumpOptions{Major: 17, Root: fakePrograms(t, "")}
+	_, err := dumpURL(t.Context(), "postgres://u:p@db.example.com/d?sslmode=disable", o, io.Discard)
+	if plaintext := (*postgres.PlaintextError)(nil); !errors.As(err, &plaintext) {
+		t.Errorf("sslmode=disable: got %v", err)
+	}
+	_, err = dumpURL(t.Context(), "postgres://u:p@10.0.0.1/d?sslpassword=x", o, io.Discard)
+	if refused := (*postgres.URLError)(nil); !errors.As(err, &refused) {
+		t.Errorf("sslpassword: got %v", err)
 	}
 }
 
-// What pg_dump must not get away with, by stand-ins that do it.
-func TestDumpJudges(t *testing.T) {
+// A dump is refused if pg_dump, here a fake one, misbehaves.
+func TestDumpVerifiesPgDump(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ script, phrase string }{
-		"no marker":                 {"echo data", "lack the line"},
-		"nothing at all":            {"exit 0", "lack the line"},
-		"marker, then more":         {"printf '" + strings.ReplaceAll(marker, "\n", `\n`) + "'; head -c 600 /dev/zero", "lack the line"},
-		"marker, then failure":      {"printf '" + strings.ReplaceAll(marker, "\n", `\n`) + "'; echo 'pg_dump: error: no' >&2; exit 1", "exit status 1: no"},
-		"the password in a message": {"echo \"pg_dump: error: $PGPASSWORD $PGHOST\" >&2; exit 1", "exit status 1: *** db"},
-		"much on stderr":            {"for i in $(seq 20000); do echo \"pg_dump: warning: $i\" >&2; done; echo 'pg_dump: error: last' >&2; exit 1", "exit status 1: last"},
-		"a server that is newer":    {"echo 'pg_dump: error: aborting because of server version mismatch' >&2; exit 1", "version mismatch"},
+		"no marker":            {"echo data", "lack the line"},
+		"nothing at all":       {"exit 0", "lack the line"},
+		"marker, then more":    {printMarker + "; head -c 600 /dev/zero", "lack the line"},
+		"marker, then failure": {printMarker + "; echo 'pg_dump: error: no' >&2; exit 1", "exit status 1: no"},
+		"the password in a message": {
+			`echo "pg_dump: error: $PGPASSWORD $PGHOST" >&2; exit 1`, "exit status 1: *** db",
+		},
+		"much on stderr": {
+			`for i in $(seq 20000); do echo "pg_dump: warning: $i" >&2; done; echo 'pg_dump: error: last' >&2; exit 1`,
+			"exit status 1: last",
+		},
+		"a newer server": {
+			"echo 'pg_dump: error: aborting because of server version mismatch' >&2; exit 1", "version mismatch",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := dumpURL(t.Context(), "postgres://u:p%40ss@db/d", pgdump.DumpOptions{Major: 17, Root: standIn(t, c.script)}, io.Discard)
+			o := pgdump.DumpOptions{Major: 17, Root: fakePrograms(t, c.script)}
+			_, err := dumpURL(t.Context(), "postgres://u:p%40ss@db/d", o, io.Discard)
 			var failure *pgdump.ProgramError
-			if !errors.As(err, &failure) || !strings.Contains(err.Error(), c.phrase) || strings.Contains(err.Error(), "p@ss") || len(failure.Output) > 20<<10 {
+			if !errors.As(err, &failure) || !strings.Contains(err.Error(), c.phrase) ||
+				strings.Contains(err.Error(), "p@ss") || len(failure.Output) > 20<<10 {
 				t.Fatalf("got %v", err)
 			}
 		})
 	}
 }
 
-func TestDumpOfWhatIsNotThere(t *testing.T) {
+func TestDumpIsRefusedByTheServer(t *testing.T) {
 	t.Parallel()
 	s := pgtest.Shared(t)
-	pgtest.Do(t, s.URL("postgres"), "create role reader_"+strings.ToLower(t.Name())+" login password 'x'")
-	t.Cleanup(func() { _ = s.Exec(context.Background(), "postgres", "drop role reader_"+strings.ToLower(t.Name())) })
+	reader := "reader_" + strings.ToLower(t.Name())
+	pgtest.Do(t, s.URL("postgres"), "create role "+reader+" login password 'x'")
+	t.Cleanup(func() { _ = s.Exec(context.Background(), "postgres", "drop role "+reader) })
 	direct := pgtest.Database(t)
 	pgtest.Do(t, direct, "create table private (i int)")
 	o := dumpOptions(t)
 	database := strings.Split(direct[strings.LastIndexByte(direct, '/')+1:], "?")[0]
 	for name, c := range map[string]struct{ url, phrase, remedy string }{
-		"database":   {s.URL("nowhere"), `database "nowhere" does not exist`, "database-name"},
-		"password":   {s.TenantURL("postgres", "wrong pass", "postgres"), "password authentication failed", "password"},
-		"privileges": {s.TenantURL("reader_"+strings.ToLower(t.Name()), "x", database), "permission denied", "pg_read_all_data"},
-		"authority":  {s.URL("postgres") + "&sslmode=verify-full&sslrootcert=" + filepath.Join(t.TempDir(), "none.pem"), "none.pem", ""},
+		"database": {s.URL("nowhere"), `database "nowhere" does not exist`, "database-name"},
+		"password": {
+			s.TenantURL("postgres", "wrong pass", "postgres"), "password authentication failed", "password",
+		},
+		"privileges": {s.TenantURL(reader, "x", database), "permission denied", "pg_read_all_data"},
+		"authority": {
+			s.URL("postgres") + "&sslmode=verify-full&sslrootcert=" + filepath.Join(t.TempDir(), "none.pem"),
+			"none.pem", "",
+		},
 	} {
 		var out bytes.Buffer
 		_, err := dumpURL(t.Context(), c.url, o, &out)
@@ -154,9 +205,8 @@ func TestDumpOfWhatIsNotThere(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 			continue
 		}
-		var remedy interface{ Remedy() string }
-		if !errors.As(err, &remedy) || !strings.Contains(remedy.Remedy(), c.remedy) {
-			t.Errorf("%s: %v has the wrong remedy", name, err)
+		if remedy := remedies.Of(err); remedy == "" || !strings.Contains(remedy, c.remedy) {
+			t.Errorf("%s: %v has the remedy %q", name, err, remedy)
 		}
 	}
 }
@@ -178,22 +228,24 @@ func TestDumpVerifiesTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = other.Stop() })
-	t.Setenv("SSL_CERT_FILE", other.CertFile()) // the authorities of both have one name, which confuses OpenSSL
+	t.Setenv("SSL_CERT_FILE", other.CertFile()) // not its authority, which has the same name and so confuses OpenSSL
 	_, err = dumpURL(t.Context(), verified, o, io.Discard)
 	var failure *pgdump.ProgramError
-	if !errors.As(err, &failure) || !strings.Contains(failure.Remedy(), "certificate") {
+	if !errors.As(err, &failure) || !strings.Contains(remedies.Of(err), "certificate") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestMissingMajor(t *testing.T) {
 	t.Parallel()
-	_, err := pgdump.FindClients(t.Context(), standIn(t, ""), 14)
+	_, err := pgdump.FindClients(t.Context(), fakePrograms(t, ""), 14)
 	var missing *pgdump.NoClientsError
 	if !errors.As(err, &missing) {
 		t.Fatalf("got %v", err)
 	}
-	if text := err.Error(); !strings.HasPrefix(text, "there are no PostgreSQL 14 client programs here (") || !strings.HasSuffix(text, "/14/bin/pg_dump is missing), only of 17") {
+	text := err.Error()
+	if !strings.HasPrefix(text, "there are no PostgreSQL 14 client programs here (") ||
+		!strings.HasSuffix(text, "/14/bin/pg_dump is missing), only of 17") {
 		t.Errorf("got %s", text)
 	}
 	for _, word := range []string{`PG_CLIENTS="17 14"`, "PG_REPO=pgdg", "postgresql-client-14"} {
@@ -206,15 +258,21 @@ func TestMissingMajor(t *testing.T) {
 func TestCheckDumpArgs(t *testing.T) {
 	t.Parallel()
 	for arguments, refused := range map[string]bool{
-		"": false, "--exclude-table=a --schema-only": false, "-T a*": false, "-n x -N y": false, "-sx": false, "--exclude-schema x": false, "-Ta": false, "-EUTF8": false,
-		"--no-comments --no-publications": false, "--enable-row-security -O": false, "-v": false, "--column-inserts": false, "--if-exists -c": false, "-tf": false,
-		"-f x": true, "-fx": true, "--file=x": true, "--file x": true, "--fi x": true, "-Fc": true, "-sFc": true, "--format c": true, "--form=c": true, "-d x": true,
-		"--dbname=x": true, "-h x": true, "-p 1": true, "-U x": true, "-W": true, "--password": true, "-j2": true, "-Z0": true, "--compress=0": true, "-C": true, "--create": true,
-		"--version": true, "-V": true, "--help": true, "-?": true, "database": true, "-T a database": true, "-- x": true, "-s -f x": true,
+		"": false, "--exclude-table=a --schema-only": false, "-T a*": false, "-n x -N y": false, "-sx": false,
+		"--exclude-schema x": false, "-Ta": false, "-EUTF8": false, "--no-comments --no-publications": false,
+		"--enable-row-security -O": false, "-v": false, "--column-inserts": false, "--if-exists -c": false,
+		"-tf": false,
+
+		"-f x": true, "-fx": true, "--file=x": true, "--file x": true, "--fi x": true, "-Fc": true, "-sFc": true,
+		"--format c": true, "--form=c": true, "-d x": true, "--dbname=x": true, "-h x": true, "-p 1": true,
+		"-U x": true,
+		"-W":   true, "--password": true, "-j2": true, "-Z0": true, "--compress=0": true, "-C": true, "--create": true,
+		"--version": true, "-V": true, "--help": true, "-?": true, "database": true, "-T a database": true,
+		"-- x": true, "-s -f x": true,
 	} {
 		err := pgdump.CheckArgs(strings.Fields(arguments))
 		var wrong *pgdump.ArgumentError
-		if got := errors.As(err, &wrong); got != refused || (err != nil) != refused {
+		if got := errors.As(err, &wrong) && remedies.Of(err) != ""; got != refused || (err != nil) != refused {
 			t.Errorf("%q: got %v", arguments, err)
 		}
 	}

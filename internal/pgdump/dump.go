@@ -1,19 +1,14 @@
-// Package pgdump runs PostgreSQL's client programs: it dumps a database into a stream, checks a stored dump, and restores
-// one in a single transaction. It knows neither tenants nor inputs, and stores nothing.
+// Package pgdump runs PostgreSQL's client programs: it dumps a database into a stream, checks a stored dump, and
+// restores one in a single transaction. It knows neither tenants nor inputs, and stores nothing.
 package pgdump
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,65 +20,62 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// Format is what a dump is written as.
+// Format is the format of a dump.
 type Format string
 
-// The formats: SQL that psql runs, or pg_dump's own archive (-Fc).
+// The formats: SQL that psql runs, and pg_dump's own archive (-Fc).
 const (
 	Plain  Format = "plain"
 	Custom Format = "custom"
 )
 
 const (
-	// Where the end marker is looked for: patched versions write \unrestrict and a token after it.
-	markerWindow = 512
-	endMarker    = "-- PostgreSQL database dump complete"
-	// How long nothing may come from pg_dump, unless said otherwise. It is silent while it waits for a table's lock (below)
-	// and while the server reads dead rows.
+	// defaultStall is how long pg_dump may write nothing. It is silent while it waits for a table's lock (below) and
+	// while the server reads dead rows.
 	defaultStall = 15 * time.Minute
 	lockWait     = "60s"
-	copyBuffer   = 256 << 10
+	copyBuffer   = 256 << 10 // bytes
 )
 
-// DumpOptions say how to dump one database. The zero value but for Major is a plain, uncompressed dump.
+// DumpOptions say how to dump one database. Only Major is needed: the default is a plain, uncompressed dump.
 type DumpOptions struct {
-	Major  int    // of the programs to use: the server's own, see [Conn.ServerMajor]
-	Root   string // where the programs are; empty: /usr/lib/postgresql
+	Major  int    // of the programs: the server's own, see [postgres.Conn.ServerMajor]
+	Root   string // the programs' directory; empty: /usr/lib/postgresql
 	Format Format // empty: Plain
-	// Schema is the one that is dumped, with nothing that is outside of it; empty: the whole database.
+	// Schema is dumped without anything outside it; empty: the whole database.
 	Schema string
 	// Args are more arguments for pg_dump, see [CheckArgs], and for a schema [CheckSchemaArgs] too.
 	Args []string
-	// Compression, and its level. A custom archive is compressed by pg_dump itself, as pg_restore expects it.
+	// Compression of the stream. pg_dump compresses an archive itself, as pg_restore expects it.
 	Compression compress.Kind
 	Level       int
 	Parallel    int             // extra cores that may compress this one stream
-	Recipients  []age.Recipient // encrypt to these; none: not encrypted
-	Stall       time.Duration   // end a pg_dump from which nothing came for so long; 0: 15 min
-	Log         *slog.Logger    // hears of pg_dump's warnings; nil is nobody
+	Recipients  []age.Recipient // to encrypt to; none: not encrypted
+	Stall       time.Duration   // stop a pg_dump that has written nothing for this long; 0: 15 min
+	Log         *slog.Logger    // receives pg_dump's warnings; nil discards them
 }
 
-// Dumped is a dump that is whole.
+// Dumped describes a dump that is whole.
 type Dumped struct {
 	PlainSize     int64  // bytes that pg_dump wrote
-	PlainSHA256   string // of them, in hex
-	MarkerSeen    bool   // the end marker was in the last 512 bytes; for an archive: pg_restore read it to its end
-	ServerVersion string // as the dump says, "17.6"
+	PlainSHA256   string // of these bytes, in hex
+	MarkerSeen    bool   // the end marker is in the last 512 bytes; of an archive: pg_restore read it to its end
+	ServerVersion string // as the dump states it, "17.6"
 	ClientVersion string // pg_dump's
-	// Rows are those of each table in a plain dump, counted as they went by; nil for an archive, and with arguments that
-	// make pg_dump write INSERTs.
+	// Rows are those of each table in a plain dump, counted while they passed by. Nil for an archive, and with
+	// arguments that make pg_dump write INSERTs.
 	Rows []postgres.TableRows
 }
 
-// Dump runs pg_dump and writes its compressed and encrypted output to w. It returns without an error only when pg_dump
-// exited with status 0 and the dump is whole: a plain one has its end marker in its last 512 bytes; an archive, which has
-// none, was read by pg_restore from beginning to end while it was written (an archive that is cut short lists well, but
-// does not read). w gets the end of the compressed stream only then, is never closed, and must be committed only after
-// Dump has returned: pg_dump's status comes after its last byte.
+// Dump runs pg_dump and writes its compressed and encrypted output to w. It returns no error only if pg_dump exited
+// with status 0 and the dump is whole: a plain one has its end marker in its last 512 bytes; an archive has no marker,
+// and pg_restore reads it from beginning to end while it is written (an archive that is cut short lists well, but does
+// not read). Only then does w receive the end of the compressed stream. It is never closed, and must not be committed
+// before Dump has returned, because pg_dump's exit status follows its last byte.
 //
-// Where ctx ends, w refuses, or nothing comes for too long, pg_dump is told to end, which cancels its query, killed 2 s
-// later, and waited for. Errors: [*ProgramError], [*NoClientsError], [*postgres.URLError], [*ArgumentError], what w returned, the
-// cause of ctx.
+// If ctx ends, w fails, or nothing is written for too long, pg_dump is asked to end, upon which it cancels its query;
+// it is killed 2 s later and waited for. Errors: [*ProgramError], [*StallError], [*NoClientsError],
+// [*postgres.URLError], [*ArgumentError], those of w, the cause of ctx.
 func Dump(ctx context.Context, t postgres.Target, o DumpOptions, w io.Writer) (Dumped, error) {
 	if o.Format == "" {
 		o.Format = Plain
@@ -103,24 +95,16 @@ func Dump(ctx context.Context, t postgres.Target, o DumpOptions, w io.Writer) (D
 	if err != nil {
 		return Dumped{}, err
 	}
-	d := &dump{o: o, libpq: l, clients: clients, plain: sha256.New(), doing: fmt.Sprintf("dump database %q on %s", l.database, l.host)}
+	d := &dump{o: o, libpq: l, clients: clients, args: args, scan: newScan(o.Format)}
+	d.task = fmt.Sprintf("dump database %q on %s", l.database, l.host)
 	if err := context.Cause(ctx); err != nil {
-		return Dumped{}, fmt.Errorf("%s: %w", d.doing, err)
+		return Dumped{}, fmt.Errorf("%s: %w", d.task, err)
 	}
-	kind := o.Compression
-	if o.Format == Custom {
-		kind = compress.None
-	}
-	out := &sink{w: w}
-	encoder, err := compress.NewEncryptedWriter(out, kind, o.Level, o.Parallel, o.Recipients)
-	if err != nil {
-		return Dumped{}, fmt.Errorf("%s: %w", d.doing, err)
-	}
-	return d.run(ctx, args, encoder, out)
+	return d.run(ctx, w)
 }
 
-// vanishedClient makes the server look every 2 s whether we are still there, also while it sorts or builds and has nothing
-// to send: a child that was killed leaves no query behind. (PostgreSQL 14 and newer.)
+// vanishedClient makes the server check every 2 s whether the client is still there, even while it sorts or builds and
+// has nothing to send: a killed child leaves no query behind. (PostgreSQL 14 and newer.)
 const vanishedClient = "client_connection_check_interval=2s"
 
 // dump is one run of pg_dump.
@@ -128,68 +112,77 @@ type dump struct {
 	o       DumpOptions
 	libpq   libpq
 	clients Clients
-	doing   string
-
-	plain hash.Hash
-	size  int64
-	head  []byte // the first bytes, where the versions stand
-	tail  []byte // the last markerWindow bytes
-	rows  rowCounter
+	args    []string
+	task    string // for errors
+	scan    *scan
 }
 
-func (d *dump) run(ctx context.Context, args []string, encoder io.WriteCloser, out *sink) (result Dumped, err error) {
-	defer func() {
-		if err != nil {
-			out.shut() // a compressor's last words must not make a part look whole
-			_ = encoder.Close()
-		}
-	}()
-	var reread *reread
+func (d *dump) run(ctx context.Context, w io.Writer) (Dumped, error) {
+	kind := d.o.Compression
 	if d.o.Format == Custom {
-		if reread, err = startReread(d.clients); err != nil {
-			return Dumped{}, fmt.Errorf("%s: %w", d.doing, err)
+		kind = compress.None
+	}
+	out := &sink{w: w}
+	encoder, err := compress.NewEncryptedWriter(out, kind, d.o.Level, d.o.Parallel, d.o.Recipients)
+	if err != nil {
+		return Dumped{}, fmt.Errorf("%s: %w", d.task, err)
+	}
+	if err = d.stream(ctx, encoder); err == nil {
+		if err = encoder.Close(); err != nil {
+			err = fmt.Errorf("%s: write it: %w", d.task, err)
 		}
-		defer reread.end()
-		defer context.AfterFunc(ctx, reread.child.kill)() // it must not keep copy waiting
-	}
-	r, stdout, err := pipe()
-	if err != nil {
-		return Dumped{}, fmt.Errorf("%s: %w", d.doing, err)
-	}
-	defer r.Close()
-	pgDump, err := startChild(d.clients.PgDump, args, d.libpq.env, nil, stdout)
-	if err != nil {
-		return Dumped{}, fmt.Errorf("%s: %w", d.doing, err)
-	}
-	defer context.AfterFunc(ctx, func() { pgDump.stop(syscall.SIGTERM) })()
-
-	if err = d.copy(r, encoder, reread); err != nil {
-		pgDump.stop(syscall.SIGTERM)
-		_ = r.Close() // pg_dump may be waiting for room in the pipe
-	}
-	if ended := pgDump.wait(); err == nil {
-		err = d.judge(ended, pgDump, reread)
-	}
-	if cause := context.Cause(ctx); cause != nil { // whatever followed from it
-		err = fmt.Errorf("%s: %w", d.doing, cause)
 	}
 	if err != nil {
+		out.shut() // the compressor's last bytes must not make a part look whole
+		_ = encoder.Close()
 		return Dumped{}, err
 	}
-	if err := encoder.Close(); err != nil {
-		return Dumped{}, fmt.Errorf("%s: write it: %w", d.doing, err)
-	}
-	if said := pgDump.stderr.String(); said != "" {
-		d.o.Log.Warn("pg_dump said", "output", d.libpq.redact(said))
-	}
 	return Dumped{
-		PlainSize: d.size, PlainSHA256: hex.EncodeToString(d.plain.Sum(nil)), MarkerSeen: true,
-		ServerVersion: serverVersion(d.o.Format, d.head), ClientVersion: d.clients.Version, Rows: d.rows.tables,
+		PlainSize: d.scan.size, PlainSHA256: d.scan.sum(), MarkerSeen: true,
+		ServerVersion: d.scan.serverVersion(), ClientVersion: d.clients.Version, Rows: d.scan.rows.tables,
 	}, nil
 }
 
-// copy moves all that pg_dump writes.
-func (d *dump) copy(r *os.File, encoder io.Writer, also *reread) error {
+// stream runs pg_dump, copies its output to the encoder, and verifies that it is whole.
+func (d *dump) stream(ctx context.Context, encoder io.Writer) error {
+	var archive *archiveCheck
+	if d.o.Format == Custom {
+		var err error
+		if archive, err = startArchiveCheck(d.clients); err != nil {
+			return fmt.Errorf("%s: %w", d.task, err)
+		}
+		defer archive.end()
+		defer context.AfterFunc(ctx, archive.child.kill)() // otherwise copy could block on it
+	}
+	r, stdout, err := pipe()
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.task, err)
+	}
+	defer r.Close()
+	pgDump, err := startChild(d.clients.PgDump, d.args, d.libpq.env, nil, stdout)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.task, err)
+	}
+	defer context.AfterFunc(ctx, func() { pgDump.stop(syscall.SIGTERM) })()
+
+	if err = d.copy(r, encoder, archive); err != nil {
+		pgDump.stop(syscall.SIGTERM)
+		_ = r.Close() // pg_dump may be waiting for room in the pipe
+	}
+	if exit := pgDump.wait(); err == nil {
+		err = d.verify(exit, pgDump, archive)
+	}
+	if cause := context.Cause(ctx); cause != nil { // everything else follows from it
+		return fmt.Errorf("%s: %w", d.task, cause)
+	}
+	if said := pgDump.stderr.String(); err == nil && said != "" {
+		d.o.Log.Warn("pg_dump said", "output", d.libpq.redact(said))
+	}
+	return err
+}
+
+// copy copies everything that pg_dump writes.
+func (d *dump) copy(r *os.File, encoder io.Writer, archive *archiveCheck) error {
 	stall := d.o.Stall
 	if stall <= 0 {
 		stall = defaultStall
@@ -197,84 +190,66 @@ func (d *dump) copy(r *os.File, encoder io.Writer, also *reread) error {
 	buf := make([]byte, copyBuffer)
 	for {
 		if err := r.SetReadDeadline(time.Now().Add(stall)); err != nil {
-			return fmt.Errorf("%s: %w", d.doing, err)
+			return fmt.Errorf("%s: %w", d.task, err)
 		}
 		n, err := r.Read(buf)
 		if n > 0 {
-			d.note(buf[:n])
-			if also != nil {
-				also.write(buf[:n])
+			d.scan.write(buf[:n])
+			if archive != nil {
+				archive.write(buf[:n])
 			}
 			if _, err := encoder.Write(buf[:n]); err != nil {
-				return fmt.Errorf("%s: write it: %w", d.doing, err)
+				return fmt.Errorf("%s: write it: %w", d.task, err)
 			}
 		}
 		switch {
 		case err == io.EOF:
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return &StallError{Doing: d.doing, Waited: stall}
+			return &StallError{Task: d.task, Waited: stall}
 		case err != nil:
-			return fmt.Errorf("%s: read from pg_dump: %w", d.doing, err)
+			return fmt.Errorf("%s: read from pg_dump: %w", d.task, err)
 		}
 	}
 }
 
-// note takes what has to be known of the plain dump.
-func (d *dump) note(p []byte) {
-	const headSize = 4 << 10
-	d.plain.Write(p)
-	if d.o.Format == Plain {
-		_, _ = d.rows.Write(p) // it takes everything
+// verify decides whether the dump is whole, after pg_dump has exited.
+func (d *dump) verify(exit error, pgDump *child, archive *archiveCheck) error {
+	e := &ProgramError{
+		Program: "pg_dump", Major: d.o.Major, Task: d.task, Err: exit, Output: d.libpq.redact(pgDump.stderr.String()),
 	}
-	d.size += int64(len(p))
-	if room := headSize - len(d.head); room > 0 {
-		d.head = append(d.head, p[:min(room, len(p))]...)
-	}
-	d.tail = lastBytes(d.tail, p, markerWindow)
-}
-
-// lastBytes returns the last n bytes of kept and p together, in kept's memory.
-func lastBytes(kept, p []byte, n int) []byte {
-	if len(p) >= n {
-		return append(kept[:0], p[len(p)-n:]...)
-	}
-	if over := len(kept) + len(p) - n; over > 0 {
-		kept = append(kept[:0], kept[over:]...)
-	}
-	return append(kept, p...)
-}
-
-// judge decides whether the dump is whole, now that pg_dump has ended.
-func (d *dump) judge(ended error, pgDump *child, reread *reread) error {
-	failure := &ProgramError{Program: "pg_dump", Major: d.o.Major, Doing: d.doing, Err: ended, Output: d.libpq.redact(pgDump.stderr.String())}
-	if ended != nil {
-		return failure
-	}
-	if reread == nil {
-		if !bytes.Contains(d.tail, []byte(endMarker)) {
-			failure.Problem = fmt.Sprintf("ended well, but the dump's last %d bytes lack the line %q, so it is not whole", markerWindow, endMarker)
-			return failure
-		}
+	switch {
+	case exit != nil:
+		return e
+	case archive == nil && !d.scan.hasMarker():
+		e.Problem = fmt.Sprintf("ended well, but the dump's last %d bytes lack the line %q, so it is not whole",
+			markerWindow, endMarker)
+		return e
+	case archive == nil:
 		return nil
 	}
-	if err := reread.finish(); err != nil {
-		return &ProgramError{Program: "pg_restore", Major: d.o.Major, Doing: d.doing, Problem: "cannot read the archive that pg_dump wrote", Err: err, Output: reread.child.stderr.String()}
+	if err := archive.finish(); err != nil {
+		return &ProgramError{
+			Program: "pg_restore", Major: d.o.Major, Task: d.task, Err: err, Output: archive.child.stderr.String(),
+			Problem: "cannot read the archive that pg_dump wrote",
+		}
 	}
 	return nil
 }
 
-// dumpArguments are pg_dump's, none of them secret.
+// dumpArguments are pg_dump's arguments; none of them is secret.
 func dumpArguments(o DumpOptions) ([]string, error) {
 	if err := CheckArgs(o.Args); err != nil {
 		return nil, err
 	}
-	args := []string{"--no-owner", "--no-privileges", "--no-password", "--lock-wait-timeout=" + lockWait, "--dbname=" + keepalive}
+	args := []string{
+		"--no-owner", "--no-privileges", "--no-password", "--lock-wait-timeout=" + lockWait, "--dbname=" + keepalive,
+	}
 	if o.Schema != "" {
 		if err := CheckSchemaArgs(o.Args); err != nil {
 			return nil, err
 		}
-		args = append(args, "--schema="+sqltext.QuoteIdentifier(o.Schema)) // in quotes, a pattern means nothing but itself
+		args = append(args, "--schema="+sqltext.QuoteIdentifier(o.Schema)) // in quotes, it is no pattern
 	}
 	switch {
 	case o.Format == Plain:
@@ -282,7 +257,8 @@ func dumpArguments(o DumpOptions) ([]string, error) {
 	case o.Format != Custom:
 		return nil, fmt.Errorf("there is no format %q; there are plain and custom", o.Format)
 	case o.Compression == compress.Zstd && o.Major < 16:
-		return nil, &ArgumentError{"pg_dump knows zstd in custom archives from 16 on, and this server is " + fmt.Sprint(o.Major), "set compression: gzip, or backup-format: plain"}
+		return nil, &ArgumentError{ZstdArchive, fmt.Sprintf(
+			"pg_dump can compress an archive with zstd from 16 on, and this server is %d", o.Major)}
 	case o.Compression == compress.Zstd:
 		args = append(args, "--format=custom", fmt.Sprintf("--compress=zstd:%d", o.Level))
 	case o.Compression == compress.Gzip:
@@ -293,18 +269,7 @@ func dumpArguments(o DumpOptions) ([]string, error) {
 	return append(args, o.Args...), nil
 }
 
-// serverVersion reads the server's version in a dump's first bytes.
-func serverVersion(format Format, head []byte) string {
-	if format == Custom {
-		return archiveServerVersion(head)
-	}
-	_, rest, _ := strings.Cut(string(head), "\n-- Dumped from database version ")
-	line, _, _ := strings.Cut(rest, "\n")
-	version, _, _ := strings.Cut(line, " ")
-	return version
-}
-
-// sink passes writes on until it is shut. A compressor of several cores writes from goroutines of its own.
+// sink passes writes on until it is shut. A compressor with several cores writes from goroutines of its own.
 type sink struct {
 	w      io.Writer
 	closed atomic.Bool

@@ -6,8 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -17,17 +15,17 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/pgdump"
-	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// wide is a table of about 30 MB as a plain dump: more than the buffers between the server and a writer hold. It compresses
-// well, because compressing is slow under the race detector.
+// wide is a table of about 30 MB as a plain dump: more than the buffers between the server and a writer hold. It
+// compresses well, because compressing is slow under the race detector.
 const wide = "create table wide as select i, repeat('x', 190) t from generate_series(1, 150000) i"
 
-// gate is a writer that stops at a number of bytes until it is let go, or until its ctx ends, as an upload would.
+// gate is a writer that blocks at a number of bytes until it is opened, or until its ctx ends, as an upload does.
 type gate struct {
 	ctx     context.Context
 	at      int
@@ -35,7 +33,7 @@ type gate struct {
 	open    chan struct{}
 	once    sync.Once
 	got     bytes.Buffer
-	refuse  error // instead of stopping
+	refuse  error // instead of blocking
 }
 
 func newGate(ctx context.Context, at int) *gate {
@@ -57,7 +55,8 @@ func (g *gate) Write(p []byte) (int, error) {
 	return g.got.Write(p)
 }
 
-// named gives the sessions of a URL a name to find them by, also where the same test runs twice on a machine.
+// named gives the sessions of a URL a name by which they are found. It is unique even if the same test runs twice on a
+// machine.
 func named(t testing.TB, url string) (with, name string) {
 	t.Helper()
 	name = strings.ReplaceAll(t.Name(), "/", "_")
@@ -65,16 +64,26 @@ func named(t testing.TB, url string) (with, name string) {
 	return url + "&application_name=" + name, name
 }
 
-// nothingLeft fails where a program of ours or a session on the server outlives a failed dump.
+// nothingLeft fails if a session on the server outlives a failed dump.
 func nothingLeft(t testing.TB, direct, name string) {
 	t.Helper()
 	servertest.WaitFor(t, func() bool {
-		return len(pgtest.Ask(t, direct, "select pid::text from pg_stat_activity where application_name = '"+name+"'")) == 0
+		return len(pgtest.Ask(t, direct, sessionsNamed(name))) == 0
 	})
 }
 
-// broken dumps into a gate, breaks something while pg_dump is in the middle, lets the gate go, and returns the error.
-func broken(t *testing.T, o pgdump.DumpOptions, url string, what func()) (error, *gate) {
+// sessionsNamed selects the server processes of the sessions with a name.
+func sessionsNamed(name string) string {
+	return "select pid::text from pg_stat_activity where application_name = '" + name + "'"
+}
+
+// terminateNamed ends the sessions with a name.
+func terminateNamed(name string) string {
+	return "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '" + name + "'"
+}
+
+// broken dumps into a gate, breaks something while pg_dump is in the middle, opens the gate, and returns the error.
+func broken(t *testing.T, o pgdump.DumpOptions, url string, breakIt func()) (error, *gate) {
 	t.Helper()
 	g := newGate(t.Context(), 50<<10)
 	done := make(chan error, 1)
@@ -87,7 +96,7 @@ func broken(t *testing.T, o pgdump.DumpOptions, url string, what func()) (error,
 	case err := <-done:
 		t.Fatalf("it ended before it could be broken: %v", err)
 	}
-	what()
+	breakIt()
 	close(g.open)
 	select {
 	case err := <-done:
@@ -98,15 +107,16 @@ func broken(t *testing.T, o pgdump.DumpOptions, url string, what func()) (error,
 	}
 }
 
-// refusedDump fails unless the error is what is expected and what was written is no whole dump.
+// refusedDump fails unless the error contains the phrase and what was written is not a whole dump.
 func refusedDump(t *testing.T, err error, g *gate, o pgdump.DumpOptions, phrase string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), phrase) {
 		t.Fatalf("got %v, want %q in it", err, phrase)
 	}
 	t.Log(err)
-	if _, err := pgdump.Check(context.Background(), bytes.NewReader(g.got.Bytes()), pgdump.CheckOptions{Format: o.Format, Compression: o.Compression}); err == nil {
-		t.Error("what was written passes for a whole dump")
+	co := pgdump.CheckOptions{Format: o.Format, Compression: o.Compression}
+	if _, err := pgdump.Check(context.Background(), bytes.NewReader(g.got.Bytes()), co); err == nil {
+		t.Error("what was written is taken for a whole dump")
 	}
 }
 
@@ -134,7 +144,7 @@ func TestDumpFaults(t *testing.T) {
 				servertest.Equal(t, "killed", killed, 1)
 			}},
 			"backend terminated": {"pg_dump failed with exit status 1", func(t *testing.T, name string, _ func()) {
-				pgtest.Do(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+				pgtest.Do(t, direct, terminateNamed(name))
 			}},
 			"connection cut": {"dump database", func(_ *testing.T, _ string, cut func()) { cut() }},
 		} {
@@ -150,7 +160,7 @@ func TestDumpFaults(t *testing.T) {
 				if !errors.As(err, &failure) {
 					t.Errorf("got %T", err)
 				}
-				if what != "killed" && failure.Remedy() == "" {
+				if what != "killed" && remedies.Of(err) == "" {
 					t.Error("no remedy")
 				}
 				servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
@@ -160,7 +170,7 @@ func TestDumpFaults(t *testing.T) {
 	}
 }
 
-func TestDumpOfAServerThatGoes(t *testing.T) {
+func TestDumpOfAServerThatEnds(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(s *pgtest.Server) error{
 		"stopped": func(s *pgtest.Server) error { return s.Stop() },
@@ -192,7 +202,7 @@ func TestDumpOfAServerThatGoes(t *testing.T) {
 	}
 }
 
-// A connection over which nothing comes any more, and that nobody closes.
+// A connection that carries nothing any more, and that nobody closes, ends the dump.
 func TestDumpStalled(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
@@ -203,15 +213,16 @@ func TestDumpStalled(t *testing.T) {
 	o.Stall, o.Compression = 2*time.Second, compress.None
 	err, g := broken(t, o, proxied, func() {
 		for _, way := range []string{"upstream", "downstream"} {
-			if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(
-				`{"type": "timeout", "attributes": {"timeout": 0}, "stream": %q, "name": %q}`, way, way))); err != nil {
+			toxic := fmt.Sprintf(
+				`{"type": "timeout", "attributes": {"timeout": 0}, "stream": %q, "name": %q}`, way, way)
+			if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
 				t.Error(err)
 			}
 		}
 	})
 	refusedDump(t, err, g, o, "nothing came from the server for 2s")
 	servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
-	pgtest.Do(t, direct, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+	pgtest.Do(t, direct, terminateNamed(name))
 }
 
 func TestDumpIntoAWriterThatRefuses(t *testing.T) {
@@ -241,113 +252,6 @@ func TestDumpIntoAWriterThatRefuses(t *testing.T) {
 	}
 }
 
-func TestDumpCancelled(t *testing.T) {
-	t.Parallel()
-	direct := pgtest.Database(t)
-	pgtest.Do(t, direct, wide)
-	enough := errors.New("enough")
-	o := dumpOptions(t)
-	o.Level = 1
-	whole, _ := dump(t, direct, o)
-	check := func(t *testing.T, err error, name string, g *gate, began time.Time) {
-		t.Helper()
-		if !errors.Is(err, enough) {
-			t.Fatalf("got %v", err)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("took %s", took)
-		}
-		refusedDump(t, err, g, o, "enough")
-		servertest.Equal(t, "left", len(programsOf(t, "pg_dump", name)), 0)
-		nothingLeft(t, direct, name)
-	}
-	t.Run("before", func(t *testing.T) {
-		t.Parallel()
-		url, name := named(t, direct)
-		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(enough)
-		g := newGate(ctx, 1<<30)
-		began := time.Now()
-		_, err := dumpURL(ctx, url, o, g)
-		check(t, err, name, g, began)
-	})
-	t.Run("connecting", func(t *testing.T) {
-		t.Parallel()
-		mute, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = mute.Close() }()
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, enough)
-		defer cancel()
-		url, name := named(t, "postgres://u:p@"+mute.Addr().String()+"/d?sslmode=require")
-		g := newGate(ctx, 1<<30)
-		began := time.Now()
-		_, err = dumpURL(ctx, url, o, g)
-		check(t, err, name, g, began)
-	})
-	for where, at := range map[string]int{"first": 0, "middle": len(whole) / 2, "last": len(whole) - 1000} {
-		t.Run(where, func(t *testing.T) {
-			t.Parallel()
-			url, name := named(t, direct)
-			ctx, cancel := context.WithCancelCause(t.Context())
-			g := newGate(ctx, at)
-			var began time.Time
-			go func() {
-				<-g.reached
-				began = time.Now()
-				cancel(enough)
-			}()
-			_, err := dumpURL(ctx, url, o, g)
-			check(t, err, name, g, began)
-		})
-	}
-	// pg_dump waits for a table's lock, and the server must not go on waiting for it after it was told to end.
-	t.Run("waiting", func(t *testing.T) {
-		t.Parallel()
-		locked := pgtest.Database(t)
-		pgtest.Do(t, locked, wide)
-		holding, release := context.WithCancel(t.Context())
-		held := make(chan error, 1)
-		go func() {
-			conn, err := connect(holding, locked, postgres.Options{})
-			if err == nil {
-				defer conn.Close()
-				_, err = conn.Exec(holding, "lock table wide in access exclusive mode; select pg_sleep(60)")
-			}
-			held <- err
-		}()
-		defer func() {
-			release()
-			if err := <-held; err == nil {
-				t.Error("the lock was not held to the end")
-			}
-		}()
-		waiting := "select count(*)::text from pg_locks where relation = 'wide'::regclass and "
-		servertest.WaitFor(t, func() bool {
-			return pgtest.Ask(t, locked, waiting+"granted and mode = 'AccessExclusiveLock'")[0] == "1"
-		})
-		url, name := named(t, locked)
-		ctx, cancel := context.WithCancelCause(t.Context())
-		go func() {
-			servertest.WaitFor(t, func() bool { return pgtest.Ask(t, locked, waiting+"not granted")[0] == "1" })
-			cancel(enough)
-		}()
-		g := newGate(ctx, 1<<30)
-		_, err := dumpURL(ctx, url, o, g)
-		check(t, err, name, g, time.Now())
-		servertest.Equal(t, "still waiting", pgtest.Ask(t, locked, waiting+"not granted"), []string{"0"})
-
-		o := o
-		o.Args = []string{"--lock-wait-timeout=1s"}
-		_, err = dumpURL(t.Context(), url, o, io.Discard)
-		var failure *pgdump.ProgramError
-		if !errors.As(err, &failure) || !strings.Contains(failure.Remedy(), "another session") {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
 // programsOf lists the running programs of this name whose environment has the session's name.
 func programsOf(t testing.TB, program, session string) []int {
 	t.Helper()
@@ -363,7 +267,8 @@ func programsOf(t testing.TB, program, session string) []int {
 		}
 		name, err1 := os.ReadFile("/proc/" + e.Name() + "/comm")
 		environment, err2 := os.ReadFile("/proc/" + e.Name() + "/environ")
-		if err1 == nil && err2 == nil && strings.TrimSpace(string(name)) == program && bytes.Contains(environment, []byte("PGAPPNAME="+session+"\x00")) {
+		if err1 == nil && err2 == nil && strings.TrimSpace(string(name)) == program &&
+			bytes.Contains(environment, []byte("PGAPPNAME="+session+"\x00")) {
 			found = append(found, pid)
 		}
 	}

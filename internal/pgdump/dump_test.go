@@ -18,10 +18,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// clientRoot is a directory in which the programs of the shared server's own version are found.
+// clientRoot returns a root with the programs of the shared server's own version.
 func clientRoot(t testing.TB) (root string, major int) {
 	t.Helper()
 	s := pgtest.Shared(t)
@@ -42,13 +43,15 @@ func dumpOptions(t testing.TB) pgdump.DumpOptions {
 	return pgdump.DumpOptions{Major: major, Root: root, Compression: compress.Gzip, Level: 6}
 }
 
-// hostile has names, texts and kinds of objects that something on the way could trip over.
+// hostile has names, texts and kinds of objects that are easily mishandled.
 const hostile = `
 create schema "odd "" schema; \! touch /tmp/x";
 create type "odd "" schema; \! touch /tmp/x"."mood's" as enum ('fine', 'it''s', E'back\\slash');
-create table "odd "" schema; \! touch /tmp/x"."tablé ☃ ' \ $1" (id serial primary key, "a""b" text, mood "odd "" schema; \! touch /tmp/x"."mood's");
+create table "odd "" schema; \! touch /tmp/x"."tablé ☃ ' \ $1" (
+	id serial primary key, "a""b" text, mood "odd "" schema; \! touch /tmp/x"."mood's");
 insert into "odd "" schema; \! touch /tmp/x"."tablé ☃ ' \ $1" ("a""b", mood) values
-	(E'\\.\n\\! touch /tmp/x\n-- PostgreSQL database dump complete\n\\unrestrict x', 'it''s'), (E'tab\tand\rreturn', E'back\\slash'), (null, 'fine');
+	(E'\\.\n\\! touch /tmp/x\n-- PostgreSQL database dump complete\n\\unrestrict x', 'it''s'),
+	(E'tab\tand\rreturn', E'back\\slash'), (null, 'fine');
 create table parted (id int, t text) partition by range (id);
 create table parted_1 partition of parted for values from (0) to (10);
 create table parted_2 partition of parted for values from (10) to (1000);
@@ -105,7 +108,7 @@ func forms(t testing.TB) map[string]form {
 	return all
 }
 
-// inside is how the stored bytes are to be decompressed: an archive does that itself.
+// inside is how the stored bytes must be decompressed: an archive decompresses itself.
 func (f form) inside() compress.Kind {
 	if f.format == pgdump.Custom {
 		return compress.None
@@ -131,26 +134,36 @@ func TestDumpCheckRestore(t *testing.T) {
 				o.Recipients, with = []age.Recipient{identity.Recipient()}, []age.Identity{identity}
 			}
 			stored, dumped := dump(t, source, o)
-			if !dumped.MarkerSeen || dumped.PlainSize == 0 || !strings.HasPrefix(dumped.ServerVersion, strconv.Itoa(o.Major)+".") || !strings.HasPrefix(dumped.ClientVersion, strconv.Itoa(o.Major)+".") {
+			major := strconv.Itoa(o.Major) + "."
+			if !dumped.MarkerSeen || dumped.PlainSize == 0 || !strings.HasPrefix(dumped.ServerVersion, major) ||
+				!strings.HasPrefix(dumped.ClientVersion, major) {
 				t.Errorf("got %+v", dumped)
 			}
 			checked, err := pgdump.Check(t.Context(), bytes.NewReader(stored), pgdump.CheckOptions{
-				Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(stored), Major: o.Major, Root: o.Root})
+				Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(stored), Major: o.Major,
+				Root: o.Root,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			servertest.Equal(t, "checked", checked, pgdump.Checked{StoredSize: int64(len(stored)), StoredSHA256: hash(stored),
-				PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256, ServerVersion: dumped.ServerVersion})
+			servertest.Equal(t, "checked", checked, pgdump.Checked{
+				StoredSize: int64(len(stored)), StoredSHA256: hash(stored), PlainSize: dumped.PlainSize,
+				PlainSHA256: dumped.PlainSHA256, ServerVersion: dumped.ServerVersion,
+			})
 
 			target := pgtest.Database(t)
-			ro := pgdump.RestoreOptions{Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(stored)}
+			ro := pgdump.RestoreOptions{
+				Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with,
+				WantSHA256: hash(stored),
+			}
 			restored, err := restoreURL(t.Context(), target, ro, bytes.NewReader(stored))
 			if err != nil {
 				t.Fatal(err)
 			}
 			servertest.Equal(t, "rows", restored.Tables, []postgres.TableRows{
 				{Table: `"odd "" schema; \! touch /tmp/x"."tablé ☃ ' \ $1"`, Rows: 3},
-				{Table: "public.big", Rows: 4000}, {Table: "public.parted_1", Rows: 10}, {Table: "public.parted_2", Rows: 90}, {Table: "public.stored", Rows: 5},
+				{Table: "public.big", Rows: 4000}, {Table: "public.parted_1", Rows: 10},
+				{Table: "public.parted_2", Rows: 90}, {Table: "public.stored", Rows: 5},
 			})
 			servertest.Equal(t, "stored size", restored.StoredSize, int64(len(stored)))
 			servertest.Equal(t, "the schemas and the data", contents(t, target), contents(t, source))
@@ -158,7 +171,7 @@ func TestDumpCheckRestore(t *testing.T) {
 			// A second time the target is not empty; with overwrite it is emptied first.
 			_, err = restoreURL(t.Context(), target, ro, bytes.NewReader(stored))
 			var full *pgdump.NotEmptyError
-			if !errors.As(err, &full) || full.Remedy() == "" {
+			if !errors.As(err, &full) || remedies.Of(err) == "" {
 				t.Fatalf("got %v", err)
 			}
 			pgtest.Do(t, target, "insert into big (n) values (1); create table extra (i int)")

@@ -15,7 +15,7 @@ import (
 
 const orphanURL, orphanRoot, orphanMajor = "DUMP_ORPHAN_URL", "DUMP_ORPHAN_ROOT", "DUMP_ORPHAN_MAJOR"
 
-// A runner that gives up on a job kills us: pg_dump goes too.
+// If a runner kills this process, pg_dump ends with it.
 func TestDumpDiesWithUs(t *testing.T) {
 	t.Parallel()
 	if url := os.Getenv(orphanURL); url != "" {

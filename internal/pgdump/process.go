@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// How long a child that was told to end may take before it is killed. pg_dump uses it to cancel its query.
+	// killAfter is how long a child may take to end before it is killed. pg_dump uses it to cancel its query.
 	killAfter = 2 * time.Second
-	// Larger than the kernel's 64 KiB, so that pg_dump, which writes 4 KiB at a time, is not stopped for each buffer of
-	// ours; small enough for the 64 MiB that an ordinary user's pipes may hold in all.
+	// pipeSize is larger than the kernel's 64 KiB, so that pg_dump, which writes 4 KiB at a time, does not block for
+	// each of our buffers. It is small enough for the 64 MiB that all pipes of an ordinary user may hold together.
 	pipeSize = 256 << 10
 )
 
@@ -27,17 +27,18 @@ const (
 type child struct {
 	cmd    *exec.Cmd
 	stderr *excerpt
-	exited chan struct{} // closed once it has been waited for
-	err    error         // how it ended; read after exited
+	exited chan struct{} // closed once the child has been waited for
+	err    error         // how it exited; read after exited
 	once   sync.Once
 }
 
-// startChild starts a program in a process group of its own: a terminal's Ctrl-C, and a runner's SIGINT to the group, are
-// ours to handle. It dies with us, however we end. Files given as stdin and stdout are closed here once the child has them.
+// startChild starts a program in a process group of its own, because a terminal's Ctrl-C, and a runner's SIGINT to the
+// group, are ours to handle. It dies with this process, however that ends. Files given as stdin and stdout are closed
+// here once the child has them.
 func startChild(program string, args, env []string, stdin *os.File, stdout io.Writer) (*child, error) {
 	c := &child{stderr: &excerpt{}, exited: make(chan struct{})}
-	//nolint:gosec,noctx // the program is a path of ours, the arguments go to no shell, and stop ends it more gently than a context would
-	c.cmd = exec.Command(program, args...)
+	// The program is a path of ours, the arguments go to no shell, and stop ends it more gently than a context would.
+	c.cmd = exec.Command(program, args...) //nolint:gosec,noctx // see above
 	c.cmd.Env, c.cmd.Dir = env, "/"
 	if stdin != nil {
 		c.cmd.Stdin = stdin
@@ -47,17 +48,7 @@ func startChild(program string, args, env []string, stdin *os.File, stdout io.Wr
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.cmd.WaitDelay = killAfter
 	started := make(chan error, 1)
-	go func() {
-		// The signal comes when the thread dies that started the child: keep the thread as long as the child.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := c.cmd.Start()
-		started <- err
-		if err == nil {
-			c.err = c.cmd.Wait()
-			close(c.exited)
-		}
-	}()
+	go c.runOnThread(started)
 	err := <-started
 	if stdin != nil {
 		_ = stdin.Close() // the child has its own
@@ -71,8 +62,21 @@ func startChild(program string, args, env []string, stdin *os.File, stdout io.Wr
 	return c, nil
 }
 
-// stop asks the child to end and kills it 2 s later; it returns at once. pg_dump answers to SIGTERM by cancelling its query
-// on the server, psql does so to SIGINT.
+// runOnThread starts the child and waits for it on one thread, because the child gets its death signal when the thread
+// that started it ends.
+func (c *child) runOnThread(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	started <- err
+	if err == nil {
+		c.err = c.cmd.Wait()
+		close(c.exited)
+	}
+}
+
+// stop asks the child to end and kills it 2 s later; it returns at once. pg_dump reacts to SIGTERM by cancelling its
+// query on the server, psql to SIGINT.
 func (c *child) stop(ask syscall.Signal) {
 	c.once.Do(func() {
 		c.signal(ask)
@@ -91,16 +95,16 @@ func (c *child) kill() { c.signal(syscall.SIGKILL) }
 
 func (c *child) signal(s syscall.Signal) {
 	select {
-	case <-c.exited: // its number may be another's by now
+	case <-c.exited: // its number may be another process's by now
 	default:
 		_ = syscall.Kill(-c.cmd.Process.Pid, s) // an error says that it is gone
 	}
 }
 
-// wait returns how the child ended: nil only for exit status 0.
+// wait returns how the child exited: nil only for exit status 0.
 func (c *child) wait() error {
 	<-c.exited
-	if errors.Is(c.err, exec.ErrWaitDelay) { // it exited well, but something it started holds its stderr
+	if errors.Is(c.err, exec.ErrWaitDelay) { // it exited well, but something that it started holds its stderr
 		return nil
 	}
 	return c.err
@@ -115,7 +119,7 @@ func pipe() (r, w *os.File, err error) {
 	raw, err := w.SyscallConn()
 	if err == nil {
 		_ = raw.Control(func(fd uintptr) {
-			_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) // refused above the user's limit: the smaller one works too
+			_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) // it fails above the user's limit
 		})
 	}
 	return r, w, nil
@@ -138,8 +142,8 @@ func (e *excerpt) Write(p []byte) (int, error) {
 	defer e.mu.Unlock()
 	n := len(p)
 	if room := excerptHead - len(e.head); room > 0 {
-		take := min(room, len(p))
-		e.head, p = append(e.head, p[:take]...), p[take:]
+		first := min(room, len(p))
+		e.head, p = append(e.head, p[:first]...), p[first:]
 	}
 	e.tail = append(e.tail, p...)
 	if over := len(e.tail) - excerptTail; over > 0 {

@@ -18,10 +18,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// A backup that is not what was stored leaves the target as it was, also one that was to be overwritten.
+// A damaged backup leaves the target as it was, even if that was to be overwritten.
 func TestRestoreRefusesDamage(t *testing.T) {
 	t.Parallel()
 	source := pgtest.Database(t)
@@ -61,9 +62,16 @@ func TestRestoreRefusesDamage(t *testing.T) {
 				o.Recipients = []age.Recipient{identity.Recipient()}
 			}
 			whole, _ := dump(t, source, o)
-			ro := pgdump.RestoreOptions{Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(whole)}
-			co := pgdump.CheckOptions{Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with, WantSHA256: hash(whole)}
-			restores := f.compression == compress.Gzip && f.parallel == 0 // each takes its time; the others are read the same way
+			ro := pgdump.RestoreOptions{
+				Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with,
+				WantSHA256: hash(whole),
+			}
+			co := pgdump.CheckOptions{
+				Major: o.Major, Root: o.Root, Format: f.format, Compression: f.inside(), Identities: with,
+				WantSHA256: hash(whole),
+			}
+			// A restore takes long, and the other forms are read the same way.
+			restores := f.compression == compress.Gzip && f.parallel == 0
 			target := pgtest.Database(t)
 			pgtest.Do(t, target, "create table kept as select 1 i; create view kept_too as select 2")
 			before := contents(t, target)
@@ -72,7 +80,8 @@ func TestRestoreRefusesDamage(t *testing.T) {
 				var bad *pgdump.BackupError
 				var program *pgdump.ProgramError
 				if restores {
-					if _, err := restoreURL(t.Context(), target, ro, bytes.NewReader(stored)); !errors.As(err, &bad) && !errors.As(err, &program) {
+					_, err := restoreURL(t.Context(), target, ro, bytes.NewReader(stored))
+					if !errors.As(err, &bad) && !errors.As(err, &program) {
 						t.Errorf("%s: restore: %v", what, err)
 					}
 				}
@@ -84,7 +93,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 			for what, damage := range damages {
 				refused(what, damage(whole))
 			}
-			// Also where no hash is known, a part is not taken for the whole.
+			// Even if no hash is known, a part is not taken for the whole.
 			ro.WantSHA256, co.WantSHA256 = "", ""
 			for _, part := range []int{2, 3, 10} {
 				refused("a part without a hash", whole[:len(whole)-len(whole)/part])
@@ -103,33 +112,39 @@ func TestRestoreRefusesDamage(t *testing.T) {
 	}
 }
 
-// SQL that would get round the commit, or out of psql.
+// SQL can neither bypass the commit nor break out of psql.
 func TestRestoreOfHostileSQL(t *testing.T) {
 	t.Parallel()
 	root, major := clientRoot(t)
 	touched := filepath.Join(t.TempDir(), "touched")
+	const create, failed = "create table a (i int);", "psql failed with exit status 3"
 	for name, c := range map[string]struct{ sql, phrase string }{
-		"a command of the shell": {"create table a (i int);\n\\! touch " + touched + "\n" + marker, "psql failed with exit status 3"},
-		"output to a program":    {"create table a (i int);\nselect 1 \\g | touch " + touched + "\n" + marker, "psql failed with exit status 3"},
-		"an open text":           {"create table a (i int);\nselect 'a" + marker, ""},
-		"an open block":          {"create table a (i int);\ndo $x$" + marker, "psql failed with exit status 3"},
-		"an open comment":        {"create table a (i int); /*" + marker, "psql failed with exit status 3"},
-		"an open copy":           {"create table a (i text);\ncopy a from stdin;\nx" + marker, "without having committed"},
-		"a failing statement":    {"create table a (i int);\nselect 1/0;\ncreate table b (i int);" + marker, "division by zero"},
-		"a rollback":             {"create table a (i int);\nselect 1/0;" + marker, "division by zero"},
-		"no end":                 {"create table a (i int);\n", "lack the line"},
-		"nothing":                {"", "lack the line"},
-		"restricted, not ended":  {"--\n-- x\n--\n\n\\restrict abc\n\ncreate table a (i int);\n" + marker, `does not end with its \unrestrict`},
-		"unrestricted by itself": {"create table a (i int);\n" + marker + "\\unrestrict abc\n", "psql failed with exit status 3"},
+		"a command of the shell": {create + "\n\\! touch " + touched + "\n" + marker, failed},
+		"output to a program":    {create + "\nselect 1 \\g | touch " + touched + "\n" + marker, failed},
+		"an open text":           {create + "\nselect 'a" + marker, ""},
+		"an open block":          {create + "\ndo $x$" + marker, failed},
+		"an open comment":        {create + " /*" + marker, failed},
+		"an open copy": {
+			"create table a (i text);\ncopy a from stdin;\nx" + marker, "without having committed",
+		},
+		"a failing statement": {create + "\nselect 1/0;\ncreate table b (i int);" + marker, "division by zero"},
+		"a rollback":          {create + "\nselect 1/0;" + marker, "division by zero"},
+		"no end":              {create + "\n", "lack the line"},
+		"nothing":             {"", "lack the line"},
+		"restricted, not ended": {
+			"--\n-- x\n--\n\n\\restrict abc\n\n" + create + "\n" + marker, `does not end with its \unrestrict`,
+		},
+		"unrestricted by itself": {create + "\n" + marker + "\\unrestrict abc\n", failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			target := pgtest.Database(t)
-			_, err := restoreURL(t.Context(), target, pgdump.RestoreOptions{Major: major, Root: root, Format: pgdump.Plain}, strings.NewReader(c.sql))
+			o := pgdump.RestoreOptions{Major: major, Root: root, Format: pgdump.Plain}
+			_, err := restoreURL(t.Context(), target, o, strings.NewReader(c.sql))
 			if err == nil || !strings.Contains(err.Error(), c.phrase) {
 				t.Errorf("got %v", err)
 			}
-			servertest.Equal(t, "tables", pgtest.Ask(t, target, "select relname::text from pg_class where relnamespace = 'public'::regnamespace"), []string{})
+			servertest.Equal(t, "tables", pgtest.Ask(t, target, publicTables), []string{})
 			if _, err := os.Stat(touched); err == nil {
 				t.Error("a command was run")
 			}
@@ -137,7 +152,9 @@ func TestRestoreOfHostileSQL(t *testing.T) {
 	}
 }
 
-// slowly gives a backup's first bytes, then waits until it is let go or its ctx ends.
+const publicTables = "select relname::text from pg_class where relnamespace = 'public'::regnamespace"
+
+// slowly reads a backup's first bytes, then blocks until it is opened or its ctx ends.
 type slowly struct {
 	ctx     context.Context
 	first   io.Reader
@@ -165,33 +182,42 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return s.rest.Read(p)
 }
 
+// running is a restore in progress.
+type running struct {
+	target, name string // its database, and the name of its session
+	cut          func() // cuts its connection
+	cancel       context.CancelCauseFunc
+}
+
 func TestRestoreFaults(t *testing.T) {
 	t.Parallel()
 	source := pgtest.Database(t)
 	pgtest.Do(t, source, wide+"; create table last as select 1 i")
 	enough, gone := errors.New("enough"), errors.New("the store is gone")
-	for format, compression := range map[pgdump.Format]compress.Kind{pgdump.Plain: compress.Gzip, pgdump.Custom: compress.None} {
+	for format, compression := range map[pgdump.Format]compress.Kind{
+		pgdump.Plain: compress.Gzip, pgdump.Custom: compress.None,
+	} {
 		o := dumpOptions(t)
 		o.Format, o.Compression = format, compression
 		whole, _ := dump(t, source, o)
 		for what, c := range map[string]struct {
 			phrase string
-			fault  func(t *testing.T, target, name string, cut func(), cancel context.CancelCauseFunc)
+			fault  func(t *testing.T, r running)
 			rest   io.Reader
 		}{
-			"psql killed": {"psql was ended by a signal (killed)", func(t *testing.T, _, name string, _ func(), _ context.CancelCauseFunc) {
-				for _, pid := range programsOf(t, "psql", name) {
+			"psql killed": {"psql was ended by a signal (killed)", func(t *testing.T, r running) {
+				for _, pid := range programsOf(t, "psql", r.name) {
 					if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 						t.Error(err)
 					}
 				}
 			}, nil},
-			"backend terminated": {"psql failed with exit status", func(t *testing.T, target, name string, _ func(), _ context.CancelCauseFunc) {
-				pgtest.Do(t, target, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '"+name+"'")
+			"backend terminated": {"psql failed with exit status", func(t *testing.T, r running) {
+				pgtest.Do(t, r.target, terminateNamed(r.name))
 			}, nil},
-			"connection cut": {"psql failed with exit status", func(_ *testing.T, _, _ string, cut func(), _ context.CancelCauseFunc) { cut() }, nil},
-			"cancelled":      {"enough", func(_ *testing.T, _, _ string, _ func(), cancel context.CancelCauseFunc) { cancel(enough) }, nil},
-			"store gone":     {"the store is gone", func(*testing.T, string, string, func(), context.CancelCauseFunc) {}, failing{gone}},
+			"connection cut": {"psql failed with exit status", func(_ *testing.T, r running) { r.cut() }, nil},
+			"cancelled":      {"enough", func(_ *testing.T, r running) { r.cancel(enough) }, nil},
+			"store gone":     {"the store is gone", func(*testing.T, running) {}, failing{gone}},
 		} {
 			t.Run(string(format)+" "+what, func(t *testing.T) {
 				t.Parallel()
@@ -200,18 +226,23 @@ func TestRestoreFaults(t *testing.T) {
 				proxied, proxy := wiretest.Breakable(t, url)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
-				const at = 4
-				r := &slowly{ctx: ctx, first: bytes.NewReader(whole[:len(whole)/at*3]), reached: make(chan struct{}), open: make(chan struct{}), rest: c.rest}
+				at := len(whole) / 4 * 3
+				r := &slowly{
+					ctx: ctx, first: bytes.NewReader(whole[:at]), rest: c.rest,
+					reached: make(chan struct{}), open: make(chan struct{}),
+				}
 				if r.rest == nil {
-					r.rest = bytes.NewReader(whole[len(whole)/at*3:])
+					r.rest = bytes.NewReader(whole[at:])
 				}
 				done := make(chan error, 1)
 				go func() {
-					_, err := restoreURL(ctx, proxied, pgdump.RestoreOptions{Major: o.Major, Root: o.Root, Format: format, Compression: compression, WantSHA256: hash(whole)}, r)
+					_, err := restoreURL(ctx, proxied, pgdump.RestoreOptions{
+						Major: o.Major, Root: o.Root, Format: format, Compression: compression, WantSHA256: hash(whole),
+					}, r)
 					done <- err
 				}()
 				<-r.reached
-				c.fault(t, direct, name, proxy.Stop, cancel)
+				c.fault(t, running{direct, name, proxy.Stop, cancel})
 				close(r.open)
 				select {
 				case err := <-done:
@@ -224,7 +255,7 @@ func TestRestoreFaults(t *testing.T) {
 				}
 				servertest.Equal(t, "left", len(programsOf(t, "psql", name)), 0)
 				nothingLeft(t, direct, name)
-				servertest.Equal(t, "tables", pgtest.Ask(t, direct, "select relname::text from pg_class where relnamespace = 'public'::regnamespace"), []string{})
+				servertest.Equal(t, "tables", pgtest.Ask(t, direct, publicTables), []string{})
 			})
 		}
 	}
@@ -244,11 +275,12 @@ func TestRestoreCancelledInAStatement(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
 		servertest.WaitFor(t, func() bool {
-			return len(pgtest.Ask(t, direct, "select 'x' from pg_stat_activity where query like '%pg_sleep%' and application_name = '"+name+"'")) == 1
+			return len(pgtest.Ask(t, direct, sessionsNamed(name)+" and query like '%pg_sleep%'")) == 1
 		})
 		cancel(errors.New("enough"))
 	}()
-	_, err := restoreURL(ctx, url, pgdump.RestoreOptions{Major: major, Root: root}, strings.NewReader("create table a (i int);\nselect pg_sleep(60);\n"+strings.Repeat("-- x\n", 200000)+marker))
+	sql := "create table a (i int);\nselect pg_sleep(60);\n" + strings.Repeat("-- x\n", 200000) + marker
+	_, err := restoreURL(ctx, url, pgdump.RestoreOptions{Major: major, Root: root}, strings.NewReader(sql))
 	if err == nil || !strings.Contains(err.Error(), "enough") {
 		t.Errorf("got %v", err)
 	}
@@ -258,17 +290,18 @@ func TestRestoreCancelledInAStatement(t *testing.T) {
 
 func TestRestoreIntoAnOlderServer(t *testing.T) {
 	t.Parallel()
-	_, err := restoreURL(t.Context(), pgtest.Database(t), pgdump.RestoreOptions{Major: 99, Root: newerPrograms(t)}, strings.NewReader(marker))
+	o := pgdump.RestoreOptions{Major: 99, Root: newerPrograms(t)}
+	_, err := restoreURL(t.Context(), pgtest.Database(t), o, strings.NewReader(marker))
 	var bad *pgdump.BackupError
-	if !errors.As(err, &bad) || !strings.Contains(bad.Remedy(), "PostgreSQL 99") {
+	if !errors.As(err, &bad) || !strings.Contains(remedies.Of(err), "PostgreSQL 99") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// newerPrograms is a directory of programs that say they are of 99.
+// newerPrograms returns a root whose programs say that they are of PostgreSQL 99.
 func newerPrograms(t testing.TB) string {
 	t.Helper()
-	root := standIn(t, "exit 1")
+	root := fakePrograms(t, "exit 1")
 	old := filepath.Join(root, "17")
 	for _, program := range []string{"pg_dump", "pg_restore", "psql"} {
 		path := filepath.Join(old, "bin", program)

@@ -8,17 +8,19 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// rowCounter counts the rows of each table in a plain dump that is written to it, so that a restore can be held against the
-// very snapshot that was dumped. It knows pg_dump's own form only: a COPY block under its "Data for Name" heading.
+// rowCounter counts the rows of each table in a plain dump that is written to it, so that a restore can be compared
+// with the very snapshot that was dumped. It knows only pg_dump's own form: a COPY block under its "Data for Name"
+// heading.
 type rowCounter struct {
 	tables  []postgres.TableRows
-	line    []byte // the line so far, cut at maxHeading: longer ones are data
-	long    bool   // the line went on beyond that
-	heading bool   // a heading of table data came, and no statement since
+	line    []byte // the beginning of the current line
+	long    bool   // the line is longer than what is kept of it
+	heading bool   // there was a heading of table data, and no statement since
 	inCopy  bool
 }
 
-// maxHeading is more than a COPY statement takes: 1,600 columns of 63 bytes, each quoted.
+// maxHeading bounds what is kept of a line, in bytes. It is more than a COPY statement takes: 1,600 columns with names
+// of 63 bytes, each quoted.
 const maxHeading = 256 << 10
 
 // Write implements io.Writer and never fails.
@@ -27,22 +29,22 @@ func (c *rowCounter) Write(p []byte) (int, error) {
 	for {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
-			c.keep(p)
+			c.buffer(p)
 			return n, nil
 		}
 		if len(c.line) == 0 && !c.long {
-			c.end(p[:i])
+			c.count(p[:i])
 		} else {
-			c.keep(p[:i])
-			c.end(c.line)
+			c.buffer(p[:i])
+			c.count(c.line)
 		}
 		c.line, c.long = c.line[:0], false
 		p = p[i+1:]
 	}
 }
 
-// keep remembers the beginning of a line that is not complete; of a row of data two bytes tell all there is to know.
-func (c *rowCounter) keep(p []byte) {
+// buffer keeps the beginning of an incomplete line. Of a row of data, its first bytes tell whether it is the last one.
+func (c *rowCounter) buffer(p []byte) {
 	room := maxHeading
 	if c.inCopy {
 		room = 3
@@ -54,7 +56,8 @@ func (c *rowCounter) keep(p []byte) {
 	c.line = append(c.line, p...)
 }
 
-func (c *rowCounter) end(line []byte) {
+// count counts a complete line.
+func (c *rowCounter) count(line []byte) {
 	switch {
 	case c.inCopy && len(line) == 2 && string(line) == `\.` && !c.long:
 		c.inCopy = false
@@ -64,7 +67,7 @@ func (c *rowCounter) end(line []byte) {
 		c.heading = true
 	case len(line) == 0 || bytes.HasPrefix(line, []byte("--")):
 	default:
-		if table, ok := copied(line); ok && c.heading {
+		if table, ok := copiedTable(line); ok && c.heading {
 			c.tables = append(c.tables, postgres.TableRows{Table: table})
 			c.inCopy = true
 		}
@@ -72,8 +75,8 @@ func (c *rowCounter) end(line []byte) {
 	}
 }
 
-// copied returns the table of a COPY … FROM stdin; statement.
-func copied(line []byte) (string, bool) {
+// copiedTable returns the table of a COPY … FROM stdin; statement.
+func copiedTable(line []byte) (string, bool) {
 	rest, ok := strings.CutPrefix(string(line), "COPY ")
 	if !ok || !strings.HasSuffix(rest, " FROM stdin;") {
 		return "", false

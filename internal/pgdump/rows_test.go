@@ -46,7 +46,8 @@ COPY late (i) FROM stdin;
 COPY public.big (t) FROM stdin;
 ` + strings.Repeat("x", 300<<10) + "\n\\N\n\n\\.\n"
 	want := []postgres.TableRows{
-		{Table: "public.a", Rows: 2}, {Table: `"odd (s)"."o ""dd"" FROM stdin;"`, Rows: 0}, {Table: "public.big", Rows: 3},
+		{Table: "public.a", Rows: 2}, {Table: `"odd (s)"."o ""dd"" FROM stdin;"`, Rows: 0},
+		{Table: "public.big", Rows: 3},
 	}
 	for _, chunk := range []int{1, 7, 4096, len(dump)} {
 		var c rowCounter

@@ -11,26 +11,27 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// script passes a dump's SQL on to psql, all but its last bytes, which finish lets go.
+// script passes a dump's SQL on to psql, and holds back its last bytes until finish.
 //
-// Where psql can, its backslash commands are locked from the first line on, under a key of ours: \! would run a program on
-// this machine, and neither a server that is not what it seems nor whoever may write to the bucket should get to do that.
-// Dumps of patched versions lock themselves with \restrict and \unrestrict, which psql would now refuse: they are taken out.
+// If psql can, its backslash commands are locked from the first line on, under a key of ours: \! runs a program on this
+// machine, and neither a server that is not what it seems nor whoever may write to the bucket must be able to do that.
+// Dumps of patched versions lock themselves with \restrict and \unrestrict, which a locked psql refuses, so script
+// leaves these lines out.
 type script struct {
 	w        io.Writer
 	restrict bool
 	key      string
 
-	head    []byte // until it has been looked at
+	head    []byte // until it has been examined
 	started bool
 	token   string // of the dump's own \restrict
 	held    []byte // the last bytes
 }
 
 const (
-	// In the first of them stands \restrict, after nothing but comments and empty lines.
+	// scriptHead bytes contain \restrict, after nothing but comments and empty lines.
 	scriptHead = 4 << 10
-	// More than enough for the end marker and what follows it.
+	// scriptHeld bytes are more than enough for the end marker and what follows it.
 	scriptHeld = 4 << 10
 )
 
@@ -39,7 +40,7 @@ var (
 	unrestrictLine = regexp.MustCompile(`\n(\\unrestrict ([A-Za-z0-9]+)\s*)\z`)
 )
 
-// restrictsSince are the minors that brought \restrict to psql (August 2025, CVE-2025-8714); all of 18 have it.
+// restrictsSince are the minor versions that brought \restrict to psql (August 2025, CVE-2025-8714); all of 18 have it.
 var restrictsSince = map[int]int{13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 
 // restricts reports whether psql of this version knows \restrict.
@@ -66,7 +67,7 @@ func (s *script) send(p []byte) error {
 		return nil
 	}
 	if _, err := s.w.Write(p); err != nil {
-		return &refusedError{err}
+		return &hungUpError{err}
 	}
 	return nil
 }
@@ -75,7 +76,7 @@ func (s *script) readFrom(r io.Reader) error {
 	buf := make([]byte, copyBuffer)
 	for {
 		n, err := r.Read(buf)
-		if err := s.take(buf[:n]); err != nil {
+		if err := s.write(buf[:n]); err != nil {
 			return err
 		}
 		if err == io.EOF {
@@ -87,7 +88,7 @@ func (s *script) readFrom(r io.Reader) error {
 	}
 }
 
-func (s *script) take(p []byte) error {
+func (s *script) write(p []byte) error {
 	if s.started {
 		return s.pass(p)
 	}
@@ -98,7 +99,7 @@ func (s *script) take(p []byte) error {
 	return s.start()
 }
 
-// start looks at the beginning, once there is enough of it or no more to come.
+// start examines the beginning, once there is enough of it or no more to come.
 func (s *script) start() error {
 	if s.started {
 		return nil
@@ -107,7 +108,8 @@ func (s *script) start() error {
 	s.started, s.head = true, nil
 	if at := restrictLine.FindSubmatchIndex(head); at != nil {
 		if !s.restrict {
-			return &BackupError{Problem: `it holds the line \restrict, which this psql is too old to know`, Fix: "update the client programs: psql knows it since 14.19, 15.14, 16.10, 17.6 and 18"}
+			return &BackupError{Cause: RestrictUnknown,
+				Problem: `it holds the line \restrict, which this psql is too old to know`}
 		}
 		s.token = string(head[at[4]:at[5]])
 		head = append(bytes.Clone(head[:at[2]]), head[at[3]:]...)
@@ -115,7 +117,7 @@ func (s *script) start() error {
 	return s.pass(head)
 }
 
-// pass sends everything but the last bytes.
+// pass sends everything except the last bytes.
 func (s *script) pass(p []byte) error {
 	if over := len(s.held) + len(p) - scriptHeld; over > 0 {
 		first := min(over, len(s.held))
@@ -133,7 +135,7 @@ func (s *script) pass(p []byte) error {
 	return nil
 }
 
-// finish sends the rest, if it is the end of a dump.
+// finish sends the rest if it is the end of a dump.
 func (s *script) finish() error {
 	if !bytes.Contains(s.held[max(0, len(s.held)-markerWindow):], []byte(endMarker)) {
 		return &BackupError{Problem: noMarker}
@@ -141,7 +143,8 @@ func (s *script) finish() error {
 	if s.token != "" {
 		at := unrestrictLine.FindSubmatchIndex(s.held)
 		if at == nil || string(s.held[at[4]:at[5]]) != s.token {
-			return &BackupError{Problem: fmt.Sprintf(`it begins with \restrict and does not end with its \unrestrict %s`, s.token)}
+			return &BackupError{Problem: fmt.Sprintf(
+				`it begins with \restrict and does not end with its \unrestrict %s`, s.token)}
 		}
 		s.held = s.held[:at[2]]
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
@@ -39,7 +40,7 @@ func TestCancelBeforeAndWhileConnecting(t *testing.T) {
 	}
 }
 
-// A server that starts while we knock is waited for; one that refuses our password is not.
+// Connecting waits for a server that starts, but not for one that refuses the password.
 func TestConnectWaitsForAServerToStart(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.Start(t.Context(), pgtest.Options{})
@@ -66,16 +67,16 @@ func TestConnectWaitsForAServerToStart(t *testing.T) {
 	}
 
 	began := time.Now()
-	for name, url := range map[string]string{
-		"password": server.TenantURL("tenant", "wrong", "tenant"),
-		"database": server.TenantURL("tenant", "p@ss:/%word", "nowhere"),
+	for cause, url := range map[postgres.Cause]string{
+		postgres.BadCredentials: server.TenantURL("tenant", "wrong", "tenant"),
+		postgres.NoSuchDatabase: server.TenantURL("tenant", "p@ss:/%word", "nowhere"),
 	} {
 		_, err := connect(t.Context(), url, postgres.Options{})
 		var refused *postgres.ConnectError
-		if !errors.As(err, &refused) || refused.Remedy() == "" {
-			t.Errorf("%s: got %v", name, err)
+		if !errors.As(err, &refused) || refused.Cause() != cause || remedies.Of(err) == "" {
+			t.Errorf("%s: got %v", cause, err)
 		}
-		if strings.Contains(fmt.Sprint(err), "wrong") && name == "password" && strings.Contains(fmt.Sprint(err), "wrong@") {
+		if strings.Contains(fmt.Sprint(err), "wrong@") {
 			t.Errorf("the password is shown: %v", err)
 		}
 	}

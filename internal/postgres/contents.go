@@ -7,28 +7,41 @@ import (
 	"strings"
 )
 
-// Object is something in a database that is not there from the beginning.
+// Object is an object in a database that an empty database does not have.
 type Object struct{ Type, Name string } // "table", `public."odd name"`
 
-// objectsQuery lists what is in the database beyond an empty template: classes, routines, types and the like outside of
-// the system's schemas, without what belongs to an extension (an extension in itself is none of the user's data) or to
+// objectsQuery lists what the database has beyond an empty template: relations, routines, types and the like outside
+// the system's schemas. It leaves out what belongs to an extension (an extension itself is not the user's data) or to
 // another object. Object identifiers below 16384 are initdb's.
 const objectsQuery = `with own as (
 	select oid from pg_catalog.pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
 ), found(classid, objid) as (
-	select 'pg_catalog.pg_class'::regclass, oid from pg_catalog.pg_class where relnamespace in (select oid from own) and relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')
-	union all select 'pg_catalog.pg_proc'::regclass, oid from pg_catalog.pg_proc where pronamespace in (select oid from own)
-	union all select 'pg_catalog.pg_type'::regclass, oid from pg_catalog.pg_type where typnamespace in (select oid from own) and typrelid = 0 and typtype <> 'm'
-	union all select 'pg_catalog.pg_collation'::regclass, oid from pg_catalog.pg_collation where collnamespace in (select oid from own)
-	union all select 'pg_catalog.pg_conversion'::regclass, oid from pg_catalog.pg_conversion where connamespace in (select oid from own)
-	union all select 'pg_catalog.pg_operator'::regclass, oid from pg_catalog.pg_operator where oprnamespace in (select oid from own)
-	union all select 'pg_catalog.pg_opclass'::regclass, oid from pg_catalog.pg_opclass where opcnamespace in (select oid from own)
-	union all select 'pg_catalog.pg_opfamily'::regclass, oid from pg_catalog.pg_opfamily where opfnamespace in (select oid from own)
-	union all select 'pg_catalog.pg_ts_config'::regclass, oid from pg_catalog.pg_ts_config where cfgnamespace in (select oid from own)
-	union all select 'pg_catalog.pg_ts_dict'::regclass, oid from pg_catalog.pg_ts_dict where dictnamespace in (select oid from own)
-	union all select 'pg_catalog.pg_ts_parser'::regclass, oid from pg_catalog.pg_ts_parser where prsnamespace in (select oid from own)
-	union all select 'pg_catalog.pg_ts_template'::regclass, oid from pg_catalog.pg_ts_template where tmplnamespace in (select oid from own)
-	union all select 'pg_catalog.pg_namespace'::regclass, oid from pg_catalog.pg_namespace where oid in (select oid from own) and nspname <> 'public'
+	select 'pg_catalog.pg_class'::regclass, oid from pg_catalog.pg_class
+		where relnamespace in (select oid from own) and relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+	union all select 'pg_catalog.pg_proc'::regclass, oid from pg_catalog.pg_proc
+		where pronamespace in (select oid from own)
+	union all select 'pg_catalog.pg_type'::regclass, oid from pg_catalog.pg_type
+		where typnamespace in (select oid from own) and typrelid = 0 and typtype <> 'm'
+	union all select 'pg_catalog.pg_collation'::regclass, oid from pg_catalog.pg_collation
+		where collnamespace in (select oid from own)
+	union all select 'pg_catalog.pg_conversion'::regclass, oid from pg_catalog.pg_conversion
+		where connamespace in (select oid from own)
+	union all select 'pg_catalog.pg_operator'::regclass, oid from pg_catalog.pg_operator
+		where oprnamespace in (select oid from own)
+	union all select 'pg_catalog.pg_opclass'::regclass, oid from pg_catalog.pg_opclass
+		where opcnamespace in (select oid from own)
+	union all select 'pg_catalog.pg_opfamily'::regclass, oid from pg_catalog.pg_opfamily
+		where opfnamespace in (select oid from own)
+	union all select 'pg_catalog.pg_ts_config'::regclass, oid from pg_catalog.pg_ts_config
+		where cfgnamespace in (select oid from own)
+	union all select 'pg_catalog.pg_ts_dict'::regclass, oid from pg_catalog.pg_ts_dict
+		where dictnamespace in (select oid from own)
+	union all select 'pg_catalog.pg_ts_parser'::regclass, oid from pg_catalog.pg_ts_parser
+		where prsnamespace in (select oid from own)
+	union all select 'pg_catalog.pg_ts_template'::regclass, oid from pg_catalog.pg_ts_template
+		where tmplnamespace in (select oid from own)
+	union all select 'pg_catalog.pg_namespace'::regclass, oid from pg_catalog.pg_namespace
+		where oid in (select oid from own) and nspname <> 'public'
 		and oid not in (select extnamespace from pg_catalog.pg_extension)
 	union all select 'pg_catalog.pg_event_trigger'::regclass, oid from pg_catalog.pg_event_trigger
 	union all select 'pg_catalog.pg_publication'::regclass, oid from pg_catalog.pg_publication
@@ -43,15 +56,16 @@ where f.objid >= 16384 and not exists (
 	and (d.refclassid, d.refobjid) <> (f.classid, f.objid)) -- a partitioned table depends on its own columns
 order by o.type in ('table', 'view', 'schema') desc, o.type, o.identity collate "C"`
 
-// ClearSQL drops all that [Conn.Objects] lists, and refuses to go on where something is left. It waits for no lock longer
-// than a minute.
+// ClearSQL drops everything that [Conn.Objects] lists, and fails if something is left. It waits at most a minute for
+// each lock.
 const ClearSQL = `set local lock_timeout = '60s';
 do $clear$
 declare
 	types text[];
 	names text[];
 begin
-	select pg_catalog.array_agg(type), pg_catalog.array_agg(identity) into types, names from (` + objectsQuery + `) listed;
+	select pg_catalog.array_agg(type), pg_catalog.array_agg(identity) into types, names
+		from (` + objectsQuery + `) listed;
 	for i in 1 .. coalesce(pg_catalog.array_length(names, 1), 0) loop
 		if types[i] = 'large object' then
 			perform pg_catalog.lo_unlink(names[i]::pg_catalog.oid);
@@ -70,7 +84,7 @@ end $clear$;
 set local lock_timeout = 0;
 `
 
-// Objects lists what the database holds beyond an empty one; extensions and what belongs to them do not count. Tables,
+// Objects lists what the database has beyond an empty one; extensions and what belongs to them do not count. Tables,
 // views and schemas come first.
 func (c *Conn) Objects(ctx context.Context) ([]Object, error) {
 	answers, err := c.Results(ctx, objectsQuery)
@@ -84,21 +98,27 @@ func (c *Conn) Objects(ctx context.Context) ([]Object, error) {
 	return objects, nil
 }
 
-// TableRows is how many rows a table or materialized view holds; -1 where the role may not see them all.
+// TableRows is the number of rows of a table or materialized view; -1 if the role may not see all of them.
 type TableRows struct {
-	Table string // with its schema, quoted where SQL asks for it
+	Table string // with its schema, quoted where SQL needs it
 	Rows  int64
 }
+
+// tablesQuery lists the tables and materialized views that are not an extension's; of a partitioned table, the
+// partitions.
+const tablesQuery = `select pg_catalog.format('%I.%I', n.nspname, c.relname)
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'm') and c.relispopulated and c.relpersistence <> 't'
+	and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not exists (
+		select from pg_catalog.pg_depend d
+		where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+order by n.nspname collate "C", c.relname collate "C"`
 
 // CountRows counts the rows of every table and materialized view that is not an extension's. Of a partitioned table it
 // counts the partitions.
 func (c *Conn) CountRows(ctx context.Context) ([]TableRows, error) {
-	const list = `select pg_catalog.format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-		where c.relkind in ('r', 'm') and c.relispopulated and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not exists (
-			select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-		order by n.nspname collate "C", c.relname collate "C"`
-	// Without row security, a count that a policy would falsify is an error.
-	answers, err := c.Results(ctx, "set row_security = off; "+list)
+	// With row security off, a count that a policy would falsify is an error.
+	answers, err := c.Results(ctx, "set row_security = off; "+tablesQuery)
 	if err != nil {
 		return nil, fmt.Errorf("list the tables: %w", err)
 	}
@@ -106,23 +126,33 @@ func (c *Conn) CountRows(ctx context.Context) ([]TableRows, error) {
 	for _, row := range answers[1] {
 		tables = append(tables, TableRows{Table: string(row[0])})
 	}
-	const batch = 50 // tables in a round trip
+	const batch = 50 // tables in one round trip
 	for from := 0; from < len(tables); from += batch {
 		some := tables[from:min(from+batch, len(tables))]
-		if err := c.countTables(ctx, some); err != nil {
-			for i := range some {
-				err := c.countTables(ctx, some[i:i+1])
-				if HasCode(err, "42501") {
-					some[i].Rows = -1
-				} else if err != nil {
-					return nil, err
-				}
-			}
+		if c.countTables(ctx, some) == nil {
+			continue
+		}
+		if err := c.countEach(ctx, some); err != nil {
+			return nil, err
 		}
 	}
 	return tables, nil
 }
 
+// countEach counts tables one by one, because the role may not read some of them.
+func (c *Conn) countEach(ctx context.Context, tables []TableRows) error {
+	for i := range tables {
+		err := c.countTables(ctx, tables[i:i+1])
+		if HasCode(err, "42501") {
+			tables[i].Rows = -1
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countTables counts tables in one round trip.
 func (c *Conn) countTables(ctx context.Context, tables []TableRows) error {
 	var counts []string
 	for _, t := range tables {

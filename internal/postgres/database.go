@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -14,24 +13,24 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// maxName is how many bytes of a name PostgreSQL keeps. It cuts longer ones without an error, also when one connects, so that
-// two names may be one database.
+// maxName is how many bytes of a name PostgreSQL keeps. It truncates longer ones without an error, also when
+// connecting, so that two names may mean one object.
 const maxName = 63
 
-// DatabaseNameError says why a name cannot be that of a tenant's database.
+// DatabaseNameError says why a name is not accepted for a database.
 type DatabaseNameError struct{ Name, Problem string }
 
 func (e *DatabaseNameError) Error() string {
 	return fmt.Sprintf("the database's name %q %s", e.Name, e.Problem)
 }
 
-// Remedy tells what name to take.
+// Remedy says which names are accepted.
 func (e *DatabaseNameError) Remedy() string {
-	return fmt.Sprintf("give the tenant a database of its own, with a name of at most %d bytes of printable characters", maxName)
+	return fmt.Sprintf("use a database of its own, with a name of at most %d bytes of printable characters", maxName)
 }
 
-// CheckDatabaseName refuses names that PostgreSQL would cut or not take, and those of databases that every server has. All
-// others are taken as they are, quotes and semicolons included.
+// CheckDatabaseName refuses names that PostgreSQL truncates or does not accept, and those of databases that every
+// server has. All others are accepted, quotes and semicolons included. The error is a [*DatabaseNameError].
 func CheckDatabaseName(name string) error {
 	problem := ""
 	switch {
@@ -55,12 +54,13 @@ func CheckDatabaseName(name string) error {
 // MissingDatabase reports whether err says that the server has no database of that name.
 func MissingDatabase(err error) bool { return HasCode(err, "3D000") }
 
-// templateTries is how often a template that others are copying is asked for, a second apart.
-const templateTries = 3
+// createTries is how often a database is created, a second apart, while another session copies the template.
+const createTries = 3
 
-// CreateDatabase makes an empty database on the server that c is connected to, and reports whether it was this call that made it. One
-// that is there already, also since another run has just made it, is left alone.
-func CreateDatabase(ctx context.Context, c *Conn, name string) (made bool, err error) {
+// CreateDatabase creates an empty database on the server that c is connected to. If it exists already, or another run
+// creates it at the same time, it is left alone, and created is false. Errors: [*DatabaseNameError], the server's, the
+// cause of ctx.
+func CreateDatabase(ctx context.Context, c *Conn, name string) (created bool, err error) {
 	if err := CheckDatabaseName(name); err != nil {
 		return false, err
 	}
@@ -69,11 +69,11 @@ func CreateDatabase(ctx context.Context, c *Conn, name string) (made bool, err e
 		switch {
 		case err == nil:
 			return true, nil
-		case HasCode(err, "42P04"), HasCode(err, "23505"): // the latter where two are made at the very same time
+		case HasCode(err, "42P04"), HasCode(err, "23505"): // the latter if two are created at the very same time
 			return false, nil
 		case HasCode(err, "42501"):
 			return false, &privilegeError{fmt.Errorf("create database %q: %w", name, err)}
-		case HasCode(err, "55006") && try < templateTries: // somebody else is copying the template
+		case HasCode(err, "55006") && try < createTries: // another session is copying the template
 			select {
 			case <-ctx.Done():
 				return false, context.Cause(ctx)
@@ -85,15 +85,15 @@ func CreateDatabase(ctx context.Context, c *Conn, name string) (made bool, err e
 	}
 }
 
-// privilegeError is a role that may not make databases.
+// privilegeError is the error of a role that may not create databases.
 type privilegeError struct{ error }
 
 func (e *privilegeError) Unwrap() error { return e.error }
 func (e *privilegeError) Remedy() string {
-	return "let the role make databases: alter role … createdb"
+	return "let the role create databases: alter role … createdb"
 }
 
-// DropDatabase drops a database and ends its sessions. One that is not there is no error.
+// DropDatabase drops a database and ends its sessions. It is no error if there is none.
 func DropDatabase(ctx context.Context, c *Conn, name string) error {
 	if err := CheckDatabaseName(name); err != nil {
 		return err
@@ -104,38 +104,7 @@ func DropDatabase(ctx context.Context, c *Conn, name string) error {
 	return nil
 }
 
-// Rows are a query's answer, all of it. A nil value is NULL.
-type Rows struct {
-	Columns []string
-	Values  [][][]byte
-}
-
-// Query runs one statement with parameters ($1, …) as text, and returns its
-// rows as text. Several statements in one are refused by the server.
-func (c *Conn) Query(ctx context.Context, sql string, parameters ...string) (Rows, error) {
-	values := make([][]byte, len(parameters))
-	for i, p := range parameters {
-		values[i] = []byte(p)
-	}
-	var rows Rows
-	reader := c.pg.ExecParams(ctx, sql, values, nil, nil, nil)
-	for reader.NextRow() {
-		row := make([][]byte, len(reader.Values()))
-		for i, v := range reader.Values() {
-			row[i] = bytes.Clone(v) // the reader's own are overwritten by the next
-		}
-		rows.Values = append(rows.Values, row)
-	}
-	for _, f := range reader.FieldDescriptions() { // known also where there are no rows
-		rows.Columns = append(rows.Columns, f.Name)
-	}
-	if _, err := reader.Close(); err != nil {
-		return Rows{}, err
-	}
-	return rows, nil
-}
-
-// MajorOf is the major version in "17.6", "18beta1" or "19devel"; 0 where there is none.
+// MajorOf is the major version in "17.6", "18beta1" or "19devel"; 0 if there is none.
 func MajorOf(version string) int {
 	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
 	if end < 0 {
@@ -145,11 +114,8 @@ func MajorOf(version string) int {
 	return n
 }
 
-// ServerMajor is the server's major version, 17.
-func (c *Conn) ServerMajor() int { return MajorOf(c.ServerVersion()) }
-
-// DatabaseSize is what the database takes on the server's disk, in bytes, indexes and dead rows included: an upper bound,
-// roughly, of what a plain dump is long.
+// DatabaseSize is the space that the database takes on the server's disk, in bytes, indexes and dead rows included:
+// roughly an upper bound of a plain dump's size.
 func (c *Conn) DatabaseSize(ctx context.Context) (int64, error) {
 	answers, err := c.Results(ctx, "select pg_catalog.pg_database_size(pg_catalog.current_database())")
 	if err != nil {

@@ -20,13 +20,16 @@ func TestTargetAtADatabaseOfAnyName(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	for _, name := range []string{`a"b'c; drop database postgres; --`, "select", "Großkunde 東京 🐘", " blanks ", `a/b\c?d=e#f@g:h&i%20`, "dbname=postgres", "postgresql://x", strings.Repeat("ü", 31) + "x"} {
+	for _, name := range []string{
+		`a"b'c; drop database postgres; --`, "select", "Großkunde 東京 🐘", " blanks ", `a/b\c?d=e#f@g:h&i%20`,
+		"dbname=postgres", "postgresql://x", strings.Repeat("ü", 31) + "x",
+	} {
 		t.Cleanup(func() {
 			_ = server.Exec(context.Background(), "postgres", "drop database if exists "+pgtest.Identifier(name))
 		})
 		for i, want := range []bool{true, false} {
-			if made, err := postgres.CreateDatabase(t.Context(), admin, name); err != nil || made != want {
-				t.Errorf("%q, time %d: made %v, %v", name, i+1, made, err)
+			if created, err := postgres.CreateDatabase(t.Context(), admin, name); err != nil || created != want {
+				t.Errorf("%q, time %d: created %v, %v", name, i+1, created, err)
 			}
 		}
 		postgresTarget, err := postgres.ParseTarget(server.URL("postgres")+"&dbname=postgres", false)
@@ -49,11 +52,11 @@ func TestTargetAtADatabaseOfAnyName(t *testing.T) {
 		if target.Database() != name {
 			t.Errorf("%q: its name is %q", name, target.Database())
 		}
-		// Other readers of URLs, libpq's rules among them, find the same one.
+		// Other parsers of URLs, which follow libpq's rules, find the same one.
 		if cfg, err := pgx.ParseConfig(target.Reveal()); err != nil || cfg.Database != name {
 			t.Errorf("%q: pgx reads %v, %v", name, cfg, err)
 		}
-		for range 2 { // its session is ended
+		for range 2 { // the first ends the session
 			if err := postgres.DropDatabase(t.Context(), admin, name); err != nil {
 				t.Error(err)
 			}
@@ -70,11 +73,13 @@ func TestDatabaseNamesThatAreRefused(t *testing.T) {
 	}
 	defer admin.Close()
 	for name, want := range map[string]string{
-		"": "empty", strings.Repeat("x", 64): "64 bytes", strings.Repeat("ü", 32): "64 bytes", "a\x00b": "control character", "a\nb": "control character", "a\xff": "not UTF-8",
+		"": "empty", strings.Repeat("x", 64): "64 bytes", strings.Repeat("ü", 32): "64 bytes",
+		"a\x00b": "control character", "a\nb": "control character", "a\xff": "not UTF-8",
 		"postgres": "every server", "template0": "every server", "template1": "every server",
 	} {
-		if made, err := postgres.CreateDatabase(t.Context(), admin, name); made || err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("create %q: %v, %v", name, made, err)
+		created, err := postgres.CreateDatabase(t.Context(), admin, name)
+		if created || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("create %q: %v, %v", name, created, err)
 		}
 		if err := postgres.DropDatabase(t.Context(), admin, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("drop %q: %v", name, err)
@@ -82,13 +87,13 @@ func TestDatabaseNamesThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestOneDatabaseMadeByManyAtOnce(t *testing.T) {
+func TestConcurrentCreationsOfOneDatabase(t *testing.T) {
 	server := pgtest.Shared(t)
-	const name = "made at once"
+	const name = "created at once"
 	t.Cleanup(func() {
 		_ = server.Exec(context.Background(), "postgres", "drop database if exists "+pgtest.Identifier(name))
 	})
-	var made atomic.Int32
+	var creations atomic.Int32
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
@@ -103,20 +108,21 @@ func TestOneDatabaseMadeByManyAtOnce(t *testing.T) {
 				t.Error(err)
 			}
 			if first {
-				made.Add(1)
+				creations.Add(1)
 			}
 		})
 	}
 	wg.Wait()
-	if made.Load() != 1 {
-		t.Errorf("%d say that they made it", made.Load())
+	if n := creations.Load(); n != 1 {
+		t.Errorf("%d say that they created it", n)
 	}
 }
 
 func TestTargetNamesItsPlace(t *testing.T) {
+	const server = "ep-cool-1.eu-central-1.aws.neon.tech:5432"
 	for url, want := range map[string][2]string{
-		"postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/catalog?sslmode=require": {"ep-cool-1.eu-central-1.aws.neon.tech:5432", "catalog"},
-		"postgres://u:p@EP-COOL-1.eu-central-1.aws.neon.tech:5432/other":                       {"ep-cool-1.eu-central-1.aws.neon.tech:5432", "other"},
+		"postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/catalog?sslmode=require": {server, "catalog"},
+		"postgres://u:p@EP-COOL-1.eu-central-1.aws.neon.tech:5432/other":                       {server, "other"},
 		"postgres://u:p@127.0.0.1:6543/a%2Fb?dbname=c":                                         {"127.0.0.1:6543", "c"},
 	} {
 		target, err := postgres.ParseTarget(url, false)
@@ -124,7 +130,8 @@ func TestTargetNamesItsPlace(t *testing.T) {
 			t.Errorf("%s: %s, %v", url, target, err)
 		}
 	}
-	if _, err := postgres.ParseTarget("mysql://u:hush@h/d", false); err == nil || strings.Contains(err.Error(), "hush") {
+	_, err := postgres.ParseTarget("mysql://u:hush@h/d", false)
+	if err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("got %v", err)
 	}
 }

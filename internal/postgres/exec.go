@@ -1,13 +1,15 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Results sends SQL, one statement or several, as one simple-protocol message (one round trip) and returns the rows of
-// every statement that completed, as text (nil is NULL), also where a later one failed; the server then ran none after it.
+// Results sends SQL, one statement or several, as one message of the simple protocol (one round trip). It returns the
+// rows of every statement that completed, as text (NULL is nil); after an error, those before the failed one, after
+// which the server runs none.
 func (c *Conn) Results(ctx context.Context, sql string) ([][][][]byte, error) {
 	var answers [][][][]byte
 	_, err := c.each(ctx, sql, func(r *pgconn.ResultReader) error {
@@ -20,8 +22,8 @@ func (c *Conn) Results(ctx context.Context, sql string) ([][][][]byte, error) {
 	return answers, err
 }
 
-// Exec is [Conn.Results] for SQL whose rows nobody reads, however many there are. It returns the command tags of the statements that
-// completed.
+// Exec is [Conn.Results] for SQL whose rows do not matter: it discards any number of them. It returns the command tags
+// of the statements that completed.
 func (c *Conn) Exec(ctx context.Context, sql string) (tags []string, err error) {
 	return c.each(ctx, sql, func(*pgconn.ResultReader) error { return nil })
 }
@@ -42,5 +44,32 @@ func (c *Conn) each(ctx context.Context, sql string, read func(*pgconn.ResultRea
 	return tags, reader.Close()
 }
 
-// Closed reports whether the connection is unusable.
-func (c *Conn) Closed() bool { return c.pg.IsClosed() }
+// Rows is a query's whole result, as text. A nil value is NULL.
+type Rows struct {
+	Columns []string
+	Values  [][][]byte
+}
+
+// Query runs a single statement with parameters ($1, …), which are sent as text. The server refuses several statements.
+func (c *Conn) Query(ctx context.Context, sql string, parameters ...string) (Rows, error) {
+	values := make([][]byte, len(parameters))
+	for i, p := range parameters {
+		values[i] = []byte(p)
+	}
+	var rows Rows
+	reader := c.pg.ExecParams(ctx, sql, values, nil, nil, nil)
+	for reader.NextRow() {
+		row := make([][]byte, len(reader.Values()))
+		for i, v := range reader.Values() {
+			row[i] = bytes.Clone(v) // the reader reuses its buffer for the next row
+		}
+		rows.Values = append(rows.Values, row)
+	}
+	for _, f := range reader.FieldDescriptions() { // known even if there are no rows
+		rows.Columns = append(rows.Columns, f.Name)
+	}
+	if _, err := reader.Close(); err != nil {
+		return Rows{}, err
+	}
+	return rows, nil
+}

@@ -7,24 +7,26 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// OwnedDatabases lists the server's databases that the connection's role owns, but for templates and those that are the
-// server's own.
+// OwnedDatabases lists the server's databases that the connection's role owns, except templates and the server's own
+// database postgres.
 func OwnedDatabases(ctx context.Context, c *Conn) ([]string, error) {
 	return c.names(ctx, "list the role's databases", "select datname from pg_catalog.pg_database "+
-		"where not datistemplate and datname <> 'postgres' and datdba = (select oid from pg_catalog.pg_roles where rolname = current_user) order by datname")
+		"where not datistemplate and datname <> 'postgres' "+
+		"and datdba = (select oid from pg_catalog.pg_roles where rolname = current_user) order by datname")
 }
 
-// SchemasWith lists the schemas that hold a table of that name.
+// SchemasWith lists the schemas that contain a table of that name.
 func SchemasWith(ctx context.Context, c *Conn, table string) ([]string, error) {
-	return c.names(ctx, "list the schemas that have "+table, "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "+
-		"where c.relname = "+sqltext.QuoteLiteral(table)+" and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by n.nspname")
+	return c.names(ctx, "list the schemas that have "+table, "select n.nspname from pg_catalog.pg_class c "+
+		"join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relname = "+sqltext.QuoteLiteral(table)+
+		" and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' order by n.nspname")
 }
 
-// names returns the only column of the last statement's rows.
-func (c *Conn) names(ctx context.Context, doing, sql string) ([]string, error) {
+// names returns the first column of the last statement's rows. task describes it in an error.
+func (c *Conn) names(ctx context.Context, task, sql string) ([]string, error) {
 	answers, err := c.Results(ctx, "set transaction read only; set local search_path = ''; "+sql)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("%s: %w", task, err)
 	}
 	var all []string
 	for _, row := range answers[len(answers)-1] {

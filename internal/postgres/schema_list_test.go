@@ -16,7 +16,7 @@ import (
 
 var versions, _ = postgres.ParseTable("schema_migrations")
 
-// connectWithoutPath opens a connection as workers share it between the schemas of a database.
+// connectWithoutPath opens a connection as workers share it among the schemas of a database.
 func connectWithoutPath(t testing.TB, url string) *postgres.Conn {
 	t.Helper()
 	c, err := connect(t.Context(), url, postgres.Options{NoSearchPath: true})
@@ -28,29 +28,35 @@ func connectWithoutPath(t testing.TB, url string) *postgres.Conn {
 }
 
 func TestSchemaName(t *testing.T) {
-	for _, name := range []string{"a", "_", "acme_corp", "ACME", "t1", "public_", "pg", "selects", strings.Repeat("x", 63)} {
+	for _, name := range []string{
+		"a", "_", "acme_corp", "ACME", "t1", "public_", "pg", "selects", strings.Repeat("x", 63),
+	} {
 		if err := postgres.SchemaName(name); err != nil {
 			t.Errorf("%q %v", name, err)
 		}
 	}
-	bad := append([]string{"", "1a", "a-b", "a b", "a.b", "ä", "naïve", "a\x00", "a'b", "a;b", "$user", "pg_a", "PG_Toast", "public", "Public", "information_schema", "user", "Select", "system_user",
-		strings.Repeat("x", 64)}, pgtest.HostileNames...)
+	bad := append([]string{
+		"", "1a", "a-b", "a b", "a.b", "ä", "naïve", "a\x00", "a'b", "a;b", "$user", "pg_a", "PG_Toast", "public",
+		"Public", "information_schema", "user", "Select", "system_user", strings.Repeat("x", 64),
+	}, pgtest.HostileNames...)
 	for _, name := range bad {
 		if err := postgres.SchemaName(name); err == nil {
-			t.Errorf("%q is taken", name)
+			t.Errorf("%q is accepted", name)
 		}
 	}
 	for _, name := range append([]string{"Acme Corp", "select"}, pgtest.HostileNames...) {
 		if err := postgres.SchemaUsable(name); err != nil {
-			t.Errorf("a schema that is there: %q %v", name, err)
+			t.Errorf("an existing schema: %q %v", name, err)
 		}
 	}
-	for _, name := range []string{"", "public", "pg_temp", "pg_catalog", "information_schema", "$user", strings.Repeat("é", 32)} {
+	for _, name := range []string{
+		"", "public", "pg_temp", "pg_catalog", "information_schema", "$user", strings.Repeat("é", 32),
+	} {
 		if err := postgres.SchemaUsable(name); err == nil {
 			t.Errorf("%q is usable", name)
 		}
 	}
-	// The server's own list of words holds none that ours does not.
+	// Our list has every word of the server's own.
 	words := pgtest.Ask(t, pgtest.Database(t), "select word from pg_get_keywords() where catcode in ('R', 'T')")
 	for _, w := range words {
 		if postgres.SchemaName(w) == nil {
@@ -60,7 +66,12 @@ func TestSchemaName(t *testing.T) {
 }
 
 func TestSchemaList(t *testing.T) {
-	for name, table := range map[string]string{"of ours": "", "in a schema of its own": "", "of a user": "create table public.tenants (id serial primary key, name varchar(80), at timestamptz not null default now())"} {
+	for name, table := range map[string]string{
+		"of ours":                "",
+		"in a schema of its own": "",
+		"of a user": "create table public.tenants (id serial primary key, name varchar(80), " +
+			"at timestamptz not null default now())",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := pgtest.Database(t)
@@ -105,7 +116,8 @@ func TestSchemaList(t *testing.T) {
 func TestDropSchema(t *testing.T) {
 	url := pgtest.Database(t)
 	pgtest.CreateSchemas(t, url, "one", "two", "stray", "busy")
-	pgtest.Do(t, url, `create table public.schema_tracker (name text primary key); insert into schema_tracker values ('one'), ('two'), ('busy'), ('gone'), ('public'), ('pg_toast');
+	pgtest.Do(t, url, `create table public.schema_tracker (name text primary key);
+		insert into schema_tracker values ('one'), ('two'), ('busy'), ('gone'), ('public'), ('pg_toast');
 		create table one.a (i int); create table two.a (i int); create table busy.a (i int)`)
 	table, _ := postgres.ParseTable("public.schema_tracker")
 	list, c := postgres.SchemaList{Table: table}, connectWithoutPath(t, url)
@@ -123,7 +135,7 @@ func TestDropSchema(t *testing.T) {
 			t.Errorf("%q was dropped", name)
 		}
 	}
-	// What cannot be dropped keeps its entry.
+	// A schema that cannot be dropped keeps its entry.
 	holder, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -138,18 +150,24 @@ func TestDropSchema(t *testing.T) {
 		t.Error("a schema in use was dropped")
 	}
 	servertest.Equal(t, "left", pgtest.Relations(t, url), []string{"busy.a", "public.schema_tracker", "two.a"})
-	servertest.Equal(t, "listed", pgtest.Ask(t, url, "select name from schema_tracker order by 1"), []string{"busy", "pg_toast", "public", "two"})
+	servertest.Equal(t, "listed", pgtest.Ask(t, url, "select name from schema_tracker order by 1"),
+		[]string{"busy", "pg_toast", "public", "two"})
 }
 
 func TestDependents(t *testing.T) {
 	url := pgtest.Database(t)
 	pgtest.CreateSchemas(t, url, "one", "two")
-	pgtest.Do(t, url, `create table one.a (i int primary key); create view one.v as select * from one.a; create table one.b (i int references one.a); create type one.e as enum ('x');
-		create table two.a (i int primary key); create view two.v as select * from one.a; create table public.f (i int references one.a, "odd col" one.e);
-		create table one.p (i int) partition by range (i); create table public.p1 partition of one.p for values from (0) to (1)`)
+	pgtest.Do(t, url, `create table one.a (i int primary key); create view one.v as select * from one.a;
+		create table one.b (i int references one.a); create type one.e as enum ('x');
+		create table two.a (i int primary key); create view two.v as select * from one.a;
+		create table public.f (i int references one.a, "odd col" one.e);
+		create table one.p (i int) partition by range (i);
+		create table public.p1 partition of one.p for values from (0) to (1)`)
 	c := connectWithoutPath(t, url)
 	for schema, want := range map[string][]string{
-		"one": {`column "odd col" of public.f`, "foreign key f_i_fkey of public.f", "table public.p1", "view two.v"}, "two": nil, "none": nil,
+		"one":  {`column "odd col" of public.f`, "foreign key f_i_fkey of public.f", "table public.p1", "view two.v"},
+		"two":  nil,
+		"none": nil,
 	} {
 		got, err := c.Dependents(t.Context(), schema)
 		if err != nil {

@@ -8,15 +8,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/grace"
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// scratchPrefix begins the names of throwaway databases, so that a person who finds one knows where it came from.
-const scratchPrefix = "neon_tenants_scratch_"
+const (
+	// scratchPrefix begins the names of throwaway databases, so that whoever finds one knows where it came from.
+	scratchPrefix = "neon_tenants_scratch_"
+	dropGrace     = 5 * time.Second // for dropping one after a cancel
+)
 
-// WithScratchDatabase creates a database on the server, calls do with it, and drops it again whatever happens to ctx. The
-// role needs the privilege to create databases.
-func WithScratchDatabase(ctx context.Context, server Target, do func(Target) error) (err error) {
+// WithScratchDatabase creates a database on the server, calls use with it, and drops it again, even if ctx has ended.
+// The role needs the privilege to create databases. Errors are those of connecting, of the two statements, and of use.
+func WithScratchDatabase(ctx context.Context, server Target, use func(Target) error) (err error) {
 	c, err := Connect(ctx, server, Options{})
 	if err != nil {
 		return err
@@ -27,18 +31,18 @@ func WithScratchDatabase(ctx context.Context, server Target, do func(Target) err
 		return fmt.Errorf("create a throwaway database: %w", err)
 	}
 	defer func() {
-		// A connection of its own: the first one may have been cut with ctx.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		late, cancel := grace.Context(ctx, dropGrace)
 		defer cancel()
-		err = errors.Join(err, dropScratch(ctx, server, name))
+		err = errors.Join(err, dropScratch(late, server, name))
 	}()
 	scratch, err := server.At(name)
 	if err != nil {
 		return fmt.Errorf("create a throwaway database: %w", err)
 	}
-	return do(scratch)
+	return use(scratch)
 }
 
+// dropScratch opens a connection of its own, because a cancel may have closed the first one.
 func dropScratch(ctx context.Context, server Target, name string) error {
 	c, err := Connect(ctx, server, Options{})
 	if err != nil {

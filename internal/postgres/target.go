@@ -9,11 +9,11 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Target is a database that may be connected to: a connection string that was parsed once, made direct, and checked
-// against the TLS policy. It cannot print itself: fmt, log/slog and encoding/json write its place.
+// Target is a database to connect to: a connection string that has been parsed once, made direct, and checked against
+// the TLS policy. It cannot print itself: fmt, log/slog and encoding/json write server/database.
 type Target struct {
-	// A pointer, because fmt prints the unexported fields of a struct without asking their methods: of this one it sees an
-	// address.
+	// A pointer, because fmt prints the unexported fields of a struct without calling their methods: of this one it
+	// prints an address.
 	t *target
 }
 
@@ -25,9 +25,9 @@ type target struct {
 	pooled   bool
 }
 
-// ParseTarget reads a connection string. The name of Neon's pooler in it is turned into that of the compute itself. For
-// every host that is neither loopback nor private, the server's certificate is verified in full whatever sslmode says,
-// and sslmode=disable is refused; insecure takes sslmode at its word. Errors: [*URLError].
+// ParseTarget reads a connection string, and replaces the name of Neon's pooler in it by that of the compute itself.
+// For every host that is neither loopback nor private, the server's certificate is verified in full, whatever sslmode
+// says, and sslmode=disable is refused; insecure takes sslmode at its word. Errors: [*URLError], [*PlaintextError].
 func ParseTarget(text string, insecure bool) (Target, error) {
 	u, err := parseURL(text)
 	if err != nil {
@@ -46,7 +46,7 @@ func newTarget(u url.URL, query url.Values, insecure, pooled bool) (Target, erro
 	return Target{&target{url: u, query: query, config: cfg, insecure: insecure, pooled: pooled}}, nil
 }
 
-// At is another database on the same server, everything else as it is. A database of any name is found.
+// At is another database on the same server, with everything else as it is. Any name works.
 func (t Target) At(database string) (Target, error) {
 	query, err := url.ParseQuery(t.t.url.RawQuery)
 	if err != nil {
@@ -55,8 +55,7 @@ func (t Target) At(database string) (Target, error) {
 	query.Del("dbname")
 	u := t.t.url
 	u.Path, u.RawPath, u.RawQuery = "/"+database, "", encodeQuery(query)
-	// As it would be in a path / need not be encoded; here it would end the name for some readers of URLs.
-	if strings.Contains(database, "/") {
+	if strings.Contains(database, "/") { // valid in a path, but some readers of URLs end the name there
 		u.RawPath = "/" + url.PathEscape(database)
 	}
 	return newTarget(u, query, t.t.insecure, t.t.pooled)
@@ -65,13 +64,13 @@ func (t Target) At(database string) (Target, error) {
 // Zero reports whether this is no database at all.
 func (t Target) Zero() bool { return t.t == nil }
 
-// Pooled reports whether the connection string named Neon's pooler, which the target does not.
+// Pooled reports whether the connection string named Neon's pooler; the target does not.
 func (t Target) Pooled() bool { return t.t.pooled }
 
 // Host is the server's name.
 func (t Target) Host() string { return t.t.config.Host }
 
-// Server names the server as host:port, in one form however the connection string writes it.
+// Server is the server as host:port, in one form however the connection string writes it.
 func (t Target) Server() string {
 	return fmt.Sprintf("%s:%d", strings.ToLower(strings.TrimSuffix(t.t.config.Host, ".")), t.t.config.Port)
 }
@@ -85,13 +84,13 @@ func (t Target) Reveal() string { return t.t.url.String() }
 // Config is pgx's configuration under the TLS policy, the password included. Each call returns a copy.
 func (t Target) Config() *pgconn.Config { return t.t.config.Copy() }
 
-// Parameter is a parameter of the connection string as it was given, empty where it has none of that name.
+// Parameter is a parameter of the connection string as it was given, "" if it has none of that name.
 func (t Target) Parameter(name string) string { return t.t.query.Get(name) }
 
 // Verified reports whether the TLS policy has the server's certificate verified in full, whatever sslmode says.
 func (t Target) Verified() bool { return !t.t.insecure && hasPublicHost(&t.t.url, t.t.query) }
 
-// String is the target's place, server/database.
+// String is server/database.
 func (t Target) String() string {
 	if t.Zero() {
 		return ""

@@ -10,15 +10,19 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/org/neon-tenants-action/internal/hosts"
 )
 
 func TestTargetIsDirect(t *testing.T) {
 	for in, want := range map[string]string{
-		"postgresql://u:p%40@ep-a-b-1234-pooler.us-east-2.aws.neon.tech/db?sslmode=require&channel_binding=require": "postgresql://u:p%40@ep-a-b-1234.us-east-2.aws.neon.tech/db?sslmode=require&channel_binding=require",
-		"postgres://u:p@ep-a-pooler.c-2.eu-central-1.aws.neon.tech:5432/db":                                         "postgres://u:p@ep-a.c-2.eu-central-1.aws.neon.tech:5432/db",
-		"postgres://u:p@ep-a.eu-central-1.aws.neon.tech/db":                                                         "",
-		"postgres://u-pooler.x:p@my-pooler/db":                                                                      "", // a name without a dot is nobody's pooler
-		"postgres://u:p@a.b-pooler.example.com/db":                                                                  "",
+		"postgresql://u:p%40@ep-a-1-pooler.us-east-2.aws.neon.tech/db?sslmode=require&channel_binding=require": "" +
+			"postgresql://u:p%40@ep-a-1.us-east-2.aws.neon.tech/db?sslmode=require&channel_binding=require",
+		"postgres://u:p@ep-a-pooler.c-2.eu-central-1.aws.neon.tech:5432/db": "" +
+			"postgres://u:p@ep-a.c-2.eu-central-1.aws.neon.tech:5432/db",
+		"postgres://u:p@ep-a.eu-central-1.aws.neon.tech/db": "",
+		"postgres://u-pooler.x:p@my-pooler/db":              "", // a name without a dot is nobody's pooler
+		"postgres://u:p@a.b-pooler.example.com/db":          "",
 	} {
 		got, err := ParseTarget(in, false)
 		if err != nil || got.Pooled() != (want != "") || got.Reveal() != cmp.Or(want, in) {
@@ -27,27 +31,18 @@ func TestTargetIsDirect(t *testing.T) {
 	}
 }
 
-func TestPrivateHost(t *testing.T) {
-	for host, want := range map[string]bool{
-		"localhost": true, "127.0.0.1": true, "::1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "fd00::1": true, "::ffff:10.0.0.1": true,
-		"postgres": true, "db.local": true, "host.docker.internal": true, "DB.LOCALHOST.": true, "/var/run/postgresql": true, "": true, "169.254.1.1": true,
-		"8.8.8.8": false, "172.32.0.1": false, "ep-a.eu-central-1.aws.neon.tech": false, "2001:db8::1": false, "localhost.example.com": false, "10.1.2.3.example.com": false, "internal.example.com": false,
-	} {
-		if got := PrivateHost(host); got != want {
-			t.Errorf("PrivateHost(%q) = %v", host, got)
-		}
-	}
-}
-
-// The policy: a public host's certificate is verified in full whatever the URL says, without a way around it by other
-// parameters or by a second host.
+// A public host's certificate is verified in full whatever the URL says, and neither other parameters nor a second host
+// are a way around it.
 func TestTLSPolicy(t *testing.T) {
 	verified := func(c *tls.Config, host string) bool {
 		return c != nil && !c.InsecureSkipVerify && c.ServerName == host
 	}
 	for _, text := range []string{
-		"postgres://u:p@ep-a.aws.neon.tech/db", "postgres://u:p@ep-a.aws.neon.tech/db?sslmode=require&channel_binding=require",
-		"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=prefer", "postgres://u:p@ep-a.aws.neon.tech/db?sslmode=allow", "postgres://u:p@ep-a.aws.neon.tech/db?sslmode=verify-ca",
+		"postgres://u:p@ep-a.aws.neon.tech/db",
+		"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=require&channel_binding=require",
+		"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=prefer",
+		"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=allow",
+		"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=verify-ca",
 		"postgres://u:p@localhost/db?host=ep-a.aws.neon.tech&sslmode=prefer",
 	} {
 		target, err := ParseTarget(text, false)
@@ -68,7 +63,9 @@ func TestTLSPolicy(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=disable", "postgres://u:p@localhost,8.8.8.8/db?sslmode=disable"} {
+	for _, text := range []string{
+		"postgres://u:p@ep-a.aws.neon.tech/db?sslmode=disable", "postgres://u:p@localhost,8.8.8.8/db?sslmode=disable",
+	} {
 		if _, err := ParseTarget(text, false); err == nil || !strings.Contains(err.Error(), "sslmode=disable") {
 			t.Errorf("%s: got %v", text, err)
 		}
@@ -83,7 +80,8 @@ func TestTLSPolicy(t *testing.T) {
 }
 
 func TestConfigDropsOtherClientsParameters(t *testing.T) {
-	target, err := ParseTarget("postgres://u:p@h/db?schema=public&pgbouncer=true&connection_limit=1&options=-c%20x.y%3D1", false)
+	const text = "postgres://u:p@h/db?schema=public&pgbouncer=true&connection_limit=1&options=-c%20x.y%3D1"
+	target, err := ParseTarget(text, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,18 +106,18 @@ func FuzzParseTarget(f *testing.F) {
 			return
 		}
 		cfg := target.Config()
-		if !PrivateHost(cfg.Host) && (cfg.TLSConfig == nil || cfg.TLSConfig.InsecureSkipVerify) {
+		if !hosts.Private(cfg.Host) && (cfg.TLSConfig == nil || cfg.TLSConfig.InsecureSkipVerify) {
 			t.Errorf("%q connects to %s without verification", text, cfg.Host)
 		}
 		for _, b := range cfg.Fallbacks {
-			if !PrivateHost(b.Host) && (b.TLSConfig == nil || b.TLSConfig.InsecureSkipVerify) {
+			if !hosts.Private(b.Host) && (b.TLSConfig == nil || b.TLSConfig.InsecureSkipVerify) {
 				t.Errorf("%q falls back to %s without verification", text, b.Host)
 			}
 		}
 	})
 }
 
-// No way to print a target shows more than its place.
+// However it is printed, a target shows only server and database.
 func TestTargetCannotPrintItself(t *testing.T) {
 	const text = "postgres://user:hush%40hush@ep-a-pooler.aws.neon.tech/db?password=hush2"
 	target, err := ParseTarget(text, false)
@@ -134,7 +132,8 @@ func TestTargetCannotPrintItself(t *testing.T) {
 	}
 	printed := []string{log.String(), string(marshalled), target.String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		printed = append(printed, fmt.Sprintf(verb, target), fmt.Sprintf(verb, struct{ T Target }{target}), fmt.Sprintf(verb, []Target{target}), fmt.Sprintf(verb, &target))
+		printed = append(printed, fmt.Sprintf(verb, target), fmt.Sprintf(verb, struct{ T Target }{target}),
+			fmt.Sprintf(verb, []Target{target}), fmt.Sprintf(verb, &target))
 	}
 	for _, text := range printed {
 		for _, secret := range []string{"hush", "user", "68757368"} {

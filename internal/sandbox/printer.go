@@ -25,7 +25,7 @@ func newPrinter(f *os.File) *printer {
 	return &printer{Writer: f, colors: terminal && os.Getenv("NO_COLOR") == ""}
 }
 
-func (p *printer) printf(format string, args ...any) { _, _ = fmt.Fprintf(p, format, args...) } // a closed terminal ends the demo
+func (p *printer) printf(format string, args ...any) { _, _ = fmt.Fprintf(p, format, args...) } // SIGPIPE ends the demo
 
 const (
 	bold = "1"

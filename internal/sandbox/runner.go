@@ -57,40 +57,61 @@ func (r *runner) inputs(s step) (shown, given []string) {
 // step runs the action once, shows its inputs, its log and its outputs, and keeps its summary.
 func (r *runner) step(ctx context.Context, s step) error {
 	r.steps++
-	file := func(name string) string { return filepath.Join(r.temp, fmt.Sprintf("%s-%d", name, r.steps)) }
+	output, summary := r.file("output"), r.file("summary")
 	shown, given := r.inputs(s)
 	r.out.with(shown)
+	cmd := r.command(ctx, given)
+	cmd.Env = append(cmd.Env, "GITHUB_OUTPUT="+output, "GITHUB_STEP_SUMMARY="+summary)
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if (err != nil) != s.fails {
+		return fmt.Errorf("the action ended with %v, which the demo does not expect", cmd.ProcessState)
+	}
+	if err := expect(output, s.outputs); err != nil {
+		return err
+	}
+	r.out.outputs(s.outputs)
+	text, err := os.ReadFile(summary)
+	r.summary = string(text)
+	return err
+}
+
+// file is where this step keeps something.
+func (r *runner) file(name string) string {
+	return filepath.Join(r.temp, fmt.Sprintf("%s-%d", name, r.steps))
+}
+
+// command is the action with nothing of this process's environment but the path.
+func (r *runner) command(ctx context.Context, inputs []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, r.program)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Dir = r.workspace
 	cmd.Stdout, cmd.Stderr = &view{out: r.out}, os.Stderr
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + r.temp, "CI=true", "GITHUB_ACTIONS=true",
-		"GITHUB_WORKSPACE=" + r.workspace, "GITHUB_OUTPUT=" + file("output"), "GITHUB_STEP_SUMMARY=" + file("summary"),
-	}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.temp, "CI=true", "GITHUB_ACTIONS=true", "GITHUB_WORKSPACE=" + r.workspace}
 	for _, e := range r.environment {
 		cmd.Env = append(cmd.Env, e[0]+"="+e[1])
 	}
-	for _, input := range given {
+	for _, input := range inputs {
 		name, value, _ := strings.Cut(input, "=")
 		cmd.Env = append(cmd.Env, "INPUT_"+strings.ToUpper(name)+"="+value)
 	}
-	if err := cmd.Run(); (err != nil) != s.fails {
-		return fmt.Errorf("the action ended with %v, which the demo does not expect", cmd.ProcessState)
-	}
-	outputs, err := os.ReadFile(file("output"))
+	return cmd
+}
+
+// expect reads the outputs that a step gave and compares some of them, NAME=VALUE.
+func expect(path string, outputs []string) error {
+	given, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	for _, want := range s.outputs {
+	for _, want := range outputs {
 		name, value, _ := strings.Cut(want, "=")
-		if !strings.Contains(string(outputs), name+"<<") || !strings.Contains(string(outputs), "\n"+value+"\n") {
-			return fmt.Errorf("the output %s is not %s:\n%s", name, value, outputs)
+		if !strings.Contains(string(given), name+"<<") || !strings.Contains(string(given), "\n"+value+"\n") {
+			return fmt.Errorf("the output %s is not %s:\n%s", name, value, given)
 		}
 	}
-	r.out.outputs(s.outputs)
-	text, err := os.ReadFile(file("summary"))
-	r.summary = string(text)
-	return err
+	return nil
 }

@@ -1,6 +1,11 @@
 package servertest
 
-import "sync"
+import (
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+)
 
 // Shared is the one server that all tests of a package use.
 type Shared[S interface{ Stop() error }] struct {
@@ -29,4 +34,14 @@ func (s *Shared[S]) Stop() error {
 		return nil
 	}
 	return s.server.Stop()
+}
+
+// Main is the body of a TestMain: it runs the tests, stops the server and exits. name is the server's, for its errors.
+func (s *Shared[S]) Main(m *testing.M, name string) {
+	code := m.Run()
+	if err := s.Stop(); err != nil {
+		fmt.Fprintf(os.Stderr, "stop the shared %s server: %v\n", name, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }

@@ -14,16 +14,16 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// Catalog is the source where a tenant is a row of a catalog database, which says where it lives: at a connection string, in a
-// database of the catalog's own server, or in a Neon project.
+// Catalog is the source whose tenants are rows of a catalog database. A row says where its tenant lives: at a
+// connection string, in a database of the catalog's own server, or in a Neon project.
 type Catalog struct {
 	target  postgres.Target // the catalog's database
 	query   string          // the user's own; empty: the catalog's tables are asked
 	options postgres.Options
-	// versions is the table of applied versions in a tenant; empty but for the mode that creates one, for which a catalog without
-	// tables is an empty one.
+	// versions is the table of applied migrations in a tenant. It is set only for the mode that creates tenants, which
+	// also takes a catalog without tables for an empty one.
 	versions postgres.Table
-	neon     *Neon // resolves projects; nil where no key was given
+	neon     *Neon // resolves projects; nil without a key
 
 	mu   sync.Mutex
 	rows map[string]catalog.Row // by id
@@ -57,16 +57,17 @@ func catalogQuery(in *input.Reader) string {
 	text := in.String("catalog-query")
 	query := strings.TrimRight(text, "; \t\r\n")
 	if text != "" && query == "" {
-		in.Mistake("catalog-query", "%q is no statement; write one select, such as select name, database from school", text)
+		in.Mistake("catalog-query", "%q is not a statement; write a query such as select name, database from school",
+			text)
 	}
 	return query
 }
 
-// Tenants implements fleet.Source: one connection, one query.
+// Tenants implements [fleet.Source] with one connection and one query.
 func (c *Catalog) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	rows, err := catalog.List(ctx, c.target, c.query, c.options)
 	if c.query == "" && c.versions != (postgres.Table{}) && postgres.HasCode(err, "42P01") {
-		return nil, nil // its tables are made where the first tenant is registered
+		return nil, nil // its tables are created when the first tenant is registered
 	}
 	if err != nil {
 		return nil, err
@@ -81,36 +82,27 @@ func (c *Catalog) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	return tenants, nil
 }
 
-// row is what the catalog said of a tenant; zero where it lists none of that id.
+// row returns the tenant's row; zero if none is listed.
 func (c *Catalog) row(t fleet.Tenant) catalog.Row {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.rows[t.ID]
 }
 
-// URL implements fleet.Source. Only a Neon project costs a call.
+// URL implements [fleet.Source]. Only a Neon project costs a call.
 func (c *Catalog) URL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) {
 	r := c.row(t)
-	var places []string
-	for _, p := range []struct{ column, value string }{{"url", r.URL.Reveal()}, {"database", r.Database}, {"neon_project_id", r.NeonProjectID}} {
-		if p.value != "" {
-			places = append(places, p.column)
-		}
-	}
+	home, err := homeOf(r)
 	switch {
-	case len(places) == 0:
-		return fleet.Secret{}, fleet.WithRemedy(errors.New("its row in the catalog says nowhere to connect to: url, database and neon_project_id are all empty"),
-			"fill one of them, or leave such rows out of the query")
-	case len(places) > 1:
-		return fleet.Secret{}, fleet.WithRemedy(fmt.Errorf("its row in the catalog says %s, and only one can be meant", strings.Join(places, " and ")),
-			"let the query return one of them for each tenant and NULL for the others")
-	case r.NeonProjectID != "":
+	case err != nil:
+		return fleet.Secret{}, err
+	case home == atProject:
 		n, project, err := c.project(t)
 		if err != nil {
 			return fleet.Secret{}, err
 		}
 		return n.URL(ctx, project)
-	case r.Database != "":
+	case home == atDatabase:
 		target, err := c.databaseTarget(r.Database)
 		if err != nil {
 			return fleet.Secret{}, err
@@ -118,6 +110,40 @@ func (c *Catalog) URL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error)
 		return fleet.NewSecret(target.Reveal()), nil
 	}
 	return r.URL, nil
+}
+
+// home is the column of a catalog row that says where its tenant lives.
+type home string
+
+const (
+	atURL      home = "url"
+	atDatabase home = "database" // of the catalog's own server
+	atProject  home = "neon_project_id"
+)
+
+// homeOf returns where a row's tenant lives. A row that sets none of the columns, or several, is an error.
+func homeOf(r catalog.Row) (home, error) {
+	var set []string
+	for _, p := range []struct {
+		column home
+		value  string
+	}{{atURL, r.URL.Reveal()}, {atDatabase, r.Database}, {atProject, r.NeonProjectID}} {
+		if p.value != "" {
+			set = append(set, string(p.column))
+		}
+	}
+	switch len(set) {
+	case 0:
+		return "", fleet.WithRemedy(
+			errors.New(
+				"its catalog row does not say where to connect: url, database and neon_project_id are all empty"),
+			"fill one of them, or leave such rows out of the query")
+	case 1:
+		return home(set[0]), nil
+	}
+	return "", fleet.WithRemedy(
+		fmt.Errorf("its catalog row sets %s, but only one of them may be set", strings.Join(set, " and ")),
+		"have the query return one of them for each tenant, and NULL for the others")
 }
 
 // databaseTarget is a tenant's database on the catalog's own server.
@@ -128,7 +154,8 @@ func (c *Catalog) databaseTarget(name string) (postgres.Target, error) {
 	return c.target.At(name)
 }
 
-// checkDatabase refuses names that cannot be a tenant's on the catalog's server.
+// checkDatabase refuses names that no tenant's database on the catalog's server can have. Errors:
+// [*postgres.DatabaseNameError].
 func (c *Catalog) checkDatabase(name string) error {
 	if name == c.target.Database() {
 		return &postgres.DatabaseNameError{Name: name, Problem: "is that of the catalog's own database"}
@@ -136,32 +163,38 @@ func (c *Catalog) checkDatabase(name string) error {
 	return postgres.CheckDatabaseName(name)
 }
 
-// project is a tenant as the Neon source knows it, where its row names a project.
+// project returns the Neon source, and the tenant as that source knows it, if the tenant's row names a project.
 func (c *Catalog) project(t fleet.Tenant) (*Neon, fleet.Tenant, error) {
 	r := c.row(t)
 	if r.NeonProjectID == "" {
-		return nil, t, fleet.WithRemedy(errors.New("its row in the catalog names no Neon project"), "only tenants with a neon_project_id can have this done")
+		return nil, t, fleet.WithRemedy(errors.New("its catalog row names no Neon project"),
+			"this works only for tenants with a neon_project_id")
 	}
 	if c.neon == nil {
-		return nil, t, fleet.WithRemedy(fmt.Errorf("its row in the catalog names the Neon project %s, and neon-api-key is empty", r.NeonProjectID),
-			"give neon-api-key, a key of the organization that owns the project")
+		return nil, t, fleet.WithRemedy(
+			fmt.Errorf("its catalog row names the Neon project %s, but neon-api-key is empty", r.NeonProjectID),
+			"set neon-api-key to a key of the organization that owns the project")
 	}
 	return c.neon, fleet.Tenant{Name: t.Name, ID: r.NeonProjectID, Key: t.Key}, nil
 }
 
-// Diagnose finds out why a tenant could not be connected to; see [Neon.Diagnose].
+// Diagnose implements [fleet.Diagnoser].
 func (c *Catalog) Diagnose(ctx context.Context, t fleet.Tenant, err error) error {
 	if n, project, none := c.project(t); none == nil {
 		return n.Diagnose(ctx, project, err)
 	}
 	if r := c.row(t); r.Database != "" && postgres.MissingDatabase(err) {
-		return fleet.WithRemedy(err, "mode migrate makes the databases that the catalog lists with create-missing: true; or correct the name in the catalog")
+		return fleet.WithRemedy(err, "create the databases that the catalog lists with mode migrate and "+
+			"create-missing: true, "+
+			"or correct the name in the catalog")
 	}
 	return err
 }
 
 // CreateProject is [Neon.CreateProject] for a tenant whose row names a project.
-func (c *Catalog) CreateProject(ctx context.Context, like fleet.Tenant, name string) (id string, url fleet.Secret, err error) {
+func (c *Catalog) CreateProject(
+	ctx context.Context, like fleet.Tenant, name string,
+) (id string, url fleet.Secret, err error) {
 	n, project, err := c.project(like)
 	if err != nil {
 		return "", fleet.Secret{}, err
@@ -170,7 +203,9 @@ func (c *Catalog) CreateProject(ctx context.Context, like fleet.Tenant, name str
 }
 
 // CreateBranch is [Neon.CreateBranch] for a tenant whose row names a project.
-func (c *Catalog) CreateBranch(ctx context.Context, t fleet.Tenant, name string, expires time.Time) (id string, url fleet.Secret, err error) {
+func (c *Catalog) CreateBranch(
+	ctx context.Context, t fleet.Tenant, name string, expires time.Time,
+) (id string, url fleet.Secret, err error) {
 	n, project, err := c.project(t)
 	if err != nil {
 		return "", fleet.Secret{}, err
@@ -178,7 +213,7 @@ func (c *Catalog) CreateBranch(ctx context.Context, t fleet.Tenant, name string,
 	return n.CreateBranch(ctx, project, name, expires)
 }
 
-// LastActive implements fleet.Activity for tenants whose row names a Neon project. Of others nobody can tell.
+// LastActive implements [fleet.Activity]. It is known only of tenants whose row names a Neon project.
 func (c *Catalog) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, known bool, err error) {
 	if c.row(t).NeonProjectID == "" {
 		return time.Time{}, false, nil
@@ -190,13 +225,13 @@ func (c *Catalog) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time,
 	return n.LastActive(ctx, project)
 }
 
-// Place implements fleet.Locator: a Neon project, a database of a server, or elsewhere.
+// Place implements [fleet.Locator]. Of a tenant at a connection string nothing is known.
 func (c *Catalog) Place(t fleet.Tenant) fleet.Place {
 	r := c.row(t)
-	if r.Database != "" && r.NeonProjectID == "" && r.URL == (fleet.Secret{}) && c.checkDatabase(r.Database) == nil {
+	switch at, _ := homeOf(r); {
+	case at == atDatabase && c.checkDatabase(r.Database) == nil:
 		return fleet.Place{Server: c.target.Server(), Database: r.Database}
-	}
-	if r.Database == "" && r.URL == (fleet.Secret{}) {
+	case at == atProject:
 		return fleet.Place{NeonProjectID: r.NeonProjectID}
 	}
 	return fleet.Place{}

@@ -10,62 +10,71 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
-// CreateMissing makes the database of a tenant that the catalog lists, and reports whether it was this call that made it. It
-// makes no Neon project and nothing on another server: those are an error.
-func (c *Catalog) CreateMissing(ctx context.Context, t fleet.Tenant, log *slog.Logger) (made bool, err error) {
+// CreateMissing implements [fleet.Creator] for databases on the catalog's own server.
+func (c *Catalog) CreateMissing(ctx context.Context, t fleet.Tenant, log *slog.Logger) (created bool, err error) {
 	if err := c.CanCreate(t); err != nil {
 		return false, err
 	}
 	return c.createDatabase(ctx, c.row(t).Database, log)
 }
 
-// CanCreate says why a tenant's database cannot be made by [Catalog.CreateMissing]; nil where it can.
+// CanCreate implements [fleet.Creator].
 func (c *Catalog) CanCreate(t fleet.Tenant) error {
 	r := c.row(t)
 	if r.Database == "" {
-		return fleet.WithRemedy(errors.New("its row in the catalog has no database, so create-missing can make none"),
-			"create-missing makes databases on the catalog's own server, for rows that name a database; make this one where it belongs")
+		return fleet.WithRemedy(errors.New("its catalog row names no database, so there is none that create-missing "+
+			"could create"),
+			"create-missing creates databases on the catalog's own server, for rows that name one; "+
+				"create this tenant's database where it belongs")
 	}
 	return c.checkDatabase(r.Database)
 }
 
-func (c *Catalog) createDatabase(ctx context.Context, name string, log *slog.Logger) (made bool, err error) {
+func (c *Catalog) createDatabase(ctx context.Context, name string, log *slog.Logger) (created bool, err error) {
 	if err := c.checkDatabase(name); err != nil {
 		return false, err
 	}
-	o := c.options
-	o.Log = log
-	conn, err := postgres.Connect(ctx, c.target, o)
+	conn, err := c.connect(ctx, c.target, log)
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close()
-	if made, err = postgres.CreateDatabase(ctx, conn, name); made {
-		log.Info("made the database", "name", name)
+	if created, err = postgres.CreateDatabase(ctx, conn, name); created {
+		log.Info("created the database", "name", name)
 	}
-	return made, err
+	return created, err
 }
 
-// ownTables refuses to change the list of tenants where it is not ours.
-func (c *Catalog) ownTables() error {
+// connect connects to the catalog's server for a change.
+func (c *Catalog) connect(ctx context.Context, target postgres.Target, log *slog.Logger) (*postgres.Conn, error) {
+	o := c.options
+	o.Log = log
+	conn, err := postgres.Connect(ctx, target, o)
+	return conn, remedies.Explain(err)
+}
+
+// refuseOwnQuery refuses to change the list of tenants if only the user knows its tables.
+func (c *Catalog) refuseOwnQuery() error {
 	if c.query == "" {
 		return nil
 	}
-	return fleet.WithRemedy(errors.New("catalog-query is your own, and the action does not know the tables behind it"),
-		"to create a tenant, insert its row and run mode migrate with create-missing: true; to drop one, delete its row and drop its database; or leave catalog-query out")
+	return fleet.WithRemedy(errors.New("catalog-query is set, and only its author knows the tables behind it"),
+		"to create a tenant, insert its row and run mode migrate with create-missing: true; "+
+			"to drop one, delete its row and drop its database; or leave catalog-query out")
 }
 
-// readCreation refuses, among the inputs of a new tenant, a catalog that the action cannot add it to.
+// readCreation reads the inputs about new tenants.
 func (c *Catalog) readCreation(in *input.Reader) {
-	if err := c.ownTables(); err != nil {
-		in.Mistake("catalog-query", "it is your own, and the action does not know the tables behind it; %s", fleet.Remedy(err))
+	if err := c.refuseOwnQuery(); err != nil {
+		in.Mistake("catalog-query", "is set, and only its author knows the tables behind it; %s", fleet.Remedy(err))
 	}
 	c.versions = input.Parse(in, "migrations-table", postgres.ParseTable)
 }
 
-// CheckName says whether a tenant may have that name: its database gets it. It makes no call.
+// CheckName implements [fleet.Provisioner]: a tenant's name is its database's.
 func (c *Catalog) CheckName(name string) error {
 	var wrong *postgres.DatabaseNameError
 	if errors.As(c.checkDatabase(name), &wrong) {
@@ -74,33 +83,36 @@ func (c *Catalog) CheckName(name string) error {
 	return nil
 }
 
-// CheckDrop refuses tenants that have no database of their own on the catalog's server. It makes no call.
+// CheckDrop implements [fleet.Provisioner]. Only databases on the catalog's own server are dropped.
 func (c *Catalog) CheckDrop(t fleet.Tenant) error {
-	if err := c.ownTables(); err != nil {
+	if err := c.refuseOwnQuery(); err != nil {
 		return err
 	}
 	r := c.row(t)
 	if r.Database == "" {
 		return fleet.WithRemedy(fmt.Errorf("the catalog lists no database for %q", t.Name),
-			"only tenants that live in a database of the catalog's server are created and dropped by this source; for a Neon project use tenant-source: neon")
+			"this source creates and drops only tenants that are databases on the catalog's server; "+
+				"for a Neon project use tenant-source: neon")
 	}
 	return c.checkDatabase(r.Database)
 }
 
-// Create makes a database of that name on the catalog's server, unless it is there. The catalog does not list it yet.
-func (c *Catalog) Create(ctx context.Context, name string, log *slog.Logger) (t fleet.Tenant, made bool, err error) {
-	if err := c.ownTables(); err != nil {
+// Create implements [fleet.Provisioner] with a database of that name on the catalog's server.
+func (c *Catalog) Create(
+	ctx context.Context, name string, log *slog.Logger,
+) (t fleet.Tenant, created bool, err error) {
+	if err := c.refuseOwnQuery(); err != nil {
 		return fleet.Tenant{}, false, err
 	}
-	if made, err = c.createDatabase(ctx, name, log); err != nil {
+	if created, err = c.createDatabase(ctx, name, log); err != nil {
 		return fleet.Tenant{}, false, err
 	}
 	t = fleet.Tenant{Name: name, ID: name}
 	c.mu.Lock()
 	_, listed := c.rows[name]
 	c.mu.Unlock()
-	if !made && !listed {
-		if err := c.adoptable(ctx, name, log); err != nil {
+	if !created && !listed {
+		if err := c.adopt(ctx, name, log); err != nil {
 			return fleet.Tenant{}, false, err
 		}
 	}
@@ -109,21 +121,62 @@ func (c *Catalog) Create(ctx context.Context, name string, log *slog.Logger) (t 
 	if !listed {
 		c.rows[name] = catalog.Row{Name: name, ID: name, Database: name}
 	}
-	return t, made, nil
+	return t, created, nil
 }
 
-// Register lists a tenant's database in the catalog, whose tables are made where they are missing.
+// adopt returns an error unless an unlisted database may be taken for a new tenant's; see [existing].
+func (c *Catalog) adopt(ctx context.Context, name string, log *slog.Logger) error {
+	found := existing{
+		name: fmt.Sprintf("the server has a database %q", name), list: "the catalog",
+		register: "insert its row into the catalog's table project and run mode migrate",
+	}
+	err := c.inspect(ctx, name, log, &found)
+	if err != nil {
+		return fmt.Errorf("look into the existing database %q: %w", name, err)
+	}
+	return found.adopt()
+}
+
+// inspect finds out what a database holds.
+func (c *Catalog) inspect(ctx context.Context, name string, log *slog.Logger, found *existing) error {
+	target, err := c.databaseTarget(name)
+	if err != nil {
+		return err
+	}
+	o := c.options
+	o.ReadOnly, o.Log = true, log
+	conn, err := postgres.Connect(ctx, target, o)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	rows, err := conn.Query(ctx, "select from pg_catalog.pg_class where relkind = 'r' and relname = $1",
+		c.versions.In("").String())
+	if err != nil {
+		return err
+	}
+	if found.recorded = len(rows.Values) > 0; found.recorded {
+		return nil
+	}
+	objects, err := conn.Objects(ctx)
+	if found.empty = len(objects) == 0; !found.empty {
+		found.example = objects[0].Type + " " + objects[0].Name
+	}
+	return err
+}
+
+// Register implements [fleet.Provisioner]. The catalog's tables are created if they are missing.
 func (c *Catalog) Register(ctx context.Context, t fleet.Tenant) error {
-	return c.change(ctx, t, func(tables *catalog.Catalog, database string) error { return tables.Register(ctx, t.Name, database) })
+	return c.change(ctx, t, func(tables *catalog.Catalog, database string) error {
+		return tables.Register(ctx, t.Name, database)
+	})
 }
 
-// Drop drops a tenant's database, then takes it off the catalog's list: cut off in between, it is still listed and is dropped
-// again. What is gone already is no error.
+// Drop implements [fleet.Provisioner]. The row goes last: a tenant whose drop was cut off is still listed, and is
+// dropped by the next run.
 func (c *Catalog) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {
 	return c.change(ctx, t, func(tables *catalog.Catalog, database string) error {
-		o := c.options
-		o.Log = log
-		conn, err := postgres.Connect(ctx, c.target, o)
+		conn, err := c.connect(ctx, c.target, log)
 		if err != nil {
 			return err
 		}
@@ -135,8 +188,10 @@ func (c *Catalog) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) er
 	})
 }
 
-// change hands the catalog's tables and the name of the tenant's database to do.
-func (c *Catalog) change(ctx context.Context, t fleet.Tenant, do func(tables *catalog.Catalog, database string) error) error {
+// change calls do with the catalog's tables and the name of the tenant's database.
+func (c *Catalog) change(
+	ctx context.Context, t fleet.Tenant, do func(tables *catalog.Catalog, database string) error,
+) error {
 	if err := c.CheckDrop(t); err != nil {
 		return err
 	}
@@ -147,8 +202,8 @@ func (c *Catalog) change(ctx context.Context, t fleet.Tenant, do func(tables *ca
 	return do(tables, c.row(t).Database)
 }
 
-// Beside implements fleet.Provisioner: a backup of a database holds all of it.
+// Beside implements [fleet.Provisioner]: a backup of a database holds all of it.
 func (c *Catalog) Beside(context.Context, fleet.Tenant) ([]string, error) { return nil, nil }
 
-// Recovery implements fleet.Provisioner: a dropped database is gone.
+// Recovery implements [fleet.Provisioner]: a dropped database is gone.
 func (c *Catalog) Recovery(fleet.Tenant) string { return "" }

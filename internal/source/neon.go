@@ -7,31 +7,30 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/hosts"
 	"github.com/org/neon-tenants-action/internal/httpx"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/neon"
-	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Neon is the source where a tenant is a Neon project.
+// Neon is the source whose tenants are Neon projects.
 type Neon struct {
-	client *neon.Client
-	orgID  string // empty: the one that the key sees
-	branch string // a branch's name; empty: each project's default branch
-	// database and role are asked for in every project.
-	database, role string
-	creation       creation // of new projects; zero but in the mode that makes them
-	// diagnosed counts the tenants whose diagnosis took calls.
-	diagnosed atomic.Int64
+	client         *neon.Client
+	orgID          string // empty: the one that the key sees
+	branch         string // a branch's name; empty: each project's default branch
+	database, role string // in every project
+	creation       creation
+	diagnosed      atomic.Int64 // tenants whose diagnosis took calls
 
-	mu sync.Mutex
-	// projects is what the listing said of each project, by id.
-	projects map[string]neon.Project
+	mu       sync.Mutex
+	projects map[string]neon.Project // as they were listed, by id
 }
 
 var (
@@ -57,13 +56,15 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 	}
 	key := in.Secret("neon-api-key")
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		in.Mistake("neon-api-key", "has a blank, a line break or another character in it that no key has; store the secret again with the key alone")
+		in.Mistake("neon-api-key", "contains a space, a line break or another character that no key has; "+
+			"store the secret again with nothing but the key")
 	}
 	var base string
 	if u := in.URL("neon-api-url"); u != nil {
 		base = u.String()
-		if u.Scheme != "https" && !postgres.PrivateHost(u.Hostname()) {
-			in.Mistake("neon-api-url", "the API key would travel in the open to %s; write https:// (http is for hosts of this machine or a private network)", u.Host)
+		if u.Scheme != "https" && !hosts.Private(u.Hostname()) {
+			in.Mistake("neon-api-url", "the API key would be sent unencrypted to %s; write https:// "+
+				"(http:// is for this machine and private networks)", u.Host)
 		}
 	}
 	options := neon.Limits()
@@ -76,17 +77,18 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 	return n
 }
 
-// Place implements fleet.Locator.
+// Place implements [fleet.Locator].
 func (n *Neon) Place(t fleet.Tenant) fleet.Place { return fleet.Place{NeonProjectID: t.ID} }
 
-// Tenants implements fleet.Source: every project of the organisation.
+// Tenants implements [fleet.Source] with every project of the organization.
 func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	projects, missing, err := n.client.Projects(ctx, n.orgID)
 	if several := (*neon.OrgError)(nil); errors.As(err, &several) {
 		if len(several.Organizations) == 0 {
 			return nil, fleet.WithRemedy(err, "set neon-api-key to a key of the organization that owns the projects")
 		}
-		return nil, fleet.WithRemedy(err, "set neon-org-id to one of these ids, or neon-api-key to a key of that organization")
+		return nil, fleet.WithRemedy(err, "set neon-org-id to one of these ids, or neon-api-key to a key of that "+
+			"organization")
 	}
 	if err != nil {
 		return nil, keyRemedy(err)
@@ -104,7 +106,7 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	return tenants, nil
 }
 
-// keyRemedy names the inputs in what an API error says that concerns the key, the organisation or the address.
+// keyRemedy adds to an API error that concerns the key, the organization or the address which input to correct.
 func keyRemedy(err error) error {
 	var e *neon.Error
 	if !errors.As(err, &e) {
@@ -112,23 +114,24 @@ func keyRemedy(err error) error {
 	}
 	switch {
 	case e.Status == http.StatusUnauthorized:
-		return fleet.WithRemedy(err, "neon-api-key is wrong or was revoked: create a key in Neon's console (organization settings, API keys), and store it "+
-			"again as the secret that neon-api-key is given")
+		return fleet.WithRemedy(err, "neon-api-key is wrong or was revoked: create a key in Neon's console "+
+			"(organization settings, API keys), and store it in the secret that neon-api-key is set to")
 	case e.Status == http.StatusForbidden, e.Status == http.StatusNotFound:
-		return fleet.WithRemedy(err, "the key in neon-api-key may not see this: check neon-org-id, or take a key of the organization that owns the projects; "+
-			"a 404 also comes from a wrong neon-api-url")
+		return fleet.WithRemedy(err, "the key in neon-api-key may not see this: check neon-org-id, "+
+			"or use a key of the organization that owns the projects; a 404 also comes from a wrong neon-api-url")
 	case e.Status == http.StatusOK:
-		return fleet.WithRemedy(err, "something other than the Neon API answered: check neon-api-url, which ends in /api/v2, or leave it out")
+		return fleet.WithRemedy(err, "something other than the Neon API answered: "+
+			"check neon-api-url, which ends in /api/v2, or leave it out")
 	}
 	return err
 }
 
-// URL implements fleet.Source. It makes one call, and with neon-branch one more before it.
+// URL implements [fleet.Source] with one call, and one more before it if neon-branch is set.
 func (n *Neon) URL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) {
 	return n.connectionString(ctx, t, false)
 }
 
-// PooledURL is URL by way of Neon's pooler, for applications; nothing that this program does itself goes through it.
+// PooledURL implements [fleet.Pooler].
 func (n *Neon) PooledURL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) {
 	return n.connectionString(ctx, t, true)
 }
@@ -146,17 +149,23 @@ func (n *Neon) connectionString(ctx context.Context, t fleet.Tenant, pooled bool
 	if err != nil {
 		return fleet.Secret{}, n.explainURI(ctx, t, branchID, err)
 	}
+	return completeURI(t.ID, uri)
+}
+
+// completeURI returns the connection string that Neon gave for a project, or an error if it cannot be used.
+func completeURI(projectID, uri string) (fleet.Secret, error) {
 	if err := checkURI(uri); err != nil {
-		return fleet.Secret{}, fmt.Errorf("read the connection string of project %s: %w", t.ID, err)
+		return fleet.Secret{}, fmt.Errorf("the connection string that Neon returned for project %s %w", projectID, err)
 	}
 	return fleet.NewSecret(uri), nil
 }
 
-// checkURI refuses what is no complete Postgres URL. Its errors hold nothing of it.
+// checkURI returns an error, which quotes nothing, unless the text is a Postgres URL with a password. Errors:
+// errNoPassword if only the password is missing.
 func checkURI(uri string) error {
 	u, err := url.Parse(uri)
 	if err != nil || (u.Scheme != "postgresql" && u.Scheme != "postgres") || u.Host == "" {
-		return errors.New("what Neon gave is no Postgres URL")
+		return errors.New("is not a Postgres URL")
 	}
 	if password, _ := u.User.Password(); password == "" {
 		return fleet.WithRemedy(errNoPassword, noPasswords)
@@ -164,12 +173,12 @@ func checkURI(uri string) error {
 	return nil
 }
 
-var errNoPassword = errors.New("the connection string that Neon gave has no password")
+var errNoPassword = errors.New("has no password")
 
-const noPasswords = "this project stores no passwords, so Neon can't give a complete connection string: keep it as a secret and use " +
-	"tenant-source: secrets, or leave the tenant out with tenants: '!…'"
+const noPasswords = "this project stores no passwords, so Neon cannot return a complete connection string: " +
+	"keep it as a secret and use tenant-source: secrets, or exclude the tenant with tenants: '!…'"
 
-// findBranch returns the project's branch that neon-branch names.
+// findBranch returns the branch of the project that neon-branch names.
 func (n *Neon) findBranch(ctx context.Context, projectID string) (neon.Branch, error) {
 	named := func(b neon.Branch) bool { return b.Name == n.branch }
 	branches, err := n.client.Branches(ctx, projectID, n.branch)
@@ -180,26 +189,16 @@ func (n *Neon) findBranch(ctx context.Context, projectID string) (neon.Branch, e
 		return branches[i], nil
 	}
 	err = fmt.Errorf("project %s has no branch named %q", projectID, n.branch)
-	remedy := "set neon-branch to a branch that every selected tenant has, or leave it out for each project's default branch"
+	remedy := "set neon-branch to a branch that every selected tenant has, or leave it out for each project's " +
+		"default branch"
 	if all, listErr := n.client.Branches(ctx, projectID, ""); listErr == nil {
-		remedy = fmt.Sprintf("it has %s: %s", quoted(all, func(b neon.Branch) string { return b.Name }), remedy)
+		remedy += "; this one has " + quoted(all, func(b neon.Branch) string { return b.Name })
 	}
 	return neon.Branch{}, fleet.WithRemedy(err, remedy)
 }
 
-// quoted lists names as an error's reader wants them, the first ten.
+// quoted lists names for the reader of an error, the first ten.
 func quoted[T any](items []T, name func(T) string) string {
-	if len(items) == 0 {
-		return "none"
-	}
 	const shown = 10
-	var names []string
-	for _, item := range items[:min(shown, len(items))] {
-		names = append(names, fmt.Sprintf("%q", name(item)))
-	}
-	text := strings.Join(names, ", ")
-	if len(items) > shown {
-		text += fmt.Sprintf(" and %d more", len(items)-shown)
-	}
-	return text
+	return words.ListFunc(items, shown, func(item T) string { return strconv.Quote(name(item)) })
 }

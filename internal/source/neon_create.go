@@ -14,23 +14,24 @@ import (
 )
 
 const (
-	// What was made in vain is deleted within this after the run's end: half a second less than a cancelled job is given,
-	// so that the error that names what is left is still heard.
-	discardUntil = 4500 * time.Millisecond
-	// and within this where the run goes on
+	// discardGrace is how long after the run's end a half-created resource may still be deleted: half a second less
+	// than a cancelled job is given, so that the error that names what is left can still be reported.
+	discardGrace = 4500 * time.Millisecond
+	// discardBudget is how long deleting it may take while the run goes on.
 	discardBudget = 30 * time.Second
-	// While Neon is still making something it refuses to delete it. So long is one try, which has retries of its own with
-	// growing pauses, and the pause before the next.
+	// Neon refuses to delete what it is still creating. One attempt takes up to discardTry, including retries of its
+	// own with growing pauses; the next begins discardPause later.
 	discardTry   = 1500 * time.Millisecond
 	discardPause = 200 * time.Millisecond
 )
 
-// CreateProject makes a Neon project of that name and waits until it can be connected to. It is in the region, the organisation
-// and of the Postgres version of like, where like has an id (else of Neon's choice), and has the database and the role
-// of the source's inputs, for which url is the direct connection string. A project of the name that is there already is a
-// [*neon.ExistsError]. Where it fails or ctx ends, the project that it made is deleted again.
-func (n *Neon) CreateProject(ctx context.Context, like fleet.Tenant, name string) (id string, url fleet.Secret, err error) {
-	late, stop := grace.Context(ctx, discardUntil)
+// CreateProject implements [fleet.ProjectMaker]. The project has the database and the role of the source's inputs, for
+// which url is the direct connection string; if like has no id, Neon chooses region and version. A project that cannot
+// be completed, or whose run ends, is deleted again. Errors: [*neon.ExistsError] if a project of that name exists.
+func (n *Neon) CreateProject(
+	ctx context.Context, like fleet.Tenant, name string,
+) (id string, url fleet.Secret, err error) {
+	late, stop := grace.Context(ctx, discardGrace)
 	defer stop()
 	spec := neon.ProjectSpec{Name: name, OrgID: n.orgID, Database: n.database, Role: n.role}
 	if like.ID != "" {
@@ -43,33 +44,34 @@ func (n *Neon) CreateProject(ctx context.Context, like fleet.Tenant, name string
 			spec.OrgID = p.OrgID
 		}
 	}
-	made, err := n.client.CreateProject(ctx, spec)
+	created, err := n.client.CreateProject(ctx, spec)
 	if err != nil {
 		return "", fleet.Secret{}, changeRemedy(err)
 	}
-	url, err = n.await(ctx, fleet.Tenant{Name: name, ID: made.ID}, "", made.URI, made.Operations)
-	switch what := fmt.Sprintf("project %q (%s)", name, made.ID); {
-	case err != nil && made.Found:
-		// Neon did not say that this one is ours, and a project is too much to delete on a guess.
-		err = left(err, what, errors.New("the answer that made it was lost, so it may be somebody else's"))
+	url, err = n.await(ctx, fleet.Tenant{Name: name, ID: created.ID}, "", created.URI, created.Operations)
+	switch what := fmt.Sprintf("project %q (%s)", name, created.ID); {
+	case err != nil && created.Found:
+		// It was found by its name, and a project is too much to delete on a guess.
+		err = withRemains(err, what, errors.New("the answer to creating it was lost, so it may not be this run's"))
 	case err != nil:
-		err = discard(late, err, what, func(ctx context.Context) error { return n.client.DeleteProject(ctx, made.ID) })
+		err = discard(late, err, what, func(ctx context.Context) error {
+			return n.client.DeleteProject(ctx, created.ID)
+		})
 	}
 	if err != nil {
 		return "", fleet.Secret{}, fmt.Errorf("create project %q: %w", name, err)
 	}
-	n.mu.Lock()
-	n.projects[made.ID] = made.Project
-	n.mu.Unlock()
-	return made.ID, url, nil
+	n.remember(created.Project)
+	return created.ID, url, nil
 }
 
-// CreateBranch makes a branch of the tenant's branch (the project's default one, or that of neon-branch) with a compute of its
-// own, and waits until it can be connected to. Neon deletes it at expires, unless that is zero. url is its direct connection
-// string. A branch of the name that is there already is a [*neon.ExistsError]. Where it fails or ctx ends, the branch that
-// it made is deleted again.
-func (n *Neon) CreateBranch(ctx context.Context, t fleet.Tenant, name string, expires time.Time) (id string, url fleet.Secret, err error) {
-	late, stop := grace.Context(ctx, discardUntil)
+// CreateBranch implements [fleet.ProjectMaker]. The branch has a compute of its own; url is its direct connection
+// string. A branch that cannot be completed, or whose run ends, is deleted again. Errors: [*neon.ExistsError] if a
+// branch of that name exists.
+func (n *Neon) CreateBranch(
+	ctx context.Context, t fleet.Tenant, name string, expires time.Time,
+) (id string, url fleet.Secret, err error) {
+	late, stop := grace.Context(ctx, discardGrace)
 	defer stop()
 	spec := neon.BranchSpec{Name: name, ExpiresAt: expires}
 	if n.branch != "" {
@@ -79,37 +81,43 @@ func (n *Neon) CreateBranch(ctx context.Context, t fleet.Tenant, name string, ex
 		}
 		spec.ParentID = parent.ID
 	}
-	made, err := n.client.CreateBranch(ctx, t.ID, spec)
+	created, err := n.client.CreateBranch(ctx, t.ID, spec)
 	if err != nil {
 		return "", fleet.Secret{}, changeRemedy(err)
 	}
-	if url, err = n.await(ctx, t, made.ID, "", made.Operations); err != nil {
-		what := fmt.Sprintf("branch %q (%s) of project %s", name, made.ID, t.ID)
-		err = discard(late, err, what, func(ctx context.Context) error { return n.client.DeleteBranch(ctx, t.ID, made.ID) })
+	if url, err = n.await(ctx, t, created.ID, "", created.Operations); err != nil {
+		what := fmt.Sprintf("branch %q (%s) of project %s", name, created.ID, t.ID)
+		err = discard(late, err, what, func(ctx context.Context) error {
+			return n.client.DeleteBranch(ctx, t.ID, created.ID)
+		})
 		return "", fleet.Secret{}, fmt.Errorf("create branch %q: %w", name, err)
 	}
-	return made.ID, url, nil
+	return created.ID, url, nil
 }
 
-// DeleteBranch deletes a branch of the tenant's project by its id. One that is not there is no error.
+// DeleteBranch deletes a branch of the tenant's project by its id. One that does not exist is no error.
 func (n *Neon) DeleteBranch(ctx context.Context, t fleet.Tenant, id string) error {
 	return changeRemedy(n.client.DeleteBranch(ctx, t.ID, id))
 }
 
-// LastActive implements fleet.Activity: the latest activity of any of the project's computes, as the listing had it, or as
-// Neon has it now for a project that was not listed.
+// LastActive implements [fleet.Activity] with the latest activity of any of the project's computes, as of the listing.
 func (n *Neon) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, known bool, err error) {
 	p, err := n.project(ctx, t.ID)
 	return p.ComputeLastActiveAt, !p.ComputeLastActiveAt.IsZero(), err
 }
 
-// project returns a project as it was listed, or as Neon has it now where it was not.
-func (n *Neon) project(ctx context.Context, id string) (neon.Project, error) {
+// listed returns a project as it was listed; ok is false if it was not.
+func (n *Neon) listed(id string) (p neon.Project, ok bool) {
 	n.mu.Lock()
-	listed, known := n.projects[id]
-	n.mu.Unlock()
-	if known {
-		return listed, nil
+	defer n.mu.Unlock()
+	p, ok = n.projects[id]
+	return p, ok
+}
+
+// project returns a project as it was listed, or else as Neon has it now.
+func (n *Neon) project(ctx context.Context, id string) (neon.Project, error) {
+	if p, ok := n.listed(id); ok {
+		return p, nil
 	}
 	p, err := n.client.Project(ctx, id)
 	if err != nil {
@@ -118,8 +126,11 @@ func (n *Neon) project(ctx context.Context, id string) (neon.Project, error) {
 	return *p, nil
 }
 
-// await waits for operations and returns the connection string of what they make: uri, where Neon gave it already.
-func (n *Neon) await(ctx context.Context, t fleet.Tenant, branchID, uri string, operations []neon.Operation) (fleet.Secret, error) {
+// await waits for the operations that create a project or branch, and returns its connection string. uri is that string
+// if Neon has given it already.
+func (n *Neon) await(
+	ctx context.Context, t fleet.Tenant, branchID, uri string, operations []neon.Operation,
+) (fleet.Secret, error) {
 	err := n.client.WaitOperations(ctx, t.ID, operations)
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -132,13 +143,11 @@ func (n *Neon) await(ctx context.Context, t fleet.Tenant, branchID, uri string, 
 			return fleet.Secret{}, n.explainURI(ctx, t, branchID, err)
 		}
 	}
-	if err := checkURI(uri); err != nil {
-		return fleet.Secret{}, fmt.Errorf("read the connection string of project %s: %w", t.ID, err)
-	}
-	return fleet.NewSecret(uri), nil
+	return completeURI(t.ID, uri)
 }
 
-// discard deletes what was made in vain and returns why it was: err, and that it is still there where deleting failed too.
+// discard deletes a half-created resource and returns err, why it could not be completed. If deleting fails too, the
+// error says what is left.
 func discard(ctx context.Context, err error, what string, remove func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, discardBudget)
 	defer cancel()
@@ -149,40 +158,49 @@ func discard(ctx context.Context, err error, what string, remove func(context.Co
 		if refused == nil {
 			return err
 		}
-		var e *neon.Error
-		final := errors.As(refused, &e) && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusLocked && e.Status != http.StatusTooManyRequests
-		if final {
-			return left(err, what, refused)
+		if final(refused) {
+			return withRemains(err, what, refused)
 		}
 		select {
 		case <-time.After(discardPause):
 		case <-ctx.Done():
-			return left(err, what, refused)
+			return withRemains(err, what, refused)
 		}
 	}
 }
 
-// left adds to why something was made in vain that it is still there, and why.
-func left(err error, what string, why error) error {
-	remedy := "delete " + what + " in Neon's console where nothing uses it"
+// final reports whether Neon will refuse a request again in the same way. While it is still creating something it
+// answers 423 Locked to a request to delete it.
+func final(err error) bool {
+	var e *neon.Error
+	return errors.As(err, &e) && e.Status >= 400 && e.Status < 500 &&
+		e.Status != http.StatusLocked && e.Status != http.StatusTooManyRequests
+}
+
+// withRemains adds to an error that something half-created is left, and why it was not deleted.
+func withRemains(err error, what string, why error) error {
+	remedy := "delete " + what + " in Neon's console if nothing uses it"
 	if first := fleet.Remedy(err); first != "" {
 		remedy = first + "; and " + remedy
 	}
 	return fleet.WithRemedy(fmt.Errorf("%w; %s is left: %w", err, what, why), remedy)
 }
 
-// changeRemedy is keyRemedy for a call that changes something.
+// changeRemedy is [keyRemedy] for a call that changes something.
 func changeRemedy(err error) error {
 	var e *neon.Error
 	if !errors.As(err, &e) || errors.As(err, new(*neon.UnknownOutcomeError)) || e.Method == http.MethodGet {
 		return keyRemedy(err)
 	}
 	switch {
-	case e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests && strings.Contains(strings.ToLower(e.Message), "limit"):
-		return fleet.WithRemedy(err, "the plan's limit is reached: delete what is no longer needed in Neon's console (branches, projects), or raise the plan")
+	case e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests &&
+		strings.Contains(strings.ToLower(e.Message), "limit"):
+		return fleet.WithRemedy(err, "the plan's limit is reached: delete what is no longer needed in Neon's console "+
+			"(branches, projects), or upgrade the plan")
 	case e.Status == http.StatusForbidden:
-		return fleet.WithRemedy(err, "the key in neon-api-key may not change this: take a key of the organization that owns the projects, or a personal key "+
-			"of one of its admins (a key of one project makes and deletes no projects)")
+		return fleet.WithRemedy(err, "the key in neon-api-key may not change this: use a key of the organization that "+
+			"owns the projects, or a personal key of one of its admins (a key of one project cannot create or delete "+
+			"projects)")
 	}
 	return keyRemedy(err)
 }

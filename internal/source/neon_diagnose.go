@@ -12,11 +12,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon"
 )
 
-// maxDiagnosed bounds the tenants whose failure is looked into with calls (up to five each, of Neon's 700 a minute): where
-// more fail, it is for one reason, which the first ones tell.
+// maxDiagnosed bounds the tenants whose failure is diagnosed with API calls: up to five each, of the 700 a minute that
+// Neon allows. If more fail, they share a cause, which the first ones show.
 const maxDiagnosed = 20
 
-// diagnosis is a failure with what was found to be its cause.
+// diagnosis is an error with its cause.
 type diagnosis struct {
 	err    error
 	cause  string
@@ -28,20 +28,24 @@ func (d *diagnosis) Unwrap() error  { return d.err }
 func (d *diagnosis) Remedy() string { return d.remedy }
 
 const (
-	disabled        = "the project's compute is disabled"
-	disabledRemedy  = "enable the compute in Neon's console (the branch's page, its compute, Edit), or leave the tenant out with tenants: '!…'"
-	quota           = "the project has used up its quota, and Neon starts no compute of it"
-	quotaRemedy     = "raise the project's quota or the account's plan in Neon's console, or wait for the next billing period"
-	allowList       = "the project lets only the addresses of its IP allow list connect"
-	allowListRemedy = "GitHub-hosted runners have no fixed address: run the job on a self-hosted or larger runner with a static address and add " +
-		"that to the project's IP allow list"
-	blocked       = "the project is closed to connections from public networks"
-	blockedRemedy = "run the job on a self-hosted runner inside the project's private network, or allow public connections in the project's settings " +
-		"(GitHub-hosted runners come from public addresses)"
+	disabled       = "the project's compute is disabled"
+	disabledRemedy = "enable the compute in Neon's console (the branch's page, its compute, Edit), " +
+		"or exclude the tenant with tenants: '!…'"
+	quota       = "the project has used up its quota, so Neon does not start its compute"
+	quotaRemedy = "raise the project's quota or the account's plan in Neon's console, " +
+		"or wait for the next billing period"
+	allowList       = "the project accepts connections only from the addresses of its IP allow list"
+	allowListRemedy = "GitHub-hosted runners have no fixed address: run the job on a self-hosted or larger runner " +
+		"with a " +
+		"static address, and add that to the project's IP allow list"
+	blocked       = "the project blocks connections from public networks"
+	blockedRemedy = "run the job on a self-hosted runner inside the project's private network, or allow public " +
+		"connections " +
+		"in the project's settings (GitHub-hosted runners have public addresses)"
 )
 
-// answers are sentences of Neon's proxy that leave nothing to find out (neondatabase/neon, proxy/src/auth, and what it hands
-// on from the control plane), in lower case.
+// answers are messages of Neon's proxy that leave nothing to find out, in lower case. Source: neondatabase/neon,
+// proxy/src/auth, and what the proxy passes on from the control plane.
 var answers = []struct{ text, cause, remedy string }{
 	{"endpoint has been disabled", disabled, disabledRemedy},
 	{"endpoint is disabled", disabled, disabledRemedy},
@@ -53,8 +57,8 @@ var answers = []struct{ text, cause, remedy string }{
 	{"from a blocked network", blocked, blockedRemedy},
 }
 
-// Diagnose finds out why a tenant could not be connected to. err is the connection's error; what is returned wraps it, and
-// is err itself where nothing was found. It makes no call where the error or the listing says enough.
+// Diagnose implements [fleet.Diagnoser]. It returns err itself if it finds nothing, and makes no call if the error or
+// the listing says enough.
 func (n *Neon) Diagnose(ctx context.Context, t fleet.Tenant, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -65,10 +69,7 @@ func (n *Neon) Diagnose(ctx context.Context, t fleet.Tenant, err error) error {
 			return &diagnosis{err, a.cause, a.remedy}
 		}
 	}
-	n.mu.Lock()
-	listed, known := n.projects[t.ID]
-	n.mu.Unlock()
-	if known && listed.Settings.BlockPublicConnections {
+	if p, ok := n.listed(t.ID); ok && p.Settings.BlockPublicConnections {
 		return &diagnosis{err, blocked, blockedRemedy}
 	}
 	if n.diagnosed.Add(1) > maxDiagnosed {
@@ -77,125 +78,148 @@ func (n *Neon) Diagnose(ctx context.Context, t fleet.Tenant, err error) error {
 	return n.examine(ctx, t, err)
 }
 
-// examine asks Neon about the project, from what stops every connection to what stops this one.
+// examine asks Neon about the project, first for what stops every connection, then for what stops this one.
 func (n *Neon) examine(ctx context.Context, t fleet.Tenant, err error) error {
 	project, apiErr := n.client.Project(ctx, t.ID)
 	switch {
 	case neon.IsStatus(apiErr, http.StatusNotFound):
-		return &diagnosis{err, "the project was deleted, or this key can't see it any more", "run again: a deleted project is not listed"}
+		return &diagnosis{err, "the project was deleted, or this key can't see it any more",
+			"run again: a deleted project is not listed"}
 	case apiErr != nil:
-		return err // what was to be told is the connection's error; Neon's API is another matter
+		return err // a failed API call would only hide it
 	}
-	if used := project.Exceeded(); used != "" {
-		return &diagnosis{err, quota + " (" + used + ")", quotaRemedy}
-	}
-	if project.Settings.BlockPublicConnections {
-		return &diagnosis{err, blocked, blockedRemedy}
+	if d := projectCause(*project, err); d != nil {
+		return d
 	}
 	branch, ok := n.usedBranch(ctx, t)
 	if !ok {
 		return err
 	}
-	switch state := sqlState(err); {
-	case state == "3D000", state == "28P01", state == "28000":
-		// Postgres itself answered: what is left is the database and the role.
-		if named := n.examineNames(ctx, t, branch.ID, err); named != nil {
-			return named
+	switch sqlState(err) {
+	case "3D000", "28P01", "28000": // PostgreSQL itself answered, so what is wrong is the database or the role
+		if d := n.examineNames(ctx, t, branch.ID, err); d != nil {
+			return d
 		}
 		return err
 	}
-	return n.examineCompute(ctx, t, project, branch, err)
-}
-
-// examineCompute looks at what stands between the network and Postgres.
-func (n *Neon) examineCompute(ctx context.Context, t fleet.Tenant, project *neon.Project, branch neon.Branch, err error) error {
-	if branch.State == "archived" {
-		return &diagnosis{err, fmt.Sprintf("branch %q is archived, and takes long to come back", branch.Name),
-			"run again in a minute: connecting has begun to bring it back; a branch that is used at least once in two weeks is not archived"}
+	if d := branchCause(branch, err); d != nil {
+		return d
 	}
 	endpoints, apiErr := n.client.Endpoints(ctx, t.ID, branch.ID)
 	if apiErr != nil {
 		return err
 	}
-	i := slices.IndexFunc(endpoints, func(e neon.Endpoint) bool { return e.Type == "read_write" })
-	if i < 0 {
-		return &diagnosis{err, fmt.Sprintf("branch %q has no read-write compute", branch.Name), "add a compute to the branch in Neon's console, or choose another neon-branch"}
-	}
-	compute := endpoints[i]
-	allowed := project.Settings.AllowedIPs
-	switch {
-	case compute.Disabled:
-		return &diagnosis{err, disabled, disabledRemedy}
-	case len(allowed.IPs) > 0 && (!allowed.ProtectedBranchesOnly || branch.Protected) && !admitted(err):
-		return &diagnosis{err, allowList, allowListRemedy}
-	case compute.State == "idle":
-		return &diagnosis{err, fmt.Sprintf("compute %s is suspended and did not start", compute.ID),
-			"start it in Neon's console and read what that says: the plan's limit of computes that are active at once, or of compute time, may be reached"}
-	case compute.State == "init":
-		return &diagnosis{err, fmt.Sprintf("compute %s was still starting", compute.ID), "run again: it takes Neon longer than usual; see https://neonstatus.com"}
+	if d := computeCause(*project, branch, endpoints, err); d != nil {
+		return d
 	}
 	return err
 }
 
-// admitted reports whether Neon's proxy had let the address pass: it looks at the allow list before it starts a compute.
+// projectCause returns what stops every connection to a project; nil if nothing does.
+func projectCause(p neon.Project, err error) *diagnosis {
+	if used := p.Exceeded(); used != "" {
+		return &diagnosis{err, quota + " (" + used + ")", quotaRemedy}
+	}
+	if p.Settings.BlockPublicConnections {
+		return &diagnosis{err, blocked, blockedRemedy}
+	}
+	return nil
+}
+
+// branchCause returns what stops connections to a branch; nil if nothing does.
+func branchCause(b neon.Branch, err error) *diagnosis {
+	if b.State != "archived" {
+		return nil
+	}
+	return &diagnosis{err, fmt.Sprintf("branch %q is archived, and restoring it takes a while", b.Name),
+		"run again in a minute: the attempt to connect has started to restore it; Neon archives branches that are " +
+			"not used"}
+}
+
+// computeCause returns what between the network and PostgreSQL stops this connection; nil if nothing does.
+func computeCause(p neon.Project, b neon.Branch, endpoints []neon.Endpoint, err error) *diagnosis {
+	i := slices.IndexFunc(endpoints, func(e neon.Endpoint) bool { return e.Type == "read_write" })
+	if i < 0 {
+		return &diagnosis{err, fmt.Sprintf("branch %q has no read-write compute", b.Name),
+			"add a compute to the branch in Neon's console, or choose another neon-branch"}
+	}
+	compute, allowed := endpoints[i], p.Settings.AllowedIPs
+	switch {
+	case compute.Disabled:
+		return &diagnosis{err, disabled, disabledRemedy}
+	case len(allowed.IPs) > 0 && (!allowed.ProtectedBranchesOnly || b.Protected) && !admitted(err):
+		return &diagnosis{err, allowList, allowListRemedy}
+	case compute.State == "idle":
+		return &diagnosis{err, fmt.Sprintf("compute %s is suspended and did not start", compute.ID),
+			"start it in Neon's console and read what that says: " +
+				"the plan's limit of active computes, or of compute time, may be reached"}
+	case compute.State == "init":
+		return &diagnosis{err, fmt.Sprintf("compute %s was still starting", compute.ID),
+			"run again: Neon is taking longer than usual; see https://neonstatus.com"}
+	}
+	return nil
+}
+
+// admitted reports whether Neon's proxy let the address pass: it checks the allow list before it starts a compute.
 func admitted(err error) bool {
 	return strings.Contains(strings.ToLower(err.Error()), "couldn't connect to compute node")
 }
 
-// examineNames says which databases and roles there are, where one that the inputs name is missing; nil where both are
-// there or Neon did not say.
+// examineNames returns which of the database and the role that the inputs name the branch lacks; nil if it has both, or
+// if Neon does not say.
 func (n *Neon) examineNames(ctx context.Context, t fleet.Tenant, branchID string, err error) error {
 	databases, apiErr := n.client.Databases(ctx, t.ID, branchID)
 	if apiErr != nil {
 		return nil
 	}
 	if !slices.ContainsFunc(databases, func(d neon.Database) bool { return d.Name == n.database }) {
+		names := quoted(databases, func(d neon.Database) string { return d.Name })
 		return &diagnosis{err, fmt.Sprintf("the project has no database %q", n.database),
-			fmt.Sprintf("set database-name to one that it has: %s", quoted(databases, func(d neon.Database) string { return d.Name }))}
+			"set database-name to one that it has: " + names}
 	}
 	roles, apiErr := n.client.Roles(ctx, t.ID, branchID)
 	if apiErr != nil {
 		return nil
 	}
 	if !slices.ContainsFunc(roles, func(r neon.Role) bool { return r.Name == n.role }) {
+		names := quoted(roles, func(r neon.Role) string { return r.Name })
 		return &diagnosis{err, fmt.Sprintf("the project has no role %q", n.role),
-			fmt.Sprintf("set role-name to one that it has: %s", quoted(roles, func(r neon.Role) string { return r.Name }))}
+			"set role-name to one that it has: " + names}
 	}
 	return nil
 }
 
-// explainURI says why Neon gave no connection string. Of the statuses only 404 is documented; that of a project without
-// stored passwords is not.
+const namesRemedy = "check that the project still exists, and that it has the database of database-name and the role " +
+	"of " +
+	"role-name"
+
+// explainURI returns why Neon gave no connection string. Its API documents only the status 404, and does not say what a
+// project without stored passwords answers.
 func (n *Neon) explainURI(ctx context.Context, t fleet.Tenant, branchID string, err error) error {
-	var e *neon.Error
-	if !errors.As(err, &e) || e.Status < 400 || e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusLocked {
+	if !final(err) {
 		return err
 	}
-	if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
+	if neon.IsStatus(err, http.StatusUnauthorized) || neon.IsStatus(err, http.StatusForbidden) {
 		return keyRemedy(err)
 	}
-	n.mu.Lock()
-	listed, known := n.projects[t.ID]
-	n.mu.Unlock()
-	if known && !listed.StorePasswords {
+	if p, ok := n.listed(t.ID); ok && !p.StorePasswords {
 		return fleet.WithRemedy(err, noPasswords)
 	}
-	if n.diagnosed.Add(1) <= maxDiagnosed {
-		if branchID == "" {
-			b, ok := n.usedBranch(ctx, t)
-			if !ok {
-				return fleet.WithRemedy(err, namesRemedy)
-			}
-			branchID = b.ID
+	if n.diagnosed.Add(1) > maxDiagnosed {
+		return fleet.WithRemedy(err, namesRemedy)
+	}
+	if branchID == "" {
+		b, ok := n.usedBranch(ctx, t)
+		if !ok {
+			return fleet.WithRemedy(err, namesRemedy)
 		}
-		if named := n.examineNames(ctx, t, branchID, err); named != nil {
-			return named
-		}
+		branchID = b.ID
+	}
+	if d := n.examineNames(ctx, t, branchID, err); d != nil {
+		return d
 	}
 	return fleet.WithRemedy(err, namesRemedy)
 }
-
-const namesRemedy = "check that the project still exists and has the database of database-name and the role of role-name"
 
 // usedBranch returns the branch that the tenant's connections go to.
 func (n *Neon) usedBranch(ctx context.Context, t fleet.Tenant) (neon.Branch, bool) {
@@ -212,7 +236,7 @@ func (n *Neon) usedBranch(ctx context.Context, t fleet.Tenant) (neon.Branch, boo
 	return branches[i], true
 }
 
-// sqlState returns the SQLSTATE in err's tree, as pgconn.PgError has it, or "".
+// sqlState returns the SQLSTATE of the server's error in err's tree, or "".
 func sqlState(err error) string {
 	var e interface{ SQLState() string }
 	if errors.As(err, &e) {

@@ -37,7 +37,7 @@ func simulate(t *testing.T, o neontest.Options, specs ...neontest.Spec) (*neonte
 	return sim, projects
 }
 
-// alike is n projects on one database.
+// alike returns n projects on one database.
 func alike(t *testing.T, n int) []neontest.Spec {
 	database := pgtest.Database(t)
 	specs := make([]neontest.Spec, n)
@@ -64,7 +64,8 @@ func resolve(t *testing.T, n *Neon, tenants []fleet.Tenant, workers int) {
 	for range workers {
 		group.Go(func() {
 			for tenant := range next {
-				if url, err := n.URL(t.Context(), tenant); err != nil || !strings.HasPrefix(url.Reveal(), "postgresql://") {
+				if url, err := n.URL(t.Context(), tenant); err != nil ||
+					!strings.HasPrefix(url.Reveal(), "postgresql://") {
 					t.Errorf("%s: %v", tenant.Name, err)
 				}
 			}
@@ -96,8 +97,9 @@ func TestNeonFindsAThousandAndStaysWithinTheLimits(t *testing.T) {
 		if len(names) != 1000 {
 			t.Errorf("%d different tenants", len(names))
 		}
-		// One refused call without the organisation, and then the pages.
-		if calls := sim.Calls(); calls.ByRoute["GET /projects"] > 5 || calls.ByRoute["GET /users/me/organizations"] != 1 {
+		// One refused call without the organization, then the pages.
+		if calls := sim.Calls(); calls.ByRoute["GET /projects"] > 5 ||
+			calls.ByRoute["GET /users/me/organizations"] != 1 {
 			t.Errorf("calls for the list: %v", calls.ByRoute)
 		}
 		if o.NoLastCursor {
@@ -127,7 +129,8 @@ func TestNeonGetsThroughEveryFault(t *testing.T) {
 		{Drop: true, Times: 3},
 		{Delay: 300 * time.Millisecond, Times: 10},
 		{Status: http.StatusTooManyRequests, Times: 1, RetryAfter: "1"},
-		{Status: http.StatusTooManyRequests, Times: 1, RetryAfter: time.Now().Add(2 * time.Second).UTC().Format(http.TimeFormat)},
+		{Status: http.StatusTooManyRequests, Times: 1, RetryAfter: time.Now().Add(2 * time.Second).UTC().Format(
+			http.TimeFormat)},
 		{Status: http.StatusTooManyRequests, Times: 2},
 	} {
 		f.Route = uriRoute
@@ -151,26 +154,31 @@ func TestNeonReadsUnavailableProjectsOneByOne(t *testing.T) {
 	n := simulated(t, sim, map[string]string{"neon-org-id": neontest.DefaultOrg})
 	tenants, err := n.Tenants(t.Context())
 	var incomplete *fleet.IncompleteError
-	if !errors.As(err, &incomplete) || len(incomplete.Missing) != 1 || incomplete.Missing[0] != never || len(tenants) != 29 {
+	if !errors.As(err, &incomplete) || len(incomplete.Missing) != 1 || incomplete.Missing[0] != never ||
+		len(tenants) != 29 {
 		t.Errorf("%d tenants, %v; want 29 and %s missing", len(tenants), err, never)
 	}
 }
 
 func TestNeonRefusalsSayWhichInput(t *testing.T) {
 	t.Parallel()
-	sim, _ := simulate(t, neontest.Options{Orgs: []neontest.Org{{ID: "org-a", Name: "Acme"}, {ID: "org-b", Name: "Beta"}}}, alike(t, 1)...)
+	sim,
+		_ := simulate(t,
+		neontest.Options{Orgs: []neontest.Org{{ID: "org-a", Name: "Acme"}, {ID: "org-b", Name: "Beta"}}},
+		alike(t, 1)...)
 	for _, test := range []struct{ key, value, says, remedy string }{
 		{"neon-api-key", "napi_wrong", "401", "neon-api-key is wrong"},
 		{"neon-org-id", "", "org-a (Acme), org-b (Beta)", "set neon-org-id"},
 	} {
 		_, err := simulated(t, sim, map[string]string{test.key: test.value}).Tenants(t.Context())
-		if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(fleet.Remedy(err), test.remedy) {
+		if err == nil || !strings.Contains(err.Error(), test.says) ||
+			!strings.Contains(fleet.Remedy(err), test.remedy) {
 			t.Errorf("%s: %v, remedy %q", test.key, err, fleet.Remedy(err))
 		}
 	}
 }
 
-// Connections to projects in every state, by the real driver through the simulator's proxy.
+// Connects to projects in every state with the real driver, through the simulator's proxy.
 func TestNeonDiagnosesRealConnections(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -181,12 +189,15 @@ func TestNeonDiagnosesRealConnections(t *testing.T) {
 		{spec: neontest.Spec{Name: "healthy"}},
 		{spec: neontest.Spec{Name: "disabled", Disabled: true}, cause: disabled, remedy: "enable the compute"},
 		{spec: neontest.Spec{Name: "quota", QuotaExceeded: true}, cause: quota, remedy: "raise"},
-		{spec: neontest.Spec{Name: "allow list", AllowedIPs: []string{"10.1.2.3"}}, cause: allowList, remedy: "no fixed address"},
+		{spec: neontest.Spec{Name: "allow list", AllowedIPs: []string{"10.1.2.3"}}, cause: allowList,
+			remedy: "no fixed address"},
 		{spec: neontest.Spec{Name: "blocked", BlockPublic: true}, cause: blocked, remedy: "self-hosted"},
-		{spec: neontest.Spec{Name: "no passwords", NoStorePasswords: true}, cause: "connection string", remedy: noPasswords},
+		{spec: neontest.Spec{Name: "no passwords", NoStorePasswords: true}, cause: "connection string",
+			remedy: noPasswords},
 		{spec: neontest.Spec{Name: "database", Database: "app"}, cause: `no database "neondb"`, remedy: `"app"`},
 		{spec: neontest.Spec{Name: "role", Role: "me"}, cause: `no role "neondb_owner"`, remedy: `"me"`},
-		{spec: neontest.Spec{Name: "branch"}, inputs: map[string]string{"neon-branch": "staging"}, cause: `no branch named "staging"`, remedy: `"main"`},
+		{spec: neontest.Spec{Name: "branch"}, inputs: map[string]string{"neon-branch": "staging"},
+			cause: `no branch named "staging"`, remedy: `"main"`},
 		{spec: neontest.Spec{Name: "branch main"}, inputs: map[string]string{"neon-branch": "main"}},
 	} {
 		t.Run(test.spec.Name, func(t *testing.T) {
@@ -207,7 +218,8 @@ func TestNeonDiagnosesRealConnections(t *testing.T) {
 				}
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), test.cause) || !strings.Contains(fleet.Remedy(err), test.remedy) {
+			if err == nil || !strings.Contains(err.Error(), test.cause) ||
+				!strings.Contains(fleet.Remedy(err), test.remedy) {
 				t.Errorf("error is %v, remedy %q; want %q, %q", err, fleet.Remedy(err), test.cause, test.remedy)
 			}
 		})

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,7 +26,7 @@ var neonInputs = &input.Definition{Inputs: []input.Field{
 	{Name: "role-name", Default: "neondb_owner"},
 }}
 
-// neonSource makes a source of inputs, which must have no mistake.
+// neonSource returns a source with these inputs, which must have no mistake.
 func neonSource(t *testing.T, inputs map[string]string) *Neon {
 	t.Helper()
 	in, n := readNeon(t, inputs)
@@ -64,12 +63,13 @@ func TestNeonInputs(t *testing.T) {
 		{key, "http://localhost:8080", ""},
 		{key, "http://neontest:8080", ""},
 		{key, "http://host.docker.internal:8080", ""},
-		{key, "http://console.neon.tech/api/v2", "neon-api-url: the API key would travel in the open to console.neon.tech; write https://"},
-		{key, "http://8.8.8.8/api/v2", "neon-api-url: the API key would travel in the open"},
+		{key, "http://console.neon.tech/api/v2", "neon-api-url: the API key would be sent unencrypted to " +
+			"console.neon.tech; write https://"},
+		{key, "http://8.8.8.8/api/v2", "neon-api-url: the API key would be sent unencrypted"},
 		{key, "ftp://neon.tech", "neon-api-url: is not an absolute https URL"},
 		{"", "", "neon-api-key: is required"},
-		{"napi_ 123", "", "neon-api-key: has a blank"},
-		{"napi_1\n2", "", "neon-api-key: has a blank"},
+		{"napi_ 123", "", "neon-api-key: contains a space"},
+		{"napi_1\n2", "", "neon-api-key: contains a space"},
 	} {
 		inputs := map[string]string{"neon-api-key": test.key}
 		if test.url != "" {
@@ -88,7 +88,7 @@ func TestNeonInputs(t *testing.T) {
 
 type object = map[string]any
 
-// neonAPI answers with what stands under a path, and counts the calls.
+// neonAPI answers each path with what it is given for it, and counts the calls.
 type neonAPI struct {
 	answers map[string]any // by path under the API's address; an int is a status, anything else a JSON body
 	mu      sync.Mutex
@@ -122,18 +122,21 @@ func serveNeon(t *testing.T, answers map[string]any, inputs map[string]string) (
 	return api, neonSource(t, all)
 }
 
-// project answers as a healthy project would; change alters the answers.
+// project is the answers of a healthy project, altered by change.
 func project(change func(answers map[string]any)) map[string]any {
 	answers := map[string]any{
-		"/projects":                  object{"projects": []object{{"id": "p", "name": "Acme", "store_passwords": true}}},
-		"/projects/p":                object{"project": object{"id": "p", "name": "Acme"}},
-		"/projects/p/connection_uri": object{"uri": "postgresql://neondb_owner:npg_x@ep-a.neon.tech/neondb?sslmode=require"},
+		"/projects": object{"projects": []object{
+			{"id": "p", "name": "Acme", "store_passwords": true}}},
+		"/projects/p": object{"project": object{"id": "p", "name": "Acme"}},
+		"/projects/p/connection_uri": object{
+			"uri": "postgresql://neondb_owner:npg_x@ep-a.neon.tech/neondb?sslmode=require"},
 		"/projects/p/branches": object{"branches": []object{
 			{"id": "br-dev", "name": "dev", "current_state": "ready"},
 			{"id": "br-main", "name": "main", "current_state": "ready", "default": true},
 		}},
 		"/projects/p/branches/br-main/endpoints": object{"endpoints": []object{
-			{"id": "ep-ro", "type": "read_only", "disabled": true}, {"id": "ep-a", "type": "read_write", "current_state": "active"},
+			{"id": "ep-ro", "type": "read_only", "disabled": true},
+			{"id": "ep-a", "type": "read_write", "current_state": "active"},
 		}},
 		"/projects/p/branches/br-main/databases": object{"databases": []object{{"name": "neondb"}, {"name": "other"}}},
 		"/projects/p/branches/br-main/roles":     object{"roles": []object{{"name": "neondb_owner"}}},
@@ -157,15 +160,24 @@ func TestNeonURL(t *testing.T) {
 		listing bool
 	}{
 		{name: "one call", calls: []string{"/projects/p/connection_uri?database_name=neondb&role_name=neondb_owner"}},
-		{name: "a branch by name", inputs: map[string]string{"neon-branch": "dev", "database-name": "app", "role-name": "me"}, calls: []string{
-			"/projects/p/branches?limit=1000&search=dev", "/projects/p/connection_uri?branch_id=br-dev&database_name=app&role_name=me"}},
-		{name: "no such branch", inputs: map[string]string{"neon-branch": "staging"}, says: `project p has no branch named "staging"`,
-			remedy: `it has "dev", "main": set neon-branch to`},
-		{name: "no such database", inputs: map[string]string{"database-name": "app"}, change: func(a map[string]any) { a["/projects/p/connection_uri"] = 404 },
-			says: `the project has no database "app": `, remedy: `set database-name to one that it has: "neondb", "other"`},
-		{name: "no such role", inputs: map[string]string{"role-name": "me"}, change: func(a map[string]any) { a["/projects/p/connection_uri"] = 404 },
-			says: `the project has no role "me": `, remedy: `set role-name to one that it has: "neondb_owner"`},
-		{name: "gone", change: func(a map[string]any) { a["/projects/p/connection_uri"], a["/projects/p/branches"] = 404, 404 }, says: "404 Not Found", remedy: namesRemedy},
+		{name: "a branch by name", inputs: map[string]string{"neon-branch": "dev", "database-name": "app",
+			"role-name": "me"}, calls: []string{
+			"/projects/p/branches?limit=1000&search=dev",
+			"/projects/p/connection_uri?branch_id=br-dev&database_name=app&role_name=me"}},
+		{name: "no such branch", inputs: map[string]string{"neon-branch": "staging"},
+			says:   `project p has no branch named "staging"`,
+			remedy: `this one has "dev", "main"`},
+		{name: "no such database", inputs: map[string]string{"database-name": "app"},
+			change: func(a map[string]any) { a["/projects/p/connection_uri"] = 404 },
+			says:   `the project has no database "app": `,
+			remedy: `set database-name to one that it has: "neondb", "other"`},
+		{name: "no such role", inputs: map[string]string{"role-name": "me"},
+			change: func(a map[string]any) { a["/projects/p/connection_uri"] = 404 },
+			says:   `the project has no role "me": `, remedy: `set role-name to one that it has: "neondb_owner"`},
+		{name: "gone", change: func(a map[string]any) {
+			a["/projects/p/connection_uri"],
+				a["/projects/p/branches"] = 404, 404
+		}, says: "404 Not Found", remedy: namesRemedy},
 		{name: "no stored password", listing: true, change: func(a map[string]any) {
 			a["/projects"] = object{"projects": []object{{"id": "p", "name": "Acme", "store_passwords": false}}}
 			a["/projects/p/connection_uri"] = 412
@@ -173,8 +185,11 @@ func TestNeonURL(t *testing.T) {
 		{name: "a string without a password", change: func(a map[string]any) {
 			a["/projects/p/connection_uri"] = object{"uri": "postgresql://neondb_owner@ep-a.neon.tech/neondb"}
 		}, says: "has no password", remedy: noPasswords},
-		{name: "no URL at all", change: func(a map[string]any) { a["/projects/p/connection_uri"] = object{"uri": "host=hunter2"} }, says: "is no Postgres URL"},
-		{name: "key revoked", change: func(a map[string]any) { a["/projects/p/connection_uri"] = 401 }, says: "401", remedy: "neon-api-key is wrong or was revoked"},
+		{name: "no URL at all", change: func(a map[string]any) {
+			a["/projects/p/connection_uri"] = object{"uri": "host=hunter2"}
+		}, says: "is not a Postgres URL"},
+		{name: "key revoked", change: func(a map[string]any) { a["/projects/p/connection_uri"] = 401 }, says: "401",
+			remedy: "neon-api-key is wrong or was revoked"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			api, n := serveNeon(t, project(test.change), test.inputs)
@@ -206,7 +221,8 @@ func TestNeonURL(t *testing.T) {
 func TestNeonTenants(t *testing.T) {
 	t.Parallel()
 	_, n := serveNeon(t, project(func(a map[string]any) {
-		a["/projects"] = object{"projects": []object{{"id": "p", "name": "Acme"}, {"id": "q", "name": "Acme"}}, "unavailable_project_ids": []string{"x"}}
+		a["/projects"] = object{"projects": []object{{"id": "p", "name": "Acme"}, {"id": "q", "name": "Acme"}},
+			"unavailable_project_ids": []string{"x"}}
 		a["/projects/x"] = 403
 	}), nil)
 	tenants, err := n.Tenants(t.Context())
@@ -217,7 +233,8 @@ func TestNeonTenants(t *testing.T) {
 	if !errors.As(err, &incomplete) || !cmp.Equal(incomplete.Missing, []string{"x"}) {
 		t.Errorf("error is %v", err)
 	}
-	for status, remedy := range map[int]string{401: "neon-api-key is wrong or was revoked", 403: "neon-org-id", 404: "neon-api-url"} {
+	for status, remedy := range map[int]string{401: "neon-api-key is wrong or was revoked", 403: "neon-org-id",
+		404: "neon-api-url"} {
 		_, n := serveNeon(t, map[string]any{"/projects": status}, nil)
 		if _, err := n.Tenants(t.Context()); err == nil || !strings.Contains(fleet.Remedy(err), remedy) {
 			t.Errorf("%d: %v, remedy %q", status, err, fleet.Remedy(err))
@@ -229,7 +246,9 @@ func TestNeonAsksWhichOrganization(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/projects" {
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = fmt.Fprint(w, `{"code":"","message":"org_id is required, you can find it on your organization settings page"}`)
+			_,
+				_ = fmt.Fprint(w,
+				`{"code":"","message":"org_id is required, you can find it on your organization settings page"}`)
 			return
 		}
 		_, _ = fmt.Fprint(w, `{"organizations":[{"id":"org-a","name":"Acme"},{"id":"org-b","name":"Beta"}]}`)
@@ -237,92 +256,8 @@ func TestNeonAsksWhichOrganization(t *testing.T) {
 	defer server.Close()
 	n := neonSource(t, map[string]string{"neon-api-key": "napi_1", "neon-api-url": server.URL})
 	_, err := n.Tenants(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "org-a (Acme), org-b (Beta)") || !strings.Contains(fleet.Remedy(err), "neon-org-id") {
+	if err == nil || !strings.Contains(err.Error(), "org-a (Acme), org-b (Beta)") ||
+		!strings.Contains(fleet.Remedy(err), "neon-org-id") {
 		t.Errorf("error is %v, remedy %q", err, fleet.Remedy(err))
-	}
-}
-
-// sqlError is a server's error with its SQLSTATE, as pgconn.PgError gives it.
-type sqlError struct{ state, text string }
-
-func (e *sqlError) Error() string    { return e.text }
-func (e *sqlError) SQLState() string { return e.state }
-
-func TestNeonDiagnose(t *testing.T) {
-	timeout := errors.New("connect: i/o timeout")
-	waking := errors.New("FATAL: Couldn't connect to compute node")
-	set := func(path string, body any) func(map[string]any) { return func(a map[string]any) { a[path] = body } }
-	settings := func(s object) func(map[string]any) {
-		return set("/projects/p", object{"project": object{"id": "p", "compute_time_seconds": 3600, "settings": s}})
-	}
-	compute := func(e object) func(map[string]any) {
-		e["id"], e["type"] = "ep-a", "read_write"
-		return set("/projects/p/branches/br-main/endpoints", object{"endpoints": []object{e}})
-	}
-	for _, test := range []struct {
-		name   string
-		inputs map[string]string
-		change func(map[string]any)
-		err    error
-		cause  string // empty: err itself comes back
-		remedy string
-		calls  int
-	}{
-		{name: "told: disabled", err: errors.New("ERROR: The endpoint has been disabled. Enable it using Neon API and retry."), cause: disabled, remedy: "enable the compute"},
-		{name: "told: quota", err: errors.New("Your account or project has exceeded the compute time quota. Upgrade your plan to increase limits."), cause: quota, remedy: "plan"},
-		{name: "told: address", err: errors.New("This IP address 1.2.3.4 is not allowed to connect to this endpoint. Please add it"), cause: allowList, remedy: "GitHub-hosted runners have no fixed address"},
-		{name: "told: blocked", err: errors.New("This connection is trying to access this endpoint from a blocked network."), cause: blocked, remedy: "self-hosted"},
-		{name: "deleted", change: set("/projects/p", 404), err: timeout, cause: "the project was deleted", remedy: "run again", calls: 1},
-		{name: "Neon refuses to say", change: set("/projects/p", 403), err: timeout, calls: 1},
-		{name: "quota", change: settings(object{"quota": object{"compute_time_seconds": 3600}}), err: waking, cause: "compute_time_seconds: 3600 of 3600 used", remedy: "quota", calls: 1},
-		{name: "blocked", change: settings(object{"block_public_connections": true}), err: timeout, cause: blocked, remedy: "self-hosted", calls: 1},
-		{name: "allow list", change: settings(object{"allowed_ips": object{"ips": []string{"10.0.0.0/8"}}}), err: timeout, cause: allowList, remedy: "no fixed address", calls: 3},
-		{name: "allow list of protected branches", change: settings(object{"allowed_ips": object{"ips": []string{"10.0.0.0/8"}, "protected_branches_only": true}}), err: timeout, calls: 3},
-		{name: "allow list, passed", change: settings(object{"allowed_ips": object{"ips": []string{"10.0.0.0/8"}}}), err: waking, calls: 3},
-		{name: "archived", change: set("/projects/p/branches", object{"branches": []object{{"id": "br-main", "name": "main", "default": true, "current_state": "archived"}}}),
-			err: timeout, cause: `branch "main" is archived`, remedy: "run again", calls: 2},
-		{name: "disabled", change: compute(object{"disabled": true, "current_state": "idle"}), err: timeout, cause: disabled, remedy: "enable", calls: 3},
-		{name: "suspended", change: compute(object{"current_state": "idle"}), err: waking, cause: "compute ep-a is suspended and did not start", remedy: "console", calls: 3},
-		{name: "starting", change: compute(object{"current_state": "init"}), err: waking, cause: "compute ep-a was still starting", remedy: "run again", calls: 3},
-		{name: "no compute", change: set("/projects/p/branches/br-main/endpoints", object{"endpoints": []object{}}), err: timeout, cause: `branch "main" has no read-write compute`, remedy: "add a compute", calls: 3},
-		{name: "nothing to find", err: timeout, calls: 3},
-		{name: "database gone", inputs: map[string]string{"database-name": "app"}, err: &sqlError{"3D000", `database "app" does not exist`}, cause: `no database "app"`, remedy: `"neondb", "other"`, calls: 3},
-		{name: "role gone", inputs: map[string]string{"role-name": "me"}, err: &sqlError{"28P01", "password authentication failed"}, cause: `no role "me"`, remedy: `"neondb_owner"`, calls: 4},
-		{name: "names are right", err: &sqlError{"28P01", "password authentication failed"}, calls: 4},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			api, n := serveNeon(t, project(test.change), test.inputs)
-			wrapped := fmt.Errorf("connect to tenant: %w", test.err)
-			got := n.Diagnose(t.Context(), acme, wrapped)
-			if !errors.Is(got, test.err) {
-				t.Errorf("%v does not wrap the connection's error", got)
-			}
-			if test.cause == "" {
-				if got.Error() != wrapped.Error() {
-					t.Errorf("error is %v, want the connection's own", got)
-				}
-			} else if !strings.Contains(got.Error(), test.cause) || !strings.Contains(fleet.Remedy(got), test.remedy) {
-				t.Errorf("error is %v, remedy %q; want %q, %q", got, fleet.Remedy(got), test.cause, test.remedy)
-			}
-			if len(api.calls) != test.calls {
-				t.Errorf("%d calls, want %d: %v", len(api.calls), test.calls, api.calls)
-			}
-		})
-	}
-}
-
-func TestNeonDiagnoseIsBounded(t *testing.T) {
-	api, n := serveNeon(t, project(nil), nil)
-	timeout := errors.New("connect: i/o timeout")
-	for range 3 * maxDiagnosed {
-		_ = n.Diagnose(t.Context(), acme, timeout)
-	}
-	if len(api.calls) != 3*maxDiagnosed {
-		t.Errorf("%d calls for %d failed tenants, want those of %d", len(api.calls), 3*maxDiagnosed, maxDiagnosed)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if got := n.Diagnose(ctx, acme, timeout); got.Error() != timeout.Error() || n.Diagnose(t.Context(), acme, nil) != nil {
-		t.Errorf("a cancelled diagnosis gives %v", got)
 	}
 }

@@ -10,21 +10,22 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
-// Schemas is the source where a tenant is one schema of one database, and a table lists them.
+// Schemas is the source whose tenants are schemas of one database, listed in a table of it.
 type Schemas struct {
 	url     fleet.Secret
 	target  postgres.Target
 	list    postgres.SchemaList
 	options postgres.Options
-	// versions is the table of applied versions; empty but for create-tenant, which looks for it in a schema that is there already.
+	// versions is the table of applied migrations in a tenant. It is set only for the mode that creates tenants.
 	versions postgres.Table
-	// listless says that a list which does not exist yet is an empty one: it is about to be made.
-	listless bool
+	// expectList is true if a list that does not exist counts as empty, because it is about to be created.
+	expectList bool
 
 	mu     sync.Mutex
-	conn   *postgres.Conn // nil: none, or lent
+	conn   *postgres.Conn // nil: none is open, or it is lent
 	listed map[string]bool
 }
 
@@ -57,14 +58,14 @@ func newSchemas(in *input.Reader, o Options) fleet.Source {
 	return s
 }
 
-// Tenants implements fleet.Source: the listed schemas, whether they exist or not.
+// Tenants implements [fleet.Source] with the listed schemas, whether they exist or not.
 func (s *Schemas) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	var names []string
 	err := s.with(ctx, nil, func(c *postgres.Conn) (err error) {
 		names, err = s.list.Names(ctx, c)
 		return err
 	})
-	if missing := (*postgres.MissingListError)(nil); s.listless && errors.As(err, &missing) {
+	if missing := (*postgres.MissingListError)(nil); s.expectList && errors.As(err, &missing) {
 		return nil, nil
 	}
 	if err != nil {
@@ -80,8 +81,8 @@ func (s *Schemas) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	return tenants, nil
 }
 
-// URL implements fleet.Source: the database's own for every schema. A listed name that can be no tenant's schema is refused
-// here, under its name, so that it hinders no other.
+// URL implements [fleet.Source] with the database's own connection string. A listed name that no tenant's schema can
+// have is refused here, so that it fails that tenant only.
 func (s *Schemas) URL(_ context.Context, t fleet.Tenant) (fleet.Secret, error) {
 	if err := s.usable(t); err != nil {
 		return fleet.Secret{}, err
@@ -89,27 +90,34 @@ func (s *Schemas) URL(_ context.Context, t fleet.Tenant) (fleet.Secret, error) {
 	return s.url, nil
 }
 
+// usable returns an error for the system's own schemas, and for the one that the list is kept in.
 func (s *Schemas) usable(t fleet.Tenant) error {
 	err := postgres.SchemaUsable(t.ID)
 	if err == nil && t.ID == s.list.Schema() {
-		err = fmt.Errorf("is where the list %s itself is kept", s.list)
+		err = errHoldsList(s.list)
 	}
 	if err != nil {
-		return fleet.WithRemedy(fmt.Errorf("schema name %q %w", t.ID, err), fmt.Sprintf("take it out of %s, or rename the schema", s.list))
+		return fleet.WithRemedy(fmt.Errorf("schema name %q %w", t.ID, err),
+			fmt.Sprintf("remove it from %s, or rename the schema", s.list))
 	}
 	return nil
 }
 
-// Schema is the name of the tenant's schema. It is one that [postgres.SchemaUsable] takes wherever URL gives no error.
+// errHoldsList completes "schema name "registry" …".
+func errHoldsList(list postgres.SchemaList) error {
+	return fmt.Errorf("is where the list %s is kept", list)
+}
+
+// Schema implements [fleet.SchemaHost].
 func (s *Schemas) Schema(t fleet.Tenant) string { return t.ID }
 
-// Database is the connection string that all tenants share.
+// Database implements [fleet.SchemaHost].
 func (s *Schemas) Database() fleet.Secret { return s.url }
 
-// ExpectList implements fleet.SchemaHost.
-func (s *Schemas) ExpectList() { s.listless = true }
+// ExpectList implements [fleet.SchemaHost].
+func (s *Schemas) ExpectList() { s.expectList = true }
 
-// Lend implements postgres.Lender: it gives away the connection that listing left open.
+// Lend implements [postgres.Lender] with the connection that listing left open.
 func (s *Schemas) Lend() *postgres.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,14 +126,14 @@ func (s *Schemas) Lend() *postgres.Conn {
 	return c
 }
 
-// Close implements fleet.Closer: it closes the connection that nobody has borrowed.
+// Close implements [fleet.Closer]: it closes the connection, unless that was lent.
 func (s *Schemas) Close() {
 	if c := s.Lend(); c != nil {
 		c.Close()
 	}
 }
 
-// with lends do a connection, the one that is open already where nobody else has it, and keeps it for the next one.
+// with calls do with a connection, which is reused and kept open for the next call.
 func (s *Schemas) with(ctx context.Context, log *slog.Logger, do func(*postgres.Conn) error) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -140,11 +148,11 @@ func (s *Schemas) with(ctx context.Context, log *slog.Logger, do func(*postgres.
 		o.Log = log
 		var err error
 		if c, err = postgres.Connect(ctx, s.target, o); err != nil {
-			return err
+			return remedies.Explain(err)
 		}
 	}
 	c.SetLog(log)
-	err := do(c)
+	err := remedies.Explain(do(c))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn != nil || !c.Idle() {

@@ -2,12 +2,13 @@ package source
 
 import (
 	"context"
+	"maps"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// Orphans names the schemas that record migrations, as a tenant's does, and that the list does not name. Other schemas of the
-// database are nobody's business here.
+// Orphans implements [fleet.Orphans] with the schemas that record migrations, as a tenant's does, and that the list
+// does not name. Other schemas of the database are no concern of this action.
 func (s *Schemas) Orphans(ctx context.Context, versions string) ([]string, error) {
 	var found []string
 	err := s.with(ctx, nil, func(c *postgres.Conn) (err error) {
@@ -18,12 +19,8 @@ func (s *Schemas) Orphans(ctx context.Context, versions string) ([]string, error
 		return nil, err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	var orphans []string
-	for _, name := range found {
-		if !s.listed[name] && name != s.list.Schema() {
-			orphans = append(orphans, "schema "+name)
-		}
-	}
-	return orphans, nil
+	named := maps.Clone(s.listed)
+	s.mu.Unlock()
+	named[s.list.Schema()] = true
+	return orphans("schema ", found, named), nil
 }

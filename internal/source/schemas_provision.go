@@ -9,20 +9,21 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// CheckName refuses what may not name a new schema.
+// CheckName implements [fleet.Provisioner].
 func (s *Schemas) CheckName(name string) error {
 	if err := postgres.SchemaName(name); err != nil {
 		return err
 	}
 	if name == s.list.Schema() {
-		return fmt.Errorf("is where the list %s itself is kept", s.list)
+		return errHoldsList(s.list)
 	}
 	return nil
 }
 
-// Create makes a schema of that name, unless it is there. One that is there, but listed by nobody, is taken up only where a run
-// that was cut off may have left it: empty, or with a table of applied versions.
-func (s *Schemas) Create(ctx context.Context, name string, log *slog.Logger) (t fleet.Tenant, made bool, err error) {
+// Create implements [fleet.Provisioner]. An unlisted schema is adopted only as [existing] says.
+func (s *Schemas) Create(
+	ctx context.Context, name string, log *slog.Logger,
+) (t fleet.Tenant, created bool, err error) {
 	if err := s.CheckName(name); err != nil {
 		return fleet.Tenant{}, false, fmt.Errorf("schema name %q %w", name, err)
 	}
@@ -37,15 +38,20 @@ func (s *Schemas) Create(ctx context.Context, name string, log *slog.Logger) (t 
 	s.mu.Lock()
 	listed := s.listed[name]
 	s.mu.Unlock()
-	if found.Exists && !found.Empty && !found.Recorded && !listed {
-		return fleet.Tenant{}, false, fleet.WithRemedy(
-			fmt.Errorf("the database has a schema %q that %s does not list, and that holds something which no migration made", name, s.list),
-			fmt.Sprintf("choose another name; where the schema is that tenant's all the same, insert its name into %s", s.list))
+	if found.Exists {
+		err = existing{
+			name: fmt.Sprintf("the database has a schema %q", name), list: s.list.String(), listed: listed,
+			recorded: found.Recorded, empty: found.Empty,
+			register: fmt.Sprintf("insert its name into %s", s.list),
+		}.adopt()
+	}
+	if err != nil {
+		return fleet.Tenant{}, false, err
 	}
 	return fleet.Tenant{Name: name, ID: name}, !found.Exists, nil
 }
 
-// Register lists a schema. The list is made where there is none.
+// Register implements [fleet.Provisioner]. The list is created if it is missing.
 func (s *Schemas) Register(ctx context.Context, t fleet.Tenant) error {
 	err := s.with(ctx, nil, func(c *postgres.Conn) error { return s.list.Add(ctx, c, t.ID) })
 	if err != nil {
@@ -57,10 +63,10 @@ func (s *Schemas) Register(ctx context.Context, t fleet.Tenant) error {
 	return nil
 }
 
-// CheckDrop refuses the system's own schemas and the one that the list is kept in.
+// CheckDrop implements [fleet.Provisioner].
 func (s *Schemas) CheckDrop(t fleet.Tenant) error { return s.usable(t) }
 
-// Beside names what is outside of the schema, and so in no backup of it, and would be dropped with it.
+// Beside implements [fleet.Provisioner] with the objects of other schemas that depend on this one.
 func (s *Schemas) Beside(ctx context.Context, t fleet.Tenant) (others []string, err error) {
 	err = s.with(ctx, nil, func(c *postgres.Conn) error {
 		others, err = c.Dependents(ctx, s.Schema(t))
@@ -69,7 +75,7 @@ func (s *Schemas) Beside(ctx context.Context, t fleet.Tenant) (others []string, 
 	return others, err
 }
 
-// Drop drops a listed schema with all that is in it, and its entry, in one transaction.
+// Drop implements [fleet.Provisioner]. The schema and its entry in the list go in one transaction.
 func (s *Schemas) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {
 	if err := s.CheckDrop(t); err != nil {
 		return err
@@ -77,5 +83,5 @@ func (s *Schemas) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) er
 	return s.with(ctx, log, func(c *postgres.Conn) error { return s.list.Drop(ctx, c, t.ID) })
 }
 
-// Recovery implements fleet.Provisioner: a dropped schema is gone.
+// Recovery implements [fleet.Provisioner]: a dropped schema is gone.
 func (s *Schemas) Recovery(fleet.Tenant) string { return "" }

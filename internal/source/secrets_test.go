@@ -10,7 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 )
 
-var secretsInputs = &input.Definition{Inputs: []input.Field{{Name: "tenant-secrets"}, {Name: "secret-name", Default: "{TENANT}_DATABASE_URL"}}}
+var secretsInputs = &input.Definition{Inputs: []input.Field{{Name: "tenant-secrets"},
+	{Name: "secret-name", Default: "{TENANT}_DATABASE_URL"}}}
 
 func readSecrets(t *testing.T, inputs map[string]string) (*input.Reader, *Secrets) {
 	t.Helper()
@@ -57,7 +58,8 @@ func TestSecretsAreTenants(t *testing.T) {
 		t.Errorf("%s, %v", u, err)
 	}
 	_, err = url("legacy")
-	if err == nil || !strings.Contains(err.Error(), "LEGACY_DATABASE_URL is no Postgres URL") || strings.Contains(err.Error(), "legacy-pw") || !strings.Contains(fleet.Remedy(err), "'!legacy'") {
+	if err == nil || !strings.Contains(err.Error(), "LEGACY_DATABASE_URL is not a Postgres URL") ||
+		strings.Contains(err.Error(), "legacy-pw") || !strings.Contains(fleet.Remedy(err), "'!legacy'") {
 		t.Errorf("not a Postgres URL: %v (%s)", err, fleet.Remedy(err))
 	}
 	var hidden []string
@@ -72,8 +74,12 @@ func TestSecretsAreTenants(t *testing.T) {
 }
 
 func TestABundleByItselfHoldsTenants(t *testing.T) {
-	in, s := readSecrets(t, map[string]string{"tenant-secrets": `{"acme-corp":"postgresql://u:p1@h/d","globex":"postgresql://u:p2@h/d"}`})
-	if tenants, err := s.Tenants(t.Context()); in.Err() != nil || err != nil || len(tenants) != 2 || tenants[1].Name != "globex" {
+	in,
+		s := readSecrets(t,
+		map[string]string{
+			"tenant-secrets": `{"acme-corp":"postgresql://u:p1@h/d","globex":"postgresql://u:p2@h/d"}`})
+	if tenants, err := s.Tenants(t.Context()); in.Err() != nil || err != nil || len(tenants) != 2 ||
+		tenants[1].Name != "globex" {
 		t.Errorf("%v, %v, %v", tenants, err, in.Err())
 	}
 }
@@ -83,15 +89,23 @@ func TestSecretsMistakes(t *testing.T) {
 		inputs map[string]string
 		says   []string
 	}{
-		"nothing":       {map[string]string{}, []string{"tenant-secrets: is required", "toJSON(secrets)"}},
-		"no object":     {map[string]string{"tenant-secrets": `"hush-hush"`}, []string{"tenant-secrets: is not a JSON object"}},
-		"a torn object": {map[string]string{"tenant-secrets": `{"A_DATABASE_URL": "hush-hush`}, []string{"tenant-secrets: is not a complete JSON object"}},
+		"nothing": {map[string]string{}, []string{"tenant-secrets: is required", "toJSON(secrets)"}},
+		"no object": {map[string]string{"tenant-secrets": `"hush-hush"`},
+			[]string{"tenant-secrets: is not a JSON object"}},
+		"a torn object": {map[string]string{"tenant-secrets": `{"A_DATABASE_URL": "hush-hush`},
+			[]string{"tenant-secrets: is not a complete JSON object"}},
 		"a broken bundle": {map[string]string{"tenant-secrets": `{"NEON_TENANTS_BUNDLE_3": "hush-hush"}`},
 			[]string{"the bundle NEON_TENANTS_BUNDLE_3 is not a JSON object", "sync-secrets"}},
-		"a bad template": {map[string]string{"tenant-secrets": `{}`, "secret-name": "DATABASE_URL"}, []string{"secret-name: ", "{TENANT}_DATABASE_URL"}},
-		"two values": {map[string]string{"tenant-secrets": `{"ACME_CORP_DATABASE_URL":"postgresql://u:hush-hush@h/d","NEON_TENANTS_BUNDLE_1":"{\"acme-corp\":\"postgresql://u:hush-too@h/d\"}"}`},
-			[]string{"ACME_CORP_DATABASE_URL and NEON_TENANTS_BUNDLE_1 (member acme-corp) hold two connection strings of one tenant, acme-corp"}},
-		"two bundles": {map[string]string{"tenant-secrets": `{"NEON_TENANTS_BUNDLE_1":"{\"a\":\"postgresql://u:hush-hush@h/d\"}","NEON_TENANTS_BUNDLE_2":"{\"a\":\"postgresql://u:hush-too@h/d\"}"}`},
+		"a bad template": {map[string]string{"tenant-secrets": `{}`, "secret-name": "DATABASE_URL"},
+			[]string{"secret-name: ", "{TENANT}_DATABASE_URL"}},
+		"two values": {
+			map[string]string{
+				"tenant-secrets": `{"ACME_CORP_DATABASE_URL":"postgresql://u:hush-hush@h/d","NEON_TENANTS_BUNDLE_1":"{\"acme-corp\":\"postgresql://u:hush-too@h/d\"}"}`},
+			[]string{"ACME_CORP_DATABASE_URL and NEON_TENANTS_BUNDLE_1 (member acme-corp) hold different " +
+				"connection strings for one tenant, acme-corp"}},
+		"two bundles": {
+			map[string]string{
+				"tenant-secrets": `{"NEON_TENANTS_BUNDLE_1":"{\"a\":\"postgresql://u:hush-hush@h/d\"}","NEON_TENANTS_BUNDLE_2":"{\"a\":\"postgresql://u:hush-too@h/d\"}"}`},
 			[]string{"NEON_TENANTS_BUNDLE_1 (member a) and NEON_TENANTS_BUNDLE_2 (member a)"}},
 	} {
 		in, _ := readSecrets(t, test.inputs)

@@ -1,4 +1,5 @@
-// Package source holds the ways to find tenants, one family of files a source, and the map of their names.
+// Package source finds tenants and resolves their connection strings: one family of files per source, and the map of
+// their names.
 package source
 
 import (
@@ -9,21 +10,22 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
-// Options are what a source is told of the run it is for.
+// Options is what a source is told about the run.
 type Options struct {
-	// Creating is true in the mode that creates tenants: the inputs about new tenants are read, too.
+	// Creating is true in the mode that creates tenants: the source also reads the inputs about new ones.
 	Creating bool
-	// OnWait is told of waits of a second and more for an API's rate limit; it is called concurrently. Nil discards them.
+	// OnWait receives waits of a second and longer for an API's rate limit, concurrently. Nil discards them.
 	OnWait func(d time.Duration, why string)
 }
 
 // kind is one value of the input tenant-source.
 type kind struct {
-	// construct reads the source's inputs, leaves its mistakes with the reader and makes no call.
+	// construct reads the source's inputs, leaves mistakes with their reader and makes no call.
 	construct func(in *input.Reader, o Options) fleet.Source
-	// zero is a nil pointer of the source's type, which tells its abilities.
+	// zero is a nil pointer of the source's type, for its method set.
 	zero fleet.Source
 }
 
@@ -34,10 +36,10 @@ var kinds = map[string]kind{
 	"secrets": {newSecrets, (*Secrets)(nil)},
 }
 
-// Names lists the sources.
+// Names lists the values of tenant-source.
 func Names() []string { return slices.Sorted(maps.Keys(kinds)) }
 
-// Kinds are a nil pointer of each source's type by its name, for the messages that say which sources have an ability.
+// Kinds returns a nil pointer of each source's type, by the source's name. Its method set tells what the source can do.
 func Kinds() map[string]fleet.Source {
 	all := map[string]fleet.Source{}
 	for name, k := range kinds {
@@ -46,7 +48,7 @@ func Kinds() map[string]fleet.Source {
 	return all
 }
 
-// New makes the source that the inputs ask for; nil, with a mistake, where there is none of that name.
+// New returns the source that the inputs ask for. It is nil, with a mistake, if there is none of that name.
 func New(in *input.Reader, o Options) fleet.Source {
 	name := in.Choice("tenant-source", Names()...)
 	if k, ok := kinds[name]; ok {
@@ -55,7 +57,8 @@ func New(in *input.Reader, o Options) fleet.Source {
 	return nil
 }
 
-// readDatabaseURL reads the connection string that lists the tenants; zero, with a mistake, where it cannot be used.
+// readDatabaseURL parses the connection string of the database that lists the tenants. The target is zero, with a
+// mistake, if it cannot be used.
 func readDatabaseURL(in *input.Reader, url fleet.Secret) postgres.Target {
 	insecure := in.Bool("allow-insecure")
 	if url == (fleet.Secret{}) {
@@ -63,7 +66,7 @@ func readDatabaseURL(in *input.Reader, url fleet.Secret) postgres.Target {
 	}
 	t, err := postgres.ParseTarget(url.Reveal(), insecure)
 	if err != nil {
-		in.Mistake("database-url", "%v; %s", err, fleet.Remedy(err))
+		in.Mistake("database-url", "%v; %s", err, remedies.Of(err))
 		return postgres.Target{}
 	}
 	in.Conceal(fleet.NewSecret(t.Reveal()))

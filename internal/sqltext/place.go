@@ -2,7 +2,8 @@ package sqltext
 
 import "strings"
 
-// RuneOffset turns a count of characters into a byte offset, held within the text; -1 for a place before it.
+// RuneOffset converts a count of characters into a byte offset. A place behind the text becomes the end of its last
+// statement, a place before it -1.
 func RuneOffset(text string, runes int) int {
 	if runes < 0 {
 		return -1
@@ -16,7 +17,7 @@ func RuneOffset(text string, runes int) int {
 	return len(strings.TrimRight(text, " \t\r\n;"))
 }
 
-// LineColumn gives the place of a byte offset, both counted from 1, the column in characters.
+// LineColumn converts a byte offset into a line and a column. Both count from 1, the column in characters.
 func LineColumn(text string, offset int) (line, column int) {
 	before := text[:min(offset, len(text))]
 	line = 1 + strings.Count(before, "\n")

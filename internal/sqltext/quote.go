@@ -2,12 +2,13 @@ package sqltext
 
 import "strings"
 
-// QuoteIdentifier quotes a name for SQL.
+// QuoteIdentifier quotes a name for SQL. It drops NUL characters, which no name can contain.
 func QuoteIdentifier(name string) string {
 	return `"` + strings.ReplaceAll(strings.ReplaceAll(name, "\x00", ""), `"`, `""`) + `"`
 }
 
-// QuoteLiteral quotes a text for SQL, whatever standard_conforming_strings says.
+// QuoteLiteral quotes a text for SQL, for any value of standard_conforming_strings. It drops NUL characters, which no
+// text can contain.
 func QuoteLiteral(text string) string {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\x00", ""), `'`, `''`)
 	if strings.Contains(text, `\`) {

@@ -1,16 +1,16 @@
-// Package sqltext reads SQL as text, the way the server does: tokens, statements and places in it; and it quotes names and
-// values. It connects to nothing.
+// Package sqltext reads SQL as the server's parser does: tokens, statements, and their places in the text. It also
+// quotes names and values. It connects to nothing.
 package sqltext
 
 import "strings"
 
-// Statement is one SQL statement's place in a text: byte offsets of its first character (white space and comments before
-// it left out) and of the end.
+// Statement is the place of an SQL statement in a text: the byte offsets of its beginning, after white space and
+// comments, and of its end.
 type Statement struct{ Start, End int }
 
-// Statements splits SQL at the semicolons that the server would split at: outside of quotes, dollar quotes, comments and
-// parentheses. Empty statements are left out. It serves to say where a statement stands, never to decide what is run; a
-// BEGIN ATOMIC body counts as several.
+// Statements splits SQL at the semicolons at which the server splits it: outside quotes, dollar quotes, comments and
+// parentheses. It leaves out empty statements. It serves to locate a statement, never to decide what is run: a BEGIN
+// ATOMIC body counts as several.
 func Statements(sql string) []Statement {
 	var out []Statement
 	start, depth := -1, 0
@@ -42,10 +42,10 @@ func Statements(sql string) []Statement {
 	return out
 }
 
-// Kind is what a token is.
+// Kind is the kind of a token.
 type Kind int
 
-// The kinds of tokens.
+// The kinds.
 const (
 	Other  Kind = iota // punctuation
 	Blank              // white space or a comment
@@ -53,7 +53,7 @@ const (
 	Word               // a keyword, a name or a number
 )
 
-// Token returns the end and the kind of the token that begins at sql[i]. An unterminated one ends with the text.
+// Token returns the end and the kind of the token that begins at sql[i]. An unterminated token ends with the text.
 func Token(sql string, i int) (end int, kind Kind) {
 	rest := sql[i:]
 	switch c := sql[i]; {
@@ -90,7 +90,7 @@ func isWord(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }
 
-// blockComment returns the end of the comment at sql[i]; PostgreSQL's nest.
+// blockComment returns the end of the comment at sql[i]. PostgreSQL's comments nest.
 func blockComment(sql string, i int) int {
 	depth := 0
 	for i < len(sql) {
@@ -111,8 +111,8 @@ func blockComment(sql string, i int) int {
 	return len(sql)
 }
 
-// closing returns the end of the text quoted from sql[i] on. A doubled quote reads as two quoted texts side by side,
-// which ends at the same place.
+// closing returns the end of the quoted text that begins at sql[i]. A doubled quote counts as the end of one text and
+// the beginning of the next, which comes to the same.
 func closing(sql string, i int, quote byte, escapes bool) int {
 	for i++; i < len(sql); i++ {
 		switch {
@@ -127,7 +127,7 @@ func closing(sql string, i int, quote byte, escapes bool) int {
 	return len(sql)
 }
 
-// dollarQuote returns the end of the dollar-quoted text at sql[i], 0 where none begins there.
+// dollarQuote returns the end of the dollar-quoted text at sql[i], 0 if none begins there.
 func dollarQuote(sql string, i int) int {
 	j := i + 1
 	for j < len(sql) && isWord(sql[j]) {
@@ -143,8 +143,8 @@ func dollarQuote(sql string, i int) int {
 	return len(sql)
 }
 
-// CopiesFromStdin reports whether a statement is COPY … FROM STDIN, whose data a migration cannot carry: the server would
-// wait for it for ever.
+// CopiesFromStdin reports whether a statement is COPY … FROM STDIN. A migration file cannot carry its data, for which
+// the server would wait forever.
 func CopiesFromStdin(sql string, s Statement) bool {
 	var previous, first string
 	for i := s.Start; i < s.End; {

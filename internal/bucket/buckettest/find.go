@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 )
 
-// ErrNotBuilt is [Find]'s where there is no MinIO.
-var ErrNotBuilt = errors.New("no MinIO found: `make bin/minio` builds it, or name its binary in BUCKETTEST_MINIO")
+// ErrNotBuilt is the error of [Find] if there is no MinIO.
+var ErrNotBuilt = errors.New("no MinIO found: build it with `make bin/minio`, or name its binary in BUCKETTEST_MINIO")
 
-// none in BUCKETTEST_MINIO stands for a machine without MinIO.
+// none is the value of BUCKETTEST_MINIO for running without MinIO.
 const none = "none"
 
-// Find returns the path of the MinIO to run: what BUCKETTEST_MINIO names, the bin/minio that make builds, or the one in PATH.
+// Find returns the path of the MinIO to run: the one that BUCKETTEST_MINIO names, the bin/minio that make builds, or
+// the one in PATH.
 func Find() (string, error) {
 	switch path := os.Getenv("BUCKETTEST_MINIO"); path {
 	case "":

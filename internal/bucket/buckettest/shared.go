@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -15,14 +14,7 @@ import (
 var shared servertest.Shared[*Server]
 
 // Main is the body of a TestMain: it runs the tests, stops the shared server and exits.
-func Main(m *testing.M) {
-	code := m.Run()
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the shared MinIO server:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
+func Main(m *testing.M) { shared.Main(m, "MinIO") }
 
 // Shared returns the test binary's server, with TLS and without a role, started on first use.
 func Shared(t testing.TB) *Server {
@@ -32,8 +24,8 @@ func Shared(t testing.TB) *Server {
 	return s
 }
 
-// Need ends the test where a server could not be started: skipped where there is no MinIO to start, which in CI is a failure
-// too, unless there is to be none.
+// Need ends the test if a server could not be started. The test is skipped if that is for lack of MinIO, and fails
+// otherwise; in CI it only skips if BUCKETTEST_MINIO asks for that.
 func Need(t testing.TB, err error) {
 	t.Helper()
 	if errors.Is(err, ErrNotBuilt) && (os.Getenv("CI") == "" || os.Getenv("BUCKETTEST_MINIO") == none) {
@@ -44,7 +36,7 @@ func Need(t testing.TB, err error) {
 	}
 }
 
-// Bucket makes a bucket of the test's own on a server, and returns its name.
+// Bucket creates a bucket of the test's own and returns its name. With lock, it has Object Lock.
 func Bucket(t testing.TB, s *Server, lock bool) string {
 	t.Helper()
 	name := "test-" + strings.ToLower(rand.Text()[:12])

@@ -1,6 +1,7 @@
 package buckettest
 
-// endServer is for the watchdog: it kills the server whose process id stands in the directory, and removes the directory.
+// endServer is the watchdog's script: it kills the server whose process id is in the directory's file pid, and removes
+// the directory.
 const endServer = `
 read -r pid <"$1/pid" && kill -KILL "$pid"
 for _ in 1 2 3 4 5 6 7 8; do

@@ -3,7 +3,6 @@ package backup
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -16,6 +15,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // New reads the inputs of mode backup.
@@ -23,36 +23,39 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 	b := Read(in, env)
 	b.policy = &backups.Policy{
 		Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
-		Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000), Monthly: in.Int("keep-monthly", 0, 100000),
+		Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000),
+		Monthly: in.Int("keep-monthly", 0, 100000),
 	}
 	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
-		b.unchanged = maxAge
-		b.activity, _ = mode.Able[fleet.Activity](in, env, "skip-unchanged", "this source does not know when a tenant was last in use; leave it out")
+		b.maxAge = maxAge
+		b.activity, _ = mode.Able[fleet.Activity](in, env, "skip-unchanged",
+			"this source does not know when a tenant was last in use; leave it out")
 	}
 	return mode.Work{Prepare: b.Prepare, Job: b.Run, Finish: backupKey, Close: b.Store.Close, Facts: facts}
 }
 
-// Read reads what every mode that makes backups needs: all but which tenants need one, and what is pruned after.
+// Read reads the inputs of every mode that makes backups. The Job it returns backs up every tenant and prunes nothing.
 func Read(in *input.Reader, env mode.Env) *Job {
 	b := &Job{
 		env:     env,
 		Store:   mode.ReadStore(in),
 		table:   input.Parse(in, "migrations-table", postgres.ParseTable),
 		options: postgres.Options{ReadOnly: true},
-		// An upload of another run that still goes on is younger than its tenant may take.
+		// Twice the time that a tenant may take, so that the uploads of a run in progress are never stale.
 		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
 	}
 	b.dump = dumpOptions(in, env)
 	if in.Choice("verify", "stream", "restore") == "restore" {
 		b.verifyOn = readTarget(in, env, "verify-database-url", in.Secret("verify-database-url"))
 		if b.dump.Recipients != nil {
-			in.Mistake("verify", "a backup that is encrypted to age-recipients cannot be read back here; set verify: stream")
+			in.Mistake("verify",
+				"a backup that is encrypted to age-recipients cannot be read here; set verify: stream")
 		}
 	}
 	return b
 }
 
-// dumpOptions reads the inputs about pg_dump and what becomes of its output.
+// dumpOptions reads the inputs about pg_dump, compression and encryption.
 func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 	o := pgdump.DumpOptions{
 		Format:      pgdump.Format(in.Choice("backup-format", string(pgdump.Plain), string(pgdump.Custom))),
@@ -66,15 +69,16 @@ func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 	}
 	o.Level = in.Int("compression-level", 1, highest)
 	if err := pgdump.CheckArgs(o.Args); err != nil {
-		in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+		in.Mistake("pg-dump-args", "%v; %s", err, remedies.Of(err))
 	}
 	if _, ok := env.Source.(fleet.SchemaHost); ok {
 		if err := pgdump.CheckSchemaArgs(o.Args); err != nil {
-			in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
+			in.Mistake("pg-dump-args", "%v; %s", err, remedies.Of(err))
 		}
 	}
 	if slices.Contains(o.Args, "--enable-row-security") {
-		env.Notice("pg-dump-args: --enable-row-security leaves out the rows that policies hide from the role: such a backup may lack some")
+		env.Notice("pg-dump-args: --enable-row-security leaves out the rows that policies hide from the role, " +
+			"so the backups may be incomplete")
 	}
 	if in.String("pg-version") != "auto" {
 		o.Major = in.Int("pg-version", 14, 99)
@@ -87,21 +91,22 @@ func parseRecipients(text string) ([]age.Recipient, error) {
 	for _, key := range input.List(text) {
 		r, err := age.ParseX25519Recipient(key)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not an age recipient; write public keys such as age1..., separated by commas or line breaks", key)
+			return nil, fmt.Errorf("%q is not an age recipient; "+
+				"give public keys such as age1..., separated by commas or line breaks", key)
 		}
 		recipients = append(recipients, r)
 	}
 	return recipients, nil
 }
 
-// readTarget reads the connection string in an input; zero, with a mistake, where it cannot be used.
+// readTarget parses the connection string in an input. The target is zero if it is invalid, which is a mistake.
 func readTarget(in *input.Reader, env mode.Env, name, text string) postgres.Target {
 	if text == "" {
-		return postgres.Target{} // a mistake already
+		return postgres.Target{} // already a mistake
 	}
 	t, err := postgres.ParseTarget(text, env.Insecure)
 	if err != nil {
-		in.Mistake(name, "%v; %s", err, fleet.Remedy(err))
+		in.Mistake(name, "%v; %s", err, remedies.Of(err))
 		return postgres.Target{}
 	}
 	in.Conceal(fleet.NewSecret(t.Reveal()))

@@ -12,18 +12,21 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// tryRestore reads an upload back out of the bucket, loads it into a throwaway database and compares what is there then with
-// what was dumped.
-func (b *Job) tryRestore(ctx context.Context, m backups.Manifest, key backups.Key, dumped pgdump.Dumped, log *slog.Logger) (v backups.Verification, err error) {
+// tryRestore reads an upload from the bucket, loads it into a throwaway database and compares the rows there with those
+// that were dumped.
+func (b *Job) tryRestore(
+	ctx context.Context, m backups.Manifest, key backups.Key, dumped pgdump.Dumped, log *slog.Logger,
+) (v backups.Verification, err error) {
 	v = m.Verified
 	r, err := b.Store.Get(ctx, m.Key)
 	if err != nil {
 		return v, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	format, compression := encodingOf(key.Kind)
 	err = postgres.WithScratchDatabase(ctx, b.verifyOn, func(scratch postgres.Target) error {
 		restored, err := pgdump.Restore(ctx, scratch, pgdump.RestoreOptions{
-			Major: key.Major, Format: b.dump.Format, Compression: b.dump.Compression, WantSHA256: m.StoredSHA256, Log: log,
+			Major: key.Major, Format: format, Compression: compression, WantSHA256: m.StoredSHA256, Log: log,
 		}, r)
 		if err != nil {
 			return err
@@ -41,8 +44,8 @@ func (b *Job) tryRestore(ctx context.Context, m backups.Manifest, key backups.Ke
 	return v, nil
 }
 
-// compareRows holds the restored tables against the rows that the dump itself was seen to hold. An archive is not looked
-// into: nothing is compared then, beyond that it loads.
+// compareRows returns an error if a restored table does not have the rows that were counted in the dump. The rows of a
+// custom archive are not counted, so there is nothing to compare.
 func compareRows(dumped, restored []postgres.TableRows) error {
 	have := map[string]int64{}
 	for _, t := range restored {

@@ -9,6 +9,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -55,7 +56,7 @@ type problems []problem
 
 // unreachable is the problem of a tenant that could not be checked.
 func unreachable(err error) problem {
-	return problem{onUnreachable, "not checked", err.Error(), fleet.Remedy(err), err}
+	return problem{onUnreachable, "not checked", err.Error(), remedies.Of(err), err}
 }
 
 // problems returns what is wrong with the tenant's database. compared is false if there are no migration files to

@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // migrator is the mode with its inputs read.
@@ -65,8 +66,7 @@ func readFiles(in *input.Reader, name string) *migration.Files {
 	return files
 }
 
-// refuseUnavailable makes mistakes of inputs that this version does not act on: a user who sets undo-point relies on
-// it.
+// refuseUnavailable refuses inputs that this version does not act on: whoever sets undo-point relies on it.
 func refuseUnavailable(in *input.Reader, names ...string) {
 	for _, name := range names {
 		if in.Given(name) {
@@ -80,7 +80,7 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	o := m.options
 	o.Schema = m.env.Schema(t)
 	if result, known, err := m.schemas.migrate(ctx, m.env, t, m.files, o); known {
-		return describe(result, o.DryRun, err != nil), err
+		return describe(result, o.DryRun, err != nil), remedies.Explain(err)
 	}
 	conn, release, err := m.conns.Open(ctx, t, log)
 	created, create := false, false
@@ -103,5 +103,5 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	if created {
 		outcome = afterCreation(outcome)
 	}
-	return outcome, err
+	return outcome, remedies.Explain(err) // create-tenant adds to the remedy
 }

@@ -76,7 +76,7 @@ func afterCreation(o fleet.Outcome) fleet.Outcome {
 
 // wouldCreate is a dry run's outcome for a tenant whose database does not exist yet.
 func wouldCreate(files *migration.Files) fleet.Outcome {
-	pending := files.Files()
+	pending := files.Names()
 	return fleet.Outcome{
 		Note:   fmt.Sprintf("would be created, %d pending", len(pending)),
 		Detail: Detail{Applied: []Applied{}, Pending: pending},

@@ -11,6 +11,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -83,10 +84,10 @@ func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn,
 	m, err := migration.Migrate(ctx, conn, s.public, o)
 	if failed := (*migration.Error)(nil); errors.As(err, &failed) && len(m.Applied) > 0 {
 		before := words.Count(len(m.Applied), "file before it was", "files before it were")
-		err = fleet.WithRemedy(fmt.Errorf("%w; %s applied", err, before), fleet.Remedy(err))
+		err = fmt.Errorf("%w; %s applied", err, before)
 	}
 	if err != nil {
-		return err
+		return remedies.Explain(err)
 	}
 	s.did = &m
 	return nil

@@ -1,23 +1,23 @@
 package secretsync
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/secrets"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// checkBundles refuses to write bundles where it is not known what those that exist hold, unless all of it is known anew.
+// checkBundles refuses a run over only some of the tenants if it is not known what the bundles hold. A bundle cannot be
+// read back, so rewriting it would lose every tenant that this run leaves out.
 func (p *plan) checkBundles() error {
 	if p.whole {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.listed)) {
-		if _, ok := secrets.IsBundle(name); ok && (!p.past.ours(name) || p.past.state.Members == nil) {
+	for _, name := range p.bundles {
+		if !p.past.ours(name) || p.past.state.Members == nil {
 			return fleet.WithRemedy(
 				fmt.Errorf("%s exists, and it is not known which tenants it holds: "+
 					"a run over only some of the tenants could lose others", name),
@@ -28,187 +28,249 @@ func (p *plan) checkBundles() error {
 	return nil
 }
 
-// member takes note of a tenant's connection string, and says what has to become of it as far as that is known before the
-// bundles are packed.
-func (s *syncer) member(t fleet.Tenant, value string) fleet.Outcome {
-	s.mu.Lock()
-	s.values[t.Key] = value
-	s.mu.Unlock()
-	change := s.memberChange(t.Key, value)
-	if change == unchanged {
-		return fleet.Outcome{Unchanged: true}
-	}
-	return fleet.Outcome{Note: "read", Detail: Detail{Change: change}}
-}
-
-// memberChange compares a tenant with what the bundle that it is in is known to hold.
-func (s *syncer) memberChange(key, value string) string {
-	if !s.plan.past.known || s.plan.past.state.Members == nil {
-		for name := range s.plan.listed {
-			if _, ok := secrets.IsBundle(name); ok {
-				return updated
-			}
+// member says what becomes of a tenant in a bundle, as far as that is known before the bundles are packed.
+func (p *plan) member(key, value string) (change string) {
+	if p.past.state.Members == nil {
+		if len(p.bundles) > 0 {
+			return updated
 		}
 		return created
 	}
-	m, ok := s.plan.past.member(key)
+	m, ok := p.past.member(key)
 	name := secrets.BundleName(m.Bundle)
-	at, exists := s.plan.listed[name]
+	at, exists := p.listed[name]
 	switch {
 	case !ok || !exists:
 		return created
-	case m.Value != s.plan.past.keys.Value(key, value) || s.plan.past.state.Secrets[s.plan.past.keys.Name(name)].Updated != at.Unix():
+	case m.Value != p.past.keys.Value(key, value), p.past.state.Secrets[p.past.keys.Name(name)].Updated != at.Unix():
 		return updated
 	}
 	return unchanged
 }
 
-// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why.
-func (s *syncer) lockedBundles() map[int]error {
-	locked := map[int]error{}
-	have := map[secrets.Print]bool{}
-	if s.plan.past.keys != nil {
-		for key := range s.values {
-			have[s.plan.past.keys.Name(key)] = true
+// bundlePlan says what becomes of every bundle.
+type bundlePlan struct {
+	values  map[string]string // the connection strings that the run has, by key
+	earlier map[string]int    // the bundle that each of these tenants is in now, by key
+	place   map[string]int    // the bundle that each of them belongs in
+	locked  map[int]error     // bundles that are left as they are, and why
+	steps   []bundleStep      // the other bundles, in an order that never leaves a tenant in none
+	strays  []string          // bundles that no tenant needs and that no sync is known to have written
+}
+
+// bundleStep is what becomes of one bundle.
+type bundleStep struct {
+	bundle int
+	name   string
+	value  string
+	action bundleAction
+	empty  bool // no tenant of this run is in it
+	// gives is true if tenants move from this bundle to others. It comes after those, and only if they could be written.
+	gives bool
+}
+
+type bundleAction int
+
+const (
+	keepBundle bundleAction = iota
+	writeBundle
+	deleteBundle
+)
+
+// pack decides which bundle each tenant belongs in, and what becomes of every bundle. values are the connection strings
+// that the run has, by key. Its error means that no bundle may be written.
+func (p *plan) pack(values map[string]string) (bundlePlan, error) {
+	unresolved := len(p.tenants) - len(values)
+	if unresolved > 0 && p.past.state.Members == nil && len(p.bundles) > 0 {
+		return bundlePlan{}, fleet.WithRemedy(
+			fmt.Errorf("this run does not have the connection strings of %s, and it is not known which bundles "+
+				"hold them: no bundle is written, so that none is lost", words.Count(unresolved, "tenant", "tenants")),
+			"fix the tenants that failed and run again")
+	}
+	b := bundlePlan{values: values, earlier: p.places(values), locked: p.lockedBundles(values)}
+	packing, err := secrets.Pack(values, b.earlier, isLocked(b.locked))
+	if err != nil {
+		return bundlePlan{}, err
+	}
+	b.place = packing.Bundle
+	members, highest := packing.Keys(), max(packing.Bundles, p.highestBundle())
+	if err := p.checkLimit(bundleNames(members)); err != nil {
+		return bundlePlan{}, err
+	}
+	b.steps = p.bundleSteps(b, members, highest)
+	for _, name := range p.bundles {
+		if n, _ := secrets.IsBundle(name); n > highest {
+			b.strays = append(b.strays, name)
 		}
 	}
-	for key, m := range s.plan.past.state.Members {
-		if have[key] || s.plan.left.members[key] && s.plan.left.mayDrop || locked[m.Bundle] != nil {
+	return b, nil
+}
+
+// bundleNames lists the bundles that have members.
+func bundleNames(members map[int][]string) (names []string) {
+	for n := range members {
+		names = append(names, secrets.BundleName(n))
+	}
+	return names
+}
+
+// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why.
+func (p *plan) lockedBundles(values map[string]string) map[int]error {
+	have := map[secrets.Print]bool{}
+	for key := range values {
+		if p.past.known {
+			have[p.past.keys.Name(key)] = true
+		}
+	}
+	locked := map[int]error{}
+	for key, m := range p.past.state.Members {
+		gone := p.left.members[key]
+		if have[key] || gone && p.left.mayDrop || gone && locked[m.Bundle] != nil {
 			continue
 		}
-		err := fmt.Errorf("%s is left as it is: it also holds a tenant whose connection string this run does not have", secrets.BundleName(m.Bundle))
-		remedy := "mend the tenants that failed and run again, over all tenants"
-		if s.plan.left.members[key] {
-			remedy = fmt.Sprintf("run over all tenants, without tenants:, which leaves out those that are gone; where there are more than max-prune (%d) of them, raise it", s.settings.maxPrune)
+		remedy := "fix the tenants that failed and run again, over all tenants"
+		if gone {
+			remedy = fmt.Sprintf("run over all tenants, without the input tenants: that drops those that are gone; "+
+				"if more than max-prune (%d) are, raise it", p.maxPrune)
 		}
-		locked[m.Bundle] = fleet.WithRemedy(err, remedy)
+		locked[m.Bundle] = fleet.WithRemedy(
+			fmt.Errorf("%s is left as it is: it also holds a tenant whose connection string this run does not have",
+				secrets.BundleName(m.Bundle)), remedy)
 	}
 	return locked
 }
 
-// writeBundles packs what the jobs resolved, writes the bundles that changed, and says of every tenant what became of it.
-func (s *syncer) writeBundles(ctx context.Context, results []fleet.Result) error {
-	if ctx.Err() != nil {
-		s.amend(results, func(string) error { return fmt.Errorf("its bundle was not written: %w", context.Cause(ctx)) })
-		return nil
+func isLocked(locked map[int]error) map[int]bool {
+	is := make(map[int]bool, len(locked))
+	for n := range locked {
+		is[n] = true
 	}
-	packing, locked, err := s.pack()
-	if err != nil {
-		s.amend(results, func(string) error { return errors.New("no bundle was written, see the run's own error") })
-		return err
-	}
-	failed, errs := s.writePacking(packing, locked)
-	for name := range s.plan.listed {
-		if n, ok := secrets.IsBundle(name); ok && n > packing.Bundles {
-			s.strays = append(s.strays, name)
-		}
-	}
-	s.placed = packing.Bundle
-	s.remember(packing, locked, failed)
-	s.amend(results, func(key string) error {
-		n := packing.Bundle[key]
-		if locked[n] != nil {
-			return locked[n]
-		}
-		return failed[n]
-	})
-	return errors.Join(errs...)
+	return is
 }
 
-// pack decides where every tenant goes.
-func (s *syncer) pack() (secrets.Packing, map[int]error, error) {
-	state, earlier, highest := s.plan.past.state, map[string]int{}, 0
-	for _, m := range state.Members {
+// places returns the bundle that each tenant is in now, by key.
+func (p *plan) places(values map[string]string) map[string]int {
+	places := map[string]int{}
+	for key := range values {
+		if m, ok := p.past.member(key); ok {
+			places[key] = m.Bundle
+		}
+	}
+	return places
+}
+
+// highestBundle returns the highest number of a bundle that a sync is known to have written.
+func (p *plan) highestBundle() (highest int) {
+	for _, m := range p.past.state.Members {
 		highest = max(highest, m.Bundle)
 	}
-	for name := range s.plan.listed {
-		if n, ok := secrets.IsBundle(name); ok && s.plan.past.ours(name) {
+	for _, name := range p.bundles {
+		if n, _ := secrets.IsBundle(name); p.past.ours(name) {
 			highest = max(highest, n)
 		}
 	}
-	for key := range s.values {
-		if s.plan.past.keys != nil {
-			if m, ok := state.Members[s.plan.past.keys.Name(key)]; ok {
-				earlier[key] = m.Bundle
-			}
-		}
-	}
-	if unresolved := len(s.plan.tenants) - len(s.values); unresolved > 0 && (!s.plan.past.known || state.Members == nil) {
-		for name := range s.plan.listed {
-			if _, ok := secrets.IsBundle(name); ok {
-				return secrets.Packing{}, nil, fleet.WithRemedy(fmt.Errorf("the connection strings of %d tenants are not known, nor which of the bundles hold them: no bundle is written, so that none is lost", unresolved),
-					"mend the tenants that failed, and run again")
-			}
-		}
-	}
-	locked := s.lockedBundles()
-	packing, err := secrets.Pack(s.values, earlier, maps.Collect(func(yield func(int, bool) bool) {
-		for n := range locked {
-			if !yield(n, true) {
-				return
-			}
-		}
-	}))
-	if err != nil {
-		return packing, nil, err
-	}
-	packing.Bundles = max(packing.Bundles, highest)
-	var names []string
-	for n := range packing.Keys() {
-		names = append(names, secrets.BundleName(n))
-	}
-	return packing, locked, s.plan.checkLimit(names)
+	return highest
 }
 
-// remember tells the next sync which bundle holds whom.
-func (s *syncer) remember(packing secrets.Packing, locked, failed map[int]error) {
-	if s.plan.past.keys == nil {
-		return
+// bundleSteps decides about every bundle that is not locked: first those that give no tenant away.
+func (p *plan) bundleSteps(b bundlePlan, members map[int][]string, highest int) (steps []bundleStep) {
+	gives := map[int]bool{}
+	for key, n := range b.earlier {
+		if n != b.place[key] {
+			gives[n] = true
+		}
 	}
-	members := map[secrets.Print]secrets.Member{}
-	for key, m := range s.plan.past.state.Members { // what stands where nothing was written
-		if locked[m.Bundle] != nil || failed[m.Bundle] != nil || s.plan.left.members[key] && !s.rewritten(m.Bundle) {
+	for _, second := range []bool{false, true} {
+		for n := 1; n <= highest; n++ {
+			if b.locked[n] != nil || gives[n] != second {
+				continue
+			}
+			keys := members[n]
+			step := bundleStep{bundle: n, name: secrets.BundleName(n), value: b.encode(keys)}
+			step.empty, step.gives = len(keys) == 0, second
+			step.action = p.bundleAction(b, step, keys)
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// encode writes the value of a bundle with these tenants.
+func (b bundlePlan) encode(keys []string) string {
+	members := make(map[string]string, len(keys))
+	for _, key := range keys {
+		members[key] = b.values[key]
+	}
+	return secrets.EncodeBundle(members)
+}
+
+// bundleAction decides about one bundle.
+func (p *plan) bundleAction(b bundlePlan, s bundleStep, keys []string) bundleAction {
+	at, exists := p.listed[s.name]
+	switch {
+	case s.empty && (!exists || !p.past.ours(s.name)):
+		return keepBundle
+	case s.empty && p.prune && p.left.mayDrop:
+		return deleteBundle
+	case exists && p.past.current(s.name, s.value, at):
+		return keepBundle
+	case !p.prune && p.losesOnlyGone(b, s.bundle, keys):
+		return keepBundle
+	}
+	return writeBundle
+}
+
+// losesOnlyGone reports whether all that writing a bundle would change is that tenants that are gone leave it, which
+// nobody asked for without pruning.
+func (p *plan) losesOnlyGone(b bundlePlan, bundle int, keys []string) bool {
+	loses := false
+	for key, m := range p.past.state.Members {
+		loses = loses || m.Bundle == bundle && p.left.members[key]
+	}
+	stay := 0 // tenants of this run that are in it now; if one of them moved away, it would be in two
+	for _, n := range b.earlier {
+		if n == bundle {
+			stay++
+		}
+	}
+	changed := slices.ContainsFunc(keys, func(key string) bool {
+		return b.earlier[key] != bundle || p.member(key, b.values[key]) != unchanged
+	})
+	return loses && stay == len(keys) && !changed
+}
+
+// members returns what the next sync has to know about tenants in bundles, and how many that are gone left theirs.
+// failed says why a bundle was not written.
+func (p *plan) members(b bundlePlan, failed map[int]error, done journal) (map[secrets.Print]secrets.Member, int) {
+	if p.past.keys == nil {
+		return nil, 0
+	}
+	members, dropped := map[secrets.Print]secrets.Member{}, 0
+	for key, m := range p.past.state.Members {
+		stays := b.locked[m.Bundle] != nil || failed[m.Bundle] != nil
+		gone := p.left.members[key]
+		switch {
+		case stays || gone && !done.has(secrets.BundleName(m.Bundle)):
 			members[key] = m
-			continue
-		}
-		if s.plan.left.members[key] {
-			s.dropped++
+		case gone:
+			dropped++
 		}
 	}
-	for key, n := range packing.Bundle {
-		if locked[n] == nil && failed[n] == nil {
-			members[s.plan.past.keys.Name(key)] = secrets.Member{Value: s.plan.past.keys.Value(key, s.values[key]), Bundle: n}
+	for key, n := range b.place {
+		if b.locked[n] == nil && failed[n] == nil {
+			members[p.past.keys.Name(key)] = secrets.Member{Value: p.past.keys.Value(key, b.values[key]), Bundle: n}
 		}
 	}
-	s.members = members
+	return members, dropped
 }
 
-// rewritten reports whether this run wrote or deleted a bundle, or would have.
-func (s *syncer) rewritten(n int) bool {
-	name := secrets.BundleName(n)
-	return s.writer.journal().has(name)
-}
-
-// amend gives every tenant that was read its last word. problem returns why a tenant's bundle was not written.
-func (s *syncer) amend(results []fleet.Result, problem func(key string) error) {
-	for i := range results {
-		r := &results[i]
-		if r.State != fleet.Succeeded && r.State != fleet.Unchanged {
-			continue
+// untold joins the errors of bundles that no tenant of this run is in, which no tenant reports.
+func (b bundlePlan) untold(failed map[int]error) error {
+	var errs []error
+	for _, s := range b.steps {
+		if s.empty {
+			errs = append(errs, failed[s.bundle])
 		}
-		d, _ := r.Outcome.Detail.(Detail)
-		if n := s.placed[r.Tenant.Key]; n > 0 {
-			d.Secret = secrets.BundleName(n)
-		}
-		if r.State == fleet.Unchanged || s.intact[s.placed[r.Tenant.Key]] {
-			r.State, r.Outcome = fleet.Unchanged, fleet.Outcome{Unchanged: true, Detail: Detail{d.Secret, unchanged}}
-			continue
-		}
-		if err := problem(r.Tenant.Key); err != nil {
-			r.State, r.Err, r.Outcome.Note, r.Outcome.Detail = fleet.Failed, err, "", Detail{Secret: d.Secret}
-			continue
-		}
-		r.Outcome.Note = s.would(d.Change)
-		r.Outcome.Detail = d
 	}
+	return errors.Join(errs...)
 }

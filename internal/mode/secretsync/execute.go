@@ -146,6 +146,26 @@ func (w *writer) deleteAll(names []string) error {
 	return errors.Join(errs...)
 }
 
+// writeBundles takes the steps of a plan, in their order, and returns why bundles were not written, by number.
+func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
+	failed = map[int]error{}
+	for _, s := range steps {
+		var err error
+		switch {
+		case s.gives && len(failed) > 0:
+			err = fmt.Errorf("%s is left as it is, because tenants that move out of it could not be written elsewhere", s.name)
+		case s.action == writeBundle:
+			err = w.put(s.name, s.value)
+		case s.action == deleteBundle:
+			err = w.delete(s.name)
+		}
+		if err != nil {
+			failed[s.bundle] = err
+		}
+	}
+	return failed
+}
+
 // save has the next sync remember what was done, with what is known about members of bundles.
 func (w *writer) save(ctx context.Context, members map[secrets.Print]secrets.Member) error {
 	w.mu.Lock()

@@ -141,7 +141,9 @@ func TestACancelledRunWritesNothingFurther(t *testing.T) {
 	if err := w.put("B", "v"); !errors.Is(err, stopped) || !strings.Contains(err.Error(), "write the secret B: ") {
 		t.Errorf("got %v", err)
 	}
-	if err := w.deleteAll([]string{"A", "C"}); !errors.Is(err, stopped) || !strings.Contains(err.Error(), "delete the secret C: ") {
+	err := w.deleteAll([]string{"A", "C"})
+	fails(t, err, "delete the secret C: ", "")
+	if !errors.Is(err, stopped) {
 		t.Errorf("got %v", err)
 	}
 	if err := w.save(ctx, nil); !errors.Is(err, context.Canceled) {
@@ -177,7 +179,50 @@ func TestWithoutAVariableSecretsAreWrittenAllTheSame(t *testing.T) {
 	equal(t, "secrets", len(h.Secrets(inSimulator)), 2)
 	equal(t, "tries to write the variable", h.Calls().ByRoute["POST /repos/{owner}/{repo}/actions/variables"], 1)
 	fails(t, w.save(t.Context(), nil), "", "")
-	if len(h.notices) != 1 || !strings.Contains(h.notices[0], "what it writes cannot be remembered: ") || w.state.remembers() {
+	const notice = "every run writes every secret, because what it writes cannot be remembered: "
+	if len(h.notices) != 1 || !strings.HasPrefix(h.notices[0], notice) || w.state.remembers() {
 		t.Errorf("notices: %q", h.notices)
+	}
+}
+
+// steps are two bundles that gain tenants, and one that gives them some.
+func steps() []bundleStep {
+	return []bundleStep{
+		{bundle: 2, name: bundle2, value: "two", action: writeBundle},
+		{bundle: 4, name: "NEON_TENANTS_BUNDLE_4", value: "four", action: keepBundle},
+		{bundle: 5, name: "NEON_TENANTS_BUNDLE_5", action: deleteBundle, empty: true},
+		{bundle: 1, name: bundle1, value: "one", action: writeBundle, gives: true},
+		{bundle: 3, name: bundle3, action: deleteBundle, empty: true, gives: true},
+	}
+}
+
+func TestBundlesAreWrittenInOrder(t *testing.T) {
+	h := newHub(t)
+	for _, name := range []string{bundle1, bundle3, "NEON_TENANTS_BUNDLE_4", "NEON_TENANTS_BUNDLE_5"} {
+		h.SetSecret(inSimulator, name, "old", lastSync)
+	}
+	w := h.writer(t, t.Context())
+	failed := w.writeBundles(steps())
+	equal(t, "failures", len(failed), 0)
+	want := map[string]string{bundle1: "one", bundle2: "two", "NEON_TENANTS_BUNDLE_4": "old"}
+	equal(t, "secrets", h.Secrets(inSimulator), want)
+	equal(t, "deleted", w.journal().deleted, []string{"NEON_TENANTS_BUNDLE_5", bundle3})
+}
+
+func TestABundleGivesNoTenantAwayThatNoOtherTook(t *testing.T) {
+	h := newHub(t)
+	for _, name := range []string{bundle1, bundle3, "NEON_TENANTS_BUNDLE_5"} {
+		h.SetSecret(inSimulator, name, "old", lastSync)
+	}
+	h.Fail(githubtest.Fault{Route: "PUT *", Status: 422, Times: 1})
+	w := h.writer(t, t.Context())
+	failed := w.writeBundles(steps())
+	equal(t, "not written", slices.Sorted(maps.Keys(failed)), []int{1, 2, 3})
+	fails(t, failed[1], "NEON_TENANTS_BUNDLE_1 is left as it is, because tenants that move out of it", "")
+	equal(t, "secrets", h.Secrets(inSimulator), map[string]string{bundle1: "old", bundle3: "old"})
+	untold := bundlePlan{steps: steps()}.untold(failed)
+	fails(t, untold, "NEON_TENANTS_BUNDLE_3 is left as it is", "")
+	if errors.Is(untold, failed[2]) {
+		t.Errorf("a bundle's tenants and the run both tell that %v", failed[2])
 	}
 }

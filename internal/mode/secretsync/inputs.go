@@ -3,7 +3,6 @@ package secretsync
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -27,17 +26,16 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 			maxPrune: in.Int("max-prune", 0, 1_000_000),
 		},
 		resolve: func(ctx context.Context, t fleet.Tenant) (fleet.Secret, error) { return env.Source.URL(ctx, t) },
-		values:  map[string]string{},
-		placed:  map[string]int{},
-		intact:  map[int]bool{},
 	}
 	if in.Bool("pooled") {
-		if p, ok := mode.Able[fleet.Pooler](in, env, "pooled", "this source knows no pooled connection strings; leave it out"); ok {
+		const lacks = "this source knows no pooled connection strings; leave it out"
+		if p, ok := mode.Able[fleet.Pooler](in, env, "pooled", lacks); ok {
 			s.resolve = p.PooledURL
 		}
 	}
 	if s.settings.bundled && in.Given("shard") {
-		in.Mistake("shard", "a bundle is written as a whole, which shards of a fleet cannot do; leave it out, or set secret-layout: per-tenant")
+		in.Mistake("shard", "a bundle is written as a whole, and a shard has only some of its tenants; "+
+			"leave it out, or set secret-layout: per-tenant")
 	}
 	s.file = readWorkflowFile(in)
 	s.client = gitHubClient(in, env)
@@ -49,51 +47,55 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 
 // secretsScope reads where the secrets are kept.
 func secretsScope(in *input.Reader) github.Scope {
-	scope, from := github.Scope{Repository: in.String("repository")}, "repository"
-	if scope.Repository == "" {
-		scope.Repository, from = in.Variable("GITHUB_REPOSITORY"), "repository (by GITHUB_REPOSITORY)"
-	}
-	environment, organization := in.String("github-environment"), in.String("github-organization")
-	visibility := in.Choice("secrets-visibility", "all", "private", "selected")
 	kind := in.Choice("secrets-scope", "repository", "environment", "organization")
-	if kind == "" {
-		return scope
+	environment, organization := in.String("github-environment"), in.String("github-organization")
+	checkScope(in, kind, "environment", "github-environment", environment)
+	checkScope(in, kind, "organization", "github-organization", organization)
+	visibility := in.Choice("secrets-visibility", "all", "private", "selected")
+	repository, from := in.String("repository"), "repository"
+	if repository == "" {
+		repository, from = in.Variable("GITHUB_REPOSITORY"), "repository (from GITHUB_REPOSITORY)"
 	}
+	scope := github.Scope{Repository: repository}
+	bad := scope.Check()
 	switch {
-	case kind == "environment" && environment == "":
-		in.Mistake("github-environment", "is required for secrets-scope: environment and is empty; name the environment, which has to exist")
-	case kind != "environment" && environment != "":
-		in.Mistake("github-environment", "is for secrets-scope: environment, and secrets-scope is %s; set that, or leave it out", kind)
-	}
-	switch {
-	case kind == "organization" && organization == "":
-		in.Mistake("github-organization", "is required for secrets-scope: organization and is empty; name the organization")
-	case kind != "organization" && organization != "":
-		in.Mistake("github-organization", "is for secrets-scope: organization, and secrets-scope is %s; set that, or leave it out", kind)
-	}
-	switch kind {
-	case "environment":
-		scope.Environment = environment
-	case "organization":
+	case kind == "": // a mistake already
+	case kind == "organization":
 		scope.Organization, scope.Visibility = organization, visibility
-	}
-	if scope.Repository == "" && kind != "organization" {
-		in.Mistake("repository", "is empty, and there is no GITHUB_REPOSITORY to take its place; write owner/repo")
-		return scope
-	}
-	named := map[string]string{"repository": scope.Repository, "environment": environment, "organization": organization}
-	if err := scope.Check(); err != nil && named[kind] != "" {
-		in.Mistake(map[string]string{"repository": from, "environment": "github-environment", "organization": "github-organization"}[kind], "%v", err)
+		if err := scope.Check(); organization != "" && err != nil {
+			in.Mistake("github-organization", "%v", err)
+		}
+	case repository == "":
+		in.Mistake("repository", "is empty, and so is its default, GITHUB_REPOSITORY; write owner/repo")
+	case bad != nil:
+		in.Mistake(from, "%v", bad)
+	case kind == "environment":
+		scope.Environment = environment
+		if err := scope.Check(); err != nil {
+			in.Mistake("github-environment", "%v", err)
+		}
 	}
 	return scope
 }
 
-// gitHubClient makes the client; nil, with a mistake, where the token or the address cannot be right.
+// checkScope refuses the input of one kind of scope where another kind is chosen, and its absence where its own is.
+func checkScope(in *input.Reader, kind, its, name, value string) {
+	switch {
+	case kind == "": // a mistake already
+	case kind == its && value == "":
+		in.Mistake(name, "is required with secrets-scope: %s and is empty; give the name of one that exists", its)
+	case kind != its && value != "":
+		in.Mistake(name, "is for secrets-scope: %s, and secrets-scope is %s; change that, or leave it out", its, kind)
+	}
+}
+
+// gitHubClient makes the client. It is nil, with a mistake, if the token or the address cannot be right.
 func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
 	token := in.String("github-token")
 	if token == "" {
-		in.Mistake("github-token", "is required here and is empty; store a fine-grained personal access token with the permission \"Secrets: write\", or make a "+
-			"GitHub App's token in the job, and pass it (the job's own GITHUB_TOKEN has no access to secrets; a secret that does not exist gives an empty text)")
+		in.Mistake("github-token", "is required here and is empty; store a fine-grained personal access token with the "+
+			"permission \"Secrets: write\" as a secret, or create a GitHub App's token in the job, and pass that (the job's "+
+			"own GITHUB_TOKEN has no access to secrets, and a secret that does not exist is an empty text)")
 		return nil
 	}
 	in.Conceal(fleet.NewSecret(token))
@@ -111,7 +113,7 @@ func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
 	return client
 }
 
-// keyMaterial is what the fingerprints of values are keyed with: the credential by which the tenants are found. Without one
+// keyMaterial keys the fingerprints of values: it is the credential by which the tenants are found. If it is empty,
 // nothing is remembered.
 func keyMaterial(in *input.Reader) string {
 	material := in.String("neon-api-key")
@@ -122,25 +124,4 @@ func keyMaterial(in *input.Reader) string {
 		in.Conceal(fleet.NewSecret(material))
 	}
 	return material
-}
-
-// workflowFile is a workflow file whose block of secrets is kept in step.
-type workflowFile struct{ path, name string }
-
-// readWorkflowFile reads the input, and makes sure that the file has its markers; nil where none is named.
-func readWorkflowFile(in *input.Reader) *workflowFile {
-	f := &workflowFile{path: in.Path("workflow-file"), name: in.String("workflow-file")}
-	if f.path == "" {
-		return nil
-	}
-	text, err := os.ReadFile(f.path)
-	if err != nil {
-		in.Mistake("workflow-file", "%q cannot be read from the workspace; add a step that uses actions/checkout before this one, or correct the path", f.name)
-		return nil
-	}
-	if _, _, _, err := secrets.Rewrite(string(text), nil); err != nil {
-		in.Mistake("workflow-file", "%q %v; %s", f.name, err, fleet.Remedy(err))
-		return nil
-	}
-	return f
 }

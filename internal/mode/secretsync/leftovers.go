@@ -34,8 +34,8 @@ func (l leftovers) names() (names []string) {
 	return names
 }
 
-// findLeftovers compares what earlier syncs wrote with the tenants that there are. If leftovers are to be deleted, its
-// error keeps a run from deleting too many of them, or all that there is, before the first write.
+// findLeftovers compares what earlier syncs wrote with the tenants that exist. With pruning, its error ends a run that
+// would delete too much, or everything, before the first write.
 func (p *plan) findLeftovers() (leftovers, error) {
 	left, kept := p.compare()
 	count := len(left.secrets) + len(left.members)
@@ -46,8 +46,8 @@ func (p *plan) findLeftovers() (leftovers, error) {
 		left.mayDrop = true
 	case kept == 0 && p.prune:
 		return leftovers{}, fleet.WithRemedy(
-			fmt.Errorf("prune-secrets: found %s, but none that earlier syncs wrote to %s: nothing is written or deleted",
-				words.Count(len(p.all), "tenant", "tenants"), p.scope),
+			fmt.Errorf("prune-secrets: found %s, but none that earlier syncs wrote to %s: "+
+				"nothing is written or deleted", words.Count(len(p.all), "tenant", "tenants"), p.scope),
 			"check neon-org-id, neon-api-key and secret-name; "+
 				"if every tenant really is new, run once with prune-secrets: false")
 	case count > p.maxPrune && p.prune:
@@ -61,7 +61,7 @@ func (p *plan) findLeftovers() (leftovers, error) {
 	return left, nil
 }
 
-// compare sorts out what is listed and remembered. kept counts what belongs to tenants that were found.
+// compare sorts what is listed and what is remembered. kept counts what belongs to tenants that were found.
 func (p *plan) compare() (left leftovers, kept int) {
 	left.members = map[secrets.Print]bool{}
 	tenants, found := map[string]bool{}, map[secrets.Print]bool{}
@@ -97,8 +97,8 @@ func (p *plan) compare() (left leftovers, kept int) {
 	return left, kept
 }
 
-// deletions returns the leftovers to delete once everything is written, and those that wait because a tenant failed that
-// only they may hold.
+// deletions returns the leftovers to delete once everything is written. If a tenant failed, those that may be its only
+// secret wait.
 func (p *plan) deletions(failed bool) (names, waiting []string) {
 	if !p.prune || !p.left.mayDrop {
 		return nil, nil

@@ -17,14 +17,14 @@ func (p past) inBundles(bundles map[string]int) past {
 }
 
 func TestLeftovers(t *testing.T) {
-	const acme, globex, gone, bundle = "ACME_DATABASE_URL", "GLOBEX_DATABASE_URL", "GONE_DATABASE_URL", "NEON_TENANTS_BUNDLE_1"
-	both, prune := []string{"acme", "globex"}, settings{prune: true, maxPrune: 10}
+	const acme, globex, gone, bundle = "ACME_DATABASE_URL", "GLOBEX_DATABASE_URL", "GONE_DATABASE_URL", bundle1
+	prune, pruneBundles := settings{prune: true, maxPrune: 10}, settings{prune: true, maxPrune: 10, bundled: true}
 	for what, c := range map[string]struct {
 		in     settings
 		part   bool     // not all tenants are known
 		listed []string // the scope's secrets
 		past   past
-		all    []string // the tenants that were found
+		all    []string // the tenants that were found; nil: acme and globex
 
 		secrets         []leftover
 		members         []string // keys
@@ -32,97 +32,100 @@ func TestLeftovers(t *testing.T) {
 		mayDrop         bool
 		message, remedy string
 	}{
-		"nothing is there": {in: prune, past: wroteNames(), all: both, mayDrop: true},
+		"nothing is there": {in: prune, past: wroteNames(), mayDrop: true},
 		"every secret is a tenant's": {
-			in: prune, listed: []string{acme, globex}, past: wroteNames(acme, globex), all: both, mayDrop: true,
+			in: prune, listed: []string{acme, globex}, past: wroteNames(acme, globex), mayDrop: true,
 		},
 		"a tenant is gone": {
-			in: prune, listed: []string{acme, gone}, past: wroteNames(acme, gone), all: both,
+			in: prune, listed: []string{acme, gone}, past: wroteNames(acme, gone),
 			secrets: []leftover{{gone, false}}, mayDrop: true,
 		},
 		"a tenant is gone, and nobody asked for pruning": {
-			in: settings{maxPrune: 10}, listed: []string{acme, gone}, past: wroteNames(acme, gone), all: both,
+			in: settings{maxPrune: 10}, listed: []string{acme, gone}, past: wroteNames(acme, gone),
 			secrets: []leftover{{gone, false}}, mayDrop: true,
 		},
-		"a tenant that is not in this run is not gone": {
-			in: prune, listed: []string{acme, globex}, past: wroteNames(acme, globex), all: both, mayDrop: true,
-		},
-		"its secret is gone too": {in: prune, listed: []string{acme}, past: wroteNames(acme, gone), all: both, mayDrop: true},
+		"its secret is gone too": {in: prune, listed: []string{acme}, past: wroteNames(acme, gone), mayDrop: true},
 		"an incomplete discovery": {
-			in: prune, part: true, listed: []string{acme, gone}, past: wroteNames(acme, gone).inBundles(map[string]int{"x": 1}), all: both,
+			in: prune, part: true, listed: []string{acme, gone}, past: wroteNames(acme, gone).inBundles(map[string]int{"x": 1}),
 			members: []string{"x"},
 		},
 
 		"somebody else's secrets": {
-			in: prune, listed: []string{acme, "PROD_DATABASE_URL", "NPM_TOKEN", bundle}, past: wroteNames(acme), all: both,
+			in: prune, listed: []string{acme, "PROD_DATABASE_URL", "NPM_TOKEN", bundle}, past: wroteNames(acme),
 			alike: []string{bundle, "PROD_DATABASE_URL"}, mayDrop: true,
 		},
 		"the state is lost": {
-			in: prune, listed: []string{acme, gone, bundle}, past: unknown(), all: both,
+			in: prune, listed: []string{acme, gone, bundle}, past: unknown(),
 			alike: []string{gone, bundle}, mayDrop: true,
 		},
-		"nothing is ever remembered": {in: prune, listed: []string{acme, gone}, all: both, alike: []string{gone}, mayDrop: true},
+		"nothing is ever remembered": {in: prune, listed: []string{acme, gone}, alike: []string{gone}, mayDrop: true},
 		"under an earlier secret-name": {
-			in: prune, listed: []string{acme, "DB_ACME"}, past: wroteNames(acme, "DB_ACME"), all: both,
+			in: prune, listed: []string{acme, "DB_ACME"}, past: wroteNames(acme, "DB_ACME"),
 			secrets: []leftover{{"DB_ACME", false}}, mayDrop: true,
 		},
 
 		"from one secret each to bundles": {
-			in: settings{prune: true, maxPrune: 10, bundled: true}, listed: []string{acme, gone}, past: wroteNames(acme, gone), all: both,
+			in: pruneBundles, listed: []string{acme, gone}, past: wroteNames(acme, gone),
 			secrets: []leftover{{acme, true}, {gone, false}}, mayDrop: true,
 		},
 		"from bundles to one secret each": {
-			in: prune, listed: []string{acme, bundle}, past: wroteNames(acme, bundle).inBundles(map[string]int{"acme": 1}), all: both,
+			in: prune, listed: []string{acme, bundle}, past: wroteNames(acme, bundle).inBundles(map[string]int{"acme": 1}),
 			secrets: []leftover{{bundle, true}}, mayDrop: true,
 		},
 		"somebody else's, in the other layout": {
-			in: settings{prune: true, maxPrune: 10, bundled: true}, listed: []string{acme, bundle}, past: wroteNames(bundle).inBundles(map[string]int{"acme": 1}),
-			all: both, alike: []string{acme}, mayDrop: true,
+			in: pruneBundles, listed: []string{acme, bundle},
+			past:  wroteNames(bundle).inBundles(map[string]int{"acme": 1}),
+			alike: []string{acme}, mayDrop: true,
 		},
-		"a bundle that nobody is known to have written is no leftover of bundles": {
-			in: settings{prune: true, maxPrune: 10, bundled: true}, listed: []string{bundle}, past: unknown(), all: both, mayDrop: true,
+		"a bundle is no leftover of bundles, whoever wrote it": {
+			in: pruneBundles, listed: []string{bundle}, past: unknown(), mayDrop: true,
 		},
 		"a tenant in a bundle is gone": {
-			in: settings{prune: true, maxPrune: 10, bundled: true}, listed: []string{bundle},
-			past: wroteNames(bundle).inBundles(map[string]int{"acme": 1, "gone": 1}), all: both,
+			in: pruneBundles, listed: []string{bundle},
+			past:    wroteNames(bundle).inBundles(map[string]int{"acme": 1, "gone": 1}),
 			members: []string{"gone"}, mayDrop: true,
 		},
 
 		"as many as may be": {
-			in: settings{prune: true, maxPrune: 1}, listed: []string{acme, gone}, past: wroteNames(acme, gone), all: both,
+			in: settings{prune: true, maxPrune: 1}, listed: []string{acme, gone}, past: wroteNames(acme, gone),
 			secrets: []leftover{{gone, false}}, mayDrop: true,
 		},
 		"one more than may be": {
-			in: settings{prune: true}, listed: []string{acme, gone}, past: wroteNames(acme, gone), all: both,
-			message: "prune-secrets: 1 connection string would be deleted, and max-prune is 0: nothing is written or deleted: " + gone,
-			remedy:  "then set max-prune: 1 for one run",
+			in: settings{prune: true}, listed: []string{acme, gone}, past: wroteNames(acme, gone),
+			message: "prune-secrets: 1 connection string would be deleted, and max-prune is 0: " +
+				"nothing is written or deleted: " + gone,
+			remedy: "then set max-prune: 1 for one run",
 		},
 		"secrets and members count together": {
 			in: settings{prune: true, maxPrune: 2, bundled: true}, listed: []string{acme, globex, bundle},
-			past: wroteNames(acme, globex, bundle).inBundles(map[string]int{"acme": 1, "gone": 1}), all: both,
-			message: "3 connection strings would be deleted, and max-prune is 2: nothing is written or deleted: " + acme + ", " + globex,
-			remedy:  "max-prune: 3",
+			past: wroteNames(acme, globex, bundle).inBundles(map[string]int{"acme": 1, "gone": 1}),
+			message: "3 connection strings would be deleted, and max-prune is 2: " +
+				"nothing is written or deleted: " + acme + ", " + globex,
+			remedy: "max-prune: 3",
 		},
 		"too many, and nobody asked for pruning": {
-			in: settings{bundled: true}, listed: []string{bundle}, past: wroteNames(bundle).inBundles(map[string]int{"acme": 1, "gone": 1}),
-			all: both, members: []string{"gone"},
+			in: settings{bundled: true}, listed: []string{bundle},
+			past:    wroteNames(bundle).inBundles(map[string]int{"acme": 1, "gone": 1}),
+			members: []string{"gone"},
 		},
 		"another organization's tenants": {
-			in: prune, listed: []string{gone}, past: wroteNames(gone), all: both,
-			message: "prune-secrets: found 2 tenants, but none that earlier syncs wrote to repository acme/app: nothing is written or deleted",
-			remedy:  "check neon-org-id",
+			in: prune, listed: []string{gone}, past: wroteNames(gone),
+			message: "prune-secrets: found 2 tenants, but none that earlier syncs wrote to repository acme/app: " +
+				"nothing is written or deleted",
+			remedy: "check neon-org-id",
 		},
 		"another organization's tenants in bundles": {
-			in: settings{prune: true, maxPrune: 10, bundled: true}, listed: []string{bundle},
+			in: pruneBundles, listed: []string{bundle},
 			past: wroteNames(bundle).inBundles(map[string]int{"gone": 1}), all: []string{"acme"},
 			message: "found 1 tenant, but none",
 			remedy:  "if every tenant really is new, run once with prune-secrets: false",
 		},
 		"another organization's tenants, and nobody asked for pruning": {
-			in: settings{maxPrune: 10}, listed: []string{gone}, past: wroteNames(gone), all: both, secrets: []leftover{{gone, false}},
+			in: settings{maxPrune: 10}, listed: []string{gone}, past: wroteNames(gone),
+			secrets: []leftover{{gone, false}},
 		},
 		"a secret that was deleted by hand still shows whose tenants these are": {
-			in: prune, listed: []string{gone}, past: wroteNames(acme, gone), all: both,
+			in: prune, listed: []string{gone}, past: wroteNames(acme, gone),
 			secrets: []leftover{{gone, false}}, mayDrop: true,
 		},
 		"a tenant whose name no secret can have": {
@@ -131,6 +134,9 @@ func TestLeftovers(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			c.in.template = template(t)
+			if c.all == nil {
+				c.all = []string{"acme", "globex"}
+			}
 			p := &plan{settings: c.in, situation: situation{
 				scope: repository, listed: listedAt(lastSync, c.listed...), past: c.past, all: c.all, whole: !c.part,
 			}}
@@ -161,7 +167,9 @@ func TestDeletions(t *testing.T) {
 		"nobody asked for it":    {mayDrop: true},
 		"not all is known":       {prune: true},
 		"every tenant is synced": {prune: true, mayDrop: true, names: []string{"A", "B", "C"}},
-		"a tenant failed":        {prune: true, mayDrop: true, failed: true, names: []string{"B"}, waiting: []string{"A", "C"}},
+		"a tenant failed": {
+			prune: true, mayDrop: true, failed: true, names: []string{"B"}, waiting: []string{"A", "C"},
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			p := &plan{settings: settings{prune: c.prune}, left: left}
@@ -176,7 +184,8 @@ func TestDeletions(t *testing.T) {
 func TestListing(t *testing.T) {
 	many := []string{"A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L"}
 	for want, names := range map[string][]string{
-		"": nil, ": A": many[:1], ": A, B, C, D, E, F, G, H, I, J": many[:10], ": A, B, C, D, E, F, G, H, I, J and 2 more": many,
+		"": nil, ": A": many[:1], ": A, B, C, D, E, F, G, H, I, J": many[:10],
+		": A, B, C, D, E, F, G, H, I, J and 2 more": many,
 	} {
 		equal(t, "listing", listing(names), want)
 	}

@@ -16,7 +16,7 @@ type settings struct {
 	template secrets.Template // of the names of tenants' own secrets
 	bundled  bool             // secrets hold many tenants each
 	prune    bool             // delete what no tenant needs any more
-	maxPrune int              // the most that may be given up by that
+	maxPrune int              // how much of that may go at most
 }
 
 // situation is what a run knows before its first write.
@@ -26,7 +26,7 @@ type situation struct {
 	past    past                 // what earlier syncs wrote
 	tenants []string             // keys of this run's tenants
 	all     []string             // keys of all tenants that the source lists
-	whole   bool                 // as in [mode.Found]: only then may a tenant be taken for gone
+	whole   bool                 // as in [mode.Found]: only then is a tenant that is not found gone
 }
 
 // past is what is known about earlier syncs.
@@ -58,6 +58,14 @@ func (p past) member(key string) (m secrets.Member, ok bool) {
 	return m, ok
 }
 
+// members returns what is known about all tenants in bundles: nil if that is unknown, and none before the first sync.
+func (p past) members() map[secrets.Print]secrets.Member {
+	if !p.known {
+		return map[secrets.Print]secrets.Member{}
+	}
+	return p.state.Members
+}
+
 // What becomes of a tenant's secret.
 const (
 	created   = "created"
@@ -65,18 +73,19 @@ const (
 	unchanged = "unchanged"
 )
 
-// plan decides what becomes of every secret. It is a pure function of the settings, the situation and, as they become
-// known, the connection strings: it makes no call, reads no clock and never changes, so that all jobs can share it.
+// plan decides what becomes of every secret, from the settings, the situation and, as they become known, the connection
+// strings. It makes no call, reads no clock and never changes, so all jobs can share it.
 type plan struct {
 	settings
 	situation
-	names map[string]string // of the tenants' own secrets, by key; nil with bundles
-	left  leftovers
+	names   map[string]string // of the tenants' own secrets, by key; nil with bundles
+	bundles []string          // names of the scope's bundles
+	left    leftovers
 }
 
 // newPlan returns a plan, or refuses what cannot work before anything is written.
 func newPlan(in settings, at situation) (*plan, error) {
-	p := &plan{settings: in, situation: at}
+	p := &plan{settings: in, situation: at, bundles: bundlesAmong(at.listed)}
 	var err error
 	if p.bundled {
 		err = p.checkBundles()
@@ -92,7 +101,18 @@ func newPlan(in settings, at situation) (*plan, error) {
 	return p, nil
 }
 
-// nameSecrets refuses names that GitHub does not accept or that two tenants would share, and more than there is room for.
+// bundlesAmong returns the names that are those of bundles, sorted.
+func bundlesAmong(listed map[string]time.Time) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(listed)) {
+		if _, ok := secrets.IsBundle(name); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// nameSecrets refuses names that GitHub does not accept or that two tenants would share, and more secrets than there is
+// room for.
 func (p *plan) nameSecrets() (err error) {
 	if p.names, err = p.template.Names(p.tenants); err != nil {
 		return fmt.Errorf("secret-name %s: %w", p.template, err)

@@ -2,7 +2,6 @@ package secretsync
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +39,14 @@ func listedAt(at time.Time, names ...string) map[string]time.Time {
 	return listed
 }
 
+// others are n secrets that are nobody's here, and these.
+func others(n int, names ...string) map[string]time.Time {
+	for i := range n {
+		names = append(names, fmt.Sprintf("OTHER_%d", i))
+	}
+	return listedAt(lastSync, names...)
+}
+
 // wrote is what is known after the last sync wrote these secrets, values by name, and no bundle.
 func wrote(values map[string]string) past {
 	state := secrets.State{Secrets: map[secrets.Print]secrets.Record{}, Members: map[secrets.Print]secrets.Member{}}
@@ -61,7 +68,7 @@ func wroteNames(names ...string) past {
 // unknown is what is known where no state was found.
 func unknown() past { return past{keys: keyring} }
 
-// fails checks an error and its remedy, and says nothing about a nil error that is wanted.
+// fails checks an error's message and remedy. An empty message means no error.
 func fails(t *testing.T, err error, message, remedy string) {
 	t.Helper()
 	switch {
@@ -76,6 +83,7 @@ func fails(t *testing.T, err error, message, remedy string) {
 
 func TestSecretOfATenant(t *testing.T) {
 	const name, value = "ACME_DATABASE_URL", "postgresql://one"
+	later := lastSync.Add(time.Second)
 	for what, c := range map[string]struct {
 		listed map[string]time.Time
 		past   past
@@ -85,7 +93,7 @@ func TestSecretOfATenant(t *testing.T) {
 		"there is none any more":      {nil, wrote(map[string]string{name: value}), created},
 		"as the last sync left it":    {listedAt(lastSync, name), wrote(map[string]string{name: value}), unchanged},
 		"a new password":              {listedAt(lastSync, name), wrote(map[string]string{name: "old"}), updated},
-		"edited since":                {listedAt(lastSync.Add(time.Second), name), wrote(map[string]string{name: value}), updated},
+		"edited since":                {listedAt(later, name), wrote(map[string]string{name: value}), updated},
 		"somebody else's":             {listedAt(lastSync, name), wroteNames("OTHER"), updated},
 		"the state is lost":           {listedAt(lastSync, name), unknown(), updated},
 		"nothing is ever remembered":  {listedAt(lastSync, name), past{}, updated},
@@ -106,13 +114,6 @@ func TestSecretOfATenant(t *testing.T) {
 }
 
 func TestPlansThatAreRefused(t *testing.T) {
-	others := func(n int) map[string]time.Time {
-		listed := map[string]time.Time{}
-		for i := range n {
-			listed[fmt.Sprintf("OTHER_%d", i)] = lastSync
-		}
-		return listed
-	}
 	for what, c := range map[string]struct {
 		in              settings
 		at              situation
@@ -125,7 +126,7 @@ func TestPlansThatAreRefused(t *testing.T) {
 			remedy:  "secret-layout: bundle",
 		},
 		"full, but nothing is added": {at: situation{
-			tenants: []string{"acme"}, listed: merge(others(99), listedAt(lastSync, "ACME_DATABASE_URL")),
+			tenants: []string{"acme"}, listed: others(99, "ACME_DATABASE_URL"),
 		}},
 		"two tenants, one name": {
 			at:      situation{tenants: []string{"a-b", "a_b"}},
@@ -138,11 +139,14 @@ func TestPlansThatAreRefused(t *testing.T) {
 			remedy:  "TENANT_{TENANT}",
 		},
 		"too many to prune": {
-			in:      settings{prune: true},
-			at:      situation{all: []string{"acme"}, whole: true, listed: listedAt(lastSync, "ACME_DATABASE_URL", "GONE_DATABASE_URL"), past: wroteNames("ACME_DATABASE_URL", "GONE_DATABASE_URL")},
+			in: settings{prune: true},
+			at: situation{all: []string{"acme"}, whole: true,
+				listed: listedAt(lastSync, "ACME_DATABASE_URL", "GONE_DATABASE_URL"),
+				past:   wroteNames("ACME_DATABASE_URL", "GONE_DATABASE_URL")},
 			message: "max-prune is 0",
 		},
-		"names don't matter with bundles": {in: settings{bundled: true}, at: situation{tenants: []string{"a-b", "a_b", "7-eleven"}}},
+		"names don't matter with bundles": {in: settings{bundled: true},
+			at: situation{tenants: []string{"a-b", "a_b", "7-eleven"}}},
 		"a part of the tenants, bundles that nothing is known about": {
 			in:      settings{bundled: true},
 			at:      situation{tenants: []string{"acme"}, listed: listedAt(lastSync, "NEON_TENANTS_BUNDLE_1"), past: unknown()},
@@ -159,14 +163,6 @@ func TestPlansThatAreRefused(t *testing.T) {
 			}
 		})
 	}
-}
-
-func merge(maps_ ...map[string]time.Time) map[string]time.Time {
-	all := map[string]time.Time{}
-	for _, m := range maps_ {
-		maps.Copy(all, m)
-	}
-	return all
 }
 
 func TestCertainWrites(t *testing.T) {

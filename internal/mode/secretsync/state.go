@@ -15,18 +15,18 @@ import (
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
 
-// state is what syncs tell each other, in an Actions variable.
+// state is what a sync learns from those before it and tells the next, kept in an Actions variable.
 //
-// The variable must never say that a secret holds what it does not, whatever other runs and people do at the same time:
+// The variable must never say that a secret holds a value that it does not, whatever others do meanwhile:
 //
-//   - A run marks the variable as its own before its first write, and at its end looks whether the mark is still there.
-//     If it is not, another run was at work, and of its own writes the run records only that they took place.
-//   - What is recorded of a secret is the time of its last change in GitHub's own list, asked for after the write. A
-//     later run believes the record only while the list has exactly that time. The list has whole seconds, so a run asks
-//     for it only after the second of its last write is over: whoever writes after that gets another second.
+//   - A run marks the variable as its own before its first write, and looks at its end whether the mark is still there.
+//     If it is not, another run was at work, and this one records only that it wrote, not what.
+//   - A secret is recorded with the time of its last change in GitHub's own list, fetched after the write. A later run
+//     believes the record only while the list has exactly that time. The list has whole seconds, so a run fetches it
+//     only once the second of its last write is over: whoever writes after that gets a later second.
 //   - A time that is too late to be that of this run's own write is not recorded.
 //
-// A run that is killed leaves its mark, and nobody recorded the times of what it wrote: that is written again.
+// A run that is killed leaves its mark but records nothing, so the next one writes again what it wrote.
 type state struct {
 	client *github.Client
 	scope  github.Scope
@@ -34,15 +34,16 @@ type state struct {
 	past   past // as the run found it
 	exists bool // there is a variable
 
-	begun  bool
-	off    bool      // the variable cannot be written
-	mark   string    // what this run wrote before its first write; empty: nothing
-	marked time.Time // when it began to write the mark
+	begun  bool      // the run has tried to write its mark
+	off    bool      // the variable cannot be read or written
+	mark   string    // the run's mark; empty: not written
+	marked time.Time // when the run began to write it
 }
 
 // loadState reads the variable. A state that cannot be used is no error: everything is written again then, and the log
-// says why. No keys: nothing is remembered.
-func loadState(ctx context.Context, client *github.Client, scope github.Scope, keys *secrets.Keyring, env mode.Env) (*state, error) {
+// says why. Without keys nothing is remembered.
+func loadState(ctx context.Context, client *github.Client, scope github.Scope, keys *secrets.Keyring, env mode.Env,
+) (*state, error) {
 	s := &state{client: client, scope: scope, env: env, past: past{keys: keys}}
 	if keys == nil {
 		env.Notice("every run writes every secret, because what it writes can be remembered only with neon-api-key " +
@@ -71,7 +72,7 @@ func loadState(ctx context.Context, client *github.Client, scope github.Scope, k
 	return s, nil
 }
 
-// giveUp ends remembering: without the variable the sync still works.
+// giveUp stops remembering. The sync works without.
 func (s *state) giveUp(err error) {
 	s.off = true
 	s.env.Notice("every run writes every secret, because what it writes cannot be remembered: " + withRemedy(err))
@@ -100,7 +101,7 @@ func (s *state) begin(ctx context.Context) {
 	s.mark = mark
 }
 
-// tick is how long a second of GitHub's list can last for the writer.
+// tick is how long to wait after a write until GitHub's list has reached the next second.
 const tick = 1100 * time.Millisecond
 
 // save records what this run did. Its error is a warning's: the secrets are written.
@@ -128,7 +129,7 @@ func (s *state) save(ctx context.Context, done journal, members map[secrets.Prin
 			base = other
 		}
 	}
-	next := record(s.past.keys, base, done, members, sighting{listed, alone, s.marked, changed})
+	next := record(s.past.keys, base, done, members, observation{listed, alone, s.marked, changed})
 	_, _ = rand.Read(next.Run[:])
 	if text, err = s.past.keys.Encode(next); err != nil {
 		return err
@@ -136,8 +137,8 @@ func (s *state) save(ctx context.Context, done journal, members map[secrets.Prin
 	return s.client.PutVariable(ctx, s.scope, secrets.StateVariable, text, true)
 }
 
-// sighting is what a run finds at GitHub after its last write.
-type sighting struct {
+// observation is what a run finds at GitHub after its last write.
+type observation struct {
 	listed  map[string]time.Time // when each secret was last written, by name
 	alone   bool                 // the variable still has the run's mark
 	marked  time.Time            // when the run began to write the mark, by its own clock
@@ -146,7 +147,7 @@ type sighting struct {
 
 // record returns the state after a run. base is the state before it, or the other run's if this one was not alone.
 func record(keys *secrets.Keyring, base secrets.State, done journal, members map[secrets.Print]secrets.Member,
-	seen sighting,
+	seen observation,
 ) secrets.State {
 	next := base.Clone()
 	for name, p := range done.puts {

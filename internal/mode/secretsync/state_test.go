@@ -28,12 +28,16 @@ func TestLoadState(t *testing.T) {
 		said   string
 		fails  string
 	}{
-		"usable":          {text: usable, known: true},
-		"none":            {said: "there is no variable NEON_TENANTS_STATE yet"},
-		"not a sync's":    {text: "something else", notice: "the variable NEON_TENANTS_STATE cannot be used: it was not written by a sync"},
-		"may not be read": {fault: githubtest.Fault{Route: "GET *", Status: 403}, off: true, notice: "every run writes every secret"},
-		"wrong token":     {fault: githubtest.Fault{Route: "GET *", Status: 401}, off: true, notice: "every run writes every secret"},
-		"another answer":  {fault: githubtest.Fault{Route: "GET *", Status: 418}, fails: "read the variable NEON_TENANTS_STATE: "},
+		"usable": {text: usable, known: true},
+		"none":   {said: "there is no variable NEON_TENANTS_STATE yet"},
+		"not a sync's": {text: "something else",
+			notice: "the variable NEON_TENANTS_STATE cannot be used: it was not written by a sync"},
+		"may not be read": {fault: githubtest.Fault{Route: "GET *", Status: 403}, off: true,
+			notice: "every run writes every secret"},
+		"wrong token": {fault: githubtest.Fault{Route: "GET *", Status: 401}, off: true,
+			notice: "every run writes every secret"},
+		"another answer": {fault: githubtest.Fault{Route: "GET *", Status: 418},
+			fails: "read the variable NEON_TENANTS_STATE: "},
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := newHub(t)
@@ -109,6 +113,19 @@ func TestSaveBesideAnotherRun(t *testing.T) {
 	}
 }
 
+// The variable is marked in one call, whether it exists or not.
+func TestTheMarkIsOneCall(t *testing.T) {
+	h := newHub(t)
+	for _, route := range []string{
+		"POST /repos/{owner}/{repo}/actions/variables", "PATCH /repos/{owner}/{repo}/actions/variables/{name}",
+	} {
+		w := h.writer(t, t.Context())
+		w.state.begin(t.Context())
+		w.state.begin(t.Context())
+		equal(t, route, h.Calls().ByRoute, map[string]int{route: 1})
+	}
+}
+
 func TestSaveIsNothingWithoutAWrite(t *testing.T) {
 	h := newHub(t)
 	fails(t, h.writer(t, t.Context()).save(t.Context(), nil), "", "")
@@ -151,11 +168,15 @@ func TestRecord(t *testing.T) {
 			base: wroteNames("B").state, done: done(nil, "A"), at: in,
 			want: records{print("A"): written("A", in), print("B"): written("B", lastSync)},
 		},
-		"as late as the write can have ended": {done: done(nil, "A"), at: in.Add(time.Second), want: records{print("A"): written("A", in.Add(time.Second))}},
-		"later than the write":                {done: done(nil, "A"), at: in.Add(2 * time.Second), want: records{print("A"): written("A", time.Time{})}},
-		"deleted since":                       {done: done(nil, "A"), want: records{print("A"): written("A", time.Time{})}},
-		"beside another run":                  {done: done(nil, "A"), at: in, beside: true, want: records{print("A"): written("A", time.Time{})}},
-		"a deletion":                          {base: wroteNames("A", "B").state, done: done([]string{"B"}), at: lastSync, want: records{print("A"): written("A", lastSync)}},
+		"as late as the write can have ended": {done: done(nil, "A"), at: in.Add(time.Second),
+			want: records{print("A"): written("A", in.Add(time.Second))}},
+		"later than the write": {done: done(nil, "A"), at: in.Add(2 * time.Second),
+			want: records{print("A"): written("A", time.Time{})}},
+		"deleted since": {done: done(nil, "A"), want: records{print("A"): written("A", time.Time{})}},
+		"beside another run": {done: done(nil, "A"), at: in, beside: true,
+			want: records{print("A"): written("A", time.Time{})}},
+		"a deletion": {base: wroteNames("A", "B").state, done: done([]string{"B"}), at: lastSync,
+			want: records{print("A"): written("A", lastSync)}},
 
 		"members": {
 			base: wroteNames(b1).inBundles(map[string]int{"old": 1}).state, done: done(nil),
@@ -168,21 +189,28 @@ func TestRecord(t *testing.T) {
 			want:    records{print(b1): written(b1, lastSync)}, wantMembers: members{print("acme"): member(1)},
 		},
 		"members that are not known": {
-			base: wroteNames(b1).inBundles(map[string]int{"old": 1}).state, done: done(nil), want: records{print(b1): written(b1, lastSync)},
+			base: wroteNames(b1).inBundles(map[string]int{"old": 1}).state, done: done(nil),
+			want: records{print(b1): written(b1, lastSync)},
 		},
 		"members of both runs, of which the other's win": {
-			base: secrets.State{Secrets: wroteNames(b1, b2).state.Secrets, Members: members{print("acme"): member(1), print("globex"): member(1)}},
+			base: secrets.State{Secrets: wroteNames(b1, b2).state.Secrets,
+				Members: members{print("acme"): member(1), print("globex"): member(1)}},
 			done: done(nil), members: members{print("acme"): member(2), print("new"): member(2)}, beside: true,
 			want:        records{print(b1): written(b1, lastSync), print(b2): written(b2, lastSync)},
 			wantMembers: members{print("acme"): member(1), print("globex"): member(1), print("new"): member(2)},
 		},
+		"this run did not know its members": {
+			base: wroteNames(b1).inBundles(map[string]int{"old": 1}).state, done: done(nil), beside: true,
+			want: records{print(b1): written(b1, lastSync)},
+		},
 		"the other run did not know its members": {
-			base: secrets.State{Secrets: wroteNames(b1).state.Secrets}, done: done(nil), members: members{print("acme"): member(1)}, beside: true,
+			base: secrets.State{Secrets: wroteNames(b1).state.Secrets}, done: done(nil),
+			members: members{print("acme"): member(1)}, beside: true,
 			want: records{print(b1): written(b1, lastSync)}, wantMembers: members{print("acme"): member(1)},
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			seen := sighting{listed: map[string]time.Time{}, alone: !c.beside, marked: marked, changed: changed}
+			seen := observation{listed: map[string]time.Time{}, alone: !c.beside, marked: marked, changed: changed}
 			if !c.at.IsZero() {
 				seen.listed["A"] = c.at
 			}
@@ -195,6 +223,8 @@ func TestRecord(t *testing.T) {
 }
 
 func TestNotSaved(t *testing.T) {
-	equal(t, "cancelled", notSaved(context.Canceled), "what was written is not remembered, because the run was cancelled: the next run writes it again")
-	equal(t, "refused", notSaved(fleet.WithRemedy(errors.New("no"), "do")), "what was written is not remembered, and the next run writes it again: no; do")
+	equal(t, "cancelled", notSaved(context.Canceled),
+		"what was written is not remembered, because the run was cancelled: the next run writes it again")
+	equal(t, "refused", notSaved(fleet.WithRemedy(errors.New("no"), "do")),
+		"what was written is not remembered, and the next run writes it again: no; do")
 }

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/github"
@@ -20,7 +17,7 @@ import (
 // Detail is what the report file says of a tenant whose connection string is a GitHub secret.
 type Detail struct {
 	Secret string `json:"secret,omitempty"` // its name; the bundle's, of a bundle
-	Change string `json:"change,omitempty"` // created, updated or unchanged; of a dry run what would have been
+	Change string `json:"change,omitempty"` // created, updated or unchanged; in a dry run, what would become of it
 }
 
 // syncer is the mode, its inputs read.
@@ -36,19 +33,9 @@ type syncer struct {
 	// What Prepare makes.
 	plan   *plan
 	writer *writer
-
-	mu      sync.Mutex
-	values  map[string]string // of bundles: connection strings by key
-	placed  map[string]int    // of bundles: where each key is now
-	intact  map[int]bool      // of bundles: those that held what they have to
-	strays  []string          // bundles beyond the last one, which no sync is known to have written
-	members map[secrets.Print]secrets.Member
-	waiting []string // names that were not deleted, because not all tenants have their secret in this layout yet
-	dropped int      // members that left their bundle with their tenant
-	block   string   // what became of the workflow file
 }
 
-// prepare finds out what there is, and makes the plan.
+// prepare finds out what exists, and makes the plan.
 func (s *syncer) prepare(ctx context.Context, found mode.Found) error {
 	listed, err := listSecrets(ctx, s.client, s.scope)
 	if err != nil {
@@ -66,10 +53,6 @@ func (s *syncer) prepare(ctx context.Context, found mode.Found) error {
 		return err
 	}
 	s.writer = &writer{ctx: ctx, client: s.client, scope: s.scope, state: state, dryRun: s.env.DryRun}
-	s.members = maps.Clone(state.past.state.Members)
-	if !state.past.known {
-		s.members = map[secrets.Print]secrets.Member{}
-	}
 	if !s.env.DryRun {
 		s.announce()
 	}
@@ -85,26 +68,31 @@ func keys(tenants []fleet.Tenant) []string {
 	return keys
 }
 
-// announce says how long the writes that are certain will take, if that is long.
+// announce says how long the writes that are certain will take, if that is a minute or more.
 func (s *syncer) announce() {
 	n := s.plan.certainWrites()
 	if least := github.WriteTime(n + 2); least > 0 { // and the state's two
-		s.env.Say(fmt.Sprintf("%d secrets to write: at GitHub's limits of %d writes a minute and %d an hour, this takes at least %s",
-			n, github.WritesPerMinute, github.WritesPerHour, words.Setting(least)))
+		s.env.Say(fmt.Sprintf("%d secrets to write: at GitHub's limits of %d writes a minute and %d an hour, "+
+			"this takes at least %s", n, github.WritesPerMinute, github.WritesPerHour, words.Setting(least)))
 	}
 }
 
-// job brings one tenant's secret up to date; of bundles, it only resolves the connection string.
+// job brings one tenant's secret up to date. With bundles it only resolves the connection string.
 func (s *syncer) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	secret, err := s.resolve(ctx, t)
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
 	mode.Hide(s.env, log, secret)
-	if s.settings.bundled {
-		return s.member(t, secret.Reveal()), nil
-	}
 	value := secret.Reveal()
+	if s.plan.bundled {
+		change := s.plan.member(t.Key, value)
+		o := fleet.Outcome{Unchanged: change == unchanged, Detail: reading{Detail{Change: change}, secret}}
+		if !o.Unchanged {
+			o.Note = "read"
+		}
+		return o, nil
+	}
 	name, change := s.plan.secret(t.Key, value)
 	if change == unchanged {
 		return fleet.Outcome{Unchanged: true, Detail: Detail{name, unchanged}}, nil
@@ -123,33 +111,58 @@ func (s *syncer) would(change string) string {
 	return change
 }
 
-// finish writes the bundles, prunes, remembers, and brings the workflow file in step.
+// conclusion is what is known at a run's end.
+type conclusion struct {
+	results []fleet.Result // amended
+	done    journal
+	strays  []string // as in [bundlePlan]
+	dropped int      // tenants that are gone and left their bundle
+	waiting []string // secrets that are not deleted before every tenant has its secret in this layout
+	block   string   // what became of the workflow file; empty: there is none
+}
+
+// finish writes the bundles, deletes the leftovers, has the next sync remember, and updates the workflow file.
 func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
-	var errs []error
-	if s.settings.bundled {
-		errs = append(errs, s.writeBundles(ctx, results))
-	}
+	b, err := s.writeBundles(ctx, results)
+	errs := []error{err}
+	amendments := b.amendments(results, s.would)
+	amended, _ := fleet.Amend(results, amendments) // the run reports what cannot be amended
+	c := conclusion{results: amended, strays: b.strays, dropped: b.dropped}
 	if ctx.Err() == nil {
-		errs = append(errs, s.pruneLeftovers(results))
+		names, waiting := s.plan.deletions(!allSynced(amended))
+		c.waiting = waiting
+		errs = append(errs, s.writer.deleteAll(names))
 	}
-	var warnings []string
-	if err := s.writer.save(ctx, s.members); err != nil {
-		warnings = append(warnings, notSaved(err))
+	saved := s.writer.save(ctx, b.members)
+	c.done = s.writer.journal()
+	if ctx.Err() == nil && s.file != nil {
+		c.block, err = s.file.update(s.plan, c, s.env.DryRun)
+		errs = append(errs, err)
 	}
-	if ctx.Err() == nil {
-		errs = append(errs, s.keepWorkflow(results))
+	ending := s.ending(c)
+	ending.Amendments = amendments
+	if saved != nil {
+		ending.Warnings = append(ending.Warnings, notSaved(saved))
 	}
-	ending := s.ending(results)
-	ending.Warnings = append(ending.Warnings, warnings...)
 	return ending, errors.Join(errs...)
 }
 
-// pruneLeftovers deletes the secrets that belong to no tenant. It is called once everything is written.
-func (s *syncer) pruneLeftovers(results []fleet.Result) error {
-	failed := slices.ContainsFunc(results, func(r fleet.Result) bool {
-		return r.State != fleet.Succeeded && r.State != fleet.Unchanged
-	})
-	names, waiting := s.plan.deletions(failed)
-	s.waiting = waiting
-	return s.writer.deleteAll(names)
+// writeBundles writes the bundles that changed, if the layout has any. Its error is what no tenant reports.
+func (s *syncer) writeBundles(ctx context.Context, results []fleet.Result) (bundled, error) {
+	untouched := bundled{members: s.plan.past.members()}
+	switch {
+	case !s.plan.bundled:
+		return untouched, nil
+	case ctx.Err() != nil:
+		untouched.err = fmt.Errorf("its bundle was not written: %w", context.Cause(ctx))
+		return untouched, nil
+	}
+	planned, err := s.plan.pack(valuesRead(results))
+	if err != nil {
+		untouched.err = errors.New("no bundle was written: see the run's own error")
+		return untouched, err
+	}
+	b := bundled{bundlePlan: planned, failed: s.writer.writeBundles(planned.steps)}
+	b.members, b.dropped = s.plan.members(planned, b.failed, s.writer.journal())
+	return b, planned.untold(b.failed)
 }

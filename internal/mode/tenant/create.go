@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // CreateDetail is what the report file says about a tenant that was created, or existed already.
@@ -154,7 +155,7 @@ func keptOnError(err error, listed bool) error {
 
 // thenAgain puts an error's own remedy before the advice to run again.
 func thenAgain(err error, again string) string {
-	if first := fleet.Remedy(err); first != "" {
+	if first := remedies.Of(err); first != "" {
 		return first + "; then " + again
 	}
 	return again

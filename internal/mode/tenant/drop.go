@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -141,7 +142,7 @@ func (d *drop) refuseUncovered(ctx context.Context, t fleet.Tenant) error {
 // notDropped adds to why a tenant's data is not safe that the tenant was left as it was.
 func notDropped(err error) error {
 	remedy := "if its data is no longer needed, set without-backup: true"
-	if first := fleet.Remedy(err); first != "" {
+	if first := remedies.Of(err); first != "" {
 		remedy = first + "; " + remedy
 	}
 	return fleet.WithRemedy(fmt.Errorf("%w; the tenant was not dropped", err), remedy)

@@ -11,13 +11,13 @@ import (
 	"syscall"
 )
 
-// account is who the server runs as. PostgreSQL refuses to run as root.
+// account is the account that the server runs as. PostgreSQL refuses to run as root.
 type account struct {
 	switched bool // from root to uid and gid
 	uid, gid int
 }
 
-// serverAccount is the caller, or where that is root the first that exists of postgres and nobody.
+// serverAccount is the caller's account or, for root, the first that exists of postgres and nobody.
 func serverAccount() (account, error) {
 	if os.Geteuid() != 0 {
 		return account{}, nil
@@ -34,10 +34,11 @@ func serverAccount() (account, error) {
 		}
 		return account{switched: true, uid: uid, gid: gid}, nil
 	}
-	return account{}, errors.New("PostgreSQL does not run as root, and there is no account postgres or nobody to run it as")
+	return account{}, errors.New("PostgreSQL does not run as root, " +
+		"and there is no account postgres or nobody to run it as")
 }
 
-// own gives a directory and all in it to the account.
+// own makes the account the owner of a directory and everything in it.
 func (a account) own(dir string) error {
 	if !a.switched {
 		return nil
@@ -50,8 +51,8 @@ func (a account) own(dir string) error {
 	})
 }
 
-// attributes are for a process that runs as the account, in a group of its own: a Ctrl-C in the terminal is the
-// caller's to handle, who then stops the server in order.
+// attributes are for a process that runs as the account, in a process group of its own: the caller handles a Ctrl-C in
+// the terminal and shuts the server down.
 func (a account) attributes() *syscall.SysProcAttr {
 	attributes := &syscall.SysProcAttr{Setpgid: true}
 	if a.switched {

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Ask returns the rows of a query of one text column, over a connection of its own.
+// Ask returns the rows of a query with one text column, over a connection of its own.
 func Ask(t testing.TB, url, sql string) []string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -40,13 +40,13 @@ func Do(t testing.TB, url, sql string) {
 	}
 }
 
-// HostileNames are names for schemas and tables that break what does not quote.
+// HostileNames are names for schemas and tables that break code which does not quote.
 var HostileNames = []string{
-	`a"; drop schema public cascade; --`, `it's`, `back\slash`, "Über Größe", "with space, and comma", "select", "{a}", "$1", "a.b", "line\nbreak",
-	strings.Repeat("é", 31) + "x",
+	`a"; drop schema public cascade; --`, `it's`, `back\slash`, "Über Größe", "with space, and comma", "select", "{a}",
+	"$1", "a.b", "line\nbreak", strings.Repeat("é", 31) + "x",
 }
 
-// CreateSchemas makes schemas of any name.
+// CreateSchemas creates schemas with any names.
 func CreateSchemas(t testing.TB, url string, names ...string) {
 	t.Helper()
 	for _, n := range names {
@@ -54,9 +54,11 @@ func CreateSchemas(t testing.TB, url string, names ...string) {
 	}
 }
 
-// Relations lists the tables and views outside of the system's schemas, as schema.name.
+// Relations lists the tables and views outside the system's schemas, as schema.name.
 func Relations(t testing.TB, url string) []string {
 	t.Helper()
-	return Ask(t, url, `select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by n.nspname collate "C", c.relname collate "C"`)
+	return Ask(t, url, `select n.nspname || '.' || c.relname
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+		order by n.nspname collate "C", c.relname collate "C"`)
 }

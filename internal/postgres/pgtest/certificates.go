@@ -8,10 +8,12 @@ import (
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// certify gives the server a certificate, and notes the authority's and a configuration that presents the server's.
+// certify creates the server's certificate and its authority, and a TLS configuration that presents the certificate.
 func (s *Server) certify() error {
 	files := servertest.Certificates{
-		Authority: filepath.Join(s.dir, "ca.pem"), Server: filepath.Join(s.dir, "server.pem"), Key: filepath.Join(s.dir, "server.key"),
+		Authority: filepath.Join(s.dir, "ca.pem"),
+		Server:    filepath.Join(s.dir, "server.pem"),
+		Key:       filepath.Join(s.dir, "server.key"),
 	}
 	if err := files.Write(); err != nil {
 		return err

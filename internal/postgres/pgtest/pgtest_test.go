@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A test binary started with this in its environment is the victim of TestKilledOwnerLeavesNothing.
+// victim in the environment of a test binary makes it the victim of TestKilledOwnerLeavesNothing.
 const victim = "PGTEST_VICTIM"
 
 func TestMain(m *testing.M) {
@@ -78,7 +78,9 @@ func TestEveryVersion(t *testing.T) {
 		t.Run(strconv.Itoa(version), func(t *testing.T) {
 			t.Parallel()
 			s := start(t, Options{Version: version, Settings: map[string]string{"application_name": "it's mine"}})
-			if got := query(t, s.URL("postgres"), "select current_setting('server_version_num')::int / 10000 || ' ' || current_setting('application_name')"); got != fmt.Sprint(version, " it's mine") {
+			got := query(t, s.URL("postgres"), "select current_setting('server_version_num')::int / 10000 || ' ' || "+
+				"current_setting('application_name')")
+			if got != fmt.Sprint(version, " it's mine") {
 				t.Errorf("server says %q", got)
 			}
 			const password = "it's a \\ p@ss:w/r%d \u00fc"
@@ -86,7 +88,9 @@ func TestEveryVersion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := query(t, url, "select current_user || '|' || current_database() || '|' || ssl from pg_stat_ssl where pid = pg_backend_pid()"); got != `Strange "role"|Strange / database?|true` {
+			got = query(t, url, "select current_user || '|' || current_database() || '|' || ssl "+
+				"from pg_stat_ssl where pid = pg_backend_pid()")
+			if got != `Strange "role"|Strange / database?|true` {
 				t.Errorf("tenant is %q", got)
 			}
 			if _, err := pgx.Connect(context.Background(), strings.Replace(url, "%25", "x", 1)); err == nil {
@@ -94,7 +98,8 @@ func TestEveryVersion(t *testing.T) {
 			}
 			verified := strings.Replace(url, "sslmode=require", "sslmode=verify-full&sslrootcert="+s.CAFile, 1)
 			query(t, verified, "select 'ok'")
-			psql := exec.Command(filepath.Join(s.BinDir, "psql"), "-XAtc", "create table mine (); select 'by psql'", url)
+			psql := exec.Command(filepath.Join(s.BinDir, "psql"),
+				"-XAtc", "create table mine (); select 'by psql'", url)
 			if out, err := psql.CombinedOutput(); err != nil || !strings.Contains(string(out), "by psql") {
 				t.Errorf("psql: %v: %s", err, out)
 			}
@@ -209,7 +214,9 @@ func TestDatabase(t *testing.T) {
 		if a, b := query(t, first, "select current_database()"), query(t, second, "select current_database()"); a == b {
 			t.Errorf("both are %s", a)
 		}
-		if got := query(t, first, "select (pg_get_userbyid(datdba) = current_user)::text from pg_database where datname = current_database()"); got != "true" {
+		owns := "select (pg_get_userbyid(datdba) = current_user)::text " +
+			"from pg_database where datname = current_database()"
+		if got := query(t, first, owns); got != "true" {
 			t.Error("the role does not own its database")
 		}
 	})

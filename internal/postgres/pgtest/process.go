@@ -20,8 +20,8 @@ import (
 // process is a running postmaster.
 type process struct {
 	cmd    *exec.Cmd
-	exited chan struct{} // closed once it has been waited for
-	err    error         // how it ended; read after exited
+	exited chan struct{} // closed once the process has been waited for
+	err    error         // how it exited; read after exited
 }
 
 // start runs the postmaster on s.Port and waits until it accepts connections.
@@ -49,6 +49,12 @@ func (s *Server) start(ctx context.Context) error {
 	s.mu.Lock()
 	s.process = p
 	s.mu.Unlock()
+	return s.awaitConnections(ctx, p, int(before))
+}
+
+// awaitConnections waits until the server accepts connections. If it exits, the error has what it has logged since an
+// offset.
+func (s *Server) awaitConnections(ctx context.Context, p *process, offset int) error {
 	for {
 		conn, err := pgx.Connect(ctx, s.URL("postgres"))
 		if err == nil {
@@ -58,7 +64,7 @@ func (s *Server) start(ctx context.Context) error {
 		case <-p.exited:
 			s.forget(p)
 			written := s.Log()
-			return fmt.Errorf("start PostgreSQL: %w: %s", p.err, strings.TrimSpace(written[min(int(before), len(written)):]))
+			return fmt.Errorf("start PostgreSQL: %w: %s", p.err, strings.TrimSpace(written[min(offset, len(written)):]))
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("wait for PostgreSQL: %w", err), s.Kill())
 		case <-time.After(20 * time.Millisecond):
@@ -66,7 +72,8 @@ func (s *Server) start(ctx context.Context) error {
 	}
 }
 
-// Stop shuts the server down, aborting what runs on it, and removes all that it had on disk. Stopping twice is harmless.
+// Stop shuts the server down, aborts what runs on it, and removes everything that it has on disk. Stopping it twice is
+// harmless.
 func (s *Server) Stop() error {
 	errs := []error{s.shutdown()}
 	if s.watchdog != nil {
@@ -80,13 +87,14 @@ func (s *Server) Stop() error {
 	return errors.Join(errs...)
 }
 
-// shutdown is a fast shutdown: sessions are ended, data is kept.
+// shutdown is a fast shutdown: it ends sessions and keeps the data.
 func (s *Server) shutdown() error {
 	p := s.running()
 	if p == nil {
 		return nil
 	}
-	if err := errors.Join(s.Resume(), p.cmd.Process.Signal(syscall.SIGINT)); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	err := errors.Join(s.Resume(), p.cmd.Process.Signal(syscall.SIGINT))
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop PostgreSQL: %w", err)
 	}
 	select {
@@ -104,7 +112,7 @@ func (s *Server) Kill() error {
 	if p == nil {
 		return nil
 	}
-	// The postmaster first, so that it can't start anything new; stopped, so that its children stay its children.
+	// A stopped postmaster starts no further children, and keeps those that it has.
 	err := p.cmd.Process.Signal(syscall.SIGSTOP)
 	children := childrenOf(p.cmd.Process.Pid)
 	err = errors.Join(err, p.cmd.Process.Kill())
@@ -126,7 +134,7 @@ func (s *Server) Kill() error {
 	return nil
 }
 
-// Restart brings the server up on the port it had, shutting it down before where it runs.
+// Restart starts the server on the same port, after shutting it down if it runs.
 func (s *Server) Restart(ctx context.Context) error {
 	if err := s.shutdown(); err != nil {
 		return err
@@ -136,10 +144,10 @@ func (s *Server) Restart(ctx context.Context) error {
 	return s.start(ctx)
 }
 
-// Pause stops the server in its tracks, as a machine that hangs: connections stay open and nothing is answered.
+// Pause freezes the server like a machine that hangs: connections stay open, and nothing is answered.
 func (s *Server) Pause() error { return s.signalAll(syscall.SIGSTOP) }
 
-// Resume lets a paused server go on.
+// Resume continues a paused server.
 func (s *Server) Resume() error { return s.signalAll(syscall.SIGCONT) }
 
 func (s *Server) signalAll(signal syscall.Signal) error {
@@ -164,7 +172,7 @@ func (s *Server) running() *process {
 	return s.process
 }
 
-// PID is the postmaster's process, 0 while the server is down.
+// PID is the postmaster's process ID, 0 while the server is down.
 func (s *Server) PID() int {
 	if p := s.running(); p != nil {
 		return p.cmd.Process.Pid
@@ -172,7 +180,7 @@ func (s *Server) PID() int {
 	return 0
 }
 
-// forget drops what belongs to a postmaster that has ended.
+// forget drops what belongs to a postmaster that has exited.
 func (s *Server) forget(p *process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,18 +192,18 @@ func (s *Server) forget(p *process) {
 	cancel()
 	for database, conns := range s.idle {
 		for _, conn := range conns {
-			_ = conn.Close(ended) // its server is gone, there is nobody to say goodbye to
+			_ = conn.Close(ended) // the server is gone, so nobody receives the goodbye
 		}
 		delete(s.idle, database)
 	}
 }
 
-// freeSharedMemory removes the System V segment by which a data directory is marked as in use, and which a killed server
-// leaves behind. The next server in the directory would remove it, but there will be none.
+// freeSharedMemory removes the System V segment that marks a data directory as in use, and that a killed server leaves
+// behind. A next server in the directory would remove it, but there is none.
 func (s *Server) freeSharedMemory() {
 	lock, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
 	if err != nil {
-		return // an orderly shutdown has removed both
+		return // a shutdown has removed both
 	}
 	const line = 6 // "key id", after pid, directory, start, port, socket and address
 	if lines := bytes.Split(lock, []byte("\n")); len(lines) > line {
@@ -207,8 +215,7 @@ func (s *Server) freeSharedMemory() {
 	}
 }
 
-// alive tells whether a process still runs. One that has ended and that nobody has asked about, as in a container whose
-// first process is no init, does not.
+// alive reports whether a process still runs. A zombie, which stays in a container without an init process, does not.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -218,16 +225,16 @@ func alive(pid int) bool {
 	return len(fields) > 0 && fields[0][0] != 'Z'
 }
 
-// childrenOf lists a process's children, as /proc has them.
+// childrenOf lists a process's children.
 func childrenOf(pid int) []int {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	var children []int
 	for _, path := range stats {
 		stat, err := os.ReadFile(path)
 		if err != nil {
-			continue // ended since
+			continue // it has exited since
 		}
-		// "pid (name) state ppid …", and the name may hold anything.
+		// "pid (name) state ppid …", and the name may contain anything.
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 		if len(fields) < 2 || string(fields[1]) != strconv.Itoa(pid) {
 			continue

@@ -1,9 +1,10 @@
-// Package pgtest runs private PostgreSQL servers for tests, the sandbox, the demo and the benchmarks: real ones, made by
-// initdb in a temporary directory, with TLS and SCRAM, listening on 127.0.0.1 only. Nothing of them outlives the process
-// that started them, however it ends.
+// Package pgtest runs private PostgreSQL servers for tests, the sandbox, the demo and the benchmarks. They are real:
+// initdb creates them in a temporary directory, with TLS and SCRAM, and they listen on 127.0.0.1 only. Nothing of them
+// outlives the process that started them, however that ends.
 package pgtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -31,13 +32,14 @@ const (
 	stopTimeout  = 20 * time.Second // a fast shutdown, before it is forced
 )
 
-// Options say which server to start and how. The zero value is the newest installed one, with TLS.
+// Options say which server to start, and how. The zero value is the newest installed one, with TLS.
 type Options struct {
 	Version  int               // major; 0: the newest installed
 	Settings map[string]string // additions to postgresql.conf, unquoted
 	NoTLS    bool
-	// Dir is where the server's directory is made. Default: PGTEST_DIR, else memory (/dev/shm) where there is plenty, which
-	// makes and drops databases several times as fast as a disk does, else the system's temporary directory.
+	// Dir is where the server's directory is created. Empty: PGTEST_DIR; if that is not set, memory (/dev/shm) if there
+	// is enough, in which databases are created and dropped several times as fast as on disk; else the system's
+	// temporary directory.
 	Dir string
 }
 
@@ -46,10 +48,10 @@ type Server struct {
 	Host    string
 	Port    int
 	Version int    // major
-	BinDir  string // holds psql, pg_dump and the like of the server's own version
+	BinDir  string // with psql, pg_dump and the like of the server's own version
 	CAFile  string // PEM of the authority that signed the server's certificate; empty with NoTLS
 
-	dir      string // all that the server has on disk
+	dir      string // everything that the server has on disk
 	password string
 	options  Options
 	account  account
@@ -61,14 +63,14 @@ type Server struct {
 	idle    map[string][]*pgx.Conn
 }
 
-// Start makes a cluster and returns once it accepts connections. Where no PostgreSQL server is installed, or not the
-// wanted one, the error says what to install.
+// Start creates a server and returns once it accepts connections. If the wanted version is not installed, the error
+// says what to install.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	installed, err := find(o.Version)
 	if err != nil {
 		return nil, err
 	}
-	who, err := serverAccount()
+	account, err := serverAccount()
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +80,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		Host: "127.0.0.1", Version: installed.major, BinDir: installed.dir,
-		dir: dir, options: o, account: who,
-		// What has to be escaped in a URL should be met by every user of the package.
-		password: "s@:/%" + rand.Text(),
+		dir: dir, options: o, account: account,
+		password: "s@:/%" + rand.Text(), // so that every test meets characters that a URL must escape
 		idle:     map[string][]*pgx.Conn{},
 	}
 	if s.watchdog, err = servertest.Watch("pgtest-watchdog", endServer, dir); err != nil {
@@ -89,7 +90,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := s.initialise(ctx); err != nil {
+	if err := s.initialize(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	err = servertest.OnFreePort(ctx, func(port int) error {
@@ -102,19 +103,16 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// parentDirectory is where a server's directory goes; "" is the system's temporary directory.
-func parentDirectory(asked string) string {
-	if asked == "" {
-		asked = os.Getenv("PGTEST_DIR")
-	}
-	if asked != "" {
-		return asked
+// parentDirectory is where a server's directory is created; "" is the system's temporary directory.
+func parentDirectory(wanted string) string {
+	if wanted = cmp.Or(wanted, os.Getenv("PGTEST_DIR")); wanted != "" {
+		return wanted
 	}
 	return servertest.Directory(4 << 30)
 }
 
-// initialise fills the server's directory: data, configuration and certificate.
-func (s *Server) initialise(ctx context.Context) error {
+// initialize fills the server's directory: data, configuration and certificate.
+func (s *Server) initialize(ctx context.Context) error {
 	passwordFile := filepath.Join(s.dir, "password")
 	if err := os.WriteFile(passwordFile, []byte(s.password+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write PostgreSQL's password file: %w", err)
@@ -137,7 +135,7 @@ func (s *Server) initialise(ctx context.Context) error {
 	if err := os.Remove(passwordFile); err != nil {
 		return fmt.Errorf("remove PostgreSQL's password file: %w", err)
 	}
-	// Replaces initdb's file, whose entries for the local socket and for replication nobody needs here.
+	// This replaces initdb's file, whose entries for the local socket and for replication are not needed.
 	hba := []byte("host all all all scram-sha-256\n")
 	if err := os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), hba, 0o600); err != nil {
 		return fmt.Errorf("write pg_hba.conf: %w", err)
@@ -145,34 +143,37 @@ func (s *Server) initialise(ctx context.Context) error {
 	return s.configure()
 }
 
-// configure appends to postgresql.conf. The data is thrown away with the server, so nothing is made durable.
+// settings are those of every server. The data is thrown away with the server, so nothing is made durable.
+var settings = map[string]string{
+	"unix_socket_directories":    "",
+	"max_connections":            "300",
+	"shared_buffers":             "64MB",
+	"fsync":                      "off",
+	"synchronous_commit":         "off",
+	"full_page_writes":           "off",
+	"wal_level":                  "minimal",
+	"max_wal_senders":            "0",
+	"max_wal_size":               "2GB",
+	"dynamic_shared_memory_type": "mmap", // in the data directory, so that a killed server leaves nothing elsewhere
+	"jit":                        "off",
+	"timezone":                   "UTC",
+	"log_timezone":               "UTC",
+	"lc_messages":                "C",
+}
+
+// configure appends to postgresql.conf.
 func (s *Server) configure() error {
-	settings := map[string]string{
-		"listen_addresses":           s.Host,
-		"unix_socket_directories":    "",
-		"max_connections":            "300",
-		"shared_buffers":             "64MB",
-		"fsync":                      "off",
-		"synchronous_commit":         "off",
-		"full_page_writes":           "off",
-		"wal_level":                  "minimal",
-		"max_wal_senders":            "0",
-		"max_wal_size":               "2GB",
-		"dynamic_shared_memory_type": "mmap", // in the data directory, so that a killed server leaves nothing elsewhere
-		"jit":                        "off",
-		"timezone":                   "UTC",
-		"log_timezone":               "UTC",
-		"lc_messages":                "C",
-	}
+	all := maps.Clone(settings)
+	all["listen_addresses"] = s.Host
 	if !s.options.NoTLS {
-		settings["ssl"] = "on"
-		settings["ssl_cert_file"] = s.CertFile()
-		settings["ssl_key_file"] = s.KeyFile()
+		all["ssl"] = "on"
+		all["ssl_cert_file"] = s.CertFile()
+		all["ssl_key_file"] = s.KeyFile()
 	}
-	maps.Copy(settings, s.options.Settings)
+	maps.Copy(all, s.options.Settings)
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		fmt.Fprintf(&b, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&b, "%s = '%s'\n", name, strings.ReplaceAll(all[name], "'", "''"))
 	}
 	f, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -185,14 +186,14 @@ func (s *Server) configure() error {
 	return nil
 }
 
-// CertFile is the server's certificate, PEM.
+// CertFile is the file of the server's certificate, in PEM.
 func (s *Server) CertFile() string { return filepath.Join(s.dir, "server.pem") }
 
-// KeyFile is the private key of the server's certificate, PEM.
+// KeyFile is the file of its private key, in PEM.
 func (s *Server) KeyFile() string { return filepath.Join(s.dir, "server.key") }
 
-// TLSConfig is for something that stands in front of the server and presents the server's own certificate, as it must
-// for SCRAM's channel binding to hold through it. Nil with NoTLS.
+// TLSConfig is for a proxy in front of the server. It presents the server's own certificate, without which SCRAM's
+// channel binding fails. Nil with NoTLS.
 func (s *Server) TLSConfig() *tls.Config {
 	if s.tls == nil {
 		return nil

@@ -3,8 +3,6 @@ package pgtest
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +13,7 @@ import (
 var shared servertest.Shared[*Server]
 
 // Main is the body of a TestMain: it runs the tests, stops the shared server and exits.
-func Main(m *testing.M) {
-	code := m.Run()
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the shared PostgreSQL server:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
+func Main(m *testing.M) { shared.Main(m, "PostgreSQL") }
 
 // Shared returns the test binary's server, started on first use. Tests that stop, kill or pause one start their own.
 func Shared(t testing.TB) *Server {
@@ -34,8 +25,8 @@ func Shared(t testing.TB) *Server {
 	return s
 }
 
-// Database returns the URL of a fresh database on the shared server, owned by a role of its own whose password needs
-// escaping. Both are dropped when the test ends.
+// Database returns the URL of a new database on the shared server. It belongs to a role of its own, whose password
+// needs escaping. Both are dropped when the test ends.
 func Database(t testing.TB) string {
 	t.Helper()
 	s := Shared(t)
@@ -45,7 +36,9 @@ func Database(t testing.TB) string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		if err := s.Exec(ctx, "postgres", "DROP DATABASE IF EXISTS "+Identifier(name)+" WITH (FORCE)", "DROP ROLE IF EXISTS "+Identifier(name)); err != nil {
+		err := s.Exec(ctx, "postgres",
+			"DROP DATABASE IF EXISTS "+Identifier(name)+" WITH (FORCE)", "DROP ROLE IF EXISTS "+Identifier(name))
+		if err != nil {
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})

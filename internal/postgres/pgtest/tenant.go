@@ -9,51 +9,55 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// URL is the superuser's connection string for a database, in Neon's shape.
+// URL is the superuser's connection string for a database, in the form of Neon's.
 func (s *Server) URL(database string) string {
 	return s.TenantURL(Superuser, s.password, database)
 }
 
-// TenantURL is the connection string of any role for a database, in Neon's shape.
+// TenantURL is the connection string of any role for a database, in the form of Neon's.
 func (s *Server) TenantURL(role, password, database string) string {
 	parameters := "sslmode=require&channel_binding=require"
 	if s.options.NoTLS {
 		parameters = "sslmode=disable"
 	}
-	return fmt.Sprintf("postgresql://%s:%s@%s:%d/%s?%s", escape(role), escape(password), s.Host, s.Port, escape(database), parameters)
+	return fmt.Sprintf("postgresql://%s:%s@%s:%d/%s?%s",
+		escape(role), escape(password), s.Host, s.Port, escape(database), parameters)
 }
 
-// escape percent-encodes all but letters, digits and "-_.~", so that no parser of URLs takes a character for a separator.
+// escape percent-encodes everything except letters, digits and "-_.~", so that no parser of URLs mistakes a character
+// for a separator.
 func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
 
-// CreateTenant makes a role and a database owned by it, the public schema included, and returns its URL.
+// CreateTenant creates a role and a database that the role owns, including the public schema, and returns its URL.
 func (s *Server) CreateTenant(ctx context.Context, role, password, database string) (string, error) {
-	if err := s.Exec(ctx, "postgres", "CREATE ROLE "+Identifier(role)+" LOGIN PASSWORD "+Literal(password)); err != nil {
-		return "", fmt.Errorf("create the tenant %s: %w", database, err)
+	err := s.Exec(ctx, "postgres", "CREATE ROLE "+Identifier(role)+" LOGIN PASSWORD "+Literal(password))
+	if err == nil {
+		err = s.CreateDatabase(ctx, database, role, "")
 	}
-	if err := s.CreateDatabase(ctx, database, role, ""); err != nil {
+	if err != nil {
 		return "", fmt.Errorf("create the tenant %s: %w", database, err)
 	}
 	return s.TenantURL(role, password, database), nil
 }
 
-// CreateDatabase makes a database for a role: an empty one whose public schema is the role's too, or a copy of the template
-// where one is named, to which nobody may be connected.
+// CreateDatabase creates a database for a role: a copy of the template, to which nobody may be connected; without a
+// template an empty one, whose public schema also belongs to the role.
 func (s *Server) CreateDatabase(ctx context.Context, database, owner, template string) error {
 	empty := template == ""
 	if empty {
 		template = "template0"
 	}
-	statement := fmt.Sprintf("CREATE DATABASE %s OWNER %s TEMPLATE %s", Identifier(database), Identifier(owner), Identifier(template))
+	statement := fmt.Sprintf("CREATE DATABASE %s OWNER %s TEMPLATE %s",
+		Identifier(database), Identifier(owner), Identifier(template))
 	if s.Version >= 15 {
-		// 15's new default writes all pages to the log, which here, where a checkpoint costs next to nothing, takes more
-		// than twice as long.
+		// The default since 15 writes all pages to the log. It takes more than twice as long here, where a checkpoint
+		// costs next to nothing.
 		statement += " STRATEGY FILE_COPY"
 	}
 	if err := s.Exec(ctx, "postgres", statement); err != nil {
 		return err
 	}
-	if empty && s.Version < 15 { // since 15 the public schema belongs to whoever owns the database
+	if empty && s.Version < 15 { // since 15 the public schema belongs to the database's owner
 		return s.Exec(ctx, database, "ALTER SCHEMA public OWNER TO "+Identifier(owner))
 	}
 	return nil
@@ -71,9 +75,9 @@ func (s *Server) Exec(ctx context.Context, database string, statements ...string
 	})
 }
 
-// Superuser lends do a superuser's connection. Connections to the database postgres are kept for the next caller; those
-// to others are closed, since an idle one would keep a database from being dropped or copied.
-func (s *Server) Superuser(ctx context.Context, database string, do func(*pgx.Conn) error) error {
+// Superuser calls use with a superuser's connection. It keeps connections to the database postgres for the next caller,
+// and closes those to others, because an idle one keeps a database from being dropped or copied.
+func (s *Server) Superuser(ctx context.Context, database string, use func(*pgx.Conn) error) error {
 	s.mu.Lock()
 	var conn *pgx.Conn
 	if idle := s.idle[database]; len(idle) > 0 {
@@ -86,16 +90,16 @@ func (s *Server) Superuser(ctx context.Context, database string, do func(*pgx.Co
 			return fmt.Errorf("connect as superuser: %w", err)
 		}
 	}
-	err := do(conn)
-	const kept = 16
+	err := use(conn)
+	const maxIdle = 16
 	s.mu.Lock()
-	keep := database == "postgres" && !conn.IsClosed() && s.process != nil && len(s.idle[database]) < kept
-	if keep {
+	reuse := database == "postgres" && !conn.IsClosed() && s.process != nil && len(s.idle[database]) < maxIdle
+	if reuse {
 		s.idle[database] = append(s.idle[database], conn)
 	}
 	s.mu.Unlock()
-	if !keep {
-		_ = conn.Close(context.WithoutCancel(ctx)) // what was asked for is done; err says whether it went well
+	if !reuse {
+		_ = conn.Close(context.WithoutCancel(ctx)) // use has its result, which is all that matters
 	}
 	return err
 }

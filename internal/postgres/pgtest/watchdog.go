@@ -1,7 +1,7 @@
 package pgtest
 
-// endServer is for the watchdog: it ends the server that is running in the directory, even a paused one, and removes the
-// directory. An immediate shutdown (QUIT) lets the server give its shared memory back; KILL is for one that does not answer.
+// endServer is the watchdog's script: it ends the server that runs in the directory, even a paused one, and removes the
+// directory. An immediate shutdown (QUIT) lets the server free its shared memory; KILL is for one that does not react.
 const endServer = `
 read -r pid <"$1/data/postmaster.pid"
 if [ -n "$pid" ]; then

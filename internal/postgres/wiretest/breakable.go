@@ -8,7 +8,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Breakable puts a proxy that can be cut, slowed or silenced in front of a URL's server, and returns the URL through it.
+// Breakable puts a proxy in front of a URL's server and returns the URL through it. The proxy can be cut, slowed down
+// or silenced.
 func Breakable(t testing.TB, text string) (string, *toxiproxy.Proxy) {
 	t.Helper()
 	u, err := url.Parse(text)

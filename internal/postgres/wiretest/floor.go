@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// FloorFile is a migration as the floor needs it.
+// FloorFile is a migration as [Floor] needs it.
 type FloorFile struct{ Version, Up string }
 
 // FloorFiles reads a directory of dbmate files, in the order of their names.
@@ -35,9 +35,9 @@ func FloorFiles(dir string) ([]FloorFile, error) {
 	return files, nil
 }
 
-// Floor migrates one database with the least that is safe for two runs at once, and nothing around it: one connection, the
-// lock and the versions in one message, each migration in one more with its bookkeeping in its transaction. No client can
-// ask for less. It returns how many migrations it applied.
+// Floor migrates one database with the fewest messages that are safe for two concurrent runs: one connection, one
+// message for the lock and the versions, and one for each migration, with the record of its version in the same
+// transaction. No client can do with fewer. It returns how many migrations it applied.
 func Floor(ctx context.Context, url string, files []FloorFile) (applied int, err error) {
 	conn, err := pgconn.Connect(ctx, url)
 	if err != nil {
@@ -64,7 +64,8 @@ func Floor(ctx context.Context, url string, files []FloorFile) (applied int, err
 		if done[f.Version] {
 			continue
 		}
-		sql := "begin;" + create + f.Up + "\n;insert into schema_migrations (version) values ('" + f.Version + "'); commit"
+		record := "insert into schema_migrations (version) values ('" + f.Version + "')"
+		sql := "begin;" + create + f.Up + "\n;" + record + "; commit"
 		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
 			return applied, err
 		}

@@ -1,5 +1,5 @@
-// Package wiretest shows what goes over the wire to a PostgreSQL server: a proxy that stands in for distance and counts
-// round trips, and the least that any client could do, to compare with. It serves tests and the benchmarks.
+// Package wiretest measures the traffic to a PostgreSQL server: with a proxy that simulates distance and counts round
+// trips, and with the least traffic that any client could cause, to compare with. It serves tests and benchmarks.
 package wiretest
 
 import (
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Proxy passes connections on to a server as if it stood a round trip away. Bandwidth is not limited, order is kept, and
-// bytes pass untouched, so that TLS and channel binding hold through it.
+// Proxy forwards connections to a server as if it were a round trip away. It does not limit bandwidth, and keeps order
+// and bytes as they are, so that TLS and channel binding work through it.
 type Proxy struct {
 	listener  net.Listener
 	target    string
@@ -28,19 +28,21 @@ type Proxy struct {
 // Traffic is what a proxy has seen since [Proxy.Reset].
 type Traffic struct {
 	Connections int
-	// RoundTrips counts how often a client had to wait for the server, all connections together. Opening a connection is
-	// one. Every other one is an answer to something that was sent only after the answer before it had arrived.
+	// RoundTrips counts how often a client had to wait for the server, over all connections. Opening a connection is
+	// one. Every other one is an answer to a message that was sent only after the previous answer had arrived.
 	RoundTrips int
 }
 
-// NewProxy listens on a port of 127.0.0.1 for the server at target, host:port. A round trip of some milliseconds makes the
-// count exact: without one, bytes of two directions that pass each other cannot be told from question and answer.
+// NewProxy listens on a port of 127.0.0.1 for the server at target, host:port. With a round trip of some milliseconds
+// the count is exact; without one, bytes that cross cannot be told from a question and its answer.
 func NewProxy(target string, roundTrip time.Duration) (*Proxy, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s: %w", target, err)
 	}
-	p := &Proxy{listener: l, target: target, roundTrip: roundTrip, closed: make(chan struct{}), open: map[net.Conn]struct{}{}}
+	p := &Proxy{
+		listener: l, target: target, roundTrip: roundTrip, closed: make(chan struct{}), open: map[net.Conn]struct{}{},
+	}
 	p.running.Go(p.accept)
 	return p, nil
 }
@@ -55,24 +57,24 @@ func (p *Proxy) URL(text string) (string, error) {
 	return u.String(), nil
 }
 
-// Traffic tells what has passed.
+// Traffic returns what has passed since the last Reset.
 func (p *Proxy) Traffic() Traffic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.traffic
 }
 
-// Reset begins to count anew.
+// Reset sets the counts to zero.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.traffic = Traffic{}
 }
 
-// Close cuts every connection and returns when nothing of the proxy runs any more.
+// Close cuts every connection and waits until the proxy's goroutines have ended.
 func (p *Proxy) Close() {
 	close(p.closed)
-	_ = p.listener.Close() // accept then ends, which is all there is to it
+	_ = p.listener.Close() // ends accept
 	p.mu.Lock()
 	for c := range p.open {
 		_ = c.Close()
@@ -88,12 +90,12 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		p.running.Go(func() { p.pass(client, time.Now()) })
+		p.running.Go(func() { p.forward(client, time.Now()) })
 	}
 }
 
-// keep remembers a connection, so that Close can cut it; false where the proxy is closed already.
-func (p *Proxy) keep(c net.Conn) bool {
+// register lets Close cut a connection. It returns false if the proxy is closed already.
+func (p *Proxy) register(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open == nil {
@@ -110,36 +112,36 @@ func (p *Proxy) drop(c net.Conn) {
 	delete(p.open, c)
 }
 
-// pass serves one connection. The client's side of it was opened by the kernel at once; what the client sends counts as
-// sent a round trip after that, when it could have known.
-func (p *Proxy) pass(client net.Conn, accepted time.Time) {
+// forward serves one connection. The kernel opened the client's side at once, but from a distance the client would
+// learn of it only a round trip later, so what it sends before counts as sent then.
+func (p *Proxy) forward(client net.Conn, accepted time.Time) {
 	defer p.drop(client)
 	server, err := net.Dial("tcp", p.target)
 	if err != nil {
 		return
 	}
 	defer p.drop(server)
-	if !p.keep(client) || !p.keep(server) {
+	if !p.register(client) || !p.register(server) {
 		return
 	}
 	p.count(Traffic{Connections: 1, RoundTrips: 1})
-	var there, back sight // what has been delivered to the server, and to the client
-	there.trips, back.trips = 0, 1
-	var gone atomic.Bool // the client waits for nothing any more: a server's goodbye is no answer
+	var atServer, atClient observed // what has been delivered to each
+	atClient.trips = 1
+	var hungUp atomic.Bool // the client waits for nothing any more: a server's goodbye is no answer
 	var both sync.WaitGroup
 	both.Go(func() {
-		p.copy(client, server, accepted.Add(p.roundTrip), way{
-			sent:      back.at,
-			delivered: func(trips int) { there.raise(trips) },
-			ended:     func() { gone.Store(true) },
+		p.copy(client, server, accepted.Add(p.roundTrip), direction{
+			sent:      atClient.count,
+			delivered: func(trips int) { atServer.raise(trips) },
+			ended:     func() { hungUp.Store(true) },
 		})
 	})
 	both.Go(func() {
-		p.copy(server, client, time.Time{}, way{
-			sent: func() int { return there.at() + 1 },
+		p.copy(server, client, time.Time{}, direction{
+			sent: func() int { return atServer.count() + 1 },
 			delivered: func(trips int) {
-				if !gone.Load() {
-					p.count(Traffic{RoundTrips: back.raise(trips)})
+				if !hungUp.Load() {
+					p.count(Traffic{RoundTrips: atClient.raise(trips)})
 				}
 			},
 			ended: func() {},
@@ -155,62 +157,65 @@ func (p *Proxy) count(more Traffic) {
 	p.traffic.RoundTrips += more.RoundTrips
 }
 
-// piece is some bytes on their way. trips is the number of round trips that had to happen for them to be sent: those
-// that the sender had seen, and for a server's bytes one more.
+// piece is some bytes in flight. trips is the number of round trips without which they could not have been sent: those
+// that the sender had observed, and for a server's bytes one more.
 type piece struct {
 	bytes []byte
 	due   time.Time
 	trips int
 }
 
-// way is told what happens to the bytes of one direction.
-type way struct {
-	sent      func() int      // how many round trips the sender has seen
+// direction receives what happens to the bytes in one direction.
+type direction struct {
+	sent      func() int      // the number of round trips that the sender has observed
 	delivered func(trips int) // before each delivery
 	ended     func()          // the sender has closed its side
 }
 
-// copy carries bytes from one side to the other, half a round trip late, and never earlier than the beginning.
-func (p *Proxy) copy(from, to net.Conn, beginning time.Time, w way) {
-	// More than what is on its way at any moment; a sender that outruns it waits, as it would for a full window.
-	underway := make(chan piece, 256)
-	go func() {
-		defer close(underway)
-		for {
-			buffer := make([]byte, 16<<10)
-			n, err := from.Read(buffer)
-			if n > 0 {
-				sentAt := time.Now()
-				if sentAt.Before(beginning) {
-					sentAt = beginning
-				}
-				underway <- piece{buffer[:n], sentAt.Add(p.roundTrip / 2), w.sent()}
-			}
-			if err != nil {
-				w.ended()
-				return
-			}
-		}
-	}()
-	for one := range underway {
+// copy copies bytes from one side to the other, half a round trip late, and none before the beginning.
+func (p *Proxy) copy(from, to net.Conn, beginning time.Time, d direction) {
+	// More than is in flight at any moment; a sender that outruns it waits, as for a full window.
+	inFlight := make(chan piece, 256)
+	go p.read(from, beginning, d, inFlight)
+	for one := range inFlight {
 		p.wait(one.due)
-		w.delivered(one.trips)
+		d.delivered(one.trips)
 		if _, err := to.Write(one.bytes); err != nil {
-			_ = from.Close() // the reader above ends by that; what it has read goes nowhere
-			for range underway {
+			_ = from.Close() // ends read; what it has read is discarded
+			for range inFlight {
 				continue
 			}
 			return
 		}
 	}
-	// The sender has finished. Its other direction ends by itself when the receiver has finished too.
+	// The sender has finished. The other direction ends by itself when the receiver has finished too.
 	p.wait(time.Now().Add(p.roundTrip / 2))
 	if half, ok := to.(*net.TCPConn); ok {
 		_ = half.CloseWrite()
 	}
 }
 
-// wait returns when it is time, or the proxy is closed.
+// read reads from one side until it ends.
+func (p *Proxy) read(from net.Conn, beginning time.Time, d direction, inFlight chan<- piece) {
+	defer close(inFlight)
+	for {
+		buffer := make([]byte, 16<<10)
+		n, err := from.Read(buffer)
+		if n > 0 {
+			sentAt := time.Now()
+			if sentAt.Before(beginning) {
+				sentAt = beginning
+			}
+			inFlight <- piece{buffer[:n], sentAt.Add(p.roundTrip / 2), d.sent()}
+		}
+		if err != nil {
+			d.ended()
+			return
+		}
+	}
+}
+
+// wait returns when the time has come, or the proxy is closed.
 func (p *Proxy) wait(until time.Time) {
 	select {
 	case <-p.closed:
@@ -218,23 +223,23 @@ func (p *Proxy) wait(until time.Time) {
 	}
 }
 
-// sight is the highest number of round trips that one side has seen the effect of.
-type sight struct {
+// observed is the highest number of round trips of which one side has observed the effect.
+type observed struct {
 	mu    sync.Mutex
 	trips int
 }
 
-func (s *sight) at() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.trips
+func (o *observed) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.trips
 }
 
-// raise lifts the number and returns by how much.
-func (s *sight) raise(trips int) (more int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	more = max(0, trips-s.trips)
-	s.trips += more
+// raise increases the number to trips, and returns by how much.
+func (o *observed) raise(trips int) (more int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	more = max(0, trips-o.trips)
+	o.trips += more
 	return more
 }

@@ -115,7 +115,7 @@ func TestProxyKeepsOrderOfLargeData(t *testing.T) {
 	}
 }
 
-// Whatever is under way when a proxy is closed is cut, and Close returns.
+// Closing a proxy cuts connections with data in flight.
 func TestProxyClose(t *testing.T) {
 	p, err := wiretest.NewProxy(echo(t), time.Hour)
 	if err != nil {
@@ -128,6 +128,6 @@ func TestProxyClose(t *testing.T) {
 	select {
 	case <-closed:
 	case <-time.After(20 * time.Second):
-		t.Fatal("Close hangs on data that is under way")
+		t.Fatal("Close hangs on data in flight")
 	}
 }

@@ -1,0 +1,96 @@
+package action
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/source"
+	"github.com/org/neon-tenants-action/internal/words"
+)
+
+// settings is a run's inputs, read.
+type settings struct {
+	read    func() (report.Run, error) // of a mode that works on no tenants; then everything else is zero
+	source  fleet.Source
+	catalog catalogSettings
+	work    mode.Work
+	options fleet.Options
+	choice  choice
+}
+
+// guards are the inputs that say whom a run works on, whether it changes anything, and what it may delete. One that is
+// given and empty, as a mistyped expression gives it, is a mistake: its default may be everybody, for real.
+var guards = []string{
+	"tenants", "dry-run", "shard", "min-tenants", "max-prune",
+	"retention-days", "keep-last", "keep-daily", "keep-weekly", "keep-monthly",
+}
+
+// settings reads every input, so that all mistakes are known before the first call.
+func (r *run) settings() settings {
+	in := r.in
+	in.Guard(guards...)
+	r.record.ReportFile = in.Optional("report-file")
+	r.record.Mode = in.Required("mode")
+	m, err := modeNamed(r.record.Mode)
+	if err != nil && r.record.Mode != "" {
+		in.Mistake("mode", "%v", err)
+	}
+	if m.Read != nil {
+		return settings{read: m.Read(in)}
+	}
+	r.record.DryRun = in.Bool("dry-run")
+	insecure := in.Bool("allow-insecure")
+	r.record.Source = in.String("tenant-source")
+	s := settings{
+		source:  source.New(in, source.Options{Creating: m.Creates, OnWait: r.waiting}),
+		catalog: r.catalogSettings(insecure),
+		choice:  readChoice(in),
+		options: fleet.Options{
+			MaxFailures:   input.Parse(in, "max-failures", fleet.ParseLimit),
+			TenantTimeout: in.Duration("tenant-timeout"),
+			Concurrency:   in.Int("concurrency", 1, 1000),
+		},
+	}
+	if m.One {
+		s.choice.soleTenantMode = r.record.Mode
+	}
+	r.record.Shard = s.choice.shard.String()
+	r.mask() // before a mode can log anything
+	if err != nil {
+		return s
+	}
+	if s.options.Concurrency == 0 {
+		s.options.Concurrency = m.Concurrency
+	}
+	s.work = m.New(in, mode.Env{
+		Source:      s.source,
+		Kinds:       source.Kinds(),
+		Concurrency: s.options.Concurrency,
+		DryRun:      r.record.DryRun,
+		Insecure:    insecure,
+		Catalog:     s.catalog.target.String(),
+		Mask:        r.console.Mask,
+		Notice:      r.notice,
+		Say:         r.console.Line,
+	})
+	r.mask()
+	return s
+}
+
+// waiting reports a wait for an API's rate limit.
+func (r *run) waiting(d time.Duration, why string) {
+	r.console.Line(fmt.Sprintf("waiting %s: %s", words.Duration(d), why))
+}
+
+// mask hides the secrets that were read since the last call.
+func (r *run) mask() {
+	secrets := r.in.Secrets()
+	for _, secret := range secrets[r.masked:] {
+		r.console.Mask(secret.Forms()...)
+	}
+	r.masked = len(secrets)
+}

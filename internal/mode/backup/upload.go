@@ -1,0 +1,115 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/pgdump"
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// database is what is known about a tenant's database before it is dumped.
+type database struct {
+	major   int   // of pg_dump
+	size    int64 // bytes, as pg_database_size counts
+	version string
+}
+
+// inspect connects to the database, which also wakes its compute, and reads what the dump and the upload depend on.
+func (b *Job) inspect(
+	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger,
+) (database, error) {
+	conn, err := mode.Dial(ctx, b.env, t, target, b.options, log)
+	if err != nil {
+		return database{}, err
+	}
+	defer conn.Close()
+	db := database{major: cmp.Or(b.dump.Major, conn.ServerMajor())}
+	table := b.table
+	if schema := b.env.Schema(t); schema != "" {
+		table = table.In(schema)
+		db.size, err = conn.SchemaSize(ctx, schema)
+	} else {
+		db.size, err = conn.DatabaseSize(ctx)
+	}
+	if err != nil {
+		return database{}, err
+	}
+	status, err := postgres.ReadStatus(ctx, conn, table, false)
+	if err != nil {
+		log.Warn("the schema's version is not known", "error", err) // a backup is worth having all the same
+	}
+	db.version = status.Highest()
+	_, err = pgdump.FindClients(ctx, "", db.major)
+	return db, err
+}
+
+// cleanupTimeout is how long deleting a failed backup may take after the run's context has ended.
+const cleanupTimeout = 5 * time.Second
+
+// upload streams a dump into the bucket. The object appears only once pg_dump has succeeded and the dump is complete.
+// Its manifest, which makes it a verified backup, is written once the object has been checked.
+func (b *Job) upload(
+	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, log *slog.Logger,
+) (m backups.Manifest, err error) {
+	w, err := b.Store.Create(ctx, key.String(), bucket.Info{SizeEstimate: db.size, Metadata: map[string]string{
+		"tenant-id": t.ID, "tenant-name": t.Name, "postgres-major": fmt.Sprint(db.major), "schema-version": db.version,
+	}})
+	if err != nil {
+		return m, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Abort())
+		}
+	}()
+	o := b.dump
+	o.Major, o.Schema, o.Log = db.major, b.env.Schema(t), log
+	dumped, err := pgdump.Dump(ctx, target, o, w)
+	if err != nil {
+		return m, err
+	}
+	log.Info("dumped", "bytes", dumped.PlainSize, "compressed", w.Size())
+	stored, err := w.Commit(ctx)
+	if err != nil {
+		return m, err
+	}
+	defer func() {
+		if err != nil { // the object is not a backup
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+			defer cancel()
+			_, deleteErr := b.Store.Delete(ctx, []string{key.String()})
+			err = errors.Join(err, deleteErr)
+		}
+	}()
+	m = b.manifest(t, key, db, dumped, stored)
+	if !b.verifyOn.Zero() {
+		if m.Verified, err = b.tryRestore(ctx, m, key, dumped, log); err != nil {
+			return m, fmt.Errorf("the upload %s could not be restored, and is not counted as a backup: %w", m.Key, err)
+		}
+	}
+	m.FinishedAt = time.Now().UTC()
+	return m, b.Store.Commit(ctx, m)
+}
+
+// manifest returns the manifest of a backup that is stored, without the time when it was finished.
+func (b *Job) manifest(
+	t fleet.Tenant, key backups.Key, db database, dumped pgdump.Dumped, stored bucket.Stored,
+) backups.Manifest {
+	return backups.Manifest{
+		Key: stored.Key, Tenant: t, StartedAt: key.Time,
+		ServerVersion: dumped.ServerVersion, ClientVersion: dumped.ClientVersion, SchemaVersion: db.version,
+		Format: string(b.dump.Format), Compression: string(b.dump.Compression), Encrypted: key.Encrypted,
+		StoredSize: stored.Size, StoredSHA256: fmt.Sprintf("%x", stored.SHA256),
+		PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256,
+		Verified: backups.Verification{How: "stream", At: time.Now().UTC(), Stored: stored.Checked},
+	}
+}

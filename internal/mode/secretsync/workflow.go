@@ -1,0 +1,110 @@
+package secretsync
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/secrets"
+)
+
+// workflowFile is a workflow file whose list of secrets is kept up to date.
+type workflowFile struct{ path, name string }
+
+// readWorkflowFile reads the input, and makes sure that the file has its markers; nil without a file.
+func readWorkflowFile(in *input.Reader) *workflowFile {
+	f := &workflowFile{path: in.Path("workflow-file"), name: in.String("workflow-file")}
+	if f.path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		in.Mistake("workflow-file", "%q cannot be read from the workspace; "+
+			"add a step that uses actions/checkout before this one, or correct the path", f.name)
+		return nil
+	}
+	if _, _, _, err := secrets.Rewrite(string(text), nil); err != nil {
+		in.Mistake("workflow-file", "%q %s", f.name, withRemedy(err))
+		return nil
+	}
+	return f
+}
+
+// update puts the secrets that exist now into the file, and says what became of it. The file is replaced as a whole or
+// not at all, and only if all tenants are known.
+func (f *workflowFile) update(p *plan, c conclusion, dryRun bool) (string, error) {
+	if !p.whole {
+		return f.name + " is left as it is: it lists all tenants, and this run did not see them all", nil
+	}
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		return "", fmt.Errorf("workflow-file: read %s: %w", f.name, err)
+	}
+	next, added, removed, err := secrets.Rewrite(string(text), p.existing(c))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("workflow-file: %s %w", f.name, err)
+	case next == string(text):
+		return f.name + " is up to date", nil
+	case dryRun:
+		return fmt.Sprintf("%s would be rewritten: %d added, %d removed", f.name, added, removed), nil
+	}
+	if err := replaceFile(f.path, next); err != nil {
+		return "", fleet.WithRemedy(fmt.Errorf("workflow-file: %w", err),
+			"let the job's user write to the file's directory")
+	}
+	return fmt.Sprintf("%s was rewritten: %d added, %d removed; commit it, or open a pull request with it",
+		f.name, added, removed), nil
+}
+
+// existing lists the secrets with this run's tenants that exist at its end, or in a dry run would.
+func (p *plan) existing(c conclusion) (names []string) {
+	for _, r := range c.results {
+		d, _ := r.Outcome.Detail.(Detail)
+		name := d.Secret
+		if name == "" {
+			name = p.names[r.Tenant.Key]
+		}
+		if _, listed := p.listed[name]; name != "" && (d.Change != "" || listed) {
+			names = append(names, name)
+		}
+	}
+	if p.bundled { // also those of tenants that could not be read this time
+		for _, name := range p.bundles {
+			if p.past.ours(name) && !slices.Contains(c.done.deleted, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// replaceFile gives a file another text in one step, and keeps its permissions.
+func replaceFile(path, text string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+strings.TrimPrefix(filepath.Base(path), ".")+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Chmod(f.Name(), info.Mode().Perm())
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,65 @@
+package secretsync
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+const workflow = "env:\n  # neon-tenants:begin\n%s  # neon-tenants:end\n"
+
+func TestWorkflowFile(t *testing.T) {
+	list := func(lines ...string) string { return strings.Replace(workflow, "%s", strings.Join(lines, ""), 1) }
+	const acme, gone = "  ACME: ${{ secrets.ACME }}\n", "  GONE: ${{ secrets.GONE }}\n"
+	for what, c := range map[string]struct {
+		text         string
+		part, dryRun bool
+		want         string // the text afterwards
+		says         string
+		fails        string
+	}{
+		"out of date": {
+			text: list(gone), want: list(acme), says: "w.yml was rewritten: 1 added, 1 removed; commit it",
+		},
+		"out of date, a dry run": {
+			text: list(gone), dryRun: true, want: list(gone), says: "w.yml would be rewritten: 1 added, 1 removed",
+		},
+		"up to date":            {text: list(acme), want: list(acme), says: "w.yml is up to date"},
+		"a part of the tenants": {text: list(gone), part: true, want: list(gone), says: "w.yml is left as it is"},
+		"the markers are gone":  {text: "env:\n", want: "env:\n", fails: "workflow-file: w.yml has no lines"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			f := &workflowFile{path: filepath.Join(t.TempDir(), "w.yml"), name: "w.yml"}
+			err := errors.Join(os.WriteFile(f.path, []byte(c.text), 0o600), os.Chmod(f.path, 0o640))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := &plan{situation: situation{whole: !c.part}}
+			says, err := f.update(p, conclusion{results: []fleet.Result{ended(Detail{"ACME", created})}}, c.dryRun)
+			fails(t, err, c.fails, "")
+			if !strings.HasPrefix(says, c.says) {
+				t.Errorf("says %q, want %q", says, c.says)
+			}
+			text, err := os.ReadFile(f.path)
+			if err != nil || string(text) != c.want {
+				t.Errorf("%v, the file is\n%s\nwant\n%s", err, text, c.want)
+			}
+			if info, err := os.Stat(f.path); err != nil || info.Mode().Perm() != 0o640 {
+				t.Errorf("%v, its permissions are %v", err, info.Mode())
+			}
+			if entries, err := os.ReadDir(filepath.Dir(f.path)); err != nil || len(entries) != 1 {
+				t.Errorf("%v, beside it are %v", err, entries)
+			}
+		})
+	}
+}
+
+func TestAWorkflowFileThatIsGone(t *testing.T) {
+	f := &workflowFile{path: filepath.Join(t.TempDir(), "w.yml"), name: "w.yml"}
+	_, err := f.update(&plan{situation: situation{whole: true}}, conclusion{}, false)
+	fails(t, err, "workflow-file: read w.yml: ", "")
+}

@@ -1,0 +1,92 @@
+package pgdump
+
+import (
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// Why a client program failed, beside [postgres.BadCredentials] and the other causes of a failed connection.
+const (
+	WrongMajor        postgres.Cause = "server of another major"
+	RowSecurity       postgres.Cause = "row security hides rows"
+	ReadDenied        postgres.Cause = "may not read everything"
+	LockWait          postgres.Cause = "a table's lock not acquired"
+	StatementLockWait postgres.Cause = "lock_timeout in a dump"
+	DiskFull          postgres.Cause = "disk full"
+	NotFound          postgres.Cause = "named object does not exist"
+	NoMatchingTable   postgres.Cause = "no matching table"
+	NoMatchingSchema  postgres.Cause = "no matching schema"
+	UnknownOption     postgres.Cause = "unknown option"
+	SessionTerminated postgres.Cause = "session terminated"
+	ServerClosed      postgres.Cause = "server closed the connection"
+	ConnectionLost    postgres.Cause = "connection lost in a program"
+	NewerArchive      postgres.Cause = "archive of a newer major"
+	NewerSetting      postgres.Cause = "setting of a newer major"
+	ExtensionMissing  postgres.Cause = "extension missing"
+	AlreadyExists     postgres.Cause = "object exists already"
+	CreateDenied      postgres.Cause = "may not create everything"
+	OwnershipDenied   postgres.Cause = "not the owner"
+)
+
+type phrase struct {
+	text  string // in lower case
+	cause postgres.Cause
+}
+
+// phrases tell the cause by what the programs and the server say in English, the language of servers in the cloud. The
+// first that matches counts.
+var phrases = []phrase{
+	{"server version mismatch", WrongMajor},
+	{"query would be affected by row-level security", RowSecurity},
+	{"permission denied", ReadDenied},
+	{"canceling statement due to statement timeout", LockWait},
+	{"canceling statement due to lock timeout", StatementLockWait},
+	{"no space left on device", DiskFull},
+	{"password authentication failed", postgres.BadCredentials},
+	{"does not exist", NotFound},
+	{"no matching tables were found", NoMatchingTable},
+	{"no matching schemas were found", NoMatchingSchema},
+	{"unrecognized option", UnknownOption},
+	{"invalid option", UnknownOption},
+	{"certificate", postgres.UntrustedCertificate},
+	{"terminating connection due to administrator command", SessionTerminated},
+	{"remaining connection slots", postgres.ConnectionLimit},
+	{"too many connections", postgres.ConnectionLimit},
+	{"server closed the connection", ServerClosed},
+	{"could not receive data from server", ConnectionLost},
+	{"ssl syscall error", ConnectionLost},
+	{"unexpected eof", ConnectionLost}, // libpq 18 with OpenSSL 3
+	{"ssl connection has been closed", ConnectionLost},
+	{"could not translate host name", postgres.NoSuchHost},
+	{"connection refused", postgres.NoAnswer},
+	{"timeout expired", postgres.NoAnswer},
+}
+
+// restorePhrases come first in a restore.
+var restorePhrases = []phrase{
+	{"unsupported version", NewerArchive},
+	{"unrecognized configuration parameter", NewerSetting},
+	{"is not available", ExtensionMissing},
+	{"invalid command \\restrict", RestrictUnknown},
+	{"already exists", AlreadyExists},
+	{"permission denied", CreateDenied},
+	{"must be owner of", OwnershipDenied},
+}
+
+// Cause is why the program failed, "" if its output does not tell.
+func (e *ProgramError) Cause() postgres.Cause {
+	output := strings.ToLower(e.Output)
+	lists := [][]phrase{phrases}
+	if e.restore {
+		lists = [][]phrase{restorePhrases, phrases}
+	}
+	for _, list := range lists {
+		for _, p := range list {
+			if strings.Contains(output, p.text) {
+				return p.cause
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,61 @@
+package pgdump
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// unpack has pg_restore turn the archive into SQL for the script.
+func (r *restore) unpack(ctx context.Context, script *script) error {
+	stdin, archive, err := pipe()
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.task, err)
+	}
+	sql, stdout, err := pipe()
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", r.task, err), stdin.Close(), archive.Close())
+	}
+	defer sql.Close()
+	args := []string{"--no-owner", "--no-privileges", "--exit-on-error", "--file=-"}
+	pgRestore, err := startChild(r.clients.Restore, args, baseEnvironment(), stdin, stdout)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", r.task, err), archive.Close())
+	}
+	defer context.AfterFunc(ctx, pgRestore.kill)()
+	fed := make(chan error, 1)
+	go func() {
+		err := copyArchive(archive, r.in)
+		if err != nil { // pg_restore must not take a part for the whole
+			pgRestore.kill()
+		}
+		fed <- errors.Join(err, archive.Close())
+	}()
+	scriptErr := script.readFrom(sql)
+	if scriptErr != nil {
+		pgRestore.kill()
+	}
+	_ = sql.Close()
+	feedErr, exit := <-fed, pgRestore.wait()
+	switch {
+	case feedErr != nil:
+		return feedErr
+	case scriptErr != nil:
+		return scriptErr
+	case exit != nil:
+		return unreadableArchive(r.o.Major, pgRestore, exit)
+	}
+	return nil
+}
+
+// copyArchive copies an archive to pg_restore, which may stop reading before the end.
+func copyArchive(w *os.File, in *stored) error {
+	full := false
+	return readAll(in, func(p []byte) {
+		if len(p) > 0 && !full {
+			_, err := w.Write(p)
+			full = err != nil
+		}
+	})
+}

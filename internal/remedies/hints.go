@@ -1,0 +1,154 @@
+package remedies
+
+import (
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/pgdump"
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// hint is the remedy for one kind of failure.
+type hint struct {
+	// about is a cause, or a nil pointer of the type of an error that has only one.
+	about any
+	// remedy has placeholders for the error's facts, such as {table}.
+	remedy string
+}
+
+// hints has each kind of failure once.
+var hints = []hint{
+	// A database that cannot be connected to.
+	{postgres.BadCredentials, "the role or its password is wrong or was changed since: reset it, or correct the " +
+		"connection string"},
+	{postgres.NoSuchDatabase, "there is no such database on this server: correct database-name or the connection " +
+		"string"},
+	{postgres.ConnectionLimit, "the server has no connection left: lower concurrency, or run when fewer clients are " +
+		"connected"},
+	{postgres.UntrustedCertificate, "the server's certificate is not one this machine trusts for that name: correct " +
+		"the host, or name the authority's file with sslrootcert= in the URL"},
+	{postgres.NoSuchHost, "the host's name does not exist: the project or endpoint may have been deleted, or the " +
+		"connection string is misspelt"},
+	{postgres.NoAnswer, "the server does not answer: see whether it runs, and whether its firewall or IP allow list " +
+		"lets this runner in"},
+	{(*postgres.PlaintextError)(nil), "use sslmode=verify-full (or require, which is verified here all the same); " +
+		"allow-insecure: true permits it"},
+
+	// The table of applied versions, and the list of schemas.
+	{postgres.NoSchema, "set migrations-table: public.{name}, or give the role a search_path"},
+	{postgres.OtherSchema, "set migrations-table: {table} if that is this tenant's record, or correct the role's " +
+		"search_path"},
+	{postgres.VersionsRefused, "grant it select and insert there, or name the role that owns it with role-name"},
+	{postgres.VersionsNotOurs, "name another table with migrations-table"},
+	{postgres.SchemaListColumn, "name the table that lists the schemas with schema-tracker; the schemas' names are " +
+		"in its column name"},
+	{postgres.SchemaListDenied, "grant it select there, or give the connection string of the role that owns it"},
+	{(*postgres.MissingListError)(nil), "name the right table with schema-tracker, create it with create table " +
+		"{table} (name text primary key), or let mode create-tenant create it; database-url may also name another " +
+		"database"},
+	{(*postgres.MissingSchemaError)(nil), "set create-missing: true to have it created, take it out of the tracker, " +
+		"or correct database-url if it names another database"},
+
+	// Migrations.
+	{(*migration.LockError)(nil), "let the other run finish and run again; give the workflow a concurrency group so " +
+		"that runs do not overlap, or raise lock-timeout"},
+	{(*migration.OrderError)(nil), "give the file a version above {version}, or set strict-order: false to apply it " +
+		"out of order; nothing was applied"},
+	{migration.TableLocked, "another session holds a lock on a table that the migration changes: run at a quieter " +
+		"hour, or raise statement-lock-timeout; the file was rolled back"},
+	{migration.PrivilegeMissing, "the role may not do this: grant it the privilege, or name a role that has it with " +
+		"role-name; the file was rolled back"},
+	{migration.Stopped, "the statement was stopped and the file rolled back; run again"},
+	{migration.RolledBack, "the file was rolled back and the tenant is at the version before it: correct the file or " +
+		"the tenant's data, then run again"},
+	{migration.ConnectionLost, "run again: it was applied and recorded, or neither, and it is never applied twice"},
+	{migration.LostOutsideTransaction, "it runs outside a transaction, so part of it may have been applied without " +
+		"being recorded: look at the tenant before you run again"},
+	{migration.FailedOutsideTransaction, "it runs outside a transaction, so the statements before the failed one " +
+		"have taken effect: undo them or make the file repeatable, then run again"},
+	{migration.NotRecorded, "the file says transaction:false, so it has taken effect: insert version {version} into " +
+		"{table} by hand, or undo the file's work, and run again"},
+
+	// Arguments of pg_dump.
+	{pgdump.UnsupportedArgument, "take it out"},
+	{pgdump.FormatArgument, "take it out, and set backup-format"},
+	{pgdump.CompressionArgument, "take it out, and set compression and compression-level"},
+	{pgdump.ZstdArchive, "set compression: gzip, or backup-format: plain"},
+	{pgdump.UnknownOption, "correct pg-dump-args: this major's pg_dump has no such option"},
+	{pgdump.NoMatchingTable, "pg-dump-args names a table that is not there: correct the pattern"},
+	{pgdump.NoMatchingSchema, "pg-dump-args names a schema that is not there: correct the pattern"},
+
+	// pg_dump, pg_restore and psql.
+	{pgdump.WrongMajor, "pg_dump has to be of the server's own major: set pg-version: auto, or the server's major"},
+	{pgdump.RowSecurity, "the role does not see all rows, so the dump would not be whole: name the tables' owner or " +
+		"a role with BYPASSRLS in role-name"},
+	{pgdump.ReadDenied, "the role may not read everything in the database: name the one that owns it with role-name, " +
+		"grant it pg_read_all_data, or leave the object out with pg-dump-args: --exclude-table=… or " +
+		"--exclude-schema=…"},
+	{pgdump.LockWait, "another session, such as a migration, kept a table locked for too long: run at a quieter " +
+		"hour, or wait longer with pg-dump-args: --lock-wait-timeout=10min"},
+	{pgdump.StatementLockWait, "another session, such as a migration, holds a lock on a table: run at a quieter hour"},
+	{pgdump.DiskFull, "a disk is full: the server's own, or this machine's"},
+	{pgdump.NotFound, "what it names is not there: correct database-name, role-name, pg-dump-args or the connection " +
+		"string"},
+	{pgdump.SessionTerminated, "the server ended the session (a restart, a suspended compute, an administrator): run " +
+		"again"},
+	{pgdump.ServerClosed, "the connection was lost: run again; a server that restarts or is short of memory ends " +
+		"sessions like this"},
+	{pgdump.ConnectionLost, "the connection was lost: run again"},
+	{pgdump.NewerArchive, "the backup was made by a newer major: restore it with that major, into a server of that " +
+		"major"},
+	{pgdump.NewerSetting, "the backup was made by a newer major than the target's: restore it into a server of the " +
+		"same major"},
+	{pgdump.ExtensionMissing, "the target lacks an extension that the backup uses: install it there"},
+	{pgdump.RestrictUnknown, "this psql is older than the backup's pg_dump: update the client programs; psql knows " +
+		"\\restrict since 14.19, 15.14, 16.10, 17.6 and 18"},
+	{pgdump.AlreadyExists, "the target has an object of that name: empty it, or set overwrite: true"},
+	{pgdump.CreateDenied, "the role may not create everything that the backup holds: restore as the database's owner"},
+	{pgdump.OwnershipDenied, "the role may not change everything that the backup holds: restore as the database's " +
+		"owner"},
+	{(*pgdump.NotEmptyError)(nil), "name an empty database, or set overwrite: true to drop what this one holds; " +
+		"nothing was changed"},
+
+	// Stored backups.
+	{pgdump.UnusableBackup, "nothing was changed: name an older backup with backup-key, and find out what altered " +
+		"this one"},
+	{pgdump.EncryptedBackup, "give age-identity, the secret key (AGE-SECRET-KEY-1…) of one of the recipients it was " +
+		"encrypted to"},
+	{pgdump.NewerBackup, "restore it into a server of PostgreSQL {major}"},
+
+	// The bucket.
+	{bucket.NoSuchBucket, "there is no bucket of this name: check s3-bucket, aws-region and s3-endpoint"},
+	{bucket.KnownRegion, "the bucket is in {region}: give aws-region: {region}"},
+	{bucket.OtherRegion, "the bucket is in another region: check aws-region"},
+	{bucket.NoRegion, "give aws-region, or set AWS_REGION"},
+	{bucket.BadCredentials, "the store does not accept these credentials: check them, and that they are this store's"},
+	{bucket.ClockSkew, "set this machine's clock"},
+	{bucket.Denied, "let the role do {permission} on this bucket, in its own policy and in the bucket's"},
+	{bucket.KeyDenied, "let the role use the key of s3-kms-key-id: kms:GenerateDataKey and kms:Decrypt"},
+	{bucket.KeyUnusable, "check that the key of s3-kms-key-id exists in the bucket's region and is enabled"},
+	{bucket.UnknownStorageClass, "check s3-storage-class: the store does not know it"},
+	{bucket.ObjectTooLarge, "the store takes no object of this size"},
+	{bucket.StoreFull, "the store is full: make room, or shorten retention-days"},
+	{bucket.ObjectExists, "another run made a backup of this tenant in the same second: don't run two at once"},
+	{bucket.ServerError, "the store has a problem, which is usually temporary: run again later"},
+	{bucket.UnknownAuthority, "the store's certificate is signed by an authority that is not known here: name a file " +
+		"with the authority's certificate in AWS_CA_BUNDLE"},
+	{bucket.Unreachable, "the store could not be reached, or stopped answering: check s3-endpoint, aws-region and " +
+		"the runner's network"},
+
+	// AWS credentials.
+	{bucket.NoCredentials, "set role-to-assume to the role's ARN (a variable or a secret that does not exist gives " +
+		"an empty text), with permissions: id-token: write; or let aws-actions/configure-aws-credentials run before, " +
+		"or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+	{bucket.UntrustedJob, "the role's trust policy does not let this job in: check that it names the identity " +
+		"provider token.actions.githubusercontent.com, the audience {audience}, and this repository in sub, as " +
+		"repo:OWNER/REPO:… or, for repositories made or renamed after 15 July 2026, repo:OWNER@ID/REPO@ID:…; jobs " +
+		"with an environment have a sub that ends in :environment:NAME"},
+	{bucket.NoIdentityProvider, "AWS does not accept the job's token: make an identity provider in this AWS account " +
+		"for https://token.actions.githubusercontent.com with the audience {audience}"},
+	{bucket.TokenExpired, "the token service takes the job's token for expired: check the runner's clock"},
+	{bucket.InvalidRoleSession, "check the form of role-to-assume and role-session-name, and that " +
+		"role-duration-seconds is at least 900 and at most the role's maximum session duration"},
+	{bucket.TokenServiceInactive, "activate the token service for this region in the account's IAM settings, or " +
+		"choose another aws-region"},
+}

@@ -1,0 +1,196 @@
+package remedies
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/pgdump"
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+func TestEveryKindOfFailureHasOneHint(t *testing.T) {
+	seen := map[any]string{}
+	for _, h := range hints {
+		if other, twice := seen[h.about]; twice {
+			t.Errorf("%v has two hints: %q and %q", h.about, other, h.remedy)
+		}
+		seen[h.about] = h.remedy
+		if h.about == postgres.Cause("") || h.about == bucket.Cause("") || h.remedy == "" {
+			t.Errorf("an empty hint: %v: %q", h.about, h.remedy)
+		}
+	}
+}
+
+func refused(code string) error { return &pgconn.PgError{Severity: "FATAL", Code: code} }
+
+func connect(err error) error {
+	return &postgres.ConnectError{Host: "db.example.com", Database: "app", Err: err}
+}
+
+func program(output string) error { return &pgdump.ProgramError{Program: "pg_dump", Output: output} }
+
+func store(status int, code, message string) error {
+	return &bucket.Error{Op: "upload", Status: status, Code: code, Message: message, Err: errors.New("refused")}
+}
+
+// TestRemedies has an example of each kind of failure that the exported parts of an error tell. The tests of the
+// adapters have those of the others, from real servers.
+func TestRemedies(t *testing.T) {
+	tracker := postgres.SchemaList{Table: postgres.Table{Schema: "public", Name: "Tracker"}}
+	table := postgres.Table{Schema: "app", Name: "versions"}
+	reached := map[any]bool{}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{connect(refused("28P01")), "reset it, or correct the connection string"},
+		{connect(refused("28000")), "reset it, or correct the connection string"},
+		{connect(refused("3D000")), "correct database-name or the connection string"},
+		{connect(refused("53300")), "lower concurrency"},
+		{connect(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), "sslrootcert="},
+		{connect(&net.DNSError{IsNotFound: true}), "the connection string is misspelt"},
+		{&postgres.PlaintextError{}, "allow-insecure: true"},
+		{&postgres.TableError{Cause: postgres.NoSchema, Table: table}, "set migrations-table: public.versions"},
+		{&postgres.TableError{Cause: postgres.OtherSchema, Table: table}, "set migrations-table: app.versions if"},
+		{&postgres.TableError{Cause: postgres.VersionsRefused}, "role-name"},
+		{&postgres.TableError{Cause: postgres.VersionsNotOurs}, "migrations-table"},
+		{&postgres.TableError{Cause: postgres.SchemaListColumn}, "schema-tracker"},
+		{&postgres.TableError{Cause: postgres.SchemaListDenied}, "grant it select there"},
+		{&postgres.MissingListError{List: tracker}, `create table "public"."Tracker" (name text primary key)`},
+		{&postgres.MissingSchemaError{Schema: "acme"}, "create-missing: true"},
+
+		{&migration.LockError{}, "raise lock-timeout"},
+		{&migration.OrderError{Highest: "30"}, "a version above 30, or set strict-order: false"},
+		{&migration.Error{Err: refused("55P03")}, "raise statement-lock-timeout"},
+		{&migration.Error{Err: refused("42501")}, "role-name"},
+		{&migration.Error{Err: refused("57014")}, "run again"},
+		{&migration.Error{Err: refused("57P01")}, "run again"},
+		{&migration.Error{Err: refused("22012")}, "correct the file or the tenant's data"},
+
+		{pgdump.CheckArgs([]string{"-f", "x"}), "take it out"},
+		{pgdump.CheckArgs([]string{"--format=c"}), "set backup-format"},
+		{pgdump.CheckArgs([]string{"-Z9"}), "compression-level"},
+		{&pgdump.ArgumentError{Cause: pgdump.ZstdArchive}, "compression: gzip, or backup-format: plain"},
+		{program("pg_dump: error: unrecognized option '--x'"), "pg-dump-args"},
+		{program("pg_dump: error: no matching tables were found"), "pg-dump-args names a table"},
+		{program("pg_dump: error: no matching schemas were found"), "pg-dump-args names a schema"},
+		{program("pg_dump: error: aborting because of server version mismatch"), "pg-version: auto"},
+		{program("ERROR: query would be affected by row-level security policy"), "BYPASSRLS in role-name"},
+		{program("ERROR: permission denied for table a"), "--exclude-table=…"},
+		{program("ERROR: canceling statement due to statement timeout"), "--lock-wait-timeout=10min"},
+		{program("ERROR: canceling statement due to lock timeout"), "at a quieter hour"},
+		{program("could not extend file: No space left on device"), "a disk is full"},
+		{program(`FATAL: database "x" does not exist`), "database-name, role-name, pg-dump-args"},
+		{program("FATAL: terminating connection due to administrator command"), "the server ended the session"},
+		{program("server closed the connection unexpectedly"), "is short of memory"},
+		{program("could not receive data from server"), "run again"},
+		{program("FATAL: sorry, too many connections"), "lower concurrency"},
+		{program("Connection refused"), "firewall"},
+		{&pgdump.NotEmptyError{}, "overwrite: true"},
+		{&pgdump.BackupError{}, "backup-key"},
+		{&pgdump.BackupError{Cause: pgdump.EncryptedBackup}, "age-identity"},
+		{&pgdump.BackupError{Cause: pgdump.NewerBackup, Major: 17}, "a server of PostgreSQL 17"},
+		{&pgdump.BackupError{Cause: pgdump.RestrictUnknown}, "update the client programs"},
+
+		{store(http.StatusNotFound, "NoSuchBucket", ""), "s3-bucket, aws-region and s3-endpoint"},
+		{store(http.StatusMovedPermanently, "PermanentRedirect", ""), "check aws-region"},
+		{store(http.StatusForbidden, "SignatureDoesNotMatch", ""), "does not accept these credentials"},
+		{store(http.StatusForbidden, "RequestTimeTooSkewed", ""), "clock"},
+		{store(http.StatusForbidden, "AccessDenied", "not authorized to use KMS"), "s3-kms-key-id"},
+		{store(http.StatusBadRequest, "KMS.NotFoundException", ""), "s3-kms-key-id exists"},
+		{store(http.StatusBadRequest, "InvalidStorageClass", ""), "s3-storage-class"},
+		{store(http.StatusBadRequest, "EntityTooLarge", ""), "no object of this size"},
+		{store(http.StatusInsufficientStorage, "QuotaExceeded", ""), "retention-days"},
+		{store(http.StatusPreconditionFailed, "PreconditionFailed", ""), "in the same second"},
+		{store(http.StatusServiceUnavailable, "", ""), "run again later"},
+		{&bucket.Error{Err: x509.UnknownAuthorityError{}}, "AWS_CA_BUNDLE"},
+		{&bucket.Error{Err: errors.New("connection reset")}, "s3-endpoint"},
+	} {
+		about, _ := describe(c.err)
+		reached[about] = true
+		if got := Of(fmt.Errorf("migrate: %w", c.err)); !strings.Contains(got, c.want) || strings.Contains(got, "{") {
+			t.Errorf("%T %v: the remedy is %q, want %q", c.err, c.err, got, c.want)
+		}
+	}
+	// These need a connection that is lost, a restore, or a bucket.
+	elsewhere := []any{
+		postgres.NoAnswer, migration.ConnectionLost, migration.LostOutsideTransaction,
+		migration.FailedOutsideTransaction, migration.NotRecorded, pgdump.NewerArchive, pgdump.NewerSetting,
+		pgdump.ExtensionMissing, pgdump.AlreadyExists, pgdump.CreateDenied, pgdump.OwnershipDenied,
+		bucket.KnownRegion, bucket.NoRegion, bucket.Denied, bucket.NoCredentials, bucket.UntrustedJob,
+		bucket.NoIdentityProvider, bucket.TokenExpired, bucket.InvalidRoleSession, bucket.TokenServiceInactive,
+	}
+	for _, h := range hints {
+		if !reached[h.about] && !slices.Contains(elsewhere, h.about) {
+			t.Errorf("no example reaches %v", h.about)
+		}
+	}
+}
+
+// TestNames compares the remedies with action.yml: every word of them that looks like an input is one.
+func TestNames(t *testing.T) {
+	definition, err := os.ReadFile("../../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := []string{
+		"verify-full", "id-token", "AGE-SECRET-KEY-1…", "create-tenant", "--exclude-table", "--exclude-schema",
+		"--lock-wait-timeout", "aws-actions/configure-aws-credentials",
+	}
+	between := func(r rune) bool { return strings.ContainsRune(" :;,()=", r) }
+	for _, h := range hints {
+		for _, word := range strings.FieldsFunc(h.remedy, between) {
+			if strings.Contains(word, "-") && !slices.Contains(others, word) &&
+				!strings.Contains(string(definition), "\n  "+word+":\n") {
+				t.Errorf("%q: there is no input %s", h.remedy, word)
+			}
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	locked := &migration.LockError{}
+	remedy := Of(locked)
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"nothing to say":            {errors.New("broken"), ""},
+		"an adapter's":              {locked, remedy},
+		"wrapped":                   {fmt.Errorf("migrate: %w", locked), remedy},
+		"joined":                    {errors.Join(errors.New("cancelled"), locked), remedy},
+		"with a remedy of its own":  {&pgdump.StallError{}, (&pgdump.StallError{}).Remedy()},
+		"with a better remedy":      {fleet.WithRemedy(locked, "wait"), "wait"},
+		"the first of several":      {errors.Join(locked, fleet.WithRemedy(errors.New("x"), "wait")), remedy},
+		"after one of another kind": {errors.Join(fleet.WithRemedy(errors.New("x"), "wait"), locked), "wait"},
+		"of no known cause":         {&bucket.Error{Status: http.StatusTeapot}, ""},
+	} {
+		got := Explain(c.err)
+		if fleet.Remedy(got) != c.want || got.Error() != c.err.Error() || !errors.Is(got, c.err) {
+			t.Errorf("%s: got %v, remedy %q, want %q", name, got, fleet.Remedy(got), c.want)
+		}
+		if again := Explain(got); again != got { //nolint:errorlint // the very same
+			t.Errorf("%s: explained twice", name)
+		}
+	}
+	if Explain(nil) != nil {
+		t.Error("nil is explained")
+	}
+	var lock *migration.LockError
+	if !errors.As(Explain(fmt.Errorf("migrate: %w", locked)), &lock) {
+		t.Error("the adapter's error is lost")
+	}
+}
