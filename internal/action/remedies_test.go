@@ -52,7 +52,7 @@ func TestRemediesNameTheInput(t *testing.T) {
 		"health-check":  {[]string{"mode=health-check", "tenants=acme"}, []string{noRecord}},
 		"backup":        {v.inputs("mode=backup", "tenants=acme", "pg-dump-args=--nonsense"), []string{unknown}},
 		"create-tenant": {create("acme"), []string{noRecord + "; then run again"}},
-		"drop-tenant":   {v.inputs(drop("acme", "pg-dump-args=--nonsense")...), []string{unknown + "; where its data"}},
+		"drop-tenant":   {v.inputs(drop("acme", "pg-dump-args=--nonsense")...), []string{unknown + "; if its data"}},
 		"recording": {
 			[]string{"tenants=acme", "catalog-url=" + pgtest.Shared(t).URL("nowhere")},
 			[]string{"nothing is recorded in the catalog", "correct database-name"},
