@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// adapters are the packages under internal that know no inputs: their errors carry facts, and whoever read the input, or
-// package remedies, attaches the remedy that names it.
+// adapters are the packages under internal that know no inputs: their errors carry facts, and whoever read the input,
+// or package remedies, attaches the remedy that names it.
 var adapters = []string{
 	"neon", "github", "httpx", "bucket", "postgres", "migration", "pgdump", "fingerprint", "compress", "sqltext",
 }
@@ -66,8 +66,9 @@ func literals(file *ast.File) (found []*ast.BasicLit) {
 	return found
 }
 
-// inputNames matches the names of the inputs in action.yml as whole words. It leaves out those without a hyphen, such as
-// repository and confirm, because they are words of the language, and it does not match the options of other programs.
+// inputNames matches the names of the inputs in action.yml as whole words. It leaves out those without a hyphen, such
+// as repository and confirm, because they are words of the language, and it does not match the options of other
+// programs.
 func inputNames(t *testing.T) *regexp.Regexp {
 	t.Helper()
 	var names []string

@@ -209,8 +209,8 @@ func TestSkipUnchanged(t *testing.T) {
 	f.run(t, t.Context(), v.inputs("mode=backup", "skip-unchanged=true", "max-backup-age=1ns")...).counts(t, 1, 0, 0, 0)
 }
 
-// A catalog's row that names a Neon project is skipped as the project itself is. Of another row nobody knows when it was last
-// in use: it is backed up, and the run says so.
+// A catalog's row that names a Neon project is skipped as the project itself is. Of another row nobody knows when it
+// was last in use: it is backed up, and the run says so.
 func TestSkipUnchangedOfACatalog(t *testing.T) {
 	f, v, catalog := newFleet(t, named("a")...), newVault(t), catalogDatabase(t)
 	query := fmt.Sprintf("select 'project' as name, '%s' as neon_project_id, null as url union all select 'elsewhere', null, '%s'", f.projects[0].ID, pgtest.Database(t))

@@ -150,7 +150,8 @@ func TestWhatIsNotDropped(t *testing.T) {
 	f.run(t, t.Context(), drop("twin", "without-backup=true")...).counts(t, 1, 0, 0, 0)
 }
 
-// A drop that was cut off before Neon did it is done by the next run, with the backup of the first; one that Neon had done is done.
+// A drop that was cut off before Neon did it is done by the next run, with the backup of the first; one that Neon had
+// done is done.
 func TestADropIsCompletedWhereverItWasCut(t *testing.T) {
 	v := newVault(t)
 	for _, done := range []bool{false, true} {

@@ -246,7 +246,8 @@ func TestHealthRoundTrips(t *testing.T) {
 	}
 }
 
-// A database of the catalog's role that no row names is an orphan, and a row whose database is not there cannot be reached.
+// A database of the catalog's role that no row names is an orphan, and a row whose database is not there cannot be
+// reached.
 func TestHealthOfACatalogsDatabases(t *testing.T) {
 	f, catalog := newFleet(t), catalogDatabase(t)
 	askAll(t, catalog, "create table schools (name text, database text, url text); insert into schools values ('East', 'east', null), ('West', 'west', null)")
@@ -278,7 +279,8 @@ func TestHealthOfACatalogsDatabases(t *testing.T) {
 	}
 }
 
-// Tenants that are schemas of one database are compared as if they had no names. Schemas that are no tenant's don't count.
+// Tenants that are schemas of one database are compared as if they had no names. Schemas that are no tenant's don't
+// count.
 func TestHealthOfSchemas(t *testing.T) {
 	hostile := `Te"nant'; drop schema "plain" cascade; -- 東京`
 	e := newEstate(t, "plain", "users", hostile, "odd", "+gone")

@@ -10,7 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
-// A schema's backup holds that schema and nothing else, whatever it is called, and is restored into a database of its own.
+// A schema's backup holds that schema and nothing else, whatever it is called, and is restored into a database of its
+// own.
 func TestASchemaIsBackedUpAndRestored(t *testing.T) {
 	odd := `it's; "odd" * ?.$[a-z]`
 	e, v := newEstate(t, "acme", "ACME2", odd), newVault(t)

@@ -87,7 +87,8 @@ func TestBundlesThatPeopleTouch(t *testing.T) {
 	h.unchangedRun(t, "secret-layout=bundle")
 }
 
-// A run over a part of the tenants adds to the bundles, and takes from none: it does not know the others' connection strings.
+// A run over a part of the tenants adds to the bundles, and takes from none: it does not know the others' connection
+// strings.
 func TestAPartOfTheTenantsLosesNoOther(t *testing.T) {
 	t.Parallel()
 	h := newHub(t, numbered(5)...)

@@ -230,8 +230,8 @@ func TestTheWorkflowFileIsKeptInStep(t *testing.T) {
 	}
 }
 
-// Two syncs at once, one of which still has an old password: wherever the one is when the other does its whole work, the next
-// sync finds out what has to be written.
+// Two syncs at once, one of which still has an old password: wherever the one is when the other does its whole work,
+// the next sync finds out what has to be written.
 func TestTwoSyncsAtOnce(t *testing.T) {
 	t.Parallel()
 	const list, variable = "GET /repos/{owner}/{repo}/actions/secrets", "GET /repos/{owner}/{repo}/actions/variables/{name}"

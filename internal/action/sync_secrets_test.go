@@ -19,8 +19,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
 
-// hub is a GitHub of its own with one repository, and the fleet whose connection strings go there: tenants by their keys, as
-// another repository's secrets would hold them, so that a test makes and changes them in no time.
+// hub is a GitHub of its own with one repository, and the fleet whose connection strings go there: tenants by their
+// keys, as another repository's secrets would hold them, so that a test makes and changes them in no time.
 type hub struct {
 	*githubtest.Server
 	scope   githubtest.Scope

@@ -79,7 +79,8 @@ func TestASchemaThatWasLeftHalfMade(t *testing.T) {
 	e.run(t).counts(t, 0, 3, 0, 0)
 }
 
-// modeNames that no schema of a tenant may have are refused before the first connection, and what such names already are stays.
+// modeNames that no schema of a tenant may have are refused before the first connection, and what such names already
+// are stays.
 func TestNamesThatNoSchemaMayHave(t *testing.T) {
 	t.Parallel()
 	e := newEstate(t, "sound")

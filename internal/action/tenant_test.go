@@ -141,7 +141,8 @@ func (c *cut) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.sim.ServeHTTP(w, r)
 }
 
-// The run is cut off at each of its calls from the one that makes the project on, and there before and after Neon has done it; the next run completes it, and there is one project.
+// The run is cut off at each of its calls from the one that makes the project on, and there before and after Neon has
+// done it; the next run completes it, and there is one project.
 func TestCreationIsCompletedWhereverItWasCut(t *testing.T) {
 	t.Parallel()
 	var group sync.WaitGroup

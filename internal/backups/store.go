@@ -62,8 +62,8 @@ func (s Store) Commit(ctx context.Context, m Manifest) error {
 }
 
 // Prune deletes the backups that are not to be kept. It returns those that it deleted, and the keys that the store
-// retains (Object Lock). Manifests are deleted first, so that a deletion that is cut off never leaves a manifest without
-// its backup. A backup whose manifest could not be deleted stays. The errors of single keys are joined.
+// retains (Object Lock). Manifests are deleted first, so that a deletion that is cut off never leaves a manifest
+// without its backup. A backup whose manifest could not be deleted stays. The errors of single keys are joined.
 func (s Store) Prune(ctx context.Context, decisions []Decision) (pruned []Decision, retained []string, err error) {
 	var manifests, objects []string
 	for _, d := range decisions {

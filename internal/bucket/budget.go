@@ -8,8 +8,8 @@ import (
 
 const (
 	minPartSize = 8 << 20 // bytes
-	// extraBytes is how much memory all streams together may use beyond the one part that each of them is guaranteed. It
-	// lets a stream fill its next part while earlier ones are still being uploaded.
+	// extraBytes is how much memory all streams together may use beyond the one part that each of them is guaranteed.
+	// It lets a stream fill its next part while earlier ones are still being uploaded.
 	extraBytes = 64 << 20
 )
 

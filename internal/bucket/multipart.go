@@ -22,9 +22,9 @@ import (
 const (
 	// cleanupTimeout is how long removing a failed upload may take, all requests together.
 	cleanupTimeout = 5 * time.Second
-	// createGrace is how long a request that creates something may go on after its context has ended. Cutting it off would
-	// leave open whether there is something to remove. Together with cleanupTimeout it must stay below the seven seconds
-	// that a cancelled run has.
+	// createGrace is how long a request that creates something may go on after its context has ended. Cutting it off
+	// would leave open whether there is something to remove. Together with cleanupTimeout it must stay below the seven
+	// seconds that a cancelled run has.
 	createGrace = time.Second
 	nonceName   = "write-id"
 )

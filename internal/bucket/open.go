@@ -47,8 +47,8 @@ type Options struct {
 	// Streams is how many objects can be uploaded at once without waiting for memory. More of them, or ones with larger
 	// parts, wait in Create. Zero: 16, which take up to 192 MiB.
 	Streams int
-	// CABundle holds PEM certificates of authorities to trust besides the system's. Nil: none, or those in the file that
-	// AWS_CA_BUNDLE names.
+	// CABundle holds PEM certificates of authorities to trust besides the system's. Nil: none, or those in the file
+	// that AWS_CA_BUNDLE names.
 	CABundle []byte
 
 	// For tests: another dialer, and shorter times than stallTimeout and maxBackoff.

@@ -7,8 +7,8 @@ const (
 )
 
 const (
-	// plannedParts is how many parts an object takes that is a quarter larger than estimated. The remaining ones are for
-	// estimates that were even further off.
+	// plannedParts is how many parts an object takes that is a quarter larger than estimated. The remaining ones are
+	// for estimates that were even further off.
 	plannedParts = 9_000
 	// growthInterval is after how many parts beyond the planned ones the size of parts doubles.
 	growthInterval = 100

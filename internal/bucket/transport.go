@@ -30,7 +30,8 @@ func httpClient(o Options) *awshttp.BuildableClient {
 			}
 			return &timedConn{Conn: conn, idle: cmp.Or(o.stall, stallTimeout)}, nil
 		}
-		// One connection per request: S3 has no HTTP/2, and on a store that does, all streams would share one connection.
+		// One connection per request: S3 has no HTTP/2, and on a store that does, all streams would share one
+		// connection.
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetHTTP1(true)
 		t.MaxIdleConnsPerHost = 64

@@ -18,8 +18,8 @@ import (
 
 // Info describes an object before it is written.
 type Info struct {
-	// SizeEstimate is how large the object may get, in bytes. It determines the size of its parts, and with it the memory
-	// that the upload takes. Zero stands for any size up to 50 GiB.
+	// SizeEstimate is how large the object may get, in bytes. It determines the size of its parts, and with it the
+	// memory that the upload takes. Zero stands for any size up to 50 GiB.
 	SizeEstimate int64
 	Metadata     map[string]string // names in lower case; values of any characters
 	ContentType  string            // empty: application/octet-stream

@@ -20,8 +20,9 @@ const (
 	Zstd Kind = "zstd"
 )
 
-// NewWriter returns a writer that compresses into w. Its Close ends the compressed stream and does not close w. parallel
-// is how many cores may work on the stream besides the caller's; with 0, the caller's goroutine does all the work.
+// NewWriter returns a writer that compresses into w. Its Close ends the compressed stream and does not close w.
+// parallel is how many cores may work on the stream besides the caller's; with 0, the caller's goroutine does all the
+// work.
 func NewWriter(w io.Writer, kind Kind, level, parallel int) (io.WriteCloser, error) {
 	switch kind {
 	case None, "":
@@ -53,8 +54,9 @@ func unknown(kind Kind) error {
 // within a table's rows.
 const zstdWindow = 2 << 20
 
-// zstdLevel returns the library's level for one of the zstd command. 6, the default for gzip, becomes zstd's own default:
-// no larger than gzip's level 6 and a third of GNU gzip's work. The library's next level takes four times as long.
+// zstdLevel returns the library's level for one of the zstd command. 6, the default for gzip, becomes zstd's own
+// default: no larger than gzip's level 6 and a third of GNU gzip's work. The library's next level takes four times as
+// long.
 func zstdLevel(level int) zstd.EncoderLevel {
 	switch {
 	case level <= 2:

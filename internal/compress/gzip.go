@@ -13,8 +13,8 @@ import (
 // takes 11 MiB of memory on two cores in place of 19, for a result that is 0.04 % larger.
 const gzipBlock = 512 << 10
 
-// newGzip returns a gzip writer. Sharing a stream among cores adds about 10 % of CPU time and nothing to the size, since
-// a block may refer to the end of the one before it. docs/benchmarks.md has the figures, and those of the levels.
+// newGzip returns a gzip writer. Sharing a stream among cores adds about 10 % of CPU time and nothing to the size,
+// since a block may refer to the end of the one before it. docs/benchmarks.md has the figures, and those of the levels.
 func newGzip(w io.Writer, level, parallel int) (io.WriteCloser, error) {
 	if level < gzip.BestSpeed || level > gzip.BestCompression {
 		return nil, errors.New("the levels are 1 to 9")

@@ -20,7 +20,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sandbox is a running `make sandbox` with MinIO: a simulated Neon over a real PostgreSQL, and S3, reached on 127.0.0.1.
+// sandbox is a running `make sandbox` with MinIO: a simulated Neon over a real PostgreSQL, and S3, reached on
+// 127.0.0.1.
 type sandbox struct {
 	apiURL, apiKey, orgID string
 	environment           map[string]string // everything that it prints, by name

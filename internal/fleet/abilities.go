@@ -17,19 +17,19 @@ type Diagnoser interface {
 	Diagnose(ctx context.Context, t Tenant, err error) error
 }
 
-// Provisioner creates tenants and drops them. Every call may be repeated: a run that was cut off anywhere is completed by
-// the same calls again.
+// Provisioner creates tenants and drops them. Every call may be repeated: a run that was cut off anywhere is completed
+// by the same calls again.
 type Provisioner interface {
 	// CheckName refuses a name that no new tenant may have. It makes no call.
 	CheckName(name string) error
-	// Create creates the project, schema or database of that name, unless it exists; created tells which. The tenant's id
-	// is set, its key is not. Nothing is registered, and what was created stays if a later step fails.
+	// Create creates the project, schema or database of that name, unless it exists; created tells which. The tenant's
+	// id is set, its key is not. Nothing is registered, and what was created stays if a later step fails.
 	Create(ctx context.Context, name string, log *slog.Logger) (t Tenant, created bool, err error)
-	// Register lists the tenant for the fleet, in the tracker or the catalog: the last step of creating a tenant. One that
-	// is listed already is no error.
+	// Register lists the tenant for the fleet, in the tracker or the catalog: the last step of creating a tenant. One
+	// that is listed already is no error.
 	Register(ctx context.Context, t Tenant) error
-	// CheckDrop refuses what must never be dropped, whoever lists it: the system's own schemas and databases, and the one
-	// that holds the list itself. It makes no call.
+	// CheckDrop refuses what must never be dropped, whoever lists it: the system's own schemas and databases, and the
+	// one that holds the list itself. It makes no call.
 	CheckDrop(t Tenant) error
 	// Beside names what a drop would take along that a backup of the tenant does not hold.
 	Beside(ctx context.Context, t Tenant) ([]string, error)
@@ -77,8 +77,8 @@ type Pooler interface {
 	PooledURL(ctx context.Context, t Tenant) (Secret, error)
 }
 
-// Orphans finds what looks like a tenant and belongs to none that is listed. versions is the name, without a schema, of the
-// table in which tenants record their migrations.
+// Orphans finds what looks like a tenant and belongs to none that is listed. versions is the name, without a schema, of
+// the table in which tenants record their migrations.
 type Orphans interface {
 	Orphans(ctx context.Context, versions string) ([]string, error)
 }

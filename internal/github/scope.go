@@ -10,8 +10,8 @@ import (
 
 // Scope is where secrets and variables are kept: in a repository, in one of its environments, or in an organization.
 type Scope struct {
-	// Repository is "owner/repo". In an organization, it is the repository that may read a new secret whose visibility is
-	// "selected".
+	// Repository is "owner/repo". In an organization, it is the repository that may read a new secret whose visibility
+	// is "selected".
 	Repository string
 	// Environment is the name of one of the repository's environments. Empty: none.
 	Environment string

@@ -12,7 +12,8 @@ import (
 // ProjectSpec describes a project to create.
 type ProjectSpec struct {
 	Name string
-	// OrgID is the organization that will own it. Empty: the key's own organization, or the only one that it can access.
+	// OrgID is the organization that will own it. Empty: the key's own organization, or the only one that it can
+	// access.
 	OrgID string
 	// Region is like aws-us-east-1. Empty: Neon's choice.
 	Region string

@@ -91,8 +91,8 @@ func idempotentCreate(ctx context.Context, kind, name string, post func(context.
 		return err
 	}
 	if trace.reached() == answering && !answered(err) && ctx.Err() != nil {
-		// The answer was most likely a temporary refusal, and ctx ended before the next attempt. Otherwise it was cut off,
-		// and what it announced exists by now: a single search tells which.
+		// The answer was most likely a temporary refusal, and ctx ended before the next attempt. Otherwise it was cut
+		// off, and what it announced exists by now: a single search tells which.
 		if found, searchErr := find(late); found || final(searchErr) {
 			return searchErr
 		}

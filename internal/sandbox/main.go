@@ -1,5 +1,6 @@
-// Command sandbox is everything outside of the program, on this machine: Neon's API over a real PostgreSQL, with a small
-// fleet in it. `serve` keeps it running for any client; `demo` runs the action against it, as GitHub's runner would.
+// Command sandbox is everything outside of the program, on this machine: Neon's API over a real PostgreSQL, with a
+// small fleet in it. `serve` keeps it running for any client; `demo` runs the action against it, as GitHub's runner
+// would.
 package main
 
 import (

@@ -109,7 +109,8 @@ func (p *printer) outputs(outputs []string) {
 
 var tags = regexp.MustCompile(`</?code>`)
 
-// page shows the beginning of a step's summary, up to the table of tenants, with its Markdown as it is and its HTML undone.
+// page shows the beginning of a step's summary, up to the table of tenants, with its Markdown as it is and its HTML
+// undone.
 func (p *printer) page(summary string) {
 	page, rest, _ := strings.Cut(summary, "\n### Tenants\n")
 	for line := range strings.Lines(strings.TrimSpace(page)) {

@@ -30,8 +30,8 @@ type step struct {
 	outputs []string // NAME=VALUE
 }
 
-// inputs returns a step's inputs as a workflow has them, and as the program gets them: with the addresses of the sandbox, which
-// no workflow needs that works on Neon and AWS.
+// inputs returns a step's inputs as a workflow has them, and as the program gets them: with the addresses of the
+// sandbox, which no workflow needs that works on Neon and AWS.
 func (r *runner) inputs(s step) (shown, given []string) {
 	value := map[string]string{}
 	for _, e := range r.environment {

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// serve runs the world until the context ends. The environment to use is printed, and written to a file where asked for.
+// serve runs the world until the context ends. The environment to use is printed, and written to a file where asked
+// for.
 func serve(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	envFile := flags.String("env-file", "", "write the environment to this file once everything is up")

@@ -49,8 +49,8 @@ func startStore(ctx context.Context, issuer *githubtest.Issuer) (store, error) {
 }
 
 // memory is an S3 server in this process that keeps its objects in memory. It is good enough to show the action, and is
-// no judge of it: it compares no checksum and no signature, so tests run on MinIO. It speaks HTTP without TLS, because over
-// TLS it would store the checksum that AWS's clients append to a body as part of the object.
+// no judge of it: it compares no checksum and no signature, so tests run on MinIO. It speaks HTTP without TLS, because
+// over TLS it would store the checksum that AWS's clients append to a body as part of the object.
 type memory struct {
 	url     string
 	objects *s3mem.Backend
@@ -83,8 +83,8 @@ func startMemory(issuer *githubtest.Issuer) (*memory, error) {
 	return m, nil
 }
 
-// prime begins an upload and aborts it. Before a bucket's first upload the server answers a request for the unfinished ones
-// with an error, where S3 has an empty list.
+// prime begins an upload and aborts it. Before a bucket's first upload the server answers a request for the unfinished
+// ones with an error, where S3 has an empty list.
 func prime(handler http.Handler) error {
 	const object = "/" + backups + "/primed"
 	begun := httptest.NewRecorder()

@@ -28,8 +28,8 @@ const (
 	subject  = "repo:" + fleet + ":"
 )
 
-// tokens is AWS's token service in front of a store: it exchanges an identity token for a session, and lets only requests
-// with a session's key through. Of a request's signature it reads whose it is, and no more.
+// tokens is AWS's token service in front of a store: it exchanges an identity token for a session, and lets only
+// requests with a session's key through. Of a request's signature it reads whose it is, and no more.
 type tokens struct {
 	issuer string
 	store  http.Handler

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// view shows a step's log as GitHub's page does: masks are obeyed and not shown, groups are collapsed, annotations are drawn.
+// view shows a step's log as GitHub's page does: masks are obeyed and not shown, groups are collapsed, annotations are
+// drawn.
 type view struct {
 	out   *printer
 	rest  []byte // of a line that is not complete

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A log is shown as GitHub shows it: without what is masked, groups collapsed, annotations in words, long lines wrapped.
+// A log is shown as GitHub shows it: without what is masked, groups collapsed, annotations in words, long lines
+// wrapped.
 func TestView(t *testing.T) {
 	var out strings.Builder
 	v := &view{out: &printer{Writer: &out}}

@@ -17,8 +17,8 @@ var customers = []string{"ACME Corp", "Payroll Inc", "Finance Co", "Talent Biz",
 // fleet is the repository on the sandbox's GitHub, with two environments, in an organization of its own.
 const fleet = "acme/fleet"
 
-// world is all that the action talks to: PostgreSQL, Neon's API in front of it, a store for backups, GitHub's API for secrets and
-// variables, and its issuer of identity tokens, which the store trusts.
+// world is all that the action talks to: PostgreSQL, Neon's API in front of it, a store for backups, GitHub's API for
+// secrets and variables, and its issuer of identity tokens, which the store trusts.
 type world struct {
 	postgres *pgtest.Server
 	neon     *neontest.Server

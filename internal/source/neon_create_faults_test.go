@@ -153,7 +153,8 @@ func TestNeonLeavesNothingBehind(t *testing.T) {
 	defer group.Wait()
 	slots := make(chan struct{}, 8)
 	for kind, create := range create {
-		// A branch takes five calls: list, POST, two operations, URI; so does a project: its like, list, POST, two operations.
+		// A branch takes five calls: list, POST, two operations, URI; so does a project: its like, list, POST, two
+		// operations.
 		for call := 1; call <= 5; call++ {
 			for _, done := range []bool{false, true} {
 				slots <- struct{}{}

@@ -20,8 +20,8 @@ func Size(bytes int64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + " " + units[0]
 }
 
-// Duration rounds a duration to what people read, at most two units: "12ms", "4.2s", "48s", "3m07s", "1h05m", "2d03h". A
-// second unit that is zero is left out. Negative durations, which a clock that was set back measures, are "0ms".
+// Duration rounds a duration to what people read, at most two units: "12ms", "4.2s", "48s", "3m07s", "1h05m", "2d03h".
+// A second unit that is zero is left out. Negative durations, which a clock that was set back measures, are "0ms".
 func Duration(d time.Duration) string {
 	switch {
 	case d <= 0:

@@ -31,8 +31,8 @@ func ListFunc[T any](items []T, most int, text func(T) string) string {
 	return join(items, most, text, ", ", " ")
 }
 
-// Clauses writes the first most items, which may hold commas of their own, and how many are left: "a, b; c; and 3 more".
-// Of no items it writes "none". A most of zero or less is no limit.
+// Clauses writes the first most items, which may hold commas of their own, and how many are left: "a, b; c; and 3
+// more". Of no items it writes "none". A most of zero or less is no limit.
 func Clauses(items []string, most int) string {
 	return join(items, most, func(item string) string { return item }, "; ", "; ")
 }

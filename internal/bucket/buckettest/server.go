@@ -28,8 +28,8 @@ import (
 const (
 	// Region is the region of every server: MinIO's default, and the one that its role ARNs leave out.
 	Region = "us-east-1"
-	// Domain is the domain of a bucket's host name. It is AWS's own, to test a client that has nothing but AWS's settings
-	// and whose connections are redirected to the server.
+	// Domain is the domain of a bucket's host name. It is AWS's own, to test a client that has nothing but AWS's
+	// settings and whose connections are redirected to the server.
 	Domain = "s3." + Region + ".amazonaws.com"
 	// Audience is the audience of the tokens that a server accepts for its role.
 	Audience = "sts.amazonaws.com"
@@ -41,8 +41,8 @@ const (
 // Options configure a [Server].
 type Options struct {
 	NoTLS bool
-	// Issuer is the URL of an OIDC issuer, without the path of its discovery document. Its tokens may assume the server's
-	// role. Empty: there is no role.
+	// Issuer is the URL of an OIDC issuer, without the path of its discovery document. Its tokens may assume the
+	// server's role. Empty: there is no role.
 	Issuer string
 	// Dir is where to create the server's directory. Empty: in memory (/dev/shm) if it has 8 GiB free, else in the
 	// system's temporary directory.

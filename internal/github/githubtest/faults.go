@@ -11,8 +11,8 @@ import (
 // Fault is something that goes wrong between a client and the API. A call that it strikes does not reach the API,
 // unless the fault only delays it or loses the answer.
 type Fault struct {
-	// Route is what to strike: a route as in [Calls], or a pattern for one or for a call's actual path, in which * stands
-	// for anything ("PUT *", "* /orgs/acme/*"). Empty: every call.
+	// Route is what to strike: a route as in [Calls], or a pattern for one or for a call's actual path, in which *
+	// stands for anything ("PUT *", "* /orgs/acme/*"). Empty: every call.
 	Route string
 	// Status is what to answer with. 0: the call goes on to the API after Delay.
 	Status int

@@ -10,8 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// prune deletes the tenant's backups that the policy does not keep, and records them in d. written is the key of the new
-// backup.
+// prune deletes the tenant's backups that the policy does not keep, and records them in d. written is the key of the
+// new backup.
 func (b *Job) prune(ctx context.Context, t fleet.Tenant, written string, d *Detail) error {
 	if b.policy == nil {
 		return nil

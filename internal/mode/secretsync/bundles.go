@@ -65,7 +65,8 @@ type bundleStep struct {
 	value  string
 	action bundleAction
 	empty  bool // no tenant of this run is in it
-	// gives is true if tenants move from this bundle to others. It comes after those, and only if they could be written.
+	// gives is true if tenants move from this bundle to others. It comes after those, and only if they could be
+	// written.
 	gives bool
 }
 

@@ -23,8 +23,8 @@ type writer struct {
 	state  *state
 	dryRun bool
 
-	// mu is held while a secret is written or deleted: GitHub asks for serial writes, and since its limit per minute takes
-	// longer, more at once would gain little. It guards everything below, and the state.
+	// mu is held while a secret is written or deleted: GitHub asks for serial writes, and since its limit per minute
+	// takes longer, more at once would gain little. It guards everything below, and the state.
 	mu      sync.Mutex
 	key     *github.PublicKey
 	refused error // the token may not write: no further write is tried

@@ -152,8 +152,8 @@ func record(keys *secrets.Keyring, base secrets.State, done journal, members map
 	next := base.Clone()
 	for name, p := range done.puts {
 		r := secrets.Record{Value: p.value}
-		// Only differences count, because the clocks may differ: GitHub's from the mark to the listed time, cut to seconds,
-		// and this machine's from the mark to the end of the write.
+		// Only differences count, because the clocks may differ: GitHub's from the mark to the listed time, cut to
+		// seconds, and this machine's from the mark to the end of the write.
 		if at, ok := seen.listed[name]; ok && seen.alone && at.Sub(seen.changed) <= p.ended.Sub(seen.marked)+time.Second {
 			r.Updated = at.Unix()
 		}

@@ -13,13 +13,13 @@ import (
 // Fault is something that goes wrong between a client and the API. A call that it strikes does not reach the API,
 // unless the fault only delays it.
 type Fault struct {
-	// Route is what to strike: a route as in [Calls], or a pattern for one or for a call's actual path, in which * stands
-	// for anything ("GET *", "* /projects/quiet-river-12345678/branches*"). Empty: every call.
+	// Route is what to strike: a route as in [Calls], or a pattern for one or for a call's actual path, in which *
+	// stands for anything ("GET *", "* /projects/quiet-river-12345678/branches*"). Empty: every call.
 	Route string
 	// Project restricts the fault to calls about one project.
 	Project string
-	// Status is what to answer with: 524 with an HTML page, as Cloudflare does, everything else as Neon does. 0: the call
-	// goes on to the API after Delay.
+	// Status is what to answer with: 524 with an HTML page, as Cloudflare does, everything else as Neon does. 0: the
+	// call goes on to the API after Delay.
 	Status int
 	// Message replaces the usual one for the status.
 	Message string

@@ -28,7 +28,8 @@ type Spec struct {
 	PgVersion int    // what Neon says it is; default: the real server's
 	Database  string // Neon's name; default neondb
 	Role      string // Neon's name; default neondb_owner
-	// Template is a database on the real server that the project's own starts as a copy of. It must have no connections.
+	// Template is a database on the real server that the project's own starts as a copy of. It must have no
+	// connections.
 	Template string
 	// SharedDatabase is the URL, with role and password, of a database that this project shares with others, so that
 	// thousands of projects cost nothing. Such a project cannot have a state of its own.

@@ -1,6 +1,6 @@
-// Command library migrates databases with dbmate as a library and its own driver, lib/pq, as a program would that someone
-// writes around it. It reads connection strings from standard input, one a line, and prints how many seconds the
-// migrating took, the program's own start not counted.
+// Command library migrates databases with dbmate as a library and its own driver, lib/pq, as a program would that
+// someone writes around it. It reads connection strings from standard input, one a line, and prints how many seconds
+// the migrating took, the program's own start not counted.
 package main
 
 import (
