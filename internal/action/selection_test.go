@@ -49,7 +49,8 @@ func TestAnEntryThatIsANameMeansThatTenant(t *testing.T) {
 		{"!bang", []string{"!bang"},
 			`tenants: "!bang" is the name of a tenant, and so selects that one; to exclude the 1 tenant`},
 		{`!\bang`, but("bang"), ""},
-		{"Foo [EU]", []string{"Foo [EU]"}, `tenants: "Foo [EU]" is the name of a tenant, and so selects that one alone`},
+		{"Foo [EU]", []string{"Foo [EU]"},
+			`tenants: "Foo [EU]" is the name of a tenant, and so selects that one alone`},
 		{`C:\data`, []string{`C:\data`}, ""},
 		{`say "hi"`, []string{`say "hi"`}, ""},
 		{"#1 Pizza", []string{"#1 Pizza"}, ""},
@@ -101,7 +102,8 @@ func TestTheFailedTenantsAreTheNextRunsTenants(t *testing.T) {
 	if got := again.names(); !slices.Equal(got, broken) {
 		t.Errorf("%s selects %q", o.outputs["failed-tenants"], got)
 	}
-	if lines := f.list(t, "tenants=!bang\nAcme, Inc.\n").names(); !slices.Equal(lines, []string{"!bang", "Acme, Inc."}) {
+	lines := f.list(t, "tenants=!bang\nAcme, Inc.\n").names()
+	if !slices.Equal(lines, []string{"!bang", "Acme, Inc."}) {
 		t.Errorf("selects %q", lines)
 	}
 }
@@ -140,8 +142,8 @@ func TestRestoreTakesTheVeryTenant(t *testing.T) {
 	}
 }
 
-// Inputs on which it depends whom a run works on, whether for real, and what it deletes, never mean their default if they
-// are given and empty.
+// Inputs on which it depends whom a run works on, whether for real, and what it deletes, never mean their default if
+// they are given and empty.
 func TestAGuardThatIsGivenAndEmptyIsAMistake(t *testing.T) {
 	f := newFleet(t, named("Acme")...)
 	v := []string{"s3-bucket=b", "aws-region=eu-central-1"}

@@ -115,8 +115,8 @@ func TestASplitFleetHasOneReport(t *testing.T) {
 	})
 }
 
-// What no run of the action writes is no evidence that all went well: each such file is refused by its name, also beside
-// whole ones.
+// What no run of the action writes is no evidence that all went well: each such file is refused by its name, also
+// beside whole ones.
 func TestAReportThatNoRunWroteIsRefused(t *testing.T) {
 	f := newFleet(t, named("Acme", "Globex")...)
 	whole := filepath.Join(f.workspace, "reports", "whole.json")
@@ -130,10 +130,11 @@ func TestAReportThatNoRunWroteIsRefused(t *testing.T) {
 	}
 	changed := func(old, with string) string { return strings.Replace(string(data), old, with, 1) }
 	for name, c := range map[string]struct{ text, want string }{
-		"bare":       {`{"version":1}`, "it has no mode, so no run of this action wrote it"},
-		"cut":        {string(data[:len(data)/2]), "unexpected end of JSON input"},
-		"empty":      {"", "unexpected end of JSON input"},
-		"no tenants": {`{"version":1,"mode":"migrate","started_at":"2026-03-14T09:26:53Z"}`, "it has no list of tenants"},
+		"bare":  {`{"version":1}`, "it has no mode, so no run of this action wrote it"},
+		"cut":   {string(data[:len(data)/2]), "unexpected end of JSON input"},
+		"empty": {"", "unexpected end of JSON input"},
+		"no tenants": {`{"version":1,"mode":"migrate","started_at":"2026-03-14T09:26:53Z"}`,
+			"it has no list of tenants"},
 		"state": {changed(`"state": "succeeded"`, `"state": "done"`),
 			`tenant "Acme" has the state "done", and the states are succeeded,`},
 		"failed": {changed(`"state": "succeeded"`, `"state": "failed"`), `tenant "Acme" is failed and has no error`},

@@ -18,8 +18,8 @@ const (
 
 // AssignKeys sets every tenant's key. It refuses keys that would make a chosen tenant share a secret, a folder or a
 // branch with another one, chosen or not, because a run over other tenants uses the same folders: the same key twice,
-// or a name that gives no key. unread are the ids of tenants of which nothing else is known: their keys are, if keys are
-// made from ids. The error lists the first few of these, and has a remedy.
+// or a name that gives no key. unread holds the ids of tenants of which nothing else is known; their keys are known too
+// if keys are made from ids. The error lists the first few problems, and has a remedy.
 func AssignKeys(tenants []Tenant, unread []string, by KeyBy, chosen func(Tenant) bool) error {
 	owner := make(map[string]int, len(tenants))
 	var problems []string

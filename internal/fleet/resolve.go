@@ -15,8 +15,8 @@ import (
 // hold any character:
 //
 //   - A JSON array of texts, such as another run's failed-tenants, means the tenants of these names or ids.
-//   - Otherwise each line is an entry. One that is exactly a tenant's name or id means that tenant, and with a leading !
-//     excludes it. Blank lines, and lines that begin with #, are left out.
+//   - Otherwise each line is an entry. One that is exactly a tenant's name or id means that tenant, and with a leading
+//     ! excludes it. Blank lines, and lines that begin with #, are left out.
 //   - Any other entry is split at its commas into globs on the name or id, which a leading ! makes exclude. A part that
 //     is exactly a tenant's name or id is taken as such.
 //   - A glob is case-sensitive: * is any run of characters, ? any one, [abc], [a-z] and [!a] are sets, and \ takes a
@@ -42,7 +42,8 @@ func Resolve(text string, tenants []Tenant) (Selection, error) {
 		}
 	}
 	if len(r.rules) == 0 {
-		return Selection{}, errors.New(`names no tenant; write names, ids or globs such as acme-*, or "*" for every tenant`)
+		return Selection{}, errors.New(
+			`names no tenant; write names, ids or globs such as acme-*, or "*" for every tenant`)
 	}
 	if r.rules[0].exclude {
 		r.rules = slices.Insert(r.rules, 0, rule{entry: "*", everyone: true})
