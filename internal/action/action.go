@@ -100,14 +100,15 @@ func (r *run) do(ctx context.Context) {
 
 // work finds the tenants and runs the mode's job on them. It returns what was found even if nothing was done.
 func (r *run) work(ctx context.Context, s settings) mode.Found {
-	found, canaries, err := r.discover(ctx, s)
-	var incomplete *fleet.IncompleteError
-	if err != nil && !errors.As(err, &incomplete) {
+	chosen, incomplete, err := r.discover(ctx, s)
+	found := chosen.Found
+	if err != nil {
 		r.record.Err = err
 		return found
 	}
 	if incomplete != nil { // the run works on what was found, and fails at the end
-		r.console.Warning(err.Error(), "", 0)
+		r.console.Warning(incomplete.Error(), "", 0)
+		err = incomplete
 	}
 	if s.work.Close != nil {
 		defer s.work.Close()
@@ -120,7 +121,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	plan := fleet.Plan{Tenants: found.Tenants, Canary: canaries, Job: explained(s.work.Job)}
+	plan := fleet.Plan{Tenants: found.Tenants, Canary: chosen.canaries, Job: explained(s.work.Job)}
 	r.record.Results = fleet.Run(ctx, plan, s.options)
 	progress.Stop()
 	if s.work.Finish != nil {

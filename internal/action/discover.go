@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -16,109 +17,214 @@ import (
 // choice is the inputs that say which tenants a run works on.
 type choice struct {
 	keys       fleet.KeyBy
-	selection  fleet.Selection
-	canary     fleet.Canary
 	shard      fleet.Shard
 	minTenants int
 	allowEmpty bool
-
-	tenantsInput, canaryInput string // as they were given
+	// What these two inputs mean depends on the tenants that are listed.
+	tenantsInput, canaryInput string // as they were given, with the blanks at their ends
+	// soleTenantMode is the mode's name if it works on exactly one tenant.
+	soleTenantMode string
 }
 
 func readChoice(in *input.Reader) choice {
-	return choice{
-		keys:       fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
-		shard:      input.Parse(in, "shard", fleet.ParseShard),
-		minTenants: in.Int("min-tenants", 0, 1_000_000),
-		allowEmpty: in.Bool("allow-empty"),
-		selection: input.Parse(in, "tenants", func(text string) (fleet.Selection, error) {
-			return fleet.ParseSelection(input.List(text))
-		}),
-		canary: input.Parse(in, "canary", func(text string) (fleet.Canary, error) {
-			return fleet.ParseCanary(input.List(text))
-		}),
-		tenantsInput: in.String("tenants"), canaryInput: in.String("canary"),
+	c := choice{
+		keys:         fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
+		shard:        input.Parse(in, "shard", fleet.ParseShard),
+		minTenants:   in.Int("min-tenants", 0, 1_000_000),
+		allowEmpty:   in.Bool("allow-empty"),
+		tenantsInput: in.Text("tenants"), canaryInput: in.Text("canary"),
 	}
+	if c.shard.Count == 1 {
+		c.shard = fleet.Shard{} // the whole fleet
+	}
+	return c
 }
 
 // chosen is the tenants that a run works on.
 type chosen struct {
 	mode.Found
 	canaries int      // how many of the first tenants are canaries
-	idle     []string // patterns that match no tenant
+	idle     []string // entries of the input tenants that match no tenant
+	warnings []string // everything else about the inputs that the user should know
 }
 
-// discover lists the tenants and chooses among them; canaries is how many come first. With an [*fleet.IncompleteError],
-// the tenants are valid as far as they go.
-func (r *run) discover(ctx context.Context, s settings) (found mode.Found, canaries int, err error) {
-	all, listErr := s.source.Tenants(ctx)
-	var incomplete *fleet.IncompleteError
-	if listErr != nil && !errors.As(listErr, &incomplete) {
+// discover lists the tenants and chooses among them. If the source could not read every tenant, incomplete says so, and
+// the choice is valid as far as it goes.
+func (r *run) discover(ctx context.Context, s settings) (c chosen, incomplete *fleet.IncompleteError, err error) {
+	all, err := s.source.Tenants(ctx)
+	if err != nil && !errors.As(err, &incomplete) {
 		if ctx.Err() != nil {
-			listErr = fmt.Errorf("%w: %w", context.Cause(ctx), listErr)
+			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
-		return mode.Found{}, 0, fmt.Errorf("list tenants: %w", listErr)
+		return chosen{}, nil, fmt.Errorf("list tenants: %w", err)
 	}
+	var announced string
 	if s.work.Choose != nil {
-		picked, err := s.work.Choose(all, incomplete == nil)
-		if err == nil {
-			found, err = s.choice.named(all, picked)
+		announced = "found " + words.Count(len(all), "tenant", "tenants")
+		var picked []fleet.Tenant
+		if picked, err = s.work.Choose(all, incomplete == nil); err == nil {
+			c.Found, err = s.choice.named(all, picked, incomplete)
 		}
-		if err != nil {
-			return mode.Found{}, 0, err
-		}
-		r.console.Line("found " + words.Count(len(all), "tenant", "tenants"))
-		return found, 0, listErr
+	} else {
+		c, err = s.choice.choose(all, incomplete)
+		announced = announcement(len(all), len(c.Tenants), c.canaries, s.choice.shard, s.options.Concurrency)
 	}
-	c, err := s.choice.choose(all, incomplete == nil)
-	for _, pattern := range c.idle {
-		r.record.Warnings = append(r.record.Warnings,
-			fmt.Sprintf("tenants: the pattern %q matches none of the %d tenants found", pattern, len(all)))
+	r.record.Warnings = append(r.record.Warnings, c.warnings...)
+	for _, entry := range c.idle {
+		r.record.Warnings = append(r.record.Warnings, matchesNone(entry, len(all)))
 	}
 	if err != nil {
-		return mode.Found{}, 0, err
+		if incomplete != nil {
+			err = errors.Join(err, incomplete) // it may be why
+		}
+		return chosen{}, nil, err
 	}
-	r.console.Line(announcement(len(all), len(c.Tenants), c.canaries, s.choice.shard, s.options.Concurrency))
-	return c.Found, c.canaries, listErr
+	r.console.Line(announced)
+	return c, incomplete, nil
 }
 
-// choose applies the inputs to the listed tenants, whose keys it sets. complete is false if the listing lacks some.
-func (c choice) choose(all []fleet.Tenant, complete bool) (result chosen, err error) {
+// choose applies the inputs to the listed tenants, whose keys it sets. incomplete is nil if the listing lacks none. The
+// warnings are valid with an error too.
+func (c choice) choose(all []fleet.Tenant, incomplete *fleet.IncompleteError) (result chosen, err error) {
 	if len(all) < c.minTenants {
 		return result, fleet.WithRemedy(
 			fmt.Errorf("found %s, fewer than min-tenants: %d", words.Count(len(all), "tenant", "tenants"),
 				c.minTenants),
 			"check that the key and the organization are the right ones; lower min-tenants if so few are right")
 	}
-	if err := fleet.AssignKeys(all, c.keys, c.selection.Matches); err != nil {
+	selection, canary, err := c.resolve(all)
+	if err != nil {
 		return result, err
 	}
-	selected, idle := c.selection.Select(all)
+	for _, doubt := range selection.Doubts {
+		result.warnings = append(result.warnings, "tenants: "+doubt)
+	}
+	for _, doubt := range canary.Doubts {
+		result.warnings = append(result.warnings, "canary: "+doubt)
+	}
+	if err := fleet.AssignKeys(all, incomplete.Unread(), c.keys, selection.Matches); err != nil {
+		return result, err
+	}
+	selected, err := c.selected(selection, all, incomplete, &result)
+	if err != nil {
+		return result, err
+	}
+	_, idle := canary.Select(selected)
+	for _, entry := range idle {
+		result.warnings = append(result.warnings,
+			fmt.Sprintf("canary: the pattern %q matches none of the %d selected tenants", entry, len(selected)))
+	}
+	inShard := c.shard.Select(selected)
+	ordered, canaries := canary.Order(inShard)
+	if canary.Asked() && canaries == 0 && len(inShard) > 0 {
+		return result, c.unguarded(canary, selected, len(inShard))
+	}
+	if incomplete != nil {
+		result.warnings = append(result.warnings, c.consequences())
+	}
+	result.canaries = canaries
+	result.Found = mode.Found{
+		Tenants: ordered, All: all, Incomplete: incomplete != nil,
+		Whole: incomplete == nil && selection.Everything() && c.shard.Count <= 1,
+	}
+	return result, nil
+}
+
+// resolve decides what the inputs that name tenants mean among those that are listed. Its error holds the mistakes of
+// both.
+func (c choice) resolve(all []fleet.Tenant) (fleet.Selection, fleet.Canary, error) {
+	var mistakes []string
+	selection, err := fleet.Resolve(c.tenantsInput, all)
+	if err != nil {
+		mistakes = append(mistakes, "tenants: "+err.Error())
+	}
+	canary, err := fleet.ResolveCanary(c.canaryInput, all)
+	if err != nil {
+		mistakes = append(mistakes, "canary: "+err.Error())
+	}
+	if len(mistakes) > 0 {
+		return fleet.Selection{}, fleet.Canary{}, &input.Error{Mistakes: mistakes}
+	}
+	return selection, canary, nil
+}
+
+// selected returns the selected tenants in the order of their keys, and adds the idle entries to the result.
+func (c choice) selected(
+	selection fleet.Selection, all []fleet.Tenant, incomplete *fleet.IncompleteError, result *chosen,
+) ([]fleet.Tenant, error) {
+	given := strings.TrimSpace(c.tenantsInput)
+	selected, unmatched := selection.Select(all)
+	unread := incomplete.Unread()
+	idle := slices.DeleteFunc(slices.Clone(unmatched), func(entry string) bool {
+		return slices.Contains(unread, entry)
+	})
+	if len(idle) > 0 && c.soleTenantMode != "" {
+		return nil, fleet.WithRemedy(
+			fmt.Errorf("%s, and %s works on exactly one tenant", matchesNone(idle[0], len(all)), c.soleTenantMode),
+			"give the tenant's name as it is (letter case counts) and nothing else, or its id")
+	}
 	result.idle = idle
 	if len(selected) == 0 && !c.allowEmpty {
-		return result, fleet.WithRemedy(
-			fmt.Errorf("tenants: %q selects none of the %d tenants found", c.tenantsInput, len(all)),
+		err := fmt.Errorf("tenants: %q selects none of the %d tenants found", given, len(all))
+		if len(idle) < len(unmatched) {
+			return nil, err // the tenant exists and could not be read; the error about that has the remedy
+		}
+		return nil, fleet.WithRemedy(err,
 			"correct the patterns (they match names and ids, and letter case counts), or set allow-empty: true")
+	}
+	if c.soleTenantMode != "" && incomplete != nil && len(selected) == 1 && given != selected[0].ID {
+		return nil, fleet.WithRemedy(
+			fmt.Errorf("tenants: not every tenant could be listed, so %q may select others too", given),
+			"run again later, or give the tenant's id; that of the one that was found is "+selected[0].ID)
 	}
 	slices.SortFunc(selected, func(a, b fleet.Tenant) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
 	})
-	if _, n := c.canary.Order(selected); n == 0 && !c.canary.Zero() && len(selected) > 0 {
-		return result, fleet.WithRemedy(
-			fmt.Errorf("canary: %q is none of the %d selected tenants", c.canaryInput, len(selected)),
+	return selected, nil
+}
+
+// matchesNone says that an entry of the input tenants matches nothing.
+func matchesNone(entry string, all int) string {
+	return fmt.Sprintf("tenants: the pattern %q matches none of the %d tenants found", entry, all)
+}
+
+// unguarded refuses a run whose tenants would start without a canary although the input asks for one: it names none of
+// the selected tenants, or none of those in this shard.
+func (c choice) unguarded(canary fleet.Canary, selected []fleet.Tenant, inShard int) error {
+	given := strings.TrimSpace(c.canaryInput)
+	if _, n := canary.Order(selected); n == 0 {
+		return fleet.WithRemedy(
+			fmt.Errorf("canary: %q is none of the %d selected tenants", given, len(selected)),
 			"name a selected tenant, or give a count such as canary: 3")
 	}
-	result.All = all
-	result.Tenants, result.canaries = c.canary.Order(c.shard.Select(selected))
-	result.Whole = complete && c.selection.Everything() && c.shard.Count <= 1
-	return result, nil
+	return fleet.WithRemedy(
+		fmt.Errorf("canary: %q is none of the %d tenants of shard %s, which would start unguarded",
+			given, inShard, c.shard),
+		"give a count, such as canary: 1, which every shard takes from its own tenants; or run the canaries in a job "+
+			"of their own, with tenants in place of canary, and let the shards need that job")
+}
+
+// consequences says what follows from an incomplete listing.
+func (c choice) consequences() string {
+	text := "nothing is pruned, because not every tenant could be read"
+	if c.keys == fleet.KeyByName {
+		text += "; their names are unknown, and so is whether one of them has the key of another tenant, " +
+			"which tenant-key: id rules out"
+	}
+	return text
 }
 
 // named sets the keys if the mode itself picked its tenants, some of which may not exist yet. These too must not share
-// a key with any other tenant, whose secret and folder they would get.
-func (c choice) named(all, picked []fleet.Tenant) (mode.Found, error) {
+// a key with any other tenant, whose secret and folder they would get. incomplete is nil if the listing lacks none; if
+// it lacks some, one of these may have the new tenant's name.
+func (c choice) named(all, picked []fleet.Tenant, incomplete *fleet.IncompleteError) (mode.Found, error) {
 	keyed := slices.Clone(all)
 	for _, t := range picked {
+		if t.ID == "" && incomplete != nil {
+			return mode.Found{}, fleet.WithRemedy(
+				fmt.Errorf("tenant-name: not every tenant could be listed, so there may be one named %q", t.Name),
+				"run again later, so that there is never a second tenant of this name")
+		}
 		// Without an id there is no key made from it either; the tenant gets its key once it exists.
 		if t.ID == "" && c.keys == fleet.KeyByName {
 			keyed = append(keyed, t)
@@ -127,10 +233,10 @@ func (c choice) named(all, picked []fleet.Tenant) (mode.Found, error) {
 	isPicked := func(t fleet.Tenant) bool {
 		return slices.ContainsFunc(picked, func(p fleet.Tenant) bool { return p.ID == t.ID && p.Name == t.Name })
 	}
-	if err := fleet.AssignKeys(keyed, c.keys, isPicked); err != nil {
+	if err := fleet.AssignKeys(keyed, incomplete.Unread(), c.keys, isPicked); err != nil {
 		return mode.Found{}, err
 	}
-	found := mode.Found{All: keyed[:len(all)]}
+	found := mode.Found{All: keyed[:len(all)], Incomplete: incomplete != nil}
 	for _, t := range picked {
 		i := slices.IndexFunc(keyed, func(k fleet.Tenant) bool { return k.ID == t.ID && k.Name == t.Name })
 		if i >= 0 {

@@ -1,33 +1,44 @@
 package action
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
 )
 
-// choiceOf is the choice of these inputs; everything that is not given has action.yml's default.
+// choiceOf is the choice of these inputs, whose entries are separated by blanks; everything that is not given has
+// action.yml's default.
 func choiceOf(t *testing.T, tenants, canary, shard string) choice {
 	t.Helper()
-	c := choice{keys: fleet.KeyByName, minTenants: 1, tenantsInput: tenants, canaryInput: canary}
-	var err error
-	if c.selection, err = fleet.ParseSelection(strings.Fields(tenants)); err != nil {
-		t.Fatal(err)
-	}
-	if canary != "" {
-		if c.canary, err = fleet.ParseCanary(strings.Fields(canary)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	lines := func(text string) string { return strings.Join(strings.Fields(text), "\n") }
+	c := choice{keys: fleet.KeyByName, minTenants: 1, tenantsInput: lines(tenants), canaryInput: lines(canary)}
 	if shard != "" {
+		var err error
 		if c.shard, err = fleet.ParseShard(shard); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return c
+}
+
+// restoring is a choice of exactly one tenant.
+func restoring(c choice) choice {
+	c.soleTenantMode = "restore"
+	return c
+}
+
+// unread is a listing that lacks a tenant of which only the id is known; nil if complete is true.
+func unread(complete bool) *fleet.IncompleteError {
+	if complete {
+		return nil
+	}
+	return &fleet.IncompleteError{Missing: []string{"id-unread"}}
 }
 
 // tenantsNamed are listed tenants, whose ids are their names in lower case behind "id-".
@@ -55,10 +66,18 @@ func TestChoose(t *testing.T) {
 		canaries   int
 		idle       string
 		whole      bool
+		warnings   []string // what they begin with
 	}{
 		"all, by their keys": {choice: choiceOf(t, "*", "", ""), want: "Acme Globex Initech test-1", whole: true},
 		"incomplete": {choice: choiceOf(t, "*", "", ""), incomplete: true,
-			want: "Acme Globex Initech test-1"},
+			want: "Acme Globex Initech test-1", warnings: []string{"nothing is pruned, because not every tenant"}},
+		"a tenant that could not be read": {choice: choiceOf(t, "Acme id-unread nobody", "", ""), incomplete: true,
+			want: "Acme", idle: "nobody", warnings: []string{"nothing is pruned, because not every tenant"}},
+		"exactly one, by its id": {choice: restoring(choiceOf(t, "id-acme", "", "")), incomplete: true,
+			want: "Acme", warnings: []string{"nothing is pruned, because not every tenant"}},
+		"a canary that is not selected": {choice: choiceOf(t, "Acme Globex", "Globex Initech", ""),
+			want: "Globex Acme", canaries: 1,
+			warnings: []string{`canary: the pattern "Initech" matches none of the 2 selected tenants`}},
 		"selected": {choice: choiceOf(t, "* !test-*", "", ""), want: "Acme Globex Initech"},
 		"by id":    {choice: choiceOf(t, "id-acme", "", ""), want: "Acme"},
 		"patterns without a match": {choice: choiceOf(t, "Acme nobody none", "", ""), want: "Acme",
@@ -70,14 +89,18 @@ func TestChoose(t *testing.T) {
 		"the only shard": {choice: choiceOf(t, "*", "", "1/1"), want: "Acme Globex Initech test-1",
 			whole: true},
 	} {
-		got, err := c.choice.choose(tenantsNamed(all...), !c.incomplete)
+		got, err := c.choice.choose(tenantsNamed(all...), unread(!c.incomplete))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
 		if names := namesOf(got.Tenants); names != c.want || got.canaries != c.canaries ||
-			strings.Join(got.idle, " ") != c.idle || got.Whole != c.whole {
-			t.Errorf("%s: got %q, %d canaries, idle %q, whole %t", name, names, got.canaries, got.idle, got.Whole)
+			strings.Join(got.idle, " ") != c.idle || got.Whole != c.whole || got.Incomplete != c.incomplete {
+			t.Errorf("%s: got %q, %d canaries, idle %q, whole %t, incomplete %t",
+				name, names, got.canaries, got.idle, got.Whole, got.Incomplete)
+		}
+		if !slices.EqualFunc(got.warnings, c.warnings, strings.HasPrefix) {
+			t.Errorf("%s: warnings %q, want %q", name, got.warnings, c.warnings)
 		}
 		if len(got.All) != len(all) || got.All[0].Key != "globex" {
 			t.Errorf("%s: of all tenants there are %+v", name, got.All)
@@ -89,7 +112,7 @@ func TestChooseShards(t *testing.T) {
 	all := tenantsNamed("a", "b", "c", "d", "e", "f", "g", "h")
 	seen := map[string]int{}
 	for _, shard := range []string{"1/3", "2/3", "3/3"} {
-		got, err := choiceOf(t, "*", "", shard).choose(all, true)
+		got, err := choiceOf(t, "*", "", shard).choose(all, nil)
 		if err != nil || got.Whole || len(got.All) != len(all) {
 			t.Errorf("%s: %+v, %v", shard, got, err)
 		}
@@ -109,34 +132,99 @@ func TestChooseRefuses(t *testing.T) {
 	few.minTenants = 3
 	empty := choiceOf(t, "nobody", "", "")
 	for name, c := range map[string]struct {
-		choice choice
-		all    []string
-		want   string
+		choice     choice
+		all        []string
+		want       string
+		incomplete bool
 	}{
-		"fewer than expected":      {few, []string{"Acme", "Globex"}, "found 2 tenants, fewer than min-tenants: 3"},
-		"one where more should be": {few, []string{"Acme"}, "found 1 tenant, fewer than min-tenants: 3"},
-		"none at all":              {choiceOf(t, "*", "", ""), nil, "found 0 tenants, fewer than min-tenants: 1"},
-		"nothing selected":         {empty, []string{"Acme"}, `tenants: "nobody" selects none of the 1 tenants found`},
-		"no canary selected": {choiceOf(t, "Acme", "Globex", ""), []string{"Acme", "Globex"},
-			`canary: "Globex" is none of the 1 selected tenants`},
-		"two of one key": {choiceOf(t, "*", "", ""), []string{"Acme", "acme!"},
-			"tenants cannot be told apart by their names"},
-		"one is not selected": {choiceOf(t, "Acme", "", ""), []string{"Acme", "acme!"},
-			"tenants cannot be told apart by their names"},
+		"fewer than expected": {choice: few, all: []string{"Acme", "Globex"},
+			want: "found 2 tenants, fewer than min-tenants: 3"},
+		"one where more should be": {choice: few, all: []string{"Acme"},
+			want: "found 1 tenant, fewer than min-tenants: 3"},
+		"none at all": {choice: choiceOf(t, "*", "", ""), want: "found 0 tenants, fewer than min-tenants: 1"},
+		"nothing selected": {choice: empty, all: []string{"Acme"},
+			want: `tenants: "nobody" selects none of the 1 tenants found`},
+		"no canary selected": {choice: choiceOf(t, "Acme", "Globex", ""), all: []string{"Acme", "Globex"},
+			want: `canary: "Globex" is none of the 1 selected tenants`},
+		"two of one key": {choice: choiceOf(t, "*", "", ""), all: []string{"Acme", "acme!"},
+			want: "tenants cannot be told apart by their names"},
+		"one is not selected": {choice: choiceOf(t, "Acme", "", ""), all: []string{"Acme", "acme!"},
+			want: "tenants cannot be told apart by their names"},
+		"a pattern without a match, of exactly one": {choice: restoring(choiceOf(t, "Acme nobody", "", "")),
+			all:  []string{"Acme"},
+			want: `"nobody" matches none of the 1 tenants found, and restore works on exactly one tenant`},
+		"perhaps not the only one": {choice: restoring(choiceOf(t, "Acme", "", "")), all: []string{"Acme"},
+			incomplete: true, want: `tenants: not every tenant could be listed, so "Acme" may select others too`},
 	} {
-		if _, err := c.choice.choose(tenantsNamed(c.all...), true); err == nil ||
+		if _, err := c.choice.choose(tenantsNamed(c.all...), unread(!c.incomplete)); err == nil ||
 			!strings.Contains(err.Error(), c.want) || fleet.Remedy(err) == "" {
 			t.Errorf("%s: got %v (%s)", name, err, fleet.Remedy(err))
 		}
 	}
 	empty.allowEmpty = true
-	if got, err := empty.choose(tenantsNamed("Acme"), true); err != nil || len(got.Tenants) != 0 || len(got.All) != 1 {
+	if got, err := empty.choose(tenantsNamed("Acme"), nil); err != nil || len(got.Tenants) != 0 || len(got.All) != 1 {
 		t.Errorf("allow-empty: %+v, %v", got, err)
 	}
 	// Tenants that nobody selects may share a key.
-	if got, err := choiceOf(t, "Globex", "", "").choose(tenantsNamed("Acme", "acme!", "Globex"), true); err != nil ||
+	if got, err := choiceOf(t, "Globex", "", "").choose(tenantsNamed("Acme", "acme!", "Globex"), nil); err != nil ||
 		namesOf(got.Tenants) != "Globex" {
 		t.Errorf("keys of others: %+v, %v", got, err)
+	}
+}
+
+// Canaries guard each shard by itself: one that has tenants and none of the canaries does not start.
+func TestChooseCanariesOfAShard(t *testing.T) {
+	all := tenantsNamed("a", "b", "c", "d", "e", "f", "g", "h")
+	guarded := 0
+	for _, shard := range []string{"1/3", "2/3", "3/3"} {
+		got, err := choiceOf(t, "*", "a", shard).choose(all, nil)
+		switch {
+		case err == nil && got.canaries == 1 && got.Tenants[0].Name == "a":
+			guarded++
+		case err == nil || !strings.Contains(err.Error(), "of shard "+shard+", which would start unguarded") ||
+			!strings.Contains(fleet.Remedy(err), "give a count"):
+			t.Errorf("%s: %d canaries of %q, %v", shard, got.canaries, namesOf(got.Tenants), err)
+		}
+		if got, err := choiceOf(t, "*", "1", shard).choose(all, nil); err != nil || got.canaries != 1 {
+			t.Errorf("%s: a count gives %d canaries, %v", shard, got.canaries, err)
+		}
+		one := choiceOf(t, "a", "a", shard)
+		one.allowEmpty = true
+		if got, err := one.choose(all, nil); err != nil || got.canaries != len(got.Tenants) {
+			t.Errorf("%s: of one tenant, %d canaries of %q, %v", shard, got.canaries, namesOf(got.Tenants), err)
+		}
+	}
+	if guarded != 1 {
+		t.Errorf("%d shards have the canary", guarded)
+	}
+}
+
+// Only the error about a listing that lacks tenants knows what to do about them.
+func TestChooseATenantThatCouldNotBeRead(t *testing.T) {
+	_, err := choiceOf(t, "id-unread", "", "").choose(tenantsNamed("Acme"), unread(false))
+	if err == nil || !strings.Contains(err.Error(), "selects none of the 1 tenants found") || fleet.Remedy(err) != "" {
+		t.Errorf("got %v (%s)", err, fleet.Remedy(err))
+	}
+	byID := choiceOf(t, "*", "", "")
+	byID.keys = fleet.KeyByID
+	_, err = byID.choose([]fleet.Tenant{{Name: "Acme", ID: "ID unread"}}, unread(false))
+	if err == nil || !strings.Contains(err.Error(), "id-unread, which could not be read, have the same key") {
+		t.Errorf("keys: %v", err)
+	}
+	if got, err := byID.choose(tenantsNamed("Acme"), unread(false)); err != nil ||
+		!slices.Equal(got.warnings, []string{"nothing is pruned, because not every tenant could be read"}) {
+		t.Errorf("by id: %q, %v", got.warnings, err)
+	}
+}
+
+// A user learns of the mistakes of both inputs at once.
+func TestChooseNamesEveryMistake(t *testing.T) {
+	_, err := choiceOf(t, "[a", "[b", "").choose(tenantsNamed("Acme"), nil)
+	var mistakes *input.Error
+	if !errors.As(err, &mistakes) || len(mistakes.Mistakes) != 2 ||
+		!strings.HasPrefix(mistakes.Mistakes[0], `tenants: the pattern "[a" has`) ||
+		!strings.HasPrefix(mistakes.Mistakes[1], `canary: the pattern "[b" has`) {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -146,10 +234,11 @@ func TestNamed(t *testing.T) {
 	byName := choice{keys: fleet.KeyByName}
 	acme := fleet.Tenant{Name: "Acme", ID: "id-acme"}
 	for name, c := range map[string]struct {
-		choice choice
-		picked fleet.Tenant
-		want   fleet.Tenant
-		err    string
+		choice     choice
+		picked     fleet.Tenant
+		want       fleet.Tenant
+		err        string
+		incomplete bool
 	}{
 		"listed": {choice: byName, picked: acme,
 			want: fleet.Tenant{Name: "Acme", ID: "id-acme", Key: "acme"}},
@@ -161,8 +250,12 @@ func TestNamed(t *testing.T) {
 			want: fleet.Tenant{Name: "Initech"}},
 		"new, and its key is not": {choice: byName, picked: fleet.Tenant{Name: "acme!"},
 			err: "tenants cannot be told apart"},
+		"listed, of an incomplete listing": {choice: byName, picked: acme, incomplete: true,
+			want: fleet.Tenant{Name: "Acme", ID: "id-acme", Key: "acme"}},
+		"new, or perhaps not": {choice: byID, picked: fleet.Tenant{Name: "Initech"}, incomplete: true,
+			err: `not every tenant could be listed, so there may be one named "Initech"`},
 	} {
-		found, err := c.choice.named(tenantsNamed("Acme", "Globex"), []fleet.Tenant{c.picked})
+		found, err := c.choice.named(tenantsNamed("Acme", "Globex"), []fleet.Tenant{c.picked}, unread(!c.incomplete))
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("%s: got %v", name, err)
@@ -172,7 +265,7 @@ func TestNamed(t *testing.T) {
 		if diff := cmp.Diff([]fleet.Tenant{c.want}, found.Tenants); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
-		if len(found.All) != 2 || found.All[1].Key == "" || found.Whole {
+		if len(found.All) != 2 || found.All[1].Key == "" || found.Whole || found.Incomplete != c.incomplete {
 			t.Errorf("%s: of all tenants there are %+v", name, found.All)
 		}
 	}

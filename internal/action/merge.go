@@ -24,16 +24,21 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 	return func() (report.Run, error) {
 		var read []report.NamedFile
 		var merged []string
+		var refused []error
 		for _, f := range files {
 			one, err := readReport(f)
 			if err != nil {
-				return report.Run{}, err
+				refused = append(refused, err)
+				continue
 			}
 			if len(one.Merged) > 0 { // from an earlier run of this mode; its parts are matched too
 				merged = append(merged, f.Name)
 				continue
 			}
 			read = append(read, one)
+		}
+		if err := errors.Join(refused...); err != nil {
+			return report.Run{}, err
 		}
 		if len(read) == 0 {
 			return report.Run{}, fleet.WithRemedy(

@@ -22,6 +22,9 @@ type entry struct {
 	concurrency int
 	// creates is true if the mode creates tenants, so that its source reads the inputs about new ones.
 	creates bool
+	// one is true if the mode works on exactly one tenant, so that an entry of the input tenants that matches nothing is
+	// an error.
+	one bool
 	// construct reads the mode's inputs, leaves mistakes with their reader, makes no call, and returns what the mode
 	// does.
 	construct func(in *input.Reader, env mode.Env) mode.Work
@@ -39,7 +42,7 @@ var modes = map[string]entry{
 	"list-tenants":  {concurrency: 1, construct: tenant.NewList},
 	"migrate":       {concurrency: 32, construct: migrate.New},
 	"report":        {read: readReports},
-	"restore":       {concurrency: 1, construct: backup.NewRestore},
+	"restore":       {concurrency: 1, construct: backup.NewRestore, one: true},
 	"sync-secrets":  {concurrency: 4, construct: secretsync.New},
 }
 

@@ -22,9 +22,17 @@ type settings struct {
 	choice  choice
 }
 
+// guards are the inputs that say whom a run works on, whether it changes anything, and what it may delete. One that is
+// given and empty, as a mistyped expression gives it, is a mistake: its default may be everybody, for real.
+var guards = []string{
+	"tenants", "dry-run", "shard", "min-tenants", "max-prune",
+	"retention-days", "keep-last", "keep-daily", "keep-weekly", "keep-monthly",
+}
+
 // settings reads every input, so that all mistakes are known before the first call.
 func (r *run) settings() settings {
 	in := r.in
+	in.Guard(guards...)
 	r.record.ReportFile = in.Optional("report-file")
 	r.record.Mode = in.Required("mode")
 	m, err := modeNamed(r.record.Mode)
@@ -46,6 +54,9 @@ func (r *run) settings() settings {
 			TenantTimeout: in.Duration("tenant-timeout"),
 			Concurrency:   in.Int("concurrency", 1, 1000),
 		},
+	}
+	if m.one {
+		s.choice.soleTenantMode = r.record.Mode
 	}
 	r.record.Shard = s.choice.shard.String()
 	r.mask() // before a mode can log anything

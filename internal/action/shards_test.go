@@ -115,6 +115,58 @@ func TestASplitFleetHasOneReport(t *testing.T) {
 	})
 }
 
+// What no run of the action writes is no evidence that all went well: each such file is refused by its name, also
+// beside whole ones.
+func TestAReportThatNoRunWroteIsRefused(t *testing.T) {
+	f := newFleet(t, named("Acme", "Globex")...)
+	whole := filepath.Join(f.workspace, "reports", "whole.json")
+	if o := f.run(t, t.Context(), "shard=1/1", "report-file="+whole); o.err != nil {
+		t.Fatal(o.log)
+	}
+	f.merge(t).counts(t, 2, 0, 0, 0)
+	data, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(old, with string) string { return strings.Replace(string(data), old, with, 1) }
+	for name, c := range map[string]struct{ text, want string }{
+		"bare":  {`{"version":1}`, "it has no mode, so no run of this action wrote it"},
+		"cut":   {string(data[:len(data)/2]), "unexpected end of JSON input"},
+		"empty": {"", "unexpected end of JSON input"},
+		"no tenants": {`{"version":1,"mode":"migrate","started_at":"2026-03-14T09:26:53Z"}`,
+			"it has no list of tenants"},
+		"state": {changed(`"state": "succeeded"`, `"state": "done"`),
+			`tenant "Acme" has the state "done", and the states are succeeded,`},
+		"failed": {changed(`"state": "succeeded"`, `"state": "failed"`), `tenant "Acme" is failed and has no error`},
+		"totals": {changed(`"succeeded": 2`, `"succeeded": 3`),
+			"its totals are 2 (3 succeeded, 0 unchanged, 0 failed, 0 skipped), and its tenants are 2 (2 succeeded,"},
+		"total": {changed(`"total": 2`, `"total": 3`), "its totals are 3 ("},
+		"newer": {changed(`"version": 1`, `"version": 2`), "it has version 2; this release reads up to 1"},
+	} {
+		file := filepath.Join(f.workspace, "reports", name+".json")
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, files := range []string{"reports/*.json", "reports/" + name + ".json"} {
+			o := f.merge(t, "report-files="+files)
+			o.says(t, "reports/"+name+".json: read a report file: "+c.want, "what to do: ")
+			if o.err == nil || o.outputs["succeeded"] != "0" {
+				t.Errorf("%s: %v, %v", name, o.err, o.outputs)
+			}
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, text := range []string{"", "{}"} { // all of them at once
+		file := filepath.Join(f.workspace, "reports", fmt.Sprint(i)+".json")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.merge(t).says(t, "reports/0.json: ", "reports/1.json: ")
+}
+
 func TestMistakesOfTheJobsAroundASplit(t *testing.T) {
 	f := newFleet(t, named("Acme")...)
 	if err := os.WriteFile(filepath.Join(f.workspace, "other.json"), []byte(`{"name":"x"}`), 0o600); err != nil {

@@ -205,9 +205,9 @@ func TestALostStateIsWrittenAgain(t *testing.T) {
 		says  string
 		more  string
 	}{
-		"lost":        {func() { h.DeleteVariable(h.scope, "NEON_TENANTS_STATE") }, "there is no variable NEON_TENANTS_STATE yet", "shard="},
-		"edited":      {func() { h.SetVariable(h.scope, "NEON_TENANTS_STATE", state[:len(state)-3]+"AAA") }, "it was not written by a sync, or was changed since", "shard="},
-		"foreign":     {func() { h.SetVariable(h.scope, "NEON_TENANTS_STATE", `{"version":4}`) }, "it was not written by a sync", "shard="},
+		"lost":        {func() { h.DeleteVariable(h.scope, "NEON_TENANTS_STATE") }, "there is no variable NEON_TENANTS_STATE yet", "shard=1/1"},
+		"edited":      {func() { h.SetVariable(h.scope, "NEON_TENANTS_STATE", state[:len(state)-3]+"AAA") }, "it was not written by a sync, or was changed since", "shard=1/1"},
+		"foreign":     {func() { h.SetVariable(h.scope, "NEON_TENANTS_STATE", `{"version":4}`) }, "it was not written by a sync", "shard=1/1"},
 		"another key": {func() {}, "it was written with another Neon API key", "neon-api-key=napi_another_key"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,6 +44,14 @@ func (e *IncompleteError) Error() string {
 		words.List(e.Missing, shown)
 }
 
+// Unread returns the ids of the tenants that could not be read; none if the listing is complete, that is, if e is nil.
+func (e *IncompleteError) Unread() []string {
+	if e == nil {
+		return nil
+	}
+	return e.Missing
+}
+
 // Remedy says what to do about an incomplete listing.
 func (e *IncompleteError) Remedy() string {
 	return "run again later; if these tenants still cannot be read, ask Neon's support about the projects of these ids"

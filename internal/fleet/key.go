@@ -18,8 +18,9 @@ const (
 
 // AssignKeys sets every tenant's key. It refuses keys that would make a chosen tenant share a secret, a folder or a
 // branch with another one, chosen or not, because a run over other tenants uses the same folders: the same key twice,
-// or a name that gives no key. The error lists the first few of these, and has a remedy.
-func AssignKeys(tenants []Tenant, by KeyBy, chosen func(Tenant) bool) error {
+// or a name that gives no key. unread holds the ids of tenants of which nothing else is known; their keys are known too
+// if keys are made from ids. The error lists the first few problems, and has a remedy.
+func AssignKeys(tenants []Tenant, unread []string, by KeyBy, chosen func(Tenant) bool) error {
 	owner := make(map[string]int, len(tenants))
 	var problems []string
 	for i := range tenants {
@@ -44,6 +45,9 @@ func AssignKeys(tenants []Tenant, by KeyBy, chosen func(Tenant) bool) error {
 		}
 		owner[t.Key] = i
 	}
+	if by == KeyByID {
+		problems = append(problems, sharedWithUnread(tenants, owner, unread, chosen)...)
+	}
 	if len(problems) == 0 {
 		return nil
 	}
@@ -54,6 +58,19 @@ func AssignKeys(tenants []Tenant, by KeyBy, chosen func(Tenant) bool) error {
 			"set tenant-key: id (keys are then made from the ids, which are unique), or rename the tenants")
 	}
 	return WithRemedy(err, "these ids differ only in letter case or punctuation; rename them at the source")
+}
+
+// sharedWithUnread describes the chosen tenants whose key, made from the id, is that of a tenant which could not be
+// read.
+func sharedWithUnread(tenants []Tenant, owner map[string]int, unread []string, chosen func(Tenant) bool) []string {
+	var problems []string
+	for _, id := range unread {
+		if i, taken := owner[Slug(id)]; taken && chosen(tenants[i]) {
+			problems = append(problems, fmt.Sprintf("%q (%s) and %s, which could not be read, have the same key %s",
+				tenants[i].Name, tenants[i].ID, id, tenants[i].Key))
+		}
+	}
+	return problems
 }
 
 // Slug makes a key: ASCII letters in lower case and ASCII digits are kept, every run of other characters becomes one

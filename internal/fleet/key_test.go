@@ -54,6 +54,7 @@ func TestAssignKeys(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		tenants []Tenant
+		unread  []string
 		by      KeyBy
 		chosen  func(Tenant) bool
 		keys    string // separated by blanks; empty: an error
@@ -110,9 +111,20 @@ func TestAssignKeys(t *testing.T) {
 			remedy: renameThem,
 		},
 		{name: "nobody", by: KeyByName, chosen: all},
+		{
+			name: "an unread tenant, by id", by: KeyByID, chosen: only("T_1"),
+			tenants: []Tenant{{Name: "a", ID: "T_1"}, {Name: "b", ID: "t-2"}}, unread: []string{"t-1", "T_2", "t-3"},
+			err:    ids + `"a" (T_1) and t-1, which could not be read, have the same key t-1`,
+			remedy: renameThem,
+		},
+		{
+			name: "an unread tenant, by name", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "t-1", ID: "1"}}, unread: []string{"t-1"},
+			keys: "t-1", // its id is no key, and its name is not known
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := AssignKeys(test.tenants, test.by, test.chosen)
+			err := AssignKeys(test.tenants, test.unread, test.by, test.chosen)
 			text := ""
 			if err != nil {
 				text = err.Error()

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,38 +40,47 @@ type Observer interface {
 	Finished(r Result)
 }
 
-// Canary selects the tenants that go first: a number of them, or those that match globs. The zero value selects none.
+// Canary selects the tenants that go first: a number of them, or those that match globs. The zero value asks for none.
 type Canary struct {
-	count int
-	globs Selection
+	asked bool
+	count int // 0: the selection says which
+	Selection
 }
 
-// ParseCanary reads a list's entries: one count ("3"), or globs. Its errors say what to write instead.
-func ParseCanary(entries []string) (Canary, error) {
-	if len(entries) == 1 {
-		if n, err := strconv.Atoi(entries[0]); err == nil {
-			if n < 1 {
-				return Canary{}, fmt.Errorf("%q is not a count of 1 or more; write a count, or globs of tenant names",
-					entries[0])
-			}
-			return Canary{count: n}, nil
-		}
+// ResolveCanary decides what the value of the input canary means: a count, unless a tenant has that very name, or what
+// [Resolve] makes of it. An empty value asks for no canary. Its errors say what to write instead.
+func ResolveCanary(text string, tenants []Tenant) (Canary, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return Canary{}, nil
 	}
-	globs, err := ParseSelection(entries)
-	return Canary{globs: globs}, err
+	isTenant := slices.ContainsFunc(tenants, func(t Tenant) bool { return t.Name == text || t.ID == text })
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || isTenant:
+		selection, err := Resolve(text, tenants)
+		if n > 0 && err == nil {
+			selection.Doubts = append(selection.Doubts, fmt.Sprintf("%q is the name or the id of a tenant, "+
+				"and so means that one; for a count, write 0%s", text, strings.TrimPrefix(text, "+")))
+		}
+		return Canary{asked: true, Selection: selection}, err
+	case n < 1:
+		return Canary{}, fmt.Errorf("%q is not a count of 1 or more; write a count, or globs of tenant names", text)
+	}
+	return Canary{asked: true, count: n}, nil
 }
 
-// Zero reports whether no canary is asked for.
-func (c Canary) Zero() bool { return c.count == 0 && len(c.globs.rules) == 0 }
+// Asked reports whether there are to be canaries.
+func (c Canary) Asked() bool { return c.asked }
 
 // Order returns the tenants with the canaries first, both groups in their original order, and the number of canaries.
 func (c Canary) Order(tenants []Tenant) (ordered []Tenant, canaries int) {
-	if len(c.globs.rules) == 0 {
+	if !c.asked || c.count > 0 {
 		return tenants, min(c.count, len(tenants))
 	}
 	var others []Tenant
 	for _, t := range tenants {
-		if c.globs.Matches(t) {
+		if c.Matches(t) {
 			ordered = append(ordered, t)
 		} else {
 			others = append(others, t)

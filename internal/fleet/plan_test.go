@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,47 +56,70 @@ func TestParseLimit(t *testing.T) {
 }
 
 func TestCanary(t *testing.T) {
-	fleet := crowd(5)
+	numbers := []Tenant{{Name: "acme", ID: "a"}, {Name: "2", ID: "b"}, {Name: "Smith, Jones", ID: "c"},
+		{Name: "0", ID: "d"}, {Name: "!acme", ID: "7"}}
 	for _, test := range []struct {
-		entries  []string
+		text     string
+		tenants  []Tenant
 		canaries int
 		want     []int // the tenants' numbers in their new order
+		doubts   int
 	}{
-		{nil, 0, []int{0, 1, 2, 3, 4}},
-		{[]string{"2"}, 2, []int{0, 1, 2, 3, 4}},
-		{[]string{"50"}, 5, []int{0, 1, 2, 3, 4}},
-		{[]string{"id-3", "id-1"}, 2, []int{1, 3, 0, 2, 4}},
-		{[]string{"Tenant *", "!Tenant [0-2]"}, 2, []int{3, 4, 0, 1, 2}},
-		{[]string{"nobody"}, 0, []int{0, 1, 2, 3, 4}},
-		{[]string{"1", "2"}, 0, []int{0, 1, 2, 3, 4}}, // names, not counts
+		{"", crowd(5), 0, []int{0, 1, 2, 3, 4}, 0},
+		{" \n", crowd(5), 0, []int{0, 1, 2, 3, 4}, 0},
+		{"2", crowd(5), 2, []int{0, 1, 2, 3, 4}, 0},
+		{" 2\n", crowd(5), 2, []int{0, 1, 2, 3, 4}, 0},
+		{"50", crowd(5), 5, []int{0, 1, 2, 3, 4}, 0},
+		{"id-3,id-1", crowd(5), 2, []int{1, 3, 0, 2, 4}, 0},
+		{"Tenant *\n!Tenant [0-2]", crowd(5), 2, []int{3, 4, 0, 1, 2}, 0},
+		{"!Tenant [0-2]", crowd(5), 2, []int{3, 4, 0, 1, 2}, 0},
+		{"*", crowd(5), 5, []int{0, 1, 2, 3, 4}, 0},
+		{"nobody", crowd(5), 0, []int{0, 1, 2, 3, 4}, 0},
+		{"[]", crowd(5), 0, []int{0, 1, 2, 3, 4}, 0},
+		{"1\n2", crowd(5), 0, []int{0, 1, 2, 3, 4}, 0}, // names, not counts
+		{`["Tenant 4"]`, crowd(5), 1, []int{4, 0, 1, 2, 3}, 0},
+		// a number that is a tenant's name or id is that tenant
+		{"2", numbers, 1, []int{1, 0, 2, 3, 4}, 1},
+		{"7", numbers, 1, []int{4, 0, 1, 2, 3}, 1},
+		{"0", numbers, 1, []int{3, 0, 1, 2, 4}, 0},
+		{"02", numbers, 2, []int{0, 1, 2, 3, 4}, 0},
+		{"3", numbers, 3, []int{0, 1, 2, 3, 4}, 0},
+		{"Smith, Jones", numbers, 1, []int{2, 0, 1, 3, 4}, 0},
+		{"!acme", numbers, 1, []int{4, 0, 1, 2, 3}, 1},
 	} {
-		c, err := ParseCanary(test.entries)
+		before := slices.Clone(test.tenants)
+		c, err := ResolveCanary(test.text, test.tenants)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Zero() != (test.entries == nil) {
-			t.Errorf("%q: Zero is %v", test.entries, c.Zero())
+		if c.Asked() != (strings.TrimSpace(test.text) != "") || len(c.Doubts) != test.doubts {
+			t.Errorf("%q: asked %v, doubts %q", test.text, c.Asked(), c.Doubts)
 		}
-		got, canaries := c.Order(fleet)
+		got, canaries := c.Order(test.tenants)
 		var want []Tenant
 		for _, i := range test.want {
-			want = append(want, fleet[i])
+			want = append(want, test.tenants[i])
 		}
 		if diff := cmp.Diff(want, got); diff != "" || canaries != test.canaries {
-			t.Errorf("%q: %d canaries, want %d; order (-want +got):\n%s", test.entries, canaries, test.canaries, diff)
+			t.Errorf("%q: %d canaries, want %d; order (-want +got):\n%s", test.text, canaries, test.canaries, diff)
 		}
-		if diff := cmp.Diff(crowd(5), fleet); diff != "" {
-			t.Fatalf("%q: Order changed what it was given:\n%s", test.entries, diff)
+		if diff := cmp.Diff(before, test.tenants); diff != "" {
+			t.Fatalf("%q: Order changed what it was given:\n%s", test.text, diff)
 		}
 	}
-	for entry, want := range map[string]string{
+	for text, want := range map[string]string{
 		"0":   `"0" is not a count of 1 or more; write a count, or globs of tenant names`,
 		"-3":  `"-3" is not a count of 1 or more; write a count, or globs of tenant names`,
 		"a[b": `the pattern "a[b" has a [ without a ]; write \[ for a literal bracket`,
+		"# 3": `names no tenant; write names, ids or globs such as acme-*, or "*" for every tenant`,
 	} {
-		if _, err := ParseCanary([]string{entry}); err == nil || err.Error() != want {
-			t.Errorf("%s: %v, want %s", entry, err, want)
+		if _, err := ResolveCanary(text, crowd(5)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
+	}
+	const doubt = `"2" is the name or the id of a tenant, and so means that one; for a count, write 02`
+	if c, err := ResolveCanary("2", numbers); err != nil || !slices.Equal(c.Doubts, []string{doubt}) {
+		t.Errorf("doubts %q, %v", c.Doubts, err)
 	}
 }
 

@@ -11,14 +11,13 @@ import (
 
 func TestSelection(t *testing.T) {
 	type match struct {
-		patterns string // separated by blanks
+		patterns string // blanks stand for line breaks
 		name, id string
 		want     bool
 	}
 	for _, test := range []match{
 		{"*", "acme", "x", true},
 		{"*", "", "", true},
-		{"", "acme", "x", false},
 		{"acme", "acme", "x", true},
 		{"acme", "acme-2", "x", false},
 		{"acme", "not-acme", "x", false},
@@ -40,8 +39,13 @@ func TestSelection(t *testing.T) {
 		{"a*b", "a\nb", "x", true},
 		{"a?b", "a/b", "x", true},
 		{"a*", "a/b/c", "x", true},
-		// no entry can hold a comma, which separates entries, but a glob can match one
+		// a comma separates patterns, unless it is escaped; a glob can match one
 		{"a?b", "a,b", "x", true},
+		{`a\,*`, "a,b", "x", true},
+		{`b,a\,*`, "a,b", "x", true},
+		{`a\\,b`, "a,b", "x", false},
+		{"b,!a*,c", "c", "x", true},
+		{",,acme,,", "acme", "x", true},
 		// the id counts like the name
 		{"x-*", "acme", "x-1", true},
 		{"* !x-1", "acme", "x-1", false},
@@ -91,31 +95,38 @@ func TestSelection(t *testing.T) {
 		{`[\d]`, "1", "xx", false},
 		{"[[:alpha:]]", "a", "xx", false},
 	} {
-		s, err := ParseSelection(strings.Fields(test.patterns))
+		tenant := Tenant{Name: test.name, ID: test.id}
+		s, err := Resolve(strings.Join(strings.Fields(test.patterns), "\n"), []Tenant{tenant})
 		if err != nil {
 			t.Errorf("%s: %v", test.patterns, err)
 			continue
 		}
-		if got := s.Matches(Tenant{Name: test.name, ID: test.id}); got != test.want {
+		if got := s.Matches(tenant); got != test.want {
 			t.Errorf("%s on %q (%s): %v, want %v", test.patterns, test.name, test.id, got, test.want)
 		}
 	}
 }
 
 func TestSelectionMistakes(t *testing.T) {
-	for pattern, want := range map[string]string{
-		"":       `the pattern "" is empty; write a tenant's name, its id, or a glob such as acme-*`,
-		"!":      `the pattern "!" is empty; write a tenant's name, its id, or a glob such as acme-*`,
-		`a\`:     `the pattern "a\\" ends in a single \; write \\ for a literal backslash`,
-		"a[b":    `the pattern "a[b" has a [ without a ]; write \[ for a literal bracket`,
-		"[]":     `the pattern "[]" has a [ without a ]; write \[ for a literal bracket`,
-		"[!]":    `the pattern "[!]" has a [ without a ]; write \[ for a literal bracket`,
-		`[\`:     `the pattern "[\\" has a [ without a ]; write \[ for a literal bracket`,
-		`[a\]`:   `the pattern "[a\\]" has a [ without a ]; write \[ for a literal bracket`,
-		"![z-a]": `the pattern "![z-a]" has the reversed range z-a`,
+	const none = `names no tenant; write names, ids or globs such as acme-*, or "*" for every tenant`
+	for text, want := range map[string]string{
+		"":             none,
+		" \n\t\r\n":    none,
+		",":            none,
+		"# everyone\n": none,
+		"fine\n!":      `the pattern "!" is empty; write a tenant's name, its id, or a glob such as acme-*`,
+		"fine,! ":      `the pattern "!" is empty; write a tenant's name, its id, or a glob such as acme-*`,
+		`a\`:           `the pattern "a\\" ends in a single \; write \\ for a literal backslash`,
+		"fine\na[b":    `the pattern "a[b" has a [ without a ]; write \[ for a literal bracket`,
+		"[]]a, [":      `the pattern "[" has a [ without a ]; write \[ for a literal bracket`,
+		"[!]":          `the pattern "[!]" has a [ without a ]; write \[ for a literal bracket`,
+		`[\`:           `the pattern "[\\" has a [ without a ]; write \[ for a literal bracket`,
+		`[a\]`:         `the pattern "[a\\]" has a [ without a ]; write \[ for a literal bracket`,
+		"![z-a]":       `the pattern "![z-a]" has the reversed range z-a`,
+		`["a", 1]`:     `the pattern "[\"a\"" has a [ without a ]; write \[ for a literal bracket`,
 	} {
-		if _, err := ParseSelection([]string{"fine", pattern}); err == nil || err.Error() != want {
-			t.Errorf("%s: %v, want %s", pattern, err, want)
+		if _, err := Resolve(text, crowd(3)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 }
@@ -124,7 +135,7 @@ func TestSelect(t *testing.T) {
 	tenants := []Tenant{{Name: "acme", ID: "1"}, {Name: "globex", ID: "2"}, {Name: "acme", ID: "3"},
 		{Name: "initech", ID: "4"}}
 	for _, test := range []struct {
-		patterns string
+		patterns string // blanks stand for line breaks
 		chosen   string // ids
 		idle     []string
 	}{
@@ -132,26 +143,35 @@ func TestSelect(t *testing.T) {
 		{"acme", "1 3", nil},
 		{"4 acme", "1 3 4", nil},
 		{"acmee glob* init", "2", []string{"acmee", "init"}},
-		{"!nobody", "1 2 3 4", nil},
+		{"!nobody", "1 2 3 4", []string{"!nobody"}}, // whoever was to be left out is not
+		{"* !no*", "1 2 3 4", []string{"!no*"}},
 		{"* !*", "", nil},
 		{"acme !acme", "", nil}, // a pattern whose tenants are excluded again is not idle
+		{"[]", "", nil},
 	} {
-		s, err := ParseSelection(strings.Fields(test.patterns))
+		s, err := Resolve(strings.ReplaceAll(test.patterns, " ", "\n"), tenants)
 		if err != nil {
 			t.Fatal(err)
 		}
 		chosen, idle := s.Select(tenants)
-		var ids []string
-		for _, c := range chosen {
-			ids = append(ids, c.ID)
-		}
-		if got := strings.Join(ids, " "); got != test.chosen {
+		if got := ids(chosen, ""); got != test.chosen {
 			t.Errorf("%s chose %s, want %s", test.patterns, got, test.chosen)
 		}
 		if diff := cmp.Diff(test.idle, idle); diff != "" {
 			t.Errorf("%s: idle (-want +got):\n%s", test.patterns, diff)
 		}
 	}
+}
+
+// ids joins the tenants' ids, but those left out, with blanks.
+func ids(tenants []Tenant, without string) string {
+	var all []string
+	for _, t := range tenants {
+		if t.ID != without {
+			all = append(all, t.ID)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // escapeGlob returns the glob that matches only this text.
@@ -222,33 +242,27 @@ func setHas(glob []rune, c rune) (in bool, rest []rune) {
 	return found == wanted, glob[1:]
 }
 
-func FuzzSelection(f *testing.F) {
+func FuzzGlobs(f *testing.F) {
 	for _, seed := range []string{"*", "!a", "a*b?c", `[a-c]\*`, "[!]]", `[+-\]]`, "[a-", "日?", "\xff*", `a\`, "***",
 		"[^", "[]-a]"} {
 		f.Add(seed, "acme-corp")
 		f.Add("acme-*", seed)
 	}
-	f.Fuzz(func(t *testing.T, pattern, name string) {
-		s, err := ParseSelection([]string{pattern})
-		if err == nil {
-			got := s.Matches(Tenant{Name: name, ID: "\x00no one's id\x00"})
-			glob, exclude := strings.CutPrefix(pattern, "!")
-			if id := globMatches([]rune(glob), []rune("\x00no one's id\x00")); !id && strings.Count(glob, "*") < 5 &&
-				len(name) < 100 {
-				if want := globMatches([]rune(glob), []rune(name)) != exclude; got != want {
-					t.Errorf("%q on %q: %v, the reference gives %v", pattern, name, got, want)
-				}
+	f.Fuzz(func(t *testing.T, glob, name string) {
+		match, err := compileGlob(glob)
+		if err == nil && strings.Count(glob, "*") < 5 && len(name) < 100 {
+			if got, want := match.MatchString(name), globMatches([]rune(glob), []rune(name)); got != want {
+				t.Errorf("%q on %q: %v, the reference gives %v", glob, name, got, want)
 			}
 		}
 		if name == "" || !utf8.ValidString(name) {
 			return
 		}
-		literal, err := ParseSelection([]string{escapeGlob(name)})
+		literal, err := compileGlob(escapeGlob(name))
 		if err != nil {
 			t.Fatalf("the escaped name %q is refused: %v", name, err)
 		}
-		if !literal.Matches(Tenant{Name: name}) || literal.Matches(Tenant{Name: name + "x"}) ||
-			literal.Matches(Tenant{Name: "x" + name}) {
+		if !literal.MatchString(name) || literal.MatchString(name+"x") || literal.MatchString("x"+name) {
 			t.Errorf("the escaped name %q does not match itself alone", name)
 		}
 	})
@@ -260,25 +274,27 @@ func TestSelectionOfAThousandPatterns(t *testing.T) {
 	for i := range 1000 {
 		patterns = append(patterns, fmt.Sprintf("id-%d", i))
 	}
-	s, err := ParseSelection(patterns)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if chosen, idle := s.Select(tenants); len(chosen) != 1000 || len(idle) != 0 {
-		t.Errorf("chose %d, idle %d", len(chosen), len(idle))
+	for _, separator := range []string{"\n", ",", ", "} {
+		s, err := Resolve(strings.Join(patterns, separator), tenants)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if chosen, idle := s.Select(tenants); len(chosen) != 1000 || len(idle) != 0 {
+			t.Errorf("chose %d, idle %d", len(chosen), len(idle))
+		}
 	}
 }
 
 func TestEverything(t *testing.T) {
-	for text, want := range map[string]bool{"": true, "*": true, "acme": false, "*,!acme": false, "!acme": false,
-		"!*": false, "acme,*": false} {
-		var patterns []string
-		if text != "" {
-			patterns = strings.Split(text, ",")
-		}
-		s, err := ParseSelection(patterns)
+	tenants := []Tenant{{Name: "*", ID: "1"}, {Name: "acme", ID: "2"}}
+	for text, want := range map[string]bool{"*": true, " *\n": true, "*,": true, "acme": false, "*,!acme": false,
+		"!acme": false, "!*": false, "acme,*": false, "[]": false, `["*"]`: false, `\*`: false, "**": false} {
+		s, err := Resolve(text, tenants)
 		if err != nil || s.Everything() != want {
 			t.Errorf("%q: %t, %v; want %t", text, s.Everything(), err, want)
 		}
+	}
+	if (Selection{}).Everything() {
+		t.Error("no selection takes every tenant")
 	}
 }

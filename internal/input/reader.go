@@ -14,7 +14,8 @@ import (
 // the zero value: callers read everything they need, then ask [Reader.Err] once.
 type Reader struct {
 	def       *Definition
-	values    map[string]string // as given, trimmed; absent if neither a flag nor a variable sets the input
+	values    map[string]string // as given; absent if neither a flag nor a variable sets the input
+	guards    []string          // inputs that must not be empty if they are given
 	workspace string
 	lookup    func(string) (string, bool)
 	used      map[string]bool
@@ -30,7 +31,7 @@ func New(def *Definition, args []string, lookup func(string) (string, bool)) (*R
 	r.workspace, _ = lookup("GITHUB_WORKSPACE")
 	for _, f := range def.Inputs {
 		if v, ok := lookup(variable(f.Name)); ok {
-			r.values[f.Name] = strings.TrimSpace(v)
+			r.values[f.Name] = v
 		}
 	}
 	return r, r.parseFlags(args)
@@ -47,7 +48,7 @@ func (r *Reader) parseFlags(args []string) error {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	for _, f := range r.def.Inputs {
-		set := func(v string) error { r.values[f.Name] = strings.TrimSpace(v); return nil }
+		set := func(v string) error { r.values[f.Name] = v; return nil }
 		if f.Bool() {
 			flags.BoolFunc(f.Name, f.Description, set)
 		} else {
@@ -81,11 +82,29 @@ func describe(err error) string {
 	return "an argument that begins with a hyphen is not of the form --name"
 }
 
-// String returns an input's value, or its default if the value is absent or empty: a scheduled workflow that passes on
-// a workflow_dispatch input passes on an empty text, and means the default.
+// Guard names the inputs whose empty value is a mistake in every mode that reads them, if it is given. GitHub's runner
+// passes an input that the workflow leaves out with its default, and one whose expression gives nothing as an empty
+// text: an input can be told to be given and empty only if its default is not empty. Call it before reading any input.
+func (r *Reader) Guard(names ...string) {
+	for _, name := range names {
+		if f, ok := r.def.Input(name); !ok || f.Default == "" {
+			panic("input " + name + " has no default in action.yml") // a bug that every test of an action meets
+		}
+	}
+	r.guards = append(r.guards, names...)
+}
+
+// String returns an input's value without blanks at its ends, or its default if the value is absent or empty: a
+// scheduled workflow that passes on a workflow_dispatch input passes on an empty text, and means the default. See
+// [Reader.Guard] for inputs of which that must not be assumed.
 func (r *Reader) String(name string) string {
+	return strings.TrimSpace(r.Text(name))
+}
+
+// Text is [Reader.String] with the blanks at the value's ends, for inputs that hold names as they are.
+func (r *Reader) Text(name string) string {
 	f := r.field(name)
-	if v := r.values[name]; v != "" {
+	if v := r.values[name]; strings.TrimSpace(v) != "" {
 		return v
 	}
 	return f.Default
@@ -95,7 +114,7 @@ func (r *Reader) String(name string) string {
 func (r *Reader) Optional(name string) string {
 	f := r.field(name)
 	if v, ok := r.values[name]; ok {
-		return v
+		return strings.TrimSpace(v)
 	}
 	return f.Default
 }
@@ -106,6 +125,10 @@ func (r *Reader) field(name string) Field {
 		panic("input " + name + " is not declared in action.yml") // a bug that every test of the mode meets
 	}
 	r.used[name] = true
+	if v, given := r.values[name]; given && strings.TrimSpace(v) == "" && slices.Contains(r.guards, name) {
+		r.Mistake(name, "is given and is empty, as an expression that finds nothing is; "+
+			"correct the expression, or leave the input out, which means %s", f.Default)
+	}
 	return f
 }
 
@@ -117,8 +140,12 @@ func (r *Reader) Variable(name string) string {
 
 // Given reports whether an input has a value other than its default.
 func (r *Reader) Given(name string) bool {
-	f := r.field(name)
-	return r.values[name] != "" && r.values[name] != f.Default
+	return r.differs(r.field(name))
+}
+
+func (r *Reader) differs(f Field) bool {
+	v := strings.TrimSpace(r.values[f.Name])
+	return v != "" && v != f.Default
 }
 
 // Required is [Reader.String] for inputs whose empty value is a mistake.
@@ -170,7 +197,7 @@ func (r *Reader) Err() error {
 func (r *Reader) Unused() []string {
 	var names []string
 	for _, f := range r.def.Inputs {
-		if v := r.values[f.Name]; v != "" && v != f.Default && !r.used[f.Name] {
+		if r.differs(f) && !r.used[f.Name] {
 			names = append(names, f.Name)
 		}
 	}

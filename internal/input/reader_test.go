@@ -133,6 +133,53 @@ func TestWhereValuesComeFrom(t *testing.T) {
 	}
 }
 
+// TestGuard reads a guarded input as a runner and a shell pass it: left out, with a value, or given and empty.
+func TestGuard(t *testing.T) {
+	const mistake = "input tenants: is given and is empty, as an expression that finds nothing is; " +
+		"correct the expression, or leave the input out, which means *"
+	for _, test := range []struct {
+		name       string
+		env        environment
+		args       []string
+		text, want string // of Text; the error
+	}{
+		{"left out in a shell", nil, nil, "*", ""},
+		{"left out in a workflow", environment{"INPUT_TENANTS": "*"}, nil, "*", ""},
+		{"a value", environment{"INPUT_TENANTS": " a\n"}, nil, " a\n", ""},
+		{"a flag over an empty variable", environment{"INPUT_TENANTS": ""}, []string{"--tenants", "a "}, "a ", ""},
+		{"empty", environment{"INPUT_TENANTS": ""}, nil, "*", mistake},
+		{"blank", environment{"INPUT_TENANTS": " \t\r\n"}, nil, "*", mistake},
+		{"an empty flag", nil, []string{"--tenants="}, "*", mistake},
+		{"an empty flag over a variable", environment{"INPUT_TENANTS": "a"}, []string{"--tenants", " "}, "*", mistake},
+		{"another input", environment{"INPUT_TIMEOUT": ""}, nil, "*", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := read(t, test.env, test.args...)
+			r.Guard("tenants", "dry-run")
+			if got := r.Text("tenants"); got != test.text {
+				t.Errorf("Text is %q, want %q", got, test.text)
+			}
+			r.Given("tenants")
+			r.String("timeout")
+			text := ""
+			if err := r.Err(); err != nil {
+				text = err.Error()
+			}
+			if text != test.want {
+				t.Errorf("%s, want %s", text, test.want)
+			}
+		})
+	}
+	unread := read(t, environment{"INPUT_TENANTS": "", "INPUT_DRY-RUN": " "})
+	unread.Guard("tenants", "dry-run")
+	if unread.String("mode"); unread.Err() != nil || unread.Unused() != nil {
+		t.Errorf("%v, %v", unread.Err(), unread.Unused())
+	}
+	if unread.Bool("dry-run") || unread.Err() == nil {
+		t.Error("an empty dry-run is taken")
+	}
+}
+
 func TestCommandLineMistakes(t *testing.T) {
 	const (
 		secret  = "napi_secret"
@@ -215,6 +262,15 @@ func TestUndeclaredInputPanics(t *testing.T) {
 		}
 	}()
 	read(t, nil).String("none")
+}
+
+func TestGuardOfAnInputWithoutADefaultPanics(t *testing.T) {
+	defer func() {
+		if got := recover(); got != "input mode has no default in action.yml" {
+			t.Errorf("recovered %v", got)
+		}
+	}()
+	read(t, nil).Guard("tenants", "mode")
 }
 
 func TestHelp(t *testing.T) {

@@ -45,6 +45,8 @@ type Found struct {
 	// Whole is true if the listing is complete and nothing narrowed it, neither a pattern nor a shard. Only then is
 	// something that belongs to none of Tenants left over, and may be pruned.
 	Whole bool
+	// Incomplete is true if tenants exist that the source could not read. Nothing at all is pruned then.
+	Incomplete bool
 }
 
 // Ending is what a mode says about the run as a whole.

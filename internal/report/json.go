@@ -102,11 +102,14 @@ func object(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(text), nil
 }
 
-// Decode reads a report file written by any release with this schema version or an older one.
+// Decode reads a report file written by any release with this schema version or an older one. What no run writes is an
+// error, with a remedy.
 func Decode(data []byte) (File, error) {
+	const remedy = "run the job that wrote this file again; if none did, make report-files match only the files that " +
+		"report-file named in the jobs"
 	var f File
 	if err := json.Unmarshal(data, &f); err != nil {
-		return File{}, fmt.Errorf("read a report file: %w", err)
+		return File{}, fleet.WithRemedy(fmt.Errorf("read a report file: %w", err), remedy)
 	}
 	switch {
 	case f.Version == 0:
@@ -117,6 +120,9 @@ func Decode(data []byte) (File, error) {
 		return File{}, fleet.WithRemedy(
 			fmt.Errorf("read a report file: it has version %d; this release reads up to %d", f.Version, FileVersion),
 			"use the same release of the action in all jobs of the workflow")
+	}
+	if err := f.check(); err != nil {
+		return File{}, fleet.WithRemedy(fmt.Errorf("read a report file: %w", err), remedy)
 	}
 	return f, nil
 }

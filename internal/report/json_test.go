@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -67,14 +68,49 @@ func TestJSONComesBack(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
+	// A file that a run could have written, but for its end.
+	const begun = `{"version":1,"mode":"migrate","source":"neon","started_at":"2026-03-14T09:26:53.589Z",`
+	one := func(state, more string, succeeded, failed int) string {
+		return fmt.Sprintf(
+			`%s"totals":{"total":%d,"succeeded":%d,"failed":%d},"tenants":[{"name":"acme","state":%q%s}]}`,
+			begun, succeeded+failed, succeeded, failed, state, more)
+	}
+	const three = "3 (3 succeeded, 0 unchanged, 0 failed, 0 skipped)"
 	for data, want := range map[string]string{
 		`{"version":2}`: "it has version 2; this release reads up to 1",
 		`{}`:            "it has no version",
 		`[]`:            "read a report file: json: cannot unmarshal",
 		``:              "read a report file: unexpected end",
+		begun:           "read a report file: unexpected end",
+		`{"version":1}`: "it has no mode, so no run of this action wrote it",
+		`{"version":1,"mode":"migrate","source":"neon"}`: "it has no started_at",
+		`{"version":1,"error":{"message":"x"}}`:          "it has no started_at",
+		begun + `"totals":{}}`:                           "it has no list of tenants",
+		begun + `"tenants":null}`:                        "it has no list of tenants",
+		begun + `"totals":{"total":3,"succeeded":3},"tenants":[]}`: "its totals are " + three +
+			", and its tenants are 0 (",
+		one("failed", `,"error":{"message":"x"}`, 1, 0): "its tenants are 1 (0 succeeded, 0 unchanged, 1 failed, 0 skipped)",
+		one("succeeded", "", 0, 0):                      "its totals are 0 (",
+		one("done", "", 1, 0): `tenant "acme" has the state "done", ` +
+			"and the states are succeeded, unchanged, failed and skipped",
+		one("", "", 1, 0):          `tenant "acme" has the state ""`,
+		one("Succeeded", "", 1, 0): `tenant "acme" has the state "Succeeded"`,
+		one("failed", "", 0, 1):    `tenant "acme" is failed and has no error that says why`,
+		one("succeeded", `,"error":{"message":"no room"}`, 1, 0):               `tenant "acme" is succeeded and has an error: no room`,
+		strings.Replace(one("succeeded", "", 1, 0), `:1,"fail`, `:2,"fail`, 1): "its totals are 1 (2 succeeded",
 	} {
-		if _, err := Decode([]byte(data)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Decode([]byte(data)); err == nil || !strings.Contains(err.Error(), want) ||
+			fleet.Remedy(err) == "" {
 			t.Errorf("%s: %v, want %q", data, err, want)
+		}
+	}
+	for _, data := range []string{
+		one("succeeded", "", 1, 0), one("failed", `,"error":{"message":"x"}`, 0, 1), begun + `"tenants":[]}`,
+		begun + `"tenants":[],"a_later_field":1}`,
+		`{"version":1,"started_at":"2026-03-14T09:26:53.589Z","tenants":[],"error":{"message":"mode is required"}}`,
+	} {
+		if _, err := Decode([]byte(data)); err != nil {
+			t.Errorf("%s: %v", data, err)
 		}
 	}
 }

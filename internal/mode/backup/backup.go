@@ -61,6 +61,9 @@ type Job struct {
 // Prepare opens the bucket and lists its unfinished uploads, once for all tenants. If there are more cores than tenants
 // at once, the spare ones help to compress.
 func (b *Job) Prepare(ctx context.Context, found mode.Found) error {
+	if found.Incomplete {
+		b.policy = nil
+	}
 	streams := max(1, min(b.env.Concurrency, len(found.Tenants)))
 	b.dump.Parallel = runtime.GOMAXPROCS(0)/streams - 1
 	if err := b.Store.Open(ctx, streams); err != nil || b.env.DryRun {

@@ -25,7 +25,7 @@ const (
 // NewList is mode list-tenants: it says which tenants are selected, and connects to none of them.
 func NewList(in *input.Reader, _ mode.Env) mode.Work {
 	shards := in.Int("shards", 1, maxShards)
-	if in.String("shard") != "" {
+	if in.Given("shard") {
 		in.Mistake("shard", "contradicts mode list-tenants, whose matrix splits all selected tenants; leave it out, "+
 			"and set shard: ${{ matrix.shard }} in the matrix's jobs")
 	}
