@@ -55,7 +55,22 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, &URLError{"it does not begin with postgres:// or postgresql://",
 			"give it in the form postgresql://user:password@host/database?sslmode=require"}
 	}
+	if cutShort(u) {
+		return nil, &URLError{"it contains an @ after the host",
+			"percent-encode special characters of the user and the password (@ is %40, / is %2F, ? is %3F)"}
+	}
 	return u, nil
+}
+
+// cutShort reports whether a / or ? in the password ended the host too early. The rest of the password would then be
+// printed as the name of a server and a database.
+func cutShort(u *url.URL) bool {
+	rest := u.EscapedPath()
+	if rest == "" {
+		rest = u.RawQuery
+	}
+	_, after, found := strings.Cut(rest, "@")
+	return found && strings.Contains(after, "/")
 }
 
 // directHost is the address of the compute behind Neon's connection pooler: it takes "-pooler" off the first label.

@@ -1,8 +1,10 @@
 package backup
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -90,7 +92,11 @@ func parseRecipients(text string) ([]age.Recipient, error) {
 	var recipients []age.Recipient
 	for _, key := range input.List(text) {
 		r, err := age.ParseX25519Recipient(key)
-		if err != nil {
+		switch {
+		case err == nil:
+		case strings.HasPrefix(strings.ToUpper(key), "AGE-SECRET-KEY-"): // no message repeats it
+			return nil, errors.New("contains a private age key; give its public key, age1..., which age-keygen -y prints")
+		default:
 			return nil, fmt.Errorf("%q is not an age recipient; "+
 				"give public keys such as age1..., separated by commas or line breaks", key)
 		}
