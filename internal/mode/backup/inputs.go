@@ -2,7 +2,6 @@ package backup
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +30,10 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		b.activity, _ = mode.Able[fleet.Activity](in, env, "skip-unchanged",
 			"this source does not know when a tenant was last in use; leave it out")
 	}
+	if left := backups.LeftOut(b.dump.Args); len(left) > 0 {
+		env.Notice(fmt.Sprintf("pg-dump-args: %s leaves something out, so these backups are partial: nothing counts them "+
+			"as backups of their tenants, and restore loads one only if backup-key names it", strings.Join(left, " ")))
+	}
 	return mode.Work{Prepare: b.Prepare, Job: b.Run, Finish: backupKey, Close: b.Store.Close, Facts: facts}
 }
 
@@ -55,6 +58,14 @@ func Read(in *input.Reader, env mode.Env) *Job {
 	return b
 }
 
+// NeedWhole makes it a mistake if the job's backups would be partial, in a mode that relies on them.
+func (b *Job) NeedWhole(in *input.Reader) {
+	if left := backups.LeftOut(b.dump.Args); len(left) > 0 {
+		in.Mistake("pg-dump-args", "%s leaves something out of the backup that the drop relies on; take it out",
+			strings.Join(left, " "))
+	}
+}
+
 // dumpOptions reads the inputs about pg_dump, compression and encryption.
 func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 	o := pgdump.DumpOptions{
@@ -75,10 +86,6 @@ func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 		if err := pgdump.CheckSchemaArgs(o.Args); err != nil {
 			in.Mistake("pg-dump-args", "%s; %s", strings.TrimPrefix(err.Error(), "pg-dump-args: "), fleet.Remedy(err))
 		}
-	}
-	if slices.Contains(o.Args, "--enable-row-security") {
-		env.Notice("pg-dump-args: --enable-row-security leaves out the rows that policies hide from the role, " +
-			"so the backups may be incomplete")
 	}
 	if in.String("pg-version") != "auto" {
 		o.Major = in.Int("pg-version", 14, 99)

@@ -9,25 +9,21 @@ import (
 
 func TestRecentEnough(t *testing.T) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	stored := func(age time.Duration, verified bool) backups.Backup {
-		return backups.Backup{Key: age.String(), Time: now.Add(-age), Verified: verified}
+	stored := func(age time.Duration) backups.Backup {
+		return backups.Backup{Key: age.String(), Time: now.Add(-age)}
 	}
 	const maxAge = 24 * time.Hour
 	for name, c := range map[string]struct {
-		newestFirst []backups.Backup
-		want        string // empty: none
+		newest backups.Backup
+		want   bool
 	}{
-		"none":                  {nil, ""},
-		"of today":              {[]backups.Backup{stored(time.Hour, true), stored(25*time.Hour, true)}, "1h0m0s"},
-		"just old enough":       {[]backups.Backup{stored(maxAge, true)}, "24h0m0s"},
-		"too old":               {[]backups.Backup{stored(maxAge+time.Second, true)}, ""},
-		"not verified":          {[]backups.Backup{stored(time.Hour, false)}, ""},
-		"only the one before":   {[]backups.Backup{stored(time.Hour, false), stored(2*time.Hour, true)}, "2h0m0s"},
-		"the one before is old": {[]backups.Backup{stored(time.Hour, false), stored(25*time.Hour, true)}, ""},
+		"none":            {backups.Backup{}, false},
+		"of today":        {stored(time.Hour), true},
+		"just old enough": {stored(maxAge), true},
+		"too old":         {stored(maxAge + time.Second), false},
 	} {
-		newest, ok := recentEnough(c.newestFirst, now, maxAge)
-		if newest.Key != c.want || ok != (c.want != "") {
-			t.Errorf("%s: got %+v, %t", name, newest, ok)
+		if got := recentEnough(c.newest, now, maxAge); got != c.want {
+			t.Errorf("%s: got %t", name, got)
 		}
 	}
 }
