@@ -34,6 +34,7 @@ type Manifest struct {
 	StoredSHA256  string       `json:"stored_sha256"`
 	PlainSize     int64        `json:"plain_size"` // bytes that pg_dump wrote
 	PlainSHA256   string       `json:"plain_sha256"`
+	Quiet         *Quiet       `json:"quiet,omitempty"` // nil: not looked for, or not so
 	Verified      Verification `json:"verified"`
 }
 

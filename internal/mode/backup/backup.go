@@ -54,6 +54,7 @@ type Job struct {
 	table      postgres.Table // of applied migrations
 	options    postgres.Options
 	activity   fleet.Activity      // nil: every tenant is backed up
+	looks      bool                // with a source that has the ability, whether or not this run skips tenants
 	maxAge     time.Duration       // with activity: a backup older than this does not make a new one unnecessary
 	staleAfter time.Duration       // after which an unfinished upload is aborted
 	unfinished []bucket.Unfinished // uploads in the bucket, of anybody
@@ -109,6 +110,7 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
+	defer db.close()
 	key := backups.Key{
 		Folder: b.Store.Folder(t.Key), Time: b.Store.Now().UTC().Truncate(time.Second), Major: db.major,
 		Kind: kindOf(b.dump), Encrypted: len(b.dump.Recipients) > 0,

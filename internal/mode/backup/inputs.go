@@ -22,6 +22,7 @@ import (
 func New(in *input.Reader, env mode.Env) mode.Work {
 	b := Read(in, env)
 	b.policy = readPolicy(in, env)
+	_, b.looks = env.Source.(fleet.Activity)
 	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
 		b.maxAge = maxAge
 		b.activity, _ = mode.Able[fleet.Activity](in, env, "skip-unchanged",

@@ -28,20 +28,24 @@ func TestRecentEnough(t *testing.T) {
 	}
 }
 
-func TestInactiveSince(t *testing.T) {
-	finished := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+func TestActiveSince(t *testing.T) {
+	until := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	proof := &backups.Quiet{Until: until, Next: "1000"}
 	for name, c := range map[string]struct {
+		proof      *backups.Quiet
 		lastActive time.Time
-		want       bool
+		want       active
 	}{
-		"before the backup":     {finished.Add(-time.Hour), true},
-		"at its end":            {finished, true},
-		"just after it":         {finished.Add(dumpTail - time.Second), true},
-		"when the tail is over": {finished.Add(dumpTail), false},
-		"later":                 {finished.Add(time.Hour), false},
+		"before the look":       {proof, until.Add(-time.Hour), notSince},
+		"at the look":           {proof, until, notSince},
+		"just after it":         {proof, until.Add(time.Microsecond), perhaps},
+		"within the tail":       {proof, until.Add(dumpTail - time.Second), perhaps},
+		"when the tail is over": {proof, until.Add(dumpTail), sinceThen},
+		"later":                 {proof, until.Add(time.Hour), sinceThen},
+		"without a proof":       {nil, until.Add(-time.Hour), sinceThen},
 	} {
-		if got := inactiveSince(backups.Manifest{FinishedAt: finished}, c.lastActive); got != c.want {
-			t.Errorf("%s: got %t", name, got)
+		if got := activeSince(c.proof, c.lastActive); got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
 		}
 	}
 }

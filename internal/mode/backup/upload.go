@@ -21,18 +21,31 @@ type database struct {
 	major   int   // of pg_dump
 	size    int64 // bytes, as pg_database_size counts
 	version string
+	look    backups.Look   // before the dump; zero if the source does not tell when a tenant was in use
+	conn    *postgres.Conn // for the look after the dump; nil without the first
 }
 
-// inspect connects to the database, which also wakes its compute, and reads what the dump and the upload depend on.
+func (db database) close() {
+	if db.conn != nil {
+		db.conn.Close()
+	}
+}
+
+// inspect connects to the database, which also wakes its compute, and reads what the dump and the upload depend on. The
+// caller must close what it returns.
 func (b *Job) inspect(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger,
-) (database, error) {
+) (db database, err error) {
 	conn, err := mode.Dial(ctx, b.env, t, target, b.options, log)
 	if err != nil {
 		return database{}, err
 	}
-	defer conn.Close()
-	db := database{major: cmp.Or(b.dump.Major, conn.ServerMajor())}
+	defer func() {
+		if db.conn == nil {
+			conn.Close()
+		}
+	}()
+	db = database{major: cmp.Or(b.dump.Major, conn.ServerMajor())}
 	table := b.table
 	if schema := b.env.Schema(t); schema != "" {
 		table = table.In(schema)
@@ -48,7 +61,12 @@ func (b *Job) inspect(
 		log.Warn("the schema's version is not known", "error", err) // a backup is worth having all the same
 	}
 	db.version = status.Highest()
-	_, err = pgdump.FindClients(ctx, "", db.major)
+	if _, err = pgdump.FindClients(ctx, "", db.major); err != nil || !b.looks || b.env.DryRun {
+		return db, err
+	}
+	if db.look, err = look(ctx, conn); err == nil {
+		db.conn = conn
+	}
 	return db, err
 }
 
@@ -80,6 +98,7 @@ func (b *Job) upload(
 		return m, err
 	}
 	log.Info("dumped", "bytes", dumped.PlainSize, "compressed", w.Size())
+	quiet := b.quiet(ctx, t, target, db, log)
 	stored, err := w.Commit(ctx)
 	if err != nil {
 		return m, err
@@ -93,6 +112,7 @@ func (b *Job) upload(
 		}
 	}()
 	m = b.manifest(t, owner, key, db, dumped, stored)
+	m.Quiet = quiet
 	if !b.verifyOn.Zero() {
 		if m.Verified, err = b.tryRestore(ctx, m, key, dumped, log); err != nil {
 			return m, fmt.Errorf("the upload %s could not be restored, and is not counted as a backup: %w", m.Key, err)
