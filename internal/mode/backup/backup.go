@@ -184,9 +184,13 @@ func backupKey(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	return mode.Ending{}, nil
 }
 
-// facts tells the newest backup: the one made, also where what followed it failed, or the one that made it needless.
+// facts tells the newest backup: the one made, also where what followed it failed, or the one that made it needless. A
+// partial one is not the tenant's backup.
 func facts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(Detail)
+	if d.Partial {
+		return catalog.Facts{SchemaVersion: d.SchemaVersion}
+	}
 	f := mode.BackupFacts(cmp.Or(d.Key, d.Newest))
 	f.SchemaVersion = d.SchemaVersion
 	if d.Key != "" && d.Verified == "restore" {
