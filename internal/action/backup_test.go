@@ -77,6 +77,23 @@ func (v *vault) put(t *testing.T, keys ...string) {
 	}
 }
 
+// putBackup stores what a run of version 1 of the manifest left: a backup of that tenant, without its origin.
+func (v *vault) putBackup(t *testing.T, tenantID string, keys ...string) {
+	t.Helper()
+	v.put(t, keys...)
+	for _, key := range keys {
+		v.putText(t, key+".json", fmt.Sprintf(`{"version": 1, "key": %q, "tenant": {"id": %q}, "stored_size": 3, "stored_sha256": %q}`,
+			key, tenantID, strings.Repeat("0", 64)))
+	}
+}
+
+func (v *vault) putText(t *testing.T, key, text string) {
+	t.Helper()
+	if _, err := v.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: strings.NewReader(text)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func detail[T any](t *testing.T, o outcome, tenant string) T {
 	t.Helper()
 	var d T
@@ -96,7 +113,8 @@ func TestBackupThenRestore(t *testing.T) {
 	query(t, f.projects[0], "insert into users (email, name) select 'u' || i || '@x', 'é' || i from generate_series(1, 1000) i")
 	old := buckettest.BackupKey("tenants/acme-corp/", time.Now().Add(-10*24*time.Hour))
 	stranger := "tenants/acme-corp/notes.txt"
-	v.put(t, old, old+".json", stranger)
+	v.putBackup(t, f.projects[0].ID, old)
+	v.put(t, stranger)
 
 	o := f.run(t, t.Context(), v.inputs("mode=backup", "dry-run=true")...)
 	o.counts(t, 2, 0, 0, 0)
@@ -147,14 +165,11 @@ func TestBackupThenRestore(t *testing.T) {
 
 func TestBackupOfABadTenantTouchesNothingOfIt(t *testing.T) {
 	f, v := newFleet(t, neontest.Spec{Name: "good"}, neontest.Spec{Name: "bad"}), newVault(t)
-	var old []string
-	for _, tenant := range []string{"good", "bad"} {
+	for i, tenant := range []string{"good", "bad"} {
 		for days := 20; days > 10; days -= 5 {
-			key := buckettest.BackupKey("tenants/"+tenant+"/", time.Now().AddDate(0, 0, -days))
-			old = append(old, key, key+".json")
+			v.putBackup(t, f.projects[i].ID, buckettest.BackupKey("tenants/"+tenant+"/", time.Now().AddDate(0, 0, -days)))
 		}
 	}
-	v.put(t, old...)
 	// A table that the role may not read: pg_dump fails, after it began.
 	query(t, f.projects[1], "create table secret (i int); revoke all on secret from current_user")
 	if err := pgtest.Shared(t).Exec(t.Context(), databaseOf(t, f.projects[1]), "alter table secret owner to postgres"); err != nil {
@@ -196,6 +211,7 @@ func TestBackupMistakes(t *testing.T) {
 }
 
 func TestSkipUnchanged(t *testing.T) {
+	quiet(t)
 	f, v := newFleet(t, named("a")...), newVault(t)
 	first := f.run(t, t.Context(), v.inputs("mode=backup")...)
 	first.counts(t, 1, 0, 0, 0)
@@ -212,6 +228,7 @@ func TestSkipUnchanged(t *testing.T) {
 // A catalog's row that names a Neon project is skipped as the project itself is. Of another row nobody knows when it
 // was last in use: it is backed up, and the run says so.
 func TestSkipUnchangedOfACatalog(t *testing.T) {
+	quiet(t)
 	f, v, catalog := newFleet(t, named("a")...), newVault(t), catalogDatabase(t)
 	query := fmt.Sprintf("select 'project' as name, '%s' as neon_project_id, null as url union all select 'elsewhere', null, '%s'", f.projects[0].ID, pgtest.Database(t))
 	inputs := v.inputs("mode=backup", "skip-unchanged=true", "tenant-source=catalog", "database-url="+catalog, "catalog-query="+query)
@@ -273,7 +290,8 @@ func TestNoMigrationWithoutARecentBackup(t *testing.T) {
 	f.run(t, t.Context(), v.inputs("mode=backup", "tenants=ACME Corp")...).counts(t, 1, 0, 0, 0)
 	stale := buckettest.BackupKey("tenants/payroll-inc/", time.Now().Add(-25*time.Hour))
 	unverified := buckettest.BackupKey("tenants/finance-co/", time.Now())
-	v.put(t, stale, stale+".json", unverified)
+	v.putBackup(t, f.projects[1].ID, stale)
+	v.put(t, unverified)
 
 	o := f.run(t, t.Context(), v.inputs("require-backup-within=24h")...)
 	o.counts(t, 1, 0, 2, 0)

@@ -26,7 +26,7 @@ func drop(name string, more ...string) []string {
 func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 	f, v := newFleet(t, named("ACME Corp", "Payroll Inc", "Finance Co")...), newVault(t)
 	old := buckettest.BackupKey("tenants/acme-corp/", time.Now().AddDate(0, 0, -20))
-	v.put(t, old, old+".json")
+	v.putBackup(t, f.projects[0].ID, old)
 	f.ResetCalls()
 
 	o := f.run(t, t.Context(), v.inputs(drop("ACME Corp", "dry-run=true")...)...)

@@ -13,7 +13,8 @@ type Backup struct {
 	Key  string
 	Time time.Time // from the key
 	Size int64     // bytes
-	// Verified is true if the backup has a manifest, which is written last, once everything has been checked.
+	// Verified is true if the backup has a manifest, which is written last, once everything has been checked. Only what
+	// the manifest says makes it count for anything: see [Store.Judge].
 	Verified bool
 }
 
@@ -40,25 +41,4 @@ func sortNewestFirst(backups []Backup) {
 		}
 		return strings.Compare(b.Key, a.Key)
 	})
-}
-
-// NewestVerified returns the first verified backup of a list that is sorted newest first.
-func NewestVerified(newestFirst []Backup) (Backup, bool) {
-	i := slices.IndexFunc(newestFirst, func(b Backup) bool { return b.Verified })
-	if i < 0 {
-		return Backup{}, false
-	}
-	return newestFirst[i], true
-}
-
-// Choose returns the backup with the given key, verified or not, or the newest verified one if the key is empty.
-func Choose(newestFirst []Backup, key string) (Backup, bool) {
-	if key == "" {
-		return NewestVerified(newestFirst)
-	}
-	i := slices.IndexFunc(newestFirst, func(b Backup) bool { return b.Key == key })
-	if i < 0 {
-		return Backup{}, false
-	}
-	return newestFirst[i], true
 }

@@ -30,33 +30,3 @@ func TestFind(t *testing.T) {
 		t.Errorf("backups (-want +got):\n%s", diff)
 	}
 }
-
-func TestChoose(t *testing.T) {
-	listed := func(verified ...bool) []backups.Backup {
-		var newestFirst []backups.Backup
-		for i, v := range verified {
-			newestFirst = append(newestFirst, backups.Backup{Key: string(rune('a' + i)), Verified: v})
-		}
-		return newestFirst
-	}
-	for _, test := range []struct {
-		name        string
-		newestFirst []backups.Backup
-		key         string
-		want        string // empty: none
-	}{
-		{"none", nil, "", ""},
-		{"the newest", listed(true, true), "", "a"},
-		{"the newest verified", listed(false, false, true, true), "", "c"},
-		{"none is verified", listed(false, false), "", ""},
-		{"by key", listed(true, true), "b", "b"},
-		{"by key, not verified", listed(true, false), "b", "b"},
-		{"no such key", listed(true, true), "c", ""},
-		{"a key among none", nil, "a", ""},
-	} {
-		got, ok := backups.Choose(test.newestFirst, test.key)
-		if got.Key != test.want || ok != (test.want != "") {
-			t.Errorf("%s: got %+v, %t, want %q", test.name, got, ok, test.want)
-		}
-	}
-}

@@ -1,23 +1,31 @@
 package backups
 
 import (
+	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// manifestVersion is the version of the manifest's format.
-const manifestVersion = 1
+// The versions of the manifest's format. Version 1 says neither where the data came from nor with which arguments it
+// was dumped.
+const (
+	firstManifest   = 1
+	manifestVersion = 2
+)
 
 // Manifest describes a backup. It is stored beside it and written last, so a backup without one is incomplete.
 type Manifest struct {
-	Version       int          `json:"version"` // 1; [Store.Commit] sets it
+	Version       int          `json:"version"` // [Store.Commit] sets it
 	Key           string       `json:"key"`
 	Tenant        fleet.Tenant `json:"tenant"`
+	Origin        Origin       `json:"origin"` // zero in version 1
 	StartedAt     time.Time    `json:"started_at"`
 	FinishedAt    time.Time    `json:"finished_at"`
 	ServerVersion string       `json:"server_version"`
 	ClientVersion string       `json:"client_version"`           // of pg_dump
+	Args          []string     `json:"pg_dump_args,omitempty"`   // the user's own
+	Whole         bool         `json:"whole"`                    // nothing was left out; not recorded in version 1
 	SchemaVersion string       `json:"schema_version,omitempty"` // the highest applied migration
 	Format        string       `json:"format"`
 	Compression   string       `json:"compression"`
@@ -26,6 +34,7 @@ type Manifest struct {
 	StoredSHA256  string       `json:"stored_sha256"`
 	PlainSize     int64        `json:"plain_size"` // bytes that pg_dump wrote
 	PlainSHA256   string       `json:"plain_sha256"`
+	Quiet         *Quiet       `json:"quiet,omitempty"` // nil: not looked for, or not so
 	Verified      Verification `json:"verified"`
 }
 
@@ -43,3 +52,9 @@ type Verification struct {
 // Of reports whether the backup is of the tenant with that id. The key in a backup's name does not tell: a new tenant
 // may get the name, and so the folder, of a former one. An id never changes hands.
 func (m Manifest) Of(tenantID string) bool { return m.Tenant.ID == tenantID }
+
+// whole reports whether nothing was left out of the dump. Version 1 does not say, and is taken to be whole.
+func (m Manifest) whole() bool { return m.Whole || m.Version == firstManifest }
+
+// like reports whether the dump was made with the same arguments.
+func (m Manifest) like(args []string) bool { return slices.Equal(m.Args, args) }

@@ -5,21 +5,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
-// maxManifest is the largest manifest that is read, in bytes.
-const maxManifest = 1 << 20
+const (
+	maxManifest     = 1 << 20 // the largest manifest that is read, in bytes
+	concurrentReads = 8       // of one tenant's manifests
+)
 
 // Store is a bucket with a folder of backups for each tenant.
 type Store struct{ *bucket.Bucket }
 
-// List returns the backups in a tenant's folder, newest first.
+// List returns the backups in a tenant's folder, whoever they are of, newest first.
 func (s Store) List(ctx context.Context, tenantKey string) ([]Backup, error) {
 	folder := s.Folder(tenantKey)
 	objects, err := s.Bucket.List(ctx, folder)
@@ -29,25 +31,95 @@ func (s Store) List(ctx context.Context, tenantKey string) ([]Backup, error) {
 	return Find(folder, objects), nil
 }
 
+// errManifest is a manifest that is there and cannot be used.
+var errManifest = errors.New("it is another backup's, or of a version that this program does not support")
+
 // Manifest reads the manifest of the backup with that key. [bucket.IsNotFound] recognizes the error if there is none.
 func (s Store) Manifest(ctx context.Context, key string) (Manifest, error) {
-	r, err := s.Get(ctx, key+manifestSuffix)
+	data, err := s.GetSmall(ctx, key+manifestSuffix, maxManifest)
 	if err != nil {
 		return Manifest{}, remedies.Explain(err)
 	}
-	defer func() { _ = r.Close() }()
 	var m Manifest
-	data, err := io.ReadAll(io.LimitReader(r, maxManifest))
-	if err == nil {
-		err = json.Unmarshal(data, &m)
+	if err := json.Unmarshal(data, &m); err != nil {
+		return Manifest{}, fmt.Errorf("read the manifest of %s: %w: %w", key, errManifest, err)
 	}
-	if err == nil && (m.Version != manifestVersion || m.Key != key || len(m.StoredSHA256) != 64) {
-		err = errors.New("it is another backup's, or of a version that this program does not support")
-	}
-	if err != nil {
-		return Manifest{}, remedies.Explain(fmt.Errorf("read the manifest of %s: %w", key, err))
+	if m.Version < firstManifest || m.Version > manifestVersion || m.Key != key || len(m.StoredSHA256) != 64 {
+		return Manifest{}, remedies.Explain(fmt.Errorf("read the manifest of %s: %w", key, errManifest))
 	}
 	return m, nil
+}
+
+// judgeOne reads a backup's manifest and decides what it is to its owner.
+func (s Store) judgeOne(ctx context.Context, b Backup, o Owner) (Judged, error) {
+	if !b.Verified {
+		return judge(b, nil, o, s.Now()), nil
+	}
+	if b.Key == o.Written {
+		return Judged{Backup: b, Manifest: o.manifest(), owner: o}, nil
+	}
+	m, err := s.Manifest(ctx, b.Key)
+	switch {
+	case err == nil:
+		return judge(b, &m, o, s.Now()), nil
+	case bucket.IsNotFound(err): // another run has pruned it since it was listed
+		b.Verified = false
+		return judge(b, nil, o, s.Now()), nil
+	case errors.Is(err, errManifest):
+		return judge(b, nil, o, s.Now()), nil
+	}
+	return Judged{}, err
+}
+
+// Judge decides what each listed backup is to its owner, which takes one request for each verified one.
+func (s Store) Judge(ctx context.Context, listed []Backup, o Owner) ([]Judged, error) {
+	judged := make([]Judged, len(listed))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrentReads)
+	for i, b := range listed {
+		group.Go(func() (err error) {
+			judged[i], err = s.judgeOne(ctx, b, o)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	clarify(judged)
+	return judged, nil
+}
+
+// Newest returns the owner's newest backup that counts, and those that were passed over on the way to it. Usually that
+// takes one request. found.Key is empty if none counts; passed then holds every backup.
+func (s Store) Newest(ctx context.Context, newestFirst []Backup, o Owner) (found Judged, passed []Judged, err error) {
+	for _, b := range newestFirst {
+		j, err := s.judgeOne(ctx, b, o)
+		if err != nil {
+			return Judged{}, nil, err
+		}
+		if j.Standing == Counts && j.Manifest.Origin == (Origin{}) {
+			return s.newestOfAll(ctx, newestFirst, o) // whether it is clear whose it is depends on the others
+		}
+		if j.Standing == Counts {
+			return j, passed, nil
+		}
+		passed = append(passed, j)
+	}
+	clarify(passed)
+	return Judged{}, passed, nil
+}
+
+func (s Store) newestOfAll(ctx context.Context, newestFirst []Backup, o Owner) (Judged, []Judged, error) {
+	judged, err := s.Judge(ctx, newestFirst, o)
+	if err != nil {
+		return Judged{}, nil, err
+	}
+	for i, j := range judged {
+		if j.Standing == Counts {
+			return j, judged[:i], nil
+		}
+	}
+	return Judged{}, judged, nil
 }
 
 // Commit writes the manifest of a backup, which makes it a verified one.
@@ -59,38 +131,6 @@ func (s Store) Commit(ctx context.Context, m Manifest) error {
 	}
 	_, err = s.PutSmall(ctx, m.Key+manifestSuffix, append(data, '\n'), "application/json")
 	return err
-}
-
-// Prune deletes the backups that are not to be kept. It returns those that it deleted, and the keys that the store
-// retains (Object Lock). Manifests are deleted first, so that a deletion that is cut off never leaves a manifest
-// without its backup. A backup whose manifest could not be deleted stays. The errors of single keys are joined.
-func (s Store) Prune(ctx context.Context, decisions []Decision) (pruned []Decision, retained []string, err error) {
-	var manifests, objects []string
-	for _, d := range decisions {
-		if !d.Keep && d.Verified {
-			manifests = append(manifests, d.Key+manifestSuffix)
-		}
-	}
-	deletedManifests, errManifests := s.deleteAll(ctx, manifests)
-	for _, d := range decisions {
-		if !d.Keep && (!d.Verified || slices.Contains(deletedManifests.Keys, d.Key+manifestSuffix)) {
-			objects = append(objects, d.Key)
-		}
-	}
-	deletedObjects, errObjects := s.deleteAll(ctx, objects)
-	for _, d := range decisions {
-		if !d.Keep && slices.Contains(deletedObjects.Keys, d.Key) {
-			pruned = append(pruned, d)
-		}
-	}
-	return pruned, slices.Concat(deletedManifests.Retained, deletedObjects.Retained), errors.Join(errManifests, errObjects)
-}
-
-func (s Store) deleteAll(ctx context.Context, keys []string) (bucket.Deleted, error) {
-	if len(keys) == 0 {
-		return bucket.Deleted{}, nil
-	}
-	return s.Delete(ctx, keys)
 }
 
 // AbortStale aborts the unfinished uploads of backups in a tenant's folder that were begun more than olderThan ago, and

@@ -20,22 +20,26 @@ func TestMain(m *testing.M) { buckettest.Main(m) }
 func openStore(t *testing.T) (backups.Store, *buckettest.FaultProxy) {
 	t.Helper()
 	s := buckettest.Shared(t)
+	proxy := buckettest.StartFaultProxy(t, s)
+	return openBucket(t, s, proxy.URL, buckettest.Bucket(t, s, false)), proxy
+}
+
+func openBucket(t *testing.T, s *buckettest.Server, endpoint, name string) backups.Store {
+	t.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": s.AccessKey, "AWS_SECRET_ACCESS_KEY": s.SecretKey, "AWS_SESSION_TOKEN": "",
 		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(name, value)
 	}
-	proxy := buckettest.StartFaultProxy(t, s)
 	b, err := bucket.Open(t.Context(), bucket.Options{
-		Bucket: buckettest.Bucket(t, s, false), Prefix: "nightly", Region: buckettest.Region,
-		Endpoint: proxy.URL, PathStyle: true, CABundle: s.CA,
+		Bucket: name, Prefix: "nightly", Region: buckettest.Region, Endpoint: endpoint, PathStyle: true, CABundle: s.CA,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	return backups.Store{Bucket: b}, proxy
+	return backups.Store{Bucket: b}
 }
 
 func key(s backups.Store, day int) backups.Key {
@@ -46,13 +50,34 @@ func key(s backups.Store, day int) backups.Key {
 // put stores a backup, with or without a manifest.
 func put(t *testing.T, s backups.Store, k backups.Key, manifest bool) {
 	t.Helper()
-	if _, err := s.PutSmall(t.Context(), k.String(), []byte("dump"), "application/gzip"); err != nil {
+	w, err := s.Create(t.Context(), k.String(), bucket.Info{Metadata: backups.Metadata("id-1", home)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("dump")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if !manifest {
 		return
 	}
-	m := backups.Manifest{Key: k.String(), Tenant: fleet.Tenant{ID: "id-1"}, StoredSHA256: strings.Repeat("0", 64)}
+	commit(t, s, manifestOf(k))
+}
+
+var home = backups.Origin{Server: "db:5432", Database: "acme"}
+
+// manifestOf is what is written beside a backup that [put] stores.
+func manifestOf(k backups.Key) backups.Manifest {
+	return backups.Manifest{
+		Key: k.String(), Tenant: fleet.Tenant{ID: "id-1"}, Origin: home, Whole: true,
+		StoredSize: 4, StoredSHA256: strings.Repeat("0", 64),
+	}
+}
+
+func commit(t *testing.T, s backups.Store, m backups.Manifest) {
+	t.Helper()
 	if err := s.Commit(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -77,19 +102,19 @@ func TestPrune(t *testing.T) {
 	for _, b := range listed {
 		decisions = append(decisions, backups.Decision{Backup: b})
 	}
-	pruned, retained, err := s.Prune(t.Context(), decisions)
+	p, err := s.Prune(t.Context(), decisions, backups.Owner{ID: "id-1", Origin: home})
 	if err == nil || !strings.Contains(err.Error(), denied.Manifest()) {
 		t.Errorf("got %v, want an error of %s", err, denied.Manifest())
 	}
 	var gone []string
-	for _, d := range pruned {
+	for _, d := range p.Deleted {
 		gone = append(gone, d.Key)
 	}
 	if want := []string{unverified.String(), whole.String()}; !slices.Equal(gone, want) {
 		t.Errorf("pruned %v, want %v", gone, want)
 	}
-	if want := []string{held.Manifest()}; !slices.Equal(retained, want) {
-		t.Errorf("retained %v, want %v", retained, want)
+	if want := []string{held.Manifest()}; !slices.Equal(p.Retained, want) {
+		t.Errorf("retained %v, want %v", p.Retained, want)
 	}
 	listed, err = s.List(t.Context(), "acme")
 	if err != nil {
@@ -112,12 +137,12 @@ func TestManifest(t *testing.T) {
 	k, other, hash := key(s, 1), key(s, 2), strings.Repeat("0", 64)
 	put(t, s, k, true)
 	m, err := s.Manifest(t.Context(), k.String())
-	if err != nil || !m.Of("id-1") || m.Of("id-2") || m.Version != 1 {
+	if err != nil || !m.Of("id-1") || m.Of("id-2") || m.Version != 2 {
 		t.Errorf("got %+v, %v", m, err)
 	}
 	for name, text := range map[string]string{
 		"another backup's":   `{"version":1,"key":"` + k.String() + `","stored_sha256":"` + hash + `"}`,
-		"of a later version": `{"version":2,"key":"` + other.String() + `","stored_sha256":"` + hash + `"}`,
+		"of a later version": `{"version":3,"key":"` + other.String() + `","stored_sha256":"` + hash + `"}`,
 		"without a hash":     `{"version":1,"key":"` + other.String() + `"}`,
 		"not JSON":           "manifest",
 	} {

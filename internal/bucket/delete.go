@@ -22,6 +22,9 @@ const (
 type Deleted struct {
 	Keys     []string // deleted, or not there in the first place
 	Retained []string // kept by the store because of Object Lock or a retention policy
+	// Marked are those of Keys that the store only hides behind a delete marker, because the bucket keeps the versions
+	// of its objects. They are still stored, and billed.
+	Marked []string
 }
 
 // Delete deletes objects. A key without an object is no error, nor is a retained object. The errors of single keys are
@@ -34,21 +37,22 @@ func (b *Bucket) Delete(ctx context.Context, keys []string) (Deleted, error) {
 		deleteKeys = b.deleteEach // not every store supports batches and the checksum that they need
 	}
 	for batch := range slices.Chunk(keys, batchSize) {
-		deleted, retained, err := deleteKeys(ctx, batch)
-		d.Keys, d.Retained = append(d.Keys, deleted...), append(d.Retained, retained...)
+		deleted, err := deleteKeys(ctx, batch)
+		d.Keys, d.Retained = append(d.Keys, deleted.Keys...), append(d.Retained, deleted.Retained...)
+		d.Marked = append(d.Marked, deleted.Marked...)
 		errs = append(errs, err)
 	}
 	return d, errors.Join(errs...)
 }
 
-func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (deleted, retained []string, err error) {
-	in := &s3.DeleteObjectsInput{Bucket: &b.options.Bucket, Delete: &types.Delete{Quiet: aws.Bool(true)}}
+func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (d Deleted, err error) {
+	in := &s3.DeleteObjectsInput{Bucket: &b.options.Bucket, Delete: &types.Delete{Quiet: aws.Bool(false)}}
 	for _, key := range keys {
 		in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: aws.String(key)})
 	}
 	out, err := b.client.DeleteObjects(ctx, in)
 	if err != nil {
-		return nil, nil, b.wrap(err, "delete objects of", "", "s3:DeleteObject")
+		return d, b.wrap(err, "delete objects of", "", "s3:DeleteObject")
 	}
 	left := map[string]bool{}
 	var errs []error
@@ -62,23 +66,29 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (deleted, retai
 		}
 		left[err.Key] = true
 		if isRetained(err) {
-			retained = append(retained, err.Key)
+			d.Retained = append(d.Retained, err.Key)
 		} else {
 			errs = append(errs, err)
 		}
 	}
-	deleted = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return left[key] })
-	return deleted, retained, errors.Join(errs...)
+	d.Keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return left[key] })
+	for _, one := range out.Deleted {
+		if aws.ToBool(one.DeleteMarker) {
+			d.Marked = append(d.Marked, aws.ToString(one.Key))
+		}
+	}
+	return d, errors.Join(errs...)
 }
 
-func (b *Bucket) deleteEach(ctx context.Context, keys []string) (deleted, retained []string, err error) {
-	errs := make([]error, len(keys))
+func (b *Bucket) deleteEach(ctx context.Context, keys []string) (d Deleted, err error) {
+	errs, marked := make([]error, len(keys)), make([]bool, len(keys))
 	var group errgroup.Group
 	group.SetLimit(concurrentDeletes)
 	for i, key := range keys {
 		group.Go(func() error {
-			_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.options.Bucket, Key: &key})
+			out, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.options.Bucket, Key: &key})
 			errs[i] = b.wrap(err, "delete", key, "s3:DeleteObject")
+			marked[i] = err == nil && aws.ToBool(out.DeleteMarker)
 			return nil
 		})
 	}
@@ -87,12 +97,15 @@ func (b *Bucket) deleteEach(ctx context.Context, keys []string) (deleted, retain
 		e := (*Error)(nil)
 		switch {
 		case errs[i] == nil || IsNotFound(errs[i]):
-			deleted, errs[i] = append(deleted, key), nil
+			d.Keys, errs[i] = append(d.Keys, key), nil
 		case errors.As(errs[i], &e) && isRetained(e):
-			retained, errs[i] = append(retained, key), nil
+			d.Retained, errs[i] = append(d.Retained, key), nil
+		}
+		if marked[i] {
+			d.Marked = append(d.Marked, key)
 		}
 	}
-	return deleted, retained, errors.Join(errs...)
+	return d, errors.Join(errs...)
 }
 
 // isRetained tells a retained object from one that we lack the permission to delete. AWS has the code AccessDenied for

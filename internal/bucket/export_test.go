@@ -62,3 +62,10 @@ func (b *Bucket) BudgetInUse() bool {
 	b.budget.extra.Release(extraBytes)
 	return !b.budget.admission.TryAcquire(b.budget.capacity)
 }
+
+// ReadClock returns by how much a store's clock is ahead that wrote a date in a response, and whether that is known.
+func ReadClock(date string, sent, received time.Time) (time.Duration, bool) {
+	var c clock
+	c.read(date, sent, received)
+	return c.skew, c.known
+}

@@ -23,9 +23,16 @@ type Object struct {
 	ETag     string
 	Metadata map[string]string // only with Head and Get
 
+	retained time.Time // Object Lock: until when it cannot be deleted
+	legal    bool      // Object Lock: a legal hold, without an end
+
 	crc32c string // base64; "…-N" is the checksum of the N parts' checksums; empty if the store has none
 	nonce  string
 }
+
+// Held reports whether Object Lock keeps the object from being deleted, as far as the store tells: AWS does so only
+// with the permission s3:GetObjectRetention.
+func (o Object) Held(now time.Time) bool { return o.legal || o.retained.After(now) }
 
 // Head describes an object. [IsNotFound] recognizes the error if there is none.
 func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
@@ -40,6 +47,8 @@ func (b *Bucket) Head(ctx context.Context, key string) (Object, error) {
 	o := Object{
 		Key: key, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified),
 		ETag: aws.ToString(out.ETag), Metadata: map[string]string{}, crc32c: aws.ToString(out.ChecksumCRC32C),
+		retained: aws.ToTime(out.ObjectLockRetainUntilDate),
+		legal:    out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn,
 	}
 	var decoder mime.WordDecoder
 	for name, value := range out.Metadata {
@@ -86,6 +95,24 @@ func (b *Bucket) Get(ctx context.Context, key string) (*Reader, error) {
 		}
 	}
 	return r, nil
+}
+
+// GetSmall reads an object of at most limit bytes with one request. [IsNotFound] recognizes the error if there is none.
+func (b *Bucket) GetSmall(ctx context.Context, key string, limit int64) ([]byte, error) {
+	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.options.Bucket, Key: &key})
+	if err != nil {
+		return nil, b.wrap(err, "read", key, "s3:GetObject")
+	}
+	defer func() { _ = out.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(out.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, b.wrap(err, "read", key, "s3:GetObject")
+	case int64(len(data)) > limit:
+		return nil, &Error{Op: "read", Bucket: b.options.Bucket, Key: key,
+			Err: fmt.Errorf("it is larger than %d bytes", limit)}
+	}
+	return data, nil
 }
 
 func (r *Reader) connect() error {

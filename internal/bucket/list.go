@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,7 +11,7 @@ import (
 )
 
 // List returns all objects directly in a folder, ordered by key. folder is what [Bucket.Folder] returns: it ends in a
-// slash, or is empty for the top of the bucket.
+// slash, or is empty for the top of the bucket. If the beginning of a name follows, only those objects are returned.
 func (b *Bucket) List(ctx context.Context, folder string) ([]Object, error) {
 	var objects []Object
 	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{
@@ -29,6 +30,24 @@ func (b *Bucket) List(ctx context.Context, folder string) ([]Object, error) {
 		}
 	}
 	return objects, nil
+}
+
+// Folders returns the names of the folders directly in a folder, without slashes.
+func (b *Bucket) Folders(ctx context.Context, folder string) ([]string, error) {
+	var names []string
+	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{
+		Bucket: &b.options.Bucket, Prefix: &folder, Delimiter: aws.String("/"),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, b.wrap(err, "list", folder, "s3:ListBucket")
+		}
+		for _, p := range page.CommonPrefixes {
+			names = append(names, strings.TrimSuffix(strings.TrimPrefix(aws.ToString(p.Prefix), folder), "/"))
+		}
+	}
+	return names, nil
 }
 
 // Unfinished is a multipart upload that was neither completed nor aborted.
@@ -59,7 +78,7 @@ func (b *Bucket) AbortStale(
 	ctx context.Context, uploads []Unfinished, olderThan time.Duration, ours func(key string) bool,
 ) ([]string, error) {
 	var aborted []string
-	limit := time.Now().Add(-olderThan)
+	limit := b.Now().Add(-olderThan)
 	for _, u := range uploads {
 		if !ours(u.Key) || u.begun.IsZero() || u.begun.After(limit) {
 			continue

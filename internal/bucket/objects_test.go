@@ -133,8 +133,30 @@ func TestObjectLock(t *testing.T) {
 		if until := *kept.Retention.RetainUntilDate; time.Until(until) < 47*time.Hour || kept.Retention.Mode != "GOVERNANCE" {
 			t.Errorf("retained until %s, %s", until, kept.Retention.Mode)
 		}
-		if deleted, err := b.Delete(t.Context(), []string{key}); err != nil || len(deleted.Keys) != 1 {
+		if o, err := b.Head(t.Context(), key); err != nil || !o.Held(time.Now()) || o.Held(time.Now().Add(49*time.Hour)) {
+			t.Errorf("looks as if it were not held for two days: %+v, %v", o, err)
+		}
+		if deleted, err := b.Delete(t.Context(), []string{key}); err != nil || len(deleted.Keys) != 1 || len(deleted.Marked) != 1 {
 			t.Errorf("deleted %+v, %v", deleted, err)
+		}
+	}
+}
+
+// TestDeleteTellsMarksFromDeletions deletes in a bucket with versions and in one without, in batches and one by one.
+func TestDeleteTellsMarksFromDeletions(t *testing.T) {
+	s := buckettest.Shared(t)
+	for name, options := range map[string]bucket.Options{"one by one": custom(t, s), "in batches": amazon(t, s)} {
+		for _, versions := range []bool{false, true} {
+			options.Bucket = buckettest.Bucket(t, s, versions)
+			b := open(t, options)
+			key := b.Folder("acme") + "a"
+			if _, err := b.PutSmall(t.Context(), key, []byte("x"), "text/plain"); err != nil {
+				t.Fatal(err)
+			}
+			d, err := b.Delete(t.Context(), []string{key})
+			if err != nil || !slices.Equal(d.Keys, []string{key}) || slices.Equal(d.Marked, []string{key}) != versions {
+				t.Errorf("%s, versions %t: %+v, %v", name, versions, d, err)
+			}
 		}
 	}
 }

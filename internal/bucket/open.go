@@ -63,6 +63,7 @@ type Bucket struct {
 	budget  *budget
 	// custom is true for a store that is not AWS, which may know only the oldest parts of the protocol.
 	custom bool
+	clock  *clock
 	// fallback is true once a custom store has rejected checksum headers or conditional writes.
 	fallback atomic.Bool
 }
@@ -98,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 		}
 		cfg.Credentials = assumed(ctx, cfg, o)
 	}
-	b := &Bucket{options: o, budget: newBudget(o.Streams)}
+	b := &Bucket{options: o, budget: newBudget(o.Streams), clock: &clock{}}
 	b.client = s3.NewFromConfig(cfg, func(so *s3.Options) {
 		if o.Endpoint != "" {
 			so.BaseEndpoint = aws.String(o.Endpoint)
@@ -124,11 +125,12 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	return b, nil
 }
 
-// checkAccess lists one object, which takes a permission that every use of a bucket needs anyway.
+// checkAccess lists one object, which takes a permission that every use of a bucket needs anyway, and reads the store's
+// clock.
 func (b *Bucket) checkAccess(ctx context.Context) error {
 	_, err := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
 		Bucket: &b.options.Bucket, Prefix: aws.String(b.Folder("")), MaxKeys: aws.Int32(1),
-	})
+	}, b.clock.measure)
 	return b.wrap(err, "open the bucket", "", "s3:ListBucket")
 }
 

@@ -196,15 +196,25 @@ func TestBackupWithoutPermission(t *testing.T) {
 	}
 }
 
-// old puts two backups into a tenant's folder that are past every default retention.
-func (s *store) old(t *testing.T, folder string) []string {
+// old puts two backups past every default retention into a tenant's folder, as an earlier run would have left them that
+// gave pg_dump this argument, which leaves something out.
+func (s *store) old(t *testing.T, of tenant, argument string) []string {
 	t.Helper()
+	const contents = "of an earlier run"
 	var keys []string
 	for days := 20; days > 10; days -= 5 {
-		key := buckettest.BackupKey(folder, time.Now().AddDate(0, 0, -days))
+		key := buckettest.BackupKey(folder(of), time.Now().AddDate(0, 0, -days))
+		manifest, err := json.Marshal(map[string]any{
+			"version": 2, "key": key, "tenant": map[string]string{"id": of.id}, "pg_dump_args": []string{argument},
+			"whole": false, "stored_size": len(contents), "stored_sha256": strings.Repeat("0", 64),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.put(t, key, contents)
+		s.put(t, key+".json", string(manifest))
 		keys = append(keys, key, key+".json")
 	}
-	s.put(t, keys...)
 	return keys
 }
 

@@ -36,7 +36,7 @@ func TestCancelledBackup(t *testing.T) {
 		create policy slowly on slow using (pg_sleep(60) is not null)`)
 	var old []string
 	for _, tenant := range sandbox.tenants {
-		old = append(old, store.old(t, folder(tenant))...)
+		old = append(old, store.old(t, tenant, "--enable-row-security")...)
 	}
 	kept := slices.DeleteFunc(slices.Clone(old), func(key string) bool {
 		return !strings.HasPrefix(key, folder(locked)) && !strings.HasPrefix(key, folder(slow))

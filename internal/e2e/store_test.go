@@ -112,13 +112,10 @@ func (s *store) parts(t *testing.T) map[string]int {
 	return found
 }
 
-func (s *store) put(t *testing.T, keys ...string) {
+func (s *store) put(t *testing.T, key, contents string) {
 	t.Helper()
-	for _, key := range keys {
-		if _, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.bucket, Key: &key,
-			Body: strings.NewReader("of an earlier run")}); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: strings.NewReader(contents)}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -88,6 +88,7 @@ type Place struct {
 	NeonProjectID string
 	Server        string // host:port
 	Database      string // on that server
+	NeonBranch    string // by name; empty: the project's default branch
 }
 
 // Locator knows where its tenants live. Place makes no call.

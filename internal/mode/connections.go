@@ -69,7 +69,7 @@ func (c *Connections) Open(
 			return nil, nil, err
 		}
 	}
-	return c.openTarget(ctx, t, target, log)
+	return c.OpenTarget(ctx, t, target, log)
 }
 
 // OpenShared is Open for the database that all tenants share, for work that concerns no single one.
@@ -80,11 +80,11 @@ func (c *Connections) OpenShared(
 	if err != nil {
 		return nil, nil, err
 	}
-	return c.openTarget(ctx, fleet.Tenant{}, target, log)
+	return c.OpenTarget(ctx, fleet.Tenant{}, target, log)
 }
 
-// openTarget is Open with a resolved connection string.
-func (c *Connections) openTarget(
+// OpenTarget is Open for a tenant that was resolved before.
+func (c *Connections) OpenTarget(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger,
 ) (conn *postgres.Conn, release func(), err error) {
 	if conn = c.take(); conn != nil {

@@ -2,15 +2,19 @@ package mode
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/catalog"
+	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/github"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // Store is the bucket that the inputs name. A mode opens it in Prepare.
@@ -101,6 +105,38 @@ func (s *Store) Close() {
 	if s.Bucket != nil {
 		s.Bucket.Close()
 	}
+}
+
+// ClockTrouble says what is wrong with the clocks if they cannot decide what is old; empty if they can.
+func (s *Store) ClockTrouble() string {
+	skew, known := s.Skew()
+	switch {
+	case !known:
+		return "the store does not send the time"
+	case skew.Abs() <= backups.MaxSkew:
+		return ""
+	}
+	const layout = time.DateTime + " UTC"
+	now := s.Now().UTC()
+	return fmt.Sprintf("the store's clock says %s and this runner's %s", now.Format(layout), now.Add(-skew).Format(layout))
+}
+
+// Owner returns the tenant as the owner of its backups. target is where the tenant is; zero if that is not known yet.
+func Owner(env Env, t fleet.Tenant, target postgres.Target) backups.Owner {
+	var place fleet.Place
+	if l, ok := env.Source.(fleet.Locator); ok {
+		place = l.Place(t)
+	}
+	origin := backups.Origin{
+		Server: place.Server, Database: place.Database, Branch: place.NeonBranch, Schema: env.Schema(t),
+	}
+	if !target.Zero() {
+		origin.Server, origin.Database = target.Server(), target.Database()
+		if place.NeonProjectID != "" { // the host names the compute, and so the branch
+			origin.Server = strings.ToLower(target.Host())
+		}
+	}
+	return backups.Owner{ID: t.ID, Origin: origin}
 }
 
 // BackupFacts returns what the catalog records about the verified backup with that key, nothing if the key is empty.

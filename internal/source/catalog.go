@@ -230,7 +230,11 @@ func (c *Catalog) Place(t fleet.Tenant) fleet.Place {
 	case at == atDatabase && c.checkDatabase(r.Database) == nil:
 		return fleet.Place{Server: c.target.Server(), Database: r.Database}
 	case at == atProject:
-		return fleet.Place{NeonProjectID: r.NeonProjectID}
+		place := fleet.Place{NeonProjectID: r.NeonProjectID}
+		if c.neon != nil {
+			place.NeonBranch = c.neon.branch
+		}
+		return place
 	}
 	return fleet.Place{}
 }

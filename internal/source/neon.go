@@ -78,7 +78,9 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 }
 
 // Place implements [fleet.Locator].
-func (n *Neon) Place(t fleet.Tenant) fleet.Place { return fleet.Place{NeonProjectID: t.ID} }
+func (n *Neon) Place(t fleet.Tenant) fleet.Place {
+	return fleet.Place{NeonProjectID: t.ID, NeonBranch: n.branch}
+}
 
 // Tenants implements [fleet.Source] with every project of the organization.
 func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {

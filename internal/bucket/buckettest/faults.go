@@ -82,6 +82,22 @@ func (p *FaultProxy) ShortenSessions(to time.Duration) {
 	p.sessions = to
 }
 
+// ShiftClock makes the store's clock appear to be ahead by that much, or behind if it is negative.
+func (p *FaultProxy) ShiftClock(ahead time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clock = ahead
+}
+
+// shift rewrites the time in a response.
+func (p *FaultProxy) shift(resp *http.Response) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && p.clock != 0 {
+		resp.Header.Set("Date", date.Add(p.clock).UTC().Format(http.TimeFormat))
+	}
+}
+
 // inject breaks a call.
 func (p *FaultProxy) inject(w http.ResponseWriter, r *http.Request, fault Fault) {
 	if fault.Then != nil {

@@ -35,6 +35,7 @@ type FaultProxy struct {
 	uploads  []upload
 	denied   map[string]denial
 	stalled  func(client string)
+	clock    time.Duration // by how much the store's clock appears to be ahead
 	sessions time.Duration // how long the token service's sessions appear to last; 0: unchanged
 }
 
@@ -197,6 +198,7 @@ func parse(r *http.Request) call {
 
 // observe keeps track of unfinished uploads by the server's responses, and shortens sessions in them.
 func (p *FaultProxy) observe(resp *http.Response) error {
+	p.shift(resp)
 	r := resp.Request
 	c := parse(r)
 	id := r.URL.Query().Get("uploadId")

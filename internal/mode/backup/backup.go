@@ -31,6 +31,7 @@ type Detail struct {
 	SchemaVersion string   `json:"schema_version,omitempty"`
 	Verified      string   `json:"verified,omitempty"`   // stream or restore
 	Newest        string   `json:"newest,omitempty"`     // the verified backup that made a new one unnecessary
+	Partial       bool     `json:"partial,omitempty"`    // pg-dump-args left something out: nothing relies on it
 	Pruned        []Pruned `json:"pruned,omitempty"`     // deleted, or in a dry run to be deleted
 	Retained      []string `json:"retained,omitempty"`   // past retention, but locked by the store
 	CleanedUp     []string `json:"cleaned_up,omitempty"` // unfinished uploads of earlier runs, now aborted
@@ -40,6 +41,8 @@ type Detail struct {
 type Pruned struct {
 	Key    string `json:"key"`
 	Reason string `json:"reason"`
+	// VersionsStay is true if the bucket only marked it as deleted: its versions are still stored, and billed.
+	VersionsStay bool `json:"versions_stay,omitempty"`
 }
 
 // Job backs up tenants. [Read] returns one.
@@ -52,6 +55,7 @@ type Job struct {
 	table      postgres.Table // of applied migrations
 	options    postgres.Options
 	activity   fleet.Activity      // nil: every tenant is backed up
+	looks      bool                // with a source that has the ability, whether or not this run skips tenants
 	maxAge     time.Duration       // with activity: a backup older than this does not make a new one unnecessary
 	staleAfter time.Duration       // after which an unfinished upload is aborted
 	unfinished []bucket.Unfinished // uploads in the bucket, of anybody
@@ -66,8 +70,15 @@ func (b *Job) Prepare(ctx context.Context, found mode.Found) error {
 	}
 	streams := max(1, min(b.env.Concurrency, len(found.Tenants)))
 	b.dump.Parallel = runtime.GOMAXPROCS(0)/streams - 1
-	if err := b.Store.Open(ctx, streams); err != nil || b.env.DryRun {
+	if err := b.Store.Open(ctx, streams); err != nil {
 		return err
+	}
+	if trouble := b.Store.ClockTrouble(); trouble != "" && b.policy != nil {
+		b.policy = nil
+		b.env.Notice("nothing is pruned in this run, because " + trouble)
+	}
+	if b.env.DryRun {
+		return nil
 	}
 	folder := b.Store.Folder("")
 	if len(found.Tenants) == 1 {
@@ -88,7 +99,7 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 			return fleet.Outcome{}, err
 		}
 	}
-	newest, unchanged, err := b.unchangedSince(ctx, t, existing)
+	newest, unchanged, err := b.unchangedSince(ctx, t, existing, log)
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
@@ -104,35 +115,57 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
+	defer db.close()
 	key := backups.Key{
-		Folder: b.Store.Folder(t.Key), Time: time.Now().UTC().Truncate(time.Second), Major: db.major,
+		Folder: b.Store.Folder(t.Key), Time: b.Store.Now().UTC().Truncate(time.Second), Major: db.major,
 		Kind: kindOf(b.dump), Encrypted: len(b.dump.Recipients) > 0,
 	}
+	owner := b.owner(t, target)
+	owner.Written = key.String()
 	if b.env.DryRun {
-		d := Detail{Pruned: wouldPrune(time.Now(), existing, b.policy, key)}
-		note := fmt.Sprintf("a database of %s, %d to prune", words.Size(db.size), len(d.Pruned))
-		return fleet.Outcome{Note: note, Detail: d}, nil
+		return b.dryRun(ctx, existing, owner, key, db)
 	}
-	return b.backUp(ctx, t, target, key, db, log)
+	return b.backUp(ctx, t, target, key, db, owner, log)
+}
+
+// owner is the tenant as the owner of backups like those that this job makes.
+func (b *Job) owner(t fleet.Tenant, target postgres.Target) backups.Owner {
+	o := mode.Owner(b.env, t, target)
+	o.Args = b.dump.Args
+	return o
+}
+
+// dryRun says what a backup with that key would hold and prune.
+func (b *Job) dryRun(
+	ctx context.Context, existing []backups.Backup, o backups.Owner, key backups.Key, db database,
+) (fleet.Outcome, error) {
+	var d Detail
+	passed, err := b.wouldPrune(ctx, existing, o, key, &d)
+	note := fmt.Sprintf("a database of %s, %d to prune", words.Size(db.size), len(d.Pruned))
+	return fleet.Outcome{Note: note, Warnings: passed, Detail: d}, err
 }
 
 // backUp creates a new backup, and only then prunes older ones.
 func (b *Job) backUp(
-	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, log *slog.Logger,
+	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, owner backups.Owner,
+	log *slog.Logger,
 ) (fleet.Outcome, error) {
-	var d Detail
+	d := Detail{Partial: len(backups.LeftOut(b.dump.Args)) > 0}
 	var err error
 	if d.CleanedUp, err = b.Store.AbortStale(ctx, t.Key, b.unfinished, b.staleAfter); err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
-	m, err := b.upload(ctx, t, target, key, db, log)
+	m, err := b.upload(ctx, t, target, key, db, owner, log)
 	if err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
 	d.Key, d.PostgresMajor, d.StoredSize, d.PlainSize = m.Key, db.major, m.StoredSize, m.PlainSize
 	d.StoredSHA256, d.SchemaVersion, d.Verified = m.StoredSHA256, m.SchemaVersion, m.Verified.How
 	note := words.Size(m.StoredSize)
-	pruneErr := b.prune(ctx, t, m.Key, &d)
+	if d.Partial {
+		note += ", partial"
+	}
+	warnings, pruneErr := b.prune(ctx, t, owner, &d)
 	if len(d.Pruned) > 0 {
 		note += fmt.Sprintf(", %d pruned", len(d.Pruned))
 	}
@@ -140,7 +173,7 @@ func (b *Job) backUp(
 		note += ", pruning failed"
 		pruneErr = fmt.Errorf("the backup %s is whole, but older ones were not pruned: %w", m.Key, pruneErr)
 	}
-	return fleet.Outcome{Note: note, Detail: d}, pruneErr
+	return fleet.Outcome{Note: note, Warnings: warnings, Detail: d}, pruneErr
 }
 
 // backupKey returns the output backup-key, if one tenant was selected.
@@ -156,9 +189,12 @@ func backupKey(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 }
 
 // facts returns the newest backup: the new one, even if a later step failed, or the one that made a new one
-// unnecessary.
+// unnecessary. A partial one is not the tenant's backup.
 func facts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(Detail)
+	if d.Partial {
+		return catalog.Facts{SchemaVersion: d.SchemaVersion}
+	}
 	f := mode.BackupFacts(cmp.Or(d.Key, d.Newest))
 	f.SchemaVersion = d.SchemaVersion
 	if d.Key != "" && d.Verified == "restore" {

@@ -3,7 +3,6 @@ package backup
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,17 +22,41 @@ import (
 // New reads the inputs of mode backup.
 func New(in *input.Reader, env mode.Env) mode.Work {
 	b := Read(in, env)
-	b.policy = &backups.Policy{
-		Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
-		Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000),
-		Monthly: in.Int("keep-monthly", 0, 100000),
-	}
+	b.policy = readPolicy(in, env)
+	_, b.looks = env.Source.(fleet.Activity)
 	if maxAge := in.Duration("max-backup-age"); in.Bool("skip-unchanged") {
 		b.maxAge = maxAge
 		b.activity, _ = mode.Able[fleet.Activity](in, env, "skip-unchanged",
 			"this source does not know when a tenant was last in use; leave it out")
 	}
+	if left := backups.LeftOut(b.dump.Args); len(left) > 0 {
+		env.Notice(fmt.Sprintf("pg-dump-args: %s leaves something out, so these backups are partial: nothing counts them "+
+			"as backups of their tenants, and restore loads one only if backup-key names it", strings.Join(left, " ")))
+	}
 	return mode.Work{Prepare: b.Prepare, Job: b.Run, Finish: backupKey, Close: b.Store.Close, Facts: facts}
+}
+
+// readPolicy reads the rules of retention. Days of 0 leave it to the other rules what is kept. That is said before
+// anything is deleted, because somebody may have meant "for ever".
+func readPolicy(in *input.Reader, env mode.Env) *backups.Policy {
+	p := &backups.Policy{
+		Days: in.Int("retention-days", 0, 36500), KeepLast: in.Int("keep-last", 1, 100000),
+		Daily: in.Int("keep-daily", 0, 100000), Weekly: in.Int("keep-weekly", 0, 100000),
+		Monthly: in.Int("keep-monthly", 0, 100000),
+	}
+	if in.String("retention-days") == "0" {
+		newest := "newest backup"
+		if p.KeepLast > 1 {
+			newest = fmt.Sprintf("%d newest backups", p.KeepLast)
+		}
+		others := ""
+		if p.Daily+p.Weekly+p.Monthly > 0 {
+			others = ", and what keep-daily, keep-weekly and keep-monthly keep"
+		}
+		env.Notice(fmt.Sprintf("retention-days: 0 keeps no backup by its age, and leaves of each tenant only the %s "+
+			"(keep-last: %d)%s; to prune none, set retention-days: 36500", newest, p.KeepLast, others))
+	}
+	return p
 }
 
 // Read reads the inputs of every mode that makes backups. The Job it returns backs up every tenant and prunes nothing.
@@ -57,6 +80,14 @@ func Read(in *input.Reader, env mode.Env) *Job {
 	return b
 }
 
+// NeedWhole makes it a mistake if the job's backups would be partial, in a mode that relies on them.
+func (b *Job) NeedWhole(in *input.Reader) {
+	if left := backups.LeftOut(b.dump.Args); len(left) > 0 {
+		in.Mistake("pg-dump-args", "%s leaves something out of the backup that the drop relies on; take it out",
+			strings.Join(left, " "))
+	}
+}
+
 // dumpOptions reads the inputs about pg_dump, compression and encryption.
 func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 	o := pgdump.DumpOptions{
@@ -73,14 +104,14 @@ func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 	if err := pgdump.CheckArgs(o.Args); err != nil {
 		in.Mistake("pg-dump-args", "%v; %s", err, remedies.Of(err))
 	}
+	if arg, why := backups.Unloadable(o.Args); arg != "" {
+		in.Mistake("pg-dump-args", "with %s, restore could never load the backup: %s; take it out, "+
+			"and leave schemas or tables out with --exclude-schema or --exclude-table", arg, why)
+	}
 	if _, ok := env.Source.(fleet.SchemaHost); ok {
 		if err := pgdump.CheckSchemaArgs(o.Args); err != nil {
 			in.Mistake("pg-dump-args", "%v; %s", err, remedies.Of(err))
 		}
-	}
-	if slices.Contains(o.Args, "--enable-row-security") {
-		env.Notice("pg-dump-args: --enable-row-security leaves out the rows that policies hide from the role, " +
-			"so the backups may be incomplete")
 	}
 	if in.String("pg-version") != "auto" {
 		o.Major = in.Int("pg-version", 14, 99)
@@ -101,6 +132,10 @@ func parseRecipients(text string) ([]age.Recipient, error) {
 				"give public keys such as age1..., separated by commas or line breaks", key)
 		}
 		recipients = append(recipients, r)
+	}
+	if len(recipients) == 0 && text != "" {
+		return nil, errors.New("names no recipient, so the backups would not be encrypted; " +
+			"give public keys such as age1..., or leave it out")
 	}
 	return recipients, nil
 }

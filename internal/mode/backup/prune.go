@@ -2,36 +2,65 @@ package backup
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// prune deletes the tenant's backups that the policy does not keep, and records them in d. written is the key of the
-// new backup.
-func (b *Job) prune(ctx context.Context, t fleet.Tenant, written string, d *Detail) error {
+// prune deletes the tenant's backups that the policy does not keep, and records them in d. It warns of those in the
+// tenant's folder that are not the tenant's, or that cannot be relied on.
+func (b *Job) prune(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Detail) (warnings []string, err error) {
 	if b.policy == nil {
-		return nil
+		return nil, nil
 	}
 	existing, err := b.Store.List(ctx, t.Key)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	deleted, retained, err := b.Store.Prune(ctx, backups.Plan(time.Now(), existing, *b.policy, written))
-	d.Pruned, d.Retained = pruned(deleted), retained
-	return err
+	decisions, judged, err := b.Store.Due(ctx, existing, o, *b.policy)
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.Store.Prune(ctx, decisions, o)
+	d.Pruned, d.Retained = pruned(p.Deleted), p.Retained
+	for i := range d.Pruned {
+		d.Pruned[i].VersionsStay = slices.Contains(p.Marked, d.Pruned[i].Key)
+	}
+	if len(p.Marked) > 0 {
+		b.env.Notice("the bucket keeps the versions of its objects, so what is pruned is only marked as deleted, and " +
+			"still stored and billed; a lifecycle rule with NoncurrentVersionExpiration deletes the versions")
+	}
+	warnings = passed(judged)
+	if len(p.Left) > 0 {
+		warnings = append(warnings, fmt.Sprintf("%s past retention that were never finished, and that do not say that "+
+			"they are this tenant's, are left: %s", words.Count(len(p.Left), "backup", "backups"), words.List(p.Left, 3)))
+	}
+	return warnings, err
 }
 
-// wouldPrune returns what would be pruned once there were a new backup with that key.
-func wouldPrune(now time.Time, existing []backups.Backup, policy *backups.Policy, key backups.Key) []Pruned {
-	if policy == nil {
-		return nil
+// passed warns of the backups in a tenant's folder that were passed over.
+func passed(judged []backups.Judged) []string {
+	if text := backups.Passed(judged); text != "" {
+		return []string{text}
+	}
+	return nil
+}
+
+// wouldPrune records in d what would be pruned once there were a new backup with that key.
+func (b *Job) wouldPrune(
+	ctx context.Context, existing []backups.Backup, o backups.Owner, key backups.Key, d *Detail,
+) (warnings []string, err error) {
+	if b.policy == nil {
+		return nil, nil
 	}
 	written := backups.Backup{Key: key.String(), Time: key.Time, Verified: true}
-	return pruned(backups.Plan(now, slices.Insert(slices.Clone(existing), 0, written), *policy, written.Key))
+	decisions, judged, err := b.Store.Due(ctx, slices.Insert(slices.Clone(existing), 0, written), o, *b.policy)
+	d.Pruned = pruned(decisions)
+	return passed(judged), err
 }
 
 // pruned returns the backups that are not to be kept, with the reasons.
@@ -39,7 +68,7 @@ func pruned(decisions []backups.Decision) []Pruned {
 	var out []Pruned
 	for _, d := range decisions {
 		if !d.Keep {
-			out = append(out, Pruned{d.Key, strings.Join(d.Reasons, ", ")})
+			out = append(out, Pruned{Key: d.Key, Reason: strings.Join(d.Reasons, ", ")})
 		}
 	}
 	return out

@@ -48,6 +48,7 @@ type restore struct {
 	maker      fleet.ProjectMaker // nil without into
 	overwrite  bool
 	identities []age.Identity
+	present    map[string]string // ids of the listed tenants, by the folder that is theirs now
 }
 
 // NewRestore reads the inputs of mode restore.
@@ -89,6 +90,10 @@ func (r *restore) prepare(ctx context.Context, found mode.Found) error {
 			fmt.Errorf("tenants selects %d tenants, and restore works on exactly one", len(found.Tenants)),
 			"name one tenant, such as tenants: acme-corp")
 	}
+	r.present = map[string]string{}
+	for _, t := range found.All {
+		r.present[t.Key] = t.ID
+	}
 	return r.store.Open(ctx, 1)
 }
 
@@ -103,7 +108,7 @@ func restoredKey(_ context.Context, results []fleet.Result) (mode.Ending, error)
 }
 
 func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-	s, warnings, err := r.find(ctx, t)
+	s, warnings, err := r.find(ctx, t, log)
 	o := fleet.Outcome{Warnings: warnings}
 	if err != nil {
 		return o, err
@@ -160,42 +165,6 @@ func (d RestoreDetail) note(at time.Time) string {
 		note += " into " + strings.ReplaceAll(d.Target, "-", " ") + " " + d.TargetID
 	}
 	return note
-}
-
-// source is the backup to restore. Its manifest is zero if the backup has none.
-type source struct {
-	key      backups.Key
-	manifest backups.Manifest
-}
-
-// find returns the backup that backup-key names, or the newest verified one.
-func (r *restore) find(ctx context.Context, t fleet.Tenant) (source, []string, error) {
-	existing, err := r.store.List(ctx, t.Key)
-	if err != nil {
-		return source{}, nil, err
-	}
-	folder := r.store.Folder(t.Key)
-	found, ok := backups.Choose(existing, r.key)
-	if !ok {
-		return source{}, nil, notFound(r.key, fmt.Sprintf("s3://%s/%s", r.store.Name(), folder))
-	}
-	key, _ := backups.ParseKey(folder, found.Key)
-	if !found.Verified {
-		return source{key: key}, []string{fmt.Sprintf(
-			"%s has no manifest: its backup run did not end well, and its SHA-256 cannot be compared", key)}, nil
-	}
-	m, err := r.store.Manifest(ctx, found.Key)
-	return source{key, m}, nil, err
-}
-
-// notFound says that a tenant's folder has no backup with that key, or no verified one if the key is empty.
-func notFound(key, folder string) error {
-	if key == "" {
-		return fleet.WithRemedy(fmt.Errorf("there is no verified backup in %s", folder),
-			"check that s3-bucket, s3-prefix and tenant-key are those of the backup runs")
-	}
-	return fleet.WithRemedy(fmt.Errorf("there is no backup %s in %s", key, folder),
-		"give the whole key of a backup of this tenant, as in the backup run's report or the bucket's listing")
 }
 
 // check reads the backup to its end, which proves that it is whole, and changes nothing.

@@ -9,43 +9,43 @@ import (
 
 func TestRecentEnough(t *testing.T) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	stored := func(age time.Duration, verified bool) backups.Backup {
-		return backups.Backup{Key: age.String(), Time: now.Add(-age), Verified: verified}
+	stored := func(age time.Duration) backups.Backup {
+		return backups.Backup{Key: age.String(), Time: now.Add(-age)}
 	}
 	const maxAge = 24 * time.Hour
 	for name, c := range map[string]struct {
-		newestFirst []backups.Backup
-		want        string // empty: none
+		newest backups.Backup
+		want   bool
 	}{
-		"none":                  {nil, ""},
-		"of today":              {[]backups.Backup{stored(time.Hour, true), stored(25*time.Hour, true)}, "1h0m0s"},
-		"just old enough":       {[]backups.Backup{stored(maxAge, true)}, "24h0m0s"},
-		"too old":               {[]backups.Backup{stored(maxAge+time.Second, true)}, ""},
-		"not verified":          {[]backups.Backup{stored(time.Hour, false)}, ""},
-		"only the one before":   {[]backups.Backup{stored(time.Hour, false), stored(2*time.Hour, true)}, "2h0m0s"},
-		"the one before is old": {[]backups.Backup{stored(time.Hour, false), stored(25*time.Hour, true)}, ""},
+		"none":            {backups.Backup{}, false},
+		"of today":        {stored(time.Hour), true},
+		"just old enough": {stored(maxAge), true},
+		"too old":         {stored(maxAge + time.Second), false},
 	} {
-		newest, ok := recentEnough(c.newestFirst, now, maxAge)
-		if newest.Key != c.want || ok != (c.want != "") {
-			t.Errorf("%s: got %+v, %t", name, newest, ok)
+		if got := recentEnough(c.newest, now, maxAge); got != c.want {
+			t.Errorf("%s: got %t", name, got)
 		}
 	}
 }
 
-func TestInactiveSince(t *testing.T) {
-	finished := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+func TestActiveSince(t *testing.T) {
+	until := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	proof := &backups.Quiet{Until: until, Next: "1000"}
 	for name, c := range map[string]struct {
+		proof      *backups.Quiet
 		lastActive time.Time
-		want       bool
+		want       active
 	}{
-		"before the backup":     {finished.Add(-time.Hour), true},
-		"at its end":            {finished, true},
-		"just after it":         {finished.Add(dumpTail - time.Second), true},
-		"when the tail is over": {finished.Add(dumpTail), false},
-		"later":                 {finished.Add(time.Hour), false},
+		"before the look":       {proof, until.Add(-time.Hour), notSince},
+		"at the look":           {proof, until, notSince},
+		"just after it":         {proof, until.Add(time.Microsecond), perhaps},
+		"within the tail":       {proof, until.Add(dumpTail - time.Second), perhaps},
+		"when the tail is over": {proof, until.Add(dumpTail), sinceThen},
+		"later":                 {proof, until.Add(time.Hour), sinceThen},
+		"without a proof":       {nil, until.Add(-time.Hour), sinceThen},
 	} {
-		if got := inactiveSince(backups.Manifest{FinishedAt: finished}, c.lastActive); got != c.want {
-			t.Errorf("%s: got %t", name, got)
+		if got := activeSince(c.proof, c.lastActive); got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
 		}
 	}
 }

@@ -21,18 +21,31 @@ type database struct {
 	major   int   // of pg_dump
 	size    int64 // bytes, as pg_database_size counts
 	version string
+	look    backups.Look   // before the dump; zero if the source does not tell when a tenant was in use
+	conn    *postgres.Conn // for the look after the dump; nil without the first
 }
 
-// inspect connects to the database, which also wakes its compute, and reads what the dump and the upload depend on.
+func (db database) close() {
+	if db.conn != nil {
+		db.conn.Close()
+	}
+}
+
+// inspect connects to the database, which also wakes its compute, and reads what the dump and the upload depend on. The
+// caller must close what it returns.
 func (b *Job) inspect(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger,
-) (database, error) {
+) (db database, err error) {
 	conn, err := mode.Dial(ctx, b.env, t, target, b.options, log)
 	if err != nil {
 		return database{}, err
 	}
-	defer conn.Close()
-	db := database{major: cmp.Or(b.dump.Major, conn.ServerMajor())}
+	defer func() {
+		if db.conn == nil {
+			conn.Close()
+		}
+	}()
+	db = database{major: cmp.Or(b.dump.Major, conn.ServerMajor())}
 	table := b.table
 	if schema := b.env.Schema(t); schema != "" {
 		table = table.In(schema)
@@ -48,7 +61,12 @@ func (b *Job) inspect(
 		log.Warn("the schema's version is not known", "error", err) // a backup is worth having all the same
 	}
 	db.version = status.Highest()
-	_, err = pgdump.FindClients(ctx, "", db.major)
+	if _, err = pgdump.FindClients(ctx, "", db.major); err != nil || !b.looks || b.env.DryRun {
+		return db, err
+	}
+	if db.look, err = look(ctx, conn); err == nil {
+		db.conn = conn
+	}
 	return db, err
 }
 
@@ -58,11 +76,13 @@ const cleanupTimeout = 5 * time.Second
 // upload streams a dump into the bucket. The object appears only once pg_dump has succeeded and the dump is complete.
 // Its manifest, which makes it a verified backup, is written once the object has been checked.
 func (b *Job) upload(
-	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, log *slog.Logger,
+	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, owner backups.Owner,
+	log *slog.Logger,
 ) (m backups.Manifest, err error) {
-	w, err := b.Store.Create(ctx, key.String(), bucket.Info{SizeEstimate: db.size, Metadata: map[string]string{
-		"tenant-id": t.ID, "tenant-name": t.Name, "postgres-major": fmt.Sprint(db.major), "schema-version": db.version,
-	}})
+	metadata := backups.Metadata(owner.ID, owner.Origin)
+	metadata["tenant-name"], metadata["postgres-major"] = t.Name, fmt.Sprint(db.major)
+	metadata["schema-version"] = db.version
+	w, err := b.Store.Create(ctx, key.String(), bucket.Info{SizeEstimate: db.size, Metadata: metadata})
 	if err != nil {
 		return m, err
 	}
@@ -78,6 +98,7 @@ func (b *Job) upload(
 		return m, err
 	}
 	log.Info("dumped", "bytes", dumped.PlainSize, "compressed", w.Size())
+	quiet := b.quiet(ctx, t, target, db, log)
 	stored, err := w.Commit(ctx)
 	if err != nil {
 		return m, err
@@ -90,26 +111,28 @@ func (b *Job) upload(
 			err = errors.Join(err, deleteErr)
 		}
 	}()
-	m = b.manifest(t, key, db, dumped, stored)
+	m = b.manifest(t, owner, key, db, dumped, stored)
+	m.Quiet = quiet
 	if !b.verifyOn.Zero() {
 		if m.Verified, err = b.tryRestore(ctx, m, key, dumped, log); err != nil {
 			return m, fmt.Errorf("the upload %s could not be restored, and is not counted as a backup: %w", m.Key, err)
 		}
 	}
-	m.FinishedAt = time.Now().UTC()
+	m.FinishedAt = b.Store.Now().UTC()
 	return m, b.Store.Commit(ctx, m)
 }
 
 // manifest returns the manifest of a backup that is stored, without the time when it was finished.
 func (b *Job) manifest(
-	t fleet.Tenant, key backups.Key, db database, dumped pgdump.Dumped, stored bucket.Stored,
+	t fleet.Tenant, owner backups.Owner, key backups.Key, db database, dumped pgdump.Dumped, stored bucket.Stored,
 ) backups.Manifest {
 	return backups.Manifest{
-		Key: stored.Key, Tenant: t, StartedAt: key.Time,
+		Key: stored.Key, Tenant: t, Origin: owner.Origin, StartedAt: key.Time,
+		Args: b.dump.Args, Whole: len(backups.LeftOut(b.dump.Args)) == 0,
 		ServerVersion: dumped.ServerVersion, ClientVersion: dumped.ClientVersion, SchemaVersion: db.version,
 		Format: string(b.dump.Format), Compression: string(b.dump.Compression), Encrypted: key.Encrypted,
 		StoredSize: stored.Size, StoredSHA256: fmt.Sprintf("%x", stored.SHA256),
 		PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256,
-		Verified: backups.Verification{How: "stream", At: time.Now().UTC(), Stored: stored.Checked},
+		Verified: backups.Verification{How: "stream", At: b.Store.Now().UTC(), Stored: stored.Checked},
 	}
 }

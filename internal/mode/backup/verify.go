@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/pgdump"
@@ -40,7 +39,7 @@ func (b *Job) tryRestore(
 	if err != nil {
 		return v, err
 	}
-	v.How, v.At = "restore", time.Now().UTC()
+	v.How, v.At = "restore", b.Store.Now().UTC()
 	return v, nil
 }
 

@@ -33,7 +33,9 @@ type Detail struct {
 	NewestBackup  string   `json:"newest_backup,omitempty"`      // key of the newest verified one
 	BackupAge     *int64   `json:"backup_age_seconds,omitempty"` // of that one
 
-	extensions []string // with their versions, as the server names them
+	extensions []string        // with their versions, as the server names them
+	target     postgres.Target // zero if it is not known
+	passed     string          // the backups that do not count; empty: none was met
 }
 
 // checker is the mode with its inputs read.
@@ -162,14 +164,22 @@ func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		if err != nil {
 			return fleet.Outcome{Detail: d}, err
 		}
-		found = append(found, d.addBackup(existing, time.Now(), h.maxAge)...)
+		newest, passed, err := h.store.Newest(ctx, existing, mode.Owner(h.env, t, d.target))
+		if err != nil {
+			return fleet.Outcome{Detail: d}, err
+		}
+		found = append(found, d.addBackup(newest.Backup, passed, h.store.Now(), h.maxAge)...)
 	}
 	return d.outcome(found, h.failOn)
 }
 
 // look reads everything that the tenant's server knows, in two round trips on a connection that is read-only already.
 func (h *checker) look(ctx context.Context, t fleet.Tenant, d *Detail, log *slog.Logger) error {
-	conn, release, err := h.conns.Open(ctx, t, log)
+	var err error
+	if d.target, err = mode.Resolve(ctx, h.env, t, log); err != nil {
+		return err
+	}
+	conn, release, err := h.conns.OpenTarget(ctx, t, d.target, log)
 	if err != nil {
 		return err
 	}

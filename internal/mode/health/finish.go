@@ -79,7 +79,7 @@ func summarize(results []fleet.Result, sets []comparisonSet, differences map[sch
 		if !ok {
 			continue
 		}
-		if len(d.Problems) == 0 {
+		if len(d.Problems) == 0 && r.State != fleet.Failed {
 			whole.Healthy++
 		}
 		for _, check := range d.Problems {

@@ -91,13 +91,17 @@ func (d Detail) problems(compared bool) (found problems) {
 	return found
 }
 
-// addBackup adds the tenant's newest verified backup to the detail. It is a problem if there is none, or if it began
-// longer than maxAge ago.
-func (d *Detail) addBackup(newestFirst []backups.Backup, now time.Time, maxAge time.Duration) problems {
+// addBackup adds the tenant's newest backup that counts to the detail; its key is empty if there is none. It is a problem
+// if there is none, or if it began longer than maxAge ago. passed are those that do not count, newer ones or all.
+func (d *Detail) addBackup(newest backups.Backup, passed []backups.Judged, now time.Time, maxAge time.Duration) problems {
 	p := problem{check: onBackupAge, remedy: "run mode backup on it, and see why earlier backups failed"}
-	newest, ok := backups.NewestVerified(newestFirst)
-	if !ok {
-		p.note, p.text = "no backup", "it has no verified backup"
+	d.passed = backups.Passed(passed)
+	because := ""
+	if d.passed != "" {
+		because = "; " + d.passed
+	}
+	if newest.Key == "" {
+		p.note, p.text = "no backup", "it has no verified backup"+because
 		return problems{p}
 	}
 	age := now.Sub(newest.Time)
@@ -107,7 +111,7 @@ func (d *Detail) addBackup(newestFirst []backups.Backup, now time.Time, maxAge t
 		return nil
 	}
 	p.note = "backup too old"
-	p.text = "its newest verified backup is older than max-backup-age: " + words.Setting(maxAge)
+	p.text = "its newest verified backup is older than max-backup-age: " + words.Setting(maxAge) + because
 	return problems{p}
 }
 
@@ -116,6 +120,9 @@ func (d Detail) outcome(found problems, failOn []string) (fleet.Outcome, error) 
 	d.Problems = found.checks()
 	failing, tolerated := found.split(failOn)
 	o := fleet.Outcome{Note: found.note(), Warnings: tolerated.texts(), Detail: d}
+	if d.passed != "" && !slices.Contains(d.Problems, onBackupAge) { // otherwise the problem says so
+		o.Warnings = append(o.Warnings, d.passed)
+	}
 	if len(failing) > 0 {
 		return o, &healthError{failing}
 	}

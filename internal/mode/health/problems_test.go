@@ -75,33 +75,34 @@ func TestProblems(t *testing.T) {
 
 func TestBackupAge(t *testing.T) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	stored := func(age time.Duration, verified bool) backups.Backup {
-		return backups.Backup{Key: age.String(), Time: now.Add(-age), Verified: verified}
+	stored := func(age time.Duration) backups.Backup {
+		return backups.Backup{Key: age.String(), Time: now.Add(-age)}
 	}
+	foreign := backups.Judged{Backup: stored(time.Minute), Standing: backups.Foreign}
 	for name, c := range map[string]struct {
-		newestFirst []backups.Backup
-		note        string // empty: no problem
-		newest      string
-		seconds     int64
+		newest  backups.Backup
+		passed  []backups.Judged
+		note    string // empty: no problem
+		seconds int64
 	}{
-		"none":             {note: "no backup"},
-		"none is verified": {newestFirst: []backups.Backup{stored(time.Hour, false)}, note: "no backup"},
-		"recent": {newestFirst: []backups.Backup{stored(time.Hour, true)}, newest: "1h0m0s",
-			seconds: 3600},
-		"as old as it may be": {newestFirst: []backups.Backup{stored(49*time.Hour, true)}, newest: "49h0m0s",
-			seconds: 176400},
-		"too old": {newestFirst: []backups.Backup{stored(50*time.Hour, true)}, note: "backup too old",
-			newest: "50h0m0s", seconds: 180000},
-		"only an old one counts": {newestFirst: []backups.Backup{stored(0, false), stored(50*time.Hour, true)},
-			note: "backup too old", newest: "50h0m0s", seconds: 180000},
+		"none":                {note: "no backup"},
+		"only a namesake's":   {passed: []backups.Judged{foreign}, note: "no backup"},
+		"recent":              {newest: stored(time.Hour), seconds: 3600},
+		"as old as it may be": {newest: stored(49 * time.Hour), seconds: 176400},
+		"too old":             {newest: stored(50 * time.Hour), note: "backup too old", seconds: 180000},
+		"too old, and a namesake's": {newest: stored(50 * time.Hour), passed: []backups.Judged{foreign},
+			note: "backup too old", seconds: 180000},
 	} {
 		var d Detail
-		found := d.addBackup(c.newestFirst, now, 49*time.Hour)
+		found := d.addBackup(c.newest, c.passed, now, 49*time.Hour)
 		if c.note == "" && len(found) > 0 || c.note != "" &&
 			(len(found) != 1 || found[0].note != c.note || found[0].check != onBackupAge) {
 			t.Errorf("%s: %+v", name, found)
 		}
-		if d.NewestBackup != c.newest || (d.BackupAge != nil) != (c.newest != "") || d.BackupAge != nil &&
+		if len(found) > 0 && strings.Contains(found[0].text, "of another tenant") != (c.passed != nil) {
+			t.Errorf("%s: it says %q", name, found[0].text)
+		}
+		if d.NewestBackup != c.newest.Key || (d.BackupAge != nil) != (c.newest.Key != "") || d.BackupAge != nil &&
 			*d.BackupAge != c.seconds {
 			t.Errorf("%s: newest %q, age %v", name, d.NewestBackup, d.BackupAge)
 		}

@@ -37,7 +37,7 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		return prepare(ctx, found)
 	}
 	work.Job = func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		if err := requireBackup(ctx, store, t, within); err != nil {
+		if err := requireBackup(ctx, env, store, t, within, log); err != nil {
 			return fleet.Outcome{}, err
 		}
 		return migrate(ctx, t, log)
@@ -49,49 +49,44 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 	return work
 }
 
-// requireBackup returns an error if the tenant has no verified backup that began within the duration.
-func requireBackup(ctx context.Context, store *mode.Store, t fleet.Tenant, within time.Duration) error {
+// requireBackup returns an error if the tenant has no verified backup that began within the duration. Only the newest
+// backup that counts is looked at, and only those of the same server, database and branch do.
+func requireBackup(
+	ctx context.Context, env mode.Env, store *mode.Store, t fleet.Tenant, within time.Duration, log *slog.Logger,
+) error {
 	existing, err := store.List(ctx, t.Key)
 	if err != nil {
 		return fmt.Errorf("find its newest backup: %w", err)
 	}
-	folder := fmt.Sprintf("s3://%s/%s", store.Name(), store.Folder(t.Key))
-	newest, err := recentBackup(existing, folder, time.Now(), within)
+	target, err := mode.Resolve(ctx, env, t, log)
 	if err != nil {
 		return err
 	}
-	m, err := store.Manifest(ctx, newest.Key)
+	newest, passed, err := store.Newest(ctx, existing, mode.Owner(env, t, target))
 	if err != nil {
-		return fmt.Errorf("read the manifest of its newest backup: %w", err)
+		return fmt.Errorf("find its newest backup: %w", err)
 	}
-	return backupOf(t, m, folder)
+	folder := fmt.Sprintf("s3://%s/%s", store.Name(), store.Folder(t.Key))
+	return recentBackup(newest.Backup, passed, folder, store.Now(), within)
 }
 
-// recentBackup returns the newest verified backup in a tenant's folder, or an error if it began too long ago. A backup
-// from the future has a wrong clock and is not trusted either.
+// recentBackup returns an error if a tenant's newest backup that counts began too long ago. Its key is empty if there is
+// none. passed are those that do not count, newer ones or all.
 func recentBackup(
-	newestFirst []backups.Backup, folder string, now time.Time, within time.Duration,
-) (backups.Backup, error) {
-	newest, ok := backups.NewestVerified(newestFirst)
-	if !ok {
-		return backups.Backup{}, notMigrated("there is no verified backup in " + folder)
+	newest backups.Backup, passed []backups.Judged, folder string, now time.Time, within time.Duration,
+) error {
+	because := backups.Passed(passed)
+	if because != "" {
+		because = "; " + because
 	}
-	if now.Sub(newest.Time).Abs() > within {
-		return backups.Backup{}, notMigrated(fmt.Sprintf("its newest verified backup is of %s UTC, and "+
-			"require-backup-within is %s",
-			newest.Time.Format(time.DateTime), words.Setting(within)))
+	if newest.Key == "" {
+		return notMigrated("there is no verified backup in " + folder + because)
 	}
-	return newest, nil
-}
-
-// backupOf returns an error if the backup belongs to another tenant, which had this tenant's key, and so its folder,
-// before.
-func backupOf(t fleet.Tenant, m backups.Manifest, folder string) error {
-	if m.Of(t.ID) {
-		return nil
+	if now.Sub(newest.Time) > within {
+		return notMigrated(fmt.Sprintf("its newest verified backup is of %s UTC, and require-backup-within is %s%s",
+			newest.Time.Format(time.DateTime), words.Setting(within), because))
 	}
-	return notMigrated(fmt.Sprintf("the newest verified backup in %s is of another tenant, whose id is %s",
-		folder, m.Tenant.ID))
+	return nil
 }
 
 func notMigrated(why string) error {

@@ -49,6 +49,7 @@ func NewDrop(in *input.Reader, env mode.Env) mode.Work {
 			"give the inputs about the bucket as the backup workflow has them, or set without-backup: true")
 	default:
 		d.backup = backup.Read(in, env)
+		d.backup.NeedWhole(in)
 		work.Prepare, work.Close, work.Finish = d.backup.Prepare, d.backup.Store.Close, reliedOn
 	}
 	return work
@@ -93,18 +94,18 @@ func (d *drop) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	if err := d.refuseCatalog(ctx, t, log); err != nil {
 		return fleet.Outcome{Detail: detail}, err
 	}
-	safe := "without a backup"
+	safe, warnings := "without a backup", []string(nil)
 	if d.backup != nil {
 		err := d.refuseUncovered(ctx, t)
 		if err == nil {
-			safe, err = d.secure(ctx, t, &detail, log)
+			safe, warnings, err = d.secure(ctx, t, &detail, log)
 		}
 		if err != nil {
 			return fleet.Outcome{Detail: detail}, notDropped(err)
 		}
 	}
 	if d.env.DryRun {
-		return fleet.Outcome{Note: "would be dropped " + safe, Detail: detail}, nil
+		return fleet.Outcome{Note: "would be dropped " + safe, Warnings: warnings, Detail: detail}, nil
 	}
 	if ctx.Err() != nil {
 		return fleet.Outcome{Detail: detail}, context.Cause(ctx)
@@ -115,7 +116,7 @@ func (d *drop) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	}
 	detail.Dropped = true
 	d.announceRemains(t)
-	return fleet.Outcome{Note: "dropped " + safe, Detail: detail}, nil
+	return fleet.Outcome{Note: "dropped " + safe, Warnings: warnings, Detail: detail}, nil
 }
 
 // refuseCatalog refuses to drop the run's own catalog.
@@ -148,43 +149,49 @@ func notDropped(err error) error {
 	return fleet.WithRemedy(fmt.Errorf("%w; the tenant was not dropped", err), remedy)
 }
 
-// secure finds a fresh verified backup of the tenant, or makes one, and says which.
+// secure finds a fresh backup that certainly holds this tenant, from where it is now, or makes one, and says which.
 func (d *drop) secure(
 	ctx context.Context, t fleet.Tenant, detail *DropDetail, log *slog.Logger,
-) (safe string, err error) {
+) (safe string, warnings []string, err error) {
 	existing, err := d.backup.Store.List(ctx, t.Key)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	if newest, fresh := freshest(existing, time.Now()); fresh {
-		m, err := d.backup.Store.Manifest(ctx, newest.Key)
-		if err != nil {
-			return "", err
-		}
-		if m.Of(t.ID) { // not of a former tenant, which had this tenant's key, and so its folder, before
-			detail.Backup = newest.Key
-			return "with the backup " + newest.Key, nil
-		}
+	target, err := mode.Resolve(ctx, d.env, t, log)
+	if err != nil {
+		return "", nil, err
+	}
+	owner := mode.Owner(d.env, t, target)
+	owner.Proven = true
+	newest, passed, err := d.backup.Store.Newest(ctx, existing, owner)
+	if err != nil {
+		return "", nil, err
+	}
+	if text := backups.Passed(passed); text != "" {
+		warnings = append(warnings, text)
+	}
+	if fresh(newest.Backup, d.backup.Store.Now()) {
+		detail.Backup = newest.Key
+		return "with the backup " + newest.Key, warnings, nil
 	}
 	o, err := d.backup.Run(ctx, t, log)
 	if err != nil {
-		return "", err
+		return "", warnings, err
 	}
 	if d.env.DryRun {
-		return "after a new backup", nil
+		return "after a new backup", warnings, nil
 	}
 	b, ok := o.Detail.(backup.Detail)
 	if !ok || b.Key == "" {
-		return "", errors.New("no backup was made")
+		return "", warnings, errors.New("no backup was made")
 	}
 	detail.Backup, detail.BackupMade = b.Key, true
-	return "with the new backup " + b.Key, nil
+	return "with the new backup " + b.Key, warnings, nil
 }
 
-// freshest returns the newest verified backup if it is fresh. A backup from the future has a wrong clock and is not.
-func freshest(newestFirst []backups.Backup, now time.Time) (newest backups.Backup, fresh bool) {
-	newest, ok := backups.NewestVerified(newestFirst)
-	return newest, ok && now.Sub(newest.Time).Abs() < freshBackup
+// fresh reports whether there is a backup that is not older than a drop allows. Its key is empty if there is none.
+func fresh(newest backups.Backup, now time.Time) bool {
+	return newest.Key != "" && now.Sub(newest.Time) < freshBackup
 }
 
 // announceRemains says what is left of a dropped tenant, and how it can be recovered.

@@ -12,26 +12,22 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-func TestFreshest(t *testing.T) {
+func TestFresh(t *testing.T) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	stored := func(age time.Duration, verified bool) backups.Backup {
-		return backups.Backup{Key: age.String(), Time: now.Add(-age), Verified: verified}
+	stored := func(age time.Duration) backups.Backup {
+		return backups.Backup{Key: age.String(), Time: now.Add(-age)}
 	}
 	for name, c := range map[string]struct {
-		newestFirst []backups.Backup
-		want        string // empty: none is relied on
+		newest backups.Backup
+		want   bool
 	}{
-		"none":                 {},
-		"of minutes ago":       {[]backups.Backup{stored(5*time.Minute, true), stored(10*time.Minute, true)}, "5m0s"},
-		"of an hour ago":       {[]backups.Backup{stored(time.Hour, true)}, ""},
-		"just under an hour":   {[]backups.Backup{stored(time.Hour-time.Second, true)}, "59m59s"},
-		"not verified":         {[]backups.Backup{stored(time.Minute, false)}, ""},
-		"the one before it is": {[]backups.Backup{stored(time.Minute, false), stored(2*time.Minute, true)}, "2m0s"},
-		"from the future":      {[]backups.Backup{stored(-2*time.Hour, true)}, ""},
+		"none":               {},
+		"of minutes ago":     {stored(5 * time.Minute), true},
+		"of an hour ago":     {stored(time.Hour), false},
+		"just under an hour": {stored(time.Hour - time.Second), true},
 	} {
-		newest, fresh := freshest(c.newestFirst, now)
-		if fresh != (c.want != "") || fresh && newest.Key != c.want {
-			t.Errorf("%s: got %+v, %t", name, newest, fresh)
+		if got := fresh(c.newest, now); got != c.want {
+			t.Errorf("%s: got %t", name, got)
 		}
 	}
 }

@@ -61,13 +61,20 @@ func (p *project) view() projectView {
 		PgVersion: p.pgVersion, ProxyHost: strings.TrimPrefix(p.region, "aws-") + ".aws.neon.tech",
 		LogicalSizeLimit: 512, LogicalSizeLimitByte: 512 << 20, StorePasswords: !p.noStorePasswords,
 		CreationSource: "console", CreatedAt: stamp(p.created), UpdatedAt: stamp(p.updated), OwnerID: p.org,
-		OrgID: p.org, HistorySeconds: p.historySeconds, ComputeLastActiveAt: stamp(p.updated),
+		OrgID: p.org, HistorySeconds: p.historySeconds, ComputeLastActiveAt: stamp(p.lastActive()),
 		DeletedAt: optionalStamp(p.deleted),
 	}
 	if p.deleted != nil {
 		v.RecoverableUntil = stamp(p.deleted.Add(recoverable))
 	}
 	return v
+}
+
+func (p *project) lastActive() time.Time {
+	if p.active.IsZero() {
+		return p.updated
+	}
+	return p.active
 }
 
 func (p *project) details() projectDetails {

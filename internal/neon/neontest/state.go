@@ -16,6 +16,7 @@ type project struct {
 	id, name, org, region string
 	pgVersion             int
 	created, updated      time.Time
+	active                time.Time // when a compute was last in use, as Neon says; zero: when it was updated
 	deleted               *time.Time
 	noStorePasswords      bool
 	historySeconds        int

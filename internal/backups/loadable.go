@@ -1,0 +1,85 @@
+package backups
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// noDefinitions are pg_dump's options without which a dump holds rows, but not the tables that they go into.
+var noDefinitions = []string{"data-only", "no-schema", "statistics-only"}
+
+// Unloadable returns the first argument of pg_dump that makes a dump which can be loaded into no database, and why;
+// empty if there is none. A dump of chosen schemas creates each of them, but every database has a schema public; and
+// rows need tables.
+func Unloadable(args []string) (arg, why string) {
+	for i, arg := range args {
+		next := ""
+		if i+1 < len(args) {
+			next = args[i+1]
+		}
+		name, value, ok := option(arg, next)
+		switch {
+		case !ok:
+		case slices.ContainsFunc(noDefinitions, func(long string) bool { return strings.HasPrefix(long, name) }),
+			name == "section" && value != "pre-data":
+			return arg, "it leaves out the definitions, and rows cannot be loaded without their tables"
+		case name == "schema" && mayBePublic(value):
+			return arg, "the dump would create the schema public, which every database has"
+		}
+	}
+	return "", ""
+}
+
+// option returns the long name of the option in a word, and its value.
+func option(arg, next string) (name, value string, ok bool) {
+	if long, ok := strings.CutPrefix(arg, "--"); ok {
+		name, value, hasValue := strings.Cut(long, "=")
+		if !hasValue {
+			value = next
+		}
+		const shortest = 3 // fewer letters are no option's alone
+		return name, value, len(name) >= shortest
+	}
+	letters, ok := strings.CutPrefix(arg, "-")
+	if !ok {
+		return "", "", false // a value
+	}
+	for i := range letters {
+		rest := letters[i+1:]
+		switch {
+		case letters[i] == 'a':
+			return "data-only", "", true
+		case letters[i] == 'n' && rest != "":
+			return "schema", rest, true
+		case letters[i] == 'n':
+			return "schema", next, true
+		case strings.IndexByte("eNStTE", letters[i]) >= 0:
+			return "", "", false // the rest is its value
+		}
+	}
+	return "", "", false
+}
+
+// mayBePublic reports whether pg_dump's pattern matches the name public: in quotes it means itself, without them it is
+// in lower case, * and ? stand for any letters and for any one, and the rest is a regular expression.
+func mayBePublic(pattern string) bool {
+	var b strings.Builder
+	quoted := false
+	for _, r := range pattern {
+		switch {
+		case r == '"':
+			quoted = !quoted
+		case quoted:
+			b.WriteString(regexp.QuoteMeta(string(r)))
+		case r == '*':
+			b.WriteString(".*")
+		case r == '?':
+			b.WriteByte('.')
+		default:
+			b.WriteString(strings.ToLower(string(r)))
+		}
+	}
+	re, err := regexp.Compile("^(?:" + b.String() + ")$")
+	return err != nil || re.MatchString("public")
+}

@@ -1,0 +1,41 @@
+package backups_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/backups"
+)
+
+func TestUnloadable(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                           "",
+		"--schema=public":            "--schema=public",
+		"--schema public":            "--schema",
+		"-n public":                  "-n",
+		"-npublic":                   "-npublic",
+		"-vn PUBLIC":                 "-vn",
+		"-n p*":                      "-n",
+		"-n (public|audit)":          "-n",
+		"-n (":                       "-n",
+		`-n "PUBLIC"`:                "",
+		"-n audit --schema=billing":  "",
+		"-N public":                  "",
+		"-tn":                        "",
+		"--exclude-schema=public":    "",
+		"--schema-only":              "",
+		"-s":                         "",
+		"-a":                         "-a",
+		"--data-only":                "--data-only",
+		"--data-o":                   "--data-o",
+		"--no-schema":                "--no-schema",
+		"--no-sync":                  "",
+		"--section=post-data":        "--section=post-data",
+		"--section=pre-data":         "",
+		"--exclude-table-data=users": "",
+	} {
+		if got, why := backups.Unloadable(strings.Fields(args)); got != want || (why == "") != (want == "") {
+			t.Errorf("%s: got %q, %q, want %q", args, got, why, want)
+		}
+	}
+}

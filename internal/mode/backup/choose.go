@@ -1,0 +1,117 @@
+package backup
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path"
+
+	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/bucket"
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/mode"
+)
+
+// source is the backup to restore. Its manifest is zero if the backup has none.
+type source struct {
+	key      backups.Key
+	manifest backups.Manifest
+}
+
+// find returns the backup that backup-key names, or the newest one of the tenant that counts.
+func (r *restore) find(ctx context.Context, t fleet.Tenant, log *slog.Logger) (source, []string, error) {
+	target, err := mode.Resolve(ctx, r.env, t, log)
+	if err != nil { // a tenant that cannot be reached may be why it is restored
+		log.Info("where the tenant is could not be found out, so its id alone tells its backups", "error", err)
+	}
+	owner := mode.Owner(r.env, t, target)
+	if r.key != "" {
+		return r.named(ctx, owner, r.store.Folder(t.Key))
+	}
+	existing, err := r.store.List(ctx, t.Key)
+	if err != nil {
+		return source{}, nil, err
+	}
+	found, odd, err := r.store.Newest(ctx, existing, owner)
+	if err == nil && found.Key == "" {
+		found, err = r.store.Renamed(ctx, owner, r.present)
+	}
+	if err != nil {
+		return source{}, nil, err
+	}
+	warnings := passed(odd)
+	if found.Key == "" {
+		return source{}, warnings, noneCounts(odd, fmt.Sprintf("s3://%s/%s", r.store.Name(), r.store.Folder(t.Key)))
+	}
+	key, _ := parseKey(found.Key)
+	if key.Folder != r.store.Folder(t.Key) {
+		warnings = append(warnings, fmt.Sprintf("its own folder has no backup of it; %s is one of it, from when its "+
+			"folder was %s", found.Key, key.Folder))
+	}
+	return source{key, found.Manifest}, warnings, nil
+}
+
+// named returns the backup that backup-key names, unless it is another tenant's or damaged.
+func (r *restore) named(ctx context.Context, o backups.Owner, folder string) (source, []string, error) {
+	key, ok := parseKey(r.key)
+	if !ok {
+		return source{}, nil, notFound(r.key, fmt.Sprintf("s3://%s/%s", r.store.Name(), folder))
+	}
+	j, err := r.store.Named(ctx, key, o)
+	switch {
+	case bucket.IsNotFound(err):
+		return source{}, nil, notFound(r.key, fmt.Sprintf("s3://%s/%s", r.store.Name(), folder))
+	case err != nil:
+		return source{}, nil, err
+	}
+	switch j.Standing {
+	case backups.Counts:
+		return source{key, j.Manifest}, nil, nil
+	case backups.Unverified:
+		if key.Folder != folder && !j.Manifest.Of(o.ID) {
+			return source{}, nil, notFound(r.key, fmt.Sprintf("s3://%s/%s", r.store.Name(), folder))
+		}
+		return source{key: key}, []string{fmt.Sprintf(
+			"%s has no manifest: its backup run did not end well, and its SHA-256 cannot be compared", key)}, nil
+	case backups.Foreign:
+		return source{}, nil, fleet.WithRemedy(fmt.Errorf("%s is not restored: %s", key, j.Why()),
+			"name that tenant in tenants; if it is gone, load the object with psql or pg_restore yourself")
+	case backups.Damaged, backups.Unreadable:
+		return source{}, nil, fleet.WithRemedy(fmt.Errorf("%s is not restored: %s", key, j.Why()),
+			"name an older backup with backup-key, and find out what altered this one")
+	}
+	return source{key, j.Manifest}, []string{fmt.Sprintf("%s: %s", key, j.Why())}, nil
+}
+
+// parseKey parses the key of a backup in whatever folder.
+func parseKey(key string) (backups.Key, bool) {
+	folder, _ := path.Split(key)
+	return backups.ParseKey(folder, key)
+}
+
+// noneCounts says that a tenant's folder has no backup that could be restored without being named.
+func noneCounts(odd []backups.Judged, folder string) error {
+	for _, j := range odd {
+		switch j.Standing {
+		case backups.Elsewhere, backups.Unclear, backups.Partial, backups.Future:
+			return fleet.WithRemedy(
+				fmt.Errorf("there is no verified backup in %s of the whole of this tenant; %s", folder, backups.Passed(odd)),
+				"if one of them is the right one, name it with backup-key")
+		}
+	}
+	err := notFound("", folder)
+	if text := backups.Passed(odd); text != "" {
+		err = fleet.WithRemedy(fmt.Errorf("%w; %s", err, text), fleet.Remedy(err))
+	}
+	return err
+}
+
+// notFound says that a tenant's folder has no backup with that key, or no verified one if the key is empty.
+func notFound(key, folder string) error {
+	if key == "" {
+		return fleet.WithRemedy(fmt.Errorf("there is no verified backup in %s", folder),
+			"check that s3-bucket, s3-prefix and tenant-key are those of the backup runs")
+	}
+	return fleet.WithRemedy(fmt.Errorf("there is no backup %s in %s", key, folder),
+		"give the whole key of a backup of this tenant, as in the backup run's report or the bucket's listing")
+}

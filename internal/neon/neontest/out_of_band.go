@@ -1,0 +1,27 @@
+package neontest
+
+import "time"
+
+// Rename gives a project another name, as a person does in Neon's console. It reports false if there is none of that id.
+func (s *Server) Rename(id, name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.byID[id]
+	if p == nil {
+		return false
+	}
+	p.name, p.updated = name, s.now()
+	return true
+}
+
+// Use makes a project say from now on when a compute of it was last in use. It reports false if there is none of that id.
+func (s *Server) Use(id string, at time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.byID[id]
+	if p == nil {
+		return false
+	}
+	p.active = at
+	return true
+}
