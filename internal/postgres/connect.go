@@ -102,13 +102,13 @@ func (c *Conn) dial(ctx context.Context, cfg *pgconn.Config) (err error) {
 		failure := newConnectError(cfg, err, time.Since(began))
 		left := wakeBudget - time.Since(began)
 		if !failure.temporary || left <= 0 || ctx.Err() != nil {
-			return failure
+			return failure.under(ctx)
 		}
 		pause := min(left, wait/2+rand.N(wait/2)) // jitter, so that many clients of one proxy do not retry in step
 		c.log.Info("connecting failed, trying again", "in", pause, "error", err)
 		select {
 		case <-ctx.Done():
-			return failure
+			return failure.under(ctx)
 		case <-time.After(pause):
 		}
 		wait = min(2*wait, maxBackoff)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -23,7 +24,7 @@ const (
 	ConnectionLimit      Cause = "connection limit reached"
 	UntrustedCertificate Cause = "untrusted certificate"
 	NoSuchHost           Cause = "no such host"
-	NoAnswer             Cause = "no answer" // within 60 s, or until the context ended
+	NoAnswer             Cause = "no answer" // within 60 s, or by the context's deadline
 )
 
 // ConnectError is the error of a connection that could not be made.
@@ -33,12 +34,19 @@ type ConnectError struct {
 	Err       error // of the last attempt
 	elapsed   time.Duration
 	temporary bool
+	cancelled bool // before the server had its time to answer
 }
 
 func newConnectError(cfg *pgconn.Config, err error, elapsed time.Duration) *ConnectError {
 	return &ConnectError{
 		Host: cfg.Host, Database: cfg.Database, Err: err, elapsed: elapsed, temporary: temporary(err),
 	}
+}
+
+// under notes whether ctx, under which the attempts were made, was cancelled.
+func (e *ConnectError) under(ctx context.Context) *ConnectError {
+	e.cancelled = errors.Is(ctx.Err(), context.Canceled)
+	return e
 }
 
 func (e *ConnectError) Error() string {
@@ -64,7 +72,7 @@ func (e *ConnectError) Cause() Cause {
 		return UntrustedCertificate
 	case isNotFound(e.Err):
 		return NoSuchHost
-	case e.temporary:
+	case e.temporary && !e.cancelled:
 		return NoAnswer
 	}
 	return ""

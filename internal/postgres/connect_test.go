@@ -40,6 +40,29 @@ func TestCancelBeforeAndWhileConnecting(t *testing.T) {
 	}
 }
 
+// Only a server that had its time to answer is said not to answer.
+func TestACancelIsNotTheServersFault(t *testing.T) {
+	t.Parallel()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := "postgres://u:p@" + closed.Addr().String() + "/d?sslmode=require"
+	_ = closed.Close()
+
+	late, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	cancelled, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	for ctx, cause := range map[context.Context]postgres.Cause{late: postgres.NoAnswer, cancelled: ""} {
+		_, err := connect(ctx, target, postgres.Options{})
+		var failed *postgres.ConnectError
+		if !errors.As(err, &failed) || failed.Cause() != cause {
+			t.Errorf("got %v, not one of cause %q", err, cause)
+		}
+	}
+}
+
 // Connecting waits for a server that starts, but not for one that refuses the password.
 func TestConnectWaitsForAServerToStart(t *testing.T) {
 	t.Parallel()
