@@ -42,7 +42,7 @@ func TestASchemaIsBackedUpAndRestored(t *testing.T) {
 		time.Sleep(time.Second) // a backup's key tells seconds apart
 	}
 	o := e.run(t, v.inputs("mode=backup", "skip-unchanged=true", "pg-dump-args=-t public.secrets")...)
-	o.says(t, "skip-unchanged: this source does not know when a tenant was last in use; leave it out, or use tenant-source: catalog, neon", "pg-dump-args: -t cannot be used: the dump of a schema holds that schema and nothing else")
+	o.says(t, "skip-unchanged: this source does not know when a tenant was last in use; leave it out, or use tenant-source: catalog or neon", "pg-dump-args: -t cannot be used: the dump of a schema holds that schema and nothing else")
 	o = e.run(t, v.inputs("mode=restore", "tenants=acme", "restore-url="+e.url, "overwrite=true")...)
 	o.says(t, "overwrite: would drop everything")
 	o = e.run(t, v.inputs("mode=restore", "tenants=acme", "restore-url="+e.url)...)

@@ -219,7 +219,7 @@ func TestMistakesAboutSchemas(t *testing.T) {
 		}
 	}
 	o = e.organisation.run(t, t.Context(), "create-missing=true", "public-migrations-path=db")
-	o.says(t, "create-missing: this source lists only tenants that exist, so none can be missing; leave it out, or use tenant-source: catalog, schemas", "public-migrations-path: this source's tenants share no database; leave it out, or use tenant-source: schemas")
+	o.says(t, "create-missing: this source lists only tenants that exist, so none can be missing; leave it out, or use tenant-source: catalog or schemas", "public-migrations-path: this source's tenants share no database; leave it out, or use tenant-source: schemas")
 }
 
 // Two runs at once over the same schemas apply each migration once.

@@ -75,7 +75,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 		{"a\x07b", "control character", nil},
 		{"", "tenant-name: is required here", nil},
 		{"new", "tenants: has no meaning in mode create-tenant", []string{"tenants=a"}},
-		{"new", "this source can neither create nor drop tenants; choose another mode, or use tenant-source: catalog, neon, schemas", []string{"tenant-source=secrets", "tenant-secrets={}"}},
+		{"new", "this source can neither create nor drop tenants; choose another mode, or use tenant-source: catalog, neon or schemas", []string{"tenant-source=secrets", "tenant-secrets={}"}},
 		{"new", "neon-region: ", []string{"neon-region=Frankfurt!"}},
 		{"new", "neon-pg-version: ", []string{"neon-pg-version=12"}},
 	} {

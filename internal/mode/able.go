@@ -16,7 +16,7 @@ func Able[Ability any](in *input.Reader, env Env, name, what string) (able Abili
 		return able, false // tenant-source is the mistake
 	}
 	if able, ok = env.Source.(Ability); !ok {
-		in.Mistake(name, "%s, or use tenant-source: %s", what, words.List(Having[Ability](env), 0))
+		in.Mistake(name, "%s, or use tenant-source: %s", what, words.Or(Having[Ability](env)))
 	}
 	return able, ok
 }

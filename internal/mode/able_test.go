@@ -32,7 +32,7 @@ func TestAble(t *testing.T) {
 		mistake string
 	}{
 		"able":      {&pooling{}, true, ""},
-		"unable":    {&plain{}, false, "pooled: it cannot; leave it out, or use tenant-source: a, b"},
+		"unable":    {&plain{}, false, "pooled: it cannot; leave it out, or use tenant-source: a or b"},
 		"no source": {nil, false, ""},
 	} {
 		in, err := input.New(definition, nil, func(string) (string, bool) { return "", false })

@@ -86,6 +86,9 @@ func directHost(host string) (direct string, pooled bool) {
 	return strings.Join(names, ","), pooled
 }
 
+// sslModes are those of libpq that encrypt or may, none, and node-postgres's own for no verification.
+var sslModes = []string{"", "allow", "prefer", "require", "verify-ca", "verify-full", "no-verify"}
+
 // config turns a URL into pgx's configuration under the TLS policy (see [ParseTarget]).
 func config(u url.URL, q url.Values, insecure bool) (*pgconn.Config, error) {
 	q = maps.Clone(q)
@@ -93,8 +96,11 @@ func config(u url.URL, q url.Values, insecure bool) (*pgconn.Config, error) {
 		q.Del(name)
 	}
 	if !insecure && hasPublicHost(&u, q) {
-		if q.Get("sslmode") == "disable" {
+		switch mode := q.Get("sslmode"); {
+		case mode == "disable":
 			return nil, &PlaintextError{}
+		case !slices.Contains(sslModes, mode):
+			return nil, &URLError{fmt.Sprintf("there is no sslmode %q", mode), "write sslmode=verify-full, or leave it out"}
 		}
 		q.Set("sslmode", "verify-full")
 	}

@@ -74,6 +74,10 @@ func TestTLSPolicy(t *testing.T) {
 			t.Errorf("%s, insecure: got %v", text, err)
 		}
 	}
+	if _, err := ParseTarget("postgres://u:p@ep-a.aws.neon.tech/db?sslmode=wat", false); err == nil ||
+		!strings.Contains(err.Error(), `there is no sslmode "wat"`) {
+		t.Errorf("no such mode: got %v", err)
+	}
 	target, err := ParseTarget("postgres://u:p@127.0.0.1/db?sslmode=disable", false)
 	if err != nil || target.Config().TLSConfig != nil || target.Verified() {
 		t.Errorf("loopback: got %v, %v", target, err)

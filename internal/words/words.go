@@ -31,6 +31,15 @@ func ListFunc[T any](items []T, most int, text func(T) string) string {
 	return join(items, most, text, ", ", " ")
 }
 
+// Or writes all items as a choice: "a, b or c". Of no items it writes "none".
+func Or(items []string) string {
+	if len(items) < 2 {
+		return List(items, 0)
+	}
+	last := len(items) - 1
+	return strings.Join(items[:last], ", ") + " or " + items[last]
+}
+
 // Clauses writes the first most items, which may hold commas of their own, and how many are left: "a, b; c; and 3
 // more". Of no items it writes "none". A most of zero or less is no limit.
 func Clauses(items []string, most int) string {

@@ -24,7 +24,7 @@ func readCreator(in *input.Reader, env mode.Env) fleet.Creator {
 		able := slices.Concat(mode.Having[fleet.Creator](env), mode.Having[fleet.SchemaHost](env))
 		in.Mistake("create-missing",
 			"this source lists only tenants that exist, so none can be missing; leave it out, or use tenant-source: %s",
-			words.List(able, 0))
+			words.Or(able))
 	}
 	return c
 }
