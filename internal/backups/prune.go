@@ -71,8 +71,9 @@ func mainHistory(newestFirst []Judged) string {
 	return ""
 }
 
-// Due decides what a policy deletes of the owner's backups. judged are those whose manifests it had to read: none but the newest if nothing is due whoever the
-// backups are of; else, unless the policy counts by periods, those that may be due and the newest that stay instead.
+// Due decides what a policy deletes of the owner's backups. judged are those whose manifests it had to read: none but
+// the newest if nothing is due whoever the backups are of; else, unless the policy counts by periods, those that may be
+// due and the newest that stay instead.
 func (s Store) Due(
 	ctx context.Context, listed []Backup, o Owner, p Policy,
 ) (decisions []Decision, judged []Judged, err error) {

@@ -14,8 +14,8 @@ import (
 )
 
 // lookSQL reads the server's transactions, of all databases. The time is that of the statement, which comes before its
-// snapshot: a transaction that the snapshot does not show as completed ends later than that. Whoever has a transaction id
-// holds a lock on it, and everybody may see that.
+// snapshot: a transaction that the snapshot does not show as completed ends later than that. Whoever has a transaction
+// id holds a lock on it, and everybody may see that.
 const lookSQL = `select (extract(epoch from statement_timestamp()) * 1000000)::bigint,
 	pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()),
 	exists (select from pg_catalog.pg_locks where locktype = 'transactionid')`
@@ -48,8 +48,8 @@ func (b *Job) lookAgain(
 	return look(ctx, conn)
 }
 
-// quiet returns the proof that nothing was written while a tenant was dumped; nil if there is none. The backup is as good
-// without. The connection of the first look serves the second, unless it was lost meanwhile.
+// quiet returns the proof that nothing was written while a tenant was dumped; nil if there is none. The backup is as
+// good without. The connection of the first look serves the second, unless it was lost meanwhile.
 func (b *Job) quiet(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, db database, log *slog.Logger,
 ) *backups.Quiet {

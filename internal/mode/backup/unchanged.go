@@ -12,8 +12,8 @@ import (
 )
 
 // unchangedSince returns the backup that makes a new one unnecessary: verified, recent, and proved to hold everything
-// that has been written since. Only a tenant that seems unchanged is resolved, and only one whose compute was active just
-// after the backup, which may have been for the backup, is connected to.
+// that has been written since. Only a tenant that seems unchanged is resolved, and only one whose compute was active
+// just after the backup, which may have been for the backup, is connected to.
 func (b *Job) unchangedSince(
 	ctx context.Context, t fleet.Tenant, newestFirst []backups.Backup, log *slog.Logger,
 ) (newest backups.Judged, ok bool, err error) {
@@ -55,8 +55,8 @@ func recentEnough(newest backups.Backup, now time.Time, maxAge time.Duration) bo
 	return newest.Key != "" && now.Sub(newest.Time) <= maxAge
 }
 
-// dumpTail is for how long after the look that ended a backup the compute may count as active because of that look. Neon
-// does not document what its time of the last activity means to the second.
+// dumpTail is for how long after the look that ended a backup the compute may count as active because of that look.
+// Neon does not document what its time of the last activity means to the second.
 const dumpTail = time.Minute
 
 // active says whether a tenant's compute was active after a backup.

@@ -91,9 +91,12 @@ func (d Detail) problems(compared bool) (found problems) {
 	return found
 }
 
-// addBackup adds the tenant's newest backup that counts to the detail; its key is empty if there is none. It is a problem
-// if there is none, or if it began longer than maxAge ago. passed are those that do not count, newer ones or all.
-func (d *Detail) addBackup(newest backups.Backup, passed []backups.Judged, now time.Time, maxAge time.Duration) problems {
+// addBackup adds the tenant's newest backup that counts to the detail; its key is empty if there is none. It is a
+// problem if there is none, or if it began longer than maxAge ago. passed are the newer ones that do not count, or all
+// if none counts.
+func (d *Detail) addBackup(
+	newest backups.Backup, passed []backups.Judged, now time.Time, maxAge time.Duration,
+) problems {
 	p := problem{check: onBackupAge, remedy: "run mode backup on it, and see why earlier backups failed"}
 	d.passed = backups.Passed(passed)
 	because := ""

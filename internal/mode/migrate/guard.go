@@ -70,8 +70,8 @@ func requireBackup(
 	return recentBackup(newest.Backup, passed, folder, store.Now(), within)
 }
 
-// recentBackup returns an error if a tenant's newest backup that counts began too long ago. Its key is empty if there is
-// none. passed are those that do not count, newer ones or all.
+// recentBackup returns an error if a tenant's newest backup that counts began too long ago. Its key is empty if there
+// is none. passed are those that do not count, newer ones or all.
 func recentBackup(
 	newest backups.Backup, passed []backups.Judged, folder string, now time.Time, within time.Duration,
 ) error {

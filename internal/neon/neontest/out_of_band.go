@@ -2,7 +2,8 @@ package neontest
 
 import "time"
 
-// Rename gives a project another name, as a person does in Neon's console. It reports false if there is none of that id.
+// Rename gives a project another name, as a person does in Neon's console. It reports false if there is no such
+// project.
 func (s *Server) Rename(id, name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -14,7 +15,8 @@ func (s *Server) Rename(id, name string) bool {
 	return true
 }
 
-// Use makes a project say from now on when a compute of it was last in use. It reports false if there is none of that id.
+// Use makes a project say from now on when a compute of it was last in use. It reports false if there is no such
+// project.
 func (s *Server) Use(id string, at time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
