@@ -210,6 +210,21 @@ func TestPublicIsMigratedFirst(t *testing.T) {
 	}
 }
 
+// A file that cannot work in each of many schemas is a mistake, before any of them is touched.
+func TestFilesThatLeaveTheirSchema(t *testing.T) {
+	e := newEstate(t, "a")
+	name := filepath.Join(e.workspace, "db", "migrations", "20990101000000_path.sql")
+	sql := "-- migrate:up\ncreate extension citext;\nset search_path = public;\n-- migrate:down\n"
+	if err := os.WriteFile(name, []byte(sql), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := e.relations(t)
+	o := e.run(t)
+	o.says(t, "migrations-path: 2 problems with the migration files", "20990101000000_path.sql: line 2: CREATE EXTENSION without a schema",
+		"20990101000000_path.sql: line 3: changes the search_path")
+	same(t, "relations", e.relations(t), before)
+}
+
 func TestMistakesAboutSchemas(t *testing.T) {
 	e := newEstate(t, "a")
 	o := e.run(t, "database-url=mysql://x", "schema-tracker=a.b.c", "migrations-table=x.y", "public-migrations-path=nowhere")

@@ -21,12 +21,12 @@ const transactionTries = 3
 
 // applier applies one database's pending migrations: it turns dbmate's calls into messages to the server. A migration
 // and the record of its version are one message and one transaction: one round trip, and no moment at which one of them
-// is committed without the other.
+// is committed without the other. Those that say transaction:false are in outside.go.
 type applier struct {
 	ctx   context.Context // dbmate passes none on
 	conn  *postgres.Conn
-	table string   // of the recorded versions, quoted and with its schema
-	setup []string // statements that create what the first record needs
+	table postgres.Table // of the recorded versions, with its schema
+	setup []string       // statements that create what the first record needs
 
 	lockTimeout time.Duration // PostgreSQL's lock_timeout for the statements of migrations; 0: none
 	schema      string        // where names without a schema lead; empty: where the session's search_path leads
@@ -47,14 +47,15 @@ func newApplier(
 	ctx context.Context, c *postgres.Conn, status postgres.Status, pending []migration, o Options,
 ) *applier {
 	a := &applier{
-		ctx: ctx, conn: c, table: status.Table.Quoted(), lockTimeout: o.StatementLockTimeout,
+		ctx: ctx, conn: c, table: status.Table, lockTimeout: o.StatementLockTimeout,
 		schema: o.Schema, found: status.Found, versions: status.Versions, pending: pending,
 	}
 	if !status.Found {
 		if !status.SchemaExists {
 			a.setup = append(a.setup, "create schema if not exists "+sqltext.QuoteIdentifier(status.Table.Schema))
 		}
-		a.setup = append(a.setup, fmt.Sprintf("create table if not exists %s (version varchar primary key)", a.table))
+		a.setup = append(a.setup,
+			fmt.Sprintf("create table if not exists %s (version varchar primary key)", a.table.Quoted()))
 	}
 	return a
 }
@@ -66,8 +67,7 @@ func (a *applier) rollback() error {
 	return nil
 }
 
-// run receives a migration's SQL from dbmate. Inside a transaction it waits for commit; outside it is sent at once and
-// alone, because statements such as CREATE INDEX CONCURRENTLY must be sent alone.
+// run receives a migration's SQL from dbmate. Inside a transaction it waits for commit; outside it is sent at once.
 func (a *applier) run(up string) error {
 	if len(a.pending) == 0 || a.pending[0].up != up {
 		return errors.New("internal error: dbmate runs a migration that was not expected")
@@ -76,15 +76,7 @@ func (a *applier) run(up string) error {
 	if a.inTransaction {
 		return nil
 	}
-	if _, err := a.conn.Exec(a.ctx, strings.Join(append(a.setup, a.settings()...), "; ")); err != nil {
-		return fmt.Errorf("prepare for %s: %w", a.pending[0].path, err)
-	}
-	a.setup = nil
-	tags, err := a.conn.Exec(a.ctx, up)
-	if err != nil {
-		return a.failure(err, message{}, tags)
-	}
-	return nil
+	return a.runOutside(a.pending[0])
 }
 
 // record records a version as applied: with the transaction, or at once if there is none.
@@ -93,16 +85,7 @@ func (a *applier) record(version string) error {
 		a.version = version
 		return nil
 	}
-	m := a.pending[0]
-	sql := append([]string{a.insert(version)}, a.cleanup()...)
-	if _, err := a.conn.Exec(a.ctx, strings.Join(sql, "; ")); err != nil {
-		return &Error{
-			Version: m.version, File: m.path, Table: a.table, notRecorded: true,
-			Err: fmt.Errorf("it was run, but not recorded as applied: %w", err),
-		}
-	}
-	a.finish(m)
-	return nil
+	return a.recordOutside(a.pending[0], version)
 }
 
 // message is a migration's SQL as it is sent.
@@ -130,9 +113,9 @@ func (a *applier) commit() error {
 	a.inTransaction = false
 	m := a.pending[0]
 	msg := message{
-		prefix: slices.Concat([]string{"begin"}, a.settings(), a.setup),
+		prefix: slices.Concat([]string{"begin"}, a.settings(m), a.setup),
 		up:     m.up,
-		suffix: append([]string{a.insert(a.version), "commit"}, a.cleanup()...),
+		suffix: slices.Concat(a.proofs(), []string{a.insert(a.version), "commit"}, a.cleanup()),
 	}
 	for try := 1; ; try++ {
 		tags, err := a.conn.Exec(a.ctx, msg.sql())
@@ -142,7 +125,7 @@ func (a *applier) commit() error {
 			a.finish(m)
 			return nil
 		}
-		if try == transactionTries || !hadNoEffect(err) || endsTransaction(tags) != "" || a.conn.Closed() {
+		if try == transactionTries || !hadNoEffect(err) || m.endedBy(tags) != "" || a.conn.Closed() {
 			return a.failure(err, msg, tags)
 		}
 		if _, err := a.conn.Exec(a.ctx, "rollback"); err != nil {
@@ -169,19 +152,34 @@ func (a *applier) cleanup() []string {
 }
 
 // settings are the statements before a migration: the schema that it works in, and how long its statements wait for
-// table locks. They are not "set local", which would end with a COMMIT inside the migration. After a ROLLBACK inside it
-// the following statements are in no schema at all, because the connection's own search_path is empty
-// ([postgres.Options].NoSearchPath).
-func (a *applier) settings() []string {
-	all := []string{fmt.Sprintf("set lock_timeout = %d", a.lockTimeout.Milliseconds())}
+// table locks. They are not "set local", which would end with a COMMIT inside the migration. CONCURRENTLY waits for
+// other sessions' transactions while it stops nobody, and a timeout would leave an invalid index: it has none.
+func (a *applier) settings(m migration) []string {
+	timeout := a.lockTimeout
+	if !m.transaction && slices.ContainsFunc(m.statements, statement.concurrent) {
+		timeout = 0
+	}
+	all := []string{fmt.Sprintf("set lock_timeout = %d", timeout.Milliseconds())}
 	if a.schema != "" {
 		all = append(all, "set search_path = "+sqltext.QuoteIdentifier(a.schema))
 	}
 	return all
 }
 
+// proofs are statements that fail, by a division by zero, unless the migration may be recorded: the session still holds
+// the lock, and names without a schema have not come to mean another tenant's or everybody's. The latter may be empty:
+// files made by pg_dump leave it so.
+func (a *applier) proofs() []string {
+	proofs := []string{"select 1 / (" + postgres.HoldsLock(a.table) + ")::int"}
+	if a.schema != "" && a.schema != publicSchema {
+		proofs = append(proofs, fmt.Sprintf("select 1 / (pg_catalog.current_schemas(false) <@ array[%s]::name[])::int",
+			sqltext.QuoteLiteral(a.schema)))
+	}
+	return proofs
+}
+
 func (a *applier) insert(version string) string {
-	return fmt.Sprintf("insert into %s (version) values (%s)", a.table, sqltext.QuoteLiteral(version))
+	return fmt.Sprintf("insert into %s (version) values (%s)", a.table.Quoted(), sqltext.QuoteLiteral(version))
 }
 
 // finish moves the current migration from the pending ones to the applied ones.
@@ -192,19 +190,30 @@ func (a *applier) finish(m migration) {
 	a.pending = a.pending[1:]
 }
 
-// warnOfEnd warns of a migration that ended its own transaction. tags are those of its statements.
+// warnOfEnd warns of a migration that ended its own transaction. Files are refused for that, but what they mean to the
+// server depends on its settings. tags are those of the migration's statements.
 func (a *applier) warnOfEnd(m migration, tags []string) {
-	if tag := endsTransaction(tags); tag != "" {
-		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own: a later failure in it could not "+
-			"have been rolled back; use -- migrate:up transaction:false, or take it out", m.path, tag))
+	if tag := m.endedBy(tags); tag != "" {
+		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own, so what came before it is not in "+
+			"the transaction that recorded the file: look at the database, and take it out", m.path, tag))
 	}
 }
 
-// endsTransaction returns the tag of a statement that ended the transaction it ran in, "" if there is none.
-func endsTransaction(tags []string) string {
-	for _, t := range tags {
-		if slices.Contains([]string{"COMMIT", "ROLLBACK", "PREPARE TRANSACTION"}, t) {
-			return t
+// endedBy returns the tag of a statement that ended the transaction it ran in, "" if there is none. ROLLBACK TO
+// SAVEPOINT, which ends nothing, has the same tag as ROLLBACK.
+func (m migration) endedBy(tags []string) string {
+	harmless := 0
+	for _, s := range m.statements {
+		if s.rollsBackToSavepoint() {
+			harmless++
+		}
+	}
+	for _, tag := range tags {
+		switch {
+		case tag == "ROLLBACK" && harmless > 0:
+			harmless--
+		case slices.Contains([]string{"COMMIT", "ROLLBACK", "PREPARE TRANSACTION"}, tag):
+			return tag
 		}
 	}
 	return ""
@@ -218,35 +227,4 @@ func hadNoEffect(err error) bool {
 		"40001", // serialization_failure
 		"40P01", // deadlock_detected
 	}, pg.Code)
-}
-
-// failure turns the server's error into that of the current migration. tags are those of the message's statements that
-// completed.
-func (a *applier) failure(err error, msg message, tags []string) error {
-	m := a.pending[0]
-	e := &Error{Version: m.version, File: m.path, Err: err, outside: !m.transaction}
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		e.lost = true
-		return e
-	}
-	if pg.Detail != "" { // may quote a row: for the connection's own log, not for the error, which is shown widely
-		a.conn.Log().Error(pg.Message, "detail", pg.Detail)
-	}
-	offset := -1
-	if pg.Position > 0 {
-		offset = sqltext.RuneOffset(m.up, int(pg.Position)-1-len([]rune(msg.head())))
-	} else if i := len(tags) - len(msg.prefix); i >= 0 {
-		if list := sqltext.Statements(m.up); i < len(list) {
-			offset = list[i].Start
-		} else {
-			e.Err = fmt.Errorf("its version could not be recorded in %s: %w", a.table, err)
-		}
-	}
-	if offset >= 0 {
-		line, column := sqltext.LineColumn(m.up, offset)
-		e.Line, e.Column = m.line+line-1, column
-		e.snippet = snippet(m.up, line, column, e.Line)
-	}
-	return e
 }

@@ -3,6 +3,7 @@ package migration
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,34 +21,56 @@ const (
 	LostOutsideTransaction postgres.Cause = "connection lost outside a transaction"
 	// ConnectionLost: the connection broke, and the migration was applied and recorded, or neither.
 	ConnectionLost postgres.Cause = "connection lost in a migration"
-	// FailedOutsideTransaction: the statements before the failed one have taken effect.
-	FailedOutsideTransaction postgres.Cause = "failed outside a transaction"
+	// IndexInvalid: it is not recorded, because indexes that it was to build are invalid.
+	IndexInvalid postgres.Cause = "invalid index"
+	// AppliedInPart: a part of it was committed before it failed.
+	AppliedInPart postgres.Cause = "migration applied in part"
+	// LockReleased: it released the lock on the database. It is applied and recorded; those after it are not.
+	LockReleased postgres.Cause = "lock released"
 	// TableLocked: PostgreSQL's lock_timeout was reached. After this cause and those below, the file was rolled back.
 	TableLocked      postgres.Cause = "table locked"
 	PrivilegeMissing postgres.Cause = "privilege missing"
-	Stopped          postgres.Cause = "migration stopped" // cancelled, or its session was terminated
+	Stopped          postgres.Cause = "migration stopped"      // cancelled, or its session was terminated
+	NameElsewhere    postgres.Cause = "name in another schema" // the schema that is migrated has none of that name
 	RolledBack       postgres.Cause = "migration rolled back"
+)
+
+// What the migration itself is told to have done wrong, where no server does.
+var (
+	errIndexInvalid = errors.New("it leaves an invalid index")
+	errLockReleased = errors.New("it released the lock that keeps other runs away; it is applied and recorded, and " +
+		"no file after it was run")
+	errLockReleasedInside = errors.New("it released the lock that keeps other runs away")
+	errPathChanged        = errors.New("it changed the search_path, so that names without a schema mean another one")
 )
 
 // Error is the error of a migration that failed on one database.
 type Error struct {
 	Version string
-	File    string // relative to the workspace
-	Line    int    // in the file, from 1; 0 if the server named no place
-	Column  int    // in characters, from 1
-	Table   string // with [NotRecorded]: where the version belongs, quoted
+	File    string                  // relative to the workspace
+	Line    int                     // in the file, from 1; 0 if the server named no place
+	Column  int                     // in characters, from 1
+	Table   string                  // with [NotRecorded]: where the version belongs, quoted
+	Invalid []postgres.InvalidIndex // that it left, or an earlier attempt at it
 	Err     error
 
 	snippet     string // the failing line of the file, with a mark under the column
 	notRecorded bool
 	lost        bool // the connection broke
 	outside     bool // it ran outside a transaction
+	partial     bool // a part of it was committed
+	released    bool // it released the lock after it was recorded
+	elsewhere   bool // names without a schema lead to one schema only
 }
 
 func (e *Error) Error() string {
 	place := e.File
 	if e.Line > 0 {
 		place += ":" + strconv.Itoa(e.Line) + ":" + strconv.Itoa(e.Column)
+	}
+	left := ""
+	if len(e.Invalid) > 0 && !errors.Is(e.Err, errIndexInvalid) {
+		left = "; it left an invalid index: " + e.invalid()
 	}
 	var pg *pgconn.PgError
 	switch {
@@ -59,9 +82,28 @@ func (e *Error) Error() string {
 		if pg.Hint != "" {
 			text += "; hint: " + pg.Hint
 		}
-		return place + ": " + text + e.snippet
+		return place + ": " + text + left + e.snippet
+	case errors.Is(e.Err, errIndexInvalid):
+		return fmt.Sprintf("%s: %v: %s", place, e.Err, e.invalid())
 	}
-	return fmt.Sprintf("%s: %v", place, e.Err)
+	return fmt.Sprintf("%s: %v%s", place, e.Err, left)
+}
+
+func (e *Error) invalid() string {
+	names := make([]string, len(e.Invalid))
+	for i, index := range e.Invalid {
+		names[i] = index.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// Drop is SQL that drops the invalid indexes, each statement to be sent alone.
+func (e *Error) Drop() string {
+	var drops []string
+	for _, index := range e.Invalid {
+		drops = append(drops, "drop index concurrently "+index.String()+";")
+	}
+	return strings.Join(drops, " ")
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -74,20 +116,33 @@ func (e *Error) Cause() postgres.Cause {
 	switch {
 	case e.notRecorded:
 		return NotRecorded
+	case e.released:
+		return LockReleased
+	case len(e.Invalid) > 0:
+		return IndexInvalid
 	case e.lost && e.outside:
 		return LostOutsideTransaction
 	case e.lost:
 		return ConnectionLost
-	case e.outside:
-		return FailedOutsideTransaction
+	case e.partial:
+		return AppliedInPart
 	case postgres.HasCode(e.Err, "55P03"):
 		return TableLocked
 	case postgres.HasCode(e.Err, "42501"):
 		return PrivilegeMissing
 	case postgres.HasCode(e.Err, "57014"), postgres.HasCode(e.Err, "57P01"):
 		return Stopped
+	case e.elsewhere && isUnknownName(e.Err):
+		return NameElsewhere
 	}
 	return RolledBack
+}
+
+// isUnknownName reports whether the server knows no table, function, type or operator of a name.
+func isUnknownName(err error) bool {
+	return slices.ContainsFunc([]string{"42P01", "42883", "42704"}, func(code string) bool {
+		return postgres.HasCode(err, code)
+	})
 }
 
 // snippet shows a line of the text with a mark under a column, both counted from 1, and cuts a long line around the

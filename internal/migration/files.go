@@ -12,13 +12,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
-
-	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // Files are a directory's migration files, read and validated once, so that every database of a run gets the same ones
 // and an invalid file stops the run before any database is touched.
 type Files struct {
+	dir     string // as a user knows it
 	files   fileSystem
 	ordered []migration
 }
@@ -31,6 +30,7 @@ type migration struct {
 	up          string // from its migrate:up line to the migrate:down line
 	line        int    // of the file, on which up begins, from 1
 	transaction bool   // false if the file says transaction:false
+	statements  []statement
 }
 
 // FilesError lists everything that is wrong with a directory of migration files.
@@ -94,7 +94,7 @@ func load(entries []fs.DirEntry, read func(name string) ([]byte, error), shown s
 	if len(problems) > 0 {
 		return nil, &FilesError{shown, problems}
 	}
-	return &Files{files, ordered}, nil
+	return &Files{shown, files, ordered}, nil
 }
 
 // parseAll parses the files that dbmate found, in their order, and lists what is wrong with their versions and
@@ -187,12 +187,9 @@ func parseMigration(f dbmate.Migration, contents string) (migration, error) {
 		line:        1 + strings.Count(before, "\n"),
 		transaction: sections[0].UpOptions.Transaction(),
 	}
-	for _, s := range sqltext.Statements(up) {
-		if sqltext.CopiesFromStdin(up, s) {
-			line, _ := sqltext.LineColumn(up, s.Start)
-			return migration{}, fmt.Errorf("line %d: COPY FROM STDIN needs data that a migration file cannot carry; "+
-				"use INSERT", one.line+line-1)
-		}
+	one.statements = statementsOf(up, one.line)
+	if err := one.check(); err != nil {
+		return migration{}, err
 	}
 	return one, nil
 }

@@ -24,6 +24,28 @@ func load(t testing.TB, namesAndContents ...string) (*migration.Files, error) {
 	return migration.Load(dir, "db/migrations")
 }
 
+const down = "-- migrate:down\n"
+
+// What merely looks like it ends a transaction, or like an option, is no mistake.
+func TestLoadAccepts(t *testing.T) {
+	for name, sql := range map[string]string{
+		"savepoints": up("savepoint a; rollback to a; rollback work to savepoint a; rollback transaction to a; release a"),
+		"in a body":  up("create procedure p() language plpgsql as $$ begin commit; end $$; do $$ begin end $$"),
+		"in a text":  up("select 'commit'; select 1 as \"rollback\"; -- commit;\n/* end; */ select 2"),
+		"two phases": up("commit prepared 'x'; rollback prepared 'y'"),
+		"its own":    alone("begin; select 1; commit; begin; select 2; rollback"),
+		"alone":      alone("-- the only one\ncreate index concurrently if not exists a on t (i);\n"),
+		"refresh":    alone("select 1; refresh materialized view concurrently v; reindex table t"),
+		"discard":    up("discard temp; discard plans"),
+		"true":       "-- migrate:up transaction:true\nselect 1;\n" + down,
+		"a comment":  "-- migrate:up adds the table transactions, see https://example.com -- transaction=false\n" + down,
+	} {
+		if _, err := load(t, "1_a.sql", sql); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	ok := up("select 1")
 	for name, c := range map[string]struct {
@@ -46,6 +68,27 @@ func TestLoadRefuses(t *testing.T) {
 			[]string{"1_a.sql", up("create table t (i int);\ncopy t (i) from stdin;\n1\n\\.\n")},
 			"1_a.sql: line 3: COPY FROM STDIN",
 		},
+		"commit":   {[]string{"1_a.sql", up("select 1;\n\nCOMMIT")}, "1_a.sql: line 4: COMMIT ends the transaction"},
+		"end":      {[]string{"1_a.sql", up("select 1; end work")}, "line 2: END ends the transaction"},
+		"abort":    {[]string{"1_a.sql", up("abort")}, "line 2: ABORT ends the transaction"},
+		"rollback": {[]string{"1_a.sql", up("-- x\nrollback /* to sp */ and chain")}, "line 3: ROLLBACK ends"},
+		"prepare":  {[]string{"1_a.sql", up("prepare transaction 'x'")}, "line 2: PREPARE ends the transaction"},
+		"discard":  {[]string{"1_a.sql", alone("discard all")}, "line 2: DISCARD ALL drops the lock"},
+		"two indexes at once": {
+			[]string{"1_a.sql", alone("create index concurrently a on t (i);\ncreate unique index concurrently b on t (j)")},
+			"line 2: CREATE INDEX CONCURRENTLY has to be alone in its file",
+		},
+		"drop index": {
+			[]string{"1_a.sql", alone("select 1; drop index concurrently a")}, "line 2: DROP INDEX CONCURRENTLY has to be",
+		},
+		"reindex":           {[]string{"1_a.sql", alone("reindex (concurrently) table a; select 1")}, "line 2: REINDEX CONCURRENTLY has"},
+		"vacuum":            {[]string{"1_a.sql", alone("select 1;\nvacuum a")}, "line 3: VACUUM has to be alone"},
+		"option, space":     {[]string{"1_a.sql", "-- migrate:up transaction: false\n" + down}, `"transaction: false" after`},
+		"option, capital":   {[]string{"1_a.sql", "-- migrate:up transaction:False\n" + down}, `"transaction:False" after`},
+		"option, equals":    {[]string{"1_a.sql", "-- migrate:up transaction=false\r\n" + down}, `"transaction=false" after`},
+		"option, Capital":   {[]string{"1_a.sql", "-- migrate:up Transaction:false\n" + down}, `"Transaction:false" after`},
+		"option, negative":  {[]string{"1_a.sql", "-- migrate:up no-transaction\n" + down}, `"no-transaction" after`},
+		"option, shortened": {[]string{"1_a.sql", "-- migrate:up tx : false\n" + down}, `"tx : false" after`},
 		"several at once": {
 			[]string{"1_a.sql", "x", "1_b.sql", ok, "z.sql", ok},
 			"3 problems with the migration files in db/migrations",

@@ -11,7 +11,11 @@ import (
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/words"
 )
+
+// publicSchema is everybody's: its files may work in any schema.
+const publicSchema = "public"
 
 // Options say how to migrate one database.
 type Options struct {
@@ -105,6 +109,14 @@ func plan(s postgres.Status, files *Files, o Options) (Result, []migration, erro
 	}
 	r, pending := compare(s, files)
 	r.Creates = o.Schema != "" && !s.SchemaExists
+	if o.Schema != "" && o.Schema != publicSchema {
+		for _, m := range pending {
+			if outside := m.outside(o.Schema); len(outside) > 0 {
+				r.Warnings = append(r.Warnings, fmt.Sprintf("%s puts something outside of the schema that is migrated: %s",
+					m.path, words.List(outside, 5)))
+			}
+		}
+	}
 	if o.Strict && len(r.OutOfOrder) > 0 {
 		return r, pending, &OrderError{File: r.OutOfOrder[0], Highest: r.Before}
 	}

@@ -52,8 +52,9 @@ func ReadSchemas(ctx context.Context, c *postgres.Conn, t postgres.Table, schema
 }
 
 // versionsBlock is a PL/pgSQL block that opens the cursor versions with a row for each schema: its index, whether it
-// exists, whether it has the table, and the versions in it as JSON, null if they cannot be read. A loop on the server
-// is as fast as a union of all schemas, grows linearly with their number, and confines an error to one schema.
+// exists, whether it has the table, and the versions in it as JSON. These are null if they cannot be read, or if the
+// table has more columns than dbmate's, at which [postgres.ReadStatus] has to look. A loop on the server is as fast as a
+// union of all schemas, grows linearly with their number, and confines an error to one schema.
 const versionsBlock = `
 declare
 	result refcursor := 'versions';
@@ -61,14 +62,16 @@ declare
 	found boolean[]; recorded boolean[]; texts text[];
 	v text;
 begin
-	for r in select n.nspname, c.oid is not null as has from unnest(array[%s]::text[]) with ordinality u(name, i)
+	for r in select n.nspname, c.oid is not null as has, c.relnatts as columns from unnest(array[%s]::text[]) with ordinality u(name, i)
 		left join pg_catalog.pg_namespace n on n.nspname = u.name
 		left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = %s
 			and c.relkind in ('r', 'p', 'v', 'm', 'f')
 		order by u.i
 	loop
 		v := '[]';
-		if r.has then
+		if r.columns > 1 then
+			v := null;
+		elsif r.has then
 			begin
 				execute pg_catalog.format(
 					'select pg_catalog.to_json(array(select version::text from %%I.%%I))', r.nspname, %[2]s) into v;
@@ -92,6 +95,7 @@ func versionsQuery(t postgres.Table, schemas []string, first int) string {
 	}
 	block := fmt.Sprintf(versionsBlock, strings.Join(names, ", "), sqltext.QuoteLiteral(t.Name), first, len(schemas)-1)
 	return "begin transaction isolation level read committed; set local lock_timeout = '2s'; " +
+		"set local row_security = off; " +
 		"set local enable_hashjoin = off; set local enable_mergejoin = off; " +
 		"do " + sqltext.QuoteLiteral(block) + "; fetch all from versions; commit"
 }

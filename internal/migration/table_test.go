@@ -2,6 +2,7 @@ package migration_test
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -84,4 +85,107 @@ func TestTableInTheFirstSchemaOfThePath(t *testing.T) {
 			t.Errorf("%s: the table is elsewhere: %v", path, same)
 		}
 	}
+}
+
+// Another tool's table, and one whose rows are hidden, tell nothing about what is applied: nothing is run.
+func TestTableThatIsNotOurs(t *testing.T) {
+	for name, c := range map[string]struct {
+		sql    string
+		cause  postgres.Cause
+		text   string
+		remedy string // SQL that the remedy names; empty: it needs another table
+	}{
+		"golang-migrate's": {sql: "create table schema_migrations (version bigint primary key, dirty boolean not null); " +
+			"insert into schema_migrations values (1, false)", cause: postgres.VersionsNotOurs, text: `a column "dirty"`},
+		"without versions": {sql: "create table schema_migrations (name text)", cause: postgres.VersionsNotOurs,
+			text: "has no column version"},
+		"rows hidden": {sql: "create table schema_migrations (version varchar primary key); " +
+			"insert into schema_migrations values ('1'); alter table schema_migrations force row level security, " +
+			"enable row level security; create policy p on schema_migrations using (false)",
+			cause: postgres.VersionsHidden, text: "row security would hide rows", remedy: "alter table"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := pgtest.Database(t)
+			pgtest.Do(t, url, c.sql)
+			m := files(t, "1_a.sql", up("create table never ()"), "2_b.sql", alone("create table never ()"))
+			for _, dry := range []bool{true, false} {
+				o := options()
+				o.DryRun = dry
+				_, err := migrate(t.Context(), url, m, o)
+				var table *postgres.TableError
+				if !errors.As(err, &table) || table.Cause != c.cause || !strings.Contains(err.Error(), c.text) {
+					t.Fatalf("got %v", err)
+				}
+				if _, sql, found := strings.Cut(remedies.Of(err), ": "+c.remedy); c.remedy != "" && !dry {
+					sql, _, _ = strings.Cut(sql, ", or")
+					if !found {
+						t.Fatalf("the remedy is %q", remedies.Of(err))
+					}
+					pgtest.Do(t, url, c.remedy+sql)
+				}
+			}
+			servertest.Equal(t, "run", pgtest.Ask(t, url, "select relname::text from pg_class where relname = 'never'"),
+				[]string{})
+			if c.remedy != "" {
+				got, err := migrate(t.Context(), url, m, options())
+				if err != nil || len(got.Applied) != 1 {
+					t.Errorf("after the remedy: %v, %v", got.Applied, err)
+				}
+			}
+		})
+	}
+}
+
+// More columns do no harm if they need not be filled.
+func TestTableWithMoreColumns(t *testing.T) {
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, "create table schema_migrations (id bigint generated always as identity, at timestamptz not null "+
+		"default now(), gone int not null, version varchar primary key, note text); "+
+		"alter table schema_migrations drop column gone; insert into schema_migrations (version) values ('1')")
+	m := files(t, "1_a.sql", up("create table never ()"), "2_b.sql", up("select 1"))
+	for _, want := range []int{1, 0} {
+		if got, err := migrate(t.Context(), url, m, options()); err != nil || len(got.Applied) != want {
+			t.Errorf("applied %v, %v, want %d", got.Applied, err, want)
+		}
+	}
+}
+
+// The server passes over a schema of the search_path that does not exist, and files would fill the next one.
+func TestMissingSchemaOfThePath(t *testing.T) {
+	url := pgtest.Database(t)
+	m := files(t, "1_a.sql", up("create table a ()"))
+	for name, c := range map[string]struct {
+		url   string
+		table string
+	}{
+		"given in the URL":   {withParameter(t, url, "search_path", `tenant_x,public`), "schema_migrations"},
+		"as an option":       {withParameter(t, url, "options", `-csearch_path=tenant_x,public`), "schema_migrations"},
+		"the record named":   {withParameter(t, url, "search_path", `tenant_x,public`), "public.schema_migrations"},
+		"after the own name": {withParameter(t, url, "search_path", `"$user",tenant_x,public`), "schema_migrations"},
+	} {
+		o := options()
+		o.Table, _ = postgres.ParseTable(c.table)
+		_, err := migrate(t.Context(), c.url, m, o)
+		var path *postgres.SearchPathError
+		if !errors.As(err, &path) || path.Missing != "tenant_x" || remedies.Of(err) == "" {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	servertest.Equal(t, "relations", pgtest.Relations(t, url), []string{})
+	pgtest.Do(t, url, "create schema tenant_x")
+	if _, err := migrate(t.Context(), withParameter(t, url, "search_path", "tenant_x,public"), m, options()); err != nil {
+		t.Error(err)
+	}
+	servertest.Equal(t, "relations", pgtest.Relations(t, url), []string{"tenant_x.a", "tenant_x.schema_migrations"})
+}
+
+// withParameter adds a parameter to a connection string.
+func withParameter(t testing.TB, text, name, value string) string {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.RawQuery += "&" + name + "=" + url.PathEscape(value)
+	return u.String()
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
@@ -42,13 +45,27 @@ func HigherVersion(a, b string) string {
 }
 
 // ReadStatus reads what a database records of its migrations in one round trip. With lock it also tries, once and in
-// the same message, to take the table's lock for the session. Errors: [*TableError], the server's.
+// the same message, to take the table's lock for the session. A table that is not as dbmate makes it costs another
+// round trip. Errors: [*TableError], [*SearchPathError], the server's.
 func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error) {
-	answers, err := c.Results(ctx, statusQuery(t, lock))
-	if err != nil && (!HasCode(err, "42P01") || len(answers) < 2) {
+	var answers []Rows
+	_, err := c.each(ctx, statusQuery(t, lock), func(r *pgconn.ResultReader) error {
+		var answer Rows
+		for _, f := range r.FieldDescriptions() {
+			answer.Columns = append(answer.Columns, f.Name)
+		}
+		read := r.Read()
+		answer.Values = read.Rows
+		if read.Err == nil {
+			answers = append(answers, answer)
+		}
+		return read.Err
+	})
+	const session, versions = 2, 3 // answers of statusQuery
+	if err != nil && (!HasCode(err, "42P01") || len(answers) < versions) {
 		return Status{}, versionsError(err, t)
 	}
-	row := answers[1][0]
+	row := answers[session].Values[0]
 	s := Status{
 		Locked:       lock && string(row[0]) == "t",
 		Table:        Table{string(row[1]), t.Name},
@@ -60,35 +77,72 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 		return Status{}, &TableError{NoSchema, t,
 			fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", t.Name)}
 	}
-	if s.Found && pathHasOthers(row[3], s.Table.Schema) {
+	if missing := missingFromPath(string(row[4]), string(row[5])); missing != "" {
+		return Status{}, &SearchPathError{Missing: missing, Instead: string(row[5])}
+	}
+	if s.Found && t.Schema == "" && pathHasOthers(row[3], s.Table.Schema) {
 		if err := checkSchema(ctx, c, s.Table); err != nil {
 			return Status{}, err
 		}
 	}
-	if s.Found {
-		for _, r := range answers[2] {
-			s.Versions[string(r[0])] = true
-		}
+	if !s.Found {
+		return s, nil
 	}
-	return s, nil
+	return s, s.read(ctx, c, answers[versions])
 }
 
-// statusQuery asks for the lock, the table's schema, whether that exists, and the search_path's schemas, then for the
-// versions. These come last, because the message ends with an error if the table does not exist; the lock belongs to
-// the session and stays. Read committed makes the versions those of after the lock was taken, whatever the role's
-// default.
+// read reads the rows of the table of versions, after a look at its columns: dbmate's has version and no other.
+func (s Status) read(ctx context.Context, c *Conn, rows Rows) error {
+	version := slices.Index(rows.Columns, "version")
+	if version < 0 {
+		return &TableError{VersionsNotOurs, s.Table,
+			fmt.Sprintf("%s has no column version, so it is not dbmate's", s.Table.Quoted())}
+	}
+	if len(rows.Columns) > 1 {
+		if err := checkColumns(ctx, c, s.Table); err != nil {
+			return err
+		}
+	}
+	for _, r := range rows.Values {
+		s.Versions[string(r[version])] = true
+	}
+	return nil
+}
+
+// checkColumns refuses a table of versions with a column that an insert of a version alone would leave empty and that
+// may not be: it is another tool's, which records something else in it.
+func checkColumns(ctx context.Context, c *Conn, t Table) error {
+	answers, err := c.Results(ctx, "select attname from pg_catalog.pg_attribute where attrelid = "+
+		sqltext.QuoteLiteral(t.Quoted())+"::pg_catalog.regclass and attnum > 0 and not attisdropped "+
+		"and attnotnull and not atthasdef and attidentity = '' and attname <> 'version' order by attnum")
+	if err != nil {
+		return fmt.Errorf("look at the columns of %s: %w", t.Quoted(), err)
+	}
+	if len(answers[0]) == 0 {
+		return nil
+	}
+	return &TableError{VersionsNotOurs, t, fmt.Sprintf("%s has a column %s, which must be filled and which dbmate "+
+		"does not know, so it is another tool's", t.Quoted(), sqltext.QuoteIdentifier(string(answers[0][0][0])))}
+}
+
+// statusQuery asks for the lock, the table's schema, whether that exists, and the search_path, then for the versions.
+// These come last, because the message ends with an error if the table does not exist; the lock belongs to the session
+// and stays. Read committed makes the versions those of after the lock was taken, whatever the role's default. Without
+// row_security, hidden versions are an error. The table's columns come with its rows: asking the catalog takes longer.
 func statusQuery(t Table, lock bool) string {
 	tryLock := "true"
 	if lock {
-		tryLock = "pg_try_advisory_lock(" + lockKey(t) + ")"
+		key := lockKey(t)
+		tryLock = "pg_try_advisory_lock(" + key + ") and pg_try_advisory_lock(" + key + ")" // see HoldsLock
 	}
-	path, schemaExists := "current_schemas(false)", "true" // current_schema() is one that exists
+	schemaExists := "true" // current_schema() is one that exists
 	if t.Schema != "" {
-		path, schemaExists = "null", "to_regnamespace(quote_ident("+t.schemaExpression()+")) is not null"
+		schemaExists = "to_regnamespace(quote_ident(" + t.schemaExpression() + ")) is not null"
 	}
-	return "set transaction isolation level read committed; " +
-		"select " + tryLock + ", " + t.schemaExpression() + ", " + schemaExists + ", " + path + "; " +
-		"select version from " + t.Quoted()
+	return "set transaction isolation level read committed; set local row_security = off; " +
+		"select " + tryLock + ", " + t.schemaExpression() + ", " + schemaExists + ", current_schemas(false), " +
+		"current_setting('search_path'), current_schema(); " +
+		"select * from " + t.Quoted()
 }
 
 // lockKey is SQL for the advisory lock's key; every table of versions has a key of its own. A new session looks up
@@ -96,7 +150,15 @@ func statusQuery(t Table, lock bool) string {
 func lockKey(t Table) string {
 	name := fnv.New64a()
 	_, _ = name.Write([]byte("neon-tenants-action " + t.Name)) // a hash never fails to write
-	return fmt.Sprintf("hashnameextended(%s, %d)", t.schemaExpression(), int64(name.Sum64()))
+	return fmt.Sprintf("pg_catalog.hashnameextended(%s, %d)", t.schemaExpression(), int64(name.Sum64()))
+}
+
+// HoldsLock is an SQL expression that is true while the session holds the lock on a table of versions that [ReadStatus]
+// took; t is the Status's. The lock is held twice, so that giving it back once tells whether it is held and leaves no
+// moment without it. (pg_locks tells the same and costs several times as much.)
+func HoldsLock(t Table) string {
+	key := lockKey(t)
+	return "pg_catalog.pg_advisory_unlock(" + key + ") and pg_catalog.pg_try_advisory_lock(" + key + ")"
 }
 
 // pathHasOthers reports whether a search_path, as an array's text, has schemas beside the one in which new tables are

@@ -1,6 +1,11 @@
 package postgres
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
 
 // Why a table of versions, or the list of schemas, cannot be used.
 const (
@@ -8,6 +13,7 @@ const (
 	OtherSchema      Cause = "table in another schema"
 	VersionsNotOurs  Cause = "versions not dbmate's"
 	VersionsRefused  Cause = "versions not readable"
+	VersionsHidden   Cause = "versions hidden by row security"
 	SchemaListColumn Cause = "schema list without names"
 	SchemaListDenied Cause = "schema list not readable"
 )
@@ -23,12 +29,13 @@ func (e *TableError) Error() string { return e.Problem }
 
 // versionsError explains why the versions in t could not be read.
 func versionsError(err error, t Table) error {
+	var pg *pgconn.PgError
 	switch {
+	case errors.As(err, &pg) && pg.Routine == "check_enable_rls":
+		return &TableError{VersionsHidden, t,
+			fmt.Sprintf("row security would hide rows of %s from the role, so what is applied is not known", t.Quoted())}
 	case HasCode(err, "42501"):
 		return &TableError{VersionsRefused, t, fmt.Sprintf("the role may not read %s: %v", t.Quoted(), err)}
-	case HasCode(err, "42703"):
-		return &TableError{VersionsNotOurs, t,
-			fmt.Sprintf("%s has no column version, so it is not dbmate's: %v", t.Quoted(), err)}
 	}
 	return fmt.Errorf("read applied versions: %w", err)
 }

@@ -9,22 +9,28 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/org/neon-tenants-action/internal/hosts"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // clientParameters are URL parameters that other clients interpret themselves and that a server refuses as unknown
 // settings. Connection strings copied from an application's configuration have them.
 var clientParameters = []string{
-	"pgbouncer", "connection_limit", "pool_timeout", "statement_cache_size", "sslaccept", "schema", // Prisma
+	"pgbouncer", "connection_limit", "pool_timeout", "statement_cache_size", "sslaccept", schemaParameter, // Prisma
 	"uselibpqcompat",                     // node-postgres
 	"binary_parameters", "fallback_host", // lib/pq
 	"prepareThreshold", "pool_max_conns", "pool_min_conns", // JDBC, pgxpool
 }
+
+// schemaParameter is Prisma's name of the schema that an application works in. It would be wrong to leave out any other
+// than public: several tenants may be schemas of one database, and all of them would be taken for public.
+const schemaParameter = "schema"
 
 // URLError says what is wrong with a connection string. It never repeats the string.
 type URLError struct{ Problem, Fix string }
@@ -91,6 +97,9 @@ var sslModes = []string{"", "allow", "prefer", "require", "verify-ca", "verify-f
 
 // config turns a URL into pgx's configuration under the TLS policy (see [ParseTarget]).
 func config(u url.URL, q url.Values, insecure bool) (*pgconn.Config, error) {
+	if schema := q.Get(schemaParameter); schema != "" && schema != "public" {
+		return nil, schemaError(schema)
+	}
 	q = maps.Clone(q)
 	for _, name := range clientParameters {
 		q.Del(name)
@@ -120,6 +129,22 @@ func config(u url.URL, q url.Values, insecure bool) (*pgconn.Config, error) {
 	}
 	return cfg, nil
 }
+
+func schemaError(schema string) error {
+	path := schema
+	if !plainName.MatchString(path) {
+		path = sqltext.QuoteIdentifier(path)
+	}
+	return &URLError{
+		fmt.Sprintf("its parameter schema=%s is Prisma's and means one schema of the database, and here all of it is meant",
+			schema),
+		fmt.Sprintf("if the database is one tenant's, write search_path=%s instead; for many schemas of one database "+
+			"there is a source of tenants of its own", url.PathEscape(path)),
+	}
+}
+
+// plainName is a name that means the same in SQL without quotes.
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 
 // encodeQuery writes parameters as libpq and pgx read them: a space is %20, and + is itself.
 func encodeQuery(q url.Values) string { return strings.ReplaceAll(q.Encode(), "+", "%20") }

@@ -123,6 +123,19 @@ func FuzzParseTarget(f *testing.F) {
 }
 
 // A password that is not percent-encoded never becomes part of a server's or a database's name, which are printed.
+// Of all of Prisma's parameters, schema changes what the connection string means.
+func TestPrismasSchema(t *testing.T) {
+	for query, want := range map[string]string{
+		"schema=public": "", "schema=": "", "schema=acme": "search_path=acme", "schema=A%20b": "search_path=%22A%20b%22 ",
+	} {
+		_, err := ParseTarget("postgres://u:p@localhost/db?"+query, false)
+		var wrong *URLError
+		if errors.As(err, &wrong) != (want != "") || wrong != nil && !strings.Contains(wrong.Remedy(), want) {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+}
+
 func TestUnencodedPasswordIsRefused(t *testing.T) {
 	for _, password := range []string{"12/hush", "a@hush/b", "a@hush?b", "a@b/hush@c", "hush#b", "a@hush#b", "hush?b"} {
 		_, err := ParseTarget("postgres://user:"+password+"@db.example.com:5432/app?sslmode=require", false)

@@ -38,7 +38,11 @@ var hints = []hint{
 	{postgres.OtherSchema, "set migrations-table: {table} if that is this tenant's record, or correct the role's " +
 		"search_path"},
 	{postgres.VersionsRefused, "grant it select and insert there, or name the role that owns it with role-name"},
+	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or name the " +
+		"role that owns it or one with BYPASSRLS with role-name"},
 	{postgres.VersionsNotOurs, "name another table with migrations-table"},
+	{(*postgres.SearchPathError)(nil), "create the schema, or correct the search_path in the connection string or of " +
+		"the role (alter role … set search_path)"},
 	{postgres.SchemaListColumn, "name the table that lists the schemas with schema-tracker; the schemas' names are " +
 		"in its column name"},
 	{postgres.SchemaListDenied, "grant it select there, or give the connection string of the role that owns it"},
@@ -63,8 +67,14 @@ var hints = []hint{
 	{migration.ConnectionLost, "run again: it was applied and recorded, or neither, and it is never applied twice"},
 	{migration.LostOutsideTransaction, "it runs outside a transaction, so part of it may have been applied without " +
 		"being recorded: look at the tenant before you run again"},
-	{migration.FailedOutsideTransaction, "it runs outside a transaction, so the statements before the failed one " +
-		"have taken effect: undo them or make the file repeatable, then run again"},
+	{migration.AppliedInPart, "what it had committed before it failed stands: undo that or make the file repeatable, " +
+		"then run again"},
+	{migration.IndexInvalid, "run {drop} on the tenant, correct what kept the index from being built, and run again: " +
+		"if not exists passes over an invalid index, and the file is recorded only without one"},
+	{migration.LockReleased, "take the statement out (pg_advisory_unlock, pg_advisory_unlock_all), then run again"},
+	{migration.NameElsewhere, "a name without a schema means the tenant's own schema and no other: write the schema " +
+		"before the name of what all tenants share, such as public.citext; an extension in one tenant's schema is " +
+		"moved by a superuser with alter extension citext set schema public. The file was rolled back"},
 	{migration.NotRecorded, "the file says transaction:false, so it has taken effect: insert version {version} into " +
 		"{table} by hand, or undo the file's work, and run again"},
 

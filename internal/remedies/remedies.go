@@ -88,13 +88,15 @@ func describe(err error) (about any, facts []string) {
 	case *postgres.PlaintextError:
 		return (*postgres.PlaintextError)(nil), nil
 	case *postgres.TableError:
-		return e.Cause, []string{"{table}", e.Table.String(), "{name}", e.Table.Name}
+		return e.Cause, []string{"{table}", e.Table.String(), "{quoted}", e.Table.Quoted(), "{name}", e.Table.Name}
+	case *postgres.SearchPathError:
+		return (*postgres.SearchPathError)(nil), nil
 	case *postgres.MissingSchemaError:
 		return (*postgres.MissingSchemaError)(nil), nil
 	case *postgres.MissingListError:
 		return (*postgres.MissingListError)(nil), []string{"{table}", e.List.Table.Quoted()}
 	case *migration.Error:
-		return e.Cause(), []string{"{version}", e.Version, "{table}", e.Table}
+		return e.Cause(), []string{"{version}", e.Version, "{table}", e.Table, "{drop}", e.Drop()}
 	case *migration.OrderError:
 		return (*migration.OrderError)(nil), []string{"{version}", e.Highest}
 	case *migration.LockError:

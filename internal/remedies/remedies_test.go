@@ -67,6 +67,8 @@ func TestRemedies(t *testing.T) {
 		{&postgres.TableError{Cause: postgres.OtherSchema, Table: table}, "set migrations-table: app.versions if"},
 		{&postgres.TableError{Cause: postgres.VersionsRefused}, "role-name"},
 		{&postgres.TableError{Cause: postgres.VersionsNotOurs}, "migrations-table"},
+		{&postgres.TableError{Cause: postgres.VersionsHidden, Table: table}, `alter table "app"."versions" disable row`},
+		{&postgres.SearchPathError{Missing: "x", Instead: "public"}, "create the schema"},
 		{&postgres.TableError{Cause: postgres.SchemaListColumn}, "schema-tracker"},
 		{&postgres.TableError{Cause: postgres.SchemaListDenied}, "grant it select there"},
 		{&postgres.MissingListError{List: tracker}, `create table "public"."Tracker" (name text primary key)`},
@@ -78,6 +80,8 @@ func TestRemedies(t *testing.T) {
 		{&migration.Error{Err: refused("42501")}, "role-name"},
 		{&migration.Error{Err: refused("57014")}, "run again"},
 		{&migration.Error{Err: refused("57P01")}, "run again"},
+		{&migration.Error{Err: refused("23505"), Invalid: []postgres.InvalidIndex{{Schema: "a", Name: "B", Table: "t"}}},
+			`run drop index concurrently "a"."B"; on`},
 		{&migration.Error{Err: refused("22012")}, "correct the file or the tenant's data"},
 
 		{pgdump.CheckArgs([]string{"-f", "x"}), "take it out"},
@@ -129,7 +133,8 @@ func TestRemedies(t *testing.T) {
 	// These need a connection that is lost, a restore, or a bucket.
 	elsewhere := []any{
 		postgres.NoAnswer, migration.ConnectionLost, migration.LostOutsideTransaction,
-		migration.FailedOutsideTransaction, migration.NotRecorded, pgdump.NewerArchive, pgdump.NewerSetting,
+		migration.AppliedInPart, migration.LockReleased, migration.NameElsewhere, migration.NotRecorded,
+		pgdump.NewerArchive, pgdump.NewerSetting,
 		pgdump.ExtensionMissing, pgdump.AlreadyExists, pgdump.CreateDenied, pgdump.OwnershipDenied,
 		bucket.OtherRegion, bucket.TooManyParts, bucket.NoRegion, bucket.Denied, bucket.NoCredentials,
 		bucket.UntrustedJob, bucket.NoIdentityProvider, bucket.TokenExpired, bucket.InvalidRoleSession,

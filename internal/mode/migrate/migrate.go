@@ -38,7 +38,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
 	m.files = mode.ReadMigrations(in, "migrations-path")
 	refuseUnavailable(in, "rehearse", "undo-point")
 	m.creator = readCreator(in, env)
-	m.schemas = readSchemaInputs(in, env, m.options.Table)
+	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
 	return mode.Work{
 		Prepare: func(ctx context.Context, found mode.Found) error {
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)

@@ -25,8 +25,11 @@ type migrateSchemas struct {
 	did    *migration.Result // to the schema public; nil if it was not migrated
 }
 
-// readSchemaInputs reads the inputs about schemas. table is where every tenant records its versions.
-func readSchemaInputs(in *input.Reader, env mode.Env, table postgres.Table) *migrateSchemas {
+// readSchemaInputs reads the inputs about schemas. table is where every tenant records its versions, files are every
+// tenant's.
+func readSchemaInputs(
+	in *input.Reader, env mode.Env, table postgres.Table, files *migration.Files,
+) *migrateSchemas {
 	s := &migrateSchemas{}
 	path := in.String("public-migrations-path")
 	source, ok := env.Source.(fleet.SchemaHost)
@@ -40,6 +43,11 @@ func readSchemaInputs(in *input.Reader, env mode.Env, table postgres.Table) *mig
 	if !table.Bare() {
 		in.Mistake("migrations-table",
 			"names a schema, but every tenant's table is in its own; write the table's name alone")
+	}
+	if files != nil {
+		if err := files.CheckSchemas(); err != nil {
+			in.Mistake("migrations-path", "%v", err)
+		}
 	}
 	if path != "" {
 		source.ExpectList()

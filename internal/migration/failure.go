@@ -1,0 +1,66 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
+)
+
+// failure turns the server's error into that of the current migration. tags are those of the message's statements that
+// completed.
+func (a *applier) failure(err error, msg message, tags []string) error {
+	m := a.pending[0]
+	if pgconn.SafeToRetry(err) && a.ctx.Err() != nil {
+		return fmt.Errorf("%s was not started: %w", m.path, context.Cause(a.ctx))
+	}
+	e := &Error{Version: m.version, File: m.path, Err: err, outside: !m.transaction, elsewhere: a.schema != ""}
+	var pg *pgconn.PgError
+	switch {
+	case errors.Is(err, errIndexInvalid), errors.Is(err, errOpenTransaction):
+		return e
+	case !errors.As(err, &pg):
+		e.lost = true
+		return e
+	}
+	if pg.Detail != "" { // may quote a row: for the connection's own log, not for the error, which is shown widely
+		a.conn.Log().Error(pg.Message, "detail", pg.Detail)
+	}
+	e.partial = m.transaction && m.endedBy(tags) != ""
+	if pg.Position > 0 {
+		e.locate(m, sqltext.RuneOffset(m.up, int(pg.Position)-1-len([]rune(msg.head()))))
+		return e
+	}
+	list := sqltext.Statements(m.up)
+	switch i := len(tags) - len(msg.prefix); {
+	case i < 0:
+	case i < len(list):
+		e.locate(m, list[i].Start)
+	default:
+		e.Err = a.unproven(msg.suffix[min(i-len(list), len(msg.suffix)-1)], err)
+	}
+	return e
+}
+
+// unproven is the error of a statement after the migration's own.
+func (a *applier) unproven(statement string, err error) error {
+	for i, proof := range a.proofs() {
+		if statement == proof {
+			return []error{errLockReleasedInside, errPathChanged}[i]
+		}
+	}
+	return fmt.Errorf("its version could not be recorded in %s: %w", a.table.Quoted(), err)
+}
+
+// locate sets the place of the failing statement, an offset into the migration's SQL.
+func (e *Error) locate(m migration, offset int) {
+	if offset < 0 {
+		return
+	}
+	line, column := sqltext.LineColumn(m.up, offset)
+	e.Line, e.Column = m.line+line-1, column
+	e.snippet = snippet(m.up, line, column, e.Line)
+}
