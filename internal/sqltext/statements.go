@@ -2,37 +2,32 @@
 // quotes names and values. It connects to nothing.
 package sqltext
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Statement is the place of an SQL statement in a text: the byte offsets of its beginning, after white space and
 // comments, and of its end.
 type Statement struct{ Start, End int }
 
-// Statements splits SQL at the semicolons at which the server splits it: outside quotes, dollar quotes, comments and
-// parentheses. It leaves out empty statements. It serves to locate a statement, never to decide what is run: a BEGIN
-// ATOMIC body counts as several.
+// Statements splits SQL at the semicolons at which the server splits it: outside quotes, dollar quotes, comments,
+// parentheses and the bodies of functions in standard SQL (BEGIN ATOMIC … END). It leaves out empty statements.
 func Statements(sql string) []Statement {
 	var out []Statement
-	start, depth := -1, 0
+	var nesting Nesting
+	start := -1
 	for i := 0; i < len(sql); {
 		end, kind := Token(sql, i)
 		switch {
 		case kind == Blank:
-		case sql[i] == ';' && depth == 0:
+		case nesting.Ends(sql[i:end], kind):
 			if start >= 0 {
 				out = append(out, Statement{start, i})
 			}
 			start = -1
-		default:
-			if start < 0 {
-				start = i
-			}
-			switch sql[i] {
-			case '(':
-				depth++
-			case ')':
-				depth = max(0, depth-1)
-			}
+		case start < 0:
+			start = i
 		}
 		i = end
 	}
@@ -42,105 +37,65 @@ func Statements(sql string) []Statement {
 	return out
 }
 
-// Kind is the kind of a token.
-type Kind int
-
-// The kinds.
-const (
-	Other  Kind = iota // punctuation
-	Blank              // white space or a comment
-	Quoted             // a string, a quoted identifier, a dollar-quoted body
-	Word               // a keyword, a name or a number
-)
-
-// Token returns the end and the kind of the token that begins at sql[i]. An unterminated token ends with the text.
-func Token(sql string, i int) (end int, kind Kind) {
-	rest := sql[i:]
-	switch c := sql[i]; {
-	case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
-		return i + 1, Blank
-	case strings.HasPrefix(rest, "--"):
-		if n := strings.IndexAny(rest, "\r\n"); n >= 0 {
-			return i + n, Blank
-		}
-		return len(sql), Blank
-	case strings.HasPrefix(rest, "/*"):
-		return blockComment(sql, i), Blank
-	case c == '\'':
-		return closing(sql, i, '\'', false), Quoted
-	case c == '"':
-		return closing(sql, i, '"', false), Quoted
-	case (c == 'e' || c == 'E') && len(rest) > 1 && rest[1] == '\'':
-		return closing(sql, i+1, '\'', true), Quoted
-	case c == '$':
-		if end := dollarQuote(sql, i); end > 0 {
-			return end, Quoted
-		}
-		return i + 1, Other
-	case isWord(c):
-		for i < len(sql) && (isWord(sql[i]) || sql[i] == '$') {
-			i++
-		}
-		return i, Word
-	}
-	return i + 1, Other
+// Nesting follows a statement's tokens, and knows which semicolon ends it. The zero value is for the beginning of one.
+type Nesting struct {
+	parentheses int
+	blocks      int      // an atomic body, and each CASE in it
+	first       []string // words, enough of them to tell a function from the rest
+	previous    string   // the token before: a word in lower case, or a punctuation mark
 }
 
-func isWord(c byte) bool {
-	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+// createsFunction reports whether the statement creates a function or a procedure: only these have atomic bodies.
+func (n *Nesting) createsFunction() bool {
+	words := n.first
+	if len(words) > 2 && words[1] == "or" && words[2] == "replace" {
+		words = slices.Delete(slices.Clone(words), 1, 3)
+	}
+	return len(words) > 1 && words[0] == "create" && (words[1] == "function" || words[1] == "procedure")
 }
 
-// blockComment returns the end of the comment at sql[i]. PostgreSQL's comments nest.
-func blockComment(sql string, i int) int {
-	depth := 0
-	for i < len(sql) {
-		switch {
-		case strings.HasPrefix(sql[i:], "/*"):
-			depth++
-			i += 2
-		case strings.HasPrefix(sql[i:], "*/"):
-			depth--
-			i += 2
-			if depth == 0 {
-				return i
-			}
-		default:
-			i++
+// Ends takes the statement's next token, which is no blank, and reports whether it is the semicolon that ends it. After
+// that it is ready for another statement.
+func (n *Nesting) Ends(token string, kind Kind) bool {
+	switch {
+	case kind == Word:
+		n.word(token)
+		return false
+	case kind == Other && token == ";" && n.parentheses == 0 && n.blocks == 0:
+		*n = Nesting{}
+		return true
+	case kind == Other && token == "(":
+		n.parentheses++
+	case kind == Other && token == ")":
+		n.parentheses = max(0, n.parentheses-1)
+	}
+	if n.previous = ""; kind == Other {
+		n.previous = token
+	}
+	return false
+}
+
+// word follows BEGIN ATOMIC, CASE and END. In parentheses CASE and END come in pairs, and a name that is spelt like
+// them stands in quotes unless it follows AS or a period. BEGIN alone can be a name anywhere.
+func (n *Nesting) word(token string) {
+	token = strings.ToLower(token)
+	const most = 4 // create or replace function
+	if len(n.first) < most {
+		n.first = append(n.first, token)
+	}
+	name := n.previous == "as" || n.previous == "."
+	switch {
+	case n.parentheses > 0:
+	case n.blocks == 0:
+		if token == "atomic" && n.previous == "begin" && n.createsFunction() {
+			n.blocks = 1
 		}
+	case token == "case" && !name:
+		n.blocks++
+	case token == "end" && !name:
+		n.blocks--
 	}
-	return len(sql)
-}
-
-// closing returns the end of the quoted text that begins at sql[i]. A doubled quote counts as the end of one text and
-// the beginning of the next, which comes to the same.
-func closing(sql string, i int, quote byte, escapes bool) int {
-	for i++; i < len(sql); i++ {
-		switch {
-		case sql[i] == '\\' && escapes:
-			i++
-		case sql[i] == quote && escapes && i+1 < len(sql) && sql[i+1] == quote:
-			i++
-		case sql[i] == quote:
-			return i + 1
-		}
-	}
-	return len(sql)
-}
-
-// dollarQuote returns the end of the dollar-quoted text at sql[i], 0 if none begins there.
-func dollarQuote(sql string, i int) int {
-	j := i + 1
-	for j < len(sql) && isWord(sql[j]) {
-		j++
-	}
-	if j == len(sql) || sql[j] != '$' || (j > i+1 && sql[i+1] >= '0' && sql[i+1] <= '9') {
-		return 0
-	}
-	tag := sql[i : j+1]
-	if n := strings.Index(sql[j+1:], tag); n >= 0 {
-		return j + 1 + n + len(tag)
-	}
-	return len(sql)
+	n.previous = token
 }
 
 // CopiesFromStdin reports whether a statement is COPY … FROM STDIN. A migration file cannot carry its data, for which
