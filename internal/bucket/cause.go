@@ -17,6 +17,7 @@ const (
 	TooManyParts        Cause = "object in too many parts" // because it is much larger than [Info.SizeEstimate]
 	StoreFull           Cause = "store full"
 	ObjectExists        Cause = "object exists"
+	ObjectReplaced      Cause = "object replaced while it was read"
 	KeyDenied           Cause = "permission for the encryption key missing"
 	Denied              Cause = "permission missing" // see [Error.Permission]
 	ServerError         Cause = "server error"

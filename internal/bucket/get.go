@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"mime"
+	"net/http"
 	"strings"
 	"time"
 
@@ -88,6 +89,12 @@ func (b *Bucket) Get(ctx context.Context, key string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return b.Reopen(ctx, o)
+}
+
+// Reopen begins to read an object that [Bucket.Get] or [Bucket.Head] described, and no other: if it has been replaced
+// since, the error has the cause [ObjectReplaced].
+func (b *Bucket) Reopen(ctx context.Context, o Object) (*Reader, error) {
 	r := &Reader{Object: o, bucket: b, ctx: ctx}
 	if o.Size > 0 {
 		if err := r.connect(); err != nil {
@@ -122,7 +129,11 @@ func (r *Reader) connect() error {
 	}
 	out, err := r.bucket.client.GetObject(r.ctx, in)
 	if err != nil {
-		return r.bucket.wrap(err, "read", r.Key, "s3:GetObject")
+		err = r.bucket.wrap(err, "read", r.Key, "s3:GetObject")
+		if e := (*Error)(nil); errors.As(err, &e) && e.Status == http.StatusPreconditionFailed {
+			e.cause = ObjectReplaced
+		}
+		return err
 	}
 	if r.at > 0 && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", r.at)) {
 		_ = out.Body.Close()

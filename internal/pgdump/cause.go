@@ -21,12 +21,6 @@ const (
 	SessionTerminated postgres.Cause = "session terminated"
 	ServerClosed      postgres.Cause = "server closed the connection"
 	ConnectionLost    postgres.Cause = "connection lost in a program"
-	NewerArchive      postgres.Cause = "archive of a newer major"
-	NewerSetting      postgres.Cause = "setting of a newer major"
-	ExtensionMissing  postgres.Cause = "extension missing"
-	AlreadyExists     postgres.Cause = "object exists already"
-	CreateDenied      postgres.Cause = "may not create everything"
-	OwnershipDenied   postgres.Cause = "not the owner"
 )
 
 type phrase struct {
@@ -63,29 +57,12 @@ var phrases = []phrase{
 	{"timeout expired", postgres.NoAnswer},
 }
 
-// restorePhrases come first in a restore.
-var restorePhrases = []phrase{
-	{"unsupported version", NewerArchive},
-	{"unrecognized configuration parameter", NewerSetting},
-	{"is not available", ExtensionMissing},
-	{"invalid command \\restrict", RestrictUnknown},
-	{"already exists", AlreadyExists},
-	{"permission denied", CreateDenied},
-	{"must be owner of", OwnershipDenied},
-}
-
 // Cause is why the program failed, "" if its output does not tell.
 func (e *ProgramError) Cause() postgres.Cause {
 	output := strings.ToLower(e.Output)
-	lists := [][]phrase{phrases}
-	if e.restore {
-		lists = [][]phrase{restorePhrases, phrases}
-	}
-	for _, list := range lists {
-		for _, p := range list {
-			if strings.Contains(output, p.text) {
-				return p.cause
-			}
+	for _, p := range phrases {
+		if strings.Contains(output, p.text) {
+			return p.cause
 		}
 	}
 	return ""

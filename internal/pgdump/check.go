@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
+	"strings"
 
 	"filippo.io/age"
 
@@ -78,7 +78,7 @@ func checkArchive(ctx context.Context, s *stored, plain *scan, o CheckOptions) e
 		return fmt.Errorf("check the backup: %w", err)
 	}
 	defer archive.end()
-	defer context.AfterFunc(ctx, func() { archive.child.stop(syscall.SIGTERM) })()
+	defer context.AfterFunc(ctx, func() { archive.child.stop() })()
 	err = readAll(s, func(p []byte) {
 		plain.write(p)
 		archive.write(p)
@@ -112,8 +112,10 @@ func readAll(s *stored, use func(p []byte)) error {
 
 // unreadableArchive is the error of an archive that made pg_restore fail.
 func unreadableArchive(major int, restore *child, err error) error {
-	return &BackupError{
-		Problem: fmt.Sprintf("pg_restore %d cannot read the archive: %s", major, oneLine(restore.stderr.String())),
-		Err:     err,
+	said := oneLine(restore.stderr.String())
+	e := &BackupError{Problem: fmt.Sprintf("pg_restore %d cannot read the archive: %s", major, said), Err: err}
+	if strings.Contains(said, "unsupported version") {
+		e.Cause = NewerArchive
 	}
+	return e
 }

@@ -25,7 +25,6 @@ type Clients struct {
 	Version string // pg_dump's own, "17.6"
 	PgDump  string
 	Restore string
-	Psql    string
 }
 
 // FindClients looks for the programs of exactly this major version in root/N/bin; an empty root is where the packages
@@ -36,11 +35,8 @@ func FindClients(ctx context.Context, root string, major int) (Clients, error) {
 		root = clientsRoot
 	}
 	dir := filepath.Join(root, strconv.Itoa(major), "bin")
-	c := Clients{
-		Major: major, PgDump: filepath.Join(dir, "pg_dump"), Restore: filepath.Join(dir, "pg_restore"),
-		Psql: filepath.Join(dir, "psql"),
-	}
-	for _, program := range []string{c.PgDump, c.Restore, c.Psql} {
+	c := Clients{Major: major, PgDump: filepath.Join(dir, "pg_dump"), Restore: filepath.Join(dir, "pg_restore")}
+	for _, program := range []string{c.PgDump, c.Restore} {
 		if info, err := os.Stat(program); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
 			return Clients{}, &NoClientsError{Major: major, Missing: program, Found: ClientMajors(root)}
 		}

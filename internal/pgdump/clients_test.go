@@ -26,7 +26,7 @@ func fakePrograms(t testing.TB, body string) string {
 		t.Fatal(err)
 	}
 	script := "#!/bin/sh\n[ \"$1\" = --version ] && echo 'pg_dump (PostgreSQL) 17.6 (Debian 17.6-1)' && exit\n" + body
-	for _, name := range []string{"pg_dump", "pg_restore", "psql"} {
+	for _, name := range []string{"pg_dump", "pg_restore"} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}

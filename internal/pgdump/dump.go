@@ -1,5 +1,5 @@
-// Package pgdump runs PostgreSQL's client programs: it dumps a database into a stream, checks a stored dump, and
-// restores one in a single transaction. It knows neither tenants nor inputs, and stores nothing.
+// Package pgdump dumps a database into a stream with PostgreSQL's client programs, checks a stored dump, and restores
+// one in a single transaction. It knows neither tenants nor inputs, and stores nothing.
 package pgdump
 
 import (
@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -23,7 +22,7 @@ import (
 // Format is the format of a dump.
 type Format string
 
-// The formats: SQL that psql runs, and pg_dump's own archive (-Fc).
+// The formats: SQL as psql takes it, and pg_dump's own archive (-Fc).
 const (
 	Plain  Format = "plain"
 	Custom Format = "custom"
@@ -162,10 +161,10 @@ func (d *dump) stream(ctx context.Context, encoder io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.task, err)
 	}
-	defer context.AfterFunc(ctx, func() { pgDump.stop(syscall.SIGTERM) })()
+	defer context.AfterFunc(ctx, func() { pgDump.stop() })()
 
 	if err = d.copy(r, encoder, archive); err != nil {
-		pgDump.stop(syscall.SIGTERM)
+		pgDump.stop()
 		_ = r.Close() // pg_dump may be waiting for room in the pipe
 	}
 	if exit := pgDump.wait(); err == nil {

@@ -56,9 +56,8 @@ func libpqEnvironment(t postgres.Target, settings ...string) (libpq, error) {
 	cfg := t.Config()
 	if setting(t, "sslpassword", "PGSSLPASSWORD") != "" {
 		return libpq{}, &postgres.URLError{
-			Problem: "it has an sslpassword, which pg_dump and psql take only as an argument that every process " +
-				"could read",
-			Fix: "use a key file without a passphrase, or password authentication",
+			Problem: "it has an sslpassword, which pg_dump takes only as an argument that every process could read",
+			Fix:     "use a key file without a passphrase, or password authentication",
 		}
 	}
 	mode, root, err := verification(t)

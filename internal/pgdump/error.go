@@ -14,13 +14,12 @@ import (
 
 // ProgramError is the error of a program of PostgreSQL's that failed, or that exited well without having done its work.
 type ProgramError struct {
-	Program string // pg_dump, pg_restore, psql
+	Program string // pg_dump, pg_restore
 	Major   int
 	Task    string // "dump database \"app\" on db.example.com"
 	Problem string // what is wrong, if it is not the exit status
 	Output  string // what it wrote to stderr, cut in the middle if it is long, without the password
 	Err     error  // how it exited; may be nil
-	restore bool   // it happened in a restore
 }
 
 func (e *ProgramError) Error() string {
@@ -49,8 +48,7 @@ func (e *ProgramError) ending() string {
 	return fmt.Sprintf("failed: %v", e.Err)
 }
 
-// message is the error in what the program wrote: its last lines, without the programs' names and without the settings
-// that psql repeats.
+// message is the error in what the program wrote: its last lines, without the program's name.
 func (e *ProgramError) message() string {
 	const most = 4 // lines
 	var lines []string
@@ -60,8 +58,7 @@ func (e *ProgramError) message() string {
 	}
 	for line := range strings.SplitSeq(output, "\n") {
 		line = strings.TrimSpace(line)
-		notice := strings.HasPrefix(line, "psql:<stdin>") && strings.Contains(line, "NOTICE:")
-		if line == "" || notice || strings.Contains(line, ": warning: ") {
+		if line == "" || strings.Contains(line, ": warning: ") {
 			continue
 		}
 		for _, noise := range []string{e.Program + ": ", "error: ", "fatal: ", "detail: "} {
@@ -96,7 +93,7 @@ const (
 	UnusableBackup  postgres.Cause = "backup unusable" // damaged, or never whole
 	EncryptedBackup postgres.Cause = "backup encrypted"
 	NewerBackup     postgres.Cause = "backup of a newer major"
-	RestrictUnknown postgres.Cause = "psql older than the dump"
+	NewerArchive    postgres.Cause = "archive of a newer major"
 )
 
 // BackupError is the error of a stored backup that cannot be used.

@@ -75,11 +75,11 @@ func (c *child) runOnThread(started chan<- error) {
 	}
 }
 
-// stop asks the child to end and kills it 2 s later; it returns at once. pg_dump reacts to SIGTERM by cancelling its
-// query on the server, psql to SIGINT.
-func (c *child) stop(ask syscall.Signal) {
+// stop asks the child to end and kills it 2 s later; it returns at once. pg_dump reacts by cancelling its query on the
+// server.
+func (c *child) stop() {
 	c.once.Do(func() {
-		c.signal(ask)
+		c.signal(syscall.SIGTERM)
 		go func() {
 			select {
 			case <-c.exited:

@@ -5,148 +5,147 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strconv"
 	"strings"
 
-	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// script passes a dump's SQL on to psql, and holds back its last bytes until finish.
-//
-// If psql can, its backslash commands are locked from the first line on, under a key of ours: \! runs a program on this
-// machine, and neither a server that is not what it seems nor whoever may write to the bucket must be able to do that.
-// Dumps of patched versions lock themselves with \restrict and \unrestrict, which a locked psql refuses, so script
-// leaves these lines out.
+// script reads a dump's SQL from a stream, one statement at a time, in the form that pg_dump writes for psql: the data
+// of COPY follows its statement, and a line may be a command of psql's. Dumps of patched versions begin with \restrict
+// and end with \unrestrict, under which psql knows no other command. script knows none at all, with or without: \!
+// runs a program on this machine, and neither a server that is not what it seems nor whoever may write to the bucket
+// must be able to do that.
 type script struct {
-	w        io.Writer
-	restrict bool
-	key      string
+	r     io.Reader
+	lexer sqltext.Lexer // as the session has standard_conforming_strings
 
-	head    []byte // until it has been examined
-	started bool
-	token   string // of the dump's own \restrict
-	held    []byte // the last bytes
+	text   string // what has been read and not been used
+	ended  bool   // there is no more to read
+	buffer []byte
+	tail   []byte // the last bytes that were read
+
+	begun      bool   // there was a statement
+	key        string // that of \restrict
+	unrestrict bool   // it was taken back
 }
 
-const (
-	// scriptHead bytes contain \restrict, after nothing but comments and empty lines.
-	scriptHead = 4 << 10
-	// scriptHeld bytes are more than enough for the end marker and what follows it.
-	scriptHeld = 4 << 10
-)
+// maxStatement is the largest message that a server takes, in bytes.
+const maxStatement = 1 << 30
 
-var (
-	restrictLine   = regexp.MustCompile(`\A(?:[ \t]*(?:--[^\n]*)?\r?\n)*(\\restrict ([A-Za-z0-9]+)\r?\n)`)
-	unrestrictLine = regexp.MustCompile(`\n(\\unrestrict ([A-Za-z0-9]+)\s*)\z`)
-)
+func newScript(r io.Reader) *script { return &script{r: r, buffer: make([]byte, copyBuffer)} }
 
-// restrictsSince are the minor versions that brought \restrict to psql (August 2025, CVE-2025-8714); all of 18 have it.
-var restrictsSince = map[int]int{13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
-
-// restricts reports whether psql of this version knows \restrict.
-func restricts(version string) bool {
-	major := postgres.MajorOf(version)
-	since, old := restrictsSince[major]
-	if !old {
-		return major >= 18
+// more reads at least as much as is there already, so that reading a long token again each time costs little.
+func (s *script) more() error {
+	if len(s.text) > maxStatement {
+		return &BackupError{Problem: "it holds a statement of more than 1 GB, which no server accepts"}
 	}
-	_, minor, _ := strings.Cut(version, ".")
-	n, err := strconv.Atoi(minor)
-	return err == nil && n >= since
-}
-
-func (s *script) begin(prelude string) error {
-	if s.restrict {
-		prelude = `\restrict ` + s.key + "\n" + prelude
+	var b strings.Builder
+	for want := max(len(s.text), 1); want > 0 && !s.ended; {
+		n, err := s.r.Read(s.buffer)
+		if b.Len() == 0 {
+			b.Grow(len(s.text) + max(want, n))
+			b.WriteString(s.text)
+		}
+		b.Write(s.buffer[:n])
+		s.tail = lastBytes(s.tail, s.buffer[:n], markerWindow)
+		want -= n
+		if ended(err) {
+			s.ended = true
+		} else if err != nil {
+			return err
+		}
 	}
-	return s.send([]byte(prelude))
-}
-
-func (s *script) send(p []byte) error {
-	if len(p) == 0 {
-		return nil
-	}
-	if _, err := s.w.Write(p); err != nil {
-		return &hungUpError{err}
-	}
+	s.text = b.String()
 	return nil
 }
 
-func (s *script) readFrom(r io.Reader) error {
-	buf := make([]byte, copyBuffer)
+// next returns the next statement without its semicolon, and io.EOF after the last one.
+func (s *script) next() (string, error) {
+	var nesting sqltext.Nesting
+	i, begun := 0, false // the statement begins with the text
 	for {
-		n, err := r.Read(buf)
-		if err := s.write(buf[:n]); err != nil {
-			return err
+		if i == len(s.text) && !s.ended {
+			if err := s.more(); err != nil {
+				return "", err
+			}
+			continue
 		}
-		if err == io.EOF {
-			return s.start()
+		if i == len(s.text) {
+			return "", s.end(begun)
 		}
-		if err != nil {
-			return err
+		end, kind, whole := s.lexer.Token(s.text, i)
+		switch {
+		case !whole && !s.ended:
+			if err := s.more(); err != nil {
+				return "", err
+			}
+		case kind == sqltext.Blank && !begun && (whole || s.text[i] == '-'):
+			s.text = s.text[end:]
+		case s.text[i] == '\\':
+			if err := s.command(i == 0); err != nil {
+				return "", err
+			}
+		case kind != sqltext.Blank && nesting.Ends(s.text[i:end], kind):
+			statement := s.text[:i]
+			s.text, i = s.text[end:], 0
+			if begun {
+				return statement, s.start()
+			}
+		default:
+			i, begun = end, true
 		}
 	}
 }
 
-func (s *script) write(p []byte) error {
-	if s.started {
-		return s.pass(p)
+// end is the end of the stream, which may be that of the dump. An open comment counts as a statement.
+func (s *script) end(inStatement bool) error {
+	if inStatement {
+		return &BackupError{Problem: "it ends in the middle of a statement"}
 	}
-	s.head = append(s.head, p...)
-	if len(s.head) < scriptHead {
-		return nil
-	}
-	return s.start()
+	return io.EOF
 }
 
-// start examines the beginning, once there is enough of it or no more to come.
 func (s *script) start() error {
-	if s.started {
-		return nil
+	s.begun = true
+	if s.unrestrict {
+		return &BackupError{Problem: `it has statements after its \unrestrict`}
 	}
-	head := s.head
-	s.started, s.head = true, nil
-	if at := restrictLine.FindSubmatchIndex(head); at != nil {
-		if !s.restrict {
-			return &BackupError{Cause: RestrictUnknown,
-				Problem: `it holds the line \restrict, which this psql is too old to know`}
-		}
-		s.token = string(head[at[4]:at[5]])
-		head = append(bytes.Clone(head[:at[2]]), head[at[3]:]...)
-	}
-	return s.pass(head)
-}
-
-// pass sends everything except the last bytes.
-func (s *script) pass(p []byte) error {
-	if over := len(s.held) + len(p) - scriptHeld; over > 0 {
-		first := min(over, len(s.held))
-		if err := s.send(s.held[:first]); err != nil {
-			return err
-		}
-		s.held = append(s.held[:0], s.held[first:]...)
-		over -= first
-		if err := s.send(p[:over]); err != nil {
-			return err
-		}
-		p = p[over:]
-	}
-	s.held = append(s.held, p...)
 	return nil
 }
 
-// finish sends the rest if it is the end of a dump.
+var restriction = regexp.MustCompile(`\A\\(un)?restrict ([A-Za-z0-9]+)[ \t]*\r?(?:\n|\z)`)
+
+// command reads a command of psql's, which must be \restrict or \unrestrict.
+func (s *script) command(alone bool) error {
+	const most = 1 << 10 // bytes of a line; pg_dump's have about 80
+	for !s.ended && !strings.Contains(s.text, "\n") && len(s.text) < most {
+		if err := s.more(); err != nil {
+			return err
+		}
+	}
+	line := restriction.FindStringSubmatch(s.text)
+	switch {
+	case !alone || line == nil:
+		return &BackupError{Problem: "it holds a command of psql's (a backslash outside quotes), and none is ever run"}
+	case line[1] == "" && s.key == "" && !s.begun:
+		s.key = line[2]
+	case line[1] != "" && s.key == line[2] && !s.unrestrict:
+		s.unrestrict = true
+	default:
+		return &BackupError{Problem: `its \restrict and \unrestrict do not match`}
+	}
+	s.text = s.text[len(line[0]):]
+	return nil
+}
+
+// finish reports whether what was read, to the end, is a whole dump.
 func (s *script) finish() error {
-	if !bytes.Contains(s.held[max(0, len(s.held)-markerWindow):], []byte(endMarker)) {
+	if !bytes.Contains(s.tail, []byte(endMarker)) {
 		return &BackupError{Problem: noMarker}
 	}
-	if s.token != "" {
-		at := unrestrictLine.FindSubmatchIndex(s.held)
-		if at == nil || string(s.held[at[4]:at[5]]) != s.token {
-			return &BackupError{Problem: fmt.Sprintf(
-				`it begins with \restrict and does not end with its \unrestrict %s`, s.token)}
-		}
-		s.held = s.held[:at[2]]
+	if s.key != "" && !s.unrestrict {
+		return &BackupError{Problem: fmt.Sprintf(
+			`it begins with \restrict and does not end with its \unrestrict %s`, s.key)}
 	}
-	return s.send(s.held)
+	return nil
 }

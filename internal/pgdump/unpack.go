@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 )
 
-// unpack has pg_restore turn the archive into SQL for the script.
-func (r *restore) unpack(ctx context.Context, script *script) error {
+// unpack has pg_restore turn the archive into SQL, and loads that.
+func (r *restore) unpack(ctx context.Context, l *load) error {
 	stdin, archive, err := pipe()
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.task, err)
@@ -32,19 +33,22 @@ func (r *restore) unpack(ctx context.Context, script *script) error {
 		}
 		fed <- errors.Join(err, archive.Close())
 	}()
-	scriptErr := script.readFrom(sql)
-	if scriptErr != nil {
+	l.script.r = sql
+	loadErr := l.run(ctx)
+	if loadErr != nil {
+		r.stop(errStopped) // there may be much more of the archive
 		pgRestore.kill()
 	}
 	_ = sql.Close()
 	feedErr, exit := <-fed, pgRestore.wait()
+	var byItself *exec.ExitError
 	switch {
-	case feedErr != nil:
+	case feedErr != nil && !errors.Is(feedErr, errStopped):
 		return feedErr
-	case scriptErr != nil:
-		return scriptErr
+	case loadErr != nil && !(errors.As(loadErr, new(*BackupError)) && errors.As(exit, &byItself) && byItself.Exited()):
+		return loadErr
 	case exit != nil:
-		return unreadableArchive(r.o.Major, pgRestore, exit)
+		return unreadableArchive(r.o.Major, pgRestore, exit) // its SQL, too, ends anywhere
 	}
 	return nil
 }

@@ -87,10 +87,10 @@ var hints = []hint{
 	{pgdump.NoMatchingTable, "pg-dump-args names a table that is not there: correct the pattern"},
 	{pgdump.NoMatchingSchema, "pg-dump-args names a schema that is not there: correct the pattern"},
 
-	// pg_dump, pg_restore and psql.
+	// pg_dump and pg_restore.
 	{pgdump.WrongMajor, "pg_dump has to be of the server's own major: set pg-version: auto, or the server's major"},
-	{(*pgdump.NoClientsError)(nil), "pg_dump, pg_restore and psql have to be of the server's own major: use the " +
-		"action's published image, build it with --build-arg PG_CLIENTS=\"{majors}\" (and PG_REPO=pgdg, which has them " +
+	{(*pgdump.NoClientsError)(nil), "pg_dump and pg_restore have to be of the server's own major: use the action's " +
+		"published image, build it with --build-arg PG_CLIENTS=\"{majors}\" (and PG_REPO=pgdg, which has them " +
 		"all), or outside of the image install postgresql-client-{major}"},
 	{pgdump.RowSecurity, "the role does not see all rows, so the dump would not be whole: name the tables' owner or " +
 		"a role with BYPASSRLS in role-name"},
@@ -108,17 +108,21 @@ var hints = []hint{
 	{pgdump.ServerClosed, "the connection was lost: run again; a server that restarts or is short of memory ends " +
 		"sessions like this"},
 	{pgdump.ConnectionLost, "the connection was lost: run again"},
-	{pgdump.NewerArchive, "the backup was made by a newer major: restore it with that major, into a server of that " +
-		"major"},
+
+	// Restoring.
 	{pgdump.NewerSetting, "the backup was made by a newer major than the target's: restore it into a server of the " +
 		"same major"},
 	{pgdump.ExtensionMissing, "the target lacks an extension that the backup uses: install it there"},
-	{pgdump.RestrictUnknown, "this psql is older than the backup's pg_dump: update the client programs; psql knows " +
-		"\\restrict since 14.19, 15.14, 16.10, 17.6 and 18"},
 	{pgdump.AlreadyExists, "the target has an object of that name: empty it, or set overwrite: true"},
 	{pgdump.CreateDenied, "the role may not create everything that the backup holds: restore as the database's owner"},
 	{pgdump.OwnershipDenied, "the role may not change everything that the backup holds: restore as the database's " +
 		"owner"},
+	{pgdump.TargetLocked, "another session holds a lock on what the target holds: end it, or run at a quieter hour; " +
+		"nothing was changed"},
+	{pgdump.RestoreRolledBack, "nothing was changed: compare the target's version, extensions and settings with those " +
+		"of the server that was backed up, or name an older backup with backup-key"},
+	{pgdump.CommitUnknown, "look into the target: it holds the whole backup, or what it held before; if it is that, " +
+		"run again"},
 	{(*pgdump.NotEmptyError)(nil), "name an empty database, or set overwrite: true to drop what this one holds; " +
 		"nothing was changed"},
 
@@ -128,6 +132,8 @@ var hints = []hint{
 	{pgdump.EncryptedBackup, "give age-identity, the secret key (AGE-SECRET-KEY-1…) of one of the recipients it was " +
 		"encrypted to"},
 	{pgdump.NewerBackup, "restore it into a server of PostgreSQL {major}"},
+	{pgdump.NewerArchive, "the backup was made by a newer major: restore it with that major, into a server of that " +
+		"major"},
 
 	// The bucket.
 	{bucket.NoSuchBucket, "there is no bucket of this name: check s3-bucket, aws-region and s3-endpoint"},
@@ -145,6 +151,8 @@ var hints = []hint{
 		"that: raise compression-level, or use a store that allows parts of unequal size"},
 	{bucket.StoreFull, "the store is full: make room, or shorten retention-days"},
 	{bucket.ObjectExists, "another run made a backup of this tenant in the same second: don't run two at once"},
+	{bucket.ObjectReplaced, "the object was replaced while it was being read, and nothing was done with it: find out " +
+		"what writes to it, or name another backup with backup-key"},
 	{bucket.ServerError, "the store has a problem, which is usually temporary: run again later"},
 	{bucket.UnknownAuthority, "the store's certificate is signed by an authority that is not known here: name a file " +
 		"with the authority's certificate in AWS_CA_BUNDLE"},

@@ -108,6 +108,8 @@ func describe(err error) (about any, facts []string) {
 		return (*pgdump.NoClientsError)(nil), []string{"{major}", strconv.Itoa(e.Major), "{majors}", all}
 	case *pgdump.ProgramError:
 		return e.Cause(), nil
+	case *pgdump.RestoreError:
+		return e.Cause(), nil
 	case *pgdump.BackupError:
 		return cmp.Or(e.Cause, pgdump.UnusableBackup), []string{"{major}", strconv.Itoa(e.Major)}
 	case *pgdump.NotEmptyError:

@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -122,35 +123,56 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		Tables: []RestoredRows{},
 	}
 	if r.env.DryRun {
-		return r.check(ctx, s, d, o)
-	}
-	target, overwrite := r.target, r.overwrite
-	if r.into != "" {
-		if d.TargetID, target, err = r.create(ctx, t, s.key, log); err != nil {
-			return o, err
+		_, err := r.check(ctx, s, &d)
+		if err == nil {
+			o.Detail, o.Note = d, fmt.Sprintf("%s of %s is whole", words.Size(d.StoredSize), s.key.Time.Format(time.DateTime))
 		}
-		overwrite = true // a new project or branch holds nobody's work
-	}
-	in, err := r.store.Get(ctx, s.key.String())
-	if err != nil {
 		return o, err
 	}
-	defer func() { _ = in.Close() }()
-	format, compression := encodingOf(s.key.Kind)
-	restored, err := pgdump.Restore(ctx, target, pgdump.RestoreOptions{
-		Major: s.key.Major, Format: format, Compression: compression, Identities: r.identities,
-		WantSHA256: s.manifest.StoredSHA256, Overwrite: overwrite, Log: log,
-	}, in)
+	restored, err := r.load(ctx, t, s, &d, log)
 	if err != nil {
 		o.Detail = d
-		return o, errors.Join(err, in.Close())
+		return o, err
 	}
 	for _, table := range restored.Tables {
 		d.Tables = append(d.Tables, RestoredRows{table.Table, table.Rows})
 	}
-	d.StoredSize, d.StoredSHA256 = restored.StoredSize, restored.StoredSHA256
 	o.Detail, o.Note = d, d.note(s.key.Time)
 	return o, nil
+}
+
+// load loads a backup into the target. The stored bytes are read twice: what is damaged is found before anything is
+// created, dropped or loaded, and the second read is of the very object that was found whole.
+func (r *restore) load(
+	ctx context.Context, t fleet.Tenant, s source, d *RestoreDetail, log *slog.Logger,
+) (restored pgdump.Restored, err error) {
+	format, compression := encodingOf(s.key.Kind)
+	options := pgdump.RestoreOptions{
+		Major: s.key.Major, Format: format, Compression: compression, Identities: r.identities,
+		WantSHA256: s.manifest.StoredSHA256, Log: log,
+		Overwrite: r.overwrite || r.into != "", // a new project or branch holds nobody's work
+	}
+	target := r.target
+	if r.into == "" {
+		if err := pgdump.CheckTarget(ctx, target, options); err != nil {
+			return restored, err
+		}
+	}
+	object, err := r.check(ctx, s, d)
+	if err != nil {
+		return restored, err
+	}
+	in, err := r.store.Reopen(ctx, object)
+	if err != nil {
+		return restored, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	if r.into != "" {
+		if d.TargetID, target, err = r.create(ctx, t, s.key, log); err != nil {
+			return restored, err
+		}
+	}
+	return pgdump.Restore(ctx, target, options, in)
 }
 
 // note sums up the restore of a backup from the given time.
@@ -167,11 +189,11 @@ func (d RestoreDetail) note(at time.Time) string {
 	return note
 }
 
-// check reads the backup to its end, which proves that it is whole, and changes nothing.
-func (r *restore) check(ctx context.Context, s source, d RestoreDetail, o fleet.Outcome) (fleet.Outcome, error) {
+// check reads the backup to its end, which proves that the object is whole, and changes nothing.
+func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (bucket.Object, error) {
 	in, err := r.store.Get(ctx, s.key.String())
 	if err != nil {
-		return o, err
+		return bucket.Object{}, err
 	}
 	defer func() { _ = in.Close() }()
 	format, compression := encodingOf(s.key.Kind)
@@ -179,13 +201,8 @@ func (r *restore) check(ctx context.Context, s source, d RestoreDetail, o fleet.
 		Format: format, Compression: compression, Identities: r.identities,
 		WantSHA256: s.manifest.StoredSHA256, Major: s.key.Major,
 	})
-	if err != nil {
-		return o, err
-	}
 	d.StoredSize, d.StoredSHA256 = checked.StoredSize, checked.StoredSHA256
-	o.Detail = d
-	o.Note = fmt.Sprintf("%s of %s is whole", words.Size(checked.StoredSize), s.key.Time.Format(time.DateTime))
-	return o, nil
+	return in.Object, err
 }
 
 // create creates the project or branch to restore into.

@@ -12,7 +12,8 @@ import (
 )
 
 // tryRestore reads an upload from the bucket, loads it into a throwaway database and compares the rows there with those
-// that were dumped.
+// that were dumped. Unlike mode restore it reads the upload once: damage is found before the commit as well, and here
+// there is nothing to protect until then.
 func (b *Job) tryRestore(
 	ctx context.Context, m backups.Manifest, key backups.Key, dumped pgdump.Dumped, log *slog.Logger,
 ) (v backups.Verification, err error) {

@@ -1,0 +1,102 @@
+package pgdump
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// Why a restore failed, beside what [ProgramError] knows. In each case but the first, the target is as it was.
+const (
+	// CommitUnknown: the connection broke while the server was to commit, and it did not tell afterwards.
+	CommitUnknown     postgres.Cause = "commit unknown"
+	NewerSetting      postgres.Cause = "setting of a newer major"
+	ExtensionMissing  postgres.Cause = "extension missing"
+	AlreadyExists     postgres.Cause = "object exists already"
+	CreateDenied      postgres.Cause = "may not create everything"
+	OwnershipDenied   postgres.Cause = "not the owner"
+	TargetLocked      postgres.Cause = "object of the target locked"
+	RestoreRolledBack postgres.Cause = "restore rolled back"
+)
+
+// RestoreError is the error of a restore that the server refused, or during which the connection broke.
+type RestoreError struct {
+	Task      string // "restore into database \"app\" on db.example.com"
+	Statement string // its first words, without values: "create view public.v"
+	Err       error
+
+	unknown bool // whether it was committed
+}
+
+func (e *RestoreError) Unwrap() error { return e.Err }
+
+func (e *RestoreError) Error() string {
+	text := e.Task + ": "
+	if e.Statement != "" {
+		text += e.Statement + ": "
+	}
+	var pg *pgconn.PgError
+	switch {
+	case e.unknown:
+		return text + "the connection was lost, and whether the server has committed is not known: " + e.Err.Error()
+	case !errors.As(e.Err, &pg):
+		return text + "the connection was lost: " + e.Err.Error()
+	}
+	if row := copyLine.FindStringSubmatch(pg.Where); row != nil {
+		text += "row " + row[1] + ": "
+	}
+	text += fmt.Sprintf("%s (SQLSTATE %s)", withoutValue(pg), pg.Code)
+	if pg.Hint != "" {
+		text += "; hint: " + pg.Hint
+	}
+	return text
+}
+
+var (
+	copyLine    = regexp.MustCompile(`\ACOPY .*, line (\d+)`)
+	quotedValue = regexp.MustCompile(`(?s): ".*\z`)
+)
+
+// withoutValue is the server's message without the value that it may quote. The detail, which may quote a row, and the
+// context, which quotes a line of data, are in no message of ours.
+func withoutValue(pg *pgconn.PgError) string {
+	const dataException = "22"
+	if strings.HasPrefix(pg.Code, dataException) {
+		return quotedValue.ReplaceAllString(pg.Message, "")
+	}
+	return pg.Message
+}
+
+// Cause is why the restore failed.
+func (e *RestoreError) Cause() postgres.Cause {
+	var pg *pgconn.PgError
+	switch {
+	case e.unknown:
+		return CommitUnknown
+	case !errors.As(e.Err, &pg):
+		return ConnectionLost
+	case pg.Code == "42704" && strings.HasPrefix(e.Statement, "set "):
+		return NewerSetting
+	case slices.Contains([]string{"0A000", "58P01"}, pg.Code) && strings.HasPrefix(e.Statement, "create extension "):
+		return ExtensionMissing
+	case slices.Contains([]string{"42P06", "42P07", "42710", "42723"}, pg.Code):
+		return AlreadyExists
+	case pg.Code == "42501" && strings.HasPrefix(pg.Message, "must be owner"):
+		return OwnershipDenied
+	case pg.Code == "42501":
+		return CreateDenied
+	case pg.Code == "55P03":
+		return TargetLocked
+	case pg.Code == "53100":
+		return DiskFull
+	case strings.HasPrefix(pg.Code, "57P"):
+		return SessionTerminated
+	}
+	return RestoreRolledBack
+}
