@@ -123,7 +123,10 @@ func (b *Bucket) GetSmall(ctx context.Context, key string, limit int64) ([]byte,
 }
 
 func (r *Reader) connect() error {
-	in := &s3.GetObjectInput{Bucket: &r.bucket.options.Bucket, Key: &r.Key, IfMatch: &r.ETag}
+	in := &s3.GetObjectInput{Bucket: &r.bucket.options.Bucket, Key: &r.Key}
+	if r.ETag != "" {
+		in.IfMatch = &r.ETag
+	}
 	if r.at > 0 {
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", r.at))
 	}
