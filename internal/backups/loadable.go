@@ -1,6 +1,7 @@
 package backups
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,9 +10,16 @@ import (
 // noDefinitions are pg_dump's options without which a dump holds rows, but not the tables that they go into.
 var noDefinitions = []string{"data-only", "no-schema", "statistics-only"}
 
+// unsafeEncodings are those in which a part of a character can look like a backslash, by pg_dump's names for them
+// without punctuation. No database has one of them.
+var unsafeEncodings = []string{
+	"big5", "gb18030", "gbk", "johab", "mskanji", "shiftjis", "shiftjis2004", "sjis", "uhc", "win932", "win936", "win949",
+	"win950", "windows932", "windows936", "windows949", "windows950",
+}
+
 // Unloadable returns the first argument of pg_dump that makes a dump which can be loaded into no database, and why;
-// empty if there is none. A dump of chosen schemas creates each of them, but every database has a schema public; and
-// rows need tables.
+// empty if there is none. A dump of chosen schemas creates each of them, but every database has a schema public; rows
+// need tables; and SQL has to be read without mistaking a character for a quote.
 func Unloadable(args []string) (arg, why string) {
 	for i, arg := range args {
 		next := ""
@@ -26,6 +34,8 @@ func Unloadable(args []string) (arg, why string) {
 			return arg, "it leaves out the definitions, and rows cannot be loaded without their tables"
 		case name == "schema" && mayBePublic(value):
 			return arg, "the dump would create the schema public, which every database has"
+		case strings.HasPrefix("encoding", name) && slices.Contains(unsafeEncodings, plainName(value)):
+			return arg, "in that encoding a part of a character can look like a backslash"
 		}
 	}
 	return "", ""
@@ -50,15 +60,27 @@ func option(arg, next string) (name, value string, ok bool) {
 		switch {
 		case letters[i] == 'a':
 			return "data-only", "", true
+		case letters[i] == 'E':
+			return "encoding", cmp.Or(rest, next), true
 		case letters[i] == 'n' && rest != "":
 			return "schema", rest, true
 		case letters[i] == 'n':
 			return "schema", next, true
-		case strings.IndexByte("eNStTE", letters[i]) >= 0:
+		case strings.IndexByte("eNStT", letters[i]) >= 0:
 			return "", "", false // the rest is its value
 		}
 	}
 	return "", "", false
+}
+
+// plainName is the name of an encoding without what PostgreSQL ignores in it: case and punctuation.
+func plainName(encoding string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' && r < 'a' || r > 'z' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(encoding))
 }
 
 // mayBePublic reports whether pg_dump's pattern matches the name public: in quotes it means itself, without them it is

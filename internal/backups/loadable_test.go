@@ -33,6 +33,12 @@ func TestUnloadable(t *testing.T) {
 		"--section=post-data":        "--section=post-data",
 		"--section=pre-data":         "",
 		"--exclude-table-data=users": "",
+		"--encoding=UTF8":            "",
+		"-ELATIN1":                   "",
+		"--encoding=SJIS":            "--encoding=SJIS",
+		"--encoding Shift_JIS":       "--encoding",
+		"-E gb18030":                 "-E",
+		"-vEBig5":                    "-vEBig5",
 	} {
 		if got, why := backups.Unloadable(strings.Fields(args)); got != want || (why == "") != (want == "") {
 			t.Errorf("%s: got %q, %q, want %q", args, got, why, want)
