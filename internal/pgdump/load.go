@@ -87,6 +87,8 @@ func (l *load) take(ctx context.Context, sql string) error {
 	case role != ordinary:
 		return &BackupError{Problem: fmt.Sprintf("it holds the statement %q, and no statement of a backup may begin, end "+
 			"or divide the transaction that restores it", label(sql, l.script.lexer))}
+	case strings.IndexByte(sql, 0) >= 0: // where the server would take it to end
+		return &BackupError{Problem: "it holds a statement with a zero byte"}
 	}
 	l.pending = append(l.pending, sql)
 	if l.size += len(sql); l.size >= batchSize || len(l.pending) >= batchStatements || l.setsLexer(sql) {

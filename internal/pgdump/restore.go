@@ -67,7 +67,7 @@ func Restore(ctx context.Context, t postgres.Target, o RestoreOptions, r io.Read
 	}
 	tables, err := countRows(ctx, t, o.Log)
 	if err != nil {
-		return Restored{}, fmt.Errorf("the backup is restored, but: %w", err)
+		return Restored{}, fmt.Errorf("the backup is restored, but its rows could not be counted: %w", err)
 	}
 	return Restored{Tables: tables, StoredSize: in.size, StoredSHA256: in.sum()}, nil
 }
@@ -104,7 +104,7 @@ func checkTarget(ctx context.Context, conn *postgres.Conn, t postgres.Target, o 
 func countRows(ctx context.Context, t postgres.Target, log *slog.Logger) ([]postgres.TableRows, error) {
 	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: log})
 	if err != nil {
-		return nil, fmt.Errorf("count the restored rows: %w", err)
+		return nil, err
 	}
 	defer conn.Close()
 	return conn.CountRows(ctx)

@@ -55,9 +55,10 @@ create function watch() returns event_trigger language plpgsql as $$ begin end; 
 create materialized view stored as select id, t from parted where id < 5;
 create type mood as enum ('fine; thanks', E'it''s \\ odd');
 create domain short as text check (value <> ';' and length(value) < 10);
-create table typed (m mood default 'fine; thanks', s short, a text[], j jsonb, b bytea, x xml, i interval, ts timestamptz);
-insert into typed values (E'it''s \\ odd', 'a"b', array['x;', null, E'\\', '"', '{}'], '{"a": "\\n;"}', '\x005c0a', '<a>;</a>',
-	'1 day', '2026-03-29 01:30:00+00'), (default, null, '{}', null, '', null, null, null);
+create table typed (
+	m mood default 'fine; thanks', s short, a text[], j jsonb, b bytea, x xml, i interval, ts timestamptz);
+insert into typed values (E'it''s \\ odd', 'a"b', array['x;', null, E'\\', '"', '{}'], '{"a": "\\n;"}', '\x005c0a',
+	'<a>;</a>', '1 day', '2026-03-29 01:30:00+00'), (default, null, '{}', null, '', null, null, null);
 create sequence counted increment by 5 start with 100; select nextval('counted');
 create index on typed ((s || ';'));
 create policy p on one using (t <> 'commit;'); alter table one enable row level security;

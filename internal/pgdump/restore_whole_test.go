@@ -180,14 +180,16 @@ func TestOverwriteByAnOrdinaryOwner(t *testing.T) {
 func TestRestoreErrorsQuoteNoData(t *testing.T) {
 	t.Parallel()
 	_, major := clientRoot(t)
+	const rows = "COPY a (t) FROM stdin;\nsecret\nsecret\n\\.\n"
 	for sql, want := range map[string]string{
-		"create table a (i int);\nCOPY a (i) FROM stdin;\n1\nsecret\n\\.\n": "copy a: row 2: " +
+		"create table a (t int);\n" + rows: "copy a: row 1: invalid input syntax for type integer (SQLSTATE 22P02)",
+		"create table a (t int);\nINSERT INTO a VALUES ('secret');\n": "insert into a: " +
 			"invalid input syntax for type integer (SQLSTATE 22P02)",
-		"create table a (i int);\nINSERT INTO a VALUES ('secret');\n": "insert into a: " +
-			"invalid input syntax for type integer (SQLSTATE 22P02)",
-		"create table a (t text);\nCOPY a FROM stdin;\nsecret\nsecret\n\\.\nALTER TABLE ONLY a ADD CONSTRAINT u UNIQUE (t);\n": "" +
-			`alter table only a add constraint u unique: could not create unique index "u" (SQLSTATE 23505)`,
-		"create table a (t text check (t = ''));\nCOPY a FROM stdin;\nsecret\n\\.\n": "copy a: row 1: new row for " +
+		"create table a (t text);\n" + rows + "ALTER TABLE ONLY a ADD CONSTRAINT u UNIQUE (t);\n": "alter table only a " +
+			`add constraint u unique: could not create unique index "u" (SQLSTATE 23505)`,
+		"create table a (t text primary key);\n" + rows: "copy a: row 2: " +
+			`duplicate key value violates unique constraint "a_pkey" (SQLSTATE 23505)`,
+		"create table a (t text check (t = ''));\n" + rows: "copy a: row 1: new row for " +
 			`relation "a" violates check constraint "a_t_check" (SQLSTATE 23514)`,
 	} {
 		target := pgtest.Database(t)

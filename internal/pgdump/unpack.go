@@ -41,14 +41,17 @@ func (r *restore) unpack(ctx context.Context, l *load) error {
 	}
 	_ = sql.Close()
 	feedErr, exit := <-fed, pgRestore.wait()
-	var byItself *exec.ExitError
-	switch {
-	case feedErr != nil && !errors.Is(feedErr, errStopped):
+	if feedErr != nil && !errors.Is(feedErr, errStopped) {
 		return feedErr
-	case loadErr != nil && !(errors.As(loadErr, new(*BackupError)) && errors.As(exit, &byItself) && byItself.Exited()):
+	}
+	// If pg_restore has given up, that is why its SQL ends anywhere.
+	var exited *exec.ExitError
+	gaveUp := errors.As(exit, &exited) && exited.Exited()
+	if cut := (*BackupError)(nil); loadErr != nil && (!gaveUp || !errors.As(loadErr, &cut)) {
 		return loadErr
-	case exit != nil:
-		return unreadableArchive(r.o.Major, pgRestore, exit) // its SQL, too, ends anywhere
+	}
+	if exit != nil {
+		return unreadableArchive(r.o.Major, pgRestore, exit)
 	}
 	return nil
 }
