@@ -80,17 +80,21 @@ func CheckTarget(ctx context.Context, t postgres.Target, o RestoreOptions) error
 		return err
 	}
 	defer conn.Close()
-	return checkTarget(ctx, conn, t, o)
+	if err := checkMajor(conn, o.Major); err != nil || o.Overwrite {
+		return err
+	}
+	return checkEmpty(ctx, conn, t)
 }
 
-func checkTarget(ctx context.Context, conn *postgres.Conn, t postgres.Target, o RestoreOptions) error {
-	if major := conn.ServerMajor(); major < o.Major {
-		return &BackupError{Cause: NewerBackup, Major: o.Major,
-			Problem: fmt.Sprintf("it was made by PostgreSQL %d, and the target is %d", o.Major, major)}
+func checkMajor(conn *postgres.Conn, backup int) error {
+	if major := conn.ServerMajor(); major < backup {
+		return &BackupError{Cause: NewerBackup, Major: backup,
+			Problem: fmt.Sprintf("it was made by PostgreSQL %d, and the target is %d", backup, major)}
 	}
-	if o.Overwrite {
-		return nil
-	}
+	return nil
+}
+
+func checkEmpty(ctx context.Context, conn *postgres.Conn, t postgres.Target) error {
 	objects, err := conn.Objects(ctx)
 	if err != nil {
 		return err
@@ -142,16 +146,14 @@ func (r *restore) run(ctx context.Context) error {
 
 // load does everything except the commit.
 func (r *restore) load(ctx context.Context, l *load) error {
+	if err := checkMajor(l.conn, r.o.Major); err != nil {
+		return err
+	}
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
-	if err := checkTarget(ctx, l.conn, r.target, r.o); err != nil {
+	if err := r.makeRoom(ctx, l); err != nil {
 		return err
-	}
-	if r.o.Overwrite {
-		if _, err := l.conn.Exec(ctx, postgres.ClearSQL); err != nil {
-			return l.failure("empty it", err)
-		}
 	}
 	var err error
 	if r.o.Format == Custom {
@@ -166,4 +168,15 @@ func (r *restore) load(ctx context.Context, l *load) error {
 		return err
 	}
 	return l.script.finish()
+}
+
+// makeRoom makes sure that the target is empty.
+func (r *restore) makeRoom(ctx context.Context, l *load) error {
+	if !r.o.Overwrite {
+		return checkEmpty(ctx, l.conn, r.target)
+	}
+	if _, err := l.conn.Exec(ctx, postgres.ClearSQL); err != nil {
+		return l.failure("empty it", err)
+	}
+	return nil
 }
