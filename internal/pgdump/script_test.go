@@ -156,6 +156,34 @@ func FuzzScript(f *testing.F) {
 	})
 }
 
+// A row of any length passes by in pieces, and a statement is held whole.
+func TestDataIsNotHeld(t *testing.T) {
+	const size = 20 << 20
+	row := strings.Repeat("x", size)
+	s := newScript(strings.NewReader("select '" + row + "';\ncopy a from stdin;\n" + row + "\n\\.\n" + endMarker))
+	if sql, err := s.next(); err != nil || len(sql) != len("select ''")+size {
+		t.Fatalf("%d bytes, %v", len(sql), err)
+	}
+	if sql, err := s.next(); err != nil || sql != "copy a from stdin" {
+		t.Fatalf("%s, %v", sql, err)
+	}
+	data, err := s.data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, most, p := 0, 0, make([]byte, 65531)
+	for err == nil {
+		var n int
+		n, err = data.Read(p)
+		if read += n; read > size/4*3 { // what was read ahead of the statement's end has been used up
+			most = max(most, len(s.text))
+		}
+	}
+	if read != size+1 || data.failed() != nil || most > 2*copyBuffer {
+		t.Errorf("%d bytes, %v, %d held", read, err, most)
+	}
+}
+
 func TestRoles(t *testing.T) {
 	for sql, want := range map[string]role{
 		"BEGIN": opens, "begin /* x */": opens, "COMMIT": closes,
