@@ -31,6 +31,7 @@ func TestLoadAccepts(t *testing.T) {
 	for name, sql := range map[string]string{
 		"savepoints": up("savepoint a; rollback to a; rollback work to savepoint a; rollback transaction to a; release a"),
 		"in a body":  up("create procedure p() language plpgsql as $$ begin commit; end $$; do $$ begin end $$"),
+		"standard":   up("create function f() returns int begin atomic select 1; end; select 1"),
 		"in a text":  up("select 'commit'; select 1 as \"rollback\"; -- commit;\n/* end; */ select 2"),
 		"two phases": up("commit prepared 'x'; rollback prepared 'y'"),
 		"its own":    alone("begin; select 1; commit; begin; select 2; rollback"),
