@@ -1,6 +1,7 @@
 package neontest
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -118,7 +119,18 @@ const handshakeTimeout = 30 * time.Second
 
 func (p *proxy) serve(raw net.Conn, pooled bool) error {
 	_ = raw.SetDeadline(time.Now().Add(handshakeTimeout))
-	conn, sni := raw, ""
+	var conn net.Conn = &peekedConn{raw, bufio.NewReader(raw)}
+	var secure *tls.Conn
+	direct, err := conn.(*peekedConn).beginsTLS()
+	if err != nil {
+		return err
+	}
+	if direct && p.tls != nil {
+		if secure, err = p.handshake(conn, true); err != nil {
+			return err
+		}
+		conn = secure
+	}
 	for {
 		code, body, err := readStartup(conn)
 		if err != nil {
@@ -126,7 +138,7 @@ func (p *proxy) serve(raw net.Conn, pooled bool) error {
 		}
 		switch code {
 		case sslRequest:
-			if p.tls == nil {
+			if p.tls == nil || secure != nil {
 				if _, err := conn.Write([]byte{'N'}); err != nil {
 					return err
 				}
@@ -135,11 +147,10 @@ func (p *proxy) serve(raw net.Conn, pooled bool) error {
 			if _, err := conn.Write([]byte{'S'}); err != nil {
 				return err
 			}
-			secure := tls.Server(raw, p.tls)
-			if err := secure.Handshake(); err != nil {
+			if secure, err = p.handshake(conn, false); err != nil {
 				return err
 			}
-			conn, sni = secure, secure.ConnectionState().ServerName
+			conn = secure
 		case gssRequest:
 			if _, err := conn.Write([]byte{'N'}); err != nil {
 				return err
@@ -147,12 +158,16 @@ func (p *proxy) serve(raw net.Conn, pooled bool) error {
 		case cancelRequest:
 			return p.forwardCancel(body)
 		default:
-			if conn == raw && p.tls != nil {
+			if secure == nil && p.tls != nil {
 				return writeError(conn, "ERROR", "XX000", insecureMessage)
 			}
 			start, err := parseStartup(code, body)
 			if err != nil {
 				return writeError(conn, "FATAL", "08P01", err.Error())
+			}
+			sni := ""
+			if secure != nil {
+				sni = secure.ConnectionState().ServerName
 			}
 			return p.connect(raw, conn, start, sni, pooled)
 		}

@@ -2,6 +2,7 @@ package neontest_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net/url"
 	"strings"
 	"testing"
@@ -143,6 +144,40 @@ func TestCancelThroughTheProxy(t *testing.T) {
 		case <-deadline:
 			t.Fatal("the query was not cancelled")
 		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// The proxy takes TLS from the first byte on, if the client names the protocol.
+func TestDirectTLS(t *testing.T) {
+	s := start(t, neontest.Options{})
+	p := add(t, s, neontest.Spec{AllowedIPs: []string{"127.0.0.1"}})
+	asking := uri(t, s, p.ID, "")
+	mustQuery(t, asking, "select ''")
+	mustQuery(t, asking+"&sslnegotiation=direct", "select ''")
+	u, err := url.Parse(asking)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		protocols []string
+		takes     bool
+	}{
+		"PostgreSQL's":       {[]string{"postgresql"}, true},
+		"that and another's": {[]string{"h2", "postgresql"}, true},
+		"another's":          {[]string{"h2"}, false},
+		"none":               {nil, false},
+	} {
+		conn, err := tls.Dial("tcp", u.Host, &tls.Config{InsecureSkipVerify: true, NextProtos: c.protocols})
+		if err == nil {
+			_, err = conn.Write([]byte("\x00\x00\x00\x08\x04\xd2\x16\x2f")) // SSLRequest, which has been had
+			if err == nil {
+				_, err = conn.Read(make([]byte, 1))
+			}
+			_ = conn.Close()
+		}
+		if (err == nil) != c.takes {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
