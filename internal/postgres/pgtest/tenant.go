@@ -3,6 +3,7 @@ package pgtest
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 
@@ -114,4 +115,23 @@ func Literal(text string) string {
 		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
 	}
 	return quoted
+}
+
+// PublicURL is a connection string with another address, host:port, in the form in which it names a public host. The
+// TLS policy verifies that host's certificate in full.
+func (s *Server) PublicURL(text, address string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("a connection string is not a URL")
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	u.Host = net.JoinHostPort("0.0.0.0", port)
+	q := u.Query()
+	q.Set("sslmode", "verify-full")
+	q.Set("sslrootcert", s.CAFile)
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }

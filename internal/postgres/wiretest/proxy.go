@@ -53,9 +53,12 @@ func (p *Proxy) URL(text string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("a connection string is not a URL")
 	}
-	u.Host = p.listener.Addr().String()
+	u.Host = p.Address()
 	return u.String(), nil
 }
+
+// Address is where the proxy listens, host:port.
+func (p *Proxy) Address() string { return p.listener.Addr().String() }
 
 // Traffic returns what has passed since the last Reset.
 func (p *Proxy) Traffic() Traffic {
