@@ -16,6 +16,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 )
@@ -64,6 +65,7 @@ type run struct {
 	record  report.Run
 	outputs map[string]string // the mode's own
 	masked  int               // how many of the inputs' secrets the log hides
+	direct  postgres.DirectTLS
 
 	mu      sync.Mutex // a job that was abandoned may send notices until the process ends
 	notices []string   // for the record

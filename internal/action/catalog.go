@@ -41,6 +41,7 @@ func (r *run) catalogSettings(insecure bool) catalogSettings {
 		r.in.Mistake("catalog-url", "%v; %s", err, remedies.Of(err))
 		return c
 	}
+	c.target = c.target.Sharing(&r.direct)
 	r.in.Conceal(fleet.NewSecret(c.target.Reveal()))
 	return c
 }

@@ -46,7 +46,7 @@ func (r *run) settings() settings {
 	insecure := in.Bool("allow-insecure")
 	r.record.Source = in.String("tenant-source")
 	s := settings{
-		source:  source.New(in, source.Options{Creating: m.creates, OnWait: r.waiting}),
+		source:  source.New(in, source.Options{Creating: m.creates, OnWait: r.waiting, DirectTLS: &r.direct}),
 		catalog: r.catalogSettings(insecure),
 		choice:  readChoice(in),
 		options: fleet.Options{
@@ -72,6 +72,7 @@ func (r *run) settings() settings {
 		Concurrency: s.options.Concurrency,
 		DryRun:      r.record.DryRun,
 		Insecure:    insecure,
+		DirectTLS:   &r.direct,
 		Catalog:     s.catalog.target.String(),
 		Mask:        r.console.Mask,
 		Notice:      r.notice,

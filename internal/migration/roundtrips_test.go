@@ -19,11 +19,17 @@ const exampleMigrations = "../../migrations/example"
 // SCRAM, to the least that any client could do.
 func TestRoundTrips(t *testing.T) {
 	server := pgtest.Shared(t)
-	proxy, err := wiretest.NewProxy(net.JoinHostPort(server.Host, strconv.Itoa(server.Port)), 10*time.Millisecond)
-	if err != nil {
-		t.Fatal(err)
+	address := net.JoinHostPort(server.Host, strconv.Itoa(server.Port))
+	plain := distant(t, address)
+	direct := plain
+	if server.Version < 17 { // which does not take TLS begun directly
+		front, err := wiretest.NewFront(address, server.TLSConfig(), wiretest.Takes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(front.Close)
+		direct = distant(t, front.Address())
 	}
-	defer proxy.Close()
 	files, err := migration.Load(exampleMigrations, exampleMigrations)
 	if err != nil {
 		t.Fatal(err)
@@ -34,13 +40,9 @@ func TestRoundTrips(t *testing.T) {
 	}
 
 	type migrator func(ctx context.Context, url string) (applied int, err error)
-	// count runs a migrator over the proxy, and returns its traffic.
-	count := func(t *testing.T, direct string, applied int, do migrator) wiretest.Traffic {
+	// count runs a migrator over a proxy, and returns its traffic.
+	count := func(t *testing.T, proxy *wiretest.Proxy, through string, applied int, do migrator) wiretest.Traffic {
 		t.Helper()
-		through, err := proxy.URL(direct)
-		if err != nil {
-			t.Fatal(err)
-		}
 		proxy.Reset()
 		if n, err := do(t.Context(), through); err != nil || n != applied {
 			t.Fatalf("applied %d, %v, want %d", n, err, applied)
@@ -59,16 +61,40 @@ func TestRoundTrips(t *testing.T) {
 		return len(done.Applied), err
 	}
 
+	// public is the connection string of a host that the TLS policy verifies in full, which alone makes ours begin TLS
+	// directly; the floor has to be told.
+	public := func(t *testing.T, url string, proxy *wiretest.Proxy) string {
+		t.Helper()
+		url, err := server.PublicURL(url, proxy.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return url
+	}
+	private := func(sslmode string) func(*testing.T, string, *wiretest.Proxy) string {
+		return func(t *testing.T, url string, proxy *wiretest.Proxy) string {
+			t.Helper()
+			through, err := proxy.URL(withSSLMode(t, url, sslmode))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return through
+		}
+	}
 	for _, wire := range []struct {
-		name, sslmode    string
+		name             string
+		proxy            *wiretest.Proxy
+		url              func(t *testing.T, url string, proxy *wiretest.Proxy) string
+		floorToo         string
 		nothing, pending int // at most
 	}{
-		{"plain", "disable", 5, 8},
-		{"TLS", "require", 8, 11},
+		{"plain", plain, private("disable"), "", 5, 8},
+		{"TLS", plain, private("require"), "", 8, 11},
+		{"TLS begun directly", direct, public, "&sslnegotiation=direct", 7, 10},
 	} {
 		t.Run(wire.name, func(t *testing.T) {
-			mine := withSSLMode(t, pgtest.Database(t), wire.sslmode)
-			theirs := withSSLMode(t, pgtest.Database(t), wire.sslmode)
+			mine := wire.url(t, pgtest.Database(t), wire.proxy)
+			theirs := wire.url(t, pgtest.Database(t), wire.proxy) + wire.floorToo
 			for _, step := range []struct {
 				name       string
 				applied    int
@@ -79,11 +105,11 @@ func TestRoundTrips(t *testing.T) {
 				{"three pending", 3, ours, wire.pending},
 				{"nothing pending", 0, ours, wire.nothing},
 			} {
-				got, least := count(t, mine, step.applied, step.do), wiretest.Traffic{}
+				got, least := count(t, wire.proxy, mine, step.applied, step.do), wiretest.Traffic{}
 				if step.name == "dry run" {
 					least = wiretest.Traffic{Connections: 1, RoundTrips: step.roundTrips}
 				} else {
-					least = count(t, theirs, step.applied, floor)
+					least = count(t, wire.proxy, theirs, step.applied, floor)
 				}
 				t.Logf("%s: %d connection, %d round trips; the floor %d",
 					step.name, got.Connections, got.RoundTrips, least.RoundTrips)
@@ -97,6 +123,17 @@ func TestRoundTrips(t *testing.T) {
 			}
 		})
 	}
+}
+
+// distant returns a proxy for a server, far enough away for its count to be exact.
+func distant(t *testing.T, address string) *wiretest.Proxy {
+	t.Helper()
+	proxy, err := wiretest.NewProxy(address, 10*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+	return proxy
 }
 
 // withSSLMode sets a connection string's sslmode. Without TLS there is no channel to bind to.

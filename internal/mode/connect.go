@@ -31,7 +31,7 @@ func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, err
 		env.Notice("some connection strings lead through Neon's pooler (-pooler); " +
 			"this mode needs sessions of its own, and connects directly")
 	}
-	return target, nil
+	return target.Sharing(env.DirectTLS), nil
 }
 
 // Dial connects to a tenant. If that fails, the source adds why, where it can find out.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -78,6 +79,8 @@ type Env struct {
 	DryRun bool
 	// Insecure is true if a connection string's own sslmode decides about TLS, for public hosts too.
 	Insecure bool
+	// DirectTLS is the run's. Nil: each connection string has its own.
+	DirectTLS *postgres.DirectTLS
 	// Catalog is where the run records its results, as host:port/database; empty if it does not. That database is never
 	// a tenant, even if the source lists it.
 	Catalog string

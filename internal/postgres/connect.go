@@ -56,7 +56,7 @@ func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	if err := c.dial(ctx, c.config(t, o)); err != nil {
+	if err := c.dial(ctx, t, c.config(t, o)); err != nil {
 		return nil, err
 	}
 	if o.ReadOnly {
@@ -93,10 +93,10 @@ func (c *Conn) config(t Target, o Options) *pgconn.Config {
 }
 
 // dial connects, and retries temporary failures.
-func (c *Conn) dial(ctx context.Context, cfg *pgconn.Config) (err error) {
+func (c *Conn) dial(ctx context.Context, t Target, cfg *pgconn.Config) (err error) {
 	began, wait := time.Now(), firstBackoff
 	for {
-		if c.pg, err = pgconn.ConnectConfig(ctx, cfg); err == nil {
+		if c.pg, err = t.get().direct.connect(ctx, t, cfg, c.log); err == nil {
 			return nil
 		}
 		failure := newConnectError(cfg, err, time.Since(began))

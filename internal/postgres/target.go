@@ -23,6 +23,7 @@ type target struct {
 	config   *pgconn.Config
 	insecure bool
 	pooled   bool
+	direct   *DirectTLS // never nil
 }
 
 // ParseTarget reads a connection string, and replaces the name of Neon's pooler in it by that of the compute itself.
@@ -43,8 +44,20 @@ func newTarget(u url.URL, query url.Values, insecure, pooled bool) (Target, erro
 	if err != nil {
 		return Target{}, err
 	}
-	t := &target{url: u, query: query, config: cfg, insecure: insecure, pooled: pooled}
+	t := &target{url: u, query: query, config: cfg, insecure: insecure, pooled: pooled, direct: &DirectTLS{}}
 	return Target{&t}, nil
+}
+
+// Sharing is the same database for a run that remembers in d which servers take TLS begun directly. Otherwise each
+// target finds out by itself; so it does if d is nil.
+func (t Target) Sharing(d *DirectTLS) Target {
+	if d == nil {
+		return t
+	}
+	shared := *t.get()
+	shared.direct = d
+	p := &shared
+	return Target{&p}
 }
 
 func (t Target) get() *target { return *t.hidden }
@@ -61,7 +74,11 @@ func (t Target) At(database string) (Target, error) {
 	if strings.Contains(database, "/") { // valid in a path, but some readers of URLs end the name there
 		u.RawPath = "/" + url.PathEscape(database)
 	}
-	return newTarget(u, query, t.get().insecure, t.get().pooled)
+	other, err := newTarget(u, query, t.get().insecure, t.get().pooled)
+	if err != nil {
+		return Target{}, err
+	}
+	return other.Sharing(t.get().direct), nil
 }
 
 // Zero reports whether this is no database at all.

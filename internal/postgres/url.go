@@ -113,6 +113,9 @@ func config(u url.URL, q url.Values, insecure bool) (*pgconn.Config, error) {
 		}
 		q.Set("sslmode", "verify-full")
 	}
+	if way := q.Get("sslnegotiation"); !slices.Contains([]string{"", "postgres", "direct"}, way) {
+		return nil, &URLError{fmt.Sprintf("there is no sslnegotiation %q", way), "write direct or postgres, or leave it out"}
+	}
 	u.RawQuery = encodeQuery(q)
 	cfg, err := pgconn.ParseConfig(u.String())
 	if err != nil {

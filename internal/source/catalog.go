@@ -41,7 +41,7 @@ var (
 
 func newCatalog(in *input.Reader, o Options) fleet.Source {
 	c := &Catalog{query: catalogQuery(in), rows: map[string]catalog.Row{}}
-	c.target = readDatabaseURL(in, fleet.NewSecret(in.Secret("database-url")))
+	c.target = readDatabaseURL(in, fleet.NewSecret(in.Secret("database-url")), o)
 	if in.String("neon-api-key") != "" {
 		c.neon, _ = newNeon(in, Options{OnWait: o.OnWait}).(*Neon)
 	}

@@ -50,7 +50,7 @@ func newSchemas(in *input.Reader, o Options) fleet.Source {
 		options: postgres.Options{ReadOnly: in.Bool("dry-run"), NoSearchPath: true},
 		listed:  map[string]bool{},
 	}
-	s.target = readDatabaseURL(in, s.url)
+	s.target = readDatabaseURL(in, s.url, o)
 	if o.Creating {
 		s.ExpectList()
 		s.versions = input.Parse(in, "migrations-table", postgres.ParseTable)

@@ -19,6 +19,8 @@ type Options struct {
 	Creating bool
 	// OnWait receives waits of a second and longer for an API's rate limit, concurrently. Nil discards them.
 	OnWait func(d time.Duration, why string)
+	// DirectTLS is the run's. Nil: each connection string has its own.
+	DirectTLS *postgres.DirectTLS
 }
 
 // kind is one value of the input tenant-source.
@@ -59,7 +61,7 @@ func New(in *input.Reader, o Options) fleet.Source {
 
 // readDatabaseURL parses the connection string of the database that lists the tenants. The target is zero, with a
 // mistake, if it cannot be used.
-func readDatabaseURL(in *input.Reader, url fleet.Secret) postgres.Target {
+func readDatabaseURL(in *input.Reader, url fleet.Secret, o Options) postgres.Target {
 	insecure := in.Bool("allow-insecure")
 	if url == (fleet.Secret{}) {
 		return postgres.Target{} // a mistake already
@@ -70,5 +72,5 @@ func readDatabaseURL(in *input.Reader, url fleet.Secret) postgres.Target {
 		return postgres.Target{}
 	}
 	in.Conceal(fleet.NewSecret(t.Reveal()))
-	return t
+	return t.Sharing(o.DirectTLS)
 }

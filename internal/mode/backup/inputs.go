@@ -151,5 +151,5 @@ func readTarget(in *input.Reader, env mode.Env, name, text string) postgres.Targ
 		return postgres.Target{}
 	}
 	in.Conceal(fleet.NewSecret(t.Reveal()))
-	return t
+	return t.Sharing(env.DirectTLS)
 }

@@ -1,0 +1,48 @@
+package action
+
+import (
+	"net"
+	"strconv"
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+)
+
+// A run finds out once whether its servers take TLS begun directly, however many tenants and workers it has, and its
+// catalog, which it connects to first, is one of them.
+func TestARunFindsOutOnceAboutDirectTLS(t *testing.T) {
+	server := pgtest.Shared(t)
+	address := net.JoinHostPort(server.Host, strconv.Itoa(server.Port))
+	front, err := wiretest.NewFront(address, server.TLSConfig(), wiretest.Takes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(front.Close)
+	public := func(url string) string {
+		url, err := server.PublicURL(url, front.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return url
+	}
+	f := newFleet(t)
+	given := map[string]string{}
+	for _, name := range []string{"A", "B", "C", "D", "E", "F", "G", "H"} {
+		given[name+"_DATABASE_URL"] = public(pgtest.Database(t))
+	}
+	inputs := []string{
+		"neon-api-key=", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, given)), "concurrency=4",
+		"catalog-url=" + public(catalogDatabase(t)),
+	}
+	f.run(t, t.Context(), inputs...).counts(t, 8, 0, 0, 0)
+	taken := front.Begun()
+	if taken.Asking != 0 {
+		t.Errorf("%d connections asked for TLS", taken.Asking)
+	}
+	front.Set(wiretest.Closes)
+	f.run(t, t.Context(), inputs...).counts(t, 0, 8, 0, 0)
+	refused := front.Begun()
+	same(t, "connections that began directly in a run in which none is taken", refused.Directly-taken.Directly, 1)
+	same(t, "connections that asked", refused.Asking, taken.Directly)
+}
