@@ -39,7 +39,7 @@ func (b *bench) drizzle(ctx context.Context, rounds int) (one contender, why str
 	}
 	name := fmt.Sprintf("npx drizzle-kit %s, Node %s, one after another", project.Dependencies["drizzle-kit"],
 		b.output(ctx, ".", "node", "--version"))
-	return contender{name, rounds, func(ctx context.Context, urls []string, _ int) (cost, error) {
+	return contender{name: name, rounds: rounds, run: func(ctx context.Context, urls []string, _ int) (cost, error) {
 		var total cost
 		for _, url := range urls {
 			cmd := exec.CommandContext(ctx, "npx", "drizzle-kit", "migrate", "--config=drizzle.config.js")

@@ -43,8 +43,8 @@ func health(ctx context.Context, b *bench) error {
 		return err
 	}
 	contenders := []contender{
-		{name: "floor: connect, one query", run: eachURL(oneQuery)},
-		{name: "ours", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+		{name: "floor: connect, one query", direct: true, run: eachURL(oneQuery)},
+		{name: "ours", direct: true, run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 			return inProcess(func() error { return check(ctx, urls, concurrency) })
 		}},
 		{name: "versions, and pg_dump --schema-only hashed", rounds: 1, run: eachURL(dumpedSchema)},

@@ -22,7 +22,7 @@ func (b *bench) floor() (contender, error) {
 	if err != nil {
 		return contender{}, err
 	}
-	return contender{name: "floor", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+	return contender{name: "floor", direct: true, run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 		return inProcess(func() error {
 			g, ctx := errgroup.WithContext(ctx)
 			g.SetLimit(concurrency)
@@ -40,7 +40,7 @@ func (b *bench) floor() (contender, error) {
 // ours is a whole run of mode migrate.
 func (b *bench) ours() (contender, error) {
 	run, err := b.action("migrate", fromSecrets, "--migrations-path", b.migrations)
-	return contender{name: "ours", run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+	return contender{name: "ours", direct: true, run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 		return inProcess(func() error { return run(ctx, urls, concurrency) })
 	}}, err
 }

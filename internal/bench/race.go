@@ -18,6 +18,8 @@ type contender struct {
 	name string
 	// rounds is how many rounds it takes part in, at most; 0 is all.
 	rounds int
+	// direct is true if its client can begin TLS directly (sslnegotiation=direct).
+	direct bool
 	// run works on every database, concurrency of them at once if the contender can.
 	run func(ctx context.Context, urls []string, concurrency int) (cost, error)
 }

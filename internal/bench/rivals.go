@@ -49,7 +49,7 @@ func (b *bench) dbmateInProcess(ctx context.Context, rounds int) (contender, err
 		took.wall = time.Duration(seconds * float64(time.Second))
 		return took, nil
 	}
-	return contender{"dbmate library, lib/pq", rounds, run}, nil
+	return contender{name: "dbmate library, lib/pq", rounds: rounds, run: run}, nil
 }
 
 // xargs is dbmate's command line, several processes at once.
