@@ -41,12 +41,13 @@ type proxy struct {
 
 	mu     sync.Mutex
 	open   map[net.Conn]bool
+	keys   map[string][]byte // those of cancel requests: the proxy's → the compute's
 	closed bool
 	wait   sync.WaitGroup
 }
 
 func newProxy(s *Server) (*proxy, error) {
-	p := &proxy{server: s, tls: s.pg.TLSConfig(), open: map[net.Conn]bool{}}
+	p := &proxy{server: s, tls: s.pg.TLSConfig(), open: map[net.Conn]bool{}, keys: map[string][]byte{}}
 	for _, pooled := range []bool{false, true} {
 		l, err := net.Listen("tcp", net.JoinHostPort(s.options.Listen, "0"))
 		if err != nil {
@@ -207,7 +208,11 @@ func (p *proxy) connect(raw, client net.Conn, start *startup, sni string, pooled
 		_, _ = io.Copy(server, client) // the connection ends when either side does
 		_ = server.Close()
 	})
-	_, err = io.Copy(client, server)
+	key, err := p.passStart(client, server)
+	if err == nil {
+		_, err = io.Copy(client, server)
+	}
+	p.forget(key)
 	_ = client.Close()
 	_ = raw.Close()
 	both.Wait()
@@ -250,8 +255,14 @@ func (p *proxy) dial() (net.Conn, error) {
 	return secure, nil
 }
 
-// forwardCancel passes a cancel request on. The process id and the key that the client has are the real server's.
+// forwardCancel passes a cancel request on, with the compute's own key. One with a key of nobody's has no effect.
 func (p *proxy) forwardCancel(body []byte) error {
+	p.mu.Lock()
+	body, known := p.keys[string(body)]
+	p.mu.Unlock()
+	if !known {
+		return nil
+	}
 	conn, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", p.server.pg.Host, p.server.pg.Port), handshakeTimeout)
 	if err != nil {
 		return err

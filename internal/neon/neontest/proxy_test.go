@@ -181,3 +181,21 @@ func TestDirectTLS(t *testing.T) {
 		}
 	}
 }
+
+// The process id that a client has is the proxy's own, and cancelling works with it.
+func TestTheProcessIDIsNotTheComputes(t *testing.T) {
+	s := start(t, neontest.Options{})
+	p := add(t, s, neontest.Spec{AllowedIPs: []string{"127.0.0.1"}})
+	conn, err := pgx.Connect(t.Context(), uri(t, s, p.ID, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var pid uint32
+	if err := conn.QueryRow(t.Context(), "select pg_backend_pid()").Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	if pid == conn.PgConn().PID() {
+		t.Errorf("both are %d", pid)
+	}
+}
