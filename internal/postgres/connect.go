@@ -45,18 +45,25 @@ type Options struct {
 // Conn is one connection. It is not safe for concurrent use. If a context ends while a statement runs, the statement is
 // cancelled on the server, and its answer is awaited for up to 3 s ([Options].GiveUp).
 type Conn struct {
-	pg  *pgconn.PgConn
-	log *slog.Logger
+	pg      *pgconn.PgConn
+	log     *slog.Logger
+	target  Target
+	session string // the mark that its server session has; "" if it has none
+	owned   bool   // the session is known to be this connection's own without it
 }
 
 // Connect opens a connection, and retries with backoff for up to 60 s while a compute starts. Only connecting is
 // retried, never a statement. The error is a [*ConnectError], or that of making the session read-only.
 func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
-	c := &Conn{log: o.Log}
+	c := &Conn{log: o.Log, target: t}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	if err := c.dial(ctx, t, c.config(t, o)); err != nil {
+	cfg := c.config(t, o)
+	if !o.ReadOnly {
+		c.mark(cfg)
+	}
+	if err := c.dial(ctx, t, cfg); err != nil {
 		return nil, err
 	}
 	if o.ReadOnly {
@@ -98,6 +105,9 @@ func (c *Conn) dial(ctx context.Context, t Target, cfg *pgconn.Config) (err erro
 	for {
 		if c.pg, err = t.get().direct.connect(ctx, t, cfg, c.log); err == nil {
 			return nil
+		}
+		if refusesMark(err) && c.unmark(cfg) {
+			continue
 		}
 		failure := newConnectError(cfg, err, time.Since(began))
 		left := wakeBudget - time.Since(began)

@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// A session lock is worth something only in a session that is the connection's own. A pooler in transaction mode
+// (PgBouncer, Neon's pooled hosts, Supabase's port 6543) runs each message in whichever server session is free, and the
+// lock would stay there when the connection has long gone.
+//
+// The proof is a setting that the connection brings along when it begins: a server session that has it was begun for
+// this connection, because poolers refuse or drop such a setting. It costs nothing, as the message that takes the lock
+// can ask for it first. The process number that a connection begins with proves nothing: poolers make one up, but so
+// does Neon's proxy, in front of sessions that are the client's own.
+
+// sessionMark is the name of the setting.
+const sessionMark = "tenants_action.session"
+
+// mark adds a new mark to what the connection begins with.
+func (c *Conn) mark(cfg *pgconn.Config) {
+	c.session = rand.Text()
+	option := "-c " + sessionMark + "=" + c.session
+	cfg.RuntimeParams["options"] = strings.TrimSpace(cfg.RuntimeParams["options"] + " " + option)
+}
+
+// unmark takes the mark back, and reports whether there was one.
+func (c *Conn) unmark(cfg *pgconn.Config) bool {
+	if c.session == "" {
+		return false
+	}
+	rest, _ := strings.CutSuffix(cfg.RuntimeParams["options"], "-c "+sessionMark+"="+c.session)
+	if rest = strings.TrimSpace(rest); rest == "" {
+		delete(cfg.RuntimeParams, "options")
+	} else {
+		cfg.RuntimeParams["options"] = rest
+	}
+	c.session = ""
+	return true
+}
+
+// refusesMark reports whether a server, most likely a pooler, may have refused the connection because of its mark:
+// "unsupported startup parameter: options", "unsupported startup parameter in options: …" (PgBouncer), "RDS Proxy
+// currently doesn't support command-line options".
+func refusesMark(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.Contains(pg.Message, "startup parameter") ||
+		strings.Contains(pg.Message, "options") || strings.Contains(pg.Message, sessionMark))
+}
+
+// ownSession is SQL for whether the server session that runs it is known to be the connection's own.
+func (c *Conn) ownSession() string {
+	switch {
+	case c.owned:
+		return "true"
+	case c.session != "":
+		return "current_setting('" + sessionMark + "', true) = '" + c.session + "'"
+	}
+	return "false"
+}
+
+// TransactionPoolerError is the error of a connection on which a lock was wanted and which leads through a pooler in
+// transaction mode. No lock was taken.
+type TransactionPoolerError struct{ Server string }
+
+func (e *TransactionPoolerError) Error() string {
+	return e.Server + " is a connection pooler in transaction mode, where a session's lock would stay behind"
+}
+
+// poolerPatience bounds how long a pooler may take to give the second connection a session: one in session mode has
+// none left if its pool is small.
+const poolerPatience = 5 * time.Second
+
+// findSession finds out, for a connection without proof, whether its server session is its own, as it is behind a pooler
+// in session mode. The error is a [*TransactionPoolerError] if the session was seen to change, or another connection
+// was given it: a pool hands out the session that was used last, or first, so one of the two shows. Everything else
+// counts as a session of its own.
+func (c *Conn) findSession(ctx context.Context) error {
+	seen, err := c.backends(ctx, 2)
+	if err != nil {
+		return err
+	}
+	pooled := seen[0] != seen[1]
+	if !pooled {
+		if pooled, err = c.shares(ctx, seen[1]); err != nil {
+			return err
+		}
+	}
+	if pooled {
+		return &TransactionPoolerError{c.target.Server()}
+	}
+	c.owned = true
+	return nil
+}
+
+// backends asks several times which process serves the connection.
+func (c *Conn) backends(ctx context.Context, times int) (seen []string, err error) {
+	for range times {
+		answers, err := c.Results(ctx, "select pg_catalog.pg_backend_pid()")
+		if err != nil {
+			return nil, fmt.Errorf("ask which process serves the connection: %w", err)
+		}
+		seen = append(seen, string(answers[0][0][0]))
+	}
+	return seen, nil
+}
+
+// shares reports whether a second connection, which keeps what it is given by means of a transaction, is given the
+// process that serves this one, or takes it away.
+func (c *Conn) shares(ctx context.Context, backend string) (bool, error) {
+	soon, cancel := context.WithTimeout(ctx, poolerPatience)
+	defer cancel()
+	second := &Conn{log: slog.New(slog.DiscardHandler), target: c.target}
+	var err error
+	second.pg, err = c.target.get().direct.connect(soon, c.target, second.config(c.target, Options{}), second.log)
+	if err != nil {
+		return false, nil //nolint:nilerr // then nobody is given it
+	}
+	defer second.Close()
+	if _, err := second.Exec(soon, "begin"); err != nil {
+		var refused *pgconn.PgError // in statement mode: "transaction blocks not allowed in statement pooling mode"
+		return errors.As(err, &refused) && strings.Contains(refused.Message, "pooling mode"), nil
+	}
+	theirs, err := second.backends(soon, 1)
+	if err != nil {
+		return false, nil //nolint:nilerr // as before
+	}
+	if theirs[0] == backend {
+		return true, nil // the pool may have no other
+	}
+	now, err := c.backends(ctx, 1)
+	return err == nil && now[0] != backend, err
+}
