@@ -46,10 +46,10 @@ func HigherVersion(a, b string) string {
 
 // ReadStatus reads what a database records of its migrations in one round trip. With lock it also tries, once and in
 // the same message, to take the table's lock for the session. A table that is not as dbmate makes it costs another
-// round trip. Errors: [*TableError], [*SearchPathError], the server's.
+// round trip. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the server's.
 func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error) {
 	var answers []Rows
-	_, err := c.each(ctx, statusQuery(t, lock), func(r *pgconn.ResultReader) error {
+	_, err := c.each(ctx, statusQuery(t, lock, c.ownSession()), func(r *pgconn.ResultReader) error {
 		var answer Rows
 		for _, f := range r.FieldDescriptions() {
 			answer.Columns = append(answer.Columns, f.Name)
@@ -66,6 +66,12 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 		return Status{}, versionsError(err, t)
 	}
 	row := answers[session].Values[0]
+	if lock && row[0] == nil {
+		if err := c.findSession(ctx); err != nil {
+			return Status{}, err
+		}
+		return ReadStatus(ctx, c, t, lock)
+	}
 	s := Status{
 		Locked:       lock && string(row[0]) == "t",
 		Table:        Table{string(row[1]), t.Name},
@@ -129,11 +135,13 @@ func checkColumns(ctx context.Context, c *Conn, t Table) error {
 // These come last, because the message ends with an error if the table does not exist; the lock belongs to the session
 // and stays. Read committed makes the versions those of after the lock was taken, whatever the role's default. Without
 // row_security, hidden versions are an error. The table's columns come with its rows: asking the catalog takes longer.
-func statusQuery(t Table, lock bool) string {
+// In a session that may not be the connection's own, the lock is not tried, and null.
+func statusQuery(t Table, lock bool, own string) string {
 	tryLock := "true"
 	if lock {
 		key := lockKey(t)
-		tryLock = "pg_try_advisory_lock(" + key + ") and pg_try_advisory_lock(" + key + ")" // see HoldsLock
+		twice := "pg_try_advisory_lock(" + key + ") and pg_try_advisory_lock(" + key + ")" // see HoldsLock
+		tryLock = "case when " + own + " then " + twice + " end"
 	}
 	schemaExists := "true" // current_schema() is one that exists
 	if t.Schema != "" {

@@ -32,6 +32,8 @@ var hints = []hint{
 		"lets this runner in"},
 	{(*postgres.PlaintextError)(nil), "use sslmode=verify-full (or require, which is verified here all the same); " +
 		"allow-insecure: true permits it"},
+	{(*postgres.TransactionPoolerError)(nil), "give the database's own host and port in the connection string, not the " +
+		"pooler's (Supabase: port 5432, not 6543), or those of a pool in session mode; nothing was changed"},
 
 	// The table of applied versions, and the list of schemas.
 	{postgres.NoSchema, "set migrations-table: public.{name}, or give the role a search_path"},

@@ -85,6 +85,8 @@ func describe(err error) (about any, facts []string) {
 	switch e := err.(type) { //nolint:errorlint // one layer at a time
 	case *postgres.ConnectError:
 		return e.Cause(), nil
+	case *postgres.TransactionPoolerError:
+		return (*postgres.TransactionPoolerError)(nil), nil
 	case *postgres.PlaintextError:
 		return (*postgres.PlaintextError)(nil), nil
 	case *postgres.TableError:

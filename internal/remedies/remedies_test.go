@@ -63,6 +63,7 @@ func TestRemedies(t *testing.T) {
 		{connect(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), "sslrootcert="},
 		{connect(&net.DNSError{IsNotFound: true}), "the connection string is misspelt"},
 		{&postgres.PlaintextError{}, "allow-insecure: true"},
+		{&postgres.TransactionPoolerError{}, "the database's own host and port"},
 		{&postgres.TableError{Cause: postgres.NoSchema, Table: table}, "set migrations-table: public.versions"},
 		{&postgres.TableError{Cause: postgres.OtherSchema, Table: table}, "set migrations-table: app.versions if"},
 		{&postgres.TableError{Cause: postgres.VersionsRefused}, "role-name"},
