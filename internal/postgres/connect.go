@@ -82,7 +82,8 @@ func (c *Conn) config(t Target, o Options) *pgconn.Config {
 		cfg.RuntimeParams["application_name"] = "neon-tenants-action"
 	}
 	if o.NoSearchPath {
-		cfg.RuntimeParams["search_path"] = ""
+		delete(cfg.RuntimeParams, "search_path") // it would override the option
+		addOption(cfg, "search_path=")
 	}
 	cfg.ConnectTimeout = AttemptTimeout
 	// Notices a peer that vanished after 15 + 4 × 5 s; the kernel's default is two hours.
@@ -97,6 +98,12 @@ func (c *Conn) config(t Target, o Options) *pgconn.Config {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pg, DeadlineDelay: cmp.Or(o.GiveUp, cancelGrace)}
 	}
 	return cfg
+}
+
+// addOption adds a setting to those that the session begins with. As an option it also gets through Neon's proxy, which
+// drops most parameters of the startup message without a word.
+func addOption(cfg *pgconn.Config, setting string) {
+	cfg.RuntimeParams["options"] = strings.TrimSpace(cfg.RuntimeParams["options"] + " -c " + setting)
 }
 
 // dial connects, and retries temporary failures.

@@ -24,7 +24,8 @@ const (
 	ConnectionLimit      Cause = "connection limit reached"
 	UntrustedCertificate Cause = "untrusted certificate"
 	NoSuchHost           Cause = "no such host"
-	NoAnswer             Cause = "no answer" // within 60 s, or by the context's deadline
+	SettingRefused       Cause = "setting refused" // most likely by a pooler
+	NoAnswer             Cause = "no answer"       // within 60 s, or by the context's deadline
 )
 
 // ConnectError is the error of a connection that could not be made.
@@ -68,6 +69,8 @@ func (e *ConnectError) Cause() Cause {
 		return NoSuchDatabase
 	case HasCode(e.Err, "53300"):
 		return ConnectionLimit
+	case strings.Contains(e.Err.Error(), "unsupported startup parameter"):
+		return SettingRefused
 	case errors.As(e.Err, new(*tls.CertificateVerificationError)):
 		return UntrustedCertificate
 	case isNotFound(e.Err):

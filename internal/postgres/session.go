@@ -27,8 +27,7 @@ const sessionMark = "tenants_action.session"
 // mark adds a new mark to what the connection begins with.
 func (c *Conn) mark(cfg *pgconn.Config) {
 	c.session = rand.Text()
-	option := "-c " + sessionMark + "=" + c.session
-	cfg.RuntimeParams["options"] = strings.TrimSpace(cfg.RuntimeParams["options"] + " " + option)
+	addOption(cfg, sessionMark+"="+c.session)
 }
 
 // unmark takes the mark back, and reports whether there was one.

@@ -28,6 +28,8 @@ var hints = []hint{
 		"the host, or name the authority's file with sslrootcert= in the URL"},
 	{postgres.NoSuchHost, "the host's name does not exist: the project or endpoint may have been deleted, or the " +
 		"connection string is misspelt"},
+	{postgres.SettingRefused, "a connection pooler takes no setting that a session begins with: give the database's own " +
+		"host and port in the connection string, or take the setting out"},
 	{postgres.NoAnswer, "the server does not answer: see whether it runs, and whether its firewall or IP allow list " +
 		"lets this runner in"},
 	{(*postgres.PlaintextError)(nil), "use sslmode=verify-full (or require, which is verified here all the same); " +

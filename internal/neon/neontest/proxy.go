@@ -187,6 +187,7 @@ func (p *proxy) connect(raw, client net.Conn, start *startup, sni string, pooled
 			return writeError(client, "FATAL", "08P01", refusal)
 		}
 	}
+	start.dropUnforwarded()
 	address, err := netip.ParseAddrPort(raw.RemoteAddr().String())
 	if err != nil {
 		return err

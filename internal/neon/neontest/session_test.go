@@ -55,3 +55,32 @@ func TestALockThroughTheProxy(t *testing.T) {
 		t.Errorf("without the lock %+v, with it %+v", seen[0], seen[1])
 	}
 }
+
+// The proxy drops settings that are parameters of their own, and passes those in options on.
+func TestAnEmptySearchPathThroughTheProxy(t *testing.T) {
+	s := start(t, neontest.Options{})
+	p := add(t, s, neontest.Spec{AllowedIPs: []string{"127.0.0.1"}})
+	through := uri(t, s, p.ID, "")
+	if got := mustQuery(t, through+"&work_mem=5MB", "show work_mem"); got == "5MB" {
+		t.Errorf("work_mem is passed on")
+	}
+	target, err := postgres.ParseTarget(through+"&search_path=public", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := postgres.Connect(t.Context(), target, postgres.Options{NoSearchPath: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 2 {
+		answers, err := c.Results(t.Context(), "show search_path")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(answers[0][0][0]); got != "" {
+			t.Errorf("the search_path is %q", got)
+		}
+		c.Reset(t.Context())
+	}
+}

@@ -133,6 +133,12 @@ func (s *startup) refusedByPooler() string {
 	return ""
 }
 
+// dropUnforwarded removes the parameters that Neon's proxy does not pass on to the compute. It says nothing about it.
+func (s *startup) dropUnforwarded() {
+	forwarded := []string{"user", "database", "application_name", "options", "replication"}
+	s.parameters = slices.DeleteFunc(s.parameters, func(p [2]string) bool { return !slices.Contains(forwarded, p[0]) })
+}
+
 // writeError sends an ErrorResponse.
 func writeError(w io.Writer, severity, code, message string) error {
 	body := []byte("S" + severity + "\x00V" + severity + "\x00C" + code + "\x00M" + message + "\x00\x00")
