@@ -128,3 +128,38 @@ func TestHostileNamesAreDroppedAsTheyAre(t *testing.T) {
 	same(t, "tracked", e.tracked(t), []string{"sound", "東京"})
 	same(t, "schemas", e.do(t, `select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by nspname collate "C"`), []string{"public", "sound", "東京"})
 }
+
+// Objects of others that depend on a tenant's schema are named, and nothing is dropped or backed up, until what the
+// message advises is done.
+func TestASchemaThatOthersUseIsNotDropped(t *testing.T) {
+	t.Parallel()
+	e, v := newEstate(t, "acme", "globex"), newVault(t)
+	e.run(t).counts(t, 2, 0, 0, 0)
+	e.do(t, `create extension citext schema acme; create table globex.mail (address acme.citext primary key);
+		insert into globex.mail values ('a@x'); create view public.totals as select count(*) from acme.users`)
+	refused := func(what string) {
+		t.Helper()
+		for _, inputs := range [][]string{
+			{"without-backup=true", "dry-run=true"}, {"without-backup=true"}, v.inputs("dry-run=true"), v.inputs(),
+		} {
+			o := e.run(t, append(inputs, drop("acme")...)...)
+			o.counts(t, 0, 0, 1, 0)
+			o.says(t, `dropping schema "acme" would also drop what depends on it and is not part of it: `+what+
+				"; the tenant was not dropped", "alter extension … set schema")
+			if strings.Contains(o.log, "set without-backup: true") {
+				t.Errorf("advises to give up what is others':\n%s", o.log)
+			}
+		}
+		same(t, "tracked", e.tracked(t), []string{"acme", "globex"})
+	}
+	refused("table column globex.mail.address; view public.totals")
+	e.do(t, "alter extension citext set schema public")
+	refused("view public.totals")
+	e.do(t, "drop view public.totals")
+	if keys := v.keys(t); len(keys) != 0 {
+		t.Errorf("the bucket has %v", keys)
+	}
+	e.run(t, v.inputs(drop("acme")...)...).counts(t, 1, 0, 0, 0)
+	same(t, "tracked", e.tracked(t), []string{"globex"})
+	same(t, "another tenant's data", e.do(t, "select address::text from globex.mail"), []string{"a@x"})
+}

@@ -31,9 +31,12 @@ type Provisioner interface {
 	// CheckDrop refuses what must never be dropped, whoever lists it: the system's own schemas and databases, and the
 	// one that holds the list itself. It makes no call.
 	CheckDrop(t Tenant) error
+	// CheckDependents refuses to drop a tenant if objects that are not its own depend on it and would be dropped too.
+	CheckDependents(ctx context.Context, t Tenant) error
 	// Beside names what a drop would take along that a backup of the tenant does not hold.
 	Beside(ctx context.Context, t Tenant) ([]string, error)
-	// Drop drops a listed tenant, then its registration. One that is gone is no error.
+	// Drop drops a listed tenant, then its registration, under the conditions of both checks. One that is gone is no
+	// error.
 	Drop(ctx context.Context, t Tenant, log *slog.Logger) error
 	// Recovery says how a dropped tenant can be recovered without a backup, and for how long; empty if it cannot.
 	Recovery(t Tenant) string

@@ -86,8 +86,9 @@ func (l SchemaList) Create(ctx context.Context, c *Conn, name string, versions T
 	return Found{Exists: string(row[0]) == "t", Empty: string(row[1]) == "t", Recorded: string(row[2]) == "t"}, nil
 }
 
-// Drop drops a listed schema with its contents, and its entry in the list, in one transaction. It is no error if the
-// schema neither exists nor is listed. Errors: [*UnlistedError], [*MissingListError], the server's.
+// Drop drops a listed schema with its contents, and its entry in the list, in one transaction, unless objects of others
+// would go with it. It is no error if the schema neither exists nor is listed. Errors: [*UnlistedError],
+// [*MissingListError], [*DependentsError], the server's.
 func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
 	if err := SchemaUsable(name); err != nil || name == l.Table.Schema {
 		return fmt.Errorf("schema %q is never dropped", name)
@@ -97,20 +98,33 @@ func (l SchemaList) Drop(ctx context.Context, c *Conn, name string) error {
 		"with gone as (delete from "+l.Table.Quoted()+" where name::text = "+sqltext.QuoteLiteral(name)+
 		" returning 1) select count(*) > 0 from gone; "+
 		"select exists (select from pg_catalog.pg_namespace where nspname = "+sqltext.QuoteLiteral(name)+")")
-	if err == nil {
-		listed, exists := string(answers[2][0][0]) == "t", string(answers[3][0][0]) == "t"
-		if !listed && exists {
-			c.Reset(ctx)
-			return &UnlistedError{name, l}
-		}
-		_, err = c.Exec(ctx, "drop schema if exists "+sqltext.QuoteIdentifier(name)+" cascade; commit")
+	switch {
+	case HasCode(err, "42P01"):
+		err = &MissingListError{l}
+	case err != nil:
+		err = fmt.Errorf("drop schema %q: %w", name, err)
+	case string(answers[2][0][0]) != "t" && string(answers[3][0][0]) == "t":
+		err = &UnlistedError{name, l}
+	default:
+		err = c.dropSchema(ctx, name)
 	}
+	if err != nil {
+		c.Reset(ctx)
+	}
+	return err
+}
+
+// dropSchema drops a schema with its contents, and commits.
+func (c *Conn) dropSchema(ctx context.Context, name string) error {
+	_, err := c.Exec(ctx, cascade(name)+"; commit")
 	if err == nil {
 		return nil
 	}
-	c.Reset(ctx)
-	if HasCode(err, "42P01") {
-		return &MissingListError{l}
+	if HasCode(err, "2BP01") {
+		c.Reset(ctx)
+		if others, lookErr := c.Dependents(ctx, name); lookErr == nil && len(others) > 0 {
+			return &DependentsError{name, others}
+		}
 	}
 	return fmt.Errorf("drop schema %q: %w", name, err)
 }

@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,25 +156,58 @@ func TestDropSchema(t *testing.T) {
 		[]string{"busy", "pg_toast", "public", "two"})
 }
 
-func TestDependents(t *testing.T) {
+// What depends on a schema is named, and nothing is dropped, also if it is created while the drop is at work.
+func TestDropSchemaThatOthersUse(t *testing.T) {
 	url := pgtest.Database(t)
-	pgtest.CreateSchemas(t, url, "one", "two")
-	pgtest.Do(t, url, `create table one.a (i int primary key); create view one.v as select * from one.a;
-		create table one.b (i int references one.a); create type one.e as enum ('x');
-		create table two.a (i int primary key); create view two.v as select * from one.a;
-		create table public.f (i int references one.a, "odd col" one.e);
-		create table one.p (i int) partition by range (i);
-		create table public.p1 partition of one.p for values from (0) to (1)`)
-	c := connectWithoutPath(t, url)
-	for schema, want := range map[string][]string{
-		"one":  {`column "odd col" of public.f`, "foreign key f_i_fkey of public.f", "table public.p1", "view two.v"},
-		"two":  nil,
-		"none": nil,
-	} {
-		got, err := c.Dependents(t.Context(), schema)
-		if err != nil {
-			t.Error(err)
+	pgtest.CreateSchemas(t, url, pgtest.HostileNames...)
+	table, _ := postgres.ParseTable("public.schema_tracker")
+	list, c := postgres.SchemaList{Table: table}, connectWithoutPath(t, url)
+	creator, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = creator.Close(context.Background()) }()
+	for _, name := range pgtest.HostileNames {
+		if err := list.Add(t.Context(), c, name); err != nil {
+			t.Fatal(err)
 		}
-		servertest.Equal(t, schema, got, want)
+		pgtest.Do(t, url, "create table "+pgtest.Identifier(name)+".a (i int)")
+		const create, wants = "create view public.v as select * from ", "view public.v"
+		if _, err := creator.Exec(t.Context(), "begin; "+create+pgtest.Identifier(name)+".a"); err != nil {
+			t.Fatal(err)
+		}
+		if others, err := c.Dependents(t.Context(), name); err != nil || len(others) != 0 {
+			t.Errorf("before it is committed: %v, %v", others, err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- list.Drop(t.Context(), c, name) }()
+		for len(pgtest.Ask(t, url, "select 'x' from pg_locks where not granted and mode = 'AccessExclusiveLock'")) == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if _, err := creator.Exec(t.Context(), "commit"); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{<-ended, list.Drop(t.Context(), c, name)} {
+			var refused *postgres.DependentsError
+			if !errors.As(err, &refused) || !slices.Equal(refused.Objects, []string{wants}) {
+				t.Fatalf("%q: %v", name, err)
+			}
+		}
+		pgtest.Do(t, url, "drop view public.v")
+		servertest.Equal(t, "listed", pgtest.Ask(t, url, "select name from schema_tracker"), []string{name})
+		if err := list.Drop(t.Context(), c, name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	servertest.Equal(t, "left", pgtest.Relations(t, url), []string{"public.schema_tracker"})
+}
+
+func TestDependentsErrorIsBounded(t *testing.T) {
+	err := &postgres.DependentsError{Schema: "acme"}
+	for i := range 13 {
+		err.Objects = append(err.Objects, fmt.Sprintf("view public.v%d", i))
+	}
+	if text := err.Error(); !strings.HasSuffix(text, "view public.v9; and 3 more") {
+		t.Error(text)
 	}
 }

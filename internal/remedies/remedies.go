@@ -95,6 +95,8 @@ func describe(err error) (about any, facts []string) {
 		return (*postgres.SearchPathError)(nil), nil
 	case *postgres.MissingSchemaError:
 		return (*postgres.MissingSchemaError)(nil), nil
+	case *postgres.DependentsError:
+		return (*postgres.DependentsError)(nil), nil
 	case *postgres.MissingListError:
 		return (*postgres.MissingListError)(nil), []string{"{table}", e.List.Table.Quoted()}
 	case *migration.Error:

@@ -75,6 +75,7 @@ func TestRemedies(t *testing.T) {
 		{&postgres.TableError{Cause: postgres.SchemaListDenied}, "grant it select there"},
 		{&postgres.MissingListError{List: tracker}, `create table "public"."Tracker" (name text primary key)`},
 		{&postgres.MissingSchemaError{Schema: "acme"}, "create-missing: true"},
+		{&postgres.DependentsError{Schema: "acme"}, "alter extension … set schema"},
 
 		{&migration.LockError{}, "raise lock-timeout"},
 		{&migration.OrderError{Highest: "30"}, "a version above 30, or set strict-order: false"},

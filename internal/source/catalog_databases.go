@@ -198,6 +198,10 @@ func (c *Catalog) change(
 	return do(tables, c.row(t).Database)
 }
 
+// CheckDependents implements [fleet.Provisioner]: nothing outside a database depends on what is in it. A subscription,
+// or a replication slot in use, is a reason for the server itself to refuse.
+func (c *Catalog) CheckDependents(context.Context, fleet.Tenant) error { return nil }
+
 // Beside implements [fleet.Provisioner]: a backup of a database holds all of it.
 func (c *Catalog) Beside(context.Context, fleet.Tenant) ([]string, error) { return nil, nil }
 

@@ -238,6 +238,9 @@ func (n *Neon) CheckDrop(t fleet.Tenant) error {
 		"leave neon-branch out; the backup is then one of the default branch")
 }
 
+// CheckDependents implements [fleet.Provisioner]: nothing outside a project depends on it.
+func (n *Neon) CheckDependents(context.Context, fleet.Tenant) error { return nil }
+
 // Beside implements [fleet.Provisioner] with the other databases of the project's default branch.
 func (n *Neon) Beside(ctx context.Context, t fleet.Tenant) ([]string, error) {
 	branches, err := n.client.Branches(ctx, t.ID, "")

@@ -66,14 +66,19 @@ func (s *Schemas) Register(ctx context.Context, t fleet.Tenant) error {
 // CheckDrop implements [fleet.Provisioner].
 func (s *Schemas) CheckDrop(t fleet.Tenant) error { return s.usable(t) }
 
-// Beside implements [fleet.Provisioner] with the objects of other schemas that depend on this one.
-func (s *Schemas) Beside(ctx context.Context, t fleet.Tenant) (others []string, err error) {
-	err = s.with(ctx, nil, func(c *postgres.Conn) error {
-		others, err = c.Dependents(ctx, s.Schema(t))
+// CheckDependents implements [fleet.Provisioner] with what the server finds.
+func (s *Schemas) CheckDependents(ctx context.Context, t fleet.Tenant) error {
+	return s.with(ctx, nil, func(c *postgres.Conn) error {
+		others, err := c.Dependents(ctx, s.Schema(t))
+		if err == nil && len(others) > 0 {
+			err = &postgres.DependentsError{Schema: s.Schema(t), Objects: others}
+		}
 		return err
 	})
-	return others, err
 }
+
+// Beside implements [fleet.Provisioner]: a backup of a schema holds all of it.
+func (s *Schemas) Beside(context.Context, fleet.Tenant) ([]string, error) { return nil, nil }
 
 // Drop implements [fleet.Provisioner]. The schema and its entry in the list go in one transaction.
 func (s *Schemas) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {

@@ -94,6 +94,10 @@ func (d *drop) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	if err := d.refuseCatalog(ctx, t, log); err != nil {
 		return fleet.Outcome{Detail: detail}, err
 	}
+	// Before a backup is made, and whatever the inputs say: what belongs to others is not this tenant's to give up.
+	if err := d.source.CheckDependents(ctx, t); err != nil {
+		return fleet.Outcome{Detail: detail}, fmt.Errorf("%w; the tenant was not dropped", err)
+	}
 	safe, warnings := "without a backup", []string(nil)
 	if d.backup != nil {
 		err := d.refuseUncovered(ctx, t)
