@@ -164,6 +164,22 @@ func (e *OrderError) Error() string {
 	return fmt.Sprintf("%s is pending, but the higher version %s is applied already", e.File, e.Highest)
 }
 
+// BeginningError is the error of recorded versions that [Options].Beginning refuses.
+type BeginningError struct {
+	Table   postgres.Table
+	Unknown []string // recorded versions that have no file
+	Skipped []string // files that are not recorded although later ones are
+}
+
+func (e *BeginningError) Error() string {
+	if len(e.Unknown) > 0 {
+		return fmt.Sprintf("%s records version %s, for which there is no file; nothing was applied", e.Table.Quoted(),
+			e.Unknown[0])
+	}
+	return fmt.Sprintf("%s records later versions, but not that of %s; nothing was applied", e.Table.Quoted(),
+		e.Skipped[0])
+}
+
 // LockError is the error of another run's lock that was not released in time.
 type LockError struct {
 	Waited time.Duration

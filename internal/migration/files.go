@@ -133,6 +133,15 @@ func (m *Files) Names() []string {
 	return names
 }
 
+// Versions are the files' versions, in their order.
+func (m *Files) Versions() []string {
+	versions := make([]string, len(m.ordered))
+	for i, one := range m.ordered {
+		versions[i] = one.version
+	}
+	return versions
+}
+
 var (
 	beginsWithVersion = regexp.MustCompile(`^\d+.*\.sql$`)
 	errSeveralUps     = errors.New("has more than one migrate:up section, of which dbmate would record one version " +

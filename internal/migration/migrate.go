@@ -28,6 +28,8 @@ type Options struct {
 	Schema string
 	// CreateSchema creates a missing schema, which is otherwise a [*postgres.MissingSchemaError].
 	CreateSchema bool
+	// Beginning refuses a database that records anything but a beginning of the files, such as one of somebody else.
+	Beginning bool
 	// Strict refuses a pending version that is lower than the highest recorded one.
 	Strict bool
 	// LockTimeout is how long to wait for another run's lock on this database.
@@ -58,7 +60,7 @@ type Applied struct {
 // Migrate migrates one database to the files' latest version with dbmate's engine over an open connection. Its lock on
 // the database ends with the connection. It costs one round trip if nothing is pending, and one more for each
 // migration. Even if it fails, it returns what was done. Errors: [*Error], [*LockError], [*OrderError],
-// [*postgres.MissingSchemaError], [*postgres.TableError], the server's, the cause of ctx.
+// [*BeginningError], [*postgres.MissingSchemaError], [*postgres.TableError], the server's, the cause of ctx.
 func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Result, error) {
 	if o.Schema != "" {
 		o.Table = o.Table.In(o.Schema)
@@ -109,16 +111,26 @@ func plan(s postgres.Status, files *Files, o Options) (Result, []migration, erro
 	}
 	r, pending := compare(s, files)
 	r.Creates = o.Schema != "" && !s.SchemaExists
-	if o.Schema != "" && o.Schema != publicSchema {
-		for _, m := range pending {
-			if outside := m.outside(o.Schema); len(outside) > 0 {
-				r.Warnings = append(r.Warnings, fmt.Sprintf("%s puts something outside of the schema that is migrated: %s",
-					m.path, words.List(outside, 5)))
-			}
-		}
+	r.Warnings = outsideWarnings(pending, o.Schema)
+	if o.Beginning && len(r.Unknown)+len(r.OutOfOrder) > 0 {
+		return r, pending, &BeginningError{s.Table, r.Unknown, r.OutOfOrder}
 	}
 	if o.Strict && len(r.OutOfOrder) > 0 {
 		return r, pending, &OrderError{File: r.OutOfOrder[0], Highest: r.Before}
 	}
 	return r, pending, nil
+}
+
+// outsideWarnings names what pending files put outside of the schema that is migrated; public is everybody's.
+func outsideWarnings(pending []migration, schema string) (warnings []string) {
+	if schema == "" || schema == publicSchema {
+		return nil
+	}
+	for _, m := range pending {
+		if outside := m.outside(schema); len(outside) > 0 {
+			warnings = append(warnings, fmt.Sprintf("%s puts something outside of the schema that is migrated: %s",
+				m.path, words.List(outside, 5)))
+		}
+	}
+	return warnings
 }

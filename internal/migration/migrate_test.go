@@ -237,3 +237,30 @@ func TestOwnCommitThatTheCheckOverlooks(t *testing.T) {
 		})
 	}
 }
+
+// What was looked into and empty before may have been taken by somebody else since: that is seen under the lock.
+func TestOnlyBeginningsAreMigrated(t *testing.T) {
+	m := files(t, "10_a.sql", up("create table a ()"), "20_b.sql", up("create table b ()"))
+	for versions, want := range map[string]string{
+		"":             "",
+		"('10')":       "",
+		"('10'), (20)": "",
+		"('20')":       "records later versions, but not that of 10_a.sql; nothing was applied",
+		"('10'), (15)": "records version 15, for which there is no file; nothing was applied",
+	} {
+		url := pgtest.Database(t)
+		pgtest.Do(t, url, "create table schema_migrations (version text)")
+		if versions != "" {
+			pgtest.Do(t, url, "insert into schema_migrations values "+versions)
+		}
+		o := options()
+		o.Beginning = true
+		got, err := migrate(t.Context(), url, m, o)
+		switch other := (*migration.BeginningError)(nil); {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", versions, err)
+		case want != "" && (!errors.As(err, &other) || !strings.HasSuffix(err.Error(), want) || len(got.Applied) > 0):
+			t.Errorf("%s: applied %v, %v", versions, got.Applied, err)
+		}
+	}
+}

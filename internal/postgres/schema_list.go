@@ -59,31 +59,16 @@ func createdConcurrently(err error) bool {
 	return HasCode(err, "23505") || HasCode(err, "42P06") || HasCode(err, "42P07") || HasCode(err, "42710")
 }
 
-// Found is what a database has under a schema's name.
-type Found struct {
-	Exists   bool
-	Empty    bool // it contains no table, view, function or type
-	Recorded bool // it contains the table of applied versions
-}
-
-// Create creates a schema unless it exists. found describes what was there before.
-func (l SchemaList) Create(ctx context.Context, c *Conn, name string, versions Table) (found Found, err error) {
-	look := "select n.oid is not null, " +
-		"not exists (select from pg_catalog.pg_class where relnamespace = n.oid) " +
-		"and not exists (select from pg_catalog.pg_proc where pronamespace = n.oid) " +
-		"and not exists (select from pg_catalog.pg_type where typnamespace = n.oid), " +
-		"exists (select from pg_catalog.pg_class where relnamespace = n.oid and relname = " +
-		sqltext.QuoteLiteral(versions.Name) + ") " +
-		"from (select 1) one left join pg_catalog.pg_namespace n on n.nspname = " + sqltext.QuoteLiteral(name)
-	answers, err := c.Results(ctx, look+"; create schema if not exists "+sqltext.QuoteIdentifier(name))
-	if createdConcurrently(err) {
-		answers, err = c.Results(ctx, look)
+// Create creates a schema unless it exists; created tells which.
+func (l SchemaList) Create(ctx context.Context, c *Conn, name string) (created bool, err error) {
+	_, err = c.Exec(ctx, "create schema "+sqltext.QuoteIdentifier(name))
+	if createdConcurrently(err) { // or long ago
+		return false, nil
 	}
 	if err != nil {
-		return Found{}, fmt.Errorf("create schema %q: %w", name, err)
+		return false, fmt.Errorf("create schema %q: %w", name, err)
 	}
-	row := answers[0][0]
-	return Found{Exists: string(row[0]) == "t", Empty: string(row[1]) == "t", Recorded: string(row[2]) == "t"}, nil
+	return true, nil
 }
 
 // Drop drops a listed schema with its contents, and its entry in the list, in one transaction, unless objects of others

@@ -63,6 +63,8 @@ var hints = []hint{
 		"that runs do not overlap, or raise lock-timeout"},
 	{(*migration.OrderError)(nil), "give the file a version above {version}, or set strict-order: false to apply it " +
 		"out of order; nothing was applied"},
+	{(*migration.BeginningError)(nil), "somebody else has used this schema or database since it was looked into: choose " +
+		"another tenant-name; or, if it is that tenant's, list it by hand and run mode migrate"},
 	{migration.TableLocked, "another session holds a lock on a table that the migration changes: run at a quieter " +
 		"hour, or raise statement-lock-timeout; the file was rolled back"},
 	{migration.PrivilegeMissing, "the role may not do this: grant it the privilege, or name a role that has it with " +

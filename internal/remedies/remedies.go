@@ -103,6 +103,8 @@ func describe(err error) (about any, facts []string) {
 		return e.Cause(), []string{"{version}", e.Version, "{table}", e.Table, "{drop}", e.Drop()}
 	case *migration.OrderError:
 		return (*migration.OrderError)(nil), []string{"{version}", e.Highest}
+	case *migration.BeginningError:
+		return (*migration.BeginningError)(nil), nil
 	case *migration.LockError:
 		return (*migration.LockError)(nil), nil
 	case *pgdump.ArgumentError:

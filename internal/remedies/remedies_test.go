@@ -77,6 +77,7 @@ func TestRemedies(t *testing.T) {
 		{&postgres.MissingSchemaError{Schema: "acme"}, "create-missing: true"},
 		{&postgres.DependentsError{Schema: "acme"}, "alter extension … set schema"},
 
+		{&migration.BeginningError{Unknown: []string{"1"}}, "choose another tenant-name"},
 		{&migration.LockError{}, "raise lock-timeout"},
 		{&migration.OrderError{Highest: "30"}, "a version above 30, or set strict-order: false"},
 		{&migration.Error{Err: refused("55P03")}, "raise statement-lock-timeout"},

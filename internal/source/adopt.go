@@ -1,32 +1,70 @@
 package source
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// existing is a schema or database that has the name of a tenant to create, and was there before this run.
+// existing is a schema or database that has the name of a tenant to create, was there before this run, and is not
+// listed.
 type existing struct {
 	name     string // with its kind and where it is: `the database has a schema "acme"`
 	list     string // what lists tenants: "public.schema_tracker"
-	listed   bool   // there, as a tenant
-	recorded bool   // it has the table of applied migrations
-	empty    bool
-	example  string // of what it holds, if that is known: "table users"
 	register string // how to list it by hand
+	holds    postgres.Existing
 }
 
-// adopt returns an error unless it may be taken for the tenant: because it is listed as that, or because a run that was
-// cut off may have left it. Anything else is somebody else's, with the same name by chance.
-func (e existing) adopt() error {
-	if e.listed || e.recorded || e.empty {
+// adopt returns an error unless a run that was cut off may have left it: if it is empty, or records a beginning of the
+// migrations. versions are those of all files, in their order. Anything else is somebody else's, with the same name by
+// chance: Rails, Ecto and golang-migrate name their table schema_migrations too.
+func (e existing) adopt(versions []string) error {
+	why := e.foreign(versions)
+	if why == "" {
 		return nil
 	}
-	text := fmt.Sprintf("%s that %s does not list, and it holds something that no migration created", e.name, e.list)
-	if e.example != "" {
-		text += ": " + e.example
+	return fleet.WithRemedy(fmt.Errorf("%s that %s does not list, and %s", e.name, e.list, why),
+		"choose another name; or, if it is that tenant's, "+e.register)
+}
+
+// foreign says why it is not what a run has left, "" if it may be.
+func (e existing) foreign(versions []string) string {
+	unknown, skipped := outside(e.holds.Versions, versions)
+	switch {
+	case e.holds.Foreign != "":
+		return fmt.Sprintf("its table %s is not dbmate's: %s", e.holds.Record, e.holds.Foreign)
+	case len(unknown) > 0:
+		const shown = 3
+		return fmt.Sprintf("%s records what no file in migrations-path has: version %s", e.holds.Record,
+			words.List(unknown, shown))
+	case skipped != "":
+		return fmt.Sprintf("%s records later versions but not %s, so it is no beginning of the files in "+
+			"migrations-path", e.holds.Record, skipped)
+	case len(e.holds.Versions) == 0 && e.holds.Other != "":
+		return "it holds something that no migration created: " + e.holds.Other
 	}
-	return fleet.WithRemedy(errors.New(text), "choose another name; or, if it is that tenant's, "+e.register)
+	return ""
+}
+
+// outside compares what is recorded with the versions of all files. unknown are recorded and have no file; skipped is
+// the first that is not recorded although a later one is.
+func outside(recorded, versions []string) (unknown []string, skipped string) {
+	last := -1
+	for _, v := range recorded {
+		if at := slices.Index(versions, v); at >= 0 {
+			last = max(last, at)
+		} else {
+			unknown = append(unknown, v)
+		}
+	}
+	slices.Sort(unknown)
+	for _, v := range versions[:last+1] {
+		if !slices.Contains(recorded, v) {
+			return unknown, v
+		}
+	}
+	return unknown, ""
 }

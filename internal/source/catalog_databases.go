@@ -97,7 +97,7 @@ func (c *Catalog) CheckDrop(t fleet.Tenant) error {
 
 // Create implements [fleet.Provisioner] with a database of that name on the catalog's server.
 func (c *Catalog) Create(
-	ctx context.Context, name string, log *slog.Logger,
+	ctx context.Context, name string, versions []string, log *slog.Logger,
 ) (t fleet.Tenant, created bool, err error) {
 	if err := c.refuseOwnQuery(); err != nil {
 		return fleet.Tenant{}, false, err
@@ -110,7 +110,7 @@ func (c *Catalog) Create(
 	_, listed := c.rows[name]
 	c.mu.Unlock()
 	if !created && !listed {
-		if err := c.adopt(ctx, name, log); err != nil {
+		if _, err := c.CheckExisting(ctx, name, versions, log); err != nil {
 			return fleet.Tenant{}, false, err
 		}
 	}
@@ -122,43 +122,30 @@ func (c *Catalog) Create(
 	return t, created, nil
 }
 
-// adopt returns an error unless an unlisted database may be taken for a new tenant's; see [existing].
-func (c *Catalog) adopt(ctx context.Context, name string, log *slog.Logger) error {
+// CheckExisting implements [fleet.Provisioner] as [existing] says.
+func (c *Catalog) CheckExisting(
+	ctx context.Context, name string, versions []string, log *slog.Logger,
+) (exists bool, err error) {
 	found := existing{
 		name: fmt.Sprintf("the server has a database %q", name), list: "the catalog",
 		register: "insert its row into the catalog's table project and run mode migrate",
 	}
-	err := c.inspect(ctx, name, log, &found)
-	if err != nil {
-		return fmt.Errorf("look into the existing database %q: %w", name, err)
-	}
-	return found.adopt()
-}
-
-// inspect finds out what a database holds.
-func (c *Catalog) inspect(ctx context.Context, name string, log *slog.Logger, found *existing) error {
 	target, err := c.databaseTarget(name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	conn, err := postgres.Connect(ctx, target, postgres.Options{ReadOnly: true, Log: log})
+	switch {
+	case postgres.MissingDatabase(err):
+		return false, nil
+	case err == nil:
+		defer conn.Close()
+		found.holds, err = conn.ExistingDatabase(ctx, c.versions)
+	}
 	if err != nil {
-		return err
+		return true, remedies.Explain(fmt.Errorf("look into the existing database %q: %w", name, err))
 	}
-	defer conn.Close()
-	rows, err := conn.Query(ctx, "select from pg_catalog.pg_class where relkind = 'r' and relname = $1",
-		c.versions.In("").String())
-	if err != nil {
-		return err
-	}
-	if found.recorded = len(rows.Values) > 0; found.recorded {
-		return nil
-	}
-	objects, err := conn.Objects(ctx)
-	if found.empty = len(objects) == 0; !found.empty {
-		found.example = objects[0].Type + " " + objects[0].Name
-	}
-	return err
+	return true, found.adopt(versions)
 }
 
 // Register implements [fleet.Provisioner]. The catalog's tables are created if they are missing.

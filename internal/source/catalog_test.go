@@ -133,28 +133,3 @@ func TestOrphans(t *testing.T) {
 		t.Errorf("got %q, want none", got)
 	}
 }
-
-func TestAdopt(t *testing.T) {
-	const text = `the database has a schema "acme" that public.tracker does not list, ` +
-		"and it holds something that no migration created"
-	for name, c := range map[string]struct {
-		found   existing
-		refused string
-	}{
-		"empty":                {existing{empty: true}, ""},
-		"with migrations":      {existing{recorded: true}, ""},
-		"listed":               {existing{listed: true}, ""},
-		"somebody else's":      {existing{}, text},
-		"somebody else's, one": {existing{example: "table users"}, text + ": table users"},
-	} {
-		c.found.name, c.found.list, c.found.register = `the database has a schema "acme"`, "public.tracker", "list it"
-		err := c.found.adopt()
-		switch {
-		case c.refused == "" && err != nil:
-			t.Errorf("%s: %v", name, err)
-		case c.refused != "" && (err == nil || err.Error() != c.refused ||
-			fleet.Remedy(err) != "choose another name; or, if it is that tenant's, list it"):
-			t.Errorf("%s: got %v (%s)", name, err, fleet.Remedy(err))
-		}
-	}
-}

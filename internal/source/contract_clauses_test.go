@@ -91,7 +91,7 @@ func contractLife(t *testing.T, p place) {
 // A run that is killed after it created a tenant, and before it registered it, is completed by the next one.
 func contractCut(t *testing.T, p place) {
 	acmeCorp := p.prefix + "acme_corp"
-	tenant, created, err := p.next(t).Create(t.Context(), acmeCorp, slog.New(slog.DiscardHandler))
+	tenant, created, err := p.next(t).Create(t.Context(), acmeCorp, nil, slog.New(slog.DiscardHandler))
 	if err != nil || !created {
 		t.Fatalf("created %t, %v", created, err)
 	}
@@ -122,7 +122,7 @@ func contractNames(t *testing.T, p place) {
 	for i, name := range hostile {
 		if err := s.CheckName(name); err != nil {
 			// Create must refuse it too, or only the mode's check would stand in the way.
-			if _, created, err := s.Create(t.Context(), name, slog.New(slog.DiscardHandler)); err == nil || created {
+			if _, created, err := s.Create(t.Context(), name, nil, slog.New(slog.DiscardHandler)); err == nil || created {
 				t.Errorf("%q is refused, but created", name)
 			}
 			continue
@@ -180,7 +180,7 @@ func contractSquat(t *testing.T, p place) {
 		t.Skip("everything that exists is listed")
 	}
 	p.squat(t, acmeCorp)
-	if tenant, created, err := p.next(t).Create(t.Context(), acmeCorp, slog.New(slog.DiscardHandler)); err == nil ||
+	if tenant, created, err := p.next(t).Create(t.Context(), acmeCorp, nil, slog.New(slog.DiscardHandler)); err == nil ||
 		created || fleet.Remedy(err) == "" {
 		t.Errorf("adopted it as %+v: created %t, %v, remedy %q", tenant, created, err, fleet.Remedy(err))
 	}
@@ -235,7 +235,7 @@ func contractStopped(t *testing.T, p place) {
 	began := time.Now()
 	for what, err := range map[string]error{
 		"list":   func() error { _, err := s.Tenants(over); return err }(),
-		"create": func() error { _, _, err := s.Create(over, p.prefix+"acme", log); return err }(),
+		"create": func() error { _, _, err := s.Create(over, p.prefix+"acme", nil, log); return err }(),
 	} {
 		if err == nil {
 			t.Errorf("%s went on although the run was over", what)
@@ -248,7 +248,7 @@ func contractStopped(t *testing.T, p place) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			time.AfterFunc(time.Duration(i*i*8)*time.Millisecond, func() { cancel(errors.New("stopped")) })
-			if tenant, _, err := s.Create(ctx, name, log); err == nil {
+			if tenant, _, err := s.Create(ctx, name, nil, log); err == nil {
 				_ = s.Register(ctx, tenant) // or not
 			}
 		})

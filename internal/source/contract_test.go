@@ -158,7 +158,7 @@ func listed(t *testing.T, s fleet.Source) map[string]fleet.Tenant {
 // create creates and registers a tenant as the mode does.
 func create(t *testing.T, s provisioner, name string) (fleet.Tenant, bool) {
 	t.Helper()
-	tenant, created, err := s.Create(t.Context(), name, slog.New(slog.DiscardHandler))
+	tenant, created, err := s.Create(t.Context(), name, nil, slog.New(slog.DiscardHandler))
 	if err == nil {
 		err = s.Register(t.Context(), tenant)
 	}

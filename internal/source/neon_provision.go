@@ -52,10 +52,16 @@ func (n *Neon) CheckName(name string) error {
 	return nil
 }
 
+// CheckExisting implements [fleet.Provisioner]. Whatever an existing project holds, it is a tenant already, because
+// Neon's own list of projects is that of tenants.
+func (n *Neon) CheckExisting(context.Context, string, []string, *slog.Logger) (bool, error) {
+	return false, nil
+}
+
 // Create implements [fleet.Provisioner]. Neon allows several projects of one name, so it looks for one before it
 // creates one, and again afterwards: if two runs created one at the same time, the later run deletes its own.
 func (n *Neon) Create(
-	ctx context.Context, name string, log *slog.Logger,
+	ctx context.Context, name string, _ []string, log *slog.Logger,
 ) (t fleet.Tenant, created bool, err error) {
 	if err := n.CheckName(name); err != nil {
 		return fleet.Tenant{}, false, fmt.Errorf("project name %q %w", name, err)

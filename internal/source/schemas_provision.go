@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -20,35 +21,48 @@ func (s *Schemas) CheckName(name string) error {
 	return nil
 }
 
-// Create implements [fleet.Provisioner]. An unlisted schema is adopted only as [existing] says.
+// CheckExisting implements [fleet.Provisioner] as [existing] says.
+func (s *Schemas) CheckExisting(
+	ctx context.Context, name string, versions []string, log *slog.Logger,
+) (exists bool, err error) {
+	found := existing{
+		name: fmt.Sprintf("the database has a schema %q", name), list: s.list.String(),
+		register: fmt.Sprintf("insert its name into %s", s.list),
+	}
+	err = s.with(ctx, log, func(c *postgres.Conn) (err error) {
+		found.holds, err = c.ExistingSchema(ctx, s.versions.In(name))
+		return err
+	})
+	switch missing := (*postgres.MissingSchemaError)(nil); {
+	case errors.As(err, &missing):
+		return false, nil
+	case err != nil:
+		return true, fmt.Errorf("look into the existing schema %q: %w", name, err)
+	}
+	return true, found.adopt(versions)
+}
+
+// Create implements [fleet.Provisioner].
 func (s *Schemas) Create(
-	ctx context.Context, name string, log *slog.Logger,
+	ctx context.Context, name string, versions []string, log *slog.Logger,
 ) (t fleet.Tenant, created bool, err error) {
 	if err := s.CheckName(name); err != nil {
 		return fleet.Tenant{}, false, fmt.Errorf("schema name %q %w", name, err)
 	}
-	var found postgres.Found
-	err = s.with(ctx, log, func(c *postgres.Conn) (err error) {
-		found, err = s.list.Create(ctx, c, name, s.versions)
-		return err
-	})
-	if err != nil {
-		return fleet.Tenant{}, false, err
-	}
 	s.mu.Lock()
 	listed := s.listed[name]
 	s.mu.Unlock()
-	if found.Exists {
-		err = existing{
-			name: fmt.Sprintf("the database has a schema %q", name), list: s.list.String(), listed: listed,
-			recorded: found.Recorded, empty: found.Empty,
-			register: fmt.Sprintf("insert its name into %s", s.list),
-		}.adopt()
+	err = s.with(ctx, log, func(c *postgres.Conn) (err error) {
+		created, err = s.list.Create(ctx, c, name)
+		return err
+	})
+	if err == nil && !created && !listed {
+		_, err = s.CheckExisting(ctx, name, versions, log)
 	}
 	if err != nil {
 		return fleet.Tenant{}, false, err
 	}
-	return fleet.Tenant{Name: name, ID: name}, !found.Exists, nil
+	return fleet.Tenant{Name: name, ID: name}, created, nil
 }
 
 // Register implements [fleet.Provisioner]. The list is created if it is missing.

@@ -17,7 +17,7 @@ import (
 // New is mode migrate. With require-backup-within it leaves a tenant alone that has no recent verified backup. A tenant
 // that is being created has none, so create-tenant uses [NewUnguarded].
 func New(in *input.Reader, env mode.Env) mode.Work {
-	work := NewUnguarded(in, env)
+	work := NewUnguarded(in, env).Work
 	within := in.Duration("require-backup-within")
 	if within == 0 {
 		return work

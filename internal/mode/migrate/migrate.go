@@ -25,8 +25,18 @@ type migrator struct {
 	schemas *migrateSchemas
 }
 
-// NewUnguarded is mode migrate without require-backup-within.
-func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
+// Unguarded is mode migrate without require-backup-within.
+type Unguarded struct {
+	mode.Work
+	Versions []string // of the migration files, in their order
+	options  *migration.Options
+}
+
+// OnlyBeginnings has every job refuse a tenant that records anything but a beginning of the files.
+func (u Unguarded) OnlyBeginnings() { u.options.Beginning = true }
+
+// NewUnguarded reads the inputs of mode migrate.
+func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	m := &migrator{env: env, conns: mode.NewConnections(env, mode.Changes), options: migration.Options{
 		Table:                input.Parse(in, "migrations-table", postgres.ParseTable),
 		Strict:               in.Bool("strict-order"),
@@ -39,7 +49,11 @@ func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
 	refuseUnavailable(in, "rehearse", "undo-point")
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
-	return mode.Work{
+	u := Unguarded{options: &m.options}
+	if m.files != nil {
+		u.Versions = m.files.Versions()
+	}
+	u.Work = mode.Work{
 		Prepare: func(ctx context.Context, found mode.Found) error {
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)
 		},
@@ -51,6 +65,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) mode.Work {
 			return d.Facts(r)
 		},
 	}
+	return u
 }
 
 // refuseUnavailable refuses inputs that this version does not act on: whoever sets undo-point relies on it.

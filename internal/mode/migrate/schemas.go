@@ -88,7 +88,7 @@ func (s *migrateSchemas) prepare(
 }
 
 func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn, o migration.Options) error {
-	o.Schema, o.CreateSchema = "public", false
+	o.Schema, o.CreateSchema, o.Beginning = "public", false, false
 	m, err := migration.Migrate(ctx, conn, s.public, o)
 	if failed := (*migration.Error)(nil); errors.As(err, &failed) && len(m.Applied) > 0 {
 		before := words.Count(len(m.Applied), "file before it was", "files before it were")

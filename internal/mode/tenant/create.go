@@ -29,7 +29,7 @@ type create struct {
 	env     mode.Env
 	source  fleet.Provisioner
 	name    string
-	migrate mode.Work // mode migrate's
+	migrate migrate.Unguarded
 
 	listed bool // the source lists the tenant; set by choose
 }
@@ -78,7 +78,11 @@ func (c *create) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 	if c.env.DryRun {
 		return c.plan(ctx, t, log)
 	}
-	found, created, err := c.source.Create(ctx, c.name, log)
+	if !c.listed {
+		// The source looks into what exists; what is recorded since then is seen under the migration's lock.
+		c.migrate.OnlyBeginnings()
+	}
+	found, created, err := c.source.Create(ctx, c.name, c.migrate.Versions, log)
 	d := CreateDetail{ID: found.ID, Created: created, Registered: c.listed}
 	if err != nil {
 		return fleet.Outcome{Detail: d}, fmt.Errorf("create tenant %q: %w", c.name, err)
@@ -108,7 +112,12 @@ func (c *create) applyMigrations(ctx context.Context, t fleet.Tenant, log *slog.
 // plan says what a run would do.
 func (c *create) plan(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	if !c.listed {
-		return fleet.Outcome{Note: "would be created and migrated", Detail: CreateDetail{}}, nil
+		exists, err := c.source.CheckExisting(ctx, c.name, c.migrate.Versions, log)
+		note := "would be created and migrated"
+		if exists {
+			note = "exists, and would be migrated and registered"
+		}
+		return fleet.Outcome{Note: note, Detail: CreateDetail{}}, err
 	}
 	o, err := c.applyMigrations(ctx, t, log)
 	d := CreateDetail{ID: t.ID, Registered: true}

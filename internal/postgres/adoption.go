@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
+)
+
+// Existing is what a schema or a database holds before a first migration is run in it.
+type Existing struct {
+	// Record is its table of applied versions, quoted and with its schema; empty if it has none.
+	Record string
+	// Foreign is why the record cannot be dbmate's, which has a column version and needs no other; empty if it can.
+	Foreign string
+	// Versions are those that the record holds.
+	Versions []string
+	// Other is something that it holds beside the record, with its kind: "table acme.users". Empty if there is nothing.
+	Other string
+}
+
+// recordQuery describes the table of applied versions, whether it has a column version, and what else must be filled.
+const recordQuery = `select o.identity, exists (
+	select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname = 'version' and not a.attisdropped
+), (
+	select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum)
+	from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+	and a.attname <> 'version' and a.attnotnull and not a.atthasdef and a.attidentity = ''
+)
+from pg_catalog.pg_class c, lateral pg_catalog.pg_identify_object('pg_catalog.pg_class'::regclass, c.oid, 0) o
+where c.oid = pg_catalog.to_regclass(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f')`
+
+// otherQuery names an object in a schema, beside its record of applied versions. Whatever lies in a schema depends on
+// it, of any kind; what is part of a table does not, but on the table.
+const otherQuery = `select o.type || ' ' || o.identity from pg_catalog.pg_depend d,
+	lateral pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) o
+where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.deptype = 'n'
+	and d.refobjid = (select oid from pg_catalog.pg_namespace where nspname = %s)
+	and o.identity is distinct from %s
+order by o.type <> 'table', o.type, o.identity collate "C" limit 1`
+
+// ExistingSchema tells what a schema holds. t is its table of applied versions, with the schema. Errors:
+// [*MissingSchemaError], [*TableError], the server's.
+func (c *Conn) ExistingSchema(ctx context.Context, t Table) (e Existing, err error) {
+	err = c.snapshot(ctx, func() error {
+		rows, err := c.Query(ctx, "select from pg_catalog.pg_namespace where nspname = $1", t.Schema)
+		if err == nil && len(rows.Values) == 0 {
+			return &MissingSchemaError{t.Schema}
+		}
+		if err != nil {
+			return err
+		}
+		if e, err = c.record(ctx, t); err != nil {
+			return err
+		}
+		rows, err = c.Query(ctx,
+			fmt.Sprintf(otherQuery, sqltext.QuoteLiteral(t.Schema), sqltext.QuoteLiteral(e.Record)))
+		if err == nil && len(rows.Values) > 0 {
+			e.Other = string(rows.Values[0][0])
+		}
+		return err
+	})
+	return e, err
+}
+
+// ExistingDatabase tells what the database holds. t is its table of applied versions; without a schema it is looked for
+// where a migration finds it. Errors: [*TableError], the server's.
+func (c *Conn) ExistingDatabase(ctx context.Context, t Table) (e Existing, err error) {
+	err = c.snapshot(ctx, func() error {
+		if e, err = c.record(ctx, t); err != nil {
+			return err
+		}
+		objects, err := c.Objects(ctx)
+		for _, o := range objects {
+			ownSchema := t.Schema != "" && o.Type == "schema" && o.Name == sqltext.QuoteIdentifier(t.Schema)
+			if e.Other == "" && o.Name != e.Record && !ownSchema {
+				e.Other = o.Type + " " + o.Name
+			}
+		}
+		return err
+	})
+	return e, err
+}
+
+// snapshot has do's statements see one moment, at which another run that is migrating has done whole migrations.
+func (c *Conn) snapshot(ctx context.Context, do func() error) error {
+	_, err := c.Exec(ctx, "begin isolation level repeatable read read only; set local row_security = off")
+	if err == nil {
+		err = do()
+	}
+	if err == nil {
+		_, err = c.Exec(ctx, "commit")
+	}
+	if err != nil {
+		c.Reset(ctx)
+	}
+	return err
+}
+
+// record reads the table of applied versions.
+func (c *Conn) record(ctx context.Context, t Table) (Existing, error) {
+	rows, err := c.Query(ctx, fmt.Sprintf(recordQuery, sqltext.QuoteLiteral(t.Quoted())))
+	if err != nil || len(rows.Values) == 0 {
+		return Existing{}, err
+	}
+	row := rows.Values[0]
+	e := Existing{Record: string(row[0])}
+	switch {
+	case string(row[1]) != "t":
+		e.Foreign = "it has no column version"
+	case row[2] != nil:
+		e.Foreign = "it has columns that dbmate never fills: " + string(row[2])
+	}
+	if e.Foreign != "" {
+		return e, nil
+	}
+	if rows, err = c.Query(ctx, "select version::text from "+e.Record+" where version is not null"); err != nil {
+		return Existing{}, versionsError(err, t)
+	}
+	for _, v := range rows.Values {
+		e.Versions = append(e.Versions, string(v[0]))
+	}
+	return e, nil
+}
