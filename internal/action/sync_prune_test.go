@@ -139,7 +139,7 @@ func TestPruningBundles(t *testing.T) {
 	h.Fail(githubtest.Fault{Route: "PUT *", Status: 422, Times: 1})
 	o = h.sync(t, "secret-layout=bundle", "prune-secrets=true")
 	o.counts(t, 0, 0, 3, 0)
-	o.says(t, "kept until every tenant has its secret in the new layout: CUSTOMER_0000_DATABASE_URL")
+	o.says(t, "nothing was pruned, because 3 tenants' secrets were not written: CUSTOMER_0000_DATABASE_URL")
 	h.holds(t, h.perTenant())
 	h.sync(t, "secret-layout=bundle", "prune-secrets=true").counts(t, 3, 0, 0, 0)
 	h.holdsBundled(t)

@@ -102,6 +102,18 @@ func (p Packing) Keys() map[int][]string {
 // gain nor lose members. If nothing is locked and packing from scratch takes fewer bundles, everything is packed from
 // scratch. The error names a member that is too large for any bundle.
 func Pack(members map[string]string, earlier map[string]int, locked map[int]bool) (Packing, error) {
+	return packWith(members, earlier, locked, nil)
+}
+
+// PackApart is [Pack] without packing from scratch and with the condition that no bundle both gains and loses: those in
+// losing, and those that have become too full, get no new members.
+func PackApart(members map[string]string, earlier map[string]int, locked, losing map[int]bool) (Packing, error) {
+	closed := map[int]bool{}
+	maps.Copy(closed, losing)
+	return packWith(members, earlier, locked, closed)
+}
+
+func packWith(members map[string]string, earlier map[string]int, locked, closed map[int]bool) (Packing, error) {
 	sizes := make(map[string]int, len(members))
 	for key, value := range members {
 		sizes[key] = len(entry(key, value)) + 1 // the comma
@@ -117,14 +129,14 @@ func Pack(members map[string]string, earlier map[string]int, locked map[int]bool
 	for n := range locked {
 		highest = max(highest, n)
 	}
-	stable := pack(sizes, earlier, locked)
-	if len(locked) == 0 {
-		if fresh := pack(sizes, nil, nil); fresh.used() < stable.used() {
-			stable = fresh
+	packed := pack(sizes, earlier, locked, closed)
+	if closed == nil && len(locked) == 0 {
+		if fresh := pack(sizes, nil, nil, nil); fresh.used() < packed.used() {
+			packed = fresh
 		}
 	}
-	stable.Bundles = max(stable.Bundles, highest)
-	return stable, nil
+	packed.Bundles = max(packed.Bundles, highest)
+	return packed, nil
 }
 
 // used is the number of bundles with a member.
@@ -136,8 +148,9 @@ func (p Packing) used() int {
 	return len(bundles)
 }
 
-// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space.
-func pack(sizes map[string]int, earlier map[string]int, locked map[int]bool) Packing {
+// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space. Unless closed is
+// nil, that is none in closed and none that a member leaves.
+func pack(sizes map[string]int, earlier map[string]int, locked, closed map[int]bool) Packing {
 	p := Packing{Bundle: make(map[string]int, len(sizes))}
 	taken := map[int]int{}
 	var loose []string
@@ -154,12 +167,15 @@ func pack(sizes map[string]int, earlier map[string]int, locked map[int]bool) Pac
 			put(key, n)
 		default:
 			loose = append(loose, key)
+			if closed != nil {
+				closed[n] = true
+			}
 		}
 	}
 	slices.Sort(loose)
 	for _, key := range loose {
 		n := 1
-		for locked[n] || taken[n]+sizes[key]+1 > Fill {
+		for locked[n] || closed[n] || taken[n]+sizes[key]+1 > Fill {
 			n++
 		}
 		put(key, n)

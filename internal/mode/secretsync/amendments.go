@@ -1,8 +1,6 @@
 package secretsync
 
 import (
-	"slices"
-
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
@@ -26,11 +24,6 @@ func valuesRead(results []fleet.Result) map[string]string {
 
 // synced reports whether a tenant neither failed nor was skipped.
 func synced(r fleet.Result) bool { return r.State == fleet.Succeeded || r.State == fleet.Unchanged }
-
-// allSynced reports whether no tenant failed or was skipped.
-func allSynced(results []fleet.Result) bool {
-	return !slices.ContainsFunc(results, func(r fleet.Result) bool { return !synced(r) })
-}
 
 // bundled is what became of a run's bundles.
 type bundled struct {

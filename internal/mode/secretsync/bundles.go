@@ -1,8 +1,10 @@
 package secretsync
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -65,9 +67,9 @@ type bundleStep struct {
 	value  string
 	action bundleAction
 	empty  bool // no tenant of this run is in it
-	// gives is true if tenants move from this bundle to others. It comes after those, and only if they could be
-	// written.
-	gives bool
+	// gives is true if tenants move from this bundle to others, and loses if some that are gone leave it. Such a step
+	// comes after those that only add, and only if they could be written.
+	gives, loses bool
 }
 
 type bundleAction int
@@ -89,7 +91,7 @@ func (p *plan) pack(values map[string]string) (bundlePlan, error) {
 			"fix the tenants that failed and run again")
 	}
 	b := bundlePlan{values: values, earlier: p.places(values), locked: p.lockedBundles(values)}
-	packing, err := secrets.Pack(values, b.earlier, isLocked(b.locked))
+	packing, err := p.packing(b)
 	if err != nil {
 		return bundlePlan{}, err
 	}
@@ -107,6 +109,40 @@ func (p *plan) pack(values map[string]string) (bundlePlan, error) {
 	return b, nil
 }
 
+// packing packs so that no tenant is ever in none, whichever bundle cannot be written: at most one of the bundles that
+// somebody leaves gains a tenant. That one is written after those that only gain, and before those that only lose.
+func (p *plan) packing(b bundlePlan) (secrets.Packing, error) {
+	locked, losing := map[int]bool{}, map[int]bool{}
+	for n := range b.locked {
+		locked[n] = true
+	}
+	for key, m := range p.past.state.Members {
+		if p.left.members[key] {
+			losing[m.Bundle] = true
+		}
+	}
+	packing, err := secrets.Pack(b.values, b.earlier, locked)
+	if err != nil {
+		return packing, err
+	}
+	both := map[int]bool{}
+	left := maps.Clone(losing)
+	for key, n := range b.earlier {
+		if n != packing.Bundle[key] {
+			left[n] = true
+		}
+	}
+	for key, n := range packing.Bundle {
+		if b.earlier[key] != n && left[n] {
+			both[n] = true
+		}
+	}
+	if len(both) <= 1 {
+		return packing, nil
+	}
+	return secrets.PackApart(b.values, b.earlier, locked, losing)
+}
+
 // bundleNames lists the bundles that have members.
 func bundleNames(members map[int][]string) (names []string) {
 	for n := range members {
@@ -115,7 +151,9 @@ func bundleNames(members map[int][]string) (names []string) {
 	return names
 }
 
-// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why.
+// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why. One that
+// is gone may leave its bundle only if every tenant of the run was read: otherwise it may be the former name of one that
+// was not, with its only connection string.
 func (p *plan) lockedBundles(values map[string]string) map[int]error {
 	have := map[secrets.Print]bool{}
 	for key := range values {
@@ -125,12 +163,12 @@ func (p *plan) lockedBundles(values map[string]string) map[int]error {
 	}
 	locked := map[int]error{}
 	for key, m := range p.past.state.Members {
-		gone := p.left.members[key]
-		if have[key] || gone && p.left.mayDrop || gone && locked[m.Bundle] != nil {
+		gone, allRead := p.left.members[key], len(values) == len(p.tenants)
+		if have[key] || gone && p.left.mayDrop && allRead || gone && locked[m.Bundle] != nil {
 			continue
 		}
 		remedy := "fix the tenants that failed and run again, over all tenants"
-		if gone {
+		if gone && !(p.left.mayDrop && !allRead) {
 			remedy = fmt.Sprintf("run over all tenants, without the input tenants: that drops those that are gone; "+
 				"if more than max-prune (%d) are, raise it", p.maxPrune)
 		}
@@ -139,14 +177,6 @@ func (p *plan) lockedBundles(values map[string]string) map[int]error {
 				secrets.BundleName(m.Bundle)), remedy)
 	}
 	return locked
-}
-
-func isLocked(locked map[int]error) map[int]bool {
-	is := make(map[int]bool, len(locked))
-	for n := range locked {
-		is[n] = true
-	}
-	return is
 }
 
 // places returns the bundle that each tenant is in now, by key.
@@ -173,26 +203,38 @@ func (p *plan) highestBundle() (highest int) {
 	return highest
 }
 
-// bundleSteps decides about every bundle that is not locked: first those that give no tenant away.
+// bundleSteps decides about every bundle that is not locked, in the order that [plan.packing] relies on.
 func (p *plan) bundleSteps(b bundlePlan, members map[int][]string, highest int) (steps []bundleStep) {
-	gives := map[int]bool{}
+	gives, gains, loses := map[int]bool{}, map[int]bool{}, map[int]bool{}
 	for key, n := range b.earlier {
-		if n != b.place[key] {
-			gives[n] = true
-		}
+		gives[n] = gives[n] || n != b.place[key]
 	}
-	for _, second := range []bool{false, true} {
-		for n := 1; n <= highest; n++ {
-			if b.locked[n] != nil || gives[n] != second {
-				continue
-			}
-			keys := members[n]
-			step := bundleStep{bundle: n, name: secrets.BundleName(n), value: b.encode(keys)}
-			step.empty, step.gives = len(keys) == 0, second
-			step.action = p.bundleAction(b, step, keys)
-			steps = append(steps, step)
-		}
+	for key, n := range b.place {
+		gains[n] = gains[n] || n != b.earlier[key]
 	}
+	for key, m := range p.past.state.Members {
+		loses[m.Bundle] = loses[m.Bundle] || p.left.members[key]
+	}
+	for n := 1; n <= highest; n++ {
+		if b.locked[n] != nil {
+			continue
+		}
+		keys := members[n]
+		step := bundleStep{bundle: n, name: secrets.BundleName(n), value: b.encode(keys)}
+		step.empty, step.gives, step.loses = len(keys) == 0, gives[n], loses[n]
+		step.action = p.bundleAction(b, step, keys)
+		steps = append(steps, step)
+	}
+	turn := func(s bundleStep) int {
+		switch {
+		case !s.gives && !s.loses:
+			return 0
+		case gains[s.bundle]:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(steps, func(x, y bundleStep) int { return cmp.Compare(turn(x), turn(y)) })
 	return steps
 }
 
@@ -265,11 +307,16 @@ func (p *plan) members(b bundlePlan, failed map[int]error, done journal) (map[se
 	return members, dropped
 }
 
-// unreported joins the errors of bundles that no tenant of this run is in, so that no tenant's result reports them.
-func (b bundlePlan) unreported(failed map[int]error) error {
+// unreported joins the errors of bundles in which no tenant of this run has changed, so that no tenant's result reports
+// them.
+func (p *plan) unreported(b bundlePlan, failed map[int]error) error {
+	reported := map[int]bool{}
+	for key, n := range b.place {
+		reported[n] = reported[n] || p.member(key, b.values[key]) != unchanged
+	}
 	var errs []error
 	for _, s := range b.steps {
-		if s.empty {
+		if !reported[s.bundle] {
 			errs = append(errs, failed[s.bundle])
 		}
 	}

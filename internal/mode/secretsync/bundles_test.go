@@ -68,6 +68,9 @@ func (s bundleStep) text() string {
 	if s.gives {
 		text += ", gives"
 	}
+	if s.loses {
+		text += ", loses"
+	}
 	return text
 }
 
@@ -144,29 +147,29 @@ func TestPack(t *testing.T) {
 
 		"a tenant is gone": {
 			in: prune, past: withGone, values: small("acme", "globex"),
-			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write"},
+			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write, loses"},
 		},
 		"a tenant is gone, and nobody asked for pruning": {
 			in: settings{maxPrune: 10}, past: withGone, values: small("acme", "globex"),
-			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 keep"},
+			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 keep, loses"},
 		},
 		"a tenant is gone, and another has a new password": {
 			in: settings{maxPrune: 10}, past: withGone, values: small("acme", "globex").with("acme", "postgresql://new"),
-			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write"},
+			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write, loses"},
 		},
 		"a tenant is gone, and another is new": {
 			in: settings{maxPrune: 10}, past: withGone, values: small("acme", "globex", "new"),
-			place: map[string]int{"acme": 1, "globex": 1, "new": 1}, steps: []string{"1 write"},
+			place: map[string]int{"acme": 1, "globex": 1, "new": 1}, steps: []string{"1 write, loses"},
 		},
 		"a tenant is gone, and another moves away": {
 			in:     settings{maxPrune: 10},
 			past:   packedBefore(map[int]bundle{1: {"a": large("a"), "b": large("b"), "gone": "postgresql://gone"}}),
 			values: bundle{"a": large("a"), "b": largest("b")},
-			place:  map[string]int{"a": 1, "b": 2}, steps: []string{"2 write", "1 write, gives"},
+			place:  map[string]int{"a": 1, "b": 2}, steps: []string{"2 write", "1 write, gives, loses"},
 		},
 		"a tenant is gone, and so is its bundle": {
 			in: settings{maxPrune: 10}, past: withGone, listed: listedAt(lastSync), values: small("acme", "globex"),
-			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write"},
+			place: map[string]int{"acme": 1, "globex": 1}, steps: []string{"1 write, loses"},
 		},
 		"more are gone than may be, and nobody asked for pruning": {
 			past: withGone, values: small("acme", "globex"),
@@ -180,19 +183,34 @@ func TestPack(t *testing.T) {
 			in: prune, past: withGone, part: true, values: small("acme"), failed: []string{"globex"},
 			place: map[string]int{"acme": 1}, locked: []int{1}, remedy: "fix the tenants that failed",
 		},
+		"a tenant is gone, and another failed": {
+			in: prune, past: packedBefore(map[int]bundle{1: small("acme", "gone"), 2: small("globex")}),
+			values: small("acme").with("acme", "postgresql://new"), failed: []string{"globex"},
+			place: map[string]int{"acme": 1}, locked: []int{1, 2}, remedy: "fix the tenants that failed",
+		},
+		"a tenant is gone, and its new name failed": {
+			in: prune, past: withGone, values: small("acme", "globex"), failed: []string{"renamed"},
+			place: map[string]int{"acme": 1, "globex": 1}, locked: []int{1}, remedy: "fix the tenants that failed",
+		},
+		"two tenants are gone from two bundles, and two are new": {
+			in: prune, past: packedBefore(map[int]bundle{1: {"a": large("a"), "x": large("x")}, 2: {"b": large("b"), "y": large("y")}}),
+			values: bundle{"a": large("a"), "b": large("b"), "c": large("c"), "d": large("d")},
+			place:  map[string]int{"a": 1, "b": 2, "c": 3, "d": 3},
+			steps:  []string{"3 write", "1 write, loses", "2 write, loses"},
+		},
 		"all tenants of a bundle are gone": {
 			in: prune, past: packedBefore(map[int]bundle{1: small("acme"), 2: small("gone")}), values: small("acme"),
-			place: map[string]int{"acme": 1}, steps: []string{"1 keep", "2 delete"},
+			place: map[string]int{"acme": 1}, steps: []string{"1 keep", "2 delete, loses"},
 		},
 		"all tenants of a bundle are gone, and nobody asked for pruning": {
 			in: settings{maxPrune: 10}, past: packedBefore(map[int]bundle{1: small("acme"), 2: small("gone")}),
 			values: small("acme"),
-			place:  map[string]int{"acme": 1}, steps: []string{"1 keep", "2 keep"},
+			place:  map[string]int{"acme": 1}, steps: []string{"1 keep", "2 keep, loses"},
 		},
 		"a bundle that does not hold what its members say": {
 			in: settings{maxPrune: 10}, past: wroteNames(bundle1, bundle2).inBundles(map[string]int{"acme": 1, "gone": 2}),
 			values: bundle{"acme": "v"},
-			place:  map[string]int{"acme": 1}, steps: []string{"1 write", "2 keep"},
+			place:  map[string]int{"acme": 1}, steps: []string{"1 write", "2 keep, loses"},
 		},
 
 		"a tenant outgrows its bundle": {

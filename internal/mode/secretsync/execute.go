@@ -146,25 +146,36 @@ func (w *writer) deleteAll(names []string) error {
 	return errors.Join(errs...)
 }
 
-// writeBundles takes the steps of a plan, in their order, and returns why bundles were not written, by number.
+// writeBundles writes those of a plan's steps, in their order, and returns why bundles were not written, by number.
 func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
 	failed = map[int]error{}
 	for _, s := range steps {
+		if s.action != writeBundle {
+			continue
+		}
 		var err error
-		switch {
-		case s.gives && len(failed) > 0:
-			err = fmt.Errorf("%s is left as it is, because tenants that move out of it could not be written elsewhere",
-				s.name)
-		case s.action == writeBundle:
+		if (s.gives || s.loses) && len(failed) > 0 {
+			err = fmt.Errorf("%s is left as it is, because a bundle with tenants that may have left it could not be "+
+				"written", s.name)
+		} else {
 			err = w.put(s.name, s.value)
-		case s.action == deleteBundle:
-			err = w.delete(s.name)
 		}
 		if err != nil {
 			failed[s.bundle] = err
 		}
 	}
 	return failed
+}
+
+// mayDelete returns an error unless the variable still holds what this run wrote last. Otherwise the next sync would not
+// know what is a sync's, or another sync has been at work since, which may have found other tenants.
+func (w *writer) mayDelete(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dryRun {
+		return nil
+	}
+	return w.state.undisturbed(ctx)
 }
 
 // remembers is [state.remembers].

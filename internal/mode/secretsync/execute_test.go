@@ -185,44 +185,48 @@ func TestWithoutAVariableSecretsAreWrittenAllTheSame(t *testing.T) {
 	}
 }
 
-// steps are two bundles that gain tenants, and one that gives them some.
+// steps are a bundle that gains tenants, one that gives it some, and one that some leave who are gone.
 func steps() []bundleStep {
 	return []bundleStep{
 		{bundle: 2, name: bundle2, value: "two", action: writeBundle},
 		{bundle: 4, name: "NEON_TENANTS_BUNDLE_4", value: "four", action: keepBundle},
 		{bundle: 5, name: "NEON_TENANTS_BUNDLE_5", action: deleteBundle, empty: true},
 		{bundle: 1, name: bundle1, value: "one", action: writeBundle, gives: true},
-		{bundle: 3, name: bundle3, action: deleteBundle, empty: true, gives: true},
+		{bundle: 3, name: bundle3, value: "{}", action: writeBundle, empty: true, loses: true},
 	}
 }
 
 func TestBundlesAreWrittenInOrder(t *testing.T) {
 	h := newHub(t)
-	for _, name := range []string{bundle1, bundle3, "NEON_TENANTS_BUNDLE_4", "NEON_TENANTS_BUNDLE_5"} {
-		h.SetSecret(inSimulator, name, "old", lastSync)
+	old := map[string]string{bundle1: "old", bundle3: "old", "NEON_TENANTS_BUNDLE_4": "old", "NEON_TENANTS_BUNDLE_5": "old"}
+	for name, value := range old {
+		h.SetSecret(inSimulator, name, value, lastSync)
 	}
 	w := h.writer(t, t.Context())
 	failed := w.writeBundles(steps())
 	equal(t, "failures", len(failed), 0)
-	want := map[string]string{bundle1: "one", bundle2: "two", "NEON_TENANTS_BUNDLE_4": "old"}
-	equal(t, "secrets", h.Secrets(inSimulator), want)
-	equal(t, "deleted", w.journal().deleted, []string{"NEON_TENANTS_BUNDLE_5", bundle3})
+	old[bundle1], old[bundle2], old[bundle3] = "one", "two", "{}"
+	equal(t, "secrets", h.Secrets(inSimulator), old)
+	equal(t, "deleted", w.journal().deleted, nil)
 }
 
-func TestABundleGivesNoTenantAwayThatNoOtherTook(t *testing.T) {
+func TestNobodyLeavesABundleBeforeTheOthersAreWritten(t *testing.T) {
 	h := newHub(t)
-	for _, name := range []string{bundle1, bundle3, "NEON_TENANTS_BUNDLE_5"} {
-		h.SetSecret(inSimulator, name, "old", lastSync)
+	old := map[string]string{bundle1: "old", bundle3: "old", "NEON_TENANTS_BUNDLE_5": "old"}
+	for name, value := range old {
+		h.SetSecret(inSimulator, name, value, lastSync)
 	}
 	h.Fail(githubtest.Fault{Route: "PUT *", Status: 422, Times: 1})
 	w := h.writer(t, t.Context())
 	failed := w.writeBundles(steps())
 	equal(t, "not written", slices.Sorted(maps.Keys(failed)), []int{1, 2, 3})
-	fails(t, failed[1], "NEON_TENANTS_BUNDLE_1 is left as it is, because tenants that move out of it", "")
-	equal(t, "secrets", h.Secrets(inSimulator), map[string]string{bundle1: "old", bundle3: "old"})
-	unreported := bundlePlan{steps: steps()}.unreported(failed)
-	fails(t, unreported, "NEON_TENANTS_BUNDLE_3 is left as it is", "")
-	if errors.Is(unreported, failed[2]) {
-		t.Errorf("a bundle's tenants and the run both tell that %v", failed[2])
+	fails(t, failed[1], "NEON_TENANTS_BUNDLE_1 is left as it is, because a bundle with tenants that may have left it", "")
+	equal(t, "secrets", h.Secrets(inSimulator), old)
+	p := &plan{situation: situation{listed: listedAt(lastSync, bundle1), past: packedBefore(map[int]bundle{1: small("acme")})}}
+	unreported := p.unreported(bundlePlan{
+		steps: steps(), place: map[string]int{"acme": 1, "new": 2}, values: small("acme", "new"),
+	}, failed)
+	if errors.Is(unreported, failed[2]) || !errors.Is(unreported, failed[1]) || !errors.Is(unreported, failed[3]) {
+		t.Errorf("besides what changed tenants tell, the run tells %v", unreported)
 	}
 }

@@ -12,26 +12,12 @@ import (
 
 // leftovers are what no tenant needs any more, as far as a run can tell.
 type leftovers struct {
-	secrets []leftover             // secrets that a sync wrote, by name
+	secrets []string               // names of secrets that a sync wrote, sorted
 	members map[secrets.Print]bool // tenants that are gone and still in a bundle that a sync wrote
 	alike   []string               // names like a tenant's or a bundle's that no sync is known to have written
 	// mayDrop allows them to be deleted, and the members to be left out of a bundle that is rewritten: all tenants are
 	// known, and the leftovers are not too many.
 	mayDrop bool
-}
-
-// leftover is a secret that no tenant needs in this layout.
-type leftover struct {
-	name  string
-	inUse bool // it holds tenants that still exist, in the other layout
-}
-
-// names lists the secrets.
-func (l leftovers) names() (names []string) {
-	for _, s := range l.secrets {
-		names = append(names, s.name)
-	}
-	return names
 }
 
 // findLeftovers compares what earlier syncs wrote with the tenants that exist. With pruning, its error ends a run that
@@ -53,7 +39,7 @@ func (p *plan) findLeftovers() (leftovers, error) {
 	case count > p.maxPrune && p.prune:
 		return leftovers{}, fleet.WithRemedy(
 			fmt.Errorf("prune-secrets: %s would be deleted, and max-prune is %d: nothing is written or deleted%s",
-				words.Count(count, "connection string", "connection strings"), p.maxPrune, listing(left.names())),
+				words.Count(count, "connection string", "connection strings"), p.maxPrune, listing(left.secrets)),
 			fmt.Sprintf("check that these tenants really are gone; then set max-prune: %d for one run", count))
 	case kept > 0 && count <= p.maxPrune:
 		left.mayDrop = true
@@ -89,7 +75,7 @@ func (p *plan) compare() (left leftovers, kept int) {
 		switch {
 		case p.bundled && isBundle, !p.bundled && tenants[name]:
 		case p.past.ours(name):
-			left.secrets = append(left.secrets, leftover{name, isBundle || tenants[name]})
+			left.secrets = append(left.secrets, name)
 		case isBundle, isTenants:
 			left.alike = append(left.alike, name)
 		}
@@ -97,20 +83,40 @@ func (p *plan) compare() (left leftovers, kept int) {
 	return left, kept
 }
 
-// deletions returns the leftovers to delete once everything is written. If a tenant failed, those that may be its only
-// secret wait.
-func (p *plan) deletions(failed bool) (names, waiting []string) {
+// deletions returns the leftovers to delete, with the bundles that nobody is in any more, once everything is written.
+func (p *plan) deletions(b bundlePlan) (names []string) {
 	if !p.prune || !p.left.mayDrop {
-		return nil, nil
+		return nil
 	}
-	for _, s := range p.left.secrets {
-		if failed && s.inUse {
-			waiting = append(waiting, s.name)
-		} else {
+	names = slices.Clone(p.left.secrets)
+	for _, s := range b.steps {
+		if s.action == deleteBundle {
 			names = append(names, s.name)
 		}
 	}
-	return names, waiting
+	return names
+}
+
+// whyNotPruned says why nothing may be deleted although everything is known, "" if it may. What one tenant no longer
+// needs may be the only secret of another, whose new one was not written: of the same tenant under its new name.
+func (p *plan) whyNotPruned(results []fleet.Result, written, saved, cancelled error) string {
+	missing := len(p.tenants) - len(results)
+	for _, r := range results {
+		if !synced(r) {
+			missing++
+		}
+	}
+	switch {
+	case missing > 0:
+		return words.Count(missing, "tenant's secret was", "tenants' secrets were") + " not written"
+	case cancelled != nil:
+		return "the run was cancelled"
+	case written != nil:
+		return "a bundle was not written"
+	case saved != nil:
+		return "what was written could not be remembered"
+	}
+	return ""
 }
 
 // listing ends a sentence with the first names, if there are any: ": A, B and 3 more".

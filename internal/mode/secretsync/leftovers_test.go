@@ -1,10 +1,12 @@
 package secretsync
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
 
+	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
 
@@ -26,7 +28,7 @@ func TestLeftovers(t *testing.T) {
 		past   past
 		all    []string // the tenants that were found; nil: acme and globex
 
-		secrets         []leftover
+		secrets         []string
 		members         []string // keys
 		alike           []string
 		mayDrop         bool
@@ -38,11 +40,11 @@ func TestLeftovers(t *testing.T) {
 		},
 		"a tenant is gone": {
 			in: prune, listed: []string{acme, gone}, past: wroteNames(acme, gone),
-			secrets: []leftover{{gone, false}}, mayDrop: true,
+			secrets: []string{gone}, mayDrop: true,
 		},
 		"a tenant is gone, and nobody asked for pruning": {
 			in: settings{maxPrune: 10}, listed: []string{acme, gone}, past: wroteNames(acme, gone),
-			secrets: []leftover{{gone, false}}, mayDrop: true,
+			secrets: []string{gone}, mayDrop: true,
 		},
 		"its secret is gone too": {in: prune, listed: []string{acme}, past: wroteNames(acme, gone), mayDrop: true},
 		"an incomplete discovery": {
@@ -61,16 +63,16 @@ func TestLeftovers(t *testing.T) {
 		"nothing is ever remembered": {in: prune, listed: []string{acme, gone}, alike: []string{gone}, mayDrop: true},
 		"under an earlier secret-name": {
 			in: prune, listed: []string{acme, "DB_ACME"}, past: wroteNames(acme, "DB_ACME"),
-			secrets: []leftover{{"DB_ACME", false}}, mayDrop: true,
+			secrets: []string{"DB_ACME"}, mayDrop: true,
 		},
 
 		"from one secret each to bundles": {
 			in: pruneBundles, listed: []string{acme, gone}, past: wroteNames(acme, gone),
-			secrets: []leftover{{acme, true}, {gone, false}}, mayDrop: true,
+			secrets: []string{acme, gone}, mayDrop: true,
 		},
 		"from bundles to one secret each": {
 			in: prune, listed: []string{acme, bundle}, past: wroteNames(acme, bundle).inBundles(map[string]int{"acme": 1}),
-			secrets: []leftover{{bundle, true}}, mayDrop: true,
+			secrets: []string{bundle}, mayDrop: true,
 		},
 		"somebody else's, in the other layout": {
 			in: pruneBundles, listed: []string{acme, bundle},
@@ -88,7 +90,7 @@ func TestLeftovers(t *testing.T) {
 
 		"as many as may be": {
 			in: settings{prune: true, maxPrune: 1}, listed: []string{acme, gone}, past: wroteNames(acme, gone),
-			secrets: []leftover{{gone, false}}, mayDrop: true,
+			secrets: []string{gone}, mayDrop: true,
 		},
 		"one more than may be": {
 			in: settings{prune: true}, listed: []string{acme, gone}, past: wroteNames(acme, gone),
@@ -122,11 +124,11 @@ func TestLeftovers(t *testing.T) {
 		},
 		"another organization's tenants, and nobody asked for pruning": {
 			in: settings{maxPrune: 10}, listed: []string{gone}, past: wroteNames(gone),
-			secrets: []leftover{{gone, false}},
+			secrets: []string{gone},
 		},
 		"a secret that was deleted by hand still shows whose tenants these are": {
 			in: prune, listed: []string{gone}, past: wroteNames(acme, gone),
-			secrets: []leftover{{gone, false}}, mayDrop: true,
+			secrets: []string{gone}, mayDrop: true,
 		},
 		"a tenant whose name no secret can have": {
 			in: prune, listed: []string{acme}, past: wroteNames(acme), all: []string{"acme", "7-eleven"}, mayDrop: true,
@@ -159,25 +161,45 @@ func TestLeftovers(t *testing.T) {
 }
 
 func TestDeletions(t *testing.T) {
-	left := leftovers{secrets: []leftover{{"A", true}, {"B", false}, {"C", true}}, mayDrop: true}
+	b := bundlePlan{steps: []bundleStep{
+		{name: bundle1, action: writeBundle}, {name: bundle2, action: deleteBundle}, {name: bundle3, action: keepBundle},
+	}}
 	for what, c := range map[string]struct {
-		prune, mayDrop, failed bool
-		names, waiting         []string
+		prune, mayDrop bool
+		names          []string
 	}{
-		"nobody asked for it":    {mayDrop: true},
-		"not all is known":       {prune: true},
-		"every tenant is synced": {prune: true, mayDrop: true, names: []string{"A", "B", "C"}},
-		"a tenant failed": {
-			prune: true, mayDrop: true, failed: true, names: []string{"B"}, waiting: []string{"A", "C"},
-		},
+		"nobody asked for it": {mayDrop: true},
+		"not all is known":    {prune: true},
+		"all is known":        {prune: true, mayDrop: true, names: []string{"A", "B", bundle2}},
 	} {
-		t.Run(what, func(t *testing.T) {
-			p := &plan{settings: settings{prune: c.prune}, left: left}
-			p.left.mayDrop = c.mayDrop
-			names, waiting := p.deletions(c.failed)
-			equal(t, "deleted", names, c.names)
-			equal(t, "waiting", waiting, c.waiting)
-		})
+		p := &plan{settings: settings{prune: c.prune}, left: leftovers{secrets: []string{"A", "B"}, mayDrop: c.mayDrop}}
+		equal(t, what, p.deletions(b), c.names)
+	}
+}
+
+func TestWhyNotPruned(t *testing.T) {
+	of := func(states ...fleet.State) (all []fleet.Result) {
+		for _, s := range states {
+			all = append(all, fleet.Result{State: s})
+		}
+		return all
+	}
+	no := errors.New("no")
+	for what, c := range map[string]struct {
+		results                   []fleet.Result
+		written, saved, cancelled error
+		want                      string
+	}{
+		"all synced":             {results: of(fleet.Succeeded, fleet.Unchanged)},
+		"one failed":             {results: of(fleet.Succeeded, fleet.Failed), want: "1 tenant's secret was not written"},
+		"one was not started":    {results: of(fleet.Skipped, fleet.Unchanged), want: "1 tenant's secret was not written"},
+		"none came to an end":    {want: "2 tenants' secrets were not written"},
+		"an error of the run":    {results: of(fleet.Succeeded, fleet.Succeeded), written: no, want: "a bundle was not written"},
+		"the state is not saved": {results: of(fleet.Succeeded, fleet.Succeeded), saved: no, want: "what was written could not be remembered"},
+		"cancelled at the end":   {results: of(fleet.Succeeded, fleet.Succeeded), cancelled: no, saved: no, want: "the run was cancelled"},
+	} {
+		p := &plan{situation: situation{tenants: []string{"acme", "globex"}}}
+		equal(t, what, p.whyNotPruned(c.results, c.written, c.saved, c.cancelled), c.want)
 	}
 }
 

@@ -17,7 +17,8 @@ type Run struct {
 	Unchanged int      `json:"unchanged"`
 	Deleted   []string `json:"deleted"`                 // no longer needed; in a dry run, those that would be deleted
 	LeftOut   int      `json:"left_out,omitempty"`      // tenants that are gone and left their bundle
-	LeftOver  []string `json:"left_over,omitempty"`     // no longer needed, and not deleted because nobody asked for it
+	LeftOver  []string `json:"left_over,omitempty"`     // no longer needed, and not deleted
+	NotPruned string   `json:"not_pruned,omitempty"`    // why, although there was something to prune
 	LeftAlone []string `json:"left_alone,omitempty"`    // like a tenant's, and not known to come from a sync
 	Adopted   []string `json:"adopted,omitempty"`       // overwritten, and not known to come from a sync
 	Remember  bool     `json:"remembered"`              // the next run can tell what is unchanged
@@ -57,8 +58,10 @@ func (s *syncer) lines(run Run, c conclusion) (lines []string) {
 		}
 	}
 	add(s.would("deleted")+", no longer needed", run.Deleted)
-	add("kept until every tenant has its secret in the new layout", c.waiting)
 	gone := len(s.plan.left.members)
+	if run.NotPruned != "" {
+		lines = append(lines, "nothing was pruned, because "+run.NotPruned+listing(c.kept))
+	}
 	switch {
 	case run.LeftOut > 0:
 		lines = append(lines, s.would("dropped")+" from bundles: "+
@@ -67,7 +70,9 @@ func (s *syncer) lines(run Run, c conclusion) (lines []string) {
 		lines = append(lines, "left in bundles: "+
 			words.Count(gone, "connection string that belongs", "connection strings that belong")+" to no tenant found")
 	}
-	add("no longer needed (prune-secrets: true deletes what earlier syncs wrote)", run.LeftOver)
+	if !s.plan.prune {
+		add("no longer needed (prune-secrets: true deletes what earlier syncs wrote)", run.LeftOver)
+	}
 	add("named like a tenant's secret, but not known to come from a sync, so left alone", run.LeftAlone)
 	add(s.would("overwritten")+", although not known to come from a sync", run.Adopted)
 	if s.plan.prune && !s.plan.whole {
@@ -99,10 +104,12 @@ func (p *plan) summarize(c conclusion) Run {
 			run.Unchanged++
 		}
 	}
+	run.LeftOver = p.left.secrets
 	if p.prune {
-		run.LeftAlone = p.left.alike
-	} else {
-		run.LeftOver = p.left.names()
+		run.LeftAlone, run.LeftOver = p.left.alike, c.kept
+	}
+	if p.prune && p.left.mayDrop && len(c.kept)+len(p.left.members) > 0 {
+		run.NotPruned = c.why
 	}
 	return run
 }

@@ -51,20 +51,33 @@ func TestEnding(t *testing.T) {
 		},
 		"pruned": {
 			in: settings{prune: true, bundled: true}, at: known, left: leftovers{alike: []string{"PROD"}, members: gone},
-			end: conclusion{waiting: []string{"C"}, dropped: 1, done: journal{deleted: []string{"E", "D"}},
+			end: conclusion{dropped: 1, done: journal{deleted: []string{"E", "D"}},
 				strays: []string{bundle3}},
 			lines: []string{
 				"repository acme/app, bundle: 0 created, 0 updated, 0 unchanged, 2 deleted",
 				"deleted, no longer needed: E, D",
-				"kept until every tenant has its secret in the new layout: C",
 				"dropped from bundles: 1 tenant that is gone",
 				"named like a tenant's secret, but not known to come from a sync, so left alone: PROD",
 			},
 			warning: "bundles that no tenant needs and that may be out of date, but are not known to come from a sync; " +
 				"delete them yourself: " + bundle3,
 		},
+		"a tenant failed": {
+			in: settings{prune: true, bundled: true}, at: known, left: leftovers{members: gone, mayDrop: true},
+			end: conclusion{kept: []string{"C", "D"}, why: "1 tenant's secret was not written"},
+			lines: []string{
+				"repository acme/app, bundle: 0 created, 0 updated, 0 unchanged, 0 deleted",
+				"nothing was pruned, because 1 tenant's secret was not written: C, D",
+				"left in bundles: 1 connection string that belongs to no tenant found",
+			},
+		},
+		"a tenant failed, and nothing was to be pruned": {
+			in: settings{prune: true}, at: known, left: leftovers{mayDrop: true},
+			end:   conclusion{why: "1 tenant's secret was not written"},
+			lines: []string{"repository acme/app, per-tenant: 0 created, 0 updated, 0 unchanged, 0 deleted"},
+		},
 		"nobody asked for pruning": {
-			at: known, left: leftovers{secrets: []leftover{{"D", false}}, alike: []string{"PROD"}, members: gone},
+			at: known, left: leftovers{secrets: []string{"D"}, alike: []string{"PROD"}, members: gone},
 			lines: []string{
 				"repository acme/app, per-tenant: 0 created, 0 updated, 0 unchanged, 0 deleted",
 				"left in bundles: 1 connection string that belongs to no tenant found",

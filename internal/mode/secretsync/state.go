@@ -36,8 +36,9 @@ type state struct {
 
 	begun  bool      // the run has tried to write its mark
 	off    bool      // the variable cannot be read or written
-	mark   string    // the run's mark; empty: not written
+	mark   string    // what the run wrote last: its mark or, after that, its state; empty: nothing
 	marked time.Time // when the run began to write it
+	shared bool      // another run has written since
 }
 
 // loadState reads the variable. A state that cannot be used is no error: everything is written again then, and the log
@@ -104,7 +105,7 @@ func (s *state) begin(ctx context.Context) {
 // tick is how long to wait after a write until GitHub's list has reached the next second.
 const tick = 1100 * time.Millisecond
 
-// save records what this run did. Its error is a warning's: the secrets are written.
+// save records what this run did, and may be called again after more was done. Its error is a warning's: the secrets are written.
 func (s *state) save(ctx context.Context, done journal, members map[secrets.Print]secrets.Member) error {
 	if s.mark == "" || s.off {
 		return nil
@@ -124,6 +125,7 @@ func (s *state) save(ctx context.Context, done journal, members map[secrets.Prin
 	}
 	base, alone := s.past.state, text == s.mark
 	if !alone {
+		s.shared = true
 		s.env.Notice("another sync ran at the same time: the next one writes again what both may have written")
 		if other, err := s.past.keys.Decode(text); err == nil {
 			base = other
@@ -134,7 +136,28 @@ func (s *state) save(ctx context.Context, done journal, members map[secrets.Prin
 	if text, err = s.past.keys.Encode(next); err != nil {
 		return err
 	}
-	return s.client.PutVariable(ctx, s.scope, secrets.StateVariable, text, true)
+	began := time.Now()
+	if err := s.client.PutVariable(ctx, s.scope, secrets.StateVariable, text, true); err != nil {
+		return err
+	}
+	s.mark, s.marked = text, began
+	return nil
+}
+
+// undisturbed returns an error unless the variable can be written and holds what this run wrote last.
+func (s *state) undisturbed(ctx context.Context) error {
+	s.begin(ctx)
+	if !s.remembers() {
+		return errors.New("what is written cannot be remembered")
+	}
+	text, _, _, err := s.client.Variable(ctx, s.scope, secrets.StateVariable)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the variable %s cannot be read: %w", secrets.StateVariable, err)
+	case s.shared || text != s.mark:
+		return errors.New("another sync ran at the same time")
+	}
+	return nil
 }
 
 // observation is what a run finds at GitHub after its last write.

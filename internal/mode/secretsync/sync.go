@@ -117,24 +117,30 @@ type conclusion struct {
 	done    journal
 	strays  []string // as in [bundlePlan]
 	dropped int      // tenants that are gone and left their bundle
-	waiting []string // secrets that are not deleted before every tenant has its secret in this layout
+	kept    []string // secrets that would have been deleted
+	why     string   // nothing was pruned; empty: there was nothing to prune, or it was
 	block   string   // what became of the workflow file; empty: there is none
 }
 
-// finish writes the bundles, deletes the leftovers, has the next sync remember, and updates the workflow file.
+// finish writes the bundles, has the next sync remember, deletes the leftovers, and updates the workflow file.
 func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
 	b, err := s.writeBundles(ctx, results)
 	errs := []error{err}
 	amendments := b.amendments(results, s.would)
 	amended, _ := fleet.Amend(results, amendments) // the run reports what cannot be amended
-	c := conclusion{results: amended, strays: b.strays, dropped: b.dropped}
-	if ctx.Err() == nil {
-		names, waiting := s.plan.deletions(!allSynced(amended))
-		c.waiting = waiting
-		errs = append(errs, s.writer.deleteAll(names))
-	}
 	saved := s.writer.save(ctx, b.members)
-	c.done = s.writer.journal()
+	c := conclusion{results: amended, strays: b.strays}
+	c.kept = s.plan.deletions(b.bundlePlan)
+	if c.why = s.plan.whyNotPruned(amended, err, saved, ctx.Err()); c.why == "" && len(c.kept) > 0 {
+		if err := s.writer.mayDelete(ctx); err != nil {
+			c.why = err.Error()
+		} else {
+			errs = append(errs, s.writer.deleteAll(c.kept))
+			c.kept = nil
+			saved = s.writer.save(ctx, s.rememberMembers(&b))
+		}
+	}
+	c.done, c.dropped = s.writer.journal(), b.dropped
 	if ctx.Err() == nil && s.file != nil {
 		c.block, err = s.file.update(s.plan, c, s.env.DryRun)
 		errs = append(errs, err)
@@ -145,6 +151,14 @@ func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Endin
 		ending.Warnings = append(ending.Warnings, notSaved(saved))
 	}
 	return ending, errors.Join(errs...)
+}
+
+// rememberMembers returns what the next sync has to know about tenants in bundles after more was done.
+func (s *syncer) rememberMembers(b *bundled) map[secrets.Print]secrets.Member {
+	if b.place != nil {
+		b.members, b.dropped = s.plan.members(b.bundlePlan, b.failed, s.writer.journal())
+	}
+	return b.members
 }
 
 // writeBundles writes the bundles that changed, if the layout has any. Its error is what no tenant reports.
@@ -163,6 +177,6 @@ func (s *syncer) writeBundles(ctx context.Context, results []fleet.Result) (bund
 		return untouched, err
 	}
 	b := bundled{bundlePlan: planned, failed: s.writer.writeBundles(planned.steps)}
-	b.members, b.dropped = s.plan.members(planned, b.failed, s.writer.journal())
-	return b, planned.unreported(b.failed)
+	s.rememberMembers(&b)
+	return b, s.plan.unreported(planned, b.failed)
 }
