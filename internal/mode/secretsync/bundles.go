@@ -1,10 +1,8 @@
 package secretsync
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -109,40 +107,6 @@ func (p *plan) pack(values map[string]string) (bundlePlan, error) {
 	return b, nil
 }
 
-// packing packs so that no tenant is ever in none, whichever bundle cannot be written: at most one of the bundles that
-// somebody leaves gains a tenant. That one is written after those that only gain, and before those that only lose.
-func (p *plan) packing(b bundlePlan) (secrets.Packing, error) {
-	locked, losing := map[int]bool{}, map[int]bool{}
-	for n := range b.locked {
-		locked[n] = true
-	}
-	for key, m := range p.past.state.Members {
-		if p.left.members[key] {
-			losing[m.Bundle] = true
-		}
-	}
-	packing, err := secrets.Pack(b.values, b.earlier, locked)
-	if err != nil {
-		return packing, err
-	}
-	both := map[int]bool{}
-	left := maps.Clone(losing)
-	for key, n := range b.earlier {
-		if n != packing.Bundle[key] {
-			left[n] = true
-		}
-	}
-	for key, n := range packing.Bundle {
-		if b.earlier[key] != n && left[n] {
-			both[n] = true
-		}
-	}
-	if len(both) <= 1 {
-		return packing, nil
-	}
-	return secrets.PackApart(b.values, b.earlier, locked, losing)
-}
-
 // bundleNames lists the bundles that have members.
 func bundleNames(members map[int][]string) (names []string) {
 	for n := range members {
@@ -201,41 +165,6 @@ func (p *plan) highestBundle() (highest int) {
 		}
 	}
 	return highest
-}
-
-// bundleSteps decides about every bundle that is not locked, in the order that [plan.packing] relies on.
-func (p *plan) bundleSteps(b bundlePlan, members map[int][]string, highest int) (steps []bundleStep) {
-	gives, gains, loses := map[int]bool{}, map[int]bool{}, map[int]bool{}
-	for key, n := range b.earlier {
-		gives[n] = gives[n] || n != b.place[key]
-	}
-	for key, n := range b.place {
-		gains[n] = gains[n] || n != b.earlier[key]
-	}
-	for key, m := range p.past.state.Members {
-		loses[m.Bundle] = loses[m.Bundle] || p.left.members[key]
-	}
-	for n := 1; n <= highest; n++ {
-		if b.locked[n] != nil {
-			continue
-		}
-		keys := members[n]
-		step := bundleStep{bundle: n, name: secrets.BundleName(n), value: b.encode(keys)}
-		step.empty, step.gives, step.loses = len(keys) == 0, gives[n], loses[n]
-		step.action = p.bundleAction(b, step, keys)
-		steps = append(steps, step)
-	}
-	turn := func(s bundleStep) int {
-		switch {
-		case !s.gives && !s.loses:
-			return 0
-		case gains[s.bundle]:
-			return 1
-		}
-		return 2
-	}
-	slices.SortStableFunc(steps, func(x, y bundleStep) int { return cmp.Compare(turn(x), turn(y)) })
-	return steps
 }
 
 // encode writes the value of a bundle with these tenants.

@@ -94,6 +94,66 @@ func TestSave(t *testing.T) {
 	equal(t, "notices", h.notices, nil)
 }
 
+// Saving again after a deletion forgets what was deleted, and still believes what was written before.
+func TestSaveAgain(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	w := h.writer(t, t.Context())
+	fails(t, w.put("A", "v"), "", "")
+	fails(t, w.put("B", "v"), "", "")
+	fails(t, w.save(t.Context(), nil), "", "")
+	fails(t, w.mayDelete(t.Context()), "", "")
+	fails(t, w.deleteAll([]string{"B"}), "", "")
+	fails(t, w.save(t.Context(), nil), "", "")
+	listed, err := listSecrets(t.Context(), h.client, repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := h.writer(t, t.Context()).state.past
+	if !next.current("A", "v", listed["A"]) || next.ours("B") {
+		t.Errorf("the next run finds %+v", next.state)
+	}
+	equal(t, "notices", h.notices, nil)
+}
+
+// Nothing is deleted unless the variable can be written and no other run has written to it.
+func TestMayDelete(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		fault githubtest.Fault
+		wrote bool // this run has written a secret and saved its state
+		other bool // another run has written to the variable since
+		fails string
+	}{
+		"first of all":                     {},
+		"after writing":                    {wrote: true},
+		"it cannot be written":             {fault: githubtest.Fault{Route: "POST *", Status: 403}, fails: "what is written cannot be remembered"},
+		"it cannot be read":                {fault: githubtest.Fault{Route: "GET *", Status: 418, After: 1}, fails: "the variable NEON_TENANTS_STATE cannot be read: "},
+		"another run has written to it":    {wrote: true, other: true, fails: "another sync ran at the same time"},
+		"another run wrote while it works": {other: true, fails: "another sync ran at the same time"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			h := newHub(t)
+			if c.fault.Route != "" {
+				h.Fail(c.fault)
+			}
+			w := h.writer(t, t.Context())
+			if c.wrote {
+				fails(t, w.put("A", "v"), "", "")
+				fails(t, w.save(t.Context(), nil), "", "")
+			}
+			if c.other {
+				w.state.begin(t.Context())
+				h.SetVariable(inSimulator, secrets.StateVariable, "another's")
+			}
+			fails(t, w.mayDelete(t.Context()), c.fails, "")
+		})
+	}
+	dry := &writer{dryRun: true}
+	fails(t, dry.mayDelete(t.Context()), "", "")
+}
+
 func TestSaveBesideAnotherRun(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
