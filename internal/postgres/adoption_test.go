@@ -66,17 +66,20 @@ func TestExistingDatabase(t *testing.T) {
 		table postgres.Table
 		want  postgres.Existing
 	}{
-		"nothing":   {table: bare},
-		"a table":   {sql: "create table users ()", table: bare, want: postgres.Existing{Other: "table public.users"}},
-		"a schema":  {sql: "create schema s", table: bare, want: postgres.Existing{Other: "schema s"}},
-		"a record":  {sql: "create table versions (version text)", table: bare, want: postgres.Existing{Record: "public.versions"}},
-		"elsewhere": {sql: "create schema s; create table s.versions (version text)", table: bare, want: postgres.Existing{Other: "schema s"}},
+		"nothing":  {table: bare},
+		"a table":  {sql: "create table users ()", table: bare, want: postgres.Existing{Other: "table public.users"}},
+		"a schema": {sql: "create schema s", table: bare, want: postgres.Existing{Other: "schema s"}},
+		"a record": {sql: "create table versions (version text)", table: bare,
+			want: postgres.Existing{Record: "public.versions"}},
+		"elsewhere": {sql: "create schema s; create table s.versions (version text)", table: bare,
+			want: postgres.Existing{Other: "schema s"}},
 		"a record in a schema of its own": {
 			sql:   `create schema "odd Meta"; create table "odd Meta".versions (version text)`,
 			table: qualified, want: postgres.Existing{Record: `"odd Meta".versions`}},
 		"a record and more": {sql: `create schema "odd Meta"; create table "odd Meta".versions (version text);
 			insert into "odd Meta".versions values ('1'); create table "odd Meta".b ()`,
-			table: qualified, want: postgres.Existing{Record: `"odd Meta".versions`, Versions: []string{"1"}, Other: `table "odd Meta".b`}},
+			table: qualified, want: postgres.Existing{
+				Record: `"odd Meta".versions`, Versions: []string{"1"}, Other: `table "odd Meta".b`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,7 +112,8 @@ func TestExistingRecordThatCannotBeReadWhole(t *testing.T) {
 	pgtest.Do(t, url, `create schema x; create table x.schema_migrations (version text);
 		insert into x.schema_migrations values ('1'); alter table x.schema_migrations enable row level security;
 		alter table x.schema_migrations force row level security`)
-	_, err := connectWithoutPath(t, url).ExistingSchema(t.Context(), postgres.Table{Schema: "x", Name: "schema_migrations"})
+	table := postgres.Table{Schema: "x", Name: "schema_migrations"}
+	_, err := connectWithoutPath(t, url).ExistingSchema(t.Context(), table)
 	var cannot *postgres.TableError
 	if !errors.As(err, &cannot) || cannot.Cause != postgres.VersionsRefused {
 		t.Errorf("got %v", err)

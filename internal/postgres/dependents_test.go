@@ -44,19 +44,23 @@ var dependents = map[string]struct {
 		create text search configuration acme.conf (parser = "default");
 		alter text search configuration acme.conf add mapping for word with acme.dict;
 		create procedure acme.pr() language sql as ''; create type acme.range as range (subtype = int)`, want: []string{}},
-	"default privileges": {sql: "alter default privileges in schema acme grant select on tables to public", want: []string{}},
+	"default privileges": {sql: "alter default privileges in schema acme grant select on tables to public",
+		want: []string{}},
 	"uses of others' objects": {sql: `create table other.o (i int primary key); create type other.e as enum ('x');
 		create table acme.a (i int references other.o, e other.e); create view acme.v as select * from other.o;
 		create table other.p (i int) partition by range (i);
-		create table acme.p1 partition of other.p for values from (0) to (1); create table acme.h () inherits (other.o)`, want: []string{}},
-	"publications of its tables": {sql: `create table acme.a (i int); create publication a for table acme.a`, want: []string{}},
+		create table acme.p1 partition of other.p for values from (0) to (1); create table acme.h () inherits (other.o)`,
+		want: []string{}},
+	"publications of its tables": {sql: `create table acme.a (i int); create publication a for table acme.a`,
+		want: []string{}},
 	"a publication of all its tables": {sql: `create table acme.a (i int); create publication a for tables in schema acme`,
 		want: []string{}, since: 15},
 	"casts of its types": {sql: `create type acme.e as enum ('x');
 		create function acme.f(acme.e) returns int immutable language sql as 'select 1';
 		create cast (acme.e as int) with function acme.f(acme.e)`, want: []string{}},
 	"an extension of its own": {sql: `create extension citext schema acme; create extension hstore schema acme;
-		create table acme.a (i int, c acme.citext primary key, h acme.hstore); create index on acme.a using gin (h)`, want: []string{}},
+		create table acme.a (i int, c acme.citext primary key, h acme.hstore); create index on acme.a using gin (h)`,
+		want: []string{}},
 	"an extension with a table": {sql: `create extension earthdistance schema acme cascade;
 		create table acme.a (p acme.earth)`, want: []string{}},
 
@@ -216,7 +220,8 @@ var dependents = map[string]struct {
 		create function acme.f(internal) returns internal immutable language c as '$libdir/hstore', 'hstore_recv';
 		create transform for other.e language sql (from sql with function acme.f(internal))`,
 		want: []string{"transform for other.e on language sql"}},
-	"a language": {sql: `create function acme.h() returns language_handler language c as '$libdir/plpgsql', 'plpgsql_call_handler';
+	"a language": {sql: `create function acme.h() returns language_handler language c
+			as '$libdir/plpgsql', 'plpgsql_call_handler';
 		create language tongue handler acme.h;
 		create function other.f() returns int language tongue as ''`,
 		want: []string{"function other.f()", "language tongue"}},

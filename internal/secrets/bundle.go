@@ -148,8 +148,8 @@ func (p Packing) used() int {
 	return len(bundles)
 }
 
-// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space. Unless closed is
-// nil, that is none in closed and none that a member leaves.
+// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space. Unless closed
+// is nil, that is none in closed and none that a member leaves.
 func pack(sizes map[string]int, earlier map[string]int, locked, closed map[int]bool) Packing {
 	p := Packing{Bundle: make(map[string]int, len(sizes))}
 	taken := map[int]int{}

@@ -115,9 +115,9 @@ func bundleNames(members map[int][]string) (names []string) {
 	return names
 }
 
-// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why. One that
-// is gone may leave its bundle only if every tenant of the run was read: otherwise it may be the former name of one that
-// was not, with its only connection string.
+// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why. One
+// that is gone may leave its bundle only if every tenant of the run was read: otherwise it may be the former name of
+// one that was not, with its only connection string.
 func (p *plan) lockedBundles(values map[string]string) map[int]error {
 	have := map[secrets.Print]bool{}
 	for key := range values {

@@ -193,7 +193,9 @@ func TestPack(t *testing.T) {
 			place: map[string]int{"acme": 1, "globex": 1}, locked: []int{1}, remedy: "fix the tenants that failed",
 		},
 		"two tenants are gone from two bundles, and two are new": {
-			in: prune, past: packedBefore(map[int]bundle{1: {"a": large("a"), "x": large("x")}, 2: {"b": large("b"), "y": large("y")}}),
+			in: prune, past: packedBefore(map[int]bundle{
+				1: {"a": large("a"), "x": large("x")}, 2: {"b": large("b"), "y": large("y")},
+			}),
 			values: bundle{"a": large("a"), "b": large("b"), "c": large("c"), "d": large("d")},
 			place:  map[string]int{"a": 1, "b": 2, "c": 3, "d": 3},
 			steps:  []string{"3 write", "1 write, loses", "2 write, loses"},

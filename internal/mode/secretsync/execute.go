@@ -167,8 +167,8 @@ func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
 	return failed
 }
 
-// mayDelete returns an error unless the variable still holds what this run wrote last. Otherwise the next sync would not
-// know what is a sync's, or another sync has been at work since, which may have found other tenants.
+// mayDelete returns an error unless the variable still holds what this run wrote last. Otherwise the next sync would
+// not know what is a sync's, or another sync has been at work since, which may have found other tenants.
 func (w *writer) mayDelete(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -198,7 +198,9 @@ func steps() []bundleStep {
 
 func TestBundlesAreWrittenInOrder(t *testing.T) {
 	h := newHub(t)
-	old := map[string]string{bundle1: "old", bundle3: "old", "NEON_TENANTS_BUNDLE_4": "old", "NEON_TENANTS_BUNDLE_5": "old"}
+	old := map[string]string{
+		bundle1: "old", bundle3: "old", "NEON_TENANTS_BUNDLE_4": "old", "NEON_TENANTS_BUNDLE_5": "old",
+	}
 	for name, value := range old {
 		h.SetSecret(inSimulator, name, value, lastSync)
 	}
@@ -222,7 +224,8 @@ func TestNobodyLeavesABundleBeforeTheOthersAreWritten(t *testing.T) {
 	equal(t, "not written", slices.Sorted(maps.Keys(failed)), []int{1, 2, 3})
 	fails(t, failed[1], "NEON_TENANTS_BUNDLE_1 is left as it is, because a bundle with tenants that may have left it", "")
 	equal(t, "secrets", h.Secrets(inSimulator), old)
-	p := &plan{situation: situation{listed: listedAt(lastSync, bundle1), past: packedBefore(map[int]bundle{1: small("acme")})}}
+	past := packedBefore(map[int]bundle{1: small("acme")})
+	p := &plan{situation: situation{listed: listedAt(lastSync, bundle1), past: past}}
 	unreported := p.unreported(bundlePlan{
 		steps: steps(), place: map[string]int{"acme": 1, "new": 2}, values: small("acme", "new"),
 	}, failed)

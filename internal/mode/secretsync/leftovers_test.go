@@ -190,13 +190,16 @@ func TestWhyNotPruned(t *testing.T) {
 		written, saved, cancelled error
 		want                      string
 	}{
-		"all synced":             {results: of(fleet.Succeeded, fleet.Unchanged)},
-		"one failed":             {results: of(fleet.Succeeded, fleet.Failed), want: "1 tenant's secret was not written"},
-		"one was not started":    {results: of(fleet.Skipped, fleet.Unchanged), want: "1 tenant's secret was not written"},
-		"none came to an end":    {want: "2 tenants' secrets were not written"},
-		"an error of the run":    {results: of(fleet.Succeeded, fleet.Succeeded), written: no, want: "a bundle was not written"},
-		"the state is not saved": {results: of(fleet.Succeeded, fleet.Succeeded), saved: no, want: "what was written could not be remembered"},
-		"cancelled at the end":   {results: of(fleet.Succeeded, fleet.Succeeded), cancelled: no, saved: no, want: "the run was cancelled"},
+		"all synced":          {results: of(fleet.Succeeded, fleet.Unchanged)},
+		"one failed":          {results: of(fleet.Succeeded, fleet.Failed), want: "1 tenant's secret was not written"},
+		"one was not started": {results: of(fleet.Skipped, fleet.Unchanged), want: "1 tenant's secret was not written"},
+		"none came to an end": {want: "2 tenants' secrets were not written"},
+		"an error of the run": {results: of(fleet.Succeeded, fleet.Succeeded), written: no,
+			want: "a bundle was not written"},
+		"the state is not saved": {results: of(fleet.Succeeded, fleet.Succeeded), saved: no,
+			want: "what was written could not be remembered"},
+		"cancelled at the end": {results: of(fleet.Succeeded, fleet.Succeeded), cancelled: no, saved: no,
+			want: "the run was cancelled"},
 	} {
 		p := &plan{situation: situation{tenants: []string{"acme", "globex"}}}
 		equal(t, what, p.whyNotPruned(c.results, c.written, c.saved, c.cancelled), c.want)

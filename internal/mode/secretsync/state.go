@@ -105,7 +105,8 @@ func (s *state) begin(ctx context.Context) {
 // tick is how long to wait after a write until GitHub's list has reached the next second.
 const tick = 1100 * time.Millisecond
 
-// save records what this run did, and may be called again after more was done. Its error is a warning's: the secrets are written.
+// save records what this run did, and may be called again after more was done. Its error is a warning's: the secrets
+// are written.
 func (s *state) save(ctx context.Context, done journal, members map[secrets.Print]secrets.Member) error {
 	if s.mark == "" || s.off {
 		return nil

@@ -125,10 +125,12 @@ func TestMayDelete(t *testing.T) {
 		other bool // another run has written to the variable since
 		fails string
 	}{
-		"first of all":                     {},
-		"after writing":                    {wrote: true},
-		"it cannot be written":             {fault: githubtest.Fault{Route: "POST *", Status: 403}, fails: "what is written cannot be remembered"},
-		"it cannot be read":                {fault: githubtest.Fault{Route: "GET *", Status: 418, After: 1}, fails: "the variable NEON_TENANTS_STATE cannot be read: "},
+		"first of all":  {},
+		"after writing": {wrote: true},
+		"it cannot be written": {fault: githubtest.Fault{Route: "POST *", Status: 403},
+			fails: "what is written cannot be remembered"},
+		"it cannot be read": {fault: githubtest.Fault{Route: "GET *", Status: 418, After: 1},
+			fails: "the variable NEON_TENANTS_STATE cannot be read: "},
 		"another run has written to it":    {wrote: true, other: true, fails: "another sync ran at the same time"},
 		"another run wrote while it works": {other: true, fails: "another sync ran at the same time"},
 	} {
