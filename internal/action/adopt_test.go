@@ -16,7 +16,7 @@ var foreign = map[string][2]string{
 		insert into schema_migrations values (20190101000000, now())`,
 		"records what no file in migrations-path has: version 20190101000000"},
 	"golang-migrate": {`create table schema_migrations (version bigint primary key, dirty boolean not null);
-		insert into schema_migrations values (20250101090000, false)`, "dbmate never fills: dirty"},
+		insert into schema_migrations values (20250101090000, false)`, "so it is another tool's"},
 	"a gap": {`create table schema_migrations (version varchar primary key); create table users ();
 		insert into schema_migrations values ('20250101090000'), ('20250101090200')`,
 		"records later versions but not 20250101090100"},

@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
@@ -11,7 +14,7 @@ import (
 type Existing struct {
 	// Record is its table of applied versions, quoted and with its schema; empty if it has none.
 	Record string
-	// Foreign is why the record cannot be dbmate's, which has a column version and needs no other; empty if it can.
+	// Foreign is a sentence that says why the record cannot be dbmate's; empty if it can.
 	Foreign string
 	// Versions are those that the record holds.
 	Versions []string
@@ -19,14 +22,8 @@ type Existing struct {
 	Other string
 }
 
-// recordQuery describes the table of applied versions, whether it has a column version, and what else must be filled.
-const recordQuery = `select o.identity, exists (
-	select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname = 'version' and not a.attisdropped
-), (
-	select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum)
-	from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-	and a.attname <> 'version' and a.attnotnull and not a.atthasdef and a.attidentity = ''
-)
+// recordQuery names the table of applied versions.
+const recordQuery = `select o.identity
 from pg_catalog.pg_class c, lateral pg_catalog.pg_identify_object('pg_catalog.pg_class'::regclass, c.oid, 0) o
 where c.oid = pg_catalog.to_regclass(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f')`
 
@@ -103,22 +100,18 @@ func (c *Conn) record(ctx context.Context, t Table) (Existing, error) {
 	if err != nil || len(rows.Values) == 0 {
 		return Existing{}, err
 	}
-	row := rows.Values[0]
-	e := Existing{Record: string(row[0])}
-	switch {
-	case string(row[1]) != "t":
-		e.Foreign = "it has no column version"
-	case row[2] != nil:
-		e.Foreign = "it has columns that dbmate never fills: " + string(row[2])
-	}
-	if e.Foreign != "" {
-		return e, nil
-	}
-	if rows, err = c.Query(ctx, "select version::text from "+e.Record+" where version is not null"); err != nil {
+	e := Existing{Record: string(rows.Values[0][0])}
+	if rows, err = c.Query(ctx, "select * from "+e.Record); err != nil {
 		return Existing{}, versionsError(err, t)
 	}
-	for _, v := range rows.Values {
-		e.Versions = append(e.Versions, string(v[0]))
+	status := Status{Table: t, Versions: map[string]bool{}}
+	var table *TableError
+	if err := status.read(ctx, c, rows); errors.As(err, &table) && table.Cause == VersionsNotOurs {
+		e.Foreign = table.Error()
+		return e, nil
+	} else if err != nil {
+		return Existing{}, err
 	}
+	e.Versions = slices.Sorted(maps.Keys(status.Versions))
 	return e, nil
 }

@@ -27,12 +27,13 @@ var existing = map[string]struct {
 		want: postgres.Existing{Record: "x.schema_migrations", Versions: []string{"20190101000000"}}},
 	"golang-migrate's record": {sql: `create table schema_migrations (version bigint primary key, dirty boolean not null);
 		insert into schema_migrations values (7, false)`,
-		want: postgres.Existing{Record: "x.schema_migrations", Foreign: "it has columns that dbmate never fills: dirty"}},
+		want: postgres.Existing{Record: "x.schema_migrations", Foreign: `"x"."schema_migrations" has a column "dirty", ` +
+			"which must be filled and which dbmate does not know, so it is another tool's"}},
 	"columns that fill themselves": {sql: `create table schema_migrations (version text, at date not null default now(),
 			n int not null generated always as identity, m int not null generated always as (1) stored)`,
 		want: postgres.Existing{Record: "x.schema_migrations", Other: "sequence x.schema_migrations_n_seq"}},
 	"a table without versions": {sql: "create table schema_migrations (id int)",
-		want: postgres.Existing{Record: "x.schema_migrations", Foreign: "it has no column version"}},
+		want: postgres.Existing{Record: "x.schema_migrations", Foreign: `"x"."schema_migrations" has no column version, so it is not dbmate's`}},
 	"a table":    {sql: "create table users ()", want: postgres.Existing{Other: "table x.users"}},
 	"a type":     {sql: "create type e as enum ()", want: postgres.Existing{Other: "type x.e"}},
 	"a function": {sql: "create procedure p() language sql as ''", want: postgres.Existing{Other: "procedure x.p()"}},
@@ -115,7 +116,7 @@ func TestExistingRecordThatCannotBeReadWhole(t *testing.T) {
 	table := postgres.Table{Schema: "x", Name: "schema_migrations"}
 	_, err := connectWithoutPath(t, url).ExistingSchema(t.Context(), table)
 	var cannot *postgres.TableError
-	if !errors.As(err, &cannot) || cannot.Cause != postgres.VersionsRefused {
+	if !errors.As(err, &cannot) || cannot.Cause != postgres.VersionsHidden {
 		t.Errorf("got %v", err)
 	}
 }

@@ -43,7 +43,7 @@ func TestLocksBehindPgBouncer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				status, err := postgres.ReadStatus(t.Context(), conn, versions, true)
+				status, err := postgres.ReadStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"}, true)
 				locks := pgtest.Ask(t, direct, advisoryLocks)
 				var pooler *postgres.TransactionPoolerError
 				if pooled := errors.As(err, &pooler); pooled != c.pooled || (err != nil) != c.pooled || status.Locked == c.pooled {
@@ -69,7 +69,7 @@ func TestReadingBehindPgBouncer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := postgres.ReadStatus(t.Context(), conn, versions, false); err != nil {
+	if _, err := postgres.ReadStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"}, false); err != nil {
 		t.Error(err)
 	}
 }
@@ -94,7 +94,7 @@ func TestTheMarkOfASession(t *testing.T) {
 		if got := string(answers[0][0][1]); (got == "5MB") != strings.Contains(options, "5MB") {
 			t.Errorf("%q: work_mem is %s", options, got)
 		}
-		status, err := postgres.ReadStatus(t.Context(), conn, versions, true)
+		status, err := postgres.ReadStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"}, true)
 		if err != nil || !status.Locked {
 			t.Errorf("locked: %v, %v", status.Locked, err)
 		}

@@ -35,7 +35,7 @@ func (e existing) foreign(versions []string) string {
 	unknown, skipped := outside(e.holds.Versions, versions)
 	switch {
 	case e.holds.Foreign != "":
-		return fmt.Sprintf("its table %s is not dbmate's: %s", e.holds.Record, e.holds.Foreign)
+		return e.holds.Foreign
 	case len(unknown) > 0:
 		const shown = 3
 		return fmt.Sprintf("%s records what no file in migrations-path has: version %s", e.holds.Record,
