@@ -177,7 +177,7 @@ func TestCreationIsCompletedWhereverItWasCut(t *testing.T) {
 	}
 }
 
-// Runs for one name at one time end with one project, whichever of them made it.
+// Runs for one name at one time end with one project, whichever of them made it; one that meets two is told to run again.
 func TestCreatedAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -187,12 +187,18 @@ func TestCreatedAtTheSameTime(t *testing.T) {
 	for i := range runs {
 		group.Go(func() {
 			o := f.run(t, t.Context(), create("new")...)
-			if ids[i] = o.outputs["tenant-id"]; o.err != nil {
+			ids[i] = o.outputs["tenant-id"]
+			if o.err != nil && !strings.Contains(o.log, "wait for that to end and run again") {
 				t.Errorf("%v\n%s", o.err, o.log)
 			}
 		})
 	}
 	group.Wait()
+	for i, id := range ids {
+		if id == "" { // it found two, while the others were agreeing on one: its remedy helps
+			ids[i] = f.run(t, t.Context(), create("new")...).outputs["tenant-id"]
+		}
+	}
 	made := f.projectsNamed(t, "new")
 	if len(made) != 1 || len(slices.Compact(slices.Sorted(slices.Values(ids)))) != 1 || ids[0] != made[0].ID {
 		t.Errorf("there are %d projects; the runs had %v", len(made), ids)
