@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/deadline"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -147,6 +149,44 @@ func TestRunTenantTimeout(t *testing.T) {
 				r.Elapsed != 30*time.Second {
 				t.Errorf("%s after %s: %v (%s), want %s", r.Tenant.ID, r.Elapsed, r.Err, Remedy(r.Err), want)
 			}
+		}
+	})
+}
+
+// Waiting for an API's rate limit is not the tenant's time: it counts neither towards tenant-timeout nor towards how long
+// the tenant took. Whoever only waited when the run is cancelled was not started.
+func TestRunTimeWithoutWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		job := func(ctx context.Context, tenant Tenant, log *slog.Logger) (Outcome, error) {
+			resume := deadline.Pause(ctx)
+			d := time.Hour
+			if tenant.ID == "id-2" {
+				d = 10 * time.Hour
+			}
+			_, err := sleep(d)(ctx, tenant, log)
+			resume(err == nil)
+			if err != nil {
+				return Outcome{}, fmt.Errorf("wait: %w", err)
+			}
+			if tenant.ID == "id-1" {
+				d = 25 * time.Second
+			} else {
+				d = 15 * time.Second
+			}
+			return sleep(d)(ctx, tenant, log)
+		}
+		time.AfterFunc(2*time.Hour, func() { cancel(errors.New("by hand")) })
+		results, _ := observe(ctx, t, Plan{Tenants: crowd(3), Job: job},
+			Options{Concurrency: 3, TenantTimeout: 20 * time.Second, MaxFailures: Limit{}})
+		if r := results[0]; r.State != Succeeded || r.Elapsed != 15*time.Second {
+			t.Errorf("the first took %s", r.Elapsed)
+		}
+		if r := results[1]; !strings.Contains(fmt.Sprint(r.Err), "stopped after the tenant-timeout of 20s") {
+			t.Errorf("the second: %v", r.Err)
+		}
+		if r := results[2]; r.State != Skipped || fmt.Sprint(r.Err) != "not started: by hand" || !r.Started.IsZero() {
+			t.Errorf("the third: %v", r.Err)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/deadline"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -136,10 +137,14 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 	t := e.plan.Tenants[i]
 	e.options.Observer.Started(t)
 
-	outcome, err := e.job(ctx, t, log)
+	own, cancel := e.bound(ctx)
+	defer cancel()
+	outcome, err := e.job(own, t, log)
 
-	r := Result{Tenant: t, Outcome: outcome, Started: started, Elapsed: time.Since(started)}
+	r := Result{Tenant: t, Outcome: outcome, Started: started, Elapsed: time.Since(started) - deadline.Paused(own)}
 	switch {
+	case err != nil && ctx.Err() != nil && deadline.OnlyWaited(own):
+		r = Result{Tenant: t, State: Skipped, Err: fmt.Errorf("not started: %w", context.Cause(ctx))}
 	case err != nil:
 		r.State, r.Err = Failed, log.redactError(err)
 	case outcome.Unchanged:
@@ -147,8 +152,8 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 	default:
 		r.State = Succeeded
 	}
-	r.Outcome.Note = log.redact(outcome.Note)
-	r.Outcome.Warnings = slices.Clone(outcome.Warnings) // the job may have returned the same slice for every tenant
+	r.Outcome.Note = log.redact(r.Outcome.Note)
+	r.Outcome.Warnings = slices.Clone(r.Outcome.Warnings) // the job may have returned the same slice for every tenant
 	for j, w := range r.Outcome.Warnings {
 		r.Outcome.Warnings[j] = log.redact(w)
 	}
@@ -159,15 +164,16 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 	e.options.Observer.Finished(r)
 }
 
-// job calls the plan's job under the tenant's deadline, and turns a panic into that tenant's error.
+// bound gives a tenant its time, in which waiting for an API's rate limit does not count: all tenants share that.
+func (e *engine) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := e.options.TenantTimeout
+	return deadline.Context(ctx, d, WithRemedy(
+		fmt.Errorf("stopped after the tenant-timeout of %s", words.Setting(d)),
+		"see in the tenant's log what it was waiting for; raise tenant-timeout if the work really takes longer"))
+}
+
+// job calls the plan's job, and turns a panic into that tenant's error.
 func (e *engine) job(ctx context.Context, t Tenant, log *tenantLog) (o Outcome, err error) {
-	if d := e.options.TenantTimeout; d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, d, WithRemedy(
-			fmt.Errorf("stopped after the tenant-timeout of %s", words.Setting(d)),
-			"see in the tenant's log what it was waiting for; raise tenant-timeout if the work really takes longer"))
-		defer cancel()
-	}
 	logger := slog.New(&logHandler{log: log})
 	defer func() {
 		if p := recover(); p != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/deadline"
 )
 
 type callKey struct{}
@@ -71,12 +73,12 @@ func (c *call) check(ctx context.Context, resp *http.Response, err error) (bool,
 		wait = c.client.limiter.rejected(c.reservation, asked, stated).Sub(now)
 		c.delay = 0
 	}
-	c.gaveUp = c.tooLong(ctx, now, wait, action != Retry || stated)
+	c.gaveUp = c.tooLong(ctx, now, wait, action == Hold, action != Retry || stated)
 	return c.gaveUp == "", nil
 }
 
 // tooLong says why a wait is not begun, or returns "". A wait that the server asked for counts towards MaxWait.
-func (c *call) tooLong(ctx context.Context, now time.Time, wait time.Duration, asked bool) string {
+func (c *call) tooLong(ctx context.Context, now time.Time, wait time.Duration, held, asked bool) string {
 	due := fmt.Sprintf("the next one is due in %s (at %s)", round(wait), clock(now.Add(wait)))
 	if asked {
 		if c.since.IsZero() {
@@ -86,10 +88,20 @@ func (c *call) tooLong(ctx context.Context, now time.Time, wait time.Duration, a
 			return fmt.Sprintf("after waiting %s for another attempt: %s", round(waited), due)
 		}
 	}
-	if deadline, ok := ctx.Deadline(); ok && now.Add(wait).After(deadline) {
-		return fmt.Sprintf("with %s left for another attempt: %s", round(deadline.Sub(now)), due)
+	if left, ok := c.left(ctx, held); ok && wait > left {
+		return fmt.Sprintf("with %s left for another attempt: %s", round(left), due)
 	}
 	return ""
+}
+
+// left is how long the call may still wait; ok is false if that is not bounded. The time of a piece of work stands still
+// while all calls are held.
+func (c *call) left(ctx context.Context, held bool) (left time.Duration, ok bool) {
+	if !held {
+		return deadline.Left(ctx)
+	}
+	at, ok := ctx.Deadline()
+	return time.Until(at), ok
 }
 
 // backoff is the call's retryablehttp.Backoff.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/deadline"
 )
 
 // limiter admits a client's calls in order. Calls of one route queue up behind each other (a channel serves its
@@ -57,6 +59,8 @@ func newLimiter(o Options) *limiter {
 // reserve waits until a call may be sent. It returns at once if ctx ends, and without waiting if ctx's deadline would
 // come first; its error is then a [*notSentError]. The caller must pass the reservation to release.
 func (l *limiter) reserve(ctx context.Context, route string, write bool) (r *reservation, err error) {
+	resume := deadline.Pause(ctx)
+	defer func() { resume(err == nil) }()
 	q := l.queue(route, write)
 	if q.slots != nil {
 		if err := acquire(ctx, q.slots); err != nil {
@@ -108,6 +112,10 @@ func (l *limiter) wait(ctx context.Context, q *queue, send bool) (*reservation, 
 		if d <= 0 {
 			return r, nil
 		}
+		if limit == serverLimit && d > l.options.MaxWait {
+			return nil, &notSentError{fmt.Sprintf("%s, which lasts %s (until %s)", limit, round(d),
+				clock(time.Now().Add(d))), errTooLong}
+		}
 		// The wait may turn out shorter, by maxTransit at most.
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d-maxTransit {
 			return nil, &notSentError{fmt.Sprintf("%s, which takes %s (until %s), with only %s left", limit, round(d),
@@ -151,9 +159,9 @@ func (l *limiter) try(q *queue, send bool) (r *reservation, d time.Duration, lim
 	if !send {
 		return nil, d, limit
 	}
-	longest(l.pause.Sub(now), "the server's rate limit")
+	longest(l.pause.Sub(now), serverLimit)
 	longest(l.account.delay(now), "the account's rate limit")
-	longest(l.throttle.delay(now), "the server's rate limit")
+	longest(l.throttle.delay(now), serverLimit)
 	if d > 0 {
 		return nil, d, limit
 	}
@@ -230,6 +238,12 @@ type notSentError struct {
 	limit string // what it waited for
 	err   error
 }
+
+// serverLimit is what a limit is called that the server enforces, and of which it says how long it lasts.
+const serverLimit = "the server's rate limit"
+
+// errTooLong says that a wait is not begun.
+var errTooLong = errors.New("not waited for")
 
 func (e *notSentError) Error() string { return "waiting for " + e.limit + ": " + e.err.Error() }
 func (e *notSentError) Unwrap() error { return e.err }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/deadline"
 )
 
 // Neon's limits, less the margin that internal/neon keeps.
@@ -273,6 +275,51 @@ func TestNoWaitBeyondTheDeadline(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
 				t.Errorf("error is %v", err)
 			}
+		}
+	})
+}
+
+// A server that asks for a day's rest does not make the run wait for it, neither the call that is told nor the others.
+func TestNoWaitForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "100000")
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		client := New(Options{Account: perMinute, Base: transport})
+		start := time.Now()
+		resp, err := get(t.Context(), client.HTTP(), "/")
+		if err != nil || GaveUp(resp) == "" {
+			t.Fatalf("%v, %v", resp, err)
+		}
+		_ = resp.Body.Close()
+		_, err = get(t.Context(), client.HTTP(), "/")
+		const want = "waiting for the server's rate limit, which lasts 27h46m40s (until 2000-01-02 03:46:40 UTC): not waited for"
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the next: %v", err)
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("waited %s", d)
+		}
+	})
+}
+
+// The time of a piece of work stands still while its calls wait for the limit.
+func TestWaitsAreNotTheWorksTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := serve(t, func(http.ResponseWriter, *http.Request) {})
+		client := New(Options{Account: Limit{1, time.Minute}, Base: transport})
+		ctx, cancel := deadline.Context(t.Context(), 20*time.Second, errors.New("late"))
+		defer cancel()
+		for range 3 {
+			resp, err := get(ctx, client.HTTP(), "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+		}
+		if got := deadline.Paused(ctx); got < 2*time.Minute {
+			t.Errorf("paused for %s", got)
 		}
 	})
 }

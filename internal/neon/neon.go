@@ -17,15 +17,18 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
+// DefaultPerMinute is how many calls a minute leave some of the account's 700 to the team's other clients.
+const DefaultPerMinute = 600
+
 // DefaultBaseURL is the address of Neon's API.
 const DefaultBaseURL = "https://console.neon.tech/api/v2"
 
 // Limits returns the transport's options for Neon's limits: 700 calls a minute for an account, and 40 a second for a
 // route (https://api-docs.neon.tech/reference/api-rate-limiting). Up to 40 calls a second go in a burst, but never
-// more than 690 in any minute, since a person who uses the console meanwhile draws on the same limit.
-func Limits() httpx.Options {
+// more than perMinute in any minute: the console and the team's other clients draw on the same limit.
+func Limits(perMinute int) httpx.Options {
 	return httpx.Options{
-		Account:  httpx.Limit{Calls: 690, Per: time.Minute},
+		Account:  httpx.Limit{Calls: perMinute, Per: time.Minute},
 		PerRoute: httpx.Limit{Calls: 40, Per: time.Second},
 	}
 }
@@ -55,7 +58,7 @@ func New(o Options) *Client {
 		c.base = DefaultBaseURL
 	}
 	if c.http == nil {
-		c.http = httpx.New(Limits()).HTTP()
+		c.http = httpx.New(Limits(DefaultPerMinute)).HTTP()
 	}
 	return c
 }

@@ -56,7 +56,8 @@ var hints = []hint{
 	{(*postgres.MissingSchemaError)(nil), "set create-missing: true to have it created, take it out of the tracker, " +
 		"or correct database-url if it names another database"},
 	{(*postgres.DependentsError)(nil), "drop each of them, change it so that it uses nothing of this schema, or move " +
-		"what it uses to another schema (alter … set schema; of an extension, alter extension … set schema)"},
+		"what it uses to another schema (alter … set schema; of an extension, as a superuser, alter " +
+		"extension … set schema)"},
 
 	// Migrations.
 	{(*migration.LockError)(nil), "let the other run finish and run again; give the workflow a concurrency group so " +

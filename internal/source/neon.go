@@ -67,7 +67,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 				"(http:// is for this machine and private networks)", u.Host)
 		}
 	}
-	options := neon.Limits()
+	options := neon.Limits(in.Int("neon-requests-per-minute", 1, mostPerMinute))
 	options.UserAgent = userAgent
 	options.OnWait = o.OnWait
 	n.client = neon.New(neon.Options{BaseURL: base, Key: key, HTTP: httpx.New(options).HTTP()})
@@ -76,6 +76,9 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 	}
 	return n
 }
+
+// mostPerMinute is far above what Neon allows anybody today; an account may have been given more than 700.
+const mostPerMinute = 60_000
 
 // Place implements [fleet.Locator].
 func (n *Neon) Place(t fleet.Tenant) fleet.Place {

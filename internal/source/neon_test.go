@@ -21,6 +21,7 @@ var neonInputs = &input.Definition{Inputs: []input.Field{
 	{Name: "neon-api-key"},
 	{Name: "neon-org-id"},
 	{Name: "neon-api-url", Default: "https://console.neon.tech/api/v2"},
+	{Name: "neon-requests-per-minute", Default: "600"},
 	{Name: "neon-branch"},
 	{Name: "database-name", Default: "neondb"},
 	{Name: "role-name", Default: "neondb_owner"},
