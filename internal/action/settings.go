@@ -73,6 +73,7 @@ func (r *run) settings() settings {
 		DryRun:      r.record.DryRun,
 		Insecure:    insecure,
 		DirectTLS:   &r.direct,
+		Workers:     &mode.Workers{Notice: r.notice},
 		Catalog:     s.catalog.target.String(),
 		Mask:        r.console.Mask,
 		Notice:      r.notice,

@@ -28,6 +28,8 @@ type applier struct {
 	table postgres.Table // of the recorded versions, with its schema
 	setup []string       // statements that create what the first record needs
 
+	aloneOnServer func(ctx context.Context, failed error) (bool, error) // [Options].Alone, never nil
+
 	lockTimeout time.Duration // PostgreSQL's lock_timeout for the statements of migrations; 0: none
 	schema      string        // where names without a schema lead; empty: where the session's search_path leads
 
@@ -48,7 +50,10 @@ func newApplier(
 ) *applier {
 	a := &applier{
 		ctx: ctx, conn: c, table: status.Table, lockTimeout: o.StatementLockTimeout,
-		schema: o.Schema, found: status.Found, versions: status.Versions, pending: pending,
+		schema: o.Schema, found: status.Found, versions: status.Versions, pending: pending, aloneOnServer: o.Alone,
+	}
+	if a.aloneOnServer == nil {
+		a.aloneOnServer = func(context.Context, error) (bool, error) { return false, nil }
 	}
 	if !status.Found {
 		if !status.SchemaExists {
@@ -130,6 +135,18 @@ func (a *applier) commit() error {
 		}
 		if _, err := a.conn.Exec(a.ctx, "rollback"); err != nil {
 			return a.failure(err, msg, nil)
+		}
+		switch alone, ended := a.aloneOnServer(a.ctx, err); {
+		case ended != nil:
+			return a.failure(err, msg, tags)
+		case alone:
+			a.conn.Log().Info("the migration was rolled back and is tried again while no other worker of this run is on the "+
+				"server", "file", m.file, "error", err)
+			a.started = time.Now()
+			try = 0
+			continue
+		case postgres.HasCode(err, outOfLocks):
+			return a.failure(err, msg, tags)
 		}
 		pause := time.Duration(try)*time.Second/2 + rand.N(500*time.Millisecond)
 		a.conn.Log().Warn("the migration was rolled back and will be tried again",
@@ -226,5 +243,10 @@ func hadNoEffect(err error) bool {
 		"55P03", // lock_not_available
 		"40001", // serialization_failure
 		"40P01", // deadlock_detected
+		outOfLocks,
 	}, pg.Code)
 }
+
+// outOfLocks is out_of_memory, which the server says if all transactions together want more locks than it has room for.
+// Alone, a transaction has room, or never.
+const outOfLocks = "53200"

@@ -36,6 +36,10 @@ type Options struct {
 	LockTimeout time.Duration
 	// StatementLockTimeout is PostgreSQL's lock_timeout for the migrations' own statements.
 	StatementLockTimeout time.Duration
+	// Alone is called once a migration was rolled back because of somebody's locks, which failed tells. If they are those
+	// of other workers of this run, it waits until none of them is on the server, keeps it so until the connection is
+	// released, and returns true. Nil: there are no others.
+	Alone func(ctx context.Context, failed error) (bool, error)
 	// DryRun reads what is pending, takes no lock and changes nothing.
 	DryRun bool
 }

@@ -35,9 +35,10 @@ type Connections struct {
 	options postgres.Options
 	shared  fleet.SchemaHost // nil if each tenant has a database of its own
 
-	mu     sync.Mutex
-	idle   []idleConn
-	closed bool
+	mu      sync.Mutex
+	idle    []idleConn
+	closed  bool
+	workers map[*postgres.Conn]*Worker // of the connections in use
 }
 
 type idleConn struct {
@@ -48,8 +49,11 @@ type idleConn struct {
 // NewConnections returns a mode's connections, none of them open.
 func NewConnections(env Env, access Access) *Connections {
 	shared, ok := env.Source.(fleet.SchemaHost)
+	if env.Workers == nil {
+		env.Workers = &Workers{}
+	}
 	return &Connections{
-		env: env, access: access, shared: shared,
+		env: env, access: access, shared: shared, workers: map[*postgres.Conn]*Worker{},
 		options: postgres.Options{ReadOnly: access == Reads || env.DryRun, NoSearchPath: ok},
 	}
 }
@@ -83,16 +87,70 @@ func (c *Connections) OpenShared(
 	return c.OpenTarget(ctx, fleet.Tenant{}, target, log)
 }
 
-// OpenTarget is Open for a tenant that was resolved before.
+// OpenTarget is Open for a tenant that was resolved before. While other workers of the run are on the server and it has
+// no room for one more connection, it waits for one of theirs.
 func (c *Connections) OpenTarget(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger,
 ) (conn *postgres.Conn, release func(), err error) {
-	if conn = c.take(); conn != nil {
-		conn.SetLog(log)
-	} else if conn, err = Dial(ctx, c.env, t, target, c.options, log); err != nil {
+	worker, err := c.env.Workers.Enter(ctx, target.Server())
+	if err != nil {
 		return nil, nil, err
 	}
-	return conn, func() { c.release(conn) }, nil
+	if conn, err = c.connect(ctx, t, target, worker, log); err != nil {
+		worker.Leave()
+		return nil, nil, err
+	}
+	worker.schema = c.env.Schema(t)
+	c.mu.Lock()
+	c.workers[conn] = worker
+	c.mu.Unlock()
+	return conn, func() { c.release(conn, worker) }, nil
+}
+
+// connect takes an idle connection or makes one.
+func (c *Connections) connect(
+	ctx context.Context, t fleet.Tenant, target postgres.Target, worker *Worker, log *slog.Logger,
+) (*postgres.Conn, error) {
+	crowded := false // by other workers of the run
+	options := c.options
+	options.NoRoom = func() bool { crowded = worker.Others(); return crowded }
+	for {
+		if conn := c.take(); conn != nil {
+			conn.SetLog(log)
+			return conn, nil
+		}
+		conn, err := Dial(ctx, c.env, t, target, options, log)
+		if err == nil || !crowded || !postgres.NoRoom(err) {
+			return conn, err
+		}
+		crowded = false
+		if _, err := worker.Yield(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Alone is for a worker whose transaction was rolled back because of somebody's locks. If other workers of the run are
+// in its way, it waits until they have left the connection's server, keeps them away until the connection is released,
+// and returns true.
+func (c *Connections) Alone(ctx context.Context, conn *postgres.Conn, failed error) (bool, error) {
+	worker, others := c.others(conn)
+	if worker == nil || !postgres.OutOfLocks(failed) && !conn.LockedBy(ctx, others) {
+		return false, nil
+	}
+	return worker.Alone(ctx)
+}
+
+// others returns a connection's worker, and the sessions of all other connections.
+func (c *Connections) others(conn *postgres.Conn) (worker *Worker, others []postgres.Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for other, w := range c.workers {
+		if other != conn {
+			others = append(others, postgres.Session{Backend: other.Backend(), Schema: w.schema})
+		}
+	}
+	return c.workers[conn], others
 }
 
 // trusted is how long an idle connection is assumed to be alive; later, a server or a firewall may have ended it.
@@ -117,22 +175,25 @@ func (c *Connections) take() *postgres.Conn {
 	}
 }
 
-// borrow returns the source's own connection, nil if the source has none to spare or opened it for other access.
+// borrow returns the source's own connection, nil if the source has none to spare. One that it opened for other access
+// is closed, for it would take the place of another.
 func (c *Connections) borrow() *postgres.Conn {
 	lender, ok := c.env.Source.(postgres.Lender)
-	if !ok || c.options.ReadOnly != c.env.DryRun {
+	if !ok {
 		return nil
 	}
 	conn := lender.Lend()
-	if conn != nil && !conn.Alive() {
+	if conn != nil && (c.options.ReadOnly != c.env.DryRun || !conn.Alive()) {
 		conn.Close()
 		return nil
 	}
 	return conn
 }
 
-func (c *Connections) release(conn *postgres.Conn) {
+func (c *Connections) release(conn *postgres.Conn, worker *Worker) {
+	defer worker.Leave() // once the connection is free
 	c.mu.Lock()
+	delete(c.workers, conn)
 	keep := c.shared != nil && !c.closed && conn.Idle()
 	if keep {
 		conn.SetLog(slog.New(slog.DiscardHandler))

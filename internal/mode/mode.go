@@ -81,6 +81,8 @@ type Env struct {
 	Insecure bool
 	// DirectTLS is the run's. Nil: each connection string has its own.
 	DirectTLS *postgres.DirectTLS
+	// Workers are the run's, by the server that they are on.
+	Workers *Workers
 	// Catalog is where the run records its results, as host:port/database; empty if it does not. That database is never
 	// a tenant, even if the source lists it.
 	Catalog string

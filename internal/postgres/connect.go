@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -35,6 +36,10 @@ type Options struct {
 	// NoSearchPath gives the session an empty search_path, to which RESET ALL returns: a name without a schema is then
 	// an error and never another schema's table.
 	NoSearchPath bool
+	// NoRoom is asked when the server, or the role's limit, has no room for another connection ([NoRoom]). If it returns
+	// true, that is an error at once, for a caller that can wait for connections of its own; otherwise it is waited for.
+	// Nil: false.
+	NoRoom func() bool
 	// GiveUp is how long the server may take to answer the cancel of a statement before the connection is closed.
 	// Zero: 3 s.
 	GiveUp time.Duration
@@ -48,8 +53,9 @@ type Conn struct {
 	pg      *pgconn.PgConn
 	log     *slog.Logger
 	target  Target
-	session string // the mark that its server session has; "" if it has none
-	owned   bool   // the session is known to be this connection's own without it
+	session string       // the mark that its server session has; "" if it has none
+	owned   bool         // the session is known to be this connection's own without it
+	backend atomic.Value // string: the process that serves it, if that is known
 }
 
 // Connect opens a connection, and retries with backoff for up to 60 s while a compute starts. Only connecting is
@@ -63,7 +69,7 @@ func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 	if !o.ReadOnly {
 		c.mark(cfg)
 	}
-	if err := c.dial(ctx, t, cfg); err != nil {
+	if err := c.dial(ctx, t, cfg, o); err != nil {
 		return nil, err
 	}
 	if o.ReadOnly {
@@ -107,7 +113,7 @@ func addOption(cfg *pgconn.Config, setting string) {
 }
 
 // dial connects, and retries temporary failures.
-func (c *Conn) dial(ctx context.Context, t Target, cfg *pgconn.Config) (err error) {
+func (c *Conn) dial(ctx context.Context, t Target, cfg *pgconn.Config, o Options) (err error) {
 	began, wait := time.Now(), firstBackoff
 	for {
 		if c.pg, err = t.get().direct.connect(ctx, t, cfg, c.log); err == nil {
@@ -118,7 +124,7 @@ func (c *Conn) dial(ctx context.Context, t Target, cfg *pgconn.Config) (err erro
 		}
 		failure := newConnectError(cfg, err, time.Since(began))
 		left := wakeBudget - time.Since(began)
-		if !failure.temporary || left <= 0 || ctx.Err() != nil {
+		if !failure.temporary || left <= 0 || ctx.Err() != nil || o.NoRoom != nil && NoRoom(err) && o.NoRoom() {
 			return failure.under(ctx)
 		}
 		pause := min(left, wait/2+rand.N(wait/2)) // jitter, so that many clients of one proxy do not retry in step

@@ -67,7 +67,7 @@ func (e *ConnectError) Cause() Cause {
 		return BadCredentials
 	case HasCode(e.Err, "3D000"):
 		return NoSuchDatabase
-	case HasCode(e.Err, "53300"):
+	case NoRoom(e.Err):
 		return ConnectionLimit
 	case strings.Contains(e.Err.Error(), "unsupported startup parameter"):
 		return SettingRefused
@@ -86,6 +86,9 @@ func HasCode(err error, code string) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == code
 }
+
+// NoRoom reports whether a server refused a connection because it, or the role, has as many as it may.
+func NoRoom(err error) bool { return HasCode(err, "53300") }
 
 func isNotFound(err error) bool {
 	var dns *net.DNSError

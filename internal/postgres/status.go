@@ -66,6 +66,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 		return Status{}, versionsError(err, t)
 	}
 	row := answers[session].Values[0]
+	c.backend.Store(string(row[6]))
 	if lock && row[0] == nil {
 		if err := c.findSession(ctx); err != nil {
 			return Status{}, err
@@ -149,7 +150,7 @@ func statusQuery(t Table, lock bool, own string) string {
 	}
 	return "set transaction isolation level read committed; set local row_security = off; " +
 		"select " + tryLock + ", " + t.schemaExpression() + ", " + schemaExists + ", current_schemas(false), " +
-		"current_setting('search_path'), current_schema(); " +
+		"current_setting('search_path'), current_schema(), pg_backend_pid(); " +
 		"select * from " + t.Quoted()
 }
 

@@ -15,6 +15,7 @@ func (h *checker) findOrphans(ctx context.Context) ([]string, error) {
 	if !ok || ctx.Err() != nil {
 		return nil, nil
 	}
+	h.conns.Close() // the source makes one of its own, for which there may be no room
 	return source.Orphans(ctx, h.state.Table.Name)
 }
 

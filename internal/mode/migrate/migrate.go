@@ -100,6 +100,7 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 		return fleet.Outcome{}, err
 	}
 	defer release()
+	o.Alone = func(ctx context.Context, failed error) (bool, error) { return m.conns.Alone(ctx, conn, failed) }
 	result, err := migration.Migrate(ctx, conn, m.files, o)
 	outcome := describe(result, o.DryRun, err != nil)
 	if created {

@@ -1,0 +1,165 @@
+package mode
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/org/neon-tenants-action/internal/deadline"
+)
+
+// Workers counts the run's workers on each server, so that they do not fail each other: where the server has no
+// connection left, those that have none wait until fewer work there, and one that meets the others' locks can wait
+// until it works there alone. Waiting is not the tenant's time. The zero value lets everybody work at once.
+type Workers struct {
+	// Notice receives a sentence for a server that takes fewer at once. Nil discards it.
+	Notice func(text string)
+
+	mu      sync.Mutex
+	servers map[string]*crew
+}
+
+// crew is the workers on one server.
+type crew struct {
+	active  int
+	limit   int // of active ones; 0: none
+	alone   bool
+	waiting int           // for being alone: they go first
+	changed chan struct{} // closed when somebody leaves
+}
+
+// Worker is one worker on a server.
+type Worker struct {
+	all    *Workers
+	crew   *crew
+	server string
+	schema string // that it works in; empty: the whole database
+	alone  bool
+	gone   bool
+}
+
+// Enter waits until one more worker may work on the server. The error is the cause of ctx.
+func (w *Workers) Enter(ctx context.Context, server string) (*Worker, error) {
+	w.mu.Lock()
+	if w.servers == nil {
+		w.servers = map[string]*crew{}
+	}
+	c := w.servers[server]
+	if c == nil {
+		c = &crew{changed: make(chan struct{})}
+		w.servers[server] = c
+	}
+	w.mu.Unlock()
+	one := &Worker{all: w, crew: c, server: server}
+	return one, one.enter(ctx, func() bool { return !c.alone && c.waiting == 0 && (c.limit == 0 || c.active < c.limit) })
+}
+
+// enter waits until may says so, which is called under the lock.
+func (o *Worker) enter(ctx context.Context, may func() bool) error {
+	resume := func(bool) {}
+	defer func() { resume(true) }()
+	for waits := false; ; waits = true {
+		o.all.mu.Lock()
+		if may() {
+			o.crew.active++
+			o.gone = false
+			o.all.mu.Unlock()
+			return nil
+		}
+		changed := o.crew.changed
+		o.all.mu.Unlock()
+		if !waits {
+			resume = deadline.Pause(ctx)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			o.gone = true
+			return fmt.Errorf("wait for other workers of this run: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// leave makes room. The caller holds the lock.
+func (o *Worker) leave() {
+	if o.gone {
+		return
+	}
+	o.gone = true
+	o.crew.active--
+	if o.alone {
+		o.alone, o.crew.alone = false, false
+	}
+	close(o.crew.changed)
+	o.crew.changed = make(chan struct{})
+}
+
+// Leave ends the worker's work on the server. Calling it again does nothing.
+func (o *Worker) Leave() {
+	o.all.mu.Lock()
+	defer o.all.mu.Unlock()
+	o.leave()
+}
+
+// Others reports whether other workers are on the server.
+func (o *Worker) Others() bool {
+	o.all.mu.Lock()
+	defer o.all.mu.Unlock()
+	return o.crew.active > 1
+}
+
+// Yield is for a worker for which the server has no connection left. If others are there, it takes this for all that
+// the server has room for, waits until one of them leaves, and returns true: the worker may try again.
+func (o *Worker) Yield(ctx context.Context) (again bool, err error) {
+	c := o.crew
+	o.all.mu.Lock()
+	others := c.active > 1
+	if others {
+		o.leave()
+		if c.limit == 0 || c.active < c.limit {
+			c.limit = c.active
+		}
+	}
+	o.all.mu.Unlock()
+	if !others {
+		return false, nil
+	}
+	o.all.say(o.server + " has no room for more connections of this run, which goes on there with fewer at once")
+	err = o.enter(ctx, func() bool { return !c.alone && c.waiting == 0 && c.active < c.limit })
+	return err == nil, err
+}
+
+// Alone waits until the worker is the only one on the server, and keeps others away until it leaves. It returns false at
+// once if it was the only one before: then it is not the others that stand in its way.
+func (o *Worker) Alone(ctx context.Context) (alone bool, err error) {
+	c := o.crew
+	o.all.mu.Lock()
+	others := c.active > 1
+	if others {
+		o.leave()
+		c.waiting++
+	}
+	o.all.mu.Unlock()
+	if !others {
+		return false, nil
+	}
+	o.all.say("workers of this run wait for each other's locks on " + o.server +
+		": those that have waited too long go on one at a time")
+	err = o.enter(ctx, func() bool { return c.active == 0 })
+	o.all.mu.Lock()
+	defer o.all.mu.Unlock()
+	c.waiting--
+	if err == nil {
+		o.alone, c.alone = true, true
+	} else if c.waiting == 0 {
+		close(c.changed) // those that stood back
+		c.changed = make(chan struct{})
+	}
+	return err == nil, err
+}
+
+func (w *Workers) say(text string) {
+	if w.Notice != nil {
+		w.Notice(text)
+	}
+}

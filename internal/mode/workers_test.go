@@ -1,0 +1,139 @@
+package mode
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Where a server has room for three connections, forty workers find that out and go on three at a time.
+func TestWorkersYield(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const room = 3
+		var w Workers
+		var connected, most, refused atomic.Int64
+		notices := map[string]int{}
+		w.Notice = func(text string) { notices[text]++ }
+		done := make(chan error, 40)
+		for range cap(done) {
+			go func() {
+				one, err := w.Enter(t.Context(), "h:1")
+				if err != nil {
+					done <- err
+					return
+				}
+				defer one.Leave()
+				for connected.Add(1) > room {
+					connected.Add(-1)
+					refused.Add(1)
+					if again, err := one.Yield(t.Context()); !again {
+						done <- err
+						return
+					}
+				}
+				most.Store(max(most.Load(), connected.Load()))
+				time.Sleep(time.Second)
+				connected.Add(-1)
+				done <- nil
+			}()
+		}
+		began := time.Now()
+		for range cap(done) {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(began); took != 14*time.Second || refused.Load() == 0 || most.Load() != room {
+			t.Errorf("took %s, %d refused, %d at once", took, refused.Load(), most.Load())
+		}
+		if len(notices) != 1 {
+			t.Errorf("notices %v", notices)
+		}
+	})
+}
+
+// A single worker yields to nobody, and another server is another matter.
+func TestWorkersYieldToNobody(t *testing.T) {
+	var w Workers
+	one, _ := w.Enter(t.Context(), "h:1")
+	other, _ := w.Enter(t.Context(), "h:2")
+	defer other.Leave()
+	if again, err := one.Yield(t.Context()); again || err != nil || one.Others() {
+		t.Errorf("%v, %v", again, err)
+	}
+	if alone, err := one.Alone(t.Context()); alone || err != nil {
+		t.Errorf("%v, %v", alone, err)
+	}
+	one.Leave()
+	one.Leave()
+}
+
+// Those that ask for it are alone one after another, before newcomers, who come after them all at once.
+func TestWorkersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Workers
+		var active atomic.Int64
+		alone := func() {
+			one, err := w.Enter(t.Context(), "h:1")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer one.Leave()
+			time.Sleep(time.Second) // until all are there
+			if ok, err := one.Alone(t.Context()); !ok || err != nil {
+				t.Errorf("%v, %v", ok, err)
+			}
+			if n := active.Add(1); n != 1 || one.Others() {
+				t.Errorf("%d at once", n)
+			}
+			time.Sleep(time.Second)
+			active.Add(-1)
+		}
+		for range 3 {
+			go alone()
+		}
+		holder, _ := w.Enter(t.Context(), "h:1")
+		time.AfterFunc(2*time.Second, holder.Leave)
+		time.Sleep(1500 * time.Millisecond)
+		began := time.Now()
+		newcomer, err := w.Enter(t.Context(), "h:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(began); waited != 3500*time.Millisecond {
+			t.Errorf("a newcomer waited %s", waited)
+		}
+		newcomer.Leave()
+	})
+}
+
+// Whoever is cancelled while waiting keeps nobody else waiting.
+func TestWorkersCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Workers
+		holder, _ := w.Enter(t.Context(), "h:1")
+		one, _ := w.Enter(t.Context(), "h:1")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errors.New("enough")) })
+		newcomer := make(chan time.Duration, 1)
+		go func() {
+			time.Sleep(time.Millisecond)
+			began := time.Now()
+			n, _ := w.Enter(t.Context(), "h:1")
+			defer n.Leave()
+			newcomer <- time.Since(began)
+		}()
+		if alone, err := one.Alone(ctx); alone || err == nil || err.Error() != "wait for other workers of this run: enough" {
+			t.Errorf("%v, %v", alone, err)
+		}
+		one.Leave()
+		if waited := <-newcomer; waited != 999*time.Millisecond {
+			t.Errorf("a newcomer waited %s", waited)
+		}
+		holder.Leave()
+	})
+}
