@@ -87,6 +87,7 @@ func (c *Conn) config(t Target, o Options) *pgconn.Config {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "neon-tenants-action"
 	}
+	cfg.RuntimeParams["client_encoding"] = "UTF8" // what files are in; a role's or a database's default may be another
 	if o.NoSearchPath {
 		delete(cfg.RuntimeParams, "search_path") // it would override the option
 		addOption(cfg, "search_path=")
