@@ -14,6 +14,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/source"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -57,13 +58,26 @@ func (c catalogSettings) server() string {
 // withCatalog does the run's work between opening the catalog and recording into it. A catalog that cannot be opened or
 // written costs no tenant its result; it fails the run at the end.
 func (r *run) withCatalog(ctx context.Context, s settings, work func() mode.Found) {
-	c, err := r.openCatalog(ctx, s.catalog)
+	var c *catalog.Catalog
+	var err error
+	opened := make(chan struct{})
+	open := func() {
+		defer close(opened)
+		late, stop := grace.Context(ctx, recordGrace) // a cancelled run is recorded too
+		defer stop()
+		c, err = r.openCatalog(late, s.catalog)
+	}
+	if _, listed := s.source.(*source.Catalog); listed {
+		open() // it may create the tables that list the tenants
+	} else {
+		go open() // nobody waits for a catalog that does not answer
+	}
 	found := work()
+	<-opened
 	r.record.Err = errors.Join(r.record.Err, r.recordInCatalog(ctx, c, s, found), err)
 }
 
-// openCatalog opens the catalog, nil if there is none. It does so before any tenant is touched, so that a source can
-// list tenants from the tables that this creates.
+// openCatalog opens the catalog, nil if there is none.
 func (r *run) openCatalog(ctx context.Context, s catalogSettings) (*catalog.Catalog, error) {
 	if s.target.Zero() || r.record.DryRun {
 		return nil, nil

@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // recorded is what the catalog has of each tenant, without times.
@@ -102,6 +104,7 @@ func TestTheCatalogIsNoTenant(t *testing.T) {
 
 func TestACancelledRunIsRecorded(t *testing.T) {
 	f, catalog := newFleet(t, named("a", "b")...), catalogDatabase(t)
+	f.run(t, t.Context(), "mode=list-tenants", "catalog-url="+catalog) // makes its tables
 	f.write(t, "20250301000000_hang.sql", "select pg_sleep(60);")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -125,4 +128,33 @@ func TestACancelledRunIsRecorded(t *testing.T) {
 	if diff := cmp.Diff(want, askAll(t, catalog, recorded)); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
+}
+
+// Nobody waits for a catalog that does not answer.
+func TestACatalogThatDoesNotAnswerDelaysNobody(t *testing.T) {
+	f := newFleet(t, named("a")...)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // never accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	ended := make(chan outcome, 1)
+	go func() {
+		ended <- f.run(t, ctx, "catalog-url=postgresql://u:p@"+silent.Addr().String()+"/catalog?sslmode=disable")
+	}()
+	servertest.WaitFor(t, func() bool {
+		select {
+		case o := <-ended:
+			ended <- o
+			return true
+		default:
+			return askAll(t, f.projects[0].URL, "select to_regclass('tasks') is not null")[0] == "t"
+		}
+	})
+	cancel(errors.New("enough"))
+	o := <-ended
+	o.counts(t, 1, 0, 0, 0)
+	o.says(t, "nothing is recorded in the catalog of catalog-url")
 }
