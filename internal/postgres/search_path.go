@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,11 +16,13 @@ func (e *SearchPathError) Error() string {
 }
 
 // missingFromPath returns the first schema of a search_path that the server passes over to come to current, the one in
-// which new tables are created; "" if there is none. Passing over $user is usual: it is in PostgreSQL's own default.
+// which new tables are created; "" if there is none. Passing over $user is usual: it is in PostgreSQL's own default. It
+// is the one that stands for current if no other entry does.
 func missingFromPath(path, current string) string {
-	for _, name := range parsePath(path) {
+	names := parsePath(path)
+	for _, name := range names {
 		switch {
-		case name == current:
+		case name == current, name == "$user" && !slices.Contains(names, current):
 			return ""
 		case name != "" && name != "$user" && !strings.HasPrefix(name, "pg_"):
 			return name

@@ -11,6 +11,8 @@ func TestMissingFromPath(t *testing.T) {
 		names                  []string
 	}{
 		{`"$user", public`, "public", "", []string{"$user", "public"}},
+		{`"$user", public`, "alice", "", []string{"$user", "public"}}, // the schema that has the role's name
+		{`tenant_x, "$user"`, "alice", "tenant_x", []string{"tenant_x", "$user"}},
 		{`tenant_x, public`, "public", "tenant_x", []string{"tenant_x", "public"}},
 		{`"$user",tenant_x,public`, "public", "tenant_x", []string{"$user", "tenant_x", "public"}},
 		{`tenant_x, public`, "tenant_x", "", []string{"tenant_x", "public"}},
