@@ -117,10 +117,14 @@ func (m message) sql() string {
 func (a *applier) commit() error {
 	a.inTransaction = false
 	m := a.pending[0]
+	var proofs []string
+	for _, p := range a.proofs(m) {
+		proofs = append(proofs, p.sql)
+	}
 	msg := message{
 		prefix: slices.Concat([]string{"begin"}, a.settings(m), a.setup),
 		up:     m.up,
-		suffix: slices.Concat(a.proofs(), []string{a.insert(a.version), "commit"}, a.cleanup()),
+		suffix: slices.Concat(proofs, []string{a.insert(a.version), a.kept(a.version).sql, "commit"}, a.cleanup()),
 	}
 	for try := 1; ; try++ {
 		tags, err := a.conn.Exec(a.ctx, msg.sql())
@@ -184,19 +188,35 @@ func (a *applier) settings(m migration) []string {
 }
 
 // proofs are statements that fail, by a division by zero, unless the migration may be recorded: the session still holds
-// the lock, and names without a schema have not come to mean another tenant's or everybody's. The latter may be empty:
-// files made by pg_dump leave it so.
-func (a *applier) proofs() []string {
-	proofs := []string{"select 1 / (" + postgres.HoldsLock(a.table) + ")::int"}
+// the lock, names without a schema have not come to mean another tenant's or everybody's, and no index that it wants is
+// invalid. The search_path may be empty: files made by pg_dump leave it so.
+func (a *applier) proofs(m migration) []proof {
+	proofs := []proof{{"select 1 / (" + postgres.HoldsLock(a.table) + ")::int", errLockReleasedInside}}
 	if a.schema != "" && a.schema != publicSchema {
-		proofs = append(proofs, fmt.Sprintf("select 1 / (pg_catalog.current_schemas(false) <@ array[%s]::name[])::int",
-			sqltext.QuoteLiteral(a.schema)))
+		proofs = append(proofs, proof{fmt.Sprintf("select 1 / (pg_catalog.current_schemas(false) <@ array[%s]::name[])::int",
+			sqltext.QuoteLiteral(a.schema)), errPathChanged})
+	}
+	if wanted := m.indexesIfMissing(); len(wanted) > 0 {
+		proofs = append(proofs, proof{validIndexes(wanted), errIndexInvalid})
 	}
 	return proofs
 }
 
+// proof is a statement, and what is wrong with the migration if it fails.
+type proof struct {
+	sql string
+	err error
+}
+
 func (a *applier) insert(version string) string {
 	return fmt.Sprintf("insert into %s (version) values (%s)", a.table.Quoted(), sqltext.QuoteLiteral(version))
+}
+
+// kept is the proof that a version which was just recorded will be read again as it is. A number loses its leading
+// zeros, a rule or a trigger may do anything.
+func (a *applier) kept(version string) proof {
+	return proof{fmt.Sprintf("select 1 / (exists (select from %s where pg_catalog.format('%%s', version) = %s))::int",
+		a.table.Quoted(), sqltext.QuoteLiteral(version)), errNotKept}
 }
 
 // finish moves the current migration from the pending ones to the applied ones.

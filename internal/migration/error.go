@@ -41,7 +41,9 @@ var (
 	errLockReleased = errors.New("it released the lock that keeps other runs away; it is applied and recorded, and " +
 		"no file after it was run")
 	errLockReleasedInside = errors.New("it released the lock that keeps other runs away")
-	errPathChanged        = errors.New("it changed the search_path, so that names without a schema mean another one")
+	errNotKept            = errors.New("the table does not keep versions as they are (the type of its column, a rule or a " +
+		"trigger changes them)")
+	errPathChanged = errors.New("it changed the search_path, so that names without a schema mean another one")
 )
 
 // Error is the error of a migration that failed on one database.
@@ -116,6 +118,8 @@ func (e *Error) Cause() postgres.Cause {
 	switch {
 	case e.notRecorded:
 		return NotRecorded
+	case errors.Is(e.Err, errNotKept):
+		return postgres.VersionsNotOurs
 	case e.released:
 		return LockReleased
 	case len(e.Invalid) > 0:

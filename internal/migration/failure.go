@@ -40,17 +40,26 @@ func (a *applier) failure(err error, msg message, tags []string) error {
 	case i < len(list):
 		e.locate(m, list[i].Start)
 	default:
-		e.Err = a.unproven(msg.suffix[min(i-len(list), len(msg.suffix)-1)], err)
+		e.Err = a.unproven(m, msg.suffix[min(i-len(list), len(msg.suffix)-1)], err)
+		if errors.Is(e.Err, errIndexInvalid) {
+			e.Invalid = a.passedOver(m)
+		}
 	}
 	return e
 }
 
 // unproven is the error of a statement after the migration's own.
-func (a *applier) unproven(statement string, err error) error {
-	for i, proof := range a.proofs() {
-		if statement == proof {
-			return []error{errLockReleasedInside, errPathChanged}[i]
+func (a *applier) unproven(m migration, statement string, err error) error {
+	for _, p := range a.proofs(m) {
+		if statement == p.sql {
+			return p.err
 		}
+	}
+	if statement == a.kept(m.version).sql {
+		err = errNotKept
+	}
+	if statement == "commit" { // a deferred constraint or trigger
+		return fmt.Errorf("its transaction could not be committed: %w", err)
 	}
 	return fmt.Errorf("its version could not be recorded in %s: %w", a.table.Quoted(), err)
 }

@@ -118,7 +118,7 @@ func TestFailureNamesThePlace(t *testing.T) {
 		"deferred": {
 			up("create table p (i int primary key);\n" +
 				"create table c (i int references p deferrable initially deferred);\ninsert into c values (1)"),
-			`: its version could not be recorded in "public"."schema_migrations": insert or update on table "c" ` +
+			`: its transaction could not be committed: insert or update on table "c" ` +
 				`violates foreign key constraint "c_i_fkey" (SQLSTATE 23503)`,
 			"",
 		},

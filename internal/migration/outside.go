@@ -1,8 +1,10 @@
 package migration
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,14 +25,10 @@ const afterwards = time.Second
 
 // runOutside runs a migration outside a transaction, whose indexes must be valid afterwards.
 func (a *applier) runOutside(m migration) error {
-	sql := slices.Concat(a.setup, a.settings(m), []string{postgres.InvalidIndexesSQL(a.schema)})
-	answers, err := a.conn.Results(a.ctx, strings.Join(sql, "; "))
+	before, err := a.prepare(m)
 	if err != nil {
-		return fmt.Errorf("prepare for %s: %w", m.path, err)
+		return err
 	}
-	a.setup = nil
-	before := postgres.InvalidIndexes(answers[len(answers)-1])
-
 	tags, err := a.conn.Exec(a.ctx, m.up)
 	if a.conn.Closed() {
 		return a.outsideFailure(err, m, tags, nil)
@@ -42,16 +40,25 @@ func (a *applier) runOutside(m migration) error {
 			err = errOpenTransaction
 		}
 	}
-	after, looked := a.conn.InvalidIndexes(late, a.schema)
+	// What the file has set for its session must neither hide an index from the look nor keep the record from being
+	// written: a role, a timeout, read-only transactions.
+	look := append(postgres.ResetSettings(), postgres.InvalidIndexesSQL(a.schema))
+	answers, looked := a.after(late, strings.Join(look, "; "))
 	if err == nil && looked != nil {
 		return a.notRecorded(m, looked)
 	}
-	left := m.leftInvalid(before, after)
+	var left []postgres.InvalidIndex
+	if looked == nil {
+		left = m.leftInvalid(before, postgres.InvalidIndexes(answers[len(answers)-1]))
+	}
 	if err == nil && len(left) == 0 {
 		return nil
 	}
 	return a.outsideFailure(err, m, tags, left)
 }
+
+// rebuilt is what REINDEX CONCURRENTLY adds to the name of an index for the new one, and later for the old one.
+var rebuilt = regexp.MustCompile(`_cc(new|old)\d*$`)
 
 // leftInvalid returns the invalid indexes that the migration is answerable for: those that were not there or not
 // invalid before, and those that its SQL names, or whose table it names. Such an index is that of an earlier attempt,
@@ -69,7 +76,8 @@ func (m migration) leftInvalid(before, after []postgres.InvalidIndex) []postgres
 	}
 	var left []postgres.InvalidIndex
 	for _, i := range after {
-		if everything || !slices.Contains(before, i) || names[i.Name] || names[i.Table] {
+		named := names[i.Table] || names[i.Name] || names[rebuilt.ReplaceAllString(i.Name, "")]
+		if everything || named || !slices.Contains(before, i) {
 			left = append(left, i)
 		}
 	}
@@ -98,16 +106,43 @@ func (a *applier) outsideFailure(err error, m migration, tags []string, left []p
 	return failed
 }
 
-// recordOutside records the version of a migration that has taken effect: also if the run was cancelled meanwhile, and
-// once more if that cancel hit the record instead of the migration.
+// prepare readies the session for a migration outside a transaction, and makes sure that its version can be recorded:
+// it tries, and takes that back. It returns the indexes that are invalid already.
+func (a *applier) prepare(m migration) ([]postgres.InvalidIndex, error) {
+	first := slices.Concat([]string{"begin"}, a.setup, a.settings(m), []string{"commit"})
+	trial := []string{"begin", a.insert(m.version), a.kept(m.version).sql, "rollback"}
+	sql := slices.Concat(first, trial, []string{postgres.InvalidIndexesSQL(a.schema)})
+	answers, err := a.conn.Results(a.ctx, strings.Join(sql, "; "))
+	tried := len(answers) > len(first) && len(answers) < len(first)+len(trial)
+	switch {
+	case err == nil:
+		a.setup = nil
+		return postgres.InvalidIndexes(answers[len(answers)-1]), nil
+	case tried && a.ctx.Err() == nil && !a.conn.Closed():
+		if postgres.HasCode(err, "22012") {
+			err = a.kept(m.version).err
+		}
+		return nil, fmt.Errorf("%s was not run: %w", m.path, postgres.NotRecordable(err, a.table, m.version))
+	}
+	return nil, fmt.Errorf("prepare for %s: %w", m.path, err)
+}
+
+// after sends what follows a migration that ran outside a transaction: once more if a cancel that was meant for the
+// migration hits it.
+func (a *applier) after(ctx context.Context, sql string) ([][][][]byte, error) {
+	answers, err := a.conn.Results(ctx, sql)
+	if postgres.HasCode(err, "57014") {
+		answers, err = a.conn.Results(ctx, sql)
+	}
+	return answers, err
+}
+
+// recordOutside records the version of a migration that has taken effect, also if the run was cancelled meanwhile.
 func (a *applier) recordOutside(m migration, version string) error {
 	late, cancel := grace.Context(a.ctx, afterwards)
 	defer cancel()
 	sql := slices.Concat([]string{a.insert(version), "select " + postgres.HoldsLock(a.table)}, a.cleanup())
-	answers, err := a.conn.Results(late, strings.Join(sql, "; "))
-	if postgres.HasCode(err, "57014") {
-		answers, err = a.conn.Results(late, strings.Join(sql, "; "))
-	}
+	answers, err := a.after(late, strings.Join(sql, "; "))
 	if err != nil {
 		return a.notRecorded(m, err)
 	}

@@ -40,6 +40,15 @@ func versionsError(err error, t Table) error {
 	return fmt.Errorf("read applied versions: %w", err)
 }
 
+// NotRecordable explains why a version cannot be recorded in t.
+func NotRecordable(err error, t Table, version string) error {
+	cause := VersionsNotOurs
+	if HasCode(err, "42501") {
+		cause = VersionsRefused
+	}
+	return &TableError{cause, t, fmt.Sprintf("version %s cannot be recorded in %s: %v", version, t.Quoted(), err)}
+}
+
 // listError explains why the names in l could not be read.
 func listError(err error, l SchemaList) error {
 	switch {
