@@ -87,6 +87,22 @@ func TestTableInTheFirstSchemaOfThePath(t *testing.T) {
 	}
 }
 
+// Without a schema to create it in there is no place for the table, and no key for the lock. That is said at once.
+func TestNoSchemaForTheTable(t *testing.T) {
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, "alter role current_user set search_path = nowhere")
+	for _, sql := range []string{"", "create schema nowhere"} {
+		if sql != "" {
+			pgtest.Do(t, url, sql)
+		}
+		_, err := migrate(t.Context(), url, files(t, "1_a.sql", up("select 1")), options())
+		var table *postgres.TableError
+		if refused := errors.As(err, &table) && table.Cause == postgres.NoSchema; refused != (sql == "") {
+			t.Errorf("after %q: %v", sql, err)
+		}
+	}
+}
+
 // Another tool's table, and one whose rows are hidden, tell nothing about what is applied: nothing is run.
 func TestTableThatIsNotOurs(t *testing.T) {
 	for name, c := range map[string]struct {

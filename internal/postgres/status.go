@@ -67,7 +67,8 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 	}
 	row := answers[session].Values[0]
 	c.backend.Store(string(row[6]))
-	if lock && row[0] == nil {
+	// Without a schema there is no key for a lock either, and nothing to find out.
+	if lock && row[0] == nil && row[1] != nil && !c.owned {
 		if err := c.findSession(ctx); err != nil {
 			return Status{}, err
 		}
