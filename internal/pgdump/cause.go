@@ -38,6 +38,7 @@ var phrases = []phrase{
 	{"canceling statement due to lock timeout", StatementLockWait},
 	{"no space left on device", DiskFull},
 	{"password authentication failed", postgres.BadCredentials},
+	{"unsupported startup parameter", postgres.SettingRefused},
 	{"does not exist", NotFound},
 	{"no matching tables were found", NoMatchingTable},
 	{"no matching schemas were found", NoMatchingSchema},

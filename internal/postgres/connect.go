@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -59,23 +58,22 @@ type Conn struct {
 }
 
 // Connect opens a connection, and retries with backoff for up to 60 s while a compute starts. Only connecting is
-// retried, never a statement. The error is a [*ConnectError], or that of making the session read-only.
+// retried, never a statement. The error is a [*ConnectError], or that of making the session read-only, which is a
+// [*TransactionPoolerError] behind such a pooler.
 func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 	c := &Conn{log: o.Log, target: t}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	cfg := c.config(t, o)
-	if !o.ReadOnly {
-		c.mark(cfg)
-	}
+	c.mark(cfg)
 	if err := c.dial(ctx, t, cfg, o); err != nil {
 		return nil, err
 	}
 	if o.ReadOnly {
-		if _, err := c.Exec(ctx, "set session characteristics as transaction read only"); err != nil {
+		if err := c.makeReadOnly(ctx); err != nil {
 			c.Close()
-			return nil, fmt.Errorf("make the session read-only: %w", err)
+			return nil, err
 		}
 	}
 	return c, nil

@@ -111,11 +111,12 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// permanent are phrases with which Neon's proxy reports permanent failures under codes that it also uses for temporary
-// ones.
+// permanent are phrases with which Neon's proxy and PgBouncer report permanent failures under codes that are also those
+// of temporary ones.
 var permanent = []string{
 	"quota", "has been disabled", "is not allowed to connect", "blocked network", "not specified",
 	"could not be found", "password authentication failed",
+	"unsupported startup parameter", // PgBouncer's, under 08P01
 }
 
 // temporary tells failures that may pass without intervention (a compute that starts, a server that restarts, a reached

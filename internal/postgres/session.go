@@ -12,9 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// A session lock is worth something only in a session that is the connection's own. A pooler in transaction mode
-// (PgBouncer, Neon's pooled hosts, Supabase's port 6543) runs each message in whichever server session is free, and the
-// lock would stay there when the connection has long gone.
+// A session's lock and settings are worth something only in a session that is the connection's own. A pooler in
+// transaction mode (PgBouncer, Neon's pooled hosts, Supabase's port 6543) runs each message in whichever server session
+// is free. The lock would stay there when the connection has long gone, and the next client, an application, would find
+// its transactions read-only or its search_path empty.
 //
 // The proof is a setting that the connection brings along when it begins: a server session that has it was begun for
 // this connection, because poolers refuse or drop such a setting. It costs nothing, as the message that takes the lock
@@ -65,12 +66,30 @@ func (c *Conn) ownSession() string {
 	return "false"
 }
 
-// TransactionPoolerError is the error of a connection on which a lock was wanted and which leads through a pooler in
-// transaction mode. No lock was taken.
+// makeReadOnly makes the session's transactions read-only. In a session that may be another client's next, nothing is
+// set, and the error is a [*TransactionPoolerError].
+func (c *Conn) makeReadOnly(ctx context.Context) error {
+	for {
+		answers, err := c.Results(ctx,
+			"select pg_catalog.set_config('default_transaction_read_only', 'on', false) where "+c.ownSession())
+		if err != nil {
+			return fmt.Errorf("make the session read-only: %w", err)
+		}
+		if len(answers[0]) > 0 {
+			return nil
+		}
+		if err := c.findSession(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// TransactionPoolerError is the error of a connection that was to hold a lock or settings and leads through a pooler in
+// transaction mode. Nothing was locked or set.
 type TransactionPoolerError struct{ Server string }
 
 func (e *TransactionPoolerError) Error() string {
-	return e.Server + " is a connection pooler in transaction mode, where a session's lock would stay behind"
+	return e.Server + " is a connection pooler in transaction mode, where a session's lock and settings would stay behind"
 }
 
 // poolerPatience bounds how long a pooler may take to give the second connection a session: one in session mode has

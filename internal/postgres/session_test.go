@@ -61,16 +61,39 @@ func TestLocksBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// Who takes no lock may read through any pooler.
-func TestReadingBehindPgBouncer(t *testing.T) {
+// A read-only connection sets that for its session. Behind a pooler in transaction mode the setting would reach the next
+// client, an application, and refuse its writes.
+func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	t.Parallel()
-	conn, err := connect(t.Context(), pgtest.PgBouncer(t, pgtest.Database(t), "transaction"), postgres.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := postgres.ReadStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"}, false); err != nil {
-		t.Error(err)
+	for name, c := range map[string]struct {
+		mode   string
+		more   []string
+		pooled bool
+	}{
+		"transaction":                  {"transaction", []string{"default_pool_size = 1"}, true},
+		"transaction, options ignored": {"transaction", []string{"ignore_startup_parameters = options"}, true},
+		"statement":                    {"statement", nil, true},
+		"session":                      {"session", nil, false},
+		"session, options ignored":     {"session", []string{"ignore_startup_parameters = options"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.PgBouncer(t, pgtest.Database(t), c.mode, c.more...)
+			for range 2 {
+				conn, err := connect(t.Context(), url, postgres.Options{ReadOnly: true})
+				if errors.As(err, new(*postgres.TransactionPoolerError)) != c.pooled || (err != nil) != c.pooled {
+					t.Errorf("got %v", err)
+				}
+				if err == nil {
+					if _, err := conn.Exec(t.Context(), "create table t ()"); !postgres.HasCode(err, "25006") {
+						t.Errorf("a write: %v", err)
+					}
+					conn.Close()
+				}
+				servertest.Equal(t, "the next client", pgtest.Ask(t, url, "show default_transaction_read_only"),
+					[]string{"off"})
+			}
+		})
 	}
 }
 
