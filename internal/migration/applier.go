@@ -256,15 +256,26 @@ func (m migration) endedBy(tags []string) string {
 	return ""
 }
 
-// hadNoEffect reports whether the server says that the transaction had no effect and may be run again as it is.
+// hadNoEffect reports whether the server says that the transaction had no effect and may be run again as it is. Two that
+// create one object at the same moment, such as an extension that every schema's file creates if it does not exist, meet
+// in the server's own catalog, in a unique index or in a row: the second try finds the object there.
 func hadNoEffect(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && slices.Contains([]string{
-		"55P03", // lock_not_available
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "55P03", // lock_not_available
 		"40001", // serialization_failure
 		"40P01", // deadlock_detected
-		outOfLocks,
-	}, pg.Code)
+		outOfLocks:
+		return true
+	case "23505": // unique_violation
+		return pg.SchemaName == "pg_catalog"
+	case "XX000": // internal_error
+		return pg.Message == "tuple concurrently updated" || pg.Message == "tuple concurrently deleted"
+	}
+	return false
 }
 
 // outOfLocks is out_of_memory, which the server says if all transactions together want more locks than it has room for.

@@ -66,12 +66,33 @@ func (s statement) changesPath() bool {
 	return strings.EqualFold(s.tokens[at+2], "'search_path'") && s.tokens[at+4] != "''"
 }
 
+// puts returns the table of a schema that it names into which a statement inserts rows: every schema's run would do so
+// again. Of ALTER … SET SCHEMA it returns what is moved.
+func (s statement) puts() (kind, schema, name string, ok bool) {
+	at := slices.Index(s.tokens, "schema")
+	switch {
+	case sqltext.Begins(s.tokens, "insert", "into") && len(s.tokens) > 4 && s.tokens[3] == ".":
+		schema, _ = sqltext.Unquote(s.tokens[2])
+		name, _ = sqltext.Unquote(s.tokens[4])
+		return "rows of", schema, name, schema != ""
+	case s.tokens[0] == "alter" && at > 2 && s.tokens[at-1] == "set" && at+1 < len(s.tokens):
+		schema, _ = sqltext.Unquote(s.tokens[at+1])
+		name, _ = sqltext.Unquote(s.tokens[at-2])
+		return s.tokens[1], schema, name, schema != "" && s.tokens[1] != "extension"
+	}
+	return "", "", "", false
+}
+
 // outside returns what a migration puts into other schemas than the one that is migrated, as "line 3: table
 // public.users".
 func (m migration) outside(schema string) []string {
 	var all []string
 	for _, s := range m.statements {
-		if kind, in, name, ok := s.creates(); ok && in != schema {
+		kind, in, name, ok := s.creates()
+		if !ok {
+			kind, in, name, ok = s.puts()
+		}
+		if ok && in != schema {
 			all = append(all, fmt.Sprintf("line %d: %s %s.%s", s.line, kind, in, name))
 		}
 	}

@@ -72,6 +72,32 @@ func TestWarnsOfOtherSchemas(t *testing.T) {
 	}
 }
 
+// What is done once for every schema, and what leaves it, is named.
+func TestPutElsewhere(t *testing.T) {
+	for sql, want := range map[string]string{
+		"insert into public.plans values (1)":                "line 2: rows of public.plans",
+		`INSERT INTO "Odd"."T" select 1`:                     "line 2: rows of Odd.T",
+		"alter table t set schema public":                    "line 2: table public.t",
+		"alter extension citext set schema public":           "",
+		"insert into one.t values (1)":                       "",
+		"insert into t select * from public.plans":           "",
+		"alter table t add column schema int":                "",
+		"alter table t alter column schema set default null": "",
+	} {
+		url := pgtest.Database(t)
+		pgtest.CreateSchemas(t, url, "one")
+		o := inSchema("one")
+		o.DryRun = true
+		got, err := migration.Migrate(t.Context(), openShared(t, url), files(t, "1_a.sql", up(sql)), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.Join(got.Warnings, "\n"); want == "" && all != "" || !strings.HasSuffix(all, want) {
+			t.Errorf("%s: %q", sql, all)
+		}
+	}
+}
+
 // Whatever a file does to the search_path in ways that its text does not show, names do not reach another schema.
 func TestPathChangedInside(t *testing.T) {
 	url := pgtest.Database(t)
