@@ -176,6 +176,26 @@ func TestOverwriteByAnOrdinaryOwner(t *testing.T) {
 	servertest.Equal(t, "the target", contents(t, target), before)
 }
 
+// A client may choose any number for a large object, also one of those that are the server's own for everything else.
+func TestLargeObjectOfALowNumber(t *testing.T) {
+	t.Parallel()
+	source, target := pgtest.Database(t), pgtest.Database(t)
+	pgtest.Do(t, source, "select lo_create(5)")
+	pgtest.Do(t, target, "select lo_create(5), lo_create(6)")
+	do := dumpOptions(t)
+	whole, _ := dump(t, source, do)
+	for _, overwrite := range []bool{false, true} {
+		_, err := restoreURL(t.Context(), target, pgdump.RestoreOptions{
+			Major: do.Major, Root: do.Root, Format: pgdump.Plain, Compression: compress.Gzip, Overwrite: overwrite,
+		}, bytes.NewReader(whole))
+		if refused := errors.As(err, new(*pgdump.NotEmptyError)); refused == overwrite || overwrite && err != nil {
+			t.Errorf("overwrite %v: %v", overwrite, err)
+		}
+	}
+	servertest.Equal(t, "large objects", pgtest.Ask(t, target, "select oid::text from pg_largeobject_metadata"),
+		[]string{"5"})
+}
+
 // A message names the statement and the row, and no value of the backup.
 func TestRestoreErrorsQuoteNoData(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,7 @@ type Object struct{ Type, Name string } // "table", `public."odd name"`
 
 // objectsQuery lists what the database has beyond an empty template: relations, routines, types and the like outside
 // the system's schemas. It leaves out what belongs to an extension (an extension itself is not the user's data) or to
-// another object. Object identifiers below 16384 are initdb's.
+// another object. Object identifiers below 16384 are initdb's, except those of large objects, which any client may choose.
 const objectsQuery = `with own as (
 	select oid from pg_catalog.pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
 ), found(classid, objid) as (
@@ -51,7 +51,7 @@ const objectsQuery = `with own as (
 	union all select 'pg_catalog.pg_largeobject'::regclass, oid from pg_catalog.pg_largeobject_metadata
 )
 select o.type, o.identity from found f, lateral pg_catalog.pg_identify_object(f.classid, f.objid, 0) o
-where f.objid >= 16384 and not exists (
+where (f.objid >= 16384 or f.classid = 'pg_catalog.pg_largeobject'::regclass) and not exists (
 	select from pg_catalog.pg_depend d where d.classid = f.classid and d.objid = f.objid and d.deptype in ('e', 'i')
 	and (d.refclassid, d.refobjid) <> (f.classid, f.objid)) -- a partitioned table depends on its own columns
 order by o.type in ('table', 'view', 'schema') desc, o.type, o.identity collate "C"`
