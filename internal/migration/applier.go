@@ -19,6 +19,11 @@ import (
 // rolls it back as a whole.
 const transactionTries = 3
 
+// catalogTries is the same for transactions that meet in the server's own catalog, in a unique index or in a row, because
+// they create or change one object at the same moment: an extension, for example, that every schema's file creates if it
+// does not exist. One of them goes on each time, and those that try again find its work. There may be 32 of them.
+const catalogTries = 15
+
 // applier applies one database's pending migrations: it turns dbmate's calls into messages to the server. A migration
 // and the record of its version are one message and one transaction: one round trip, and no moment at which one of them
 // is committed without the other. Those that say transaction:false are in outside.go.
@@ -134,7 +139,8 @@ func (a *applier) commit() error {
 			a.finish(m)
 			return nil
 		}
-		if try == transactionTries || !hadNoEffect(err) || m.endedBy(tags) != "" || a.conn.Closed() {
+		tries := triesAfter(err)
+		if try >= tries || m.endedBy(tags) != "" || a.conn.Closed() {
 			return a.failure(err, msg, tags)
 		}
 		if _, err := a.conn.Exec(a.ctx, "rollback"); err != nil {
@@ -152,9 +158,9 @@ func (a *applier) commit() error {
 		case postgres.HasCode(err, outOfLocks):
 			return a.failure(err, msg, tags)
 		}
-		pause := time.Duration(try)*time.Second/2 + rand.N(500*time.Millisecond)
+		pause := time.Duration(min(try, transactionTries))*time.Second/2 + rand.N(500*time.Millisecond)
 		a.conn.Log().Warn("the migration was rolled back and will be tried again",
-			"file", m.file, "try", try+1, "of", transactionTries, "in", pause, "error", err)
+			"file", m.file, "try", try+1, "of", tries, "in", pause, "error", err)
 		select {
 		case <-a.ctx.Done():
 			return a.failure(err, msg, tags)
@@ -256,26 +262,25 @@ func (m migration) endedBy(tags []string) string {
 	return ""
 }
 
-// hadNoEffect reports whether the server says that the transaction had no effect and may be run again as it is. Two that
-// create one object at the same moment, such as an extension that every schema's file creates if it does not exist, meet
-// in the server's own catalog, in a unique index or in a row: the second try finds the object there.
-func hadNoEffect(err error) bool {
+// triesAfter returns how often a transaction is run in all, the server having said why it had no effect. After any other
+// error it is not run again.
+func triesAfter(err error) int {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return false
-	}
-	switch pg.Code {
-	case "55P03", // lock_not_available
+	switch {
+	case !errors.As(err, &pg):
+		return 1
+	case slices.Contains([]string{
+		"55P03", // lock_not_available
 		"40001", // serialization_failure
 		"40P01", // deadlock_detected
-		outOfLocks:
-		return true
-	case "23505": // unique_violation
-		return pg.SchemaName == "pg_catalog"
-	case "XX000": // internal_error
-		return pg.Message == "tuple concurrently updated" || pg.Message == "tuple concurrently deleted"
+		outOfLocks,
+	}, pg.Code):
+		return transactionTries
+	case pg.Code == "23505" && pg.SchemaName == "pg_catalog",
+		pg.Code == "XX000" && strings.HasPrefix(pg.Message, "tuple concurrently "):
+		return catalogTries
 	}
-	return false
+	return 1
 }
 
 // outOfLocks is out_of_memory, which the server says if all transactions together want more locks than it has room for.
