@@ -146,26 +146,36 @@ func (a *applier) commit() error {
 		if _, err := a.conn.Exec(a.ctx, "rollback"); err != nil {
 			return a.failure(err, msg, nil)
 		}
-		switch alone, ended := a.aloneOnServer(a.ctx, err); {
-		case ended != nil:
-			return a.failure(err, msg, tags)
-		case alone:
-			a.conn.Log().Info("the migration was rolled back and is tried again while no other worker of this run is on the "+
-				"server", "file", m.file, "error", err)
-			a.started = time.Now()
-			try = 0
-			continue
-		case postgres.HasCode(err, outOfLocks):
+		alone, err := a.await(m, try, tries, err)
+		if err != nil {
 			return a.failure(err, msg, tags)
 		}
-		pause := time.Duration(min(try, transactionTries))*time.Second/2 + rand.N(500*time.Millisecond)
-		a.conn.Log().Warn("the migration was rolled back and will be tried again",
-			"file", m.file, "try", try+1, "of", tries, "in", pause, "error", err)
-		select {
-		case <-a.ctx.Done():
-			return a.failure(err, msg, tags)
-		case <-time.After(pause):
+		if alone {
+			try, a.started = 0, time.Now()
 		}
+	}
+}
+
+// await waits until a migration that was rolled back may be tried again: until other workers of this run are out of its
+// way, and it is alone, or for a while. It returns the error if it may not be, or if the run has ended.
+func (a *applier) await(m migration, try, tries int, failed error) (alone bool, err error) {
+	alone, ended := a.aloneOnServer(a.ctx, failed)
+	switch {
+	case ended != nil, !alone && postgres.HasCode(failed, outOfLocks):
+		return false, failed
+	case alone:
+		a.conn.Log().Info("the migration was rolled back and is tried again while no other worker of this run is on the "+
+			"server", "file", m.file, "error", failed)
+		return true, nil
+	}
+	pause := time.Duration(min(try, transactionTries))*time.Second/2 + rand.N(500*time.Millisecond)
+	a.conn.Log().Warn("the migration was rolled back and will be tried again",
+		"file", m.file, "try", try+1, "of", tries, "in", pause, "error", failed)
+	select {
+	case <-a.ctx.Done():
+		return false, failed
+	case <-time.After(pause):
+		return false, nil
 	}
 }
 
