@@ -12,20 +12,27 @@ import (
 type archiveCheck struct {
 	child *child
 	stdin *os.File
-	full  bool // pg_restore reads no more: it has seen all it needs, or has failed
+	full  bool        // pg_restore reads no more: it has seen all it needs, or has failed
+	rows  *rowCounter // of the SQL; complete once finish has returned
 }
 
-func startArchiveCheck(c Clients) (*archiveCheck, error) {
+// startArchiveCheck starts one. To count rows takes CPU time, because the whole SQL comes back to this process.
+func startArchiveCheck(c Clients, countRows bool) (*archiveCheck, error) {
 	stdin, w, err := pipe()
 	if err != nil {
 		return nil, err
 	}
-	p, err := startChild(c.Restore, []string{"--file=/dev/null"}, baseEnvironment(), stdin, nil)
+	a := &archiveCheck{stdin: w, rows: &rowCounter{}}
+	if countRows {
+		a.child, err = startChild(c.Restore, []string{"--file=-"}, baseEnvironment(), stdin, a.rows)
+	} else {
+		a.child, err = startChild(c.Restore, []string{"--file=/dev/null"}, baseEnvironment(), stdin, nil)
+	}
 	if err != nil {
 		_ = w.Close()
 		return nil, err
 	}
-	return &archiveCheck{child: p, stdin: w}, nil
+	return a, nil
 }
 
 func (a *archiveCheck) write(p []byte) {

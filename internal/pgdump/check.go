@@ -73,7 +73,7 @@ func checkArchive(ctx context.Context, s *stored, plain *scan, o CheckOptions) e
 	if err != nil {
 		return err
 	}
-	archive, err := startArchiveCheck(clients)
+	archive, err := startArchiveCheck(clients, false)
 	if err != nil {
 		return fmt.Errorf("check the backup: %w", err)
 	}

@@ -50,6 +50,7 @@ type DumpOptions struct {
 	Level       int
 	Parallel    int             // extra cores that may compress this one stream
 	Recipients  []age.Recipient // to encrypt to; none: not encrypted
+	CountRows   bool            // count the rows of an archive, too; those of a plain dump always are
 	Stall       time.Duration   // stop a pg_dump that has written nothing for this long; 0: 15 min
 	Log         *slog.Logger    // receives pg_dump's warnings; nil discards them
 }
@@ -60,8 +61,8 @@ type Dumped struct {
 	PlainSHA256   string // of these bytes, in hex
 	ServerVersion string // as the dump states it, "17.6"
 	ClientVersion string // pg_dump's
-	// Rows are those of each table in a plain dump, counted while they passed by. Nil for an archive, and with
-	// arguments that make pg_dump write INSERTs.
+	// Rows are those of each block of table data, counted while they passed by; several blocks may go into one table.
+	// Nil for an archive without CountRows, and with arguments that make pg_dump write INSERTs.
 	Rows []postgres.TableRows
 }
 
@@ -146,7 +147,7 @@ func (d *dump) stream(ctx context.Context, encoder io.Writer) error {
 	var archive *archiveCheck
 	if d.o.Format == Custom {
 		var err error
-		if archive, err = startArchiveCheck(d.clients); err != nil {
+		if archive, err = startArchiveCheck(d.clients, d.o.CountRows); err != nil {
 			return fmt.Errorf("%s: %w", d.task, err)
 		}
 		defer archive.end()
@@ -232,6 +233,7 @@ func (d *dump) verify(exit error, pgDump *child, archive *archiveCheck) error {
 			Problem: "cannot read the archive that pg_dump wrote",
 		}
 	}
+	d.scan.rows = *archive.rows
 	return nil
 }
 

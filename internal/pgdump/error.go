@@ -119,6 +119,9 @@ func (e *NotEmptyError) Error() string {
 	return fmt.Sprintf("the target database %q on %s is not empty: it holds %s", e.Database, e.Host, held)
 }
 
+// printable is a text of the server's, which is in the backup's encoding, in a form for messages.
+func printable(text string) string { return strings.ToValidUTF8(text, "?") }
+
 // oneLine is a program's message on one line.
 func oneLine(text string) string {
 	return strings.Join(strings.Fields(text), " ")

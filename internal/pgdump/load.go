@@ -24,6 +24,8 @@ type load struct {
 	pending []string // statements that have not been sent
 	size    int      // theirs, in bytes
 	paired  bool     // within a BEGIN … COMMIT of the dump's own
+	schemas bool     // the target has schemas of its own, which the dump may create as well
+	intake  intake   // the rows that the server took
 }
 
 const (
@@ -90,6 +92,14 @@ func (l *load) take(ctx context.Context, sql string) error {
 	case strings.IndexByte(sql, 0) >= 0: // where the server would take it to end
 		return &BackupError{Problem: "it holds a statement with a zero byte"}
 	}
+	why, err := l.leftOut(ctx, sql)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		l.conn.Log().Info("left out of the restore: "+why, "statement", printable(label(sql, l.script.lexer)))
+		return nil
+	}
 	l.pending = append(l.pending, sql)
 	if l.size += len(sql); l.size >= batchSize || len(l.pending) >= batchStatements || l.setsLexer(sql) {
 		return l.flush(ctx)
@@ -112,10 +122,13 @@ func (l *load) flush(ctx context.Context) error {
 	if len(l.pending) == 0 {
 		return nil
 	}
-	done, err := l.conn.Batch(ctx, l.pending)
-	last := l.pending[min(done, len(l.pending)-1)]
+	tags, err := l.conn.Batch(ctx, l.pending)
+	last := l.pending[min(len(tags), len(l.pending)-1)]
 	if err != nil {
 		return l.failure(label(last, l.script.lexer), err)
+	}
+	for i, tag := range tags {
+		l.intake.inserted(l.pending[i], tag, l.script.lexer)
 	}
 	clear(l.pending)
 	l.pending, l.size = l.pending[:0], 0
@@ -158,7 +171,7 @@ func (l *load) copy(ctx context.Context, sql string) error {
 	if err != nil {
 		return err
 	}
-	err = l.conn.CopyFrom(ctx, sql, data)
+	rows, err := l.conn.CopyFrom(ctx, sql, data)
 	data.stop() // whatever failed, nobody else reads the script now
 	if failed := data.failed(); failed != nil {
 		return failed
@@ -166,6 +179,7 @@ func (l *load) copy(ctx context.Context, sql string) error {
 	if err != nil {
 		return l.failure(strings.TrimSuffix(label(sql, l.script.lexer), " from stdin"), err)
 	}
+	l.intake.add(filledTable(sql, l.script.lexer), rows)
 	return l.check(sql)
 }
 

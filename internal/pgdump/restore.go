@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // RestoreOptions describe a stored backup, and how it may be restored.
@@ -21,6 +22,7 @@ type RestoreOptions struct {
 	Identities  []age.Identity // that can decrypt it; none if it is not encrypted
 	WantSHA256  string         // of the stored bytes, in hex; empty: not compared
 	Overwrite   bool           // drop what the target holds, in the transaction that restores the backup
+	Schemas     []string       // that the backup may need and not create; they are created first
 	Log         *slog.Logger   // receives the server's notices; nil discards them
 }
 
@@ -29,6 +31,9 @@ type Restored struct {
 	Tables       []postgres.TableRows // ordered by name
 	StoredSize   int64                // bytes
 	StoredSHA256 string               // in hex
+
+	loaded  []loadedTable
+	counted []postgres.Counted
 }
 
 // Restore restores a stored backup into a database in one transaction: after an error the target is as it was before. A
@@ -62,14 +67,19 @@ func Restore(ctx context.Context, t postgres.Target, o RestoreOptions, r io.Read
 	}
 	defer in.Close()
 	run.in, run.stop = in, stop
-	if err := run.run(ctx); err != nil {
+	loaded, err := run.run(ctx)
+	if err != nil {
 		return Restored{}, err
 	}
-	tables, err := countRows(ctx, t, o.Log)
+	counted, err := countRows(ctx, t, o.Log)
 	if err != nil {
 		return Restored{}, fmt.Errorf("the backup is restored, but its rows could not be counted: %w", err)
 	}
-	return Restored{Tables: tables, StoredSize: in.size, StoredSHA256: in.sum()}, nil
+	restored := Restored{StoredSize: in.size, StoredSHA256: in.sum(), loaded: loaded, counted: counted}
+	for _, table := range counted {
+		restored.Tables = append(restored.Tables, table.TableRows)
+	}
+	return restored, nil
 }
 
 // CheckTarget refuses a target into which [Restore] would not restore the backup. It is for those who want to know that
@@ -105,7 +115,7 @@ func checkEmpty(ctx context.Context, conn *postgres.Conn, t postgres.Target) err
 	return nil
 }
 
-func countRows(ctx context.Context, t postgres.Target, log *slog.Logger) ([]postgres.TableRows, error) {
+func countRows(ctx context.Context, t postgres.Target, log *slog.Logger) ([]postgres.Counted, error) {
 	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: log})
 	if err != nil {
 		return nil, err
@@ -124,11 +134,12 @@ type restore struct {
 	task    string                  // for errors
 }
 
-func (r *restore) run(ctx context.Context) error {
+// run returns the tables that the backup has rows for.
+func (r *restore) run(ctx context.Context) ([]loadedTable, error) {
 	log := newNotices(r.o.Log)
 	conn, err := postgres.Connect(ctx, r.target, postgres.Options{Log: slog.New(log)})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer conn.Close()
 	l := &load{conn: conn, task: r.task, script: newScript(r.in)}
@@ -136,12 +147,12 @@ func (r *restore) run(ctx context.Context) error {
 		if cause := context.Cause(ctx); cause != nil { // everything else follows from it
 			err = fmt.Errorf("%s: %w", r.task, cause)
 		}
-		return err
+		return nil, err
 	}
 	if n := log.left(); n > 0 {
 		r.o.Log.Info("more messages of the server were left out", "count", n)
 	}
-	return l.commit(ctx, r.target)
+	return l.intake.tables, l.commit(ctx, r.target)
 }
 
 // load does everything except the commit.
@@ -167,16 +178,38 @@ func (r *restore) load(ctx context.Context, l *load) error {
 	if err := r.in.verify(r.o.WantSHA256); err != nil {
 		return err
 	}
-	return l.script.finish()
+	if err := l.script.finish(); err != nil {
+		return err
+	}
+	if err := l.intake.identify(ctx, l.conn); err != nil {
+		return l.failure("look for the tables", err)
+	}
+	return nil
 }
 
 // makeRoom makes sure that the target is empty.
 func (r *restore) makeRoom(ctx context.Context, l *load) error {
 	if !r.o.Overwrite {
-		return checkEmpty(ctx, l.conn, r.target)
-	}
-	if _, err := l.conn.Exec(ctx, postgres.ClearSQL); err != nil {
+		if err := checkEmpty(ctx, l.conn, r.target); err != nil {
+			return err
+		}
+	} else if _, err := l.conn.Exec(ctx, postgres.ClearSQL); err != nil {
 		return l.failure("empty it", err)
 	}
+	for _, name := range r.o.Schemas {
+		sql := "create schema if not exists " + sqltext.QuoteIdentifier(name)
+		if _, err := l.conn.Exec(ctx, sql); err != nil {
+			return l.failure(sql, err)
+		}
+	}
+	answers, err := l.conn.Results(ctx, ownSchemasSQL)
+	if err != nil {
+		return l.failure("look for schemas", err)
+	}
+	l.schemas = string(answers[0][0][0]) == "t"
 	return nil
 }
+
+// ownSchemasSQL finds the schemas that an empty database may have beside public: those that extensions are in.
+const ownSchemasSQL = `select exists (select from pg_catalog.pg_namespace
+	where nspname !~ '^pg_' and nspname not in ('information_schema', 'public'))`

@@ -55,7 +55,7 @@ func (e *RestoreError) Error() string {
 	if pg.Hint != "" {
 		text += "; hint: " + pg.Hint
 	}
-	return text
+	return printable(text)
 }
 
 var (

@@ -8,35 +8,39 @@ import (
 )
 
 // Batch runs statements in order with one round trip, each as a message of its own in the extended protocol: the server
-// refuses a text that holds a second one. It discards rows. After an error the server runs none of the others; done is
-// how many completed, so the failed one is statements[done], unless that error came with the end of the batch.
-func (c *Conn) Batch(ctx context.Context, statements []string) (done int, err error) {
+// refuses a text that holds a second one. It discards rows, and returns the command tags of the statements that completed.
+// After an error the server runs none of the others, so the failed one is statements[len(tags)], unless that error came
+// with the end of the batch.
+func (c *Conn) Batch(ctx context.Context, statements []string) (tags []string, err error) {
 	p := c.pg.StartPipeline(ctx)
 	for _, sql := range statements {
 		p.SendQueryParams(sql, nil, nil, nil, nil)
 	}
 	if err := p.Sync(); err != nil {
-		return 0, firstError(err, p.Close())
+		return nil, firstError(err, p.Close())
 	}
 	for range statements {
-		if err = result(p); err != nil {
+		var tag string
+		if tag, err = result(p); err != nil {
 			break
 		}
-		done++
+		tags = append(tags, tag)
 	}
-	return done, firstError(err, p.Close())
+	return tags, firstError(err, p.Close())
 }
 
-// result reads and discards a statement's rows.
-func result(p *pgconn.Pipeline) error {
+// result reads a statement's rows, discards them, and returns its command tag.
+func result(p *pgconn.Pipeline) (string, error) {
 	results, err := p.GetResults()
 	if err != nil {
-		return err
+		return "", err
 	}
-	if rows, ok := results.(*pgconn.ResultReader); ok {
-		_, err = rows.Close()
+	rows, ok := results.(*pgconn.ResultReader)
+	if !ok {
+		return "", nil
 	}
-	return err
+	tag, err := rows.Close()
+	return tag.String(), err
 }
 
 func firstError(err, other error) error {
@@ -46,11 +50,11 @@ func firstError(err, other error) error {
 	return other
 }
 
-// CopyFrom runs COPY … FROM STDIN with the data that r returns. If the server refuses it, r may still be read from when
-// CopyFrom returns.
-func (c *Conn) CopyFrom(ctx context.Context, sql string, r io.Reader) error {
-	_, err := c.pg.CopyFrom(ctx, r, sql)
-	return err
+// CopyFrom runs COPY … FROM STDIN with the data that r returns, and returns the number of rows that the server took. If
+// the server refuses it, r may still be read from when CopyFrom returns.
+func (c *Conn) CopyFrom(ctx context.Context, sql string, r io.Reader) (rows int64, err error) {
+	tag, err := c.pg.CopyFrom(ctx, r, sql)
+	return tag.RowsAffected(), err
 }
 
 // InTransaction reports whether the session is in a transaction that has not failed.

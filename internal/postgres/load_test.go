@@ -33,9 +33,9 @@ func TestBatch(t *testing.T) {
 			if _, err := conn.Exec(t.Context(), "begin; create table a (i int)"); err != nil {
 				t.Fatal(err)
 			}
-			done, err := conn.Batch(t.Context(), c.statements)
-			if done != c.done || (err == nil) != (c.code == "") || err != nil && !postgres.HasCode(err, c.code) {
-				t.Errorf("%d done, %v", done, err)
+			tags, err := conn.Batch(t.Context(), c.statements)
+			if len(tags) != c.done || (err == nil) != (c.code == "") || err != nil && !postgres.HasCode(err, c.code) {
+				t.Errorf("done: %q, %v", tags, err)
 			}
 			if conn.Closed() || conn.InTransaction() != (err == nil) {
 				t.Errorf("closed: %v, in a transaction: %v", conn.Closed(), conn.InTransaction())
@@ -56,11 +56,13 @@ func TestCopyFrom(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "create table a (i int)"); err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.CopyFrom(t.Context(), "copy a from stdin", strings.NewReader("1\n2\n")); err != nil {
-		t.Fatal(err)
+	rows, err := conn.CopyFrom(t.Context(), "copy a from stdin", strings.NewReader("1\n2\n"))
+	if rows != 2 || err != nil {
+		t.Fatalf("%d rows, %v", rows, err)
 	}
-	if err := conn.CopyFrom(t.Context(), "copy a from stdin", strings.NewReader("3\nx\n")); !postgres.HasCode(err, "22P02") {
-		t.Errorf("got %v", err)
+	rows, err = conn.CopyFrom(t.Context(), "copy a from stdin", strings.NewReader("3\nx\n"))
+	if rows != 0 || !postgres.HasCode(err, "22P02") {
+		t.Errorf("%d rows, %v", rows, err)
 	}
 	servertest.Equal(t, "rows", pgtest.Ask(t, url, "select i::text from a"), []string{"1", "2"})
 	if got := conn.Parameter("standard_conforming_strings"); got != "on" {
