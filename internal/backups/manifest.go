@@ -47,6 +47,10 @@ type Verification struct {
 	Stored string    `json:"stored_checksum"`  // which checksum the store confirmed, see [bucket.Stored]
 	Tables int       `json:"tables,omitempty"` // restored
 	Rows   int64     `json:"rows,omitempty"`   // restored
+	// Compared is by what the restored rows were compared.
+	Compared string `json:"compared,omitempty"`
+	// Problem is why the backup could not be restored for verification, although that was wanted.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Of reports whether the backup is of the tenant with that id. The key in a backup's name does not tell: a new tenant

@@ -21,6 +21,7 @@ const (
 	SessionTerminated postgres.Cause = "session terminated"
 	ServerClosed      postgres.Cause = "server closed the connection"
 	ConnectionLost    postgres.Cause = "connection lost in a program"
+	DumpLocks         postgres.Cause = "no room for a dump's locks"
 )
 
 type phrase struct {
@@ -31,6 +32,7 @@ type phrase struct {
 // phrases tell the cause by what the programs and the server say in English, the language of servers in the cloud. The
 // first that matches counts.
 var phrases = []phrase{
+	{"max_locks_per_transaction", DumpLocks}, // in the hint to "out of shared memory"
 	{"server version mismatch", WrongMajor},
 	{"query would be affected by row-level security", RowSecurity},
 	{"permission denied", ReadDenied},

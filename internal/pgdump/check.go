@@ -29,6 +29,7 @@ type Checked struct {
 	PlainSize     int64  // bytes
 	PlainSHA256   string // in hex, to be compared with [Dumped]'s
 	ServerVersion string // of the server that was dumped
+	Relations     int    // tables, indexes and the like that a plain dump creates, approximately; 0 for an archive
 }
 
 // Check reads a stored backup to its end, in bounded memory and without a file: the stored bytes have the wanted
@@ -51,7 +52,7 @@ func Check(ctx context.Context, r io.Reader, o CheckOptions) (Checked, error) {
 	}
 	return Checked{
 		StoredSize: s.size, StoredSHA256: s.sum(), PlainSize: plain.size, PlainSHA256: plain.sum(),
-		ServerVersion: plain.serverVersion(),
+		ServerVersion: plain.serverVersion(), Relations: plain.rows.relations,
 	}, nil
 }
 

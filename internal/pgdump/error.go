@@ -48,21 +48,21 @@ func (e *ProgramError) ending() string {
 	return fmt.Sprintf("failed: %v", e.Err)
 }
 
-// message is the error in what the program wrote: its last lines, without the program's name.
+// message is the error in what the program wrote: its last lines, without the program's name. The query that failed,
+// which may name thousands of tables, is cut.
 func (e *ProgramError) message() string {
-	const most = 4 // lines
+	const most, longest = 4, 300 // lines, bytes of a line
 	var lines []string
-	output := e.Output
-	if _, end, cut := strings.Cut(output, excerptCut); cut {
-		_, output, _ = strings.Cut(end, "\n") // the first line is incomplete
-	}
-	for line := range strings.SplitSeq(output, "\n") {
+	for line := range strings.SplitSeq(e.Output, "\n") {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.Contains(line, ": warning: ") {
+		if line == "" || line == strings.TrimSpace(excerptCut) || strings.Contains(line, ": warning: ") {
 			continue
 		}
 		for _, noise := range []string{e.Program + ": ", "error: ", "fatal: ", "detail: "} {
 			line = strings.TrimPrefix(line, noise)
+		}
+		if len(line) > longest {
+			line = printable(line[:longest]) + "…"
 		}
 		lines = append(lines, line)
 	}

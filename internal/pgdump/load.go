@@ -24,6 +24,8 @@ type load struct {
 	pending []string // statements that have not been sent
 	size    int      // theirs, in bytes
 	paired  bool     // within a BEGIN … COMMIT of the dump's own
+	locks   lockRoom // for errors
+	emptied bool     // what the target held was dropped
 	schemas bool     // the target has schemas of its own, which the dump may create as well
 	intake  intake   // the rows that the server took
 }
@@ -184,5 +186,5 @@ func (l *load) copy(ctx context.Context, sql string) error {
 }
 
 func (l *load) failure(statement string, err error) error {
-	return &RestoreError{Task: l.task, Statement: statement, Err: err}
+	return &RestoreError{Task: l.task, Statement: statement, Err: err, locks: l.locks, emptied: l.emptied}
 }

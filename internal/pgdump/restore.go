@@ -23,6 +23,7 @@ type RestoreOptions struct {
 	WantSHA256  string         // of the stored bytes, in hex; empty: not compared
 	Overwrite   bool           // drop what the target holds, in the transaction that restores the backup
 	Schemas     []string       // that the backup may need and not create; they are created first
+	Relations   int            // how many the backup creates, see [Checked]; 0: not known
 	Log         *slog.Logger   // receives the server's notices; nil discards them
 }
 
@@ -163,6 +164,9 @@ func (r *restore) load(ctx context.Context, l *load) error {
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
+	if err := r.warnOfLocks(ctx, l); err != nil {
+		return err
+	}
 	if err := r.makeRoom(ctx, l); err != nil {
 		return err
 	}
@@ -196,6 +200,7 @@ func (r *restore) makeRoom(ctx context.Context, l *load) error {
 	} else if _, err := l.conn.Exec(ctx, postgres.ClearSQL); err != nil {
 		return l.failure("empty it", err)
 	}
+	l.emptied = r.o.Overwrite
 	for _, name := range r.o.Schemas {
 		sql := "create schema if not exists " + sqltext.QuoteIdentifier(name)
 		if _, err := l.conn.Exec(ctx, sql); err != nil {

@@ -19,10 +19,13 @@ const (
 	NewerSetting      postgres.Cause = "setting of a newer major"
 	ExtensionMissing  postgres.Cause = "extension missing"
 	AlreadyExists     postgres.Cause = "object exists already"
+	StillExists       postgres.Cause = "object exists still" // although the target was emptied
 	CreateDenied      postgres.Cause = "may not create everything"
 	OwnershipDenied   postgres.Cause = "not the owner"
 	TargetLocked      postgres.Cause = "object of the target locked"
 	RestoreRolledBack postgres.Cause = "restore rolled back"
+	RestoreLocks      postgres.Cause = "no room for a restore's locks"
+	NotInTarget       postgres.Cause = "the target lacks what it refers to"
 )
 
 // RestoreError is the error of a restore that the server refused, or during which the connection broke.
@@ -31,7 +34,9 @@ type RestoreError struct {
 	Statement string // its first words, without values: "create view public.v"
 	Err       error
 
-	unknown bool // whether it was committed
+	emptied bool     // the target was, as far as it can be
+	unknown bool     // whether it was committed
+	locks   lockRoom // the server's
 }
 
 func (e *RestoreError) Unwrap() error { return e.Err }
@@ -55,6 +60,9 @@ func (e *RestoreError) Error() string {
 	if pg.Hint != "" {
 		text += "; hint: " + pg.Hint
 	}
+	if e.locks.room > 0 && lacksLocks(pg) {
+		text += "; " + e.locks.String()
+	}
 	return printable(text)
 }
 
@@ -73,6 +81,15 @@ func withoutValue(pg *pgconn.PgError) string {
 	return pg.Message
 }
 
+// Code is the server's SQLSTATE; empty if the connection was lost.
+func (e *RestoreError) Code() string {
+	var pg *pgconn.PgError
+	if !errors.As(e.Err, &pg) {
+		return ""
+	}
+	return pg.Code
+}
+
 // Cause is why the restore failed.
 func (e *RestoreError) Cause() postgres.Cause {
 	var pg *pgconn.PgError
@@ -85,6 +102,8 @@ func (e *RestoreError) Cause() postgres.Cause {
 		return NewerSetting
 	case slices.Contains([]string{"0A000", "58P01"}, pg.Code) && strings.HasPrefix(e.Statement, "create extension "):
 		return ExtensionMissing
+	case slices.Contains([]string{"42P06", "42P07", "42710", "42723"}, pg.Code) && e.emptied:
+		return StillExists
 	case slices.Contains([]string{"42P06", "42P07", "42710", "42723"}, pg.Code):
 		return AlreadyExists
 	case pg.Code == "42501" && strings.HasPrefix(pg.Message, "must be owner"):
@@ -95,6 +114,10 @@ func (e *RestoreError) Cause() postgres.Cause {
 		return TargetLocked
 	case pg.Code == "53100":
 		return DiskFull
+	case lacksLocks(pg):
+		return RestoreLocks
+	case slices.Contains([]string{"42P01", "42704", "42883", "3F000"}, pg.Code):
+		return NotInTarget
 	case strings.HasPrefix(pg.Code, "57P"):
 		return SessionTerminated
 	}

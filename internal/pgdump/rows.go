@@ -17,6 +17,8 @@ type rowCounter struct {
 	long    bool   // the line is longer than what is kept of it
 	heading bool   // there was a heading of table data, and no statement since
 	inCopy  bool
+
+	relations int // that are created, see [createsRelation]
 }
 
 // maxHeading bounds what is kept of a line, in bytes. It is more than a COPY statement takes: 1,600 columns with names
@@ -70,6 +72,8 @@ func (c *rowCounter) count(line []byte) {
 		if table, ok := copiedTable(line); ok && c.heading {
 			c.tables = append(c.tables, postgres.TableRows{Table: table})
 			c.inCopy = true
+		} else if createsRelation(line) {
+			c.relations++
 		}
 		c.heading = false
 	}

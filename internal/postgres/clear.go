@@ -33,7 +33,9 @@ begin
 		execute pg_catalog.format('drop %s if exists %s cascade', case types[i]
 			when 'foreign-data wrapper' then 'foreign data wrapper' when 'statistics object' then 'statistics'
 			when 'aggregate' then 'routine' when 'function' then 'routine' when 'procedure' then 'routine'
-			else types[i] end, names[i]);
+			else types[i] end, case types[i] -- the identity of a transform is not in the form that DROP wants
+			when 'transform' then pg_catalog.regexp_replace(names[i], '^(.*) on (language .*)$', '\1 \2')
+			else names[i] end);
 	end loop;
 	for config in select c.oid::pg_catalog.regclass as name, x.condition
 		from pg_catalog.pg_extension e, unnest(e.extconfig, e.extcondition) x (id, condition)

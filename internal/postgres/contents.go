@@ -58,7 +58,8 @@ const objectsQuery = `with own as (
 	union all select 'pg_catalog.pg_largeobject'::regclass, oid from pg_catalog.pg_largeobject_metadata
 )
 select o.type, o.identity from found f, lateral pg_catalog.pg_identify_object(f.classid, f.objid, 0) o
-where (f.objid >= 16384 or f.classid = 'pg_catalog.pg_largeobject'::regclass) and not exists (
+where (f.objid >= 16384 or f.classid = 'pg_catalog.pg_largeobject'::regclass) -- whose identifiers users may choose
+and not exists (
 	select from pg_catalog.pg_depend d where d.classid = f.classid and d.objid = f.objid and d.deptype in ('e', 'i')
 	and (d.refclassid, d.refobjid) <> (f.classid, f.objid)) -- a partitioned table depends on its own columns
 order by o.type in ('table', 'view', 'schema') desc, o.type, o.identity collate "C"`

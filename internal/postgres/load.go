@@ -8,9 +8,9 @@ import (
 )
 
 // Batch runs statements in order with one round trip, each as a message of its own in the extended protocol: the server
-// refuses a text that holds a second one. It discards rows, and returns the command tags of the statements that completed.
-// After an error the server runs none of the others, so the failed one is statements[len(tags)], unless that error came
-// with the end of the batch.
+// refuses a text that holds a second one. It discards rows, and returns the command tags of the statements that
+// completed. After an error the server runs none of the others, so the failed one is statements[len(tags)], unless that
+// error came with the end of the batch.
 func (c *Conn) Batch(ctx context.Context, statements []string) (tags []string, err error) {
 	p := c.pg.StartPipeline(ctx)
 	for _, sql := range statements {
@@ -50,8 +50,8 @@ func firstError(err, other error) error {
 	return other
 }
 
-// CopyFrom runs COPY … FROM STDIN with the data that r returns, and returns the number of rows that the server took. If
-// the server refuses it, r may still be read from when CopyFrom returns.
+// CopyFrom runs COPY … FROM STDIN with the data that r returns, and returns the number of rows that the server took.
+// If the server refuses it, r may still be read from when CopyFrom returns.
 func (c *Conn) CopyFrom(ctx context.Context, sql string, r io.Reader) (rows int64, err error) {
 	tag, err := c.pg.CopyFrom(ctx, r, sql)
 	return tag.RowsAffected(), err

@@ -18,16 +18,21 @@ const (
 	dropGrace     = 5 * time.Second // for dropping one after a cancel
 )
 
-// WithScratchDatabase creates a database on the server, calls use with it, and drops it again, even if ctx has ended.
-// The role needs the privilege to create databases. Errors are those of connecting, of the two statements, and of use.
-func WithScratchDatabase(ctx context.Context, server Target, use func(Target) error) (err error) {
+// WithScratchDatabase creates a database on the server that can hold what one of that encoding holds, calls use with it,
+// and drops it again, even if ctx has ended. The role needs the privilege to create databases. Errors are those of
+// connecting, of the two statements, and of use.
+func WithScratchDatabase(ctx context.Context, server Target, encoding string, use func(Target) error) (err error) {
 	c, err := Connect(ctx, server, Options{})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	name := scratchPrefix + strings.ToLower(rand.Text()[:16])
-	if _, err := c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template template0"); err != nil {
+	clause, err := c.scratchEncoding(ctx, encoding)
+	if err == nil {
+		_, err = c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template template0"+clause)
+	}
+	if err != nil {
 		return fmt.Errorf("create a throwaway database: %w", err)
 	}
 	defer func() {
@@ -42,6 +47,21 @@ func WithScratchDatabase(ctx context.Context, server Target, use func(Target) er
 	return use(scratch)
 }
 
+// scratchEncoding is the clause of CREATE DATABASE for data in that encoding. UTF-8 takes the characters of all others,
+// in the server's own locale; SQL_ASCII may hold any bytes, which only SQL_ASCII takes. The locale C fits every encoding.
+func (c *Conn) scratchEncoding(ctx context.Context, encoding string) (string, error) {
+	answers, err := c.Results(ctx, `select pg_catalog.pg_encoding_to_char(encoding) from pg_catalog.pg_database
+		where datname = 'template0'`)
+	if err != nil {
+		return "", err
+	}
+	own := string(answers[0][0][0])
+	if encoding == "" || own == encoding || own == "UTF8" && encoding != "SQL_ASCII" {
+		return "", nil
+	}
+	return " encoding " + sqltext.QuoteLiteral(encoding) + " lc_collate 'C' lc_ctype 'C'", nil
+}
+
 // dropScratch opens a connection of its own, because a cancel may have closed the first one.
 func dropScratch(ctx context.Context, server Target, name string) error {
 	c, err := Connect(ctx, server, Options{})
@@ -49,8 +69,36 @@ func dropScratch(ctx context.Context, server Target, name string) error {
 		return fmt.Errorf("drop the throwaway database %s: %w", name, err)
 	}
 	defer c.Close()
-	if _, err := c.Exec(ctx, "drop database if exists "+sqltext.QuoteIdentifier(name)+" with (force)"); err != nil {
+	drop := "drop database if exists " + sqltext.QuoteIdentifier(name) + " with (force)"
+	_, err = c.Exec(ctx, drop)
+	if HasCode(err, "55006") && forgetSubscriptions(ctx, server, name) == nil {
+		_, err = c.Exec(ctx, drop)
+	}
+	if err != nil {
 		return fmt.Errorf("drop the throwaway database %s: %w", name, err)
 	}
 	return nil
+}
+
+// forgetSubscriptions drops the subscriptions that came with a dump, for as long as which a database cannot be dropped.
+// They were never connected to their publishers, and the slots there are those of the database that was dumped.
+func forgetSubscriptions(ctx context.Context, server Target, name string) error {
+	scratch, err := server.At(name)
+	if err != nil {
+		return err
+	}
+	c, err := Connect(ctx, scratch, Options{})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Exec(ctx, `do $forget$ declare name text; begin
+		for name in select pg_catalog.quote_ident(subname) from pg_catalog.pg_subscription s
+			join pg_catalog.pg_database d on d.oid = s.subdbid and d.datname = pg_catalog.current_database()
+		loop
+			execute 'alter subscription ' || name || ' set (slot_name = none)';
+			execute 'drop subscription ' || name;
+		end loop;
+	end $forget$`)
+	return err
 }

@@ -112,6 +112,9 @@ var hints = []hint{
 	{pgdump.DiskFull, "a disk is full: the server's own, or this machine's"},
 	{pgdump.NotFound, "what it names is not there: correct database-name, role-name, pg-dump-args or the connection " +
 		"string"},
+	{pgdump.DumpLocks, "pg_dump locks every table at once, and the server has no room for so many locks: raise " +
+		"max_locks_per_transaction there and restart it (on Neon, a larger compute has room for more), lower " +
+		"concurrency if tenants share the server, or back the schemas up one by one with tenant-source: schemas"},
 	{pgdump.SessionTerminated, "the server ended the session (a restart, a suspended compute, an administrator): run " +
 		"again"},
 	{pgdump.ServerClosed, "the connection was lost: run again; a server that restarts or is short of memory ends " +
@@ -123,11 +126,19 @@ var hints = []hint{
 		"same major"},
 	{pgdump.ExtensionMissing, "the target lacks an extension that the backup uses: install it there"},
 	{pgdump.AlreadyExists, "the target has an object of that name: empty it, or set overwrite: true"},
+	{pgdump.StillExists, "nothing was changed; what the target held was dropped, except its extensions, so the name is " +
+		"an extension's: drop that extension in the target, or restore into a new database"},
 	{pgdump.CreateDenied, "the role may not create everything that the backup holds: restore as the database's owner"},
 	{pgdump.OwnershipDenied, "the role may not change everything that the backup holds: restore as the database's " +
 		"owner"},
 	{pgdump.TargetLocked, "another session holds a lock on what the target holds: end it, or run at a quieter hour; " +
 		"nothing was changed"},
+	{pgdump.RestoreLocks, "nothing was changed; a restore is one transaction, which locks all that it creates or drops: " +
+		"raise max_locks_per_transaction on the target's server and restart it (on Neon, a larger compute has room for " +
+		"more), or restore into a server that has more room"},
+	{pgdump.NotInTarget, "nothing was changed; the backup refers to something that it does not hold, as one of a single " +
+		"schema or of some tables may: create that in the target first (extensions don't make it count as not empty), " +
+		"then run again"},
 	{pgdump.RestoreRolledBack, "nothing was changed: compare the target's version, extensions and settings with those " +
 		"of the server that was backed up, or name an older backup with backup-key"},
 	{pgdump.CommitUnknown, "look into the target: it holds the whole backup, or what it held before; if it is that, " +

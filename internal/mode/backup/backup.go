@@ -156,11 +156,14 @@ func (b *Job) backUp(
 		return fleet.Outcome{Detail: d}, err
 	}
 	m, err := b.upload(ctx, t, target, key, db, owner, log)
-	if err != nil {
+	if m.Key == "" {
 		return fleet.Outcome{Detail: d}, err
 	}
 	d.Key, d.PostgresMajor, d.StoredSize, d.PlainSize = m.Key, db.major, m.StoredSize, m.PlainSize
 	d.StoredSHA256, d.SchemaVersion, d.Verified = m.StoredSHA256, m.SchemaVersion, m.Verified.How
+	if err != nil { // it could not be verified as wanted
+		return fleet.Outcome{Detail: d}, err
+	}
 	note := words.Size(m.StoredSize)
 	if d.Partial {
 		note += ", partial"

@@ -21,8 +21,10 @@ type database struct {
 	major   int   // of pg_dump
 	size    int64 // bytes, as pg_database_size counts
 	version string
-	look    backups.Look   // before the dump; zero if the source does not tell when a tenant was in use
-	conn    *postgres.Conn // for the look after the dump; nil without the first
+	schema  string                // that alone is dumped; empty: the whole database
+	around  postgres.Surroundings // only if each backup is restored for verification
+	look    backups.Look          // before the dump; zero if the source does not tell when a tenant was in use
+	conn    *postgres.Conn        // for the look after the dump; nil without the first
 }
 
 func (db database) close() {
@@ -45,16 +47,21 @@ func (b *Job) inspect(
 			conn.Close()
 		}
 	}()
-	db = database{major: cmp.Or(b.dump.Major, conn.ServerMajor())}
+	db = database{major: cmp.Or(b.dump.Major, conn.ServerMajor()), schema: b.env.Schema(t)}
 	table := b.table
-	if schema := b.env.Schema(t); schema != "" {
-		table = table.In(schema)
-		db.size, err = conn.SchemaSize(ctx, schema)
+	if db.schema != "" {
+		table = table.In(db.schema)
+		db.size, err = conn.SchemaSize(ctx, db.schema)
 	} else {
 		db.size, err = conn.DatabaseSize(ctx)
 	}
 	if err != nil {
 		return database{}, err
+	}
+	if !b.verifyOn.Zero() {
+		if db.around, err = conn.Surroundings(ctx); err != nil {
+			return database{}, err
+		}
 	}
 	status, err := postgres.ReadStatus(ctx, conn, table, false)
 	if err != nil {
@@ -74,7 +81,8 @@ func (b *Job) inspect(
 const cleanupTimeout = 5 * time.Second
 
 // upload streams a dump into the bucket. The object appears only once pg_dump has succeeded and the dump is complete.
-// Its manifest, which makes it a verified backup, is written once the object has been checked.
+// Its manifest, which makes it a verified backup, is written once the object has been checked. What it returns beside an
+// error is the manifest only if it was written.
 func (b *Job) upload(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, owner backups.Owner,
 	log *slog.Logger,
@@ -92,7 +100,7 @@ func (b *Job) upload(
 		}
 	}()
 	o := b.dump
-	o.Major, o.Schema, o.Log = db.major, b.env.Schema(t), log
+	o.Major, o.Schema, o.Log, o.CountRows = db.major, db.schema, log, !b.verifyOn.Zero()
 	dumped, err := pgdump.Dump(ctx, target, o, w)
 	if err != nil {
 		return m, err
@@ -103,23 +111,12 @@ func (b *Job) upload(
 	if err != nil {
 		return m, err
 	}
-	defer func() {
-		if err != nil { // the object is not a backup
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-			defer cancel()
-			_, deleteErr := b.Store.Delete(ctx, []string{key.String()})
-			err = errors.Join(err, deleteErr)
-		}
-	}()
 	m = b.manifest(t, owner, key, db, dumped, stored)
 	m.Quiet = quiet
 	if !b.verifyOn.Zero() {
-		if m.Verified, err = b.tryRestore(ctx, m, key, dumped, log); err != nil {
-			return m, fmt.Errorf("the upload %s could not be restored, and is not counted as a backup: %w", m.Key, err)
-		}
+		return b.prove(ctx, m, key, dumped, db, log)
 	}
-	m.FinishedAt = b.Store.Now().UTC()
-	return m, b.Store.Commit(ctx, m)
+	return b.finish(ctx, m)
 }
 
 // manifest returns the manifest of a backup that is stored, without the time when it was finished.
