@@ -106,7 +106,7 @@ func label(sql string, lexer sqltext.Lexer) string {
 		case !word && !name, strings.EqualFold(token, "as") && b.Len() > 0, strings.EqualFold(token, "values"):
 			return b.String()
 		default:
-			if !glued {
+			if !glued && (!name || sql[i-1] != '"') { // a name in quotes is several tokens if it has quotes in it
 				b.WriteByte(' ')
 			}
 			if word && token == strings.ToUpper(token) {

@@ -18,17 +18,15 @@ func (l *load) leftOut(ctx context.Context, sql string) (why string, err error) 
 	if !strings.HasPrefix(sql, "C") { // as pg_dump writes create and comment; most statements are something else
 		return "", nil
 	}
-	first := sqltext.Leading(sql, sqltext.Statement{End: len(sql)}, 6)
-	name := first[min(3, len(first)-1)]
-	switch {
-	case len(first) == 3 && sqltext.Begins(first, "create", "schema") && l.schemas:
-		return l.holds(ctx, "the target has it", `pg_catalog.to_regnamespace(%s) is not null`, first[2])
-	case len(first) < 6 || first[4] != "is":
-		return "", nil
-	case sqltext.Begins(first, "comment", "on", "schema"):
+	lexer := l.script.lexer
+	if name, rest := named(sql, lexer, "create", "schema"); name != "" && rest == "" && l.schemas {
+		return l.holds(ctx, "the target has it", `pg_catalog.to_regnamespace(%s) is not null`, name)
+	}
+	if name, rest := named(sql, lexer, "comment", "on", "schema"); name != "" && tokens(rest, lexer, 1)[0] == "is" {
 		return l.holds(ctx, foreignOwner, `exists (select from pg_catalog.pg_namespace
 			where oid = pg_catalog.to_regnamespace(%s) and not pg_catalog.pg_has_role(nspowner, 'usage'))`, name)
-	case sqltext.Begins(first, "comment", "on", "extension"):
+	}
+	if name, rest := named(sql, lexer, "comment", "on", "extension"); name != "" && tokens(rest, lexer, 1)[0] == "is" {
 		if unquoted, ok := sqltext.Unquote(name); ok {
 			name = unquoted
 		}
@@ -53,4 +51,25 @@ func (l *load) holds(ctx context.Context, why, condition, name string) (string, 
 		return "", nil
 	}
 	return why, nil
+}
+
+// named returns the name, as it is spelled, that follows the words with which a statement begins, and what comes after
+// it. The name is empty if the statement begins in another way.
+func named(sql string, lexer sqltext.Lexer, words ...string) (name, rest string) {
+	for i := 0; i < len(sql); {
+		end, kind, _ := lexer.Token(sql, i)
+		switch {
+		case kind == sqltext.Blank && name != "":
+			return name, sql[end:]
+		case kind == sqltext.Blank:
+		case len(words) > 0 && strings.EqualFold(sql[i:end], words[0]):
+			words = words[1:]
+		case len(words) > 0:
+			return "", ""
+		default:
+			name += sql[i:end] // a name in quotes is several tokens if it has quotes in it
+		}
+		i = end
+	}
+	return name, ""
 }
