@@ -41,10 +41,13 @@ func TestPruningABucketThatKeepsVersions(t *testing.T) {
 // A backup that restore can never load is not made.
 func TestArgumentsOfWhatCannotBeRestored(t *testing.T) {
 	f := newFleet(t, named("acme")...)
-	for _, args := range []string{"--schema=public", "-n public", "--data-only", "--section=data"} {
+	for _, args := range []string{"--schema=public", "-n public", "--data-only", "--section=data", "--clean"} {
 		o := f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "aws-region=x", "pg-dump-args="+args)
 		o.says(t, "input pg-dump-args: with ", ", restore could never load the backup: ")
 	}
+	o := f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "aws-region=x", "verify=restore",
+		"verify-database-url=postgres://u:p@127.0.0.1/d", "pg-dump-args=--include-foreign-data=*")
+	o.says(t, "input verify: to restore a backup with --include-foreign-data=* would send its rows")
 }
 
 // A list of recipients that names none does not mean that the backups may be read by everybody.

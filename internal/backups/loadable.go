@@ -19,8 +19,10 @@ var unsafeEncodings = []string{
 
 // Unloadable returns the first argument of pg_dump that makes a dump which can be loaded into no database, and why;
 // empty if there is none. A dump of chosen schemas creates each of them, but every database has a schema public; rows
-// need tables; and SQL has to be read without mistaking a character for a quote.
-func Unloadable(args []string) (arg, why string) {
+// need tables; and SQL has to be read without mistaking a character for a quote. A plain dump with --clean drops first
+// what an empty database does not have; an archive takes no notice of it.
+func Unloadable(args []string, plain bool) (arg, why string) {
+	clean, ifExists := "", false
 	for i, arg := range args {
 		next := ""
 		if i+1 < len(args) {
@@ -36,9 +38,31 @@ func Unloadable(args []string) (arg, why string) {
 			return arg, "the dump would create the schema public, which every database has"
 		case strings.HasPrefix("encoding", name) && slices.Contains(unsafeEncodings, plainName(value)):
 			return arg, "in that encoding a part of a character can look like a backslash"
+		case strings.HasPrefix("binary-upgrade", name):
+			return arg, "only a server that pg_upgrade has started takes such a dump"
+		case strings.HasPrefix("clean", name):
+			clean = arg
+		case strings.HasPrefix("if-exists", name):
+			ifExists = true
 		}
 	}
+	if plain && clean != "" && !ifExists {
+		return clean, "without --if-exists it drops what an empty database does not have"
+	}
 	return "", ""
+}
+
+// ForeignData returns the argument of pg_dump with which a dump holds the rows of foreign tables, which whoever loads it
+// sends to their servers; empty if there is none.
+func ForeignData(args []string) string {
+	for _, arg := range args {
+		const shortest = len("--include-f")
+		name, _, _ := strings.Cut(arg, "=")
+		if len(name) >= shortest && strings.HasPrefix("--include-foreign-data", name) {
+			return arg
+		}
+	}
+	return ""
 }
 
 // option returns the long name of the option in a word, and its value.
@@ -60,6 +84,8 @@ func option(arg, next string) (name, value string, ok bool) {
 		switch {
 		case letters[i] == 'a':
 			return "data-only", "", true
+		case letters[i] == 'c' && !strings.ContainsAny(rest, "aEn"):
+			return "clean", "", true
 		case letters[i] == 'E':
 			return "encoding", cmp.Or(rest, next), true
 		case letters[i] == 'n' && rest != "":

@@ -39,9 +39,33 @@ func TestUnloadable(t *testing.T) {
 		"--encoding Shift_JIS":       "--encoding",
 		"-E gb18030":                 "-E",
 		"-vEBig5":                    "-vEBig5",
+		"--binary-upgrade":           "--binary-upgrade",
+		"--clean":                    "--clean",
+		"-c":                         "-c",
+		"-cO":                        "-cO",
+		"--clean --if-exists":        "",
+		"-c --if-exists":             "",
 	} {
-		if got, why := backups.Unloadable(strings.Fields(args)); got != want || (why == "") != (want == "") {
+		if got, why := backups.Unloadable(strings.Fields(args), true); got != want || (why == "") != (want == "") {
 			t.Errorf("%s: got %q, %q, want %q", args, got, why, want)
+		}
+	}
+}
+
+// An archive holds no statements that drop anything.
+func TestCleanArchive(t *testing.T) {
+	if arg, why := backups.Unloadable([]string{"--clean"}, false); arg != "" {
+		t.Errorf("got %q, %q", arg, why)
+	}
+}
+
+func TestForeignData(t *testing.T) {
+	for args, want := range map[string]string{
+		"--inserts -v": "", "--include-foreign-data=far": "--include-foreign-data=far",
+		"-v --include-for far": "--include-for", "--if-exists": "",
+	} {
+		if got := backups.ForeignData(strings.Fields(args)); got != want {
+			t.Errorf("%s: got %q, want %q", args, got, want)
 		}
 	}
 }

@@ -76,6 +76,10 @@ func Read(in *input.Reader, env mode.Env) *Job {
 			in.Mistake("verify",
 				"a backup that is encrypted to age-recipients cannot be read here; set verify: stream")
 		}
+		if arg := backups.ForeignData(b.dump.Args); arg != "" {
+			in.Mistake("verify", "to restore a backup with %s would send its rows to the foreign servers once more; "+
+				"set verify: stream, or take it out of pg-dump-args", arg)
+		}
 	}
 	return b
 }
@@ -104,7 +108,7 @@ func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 	if err := pgdump.CheckArgs(o.Args); err != nil {
 		in.Mistake("pg-dump-args", "%v; %s", err, remedies.Of(err))
 	}
-	if arg, why := backups.Unloadable(o.Args); arg != "" {
+	if arg, why := backups.Unloadable(o.Args, o.Format == pgdump.Plain); arg != "" {
 		in.Mistake("pg-dump-args", "with %s, restore could never load the backup: %s; take it out, "+
 			"and leave schemas or tables out with --exclude-schema or --exclude-table", arg, why)
 	}

@@ -123,7 +123,7 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		Tables: []RestoredRows{},
 	}
 	if r.env.DryRun {
-		_, err := r.check(ctx, s, &d)
+		_, _, err := r.check(ctx, s, &d)
 		if err == nil {
 			o.Detail, o.Note = d, fmt.Sprintf("%s of %s is whole", words.Size(d.StoredSize), s.key.Time.Format(time.DateTime))
 		}
@@ -158,10 +158,11 @@ func (r *restore) load(
 			return restored, err
 		}
 	}
-	object, err := r.check(ctx, s, d)
+	object, checked, err := r.check(ctx, s, d)
 	if err != nil {
 		return restored, err
 	}
+	options.Relations = checked.Relations
 	in, err := r.store.Reopen(ctx, object)
 	if err != nil {
 		return restored, err
@@ -190,19 +191,21 @@ func (d RestoreDetail) note(at time.Time) string {
 }
 
 // check reads the backup to its end, which proves that the object is whole, and changes nothing.
-func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (bucket.Object, error) {
+func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (
+	_ bucket.Object, checked pgdump.Checked, err error,
+) {
 	in, err := r.store.Get(ctx, s.key.String())
 	if err != nil {
-		return bucket.Object{}, err
+		return bucket.Object{}, checked, err
 	}
 	defer func() { _ = in.Close() }()
 	format, compression := encodingOf(s.key.Kind)
-	checked, err := pgdump.Check(ctx, in, pgdump.CheckOptions{
+	checked, err = pgdump.Check(ctx, in, pgdump.CheckOptions{
 		Format: format, Compression: compression, Identities: r.identities,
 		WantSHA256: s.manifest.StoredSHA256, Major: s.key.Major,
 	})
 	d.StoredSize, d.StoredSHA256 = checked.StoredSize, checked.StoredSHA256
-	return in.Object, err
+	return in.Object, checked, err
 }
 
 // create creates the project or branch to restore into.
