@@ -123,3 +123,18 @@ func refusing(t *testing.T, before chan func()) string {
 	}()
 	return "postgres://nobody:wrong@" + listener.Addr().String() + "/postgres?sslmode=require"
 }
+
+// A subscription in the dump keeps no throwaway database alive.
+func TestVerificationWithASubscription(t *testing.T) {
+	f, v := newFleet(t), newVault(t)
+	database := column(t, pgtest.Database(t), "select current_database()")[0]
+	url := superuserURL(t, database)
+	column(t, url, `create subscription "S" connection 'host=nowhere.invalid' publication p with (connect = false, slot_name = 'kept')`)
+	defer func() {
+		column(t, url, `alter subscription "S" set (slot_name = none)`)
+		column(t, url, `drop subscription "S"`)
+	}()
+	o := f.run(t, t.Context(), secretTenants(t, v, map[string]string{"a": url})...)
+	o.counts(t, 1, 0, 0, 0)
+	same(t, "left behind", column(t, url, "select datname from pg_database where datname like '%scratch%'"), []string{})
+}

@@ -26,7 +26,7 @@ func Extension(t testing.TB, sql string) (name string, remove func()) {
 	}
 	t.Cleanup(remove)
 	for file, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil { //nolint:gosec // the server reads it
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 			t.Skipf("an extension cannot be installed for the test: %v", err)
 		}
 	}
