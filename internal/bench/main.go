@@ -45,6 +45,7 @@ var sections = []section{
 	{"health", health},
 	{"backup-large", backupLarge},
 	{"backup-fleet", backupFleet},
+	{"restore", restores},
 }
 
 func main() {
