@@ -152,9 +152,33 @@ func TestVerificationOfASchemaThatNeedsExtensions(t *testing.T) {
 	o := e.run(t, append(verify, "tenants=plain")...)
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "is whole and counts as with verify: stream, but could not be restored for verification",
-		`relation "public.shared" does not exist`, "what the dump refers to is not in it")
+		`relation "public.shared" does not exist`, "the dump refers to what the error names and does not hold it")
 	d := detail[backup.Detail](t, o, "plain")
 	if m := v.manifest(t, d.Key); m.Verified.How != "stream" || m.Verified.Problem == "" || len(d.Pruned) > 0 {
 		t.Errorf("%+v, %+v", m.Verified, d)
+	}
+}
+
+// Whoever restores such a backup has to create the extension first, and is told so.
+func TestRestoreOfASchemaThatNeedsExtensions(t *testing.T) {
+	e, v := newEstate(t, "acme", "inside"), newVault(t)
+	for _, sql := range []string{
+		"create extension citext schema public", "create extension hstore schema inside",
+		"create table acme.users (email public.citext primary key); insert into acme.users values ('A')",
+		"create table inside.facts (h inside.hstore); insert into inside.facts values ('a=>1')",
+	} {
+		e.do(t, sql+"; select 1")
+	}
+	e.run(t, v.inputs("mode=backup")...).counts(t, 2, 0, 0, 0)
+	for tenant, extension := range map[string]string{
+		"acme": "create extension citext", "inside": "create schema inside; create extension hstore schema inside",
+	} {
+		target := pgtest.Database(t)
+		restore := v.inputs("mode=restore", "tenants="+tenant, "restore-url="+target)
+		o := e.run(t, restore...)
+		o.counts(t, 0, 0, 1, 0)
+		o.says(t, "does not exist (SQLSTATE 42704)", "create that in the target first")
+		column(t, target, extension+"; select 1")
+		e.run(t, restore...).counts(t, 1, 0, 0, 0)
 	}
 }

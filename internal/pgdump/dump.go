@@ -64,6 +64,8 @@ type Dumped struct {
 	// Rows are those of each block of table data, counted while they passed by; several blocks may go into one table.
 	// Nil for an archive without CountRows, and with arguments that make pg_dump write INSERTs.
 	Rows []postgres.TableRows
+	// Relations is about how many tables, indexes and the like the dump creates; 0 for an archive without CountRows.
+	Relations int
 }
 
 // Dump runs pg_dump and writes its compressed and encrypted output to w. It returns no error only if pg_dump exited
@@ -139,6 +141,7 @@ func (d *dump) run(ctx context.Context, w io.Writer) (Dumped, error) {
 	return Dumped{
 		PlainSize: d.scan.size, PlainSHA256: d.scan.sum(),
 		ServerVersion: d.scan.serverVersion(), ClientVersion: d.clients.Version, Rows: d.scan.rows.tables,
+		Relations: d.scan.rows.relations,
 	}, nil
 }
 

@@ -148,7 +148,7 @@ func TestDumpCheckRestore(t *testing.T) {
 			}
 			servertest.Equal(t, "checked", checked, pgdump.Checked{
 				StoredSize: int64(len(stored)), StoredSHA256: hash(stored), PlainSize: dumped.PlainSize,
-				PlainSHA256: dumped.PlainSHA256, ServerVersion: dumped.ServerVersion,
+				PlainSHA256: dumped.PlainSHA256, ServerVersion: dumped.ServerVersion, Relations: dumped.Relations,
 			})
 
 			target := pgtest.Database(t)

@@ -216,6 +216,7 @@ func TestLabels(t *testing.T) {
 		"COMMENT ON TABLE public.a IS 'secret'":                  "comment on table public.a is",
 		"REFRESH MATERIALIZED VIEW public.m":                     "refresh materialized view public.m",
 		"commit and chain":                                       "commit and chain",
+		`CREATE SCHEMA "Odd; ""schema"""`:                        `create schema "Odd; ""schema"""`,
 	} {
 		if got := label(sql, sqltext.Lexer{}); got != want {
 			t.Errorf("%s: got %q", sql, got)

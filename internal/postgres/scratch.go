@@ -59,7 +59,11 @@ func (c *Conn) scratchEncoding(ctx context.Context, encoding string) (string, er
 	if encoding == "" || own == encoding || own == "UTF8" && encoding != "SQL_ASCII" {
 		return "", nil
 	}
-	return " encoding " + sqltext.QuoteLiteral(encoding) + " lc_collate 'C' lc_ctype 'C'", nil
+	clause := " encoding " + sqltext.QuoteLiteral(encoding) + " lc_collate 'C' lc_ctype 'C'"
+	if c.ServerMajor() >= 15 { // whose template may have ICU's locales, which not every encoding can be used with
+		clause += " locale_provider libc"
+	}
+	return clause, nil
 }
 
 // dropScratch opens a connection of its own, because a cancel may have closed the first one.

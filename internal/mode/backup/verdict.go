@@ -132,8 +132,9 @@ func forVerification(err error) string {
 		return "install the extension on the server of verify-database-url and let its role create it, or set " +
 			"verify: stream"
 	case errors.As(err, &failed) && failed.Cause() == pgdump.NotInTarget:
-		return "what the dump refers to is not in it, and so not in a throwaway database: set verify: stream for " +
-			"such tenants"
+		return "the dump refers to what the error names and does not hold it: install it on the server of " +
+			"verify-database-url if it is a server's, such as a collation; if it is another schema's, set verify: stream " +
+			"for such tenants"
 	}
 	if remedy := remedies.Of(err); remedy != "" {
 		return "for the server of verify-database-url: " + remedy

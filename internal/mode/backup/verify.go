@@ -26,7 +26,8 @@ func (b *Job) tryRestore(
 	defer func() { err = errors.Join(err, r.Close()) }()
 	format, compression := encodingOf(key.Kind)
 	o := pgdump.RestoreOptions{
-		Major: key.Major, Format: format, Compression: compression, WantSHA256: m.StoredSHA256, Log: log,
+		Major: key.Major, Format: format, Compression: compression, WantSHA256: m.StoredSHA256,
+		Relations: dumped.Relations, Log: log,
 	}
 	err = postgres.WithScratchDatabase(ctx, b.verifyOn, db.around.Encoding, func(scratch postgres.Target) error {
 		var missing []error
