@@ -161,6 +161,11 @@ func TestDumpVerifiesPgDump(t *testing.T) {
 			`for i in $(seq 20000); do echo "pg_dump: warning: $i" >&2; done; echo 'pg_dump: error: last' >&2; exit 1`,
 			"exit status 1: last",
 		},
+		"a long query": { // as pg_dump's, which locks many tables with one statement
+			`echo 'pg_dump: error: query failed: ERROR:  out of shared memory' >&2; echo 'HINT:  Increase it.' >&2
+			printf 'pg_dump: detail: Query was: LOCK TABLE %s' "$(seq -s , 20000)" >&2; exit 1`,
+			"exit status 1: query failed: ERROR:  out of shared memory; HINT:  Increase it.; Query was: LOCK TABLE 1,2,3",
+		},
 		"a newer server": {
 			"echo 'pg_dump: error: aborting because of server version mismatch' >&2; exit 1", "version mismatch",
 		},

@@ -1,6 +1,7 @@
 package pgdump
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -48,14 +49,25 @@ func (e *ProgramError) ending() string {
 	return fmt.Sprintf("failed: %v", e.Err)
 }
 
-// message is the error in what the program wrote: its last lines, without the program's name. The query that failed,
-// which may name thousands of tables, is cut.
+// message is the error in what the program wrote: its last lines, or, if a single line was too long to be kept, those
+// before it.
 func (e *ProgramError) message() string {
+	head, tail, cut := strings.Cut(e.Output, excerptCut)
+	if !cut {
+		return e.lastLines(e.Output)
+	}
+	_, rest, _ := strings.Cut(tail, "\n") // the first line is incomplete
+	return cmp.Or(e.lastLines(rest), e.lastLines(head))
+}
+
+// lastLines is the end of what the program wrote, without its name and its warnings. The query that failed, which may
+// name thousands of tables, is cut.
+func (e *ProgramError) lastLines(output string) string {
 	const most, longest = 4, 300 // lines, bytes of a line
 	var lines []string
-	for line := range strings.SplitSeq(e.Output, "\n") {
+	for line := range strings.SplitSeq(output, "\n") {
 		line = strings.TrimSpace(line)
-		if line == "" || line == strings.TrimSpace(excerptCut) || strings.Contains(line, ": warning: ") {
+		if line == "" || strings.Contains(line, ": warning: ") {
 			continue
 		}
 		for _, noise := range []string{e.Program + ": ", "error: ", "fatal: ", "detail: "} {
