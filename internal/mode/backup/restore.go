@@ -137,6 +137,9 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	for _, table := range restored.Tables {
 		d.Tables = append(d.Tables, RestoredRows{table.Table, table.Rows})
 	}
+	if _, err := restored.Compare(nil); err != nil { // no error: others may write to the target already
+		o.Warnings = append(o.Warnings, "after the restore "+err.Error())
+	}
 	o.Detail, o.Note = d, d.note(s.key.Time)
 	return o, nil
 }
