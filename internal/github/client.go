@@ -58,7 +58,7 @@ func New(o Options) (*Client, error) {
 	case err != nil, base.Host == "", base.User != nil, base.RawQuery != "",
 		base.Scheme != "https" && base.Scheme != "http":
 		return nil, errors.New("the address of GitHub's API is not a URL such as " + DefaultBaseURL)
-	case base.Scheme == "http" && !hosts.Private(base.Hostname()):
+	case hosts.Exposed(base):
 		return nil, fmt.Errorf("the GitHub token would be sent unencrypted to %s: the address of GitHub's API "+
 			"has to begin with https://", base.Host)
 	}

@@ -62,7 +62,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 	var base string
 	if u := in.URL("neon-api-url"); u != nil {
 		base = u.String()
-		if u.Scheme != "https" && !hosts.Private(u.Hostname()) {
+		if hosts.Exposed(u) {
 			in.Mistake("neon-api-url", "the API key would be sent unencrypted to %s; write https:// "+
 				"(http:// is for this machine and private networks)", u.Host)
 		}
