@@ -38,7 +38,7 @@ func (r *run) catalogSettings(insecure bool) catalogSettings {
 		return c
 	}
 	var err error
-	if c.target, err = postgres.ParseTarget(r.in.Secret("catalog-url"), insecure); err != nil {
+	if c.target, err = postgres.ParseTrusted(r.in.Secret("catalog-url"), insecure); err != nil {
 		r.in.Mistake("catalog-url", "%v; %s", err, remedies.Of(err))
 		return c
 	}

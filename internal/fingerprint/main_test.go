@@ -12,7 +12,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // connect is postgres.Connect for a connection string.
 func connect(ctx context.Context, url string, o postgres.Options) (*postgres.Conn, error) {
-	target, err := postgres.ParseTarget(url, false)
+	target, err := postgres.ParseTrusted(url, false)
 	if err != nil {
 		return nil, err
 	}

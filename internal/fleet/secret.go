@@ -14,11 +14,12 @@ import (
 const hidden = "***"
 
 // Secret is a value that cannot be printed by accident: fmt, slog and encoding/json all write *** in its place. Two
-// secrets with the same value are equal.
+// secrets with the same value and of the same trust are equal.
 type Secret struct {
 	// A handle, because fmt prints a struct's unexported fields without calling their methods: of a handle it sees only
 	// an address. The zero handle is the empty value.
-	handle unique.Handle[string]
+	handle  unique.Handle[string]
+	trusted bool
 }
 
 // NewSecret wraps a value.
@@ -26,8 +27,19 @@ func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
 	}
-	return Secret{unique.Make(value)}
+	return Secret{handle: unique.Make(value)}
 }
+
+// TrustedSecret is [NewSecret] for a value that whoever runs the program wrote, and not a table, another secret or an
+// API's answer. As a connection string it may name files of this machine.
+func TrustedSecret(value string) Secret {
+	s := NewSecret(value)
+	s.trusted = s != Secret{}
+	return s
+}
+
+// Trusted reports whether it is a [TrustedSecret].
+func (s Secret) Trusted() bool { return s.trusted }
 
 // Reveal returns the value, for the one call that uses it.
 func (s Secret) Reveal() string {

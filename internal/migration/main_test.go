@@ -8,7 +8,7 @@ import (
 
 // connect is postgres.Connect for a connection string.
 func connect(ctx context.Context, url string, o postgres.Options) (*postgres.Conn, error) {
-	target, err := postgres.ParseTarget(url, false)
+	target, err := postgres.ParseTrusted(url, false)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,11 @@ func Resolve(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (po
 // Parse hides a connection string, then parses it. One that leads through Neon's pooler becomes a direct one.
 func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, error) {
 	Hide(env, log, secret)
-	target, err := postgres.ParseTarget(secret.Reveal(), env.Insecure)
+	parse := postgres.ParseTarget
+	if secret.Trusted() {
+		parse = postgres.ParseTrusted
+	}
+	target, err := parse(secret.Reveal(), env.Insecure)
 	if err != nil {
 		return postgres.Target{}, remedies.Explain(err)
 	}

@@ -45,7 +45,7 @@ func received(t testing.TB, url string, insecure bool, o pgdump.DumpOptions) (ma
 	o.Major, o.Root = 17, fakePrograms(t,
 		`tr '\0' '\n' </proc/$$/environ; echo ARGUMENTS; printf '%s\n' "$@"; `+printMarker)
 	var out bytes.Buffer
-	target, err := postgres.ParseTarget(url, insecure)
+	target, err := postgres.ParseTrusted(url, insecure)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,17 +65,22 @@ func received(t testing.TB, url string, insecure bool, o pgdump.DumpOptions) (ma
 func TestEnvironmentAndArguments(t *testing.T) {
 	for name, value := range map[string]string{
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "oidc", "INPUT_NEON-API-KEY": "key", "GITHUB_TOKEN": "token",
-		"AWS_SECRET_ACCESS_KEY": "aws", "LD_PRELOAD": "", "PGSERVICE": "", "PGPASSFILE": "/nonexistent",
+		"AWS_SECRET_ACCESS_KEY": "aws", "LD_PRELOAD": "", "PGSERVICE": "x", "PGPASSFILE": "/nonexistent",
+		"PGSSLMODE": "disable", "PGREQUIREAUTH": "password", "PGKRBSRVNAME": "x", "PGSSLPASSWORD": "x", "PGPASSWORD": "x",
 	} {
 		t.Setenv(name, value)
 	}
+	const nowhere = "/dev/null/none"
 	authority := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(authority, nil, 0o600); err != nil {
+	files := servertest.Certificates{Authority: authority, Server: authority + ".server", Key: authority + ".key"}
+	if err := files.Write(); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("SSL_CERT_FILE", authority)
 	base := map[string]string{
-		"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "PGGSSENCMODE": "disable",
+		"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": nowhere, "PGGSSENCMODE": "disable",
+		"PGSYSCONFDIR": nowhere, "PGSERVICEFILE": nowhere, "PGPASSFILE": nowhere, "PGSSLROOTCERT": nowhere,
+		"PGSSLCERT": nowhere, "PGSSLKEY": nowhere, "PGSSLCRL": nowhere, "PGSSLCRLDIR": nowhere,
 		"PGCONNECT_TIMEOUT": "15", "PGAPPNAME": "neon-tenants-action",
 		"PGOPTIONS": "-c client_connection_check_interval=2s",
 	}
@@ -105,6 +110,20 @@ func TestEnvironmentAndArguments(t *testing.T) {
 			want: map[string]string{
 				"PGHOST": "127.0.0.1", "PGPORT": "6000", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d",
 				"PGSSLMODE": "disable",
+			},
+		},
+		"JDBC's ssl=true, and no sslmode": {
+			url: "postgres://u:p@127.0.0.1/?ssl=true&require_auth=scram-sha-256",
+			want: map[string]string{
+				"PGHOST": "127.0.0.1", "PGPORT": "5432", "PGUSER": "u", "PGPASSWORD": "p",
+				"PGSSLMODE": "require", "PGREQUIREAUTH": "scram-sha-256",
+			},
+		},
+		"several servers, one by its socket": {
+			url: "postgres://u:p@x/d?host=/run/a,10.0.0.1,10.0.0.2&port=1,2,3&sslrootcert=" + authority,
+			want: map[string]string{
+				"PGHOST": "/run/a,10.0.0.1,10.0.0.2", "PGPORT": "1,2,3", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d",
+				"PGSSLMODE": "prefer", "PGSSLROOTCERT": authority,
 			},
 		},
 		"other parameters": {
@@ -200,7 +219,7 @@ func TestDumpIsRefusedByTheServer(t *testing.T) {
 		},
 		"privileges": {s.TenantURL(reader, "x", database), "permission denied", "pg_read_all_data"},
 		"authority": {
-			s.URL("postgres") + "&sslmode=verify-full&sslrootcert=" + filepath.Join(t.TempDir(), "none.pem"),
+			s.URL("postgres") + "&sslrootcert=" + filepath.Join(t.TempDir(), "none.pem"),
 			"none.pem", "",
 		},
 	} {

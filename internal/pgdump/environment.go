@@ -2,6 +2,7 @@ package pgdump
 
 import (
 	"cmp"
+	"crypto/tls"
 	"fmt"
 	"net/url"
 	"os"
@@ -27,19 +28,23 @@ type libpq struct {
 	secrets  []string // texts that no message may show
 }
 
-// baseEnvironment is the environment of every child: nothing of ours, so that no token and no input of the job reaches
-// it.
+// nowhere is a path at which there can be no file, because /dev/null is not a directory.
+const nowhere = "/dev/null/none"
+
+// baseEnvironment is the environment of every child: nothing of ours, so that no token, no input and no default of the
+// job's reaches it. HOME alone would not keep libpq from a home directory: before PostgreSQL 15 it asks the system for
+// the user's.
 func baseEnvironment() []string {
-	return []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=/nonexistent"}
+	return []string{
+		"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=" + nowhere, "PGSYSCONFDIR=" + nowhere, "PGSERVICEFILE=" + nowhere,
+		"PGPASSFILE=" + nowhere, "PGSSLCRL=" + nowhere, "PGSSLCRLDIR=" + nowhere,
+	}
 }
 
-// passedOn are URL parameters that a child receives as they are, by the variable that libpq reads. As for libpq and
-// pgx, a variable of our own environment is the default.
+// passedOn are URL parameters that a child receives as they are, by the variable that libpq reads.
 var passedOn = map[string]string{
 	"channel_binding":      "PGCHANNELBINDING",
 	"require_auth":         "PGREQUIREAUTH",
-	"sslcert":              "PGSSLCERT",
-	"sslkey":               "PGSSLKEY",
 	"sslcertmode":          "PGSSLCERTMODE",
 	"sslsni":               "PGSSLSNI",
 	"sslnegotiation":       "PGSSLNEGOTIATION",
@@ -54,13 +59,14 @@ var passedOn = map[string]string{
 // [*postgres.URLError].
 func libpqEnvironment(t postgres.Target, settings ...string) (libpq, error) {
 	cfg := t.Config()
-	if setting(t, "sslpassword", "PGSSLPASSWORD") != "" {
+	if t.Parameter("sslpassword") != "" {
 		return libpq{}, &postgres.URLError{
 			Problem: "it has an sslpassword, which pg_dump takes only as an argument that every process could read",
 			Fix:     "use a key file without a passphrase, or password authentication",
 		}
 	}
-	mode, root, err := verification(t)
+	mode := sslMode(cfg)
+	root, err := authorities(t, mode)
 	if err != nil {
 		return libpq{}, err
 	}
@@ -76,10 +82,12 @@ func libpqEnvironment(t postgres.Target, settings ...string) (libpq, error) {
 		"PGGSSENCMODE":      "disable", // as pgx has it
 		"PGSSLMODE":         mode,
 		"PGSSLROOTCERT":     root,
+		"PGSSLCERT":         cmp.Or(t.Parameter("sslcert"), nowhere),
+		"PGSSLKEY":          cmp.Or(t.Parameter("sslkey"), nowhere),
 		"PGOPTIONS":         sessionOptions(cfg.RuntimeParams, settings),
 	}
 	for name, variable := range passedOn {
-		variables[variable] = setting(t, name, variable)
+		variables[variable] = t.Parameter(name)
 	}
 	l := libpq{
 		env: baseEnvironment(), host: cfg.Host, database: cfg.Database, secrets: passwordForms(cfg.Password),
@@ -93,21 +101,43 @@ func libpqEnvironment(t postgres.Target, settings ...string) (libpq, error) {
 	return l, nil
 }
 
-// setting is a parameter of the connection string, or else a variable of our own environment.
-func setting(t postgres.Target, name, variable string) string {
-	return cmp.Or(t.Parameter(name), os.Getenv(variable))
+// sslMode is libpq's name for what our own connection does about TLS.
+func sslMode(cfg *pgconn.Config) string {
+	var ways []*tls.Config // of the first server that is not reached by a socket, in the order in which they are tried
+	host := ""
+	for _, f := range append([]*pgconn.FallbackConfig{{Host: cfg.Host, TLSConfig: cfg.TLSConfig}}, cfg.Fallbacks...) {
+		if host == "" && !strings.HasPrefix(f.Host, "/") {
+			host = f.Host
+		}
+		if f.Host == host {
+			ways = append(ways, f.TLSConfig)
+		}
+	}
+	switch {
+	case len(ways) == 0, len(ways) == 1 && ways[0] == nil:
+		return "disable"
+	case ways[0] == nil:
+		return "allow"
+	case slices.Contains(ways, nil):
+		return "prefer"
+	case !ways[0].InsecureSkipVerify:
+		return "verify-full"
+	case ways[0].VerifyPeerCertificate != nil:
+		return "verify-ca"
+	}
+	return "require"
 }
 
-// verification returns libpq's sslmode and the file of the authorities that it trusts.
-func verification(t postgres.Target) (mode, root string, err error) {
-	mode, root = setting(t, "sslmode", "PGSSLMODE"), setting(t, "sslrootcert", "PGSSLROOTCERT")
-	if root == "system" || t.Verified() {
-		mode = "verify-full"
+// authorities is the file of the authorities that libpq is to trust.
+func authorities(t postgres.Target, mode string) (string, error) {
+	root := t.Parameter("sslrootcert")
+	switch {
+	case root == "system", root == "" && strings.HasPrefix(mode, "verify-"):
+		return systemAuthorities()
+	case root == "":
+		return nowhere, nil // a file in the home directory would have libpq verify by that
 	}
-	if root == "system" || (root == "" && strings.HasPrefix(mode, "verify-")) {
-		root, err = systemAuthorities()
-	}
-	return mode, root, err
+	return root, nil
 }
 
 // addresses are the hosts and ports as libpq lists them. pgx names a host twice if it tries it with TLS and then
@@ -171,7 +201,7 @@ func systemAuthorities() (string, error) {
 	return "", &postgres.URLError{
 		Problem: fmt.Sprintf("the server's certificate has to be verified, and this machine has no file of "+
 			"certificate authorities (looked for %s)", strings.Join(files, ", ")),
-		Fix: "install ca-certificates, or name the authority's file with sslrootcert= in the URL",
+		Fix: "install ca-certificates, or have the variable SSL_CERT_FILE name the authorities' file",
 	}
 }
 

@@ -14,7 +14,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // connect is postgres.Connect for a connection string.
 func connect(ctx context.Context, url string, o postgres.Options) (*postgres.Conn, error) {
-	target, err := postgres.ParseTarget(url, false)
+	target, err := postgres.ParseTrusted(url, false)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func connect(ctx context.Context, url string, o postgres.Options) (*postgres.Con
 
 // dumpURL is pgdump.Dump for a connection string.
 func dumpURL(ctx context.Context, url string, o pgdump.DumpOptions, w io.Writer) (pgdump.Dumped, error) {
-	target, err := postgres.ParseTarget(url, false)
+	target, err := postgres.ParseTrusted(url, false)
 	if err != nil {
 		return pgdump.Dumped{}, err
 	}
@@ -32,7 +32,7 @@ func dumpURL(ctx context.Context, url string, o pgdump.DumpOptions, w io.Writer)
 
 // restoreURL is pgdump.Restore for a connection string.
 func restoreURL(ctx context.Context, url string, o pgdump.RestoreOptions, r io.Reader) (pgdump.Restored, error) {
-	target, err := postgres.ParseTarget(url, false)
+	target, err := postgres.ParseTrusted(url, false)
 	if err != nil {
 		return pgdump.Restored{}, err
 	}

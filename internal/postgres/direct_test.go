@@ -34,7 +34,7 @@ func TestWhoBeginsTLSDirectly(t *testing.T) {
 		"postgres://u:p@localhost/db?sslmode=allow&sslnegotiation=direct":   false, // plaintext first
 		"postgres://u:p@localhost/db?sslmode=disable&sslnegotiation=direct": false,
 	} {
-		target, err := postgres.ParseTarget(text, false)
+		target, err := postgres.ParseTrusted(text, false)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 		} else if got := postgres.BeginsDirectly(target); got != want {
@@ -88,7 +88,7 @@ func frontWith(t *testing.T, config *tls.Config, direct wiretest.OnDirect) (*wir
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := postgres.ParseTarget(url, false)
+	target, err := postgres.ParseTrusted(url, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func connectError(t *testing.T, run *postgres.DirectTLS, url string) *postgres.C
 		ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
 	}
 	defer cancel()
-	target, err := postgres.ParseTarget(url, false)
+	target, err := postgres.ParseTrusted(url, false)
 	if err != nil {
 		t.Fatal(err)
 	}

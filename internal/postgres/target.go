@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"strings"
 
@@ -18,33 +19,52 @@ type Target struct {
 }
 
 type target struct {
-	url      url.URL    // direct
-	query    url.Values // of the url, every parameter as it was given
-	config   *pgconn.Config
-	insecure bool
-	pooled   bool
-	direct   *DirectTLS // never nil
+	url    url.URL    // direct
+	query  url.Values // of the url, every parameter as it was given
+	config *pgconn.Config
+	policy policy
+	pooled bool
+	direct *DirectTLS // never nil
 }
 
-// ParseTarget reads a connection string, and replaces the name of Neon's pooler in it by that of the compute itself.
+// policy is what a connection string may say.
+type policy struct {
+	insecure bool // sslmode is taken at its word
+	files    bool // parameters may name files of this machine
+}
+
+// ParseTarget reads a connection string of any origin, and replaces the name of Neon's pooler in it by that of the
+// compute itself. Nothing but the text decides what the target is: no environment variable, no file of the user's.
+//
 // For every host that is neither loopback nor private, the server's certificate is verified in full, whatever sslmode
 // says, and sslmode=disable is refused; insecure takes sslmode at its word. Errors: [*URLError], [*PlaintextError].
 func ParseTarget(text string, insecure bool) (Target, error) {
-	u, err := parseURL(text)
+	return parseTarget(text, policy{insecure: insecure})
+}
+
+// ParseTrusted is [ParseTarget] for a connection string that whoever runs the program wrote. Its sslrootcert, sslcert
+// and sslkey may name files of this machine. Those in any other text, such as a row of a table, would make this machine
+// trust an authority, or show a certificate, that somebody else has chosen.
+func ParseTrusted(text string, insecure bool) (Target, error) {
+	return parseTarget(text, policy{insecure: insecure, files: true})
+}
+
+func parseTarget(text string, p policy) (Target, error) {
+	u, query, err := parseURL(text)
 	if err != nil {
 		return Target{}, err
 	}
 	direct, pooled := directHost(u.Host)
 	u.Host = direct
-	return newTarget(*u, u.Query(), insecure, pooled)
+	return newTarget(*u, query, p, pooled)
 }
 
-func newTarget(u url.URL, query url.Values, insecure, pooled bool) (Target, error) {
-	cfg, err := config(u, query, insecure)
+func newTarget(u url.URL, query url.Values, p policy, pooled bool) (Target, error) {
+	cfg, err := config(u, query, p)
 	if err != nil {
 		return Target{}, err
 	}
-	t := &target{url: u, query: query, config: cfg, insecure: insecure, pooled: pooled, direct: &DirectTLS{}}
+	t := &target{url: u, query: query, config: cfg, policy: p, pooled: pooled, direct: &DirectTLS{}}
 	return Target{&t}, nil
 }
 
@@ -64,17 +84,15 @@ func (t Target) get() *target { return *t.hidden }
 
 // At is another database on the same server, with everything else as it is. Any name works.
 func (t Target) At(database string) (Target, error) {
-	query, err := url.ParseQuery(t.get().url.RawQuery)
-	if err != nil {
-		return Target{}, &URLError{"its parameters cannot be read", "percent-encode special characters in them"}
-	}
+	query := maps.Clone(t.get().query)
 	query.Del("dbname")
+	query.Del("database") // pgx's other name for it
 	u := t.get().url
 	u.Path, u.RawPath, u.RawQuery = "/"+database, "", encodeQuery(query)
-	if strings.Contains(database, "/") { // valid in a path, but some readers of URLs end the name there
-		u.RawPath = "/" + url.PathEscape(database)
+	if strings.ContainsAny(database, "/@") { // valid in a path, but readers of URLs, and parseURL, end a name there
+		u.RawPath = "/" + strings.ReplaceAll(url.PathEscape(database), "@", "%40")
 	}
-	other, err := newTarget(u, query, t.get().insecure, t.get().pooled)
+	other, err := newTarget(u, query, t.get().policy, t.get().pooled)
 	if err != nil {
 		return Target{}, err
 	}
@@ -109,7 +127,7 @@ func (t Target) Parameter(name string) string { return t.get().query.Get(name) }
 
 // Verified reports whether the TLS policy has the server's certificate verified in full, whatever sslmode says.
 func (t Target) Verified() bool {
-	return !t.get().insecure && hasPublicHost(&t.get().url, t.get().query)
+	return !t.get().policy.insecure && hasPublicHost(&t.get().url, t.get().query)
 }
 
 // String is server/database.

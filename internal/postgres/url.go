@@ -4,7 +4,6 @@
 package postgres
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -47,36 +46,29 @@ func (e *PlaintextError) Error() string {
 	return "connection string: sslmode=disable sends the password and the data in the clear to a public host"
 }
 
-// parseURL reads a postgres URL, and keeps back net/url's errors, because they quote their input.
-func parseURL(text string) (*url.URL, error) {
+// parseURL reads a postgres URL and its parameters. It keeps back net/url's errors, because they quote their input.
+func parseURL(text string) (*url.URL, url.Values, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, &URLError{"it is not a valid URL",
+		return nil, nil, &URLError{"it is not a valid URL",
 			"percent-encode special characters of the user and the password (@ is %40, / is %2F, : is %3A)"}
 	}
 	if u.Fragment != "" || strings.HasSuffix(text, "#") {
-		return nil, &URLError{"it contains a # as it is", "percent-encode it: # is %23"}
+		return nil, nil, &URLError{"it contains a # as it is", "percent-encode it: # is %23"}
 	}
-	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return nil, &URLError{"it does not begin with postgres:// or postgresql://",
+	if u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" {
+		return nil, nil, &URLError{"it does not begin with postgres:// or postgresql://",
 			"give it in the form postgresql://user:password@host/database?sslmode=require"}
 	}
-	if cutShort(u) {
-		return nil, &URLError{"it contains an @ after the host",
-			"percent-encode special characters of the user and the password (@ is %40, / is %2F, ? is %3F)"}
+	if strings.Contains(u.EscapedPath()+u.RawQuery, "@") {
+		// A / or ? in the password ends the host, and the rest of it would be printed as the name of a server, a database or
+		// a setting. A database whose name has an @ cannot be told from that, and has to write it as %40.
+		return nil, nil, &URLError{"it contains an @ after the host",
+			"percent-encode special characters of the user and the password (@ is %40, / is %2F, ? is %3F), and an @ " +
+				"anywhere else"}
 	}
-	return u, nil
-}
-
-// cutShort reports whether a / or ? in the password ended the host too early. The rest of the password would then be
-// printed as the name of a server and a database.
-func cutShort(u *url.URL) bool {
-	rest := u.EscapedPath()
-	if rest == "" {
-		rest = u.RawQuery
-	}
-	_, after, found := strings.Cut(rest, "@")
-	return found && strings.Contains(after, "/")
+	q, err := readParameters(u.RawQuery)
+	return u, q, err
 }
 
 // directHost is the address of the compute behind Neon's connection pooler: it takes "-pooler" off the first label.
@@ -95,16 +87,19 @@ func directHost(host string) (direct string, pooled bool) {
 // sslModes are those of libpq that encrypt or may, none, and node-postgres's own for no verification.
 var sslModes = []string{"", "allow", "prefer", "require", "verify-ca", "verify-full", "no-verify"}
 
-// config turns a URL into pgx's configuration under the TLS policy (see [ParseTarget]).
-func config(u url.URL, q url.Values, insecure bool) (*pgconn.Config, error) {
+// config turns a URL into pgx's configuration under the policy.
+func config(u url.URL, q url.Values, p policy) (*pgconn.Config, error) {
 	if schema := q.Get(schemaParameter); schema != "" && schema != "public" {
 		return nil, schemaError(schema)
+	}
+	if err := checkFiles(q, p.files); err != nil {
+		return nil, err
 	}
 	q = maps.Clone(q)
 	for _, name := range clientParameters {
 		q.Del(name)
 	}
-	if !insecure && hasPublicHost(&u, q) {
+	if !p.insecure && hasPublicHost(&u, q) {
 		switch mode := q.Get("sslmode"); {
 		case mode == "disable":
 			return nil, &PlaintextError{}
@@ -116,17 +111,11 @@ func config(u url.URL, q url.Values, insecure bool) (*pgconn.Config, error) {
 	if way := q.Get("sslnegotiation"); !slices.Contains([]string{"", "postgres", "direct"}, way) {
 		return nil, &URLError{fmt.Sprintf("there is no sslnegotiation %q", way), "write direct or postgres, or leave it out"}
 	}
-	u.RawQuery = encodeQuery(q)
-	cfg, err := pgconn.ParseConfig(u.String())
+	cfg, err := parseAlone(u, q)
 	if err != nil {
-		var parse *pgconn.ParseConfigError
-		if errors.As(err, &parse) && parse.Unwrap() != nil { // the outer text repeats the string, its password masked
-			err = parse.Unwrap()
-		}
-		return nil, &URLError{fmt.Sprintf("it cannot be used: %v", err),
-			"compare it with the one that the database's console shows"}
+		return nil, err
 	}
-	if host := unverifiedHost(cfg); host != "" && !insecure {
+	if host := unverifiedHost(cfg); host != "" && !p.insecure {
 		return nil, &URLError{fmt.Sprintf("it leads to %s without verifying the server's certificate", host),
 			"name one host in the plain form postgresql://user:password@host/database"}
 	}
@@ -168,6 +157,17 @@ func unverifiedHost(cfg *pgconn.Config) string {
 
 // hasPublicHost reports whether any host of the URL is reached over a public network.
 func hasPublicHost(u *url.URL, q url.Values) bool {
+	names := authorityHosts(u)
+	for _, key := range []string{"host", "hostaddr"} { // libpq lets parameters override the authority
+		if v := q.Get(key); v != "" {
+			names = append(names, strings.Split(v, ",")...)
+		}
+	}
+	return slices.ContainsFunc(names, func(h string) bool { return !hosts.Private(h) })
+}
+
+// authorityHosts are the hosts that stand before the path.
+func authorityHosts(u *url.URL) []string {
 	var names []string
 	for h := range strings.SplitSeq(u.Host, ",") {
 		if name, _, err := net.SplitHostPort(h); err == nil {
@@ -175,10 +175,5 @@ func hasPublicHost(u *url.URL, q url.Values) bool {
 		}
 		names = append(names, strings.Trim(h, "[]"))
 	}
-	for _, key := range []string{"host", "hostaddr"} { // libpq lets parameters override the authority
-		if v := q.Get(key); v != "" {
-			names = append(names, strings.Split(v, ",")...)
-		}
-	}
-	return slices.ContainsFunc(names, func(h string) bool { return !hosts.Private(h) })
+	return names
 }

@@ -25,7 +25,8 @@ var hints = []hint{
 	{postgres.ConnectionLimit, "the server has no connection left: lower concurrency, or run when fewer clients are " +
 		"connected"},
 	{postgres.UntrustedCertificate, "the server's certificate is not one this machine trusts for that name: correct " +
-		"the host, or name the authority's file with sslrootcert= in the URL"},
+		"the host, or have the variable SSL_CERT_FILE name a file that holds the authority's certificate beside the " +
+		"system's (a connection string in an input such as database-url can name one with sslrootcert=)"},
 	{postgres.NoSuchHost, "the host's name does not exist: the project or endpoint may have been deleted, or the " +
 		"connection string is misspelt"},
 	{postgres.SettingRefused, "a connection pooler takes no setting that a session begins with: give the database's own " +

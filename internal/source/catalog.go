@@ -41,7 +41,7 @@ var (
 
 func newCatalog(in *input.Reader, o Options) fleet.Source {
 	c := &Catalog{query: catalogQuery(in), rows: map[string]catalog.Row{}}
-	c.target = readDatabaseURL(in, fleet.NewSecret(in.Secret("database-url")), o)
+	c.target = readDatabaseURL(in, fleet.TrustedSecret(in.Secret("database-url")), o)
 	if in.String("neon-api-key") != "" {
 		c.neon, _ = newNeon(in, Options{OnWait: o.OnWait}).(*Neon)
 	}
@@ -106,7 +106,7 @@ func (c *Catalog) URL(ctx context.Context, t fleet.Tenant) (fleet.Secret, error)
 		if err != nil {
 			return fleet.Secret{}, err
 		}
-		return fleet.NewSecret(target.Reveal()), nil
+		return fleet.TrustedSecret(target.Reveal()), nil // the input's, but for the database
 	}
 	return r.URL, nil
 }

@@ -39,7 +39,7 @@ var (
 
 func newSchemas(in *input.Reader, o Options) fleet.Source {
 	s := &Schemas{
-		url: fleet.NewSecret(in.Secret("database-url")),
+		url: fleet.TrustedSecret(in.Secret("database-url")),
 		list: input.Parse(in, "schema-tracker", func(text string) (postgres.SchemaList, error) {
 			table, err := postgres.ParseTable(text)
 			if table.Bare() {

@@ -66,7 +66,7 @@ func readDatabaseURL(in *input.Reader, url fleet.Secret, o Options) postgres.Tar
 	if url == (fleet.Secret{}) {
 		return postgres.Target{} // a mistake already
 	}
-	t, err := postgres.ParseTarget(url.Reveal(), insecure)
+	t, err := postgres.ParseTrusted(url.Reveal(), insecure)
 	if err != nil {
 		in.Mistake("database-url", "%v; %s", err, remedies.Of(err))
 		return postgres.Target{}

@@ -149,7 +149,7 @@ func readTarget(in *input.Reader, env mode.Env, name, text string) postgres.Targ
 	if text == "" {
 		return postgres.Target{} // already a mistake
 	}
-	t, err := postgres.ParseTarget(text, env.Insecure)
+	t, err := postgres.ParseTrusted(text, env.Insecure)
 	if err != nil {
 		in.Mistake(name, "%v; %s", err, remedies.Of(err))
 		return postgres.Target{}
