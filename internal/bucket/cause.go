@@ -23,6 +23,7 @@ const (
 	ServerError         Cause = "server error"
 	UnknownAuthority    Cause = "certificate of an unknown authority"
 	Unreachable         Cause = "unreachable"
+	ExposedEndpoint     Cause = "endpoint without encryption" // on a public host
 )
 
 // Why there are no credentials, or no region to use them in.

@@ -21,15 +21,18 @@ const (
 
 // assumed returns the role's credentials, which are renewed before they expire, each time with a new identity token:
 // GitHub's are valid for five minutes.
-func assumed(ctx context.Context, cfg aws.Config, o Options) *aws.CredentialsCache {
+func assumed(ctx context.Context, cfg aws.Config, o Options) (*aws.CredentialsCache, error) {
 	client := sts.NewFromConfig(cfg, func(so *sts.Options) {
 		so.Credentials = aws.AnonymousCredentials{}
 		so.RetryMaxAttempts = 4 // the SDK also retries if there is no identity provider
 	})
+	if err := exposed("the token service", o.Bucket, client.Options().BaseEndpoint); err != nil {
+		return nil, err
+	}
 	provider := stscreds.NewWebIdentityRoleProvider(client, o.RoleARN,
 		&tokenSource{context.WithoutCancel(ctx), o.Token, audience(o.RoleARN)},
 		func(w *stscreds.WebIdentityRoleOptions) { w.RoleSessionName, w.Duration = o.SessionName, o.Duration })
-	return aws.NewCredentialsCache(earlyProvider{provider})
+	return aws.NewCredentialsCache(earlyProvider{provider}), nil
 }
 
 // audience returns the audience of the tokens: the one that AWS's documentation gives for identity providers. China has

@@ -14,6 +14,12 @@ func WithDial(o Options, to string) Options {
 	return o
 }
 
+// WithDialer opens connections in another way.
+func WithDialer(o Options, dial func(ctx context.Context, network, address string) (net.Conn, error)) Options {
+	o.dial = dial
+	return o
+}
+
 // WithConn wraps every connection.
 func WithConn(o Options, wrap func(net.Conn) net.Conn) Options {
 	o.dial = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -19,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/org/neon-tenants-action/internal/hosts"
 )
 
 // Options name a bucket and say how to reach it.
@@ -27,7 +29,8 @@ type Options struct {
 	// Prefix is the folder above those of [Bucket.Folder]. Empty: none.
 	Prefix string
 	Region string // empty: that of the AWS configuration
-	// Endpoint is the URL of a store that is not AWS. Empty: AWS, or the URL in AWS_ENDPOINT_URL_S3.
+	// Endpoint is the URL of a store that is not AWS. Empty: AWS, or the URL in AWS_ENDPOINT_URL_S3. http:// is refused
+	// for a public host.
 	Endpoint string
 	// PathStyle puts the bucket's name into the path of a URL instead of the host name.
 	PathStyle bool
@@ -97,7 +100,9 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 		if o.Token == nil {
 			return nil, errors.New("open the bucket: there is a role to assume, but no source of identity tokens")
 		}
-		cfg.Credentials = assumed(ctx, cfg, o)
+		if cfg.Credentials, err = assumed(ctx, cfg, o); err != nil {
+			return nil, err
+		}
 	}
 	b := &Bucket{options: o, budget: newBudget(o.Streams), clock: &clock{}}
 	b.client = s3.NewFromConfig(cfg, func(so *s3.Options) {
@@ -112,6 +117,9 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 			so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		}
 	})
+	if err := exposed("the store", o.Bucket, b.client.Options().BaseEndpoint); err != nil {
+		return nil, err
+	}
 	if cfg.Region == "" {
 		return nil, &Error{Op: "open the bucket", Bucket: o.Bucket, Err: errors.New("no AWS region is given"),
 			cause: NoRegion}
@@ -165,6 +173,24 @@ func amazon(endpoint string) bool {
 	}
 	host := u.Hostname()
 	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
+}
+
+// exposed refuses an endpoint to which data and tokens would go over the internet unencrypted. It may also come from
+// AWS's variables and files.
+func exposed(service, bucket string, endpoint *string) error {
+	if endpoint == nil {
+		return nil
+	}
+	u, err := url.Parse(*endpoint)
+	if err == nil && (u.Host == "" || !hosts.Exposed(u)) {
+		return nil // without a host, the first request fails
+	}
+	host := "a public host"
+	if err == nil {
+		host = u.Host
+	}
+	return &Error{Op: "open the bucket", Bucket: bucket, cause: ExposedEndpoint,
+		Err: fmt.Errorf("the endpoint of %s would send everything unencrypted to %s", service, host)}
 }
 
 // unsignedPayload keeps the body's SHA-256 out of a request's signature, which saves reading the body twice. The

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/hosts"
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
@@ -69,8 +70,12 @@ func IDToken(ctx context.Context, client *http.Client, requestURL, requestToken,
 func tokenRequest(ctx context.Context, requestURL, requestToken, audience string) (*http.Request, error) {
 	invalid := &TokenError{Err: errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL")}
 	u, err := url.Parse(requestURL)
-	if err != nil {
+	switch {
+	case err != nil || u.Host == "":
 		return nil, invalid
+	case hosts.Exposed(u):
+		return nil, &TokenError{Err: fmt.Errorf("ACTIONS_ID_TOKEN_REQUEST_URL would send the job's token unencrypted to %s",
+			u.Host), remedy: "leave the variable as the runner sets it; an address of your own begins with https://"}
 	}
 	query := u.Query()
 	query.Set("audience", audience)

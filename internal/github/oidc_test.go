@@ -129,6 +129,8 @@ func TestIDTokenTrouble(t *testing.T) {
 		{"another job's token", i.RequestURL, "secret-token", "401", "`permissions: id-token: write`"},
 		{"something else", odd.URL + "?secret=1", "secret-token", "without a token", "run the job again"},
 		{"nobody", "http://127.0.0.1:1/?secret=1", "secret-token", "connection refused", "run the job again"},
+		{"exposed", "http://example.com/?secret=1", "secret-token", "unencrypted to example.com", "begins with https://"},
+		{"no host", "/?secret=1", "secret-token", "is not a URL", ""},
 		{"no URL", "http://\x00secret", "secret-token", "is not a URL", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/github"
+	"github.com/org/neon-tenants-action/internal/hosts"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
@@ -50,6 +51,10 @@ func ReadStore(in *input.Reader) *Store {
 			"is required here and is empty; set it to the bucket's region, such as eu-central-1, or set AWS_REGION")
 	}
 	if u := in.URL("s3-endpoint"); u != nil {
+		if hosts.Exposed(u) {
+			in.Mistake("s3-endpoint", "every backup would be sent unencrypted to %s; write https:// "+
+				"(http:// is for this machine and private networks)", u.Host)
+		}
 		o.Endpoint = u.String()
 	}
 	if !session.MatchString(o.SessionName) {

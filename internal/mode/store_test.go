@@ -1,6 +1,8 @@
 package mode
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +56,34 @@ func TestBackupFacts(t *testing.T) {
 	for key, want := range map[string]catalog.Facts{key: want, "": {}, "prod/acme/notes.txt": {}} {
 		if diff := cmp.Diff(want, BackupFacts(key)); diff != "" {
 			t.Errorf("%q: %s", key, diff)
+		}
+	}
+}
+
+func TestBackupsAreNotSentUnencrypted(t *testing.T) {
+	text, err := os.ReadFile("../../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	def, err := input.ParseDefinition(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for endpoint, refused := range map[string]bool{
+		"https://s3.example.com": false, "http://minio:9000": false, "http://127.0.0.1:9000": false,
+		"http://s3.example.com": true, "http://8.8": true, "http://0x8.8.8.8:9000": true,
+	} {
+		values := map[string]string{
+			"INPUT_S3-BUCKET": "backups", "INPUT_AWS-REGION": "eu-central-1", "INPUT_S3-ENDPOINT": endpoint,
+		}
+		in, err := input.New(def, nil, func(name string) (string, bool) { v, ok := values[name]; return v, ok })
+		if err != nil {
+			t.Fatal(err)
+		}
+		ReadStore(in)
+		err = in.Err()
+		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "s3-endpoint: every backup would be sent") {
+			t.Errorf("%s: %v", endpoint, err)
 		}
 	}
 }

@@ -160,6 +160,8 @@ var hints = []hint{
 	{bucket.NoSuchBucket, "there is no bucket of this name: check s3-bucket, aws-region and s3-endpoint"},
 	{bucket.OtherRegion, "the bucket is in {region}: give aws-region: {region}"},
 	{bucket.UnknownRegion, "the bucket is in another region: check aws-region"},
+	{bucket.ExposedEndpoint, "write https:// in s3-endpoint, or in AWS's own variable or file that names the endpoint; " +
+		"http:// is for this machine and private networks"},
 	{bucket.NoRegion, "give aws-region, or set AWS_REGION"},
 	{bucket.BadCredentials, "the store does not accept these credentials: check them, and that they are this store's"},
 	{bucket.ClockSkew, "set this machine's clock"},

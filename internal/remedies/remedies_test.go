@@ -155,7 +155,8 @@ func TestRemedies(t *testing.T) {
 		postgres.NoAnswer, migration.ConnectionLost, migration.LostOutsideTransaction,
 		migration.AppliedInPart, migration.LockReleased, migration.NameElsewhere, migration.NotRecorded,
 		pgdump.CommitUnknown, pgdump.StillExists, bucket.ObjectReplaced,
-		bucket.OtherRegion, bucket.TooManyParts, bucket.NoRegion, bucket.Denied, bucket.NoCredentials,
+		bucket.OtherRegion, bucket.ExposedEndpoint, bucket.TooManyParts, bucket.NoRegion,
+		bucket.Denied, bucket.NoCredentials,
 		bucket.UntrustedJob, bucket.NoIdentityProvider, bucket.TokenExpired, bucket.InvalidRoleSession,
 		bucket.TokenServiceInactive,
 	}
