@@ -25,8 +25,9 @@ type Print [8]byte
 // Keyring makes fingerprints for one place that holds secrets, such as a repository, with a key for that place.
 type Keyring struct{ key []byte }
 
-// NewKeyring derives the key from key material, which is the Neon API key, and from the place, so that a state copied
-// from another repository is not accepted.
+// NewKeyring derives the key from key material and from the place, so that a state copied from another repository is
+// not accepted. The material has to be a random secret: with one that can be guessed, such as a password, so can be
+// every value that a state has a fingerprint of.
 func NewKeyring(material, place string) *Keyring {
 	key, err := hkdf.Key(sha256.New, []byte(material), nil, "neon-tenants-action state v1 "+place, sha256.Size)
 	if err != nil {
@@ -122,7 +123,8 @@ func (k *Keyring) seal(payload []byte) string {
 
 // Errors of a state that cannot be used, after which a sync writes everything again.
 var (
-	ErrOtherKey = errors.New("it was written with another Neon API key, or for another repository")
+	ErrOtherKey = errors.New("it was written with another Neon API key or, without one, another GitHub token, or for " +
+		"another repository")
 	ErrForeign  = errors.New("it was not written by a sync, or was changed since")
 )
 

@@ -114,15 +114,17 @@ func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
 	return client
 }
 
-// keyMaterial keys the fingerprints of values: it is the credential by which the tenants are found. If it is empty,
-// nothing is remembered.
+// keyMaterial keys the fingerprints of values: the Neon API key, or without one the GitHub token. Both are random. A
+// database's password may not be: whoever reads the variable and can guess its key could then test guesses at every
+// value. It is empty, and nothing is remembered, if no later run will have the same token.
 func keyMaterial(in *input.Reader) string {
-	material := in.String("neon-api-key")
-	if material == "" {
-		material = in.String("database-url")
+	if key := in.String("neon-api-key"); key != "" {
+		in.Conceal(fleet.NewSecret(key))
+		return key
 	}
-	if material != "" {
-		in.Conceal(fleet.NewSecret(material))
+	token := in.String("github-token")
+	if strings.HasPrefix(token, "ghs_") || strings.HasPrefix(token, "ghu_") { // a GitHub App's
+		return ""
 	}
-	return material
+	return token
 }

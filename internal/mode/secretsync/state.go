@@ -47,8 +47,8 @@ func loadState(ctx context.Context, client *github.Client, scope github.Scope, k
 ) (*state, error) {
 	s := &state{client: client, scope: scope, env: env, past: past{keys: keys}}
 	if keys == nil {
-		env.Notice("every run writes every secret, because what it writes can be remembered only with neon-api-key " +
-			"(or database-url), which keys the fingerprints")
+		env.Notice("every run writes every secret, because what it writes can be remembered only with neon-api-key, " +
+			"which keys the fingerprints; a GitHub App's token, another one in every run, cannot take its place")
 		return s, nil
 	}
 	text, _, found, err := client.Variable(ctx, scope, secrets.StateVariable)
