@@ -32,7 +32,7 @@ func main() {
 		os.Exit(130)
 	}()
 	env := action.Env{Definition: definition, Version: version, Args: os.Args[1:],
-		LookupEnv: os.LookupEnv, Stdout: os.Stdout}
+		LookupEnv: os.LookupEnv, Environ: os.Environ, Stdout: os.Stdout}
 	if err := action.Run(ctx, env); err != nil {
 		os.Exit(1) // the error has been reported
 	}

@@ -27,6 +27,7 @@ type Env struct {
 	Version    string   // of the program, for the log
 	Args       []string // the command line without the program's name
 	LookupEnv  func(string) (string, bool)
+	Environ    func() []string // all variables, as NAME=VALUE; nil: only those that are looked up count
 	Stdout     io.Writer
 }
 
@@ -79,6 +80,7 @@ func (r *run) do(ctx context.Context) {
 		}
 	}()
 	s := r.settings()
+	r.checkEnvironment()
 	if r.record.Err = r.in.Err(); r.record.Err != nil {
 		return
 	}
@@ -168,9 +170,9 @@ func (r *run) read(record func() (report.Run, error)) {
 		r.record.Err = err
 		return
 	}
-	file := r.record.ReportFile
+	file, warnings := r.record.ReportFile, r.record.Warnings
 	r.record = read
-	r.record.ReportFile = file
+	r.record.ReportFile, r.record.Warnings = file, append(warnings, read.Warnings...)
 	for _, text := range read.Notices {
 		r.notice(text)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/secrets"
 	"github.com/org/neon-tenants-action/internal/source"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -83,6 +84,23 @@ func (r *run) settings() settings {
 	return s
 }
 
+// checkEnvironment tells of variables and arguments with which somebody most likely meant something else.
+func (r *run) checkEnvironment() {
+	if r.env.Environ != nil {
+		for _, name := range r.in.UnknownVariables(r.env.Environ()) {
+			if _, bundle := secrets.IsBundle(name); bundle || name == secrets.StateVariable {
+				continue
+			}
+			r.record.Warnings = append(r.record.Warnings, fmt.Sprintf("the variable %s belongs to no input; correct its "+
+				"name (inputs are NEON_TENANTS_ and the input's name with underscores), or unset it", name))
+		}
+	}
+	for _, name := range r.in.Exposed() {
+		r.notice(fmt.Sprintf("%s was given as an argument, which every process of this machine can read; "+
+			"give it as the variable %s", name, input.Variable(name)))
+	}
+}
+
 // waiting reports a wait for an API's rate limit.
 func (r *run) waiting(d time.Duration, why string) {
 	r.console.Line(fmt.Sprintf("waiting %s: %s", words.Duration(d), why))
@@ -90,9 +108,9 @@ func (r *run) waiting(d time.Duration, why string) {
 
 // mask hides the secrets that were read since the last call.
 func (r *run) mask() {
-	secrets := r.in.Secrets()
-	for _, secret := range secrets[r.masked:] {
+	read := r.in.Secrets()
+	for _, secret := range read[r.masked:] {
 		r.console.Mask(secret.Forms()...)
 	}
-	r.masked = len(secrets)
+	r.masked = len(read)
 }

@@ -10,7 +10,8 @@ import (
 func (d *Definition) Help(w io.Writer, modes []string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n\nUsage: neon-tenants-action --mode MODE [--INPUT VALUE ...]\n", d.Name, d.Description)
-	b.WriteString("Inputs can also be environment variables: INPUT_MODE, INPUT_NEON-API-KEY.\n")
+	b.WriteString("Every input can also be an environment variable: NEON_TENANTS_NEON_API_KEY for --neon-api-key. Give\n" +
+		"secrets that way only, because every process of the machine can read this one's arguments.\n")
 	fmt.Fprintf(&b, "\nModes: %s\n\nInputs:\n", strings.Join(modes, ", "))
 	for _, f := range d.Inputs {
 		fmt.Fprintf(&b, "  --%s", f.Name)

@@ -19,28 +19,31 @@ type Reader struct {
 	workspace string
 	lookup    func(string) (string, bool)
 	used      map[string]bool
+	flags     map[string]bool // inputs that flags give
+	blank     map[string]bool // inputs that are given and empty
+	exposed   map[string]bool // secrets that flags give
 	mistakes  []string
 	secrets   []fleet.Secret
+
+	contradictions map[string]string // two variables of an input that differ
 }
 
-// New returns a reader in which flags win over INPUT_ variables, and those over the definition's defaults. args is the
-// command line without the program's name; lookup is [os.LookupEnv] or a test's. Unknown flags are mistakes. The only
-// error is [flag.ErrHelp], if the command line asks for help.
+// New returns a reader in which flags win over variables, INPUT_ ones over NEON_TENANTS_ ones, and all of them over the
+// definition's defaults. args is the command line without the program's name; lookup is [os.LookupEnv] or a test's.
+// Unknown flags are mistakes, and so are two variables with different values. The only error is [flag.ErrHelp], if the
+// command line asks for help.
 func New(def *Definition, args []string, lookup func(string) (string, bool)) (*Reader, error) {
-	r := &Reader{def: def, values: map[string]string{}, used: map[string]bool{}, lookup: lookup}
+	r := &Reader{
+		def: def, values: map[string]string{}, lookup: lookup, used: map[string]bool{}, flags: map[string]bool{},
+		blank: map[string]bool{}, exposed: map[string]bool{}, contradictions: map[string]string{},
+	}
 	r.workspace, _ = lookup("GITHUB_WORKSPACE")
 	for _, f := range def.Inputs {
-		if v, ok := lookup(variable(f.Name)); ok {
-			r.values[f.Name] = v
-		}
+		r.readVariables(f)
 	}
-	return r, r.parseFlags(args)
-}
-
-// variable is the name of the variable in which the runner passes an input: upper case, spaces as underscores, hyphens
-// kept.
-func variable(name string) string {
-	return "INPUT_" + strings.ToUpper(strings.ReplaceAll(name, " ", "_"))
+	err := r.parseFlags(args)
+	r.checkVariables()
+	return r, err
 }
 
 func (r *Reader) parseFlags(args []string) error {
@@ -48,7 +51,10 @@ func (r *Reader) parseFlags(args []string) error {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	for _, f := range r.def.Inputs {
-		set := func(v string) error { r.values[f.Name] = v; return nil }
+		set := func(v string) error {
+			r.values[f.Name], r.flags[f.Name], r.blank[f.Name] = v, true, strings.TrimSpace(v) == ""
+			return nil
+		}
 		if f.Bool() {
 			flags.BoolFunc(f.Name, f.Description, set)
 		} else {
@@ -125,7 +131,7 @@ func (r *Reader) field(name string) Field {
 		panic("input " + name + " is not declared in action.yml") // a bug that every test of the mode meets
 	}
 	r.used[name] = true
-	if v, given := r.values[name]; given && strings.TrimSpace(v) == "" && slices.Contains(r.guards, name) {
+	if r.blank[name] && slices.Contains(r.guards, name) {
 		r.Mistake(name, "is given and is empty, as an expression that finds nothing is; "+
 			"correct the expression, or leave the input out, which means %s", f.Default)
 	}
@@ -166,7 +172,16 @@ func (r *Reader) Secret(name string) string {
 			name, strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 		return ""
 	}
-	r.secrets = append(r.secrets, fleet.NewSecret(v))
+	return r.OptionalSecret(name)
+}
+
+// OptionalSecret is [Reader.Secret] for a value that may be empty.
+func (r *Reader) OptionalSecret(name string) string {
+	v := r.String(name)
+	if v != "" {
+		r.secrets = append(r.secrets, fleet.NewSecret(v))
+		r.Confidential(name)
+	}
 	return v
 }
 

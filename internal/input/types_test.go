@@ -176,7 +176,7 @@ func TestDefaultsOfTheAction(t *testing.T) {
 	d := load(t, real)
 	env := environment{}
 	for _, f := range d.Inputs {
-		env[variable(f.Name)] = f.Default
+		env[variables(f.Name)[0]] = f.Default
 	}
 	r, err := New(d, nil, env.lookup)
 	if err != nil {
@@ -231,7 +231,7 @@ func FuzzReader(f *testing.F) {
 		const secret = "napi_0123456789abcdef"
 		env := environment{"GITHUB_WORKSPACE": workspace}
 		for _, field := range d.Inputs {
-			env[variable(field.Name)] = value
+			env[variables(field.Name)[0]] = value
 		}
 		env["INPUT_API-KEY"] = secret
 		r, err := New(d, []string{arg1, arg2}, env.lookup)

@@ -42,10 +42,11 @@ identity tokens; GitHub's API with the repository acme/fleet and its secrets. Ct
 %s
 Try it from another terminal:
   curl -s -H "Authorization: Bearer $NEON_API_KEY" "$NEON_API_URL/projects?limit=100"
-  npx neonctl --api-host "$NEON_API_URL" --api-key "$NEON_API_KEY" projects list --org-id "$NEON_ORG_ID"
+  npx neonctl --api-host "$NEON_API_URL" projects list --org-id "$NEON_ORG_ID"
   curl -s -H "Authorization: Bearer $GITHUB_TOKEN" "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/actions/secrets"
-  go run . --mode migrate --neon-api-url "$NEON_API_URL" --neon-api-key "$NEON_API_KEY" --migrations-path migrations/example
-  go run . --mode backup --neon-api-url "$NEON_API_URL" --neon-api-key "$NEON_API_KEY" --s3-bucket "$S3_BUCKET" --s3-endpoint "$S3_ENDPOINT" --s3-path-style --role-to-assume "$ROLE_TO_ASSUME"
+  export NEON_TENANTS_NEON_API_KEY="$NEON_API_KEY"
+  go run . --mode migrate --neon-api-url "$NEON_API_URL" --migrations-path migrations/example
+  go run . --mode backup --neon-api-url "$NEON_API_URL" --s3-bucket "$S3_BUCKET" --s3-endpoint "$S3_ENDPOINT" --s3-path-style --role-to-assume "$ROLE_TO_ASSUME"
 `, len(w.projects), w.store, exports(text.String()))
 	<-ctx.Done()
 	return nil

@@ -125,7 +125,7 @@ func (k *Keyring) seal(payload []byte) string {
 var (
 	ErrOtherKey = errors.New("it was written with another Neon API key or, without one, another GitHub token, or for " +
 		"another repository")
-	ErrForeign  = errors.New("it was not written by a sync, or was changed since")
+	ErrForeign = errors.New("it was not written by a sync, or was changed since")
 )
 
 // Decode reads a variable's value. Its error is [ErrOtherKey] or [ErrForeign].

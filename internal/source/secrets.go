@@ -30,6 +30,7 @@ func newSecrets(in *input.Reader, _ Options) fleet.Source {
 	s := &Secrets{found: map[string]foundSecret{}}
 	template := input.Parse(in, "secret-name", secrets.ParseTemplate)
 	text := in.String("tenant-secrets")
+	in.Confidential("tenant-secrets") // of which the tenants' values are concealed below, one by one
 	if text == "" {
 		in.Mistake("tenant-secrets",
 			"is required for tenant-source: secrets and is empty; pass tenant-secrets: ${{ toJSON(secrets) }}")

@@ -92,14 +92,13 @@ func checkScope(in *input.Reader, kind, its, name, value string) {
 
 // gitHubClient makes the client. It is nil, with a mistake, if the token or the address cannot be right.
 func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
-	token := in.String("github-token")
+	token := in.OptionalSecret("github-token")
 	if token == "" {
 		in.Mistake("github-token", "is required here and is empty; store a fine-grained personal access token with "+
 			"the permission \"Secrets: write\" as a secret, or create a GitHub App's token in the job, and pass that "+
 			"(the job's own GITHUB_TOKEN has no access to secrets, and a secret that does not exist is an empty text)")
 		return nil
 	}
-	in.Conceal(fleet.NewSecret(token))
 	limits := github.Limits()
 	limits.OnWait = func(d time.Duration, why string) {
 		env.Say(fmt.Sprintf("waiting %s for GitHub: %s", words.Duration(d.Round(time.Second)), why))
@@ -118,8 +117,7 @@ func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
 // database's password may not be: whoever reads the variable and can guess its key could then test guesses at every
 // value. It is empty, and nothing is remembered, if no later run will have the same token.
 func keyMaterial(in *input.Reader) string {
-	if key := in.String("neon-api-key"); key != "" {
-		in.Conceal(fleet.NewSecret(key))
+	if key := in.OptionalSecret("neon-api-key"); key != "" {
 		return key
 	}
 	token := in.String("github-token")
