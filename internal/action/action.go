@@ -19,6 +19,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/workspace"
 )
 
 // Env is the run's surroundings, given by main or a test.
@@ -65,8 +66,10 @@ type run struct {
 	console *report.Console
 	record  report.Run
 	outputs map[string]string // the mode's own
-	masked  int               // how many of the inputs' secrets the log hides
-	direct  postgres.DirectTLS
+	// reportFile is where the record is written; zero: nowhere.
+	reportFile workspace.File
+	masked     int // how many of the inputs' secrets the log hides
+	direct     postgres.DirectTLS
 
 	mu      sync.Mutex // a job that was abandoned may send notices until the process ends
 	notices []string   // for the record

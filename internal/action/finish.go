@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -51,23 +50,12 @@ func (r *run) finish() error {
 
 // writeReportFile writes the JSON report, completely or not at all.
 func (r *run) writeReportFile() error {
-	path := r.record.ReportFile
-	if path == "" {
+	if r.reportFile.Zero() {
 		return nil
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(r.env.get("GITHUB_WORKSPACE"), path)
 	}
 	data, err := report.JSON(r.record)
 	if err == nil {
-		//nolint:gosec // the workspace's files are for the steps that follow, whoever they run as
-		err = os.MkdirAll(filepath.Dir(path), 0o755)
-	}
-	if err == nil {
-		err = os.WriteFile(path+".tmp", data, 0o644) //nolint:gosec // likewise
-	}
-	if err == nil {
-		err = os.Rename(path+".tmp", path)
+		err = r.reportFile.Write(data)
 	}
 	if err != nil {
 		return fleet.WithRemedy(fmt.Errorf("write report-file: %w", err),

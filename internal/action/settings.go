@@ -34,7 +34,9 @@ var guards = []string{
 func (r *run) settings() settings {
 	in := r.in
 	in.Guard(guards...)
-	r.record.ReportFile = in.Optional("report-file")
+	if r.reportFile = in.File("report-file"); !r.reportFile.Zero() {
+		r.record.ReportFile = in.Optional("report-file")
+	}
 	r.record.Mode = in.Required("mode")
 	m, err := modeNamed(r.record.Mode)
 	if err != nil && r.record.Mode != "" {

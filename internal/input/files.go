@@ -58,7 +58,7 @@ func (r *Reader) match(glob string) ([]File, error) {
 	if strings.HasPrefix(glob, "/") {
 		root = "/" + root
 	} else {
-		root = filepath.Join(r.workspace, root)
+		root = filepath.Join(r.workspace.Root, root)
 	}
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -118,7 +118,7 @@ func matches(glob, names []string) bool {
 
 // nameOf is a path as the user knows it; see [File].
 func (r *Reader) nameOf(file string) string {
-	base, err := filepath.Abs(r.workspace)
+	base, err := filepath.Abs(r.workspace.Root)
 	if err == nil {
 		if name, err := filepath.Rel(base, file); err == nil && filepath.IsLocal(name) {
 			return filepath.ToSlash(name)

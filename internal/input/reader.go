@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/workspace"
 )
 
 // Reader returns the values of inputs by their type. For a value that breaks its rule it notes a mistake and returns
@@ -16,7 +17,7 @@ type Reader struct {
 	def       *Definition
 	values    map[string]string // as given; absent if neither a flag nor a variable sets the input
 	guards    []string          // inputs that must not be empty if they are given
-	workspace string
+	workspace workspace.Workspace
 	lookup    func(string) (string, bool)
 	used      map[string]bool
 	flags     map[string]bool // inputs that flags give
@@ -37,7 +38,9 @@ func New(def *Definition, args []string, lookup func(string) (string, bool)) (*R
 		def: def, values: map[string]string{}, lookup: lookup, used: map[string]bool{}, flags: map[string]bool{},
 		blank: map[string]bool{}, exposed: map[string]bool{}, contradictions: map[string]string{},
 	}
-	r.workspace, _ = lookup("GITHUB_WORKSPACE")
+	r.workspace.Root, _ = lookup("GITHUB_WORKSPACE")
+	actions, _ := lookup("GITHUB_ACTIONS")
+	r.workspace.Confined = actions == "true"
 	for _, f := range def.Inputs {
 		r.readVariables(f)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/workspace"
 )
 
 // Parse returns what parse makes of an input's value. The error of parse becomes the mistake, so it should name the
@@ -112,6 +114,20 @@ func (r *Reader) URL(name string) *url.URL {
 	})
 }
 
+// File returns a file that is to be written: see [workspace.Workspace.File]. An empty value, even where that is not the
+// default, means none.
+func (r *Reader) File(name string) workspace.File {
+	path := r.Optional(name)
+	if path == "" {
+		return workspace.File{}
+	}
+	f, err := r.workspace.File(path)
+	if err != nil {
+		r.Mistake(name, "%q cannot be written: %v; name a path in the workspace", path, err)
+	}
+	return f
+}
+
 // Path returns an absolute path. A relative value is relative to the workspace: $GITHUB_WORKSPACE, or the working
 // directory if that is not set.
 func (r *Reader) Path(name string) string {
@@ -119,7 +135,7 @@ func (r *Reader) Path(name string) string {
 		if filepath.IsAbs(s) {
 			return filepath.Clean(s), nil
 		}
-		abs, err := filepath.Abs(filepath.Join(r.workspace, s))
+		abs, err := filepath.Abs(filepath.Join(r.workspace.Root, s))
 		if err != nil {
 			return "", fmt.Errorf("%q cannot be made an absolute path: %w", s, err)
 		}

@@ -1,28 +1,34 @@
 package secretsync
 
 import (
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/secrets"
+	"github.com/org/neon-tenants-action/internal/workspace"
 )
 
 // workflowFile is a workflow file whose list of secrets is kept up to date.
-type workflowFile struct{ path, name string }
+type workflowFile struct {
+	file workspace.File
+	name string
+}
 
 // readWorkflowFile reads the input, and makes sure that the file has its markers; nil without a file.
 func readWorkflowFile(in *input.Reader) *workflowFile {
-	f := &workflowFile{path: in.Path("workflow-file"), name: in.String("workflow-file")}
-	if f.path == "" {
+	f := &workflowFile{in.File("workflow-file"), in.String("workflow-file")}
+	if f.file.Zero() {
 		return nil
 	}
-	text, err := os.ReadFile(f.path)
-	if err != nil {
+	text, err := f.file.Read()
+	switch {
+	case errors.Is(err, workspace.ErrOutside):
+		in.Mistake("workflow-file", "%q is behind a link, and %v; name the file itself", f.name, err)
+		return nil
+	case err != nil:
 		in.Mistake("workflow-file", "%q cannot be read from the workspace; "+
 			"add a step that uses actions/checkout before this one, or correct the path", f.name)
 		return nil
@@ -40,7 +46,7 @@ func (f *workflowFile) update(p *plan, c conclusion, dryRun bool) (string, error
 	if !p.whole {
 		return f.name + " is left as it is: it lists all tenants, and this run did not see them all", nil
 	}
-	text, err := os.ReadFile(f.path)
+	text, err := f.file.Read()
 	if err != nil {
 		return "", fmt.Errorf("workflow-file: read %s: %w", f.name, err)
 	}
@@ -53,7 +59,7 @@ func (f *workflowFile) update(p *plan, c conclusion, dryRun bool) (string, error
 	case dryRun:
 		return fmt.Sprintf("%s would be rewritten: %d added, %d removed", f.name, added, removed), nil
 	}
-	if err := replaceFile(f.path, next); err != nil {
+	if err := f.file.Write([]byte(next)); err != nil {
 		return "", fleet.WithRemedy(fmt.Errorf("workflow-file: %w", err),
 			"let the job's user write to the file's directory")
 	}
@@ -81,30 +87,4 @@ func (p *plan) existing(c conclusion) (names []string) {
 		}
 	}
 	return names
-}
-
-// replaceFile gives a file another text in one step, and keeps its permissions.
-func replaceFile(path, text string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+strings.TrimPrefix(filepath.Base(path), ".")+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Chmod(f.Name(), info.Mode().Perm())
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }

@@ -8,9 +8,20 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/workspace"
 )
 
 const workflow = "env:\n  # neon-tenants:begin\n%s  # neon-tenants:end\n"
+
+// workflowIn is the workflow file of a workspace.
+func workflowIn(t *testing.T, dir string) (f *workflowFile, path string) {
+	t.Helper()
+	file, err := workspace.Workspace{Root: dir}.File("w.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &workflowFile{file, "w.yml"}, filepath.Join(dir, "w.yml")
+}
 
 func TestWorkflowFile(t *testing.T) {
 	list := func(lines ...string) string { return strings.Replace(workflow, "%s", strings.Join(lines, ""), 1) }
@@ -33,8 +44,8 @@ func TestWorkflowFile(t *testing.T) {
 		"the markers are gone":  {text: "env:\n", want: "env:\n", fails: "workflow-file: w.yml has no lines"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			f := &workflowFile{path: filepath.Join(t.TempDir(), "w.yml"), name: "w.yml"}
-			err := errors.Join(os.WriteFile(f.path, []byte(c.text), 0o600), os.Chmod(f.path, 0o640))
+			f, path := workflowIn(t, t.TempDir())
+			err := errors.Join(os.WriteFile(path, []byte(c.text), 0o600), os.Chmod(path, 0o640))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,14 +55,14 @@ func TestWorkflowFile(t *testing.T) {
 			if !strings.HasPrefix(says, c.says) {
 				t.Errorf("says %q, want %q", says, c.says)
 			}
-			text, err := os.ReadFile(f.path)
+			text, err := os.ReadFile(path)
 			if err != nil || string(text) != c.want {
 				t.Errorf("%v, the file is\n%s\nwant\n%s", err, text, c.want)
 			}
-			if info, err := os.Stat(f.path); err != nil || info.Mode().Perm() != 0o640 {
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
 				t.Errorf("%v, its permissions are %v", err, info.Mode())
 			}
-			if entries, err := os.ReadDir(filepath.Dir(f.path)); err != nil || len(entries) != 1 {
+			if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
 				t.Errorf("%v, beside it are %v", err, entries)
 			}
 		})
@@ -59,7 +70,7 @@ func TestWorkflowFile(t *testing.T) {
 }
 
 func TestAWorkflowFileThatIsGone(t *testing.T) {
-	f := &workflowFile{path: filepath.Join(t.TempDir(), "w.yml"), name: "w.yml"}
+	f, _ := workflowIn(t, t.TempDir())
 	_, err := f.update(&plan{situation: situation{whole: true}}, conclusion{}, false)
 	fails(t, err, "workflow-file: read w.yml: ", "")
 }
