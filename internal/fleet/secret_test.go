@@ -60,6 +60,17 @@ func TestSecretPrintsNowhere(t *testing.T) {
 	}
 }
 
+func TestTrustedSecrets(t *testing.T) {
+	if !TrustedSecret("a").Trusted() || NewSecret("a").Trusted() || TrustedSecret("a") != TrustedSecret("a") ||
+		TrustedSecret("a") == NewSecret("a") || TrustedSecret("") != (Secret{}) || TrustedSecret("a").Reveal() != "a" {
+		t.Error("trust is not part of a secret")
+	}
+	if got := fmt.Sprintf("%v %+v %#v", TrustedSecret("hush"), struct{ s Secret }{TrustedSecret("hush")},
+		TrustedSecret("hush")); strings.Contains(got, "hush") {
+		t.Errorf("printed %s", got)
+	}
+}
+
 func TestSecretsOfOneValueAreEqual(t *testing.T) {
 	if NewSecret("a") != NewSecret(strings.Clone("a")) || NewSecret("") != (Secret{}) ||
 		NewSecret("a") == NewSecret("b") {

@@ -80,7 +80,7 @@ func TestEnvironmentAndArguments(t *testing.T) {
 	base := map[string]string{
 		"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": nowhere, "PGGSSENCMODE": "disable",
 		"PGSYSCONFDIR": nowhere, "PGSERVICEFILE": nowhere, "PGPASSFILE": nowhere, "PGSSLROOTCERT": nowhere,
-		"PGSSLCERT": nowhere, "PGSSLKEY": nowhere, "PGSSLCRL": nowhere, "PGSSLCRLDIR": nowhere,
+		"PGSSLCERT": nowhere, "PGSSLKEY": nowhere, "PGSSLCRL": nowhere,
 		"PGCONNECT_TIMEOUT": "15", "PGAPPNAME": "neon-tenants-action",
 		"PGOPTIONS": "-c client_connection_check_interval=2s",
 	}

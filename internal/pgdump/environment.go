@@ -37,7 +37,7 @@ const nowhere = "/dev/null/none"
 func baseEnvironment() []string {
 	return []string{
 		"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=" + nowhere, "PGSYSCONFDIR=" + nowhere, "PGSERVICEFILE=" + nowhere,
-		"PGPASSFILE=" + nowhere, "PGSSLCRL=" + nowhere, "PGSSLCRLDIR=" + nowhere,
+		"PGPASSFILE=" + nowhere, "PGSSLCRL=" + nowhere,
 	}
 }
 
