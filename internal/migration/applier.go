@@ -77,7 +77,7 @@ func (a *applier) rollback() error {
 	return nil
 }
 
-// run receives a migration's SQL from dbmate. Inside a transaction it waits for commit; outside it is sent at once.
+// run receives a migration's SQL from dbmate. Inside a transaction, commit sends it; outside, it is sent at once.
 func (a *applier) run(up string) error {
 	if len(a.pending) == 0 || a.pending[0].up != up {
 		return errors.New("internal error: dbmate runs a migration that was not expected")
@@ -189,8 +189,8 @@ func (a *applier) cleanup() []string {
 }
 
 // settings are the statements before a migration: the schema that it works in, and how long its statements wait for
-// table locks. They are not "set local", which would end with a COMMIT inside the migration. CONCURRENTLY waits for
-// other sessions' transactions while it stops nobody, and a timeout would leave an invalid index: it has none.
+// table locks. They are not "set local", which would end with a COMMIT inside the migration. CONCURRENTLY gets no
+// timeout: it blocks nobody while it waits for other sessions' transactions, and a timeout would leave an invalid index.
 func (a *applier) settings(m migration) []string {
 	timeout := a.lockTimeout
 	if !m.transaction && slices.ContainsFunc(m.statements, statement.concurrent) {
@@ -243,8 +243,8 @@ func (a *applier) finish(m migration) {
 	a.pending = a.pending[1:]
 }
 
-// warnOfEnd warns of a migration that ended its own transaction. Files are refused for that, but what they mean to the
-// server depends on its settings. tags are those of the migration's statements.
+// warnOfEnd warns of a migration that ended its own transaction. The check of the files refuses those that it
+// recognizes, but how the server reads them depends on its settings. tags are those of the migration's statements.
 func (a *applier) warnOfEnd(m migration, tags []string) {
 	if tag := m.endedBy(tags); tag != "" {
 		a.warnings = append(a.warnings, fmt.Sprintf("%s contains a %s of its own, so what came before it is not in "+
@@ -292,7 +292,3 @@ func triesAfter(err error) int {
 	}
 	return 1
 }
-
-// outOfLocks is out_of_memory, which the server says if all transactions together want more locks than it has room for.
-// Alone, a transaction has room, or never.
-const outOfLocks = "53200"

@@ -11,7 +11,7 @@ import (
 
 // statement is one statement of a migration.
 type statement struct {
-	tokens []string // as [sqltext.Leading] has them, all of them
+	tokens []string // all of them, as [sqltext.Leading] returns them
 	line   int      // of the file, from 1
 	copies bool     // it is COPY … FROM STDIN
 }
@@ -28,7 +28,7 @@ func statementsOf(up string, firstLine int) []statement {
 	return all
 }
 
-// check returns what is wrong with a migration's statements: all of it can be told before any database is touched.
+// check returns what is wrong with a migration's statements, as far as their text shows it.
 func (m migration) check() error {
 	if err := checkOptions(m.up); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (s statement) rollsBackToSavepoint() bool {
 		sqltext.Begins(s.tokens, "rollback", "work", "to") || sqltext.Begins(s.tokens, "rollback", "transaction", "to")
 }
 
-// standsAlone reports whether the server refuses a statement in a message with others, because it commits in between.
+// standsAlone reports whether the server refuses a statement in a message with others, because it commits on its own.
 func (s statement) standsAlone() bool {
 	if s.concurrent() {
 		return true
@@ -100,13 +100,13 @@ func (s statement) standsAlone() bool {
 	return false
 }
 
-// commits reports whether a statement that is sent alone may commit a part of its work before it fails.
+// commits reports whether a statement that is sent alone may commit part of its work before it fails.
 func (s statement) commits() bool {
 	return s.standsAlone() || s.tokens[0] == "call" || s.tokens[0] == "do"
 }
 
 // concurrent reports whether a statement builds, rebuilds, drops or detaches something CONCURRENTLY: it waits for other
-// sessions' transactions while it holds no lock that stops them.
+// sessions' transactions without blocking them.
 func (s statement) concurrent() bool {
 	return slices.Contains([]string{"create", "drop", "reindex", "alter"}, s.tokens[0]) &&
 		slices.Contains(s.tokens, "concurrently")
@@ -124,10 +124,10 @@ func (s statement) kind() string {
 	return strings.Join(words, " ")
 }
 
-// looksLikeOption finds what the author of a migrate:up line meant as its option.
+// looksLikeOption matches what the author of a migrate:up line meant as an option.
 var looksLikeOption = regexp.MustCompile(`(?i)(^|\s)(no[-_]?transaction\b|[a-z_-]*(transaction|txn?)\s*[:=])`)
 
-// checkOptions refuses an option that dbmate ignores without a word, such as transaction: false.
+// checkOptions refuses an option that dbmate silently ignores, such as transaction: false.
 func checkOptions(up string) error {
 	line, _, _ := strings.Cut(up, "\n")
 	_, options, _ := strings.Cut(line, "migrate:up")

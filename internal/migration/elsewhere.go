@@ -8,11 +8,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// Files that are run once in each of many schemas have to work in the one that is migrated. What the text of a file
-// tells of that is here; what its statements really did to the session is proved where it is recorded (see proofs).
+// Files that are run once in each of many schemas must stay in the one that is migrated. This file checks their text;
+// the statements of proofs check what they really did to the session.
 
 // CheckSchemas returns a [*FilesError] that lists the statements which cannot be run in each of many schemas: those
-// that give names without a schema another meaning, and those that would put an extension into one schema of many.
+// that change the search_path, and those that would put an extension into the first of the schemas.
 func (m *Files) CheckSchemas() error {
 	var problems []string
 	for _, one := range m.ordered {
@@ -35,15 +35,15 @@ func (s statement) schemaProblem() string {
 			"migrated; write that schema before the names instead"
 	}
 	if sqltext.Begins(s.tokens, "create", "extension") && !slices.Contains(s.tokens, "schema") {
-		return "CREATE EXTENSION without a schema puts the extension into the first schema that is migrated, where the " +
-			"others do not find it; write create extension if not exists … schema public, and public. before the names " +
-			"of its types and functions"
+		return "CREATE EXTENSION without a schema puts the extension into the first schema that is migrated, where " +
+			"the others do not find it; write create extension if not exists … schema public, and public. before " +
+			"the names of its types and functions"
 	}
 	return ""
 }
 
-// changesPath reports whether a statement sets the session's search_path to anything but the empty one, to which files
-// made by pg_dump set it.
+// changesPath reports whether a statement sets the session's search_path. Emptying it, as files made by pg_dump do, does
+// not count.
 func (s statement) changesPath() bool {
 	if s.tokens[0] == "set" {
 		rest := s.tokens[1:]
@@ -99,10 +99,10 @@ func (m migration) outside(schema string) []string {
 	return all
 }
 
-// hangOn are the words after which the name of the table follows on which something is created.
-var hangOn = map[string]string{"index": "on", "trigger": "on", "policy": "on", "rule": "to"}
+// beforeTable are the words that stand before the table's name, for what is created on a table.
+var beforeTable = map[string]string{"index": "on", "trigger": "on", "policy": "on", "rule": "to"}
 
-// creates returns what a statement creates in a schema that it names.
+// creates returns what a statement creates in a schema that it names; ok is false if it does not.
 func (s statement) creates() (kind, schema, name string, ok bool) {
 	if s.tokens[0] != "create" {
 		return "", "", "", false
@@ -117,7 +117,7 @@ func (s statement) creates() (kind, schema, name string, ok bool) {
 	}
 	kind = s.tokens[at]
 	rest := s.tokens[at+1:]
-	if word, hangs := hangOn[kind]; hangs {
+	if word, ok := beforeTable[kind]; ok {
 		rest = rest[slices.Index(rest, word)+1:]
 	}
 	for len(rest) > 0 && slices.Contains([]string{"if", "not", "exists", "concurrently", "only"}, rest[0]) {

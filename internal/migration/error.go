@@ -23,7 +23,7 @@ const (
 	ConnectionLost postgres.Cause = "connection lost in a migration"
 	// IndexInvalid: it is not recorded, because indexes that it was to build are invalid.
 	IndexInvalid postgres.Cause = "invalid index"
-	// AppliedInPart: a part of it was committed before it failed.
+	// AppliedInPart: part of it was committed before it failed.
 	AppliedInPart postgres.Cause = "migration applied in part"
 	// LockReleased: it released the lock on the database. It is applied and recorded; those after it are not.
 	LockReleased postgres.Cause = "lock released"
@@ -35,7 +35,7 @@ const (
 	RolledBack       postgres.Cause = "migration rolled back"
 )
 
-// What the migration itself is told to have done wrong, where no server does.
+// Errors that no server reports.
 var (
 	errIndexInvalid = errors.New("it leaves an invalid index")
 	errLockReleased = errors.New("it released the lock that keeps other runs away; it is applied and recorded, and " +
@@ -53,16 +53,16 @@ type Error struct {
 	Line    int                     // in the file, from 1; 0 if the server named no place
 	Column  int                     // in characters, from 1
 	Table   string                  // with [NotRecorded]: where the version belongs, quoted
-	Invalid []postgres.InvalidIndex // that it left, or an earlier attempt at it
+	Invalid []postgres.InvalidIndex // left by it, or by an earlier attempt
 	Err     error
 
 	snippet     string // the failing line of the file, with a mark under the column
 	notRecorded bool
 	lost        bool // the connection broke
 	outside     bool // it ran outside a transaction
-	partial     bool // a part of it was committed
-	released    bool // it released the lock after it was recorded
-	elsewhere   bool // names without a schema lead to one schema only
+	partial     bool // part of it was committed
+	released    bool // it released the lock, and is recorded all the same
+	elsewhere   bool // names without a schema mean one schema only
 }
 
 func (e *Error) Error() string {

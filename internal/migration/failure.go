@@ -10,8 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// failure turns the server's error into that of the current migration. tags are those of the message's statements that
-// completed.
+// failure turns the server's error into the current migration's. tags are those of the message's completed statements.
 func (a *applier) failure(err error, msg message, tags []string) error {
 	m := a.pending[0]
 	if pgconn.SafeToRetry(err) && a.ctx.Err() != nil {
@@ -26,7 +25,7 @@ func (a *applier) failure(err error, msg message, tags []string) error {
 		e.lost = true
 		return e
 	}
-	if pg.Detail != "" { // may quote a row: for the connection's own log, not for the error, which is shown widely
+	if pg.Detail != "" { // it may quote a row, so it goes to the connection's log and not into the error
 		a.conn.Log().Error(pg.Message, "detail", pg.Detail)
 	}
 	e.partial = m.transaction && m.endedBy(tags) != ""
@@ -39,6 +38,7 @@ func (a *applier) failure(err error, msg message, tags []string) error {
 	case i < 0:
 	case i < len(list):
 		e.locate(m, list[i].Start)
+	case len(msg.suffix) == 0: // all of them completed, and nothing else was sent
 	default:
 		e.Err = a.unproven(m, msg.suffix[min(i-len(list), len(msg.suffix)-1)], err)
 		if errors.Is(e.Err, errIndexInvalid) {

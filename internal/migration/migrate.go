@@ -14,7 +14,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// publicSchema is everybody's: its files may work in any schema.
+// publicSchema is shared: its own files may create things in any schema.
 const publicSchema = "public"
 
 // Options say how to migrate one database.
@@ -28,7 +28,7 @@ type Options struct {
 	Schema string
 	// CreateSchema creates a missing schema, which is otherwise a [*postgres.MissingSchemaError].
 	CreateSchema bool
-	// Beginning refuses a database that records anything but a beginning of the files, such as one of somebody else.
+	// Beginning refuses a database whose recorded versions are not the first ones of the files.
 	Beginning bool
 	// Strict refuses a pending version that is lower than the highest recorded one.
 	Strict bool
@@ -36,9 +36,9 @@ type Options struct {
 	LockTimeout time.Duration
 	// StatementLockTimeout is PostgreSQL's lock_timeout for the migrations' own statements.
 	StatementLockTimeout time.Duration
-	// Alone is called once a migration was rolled back because of somebody's locks, which failed tells. If they are those
-	// of other workers of this run, it waits until none of them is on the server, keeps it so until the connection is
-	// released, and returns true. Nil: there are no others.
+	// Alone is called when a migration was rolled back because of another session's locks; failed is the error. If they
+	// are those of other workers of this run, it waits until none of them is on the server, keeps them away until the
+	// connection is released, and returns true. Nil: there are no others.
 	Alone func(ctx context.Context, failed error) (bool, error)
 	// DryRun reads what is pending, takes no lock and changes nothing.
 	DryRun bool
@@ -125,7 +125,7 @@ func plan(s postgres.Status, files *Files, o Options) (Result, []migration, erro
 	return r, pending, nil
 }
 
-// outsideWarnings names what pending files put outside of the schema that is migrated; public is everybody's.
+// outsideWarnings names what pending files create outside the schema that is migrated.
 func outsideWarnings(pending []migration, schema string) (warnings []string) {
 	if schema == "" || schema == publicSchema {
 		return nil

@@ -14,16 +14,16 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// Migrations with transaction:false. Their SQL is one message, as dbmate has it, because statements such as CREATE
-// INDEX CONCURRENTLY must be sent alone. Several statements in it are one transaction to the server all the same,
-// unless the file begins and ends some itself. The record of the version follows in a message of its own.
+// Migrations with transaction:false. Their SQL is sent as one message, as dbmate sends it, and the record of the version
+// in another, because statements such as CREATE INDEX CONCURRENTLY must be sent alone. To the server, several
+// statements in a message are still one transaction, unless the file begins and ends its own.
 
 var errOpenTransaction = errors.New("it begins a transaction that it does not end, and that was rolled back")
 
-// afterwards is how long a cancelled run still has to look at what a statement left, and to record it.
+// afterwards is how long a cancelled run still has to check for invalid indexes and to record the version.
 const afterwards = time.Second
 
-// runOutside runs a migration outside a transaction, whose indexes must be valid afterwards.
+// runOutside runs a migration outside a transaction, and fails if it leaves an invalid index.
 func (a *applier) runOutside(m migration) error {
 	before, err := a.prepare(m)
 	if err != nil {

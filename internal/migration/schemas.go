@@ -53,8 +53,8 @@ func ReadSchemas(ctx context.Context, c *postgres.Conn, t postgres.Table, schema
 
 // versionsBlock is a PL/pgSQL block that opens the cursor versions with a row for each schema: its index, whether it
 // exists, whether it has the table, and the versions in it as JSON. These are null if they cannot be read, or if the
-// table has more columns than dbmate's, at which [postgres.ReadStatus] has to look. A loop on the server is as fast as a
-// union of all schemas, grows linearly with their number, and confines an error to one schema.
+// table has more columns than dbmate's: [postgres.ReadStatus] checks those. A loop on the server is as fast as a union
+// of all schemas, grows linearly with their number, and confines an error to one schema.
 const versionsBlock = `
 declare
 	result refcursor := 'versions';
@@ -62,7 +62,8 @@ declare
 	found boolean[]; recorded boolean[]; texts text[];
 	v text;
 begin
-	for r in select n.nspname, c.oid is not null as has, c.relnatts as columns from unnest(array[%s]::text[]) with ordinality u(name, i)
+	for r in select n.nspname, c.oid is not null as has, c.relnatts as columns
+		from unnest(array[%s]::text[]) with ordinality u(name, i)
 		left join pg_catalog.pg_namespace n on n.nspname = u.name
 		left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = %s
 			and c.relkind in ('r', 'p', 'v', 'm', 'f')
