@@ -18,7 +18,7 @@ type Existing struct {
 	Foreign string
 	// Versions are those that the record holds.
 	Versions []string
-	// Other is something that it holds beside the record, with its kind: "table acme.users". Empty if there is nothing.
+	// Other is an object that it holds beside the record, with its kind: "table acme.users". Empty if there is none.
 	Other string
 }
 
@@ -27,8 +27,8 @@ const recordQuery = `select o.identity
 from pg_catalog.pg_class c, lateral pg_catalog.pg_identify_object('pg_catalog.pg_class'::regclass, c.oid, 0) o
 where c.oid = pg_catalog.to_regclass(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f')`
 
-// otherQuery names an object in a schema, beside its record of applied versions. Whatever lies in a schema depends on
-// it, of any kind; what is part of a table does not, but on the table.
+// otherQuery names an object in a schema, beside its record of applied versions. Objects of every kind depend on the
+// schema that they are in; parts of a table depend on the table instead.
 const otherQuery = `select o.type || ' ' || o.identity from pg_catalog.pg_depend d,
 	lateral pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) o
 where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.deptype = 'n'
@@ -79,7 +79,7 @@ func (c *Conn) ExistingDatabase(ctx context.Context, t Table) (e Existing, err e
 	return e, err
 }
 
-// snapshot has do's statements see one moment, at which another run that is migrating has done whole migrations.
+// snapshot runs do's statements in one snapshot, so that they see no migration of another run in part.
 func (c *Conn) snapshot(ctx context.Context, do func() error) error {
 	_, err := c.Exec(ctx, "begin isolation level repeatable read read only; set local row_security = off")
 	if err == nil {

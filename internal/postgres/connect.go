@@ -35,9 +35,9 @@ type Options struct {
 	// NoSearchPath gives the session an empty search_path, to which RESET ALL returns: a name without a schema is then
 	// an error and never another schema's table.
 	NoSearchPath bool
-	// NoRoom is asked when the server, or the role's limit, has no room for another connection ([NoRoom]). If it returns
-	// true, that is an error at once, for a caller that can wait for connections of its own; otherwise it is waited for.
-	// Nil: false.
+	// NoRoom is called when the server, or the role's limit, has no room for another connection ([NoRoom]). If it
+	// returns true, Connect fails at once, for a caller that can wait for its own connections; otherwise Connect tries
+	// again. Nil: it tries again.
 	NoRoom func() bool
 	// GiveUp is how long the server may take to answer the cancel of a statement before the connection is closed.
 	// Zero: 3 s.

@@ -7,7 +7,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// OutOfLocks reports whether a server had no memory for more locks: all transactions together hold as many as it can.
+// OutOfLocks reports whether a server had no memory for another lock (out_of_memory): its transactions together hold as
+// many as it has room for.
 func OutOfLocks(err error) bool { return HasCode(err, "53200") }
 
 // Session is a connection of this process, as its server sees it.
@@ -23,8 +24,9 @@ func (c *Conn) Backend() string {
 	return backend
 }
 
-// LockedBy reports whether one of the other sessions holds a lock in this database on a table or index outside of the
-// schema that it works in: those that work in other schemas can only wait for it there.
+// LockedBy reports whether one of the other sessions holds a lock in this database on a table or index outside the
+// schema that it works in. Only there can sessions that work in different schemas wait for each other. False if that
+// cannot be found out.
 func (c *Conn) LockedBy(ctx context.Context, others []Session) bool {
 	var rows []string
 	for _, o := range others {

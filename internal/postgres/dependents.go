@@ -9,7 +9,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// DependentsError is the error of a schema with which objects of others would be dropped.
+// DependentsError is the error of a schema that other schemas' objects depend on: they would be dropped with it.
 type DependentsError struct {
 	Schema  string
 	Objects []string // each with its kind: "view public.totals"
@@ -110,13 +110,13 @@ with recursive target as (
 	) h
 )`
 
-// others is [walk] up to what goes and is others'.
+// others extends [walk] to the objects that go and are others'.
 const others = walk + `, others as (
 	select classid, objid, objsubid, pg_catalog.bool_or(along) as along
 	from going group by classid, objid, objsubid having not pg_catalog.bool_or(own)
 )`
 
-// dependentsQuery names others' objects, without those that go along, unless there are no more.
+// dependentsQuery names others' objects. It leaves out those that go along, unless there are no others.
 const dependentsQuery = others + `
 select n.name from (
 	select *, pg_catalog.bool_and(along) over () as all_along,
@@ -132,8 +132,8 @@ func of(schema, query string) string {
 	return strings.ReplaceAll(query, "{{schema}}", sqltext.QuoteLiteral(schema))
 }
 
-// Dependents are the objects that would be dropped with a schema, because they depend on it, although they are not part
-// of it. Each has its kind before it; what goes with one that is named is not.
+// Dependents are the objects that are not part of a schema, but depend on it and would be dropped with it, each with its
+// kind. Parts of such an object are not listed.
 func (c *Conn) Dependents(ctx context.Context, schema string) ([]string, error) {
 	return c.names(ctx, fmt.Sprintf("look for what depends on schema %q", schema), of(schema, dependentsQuery))
 }
@@ -143,8 +143,9 @@ func (c *Conn) Dependents(ctx context.Context, schema string) ([]string, error) 
 //
 // Nobody can add such an object between the check and the drop if it uses a table, because the tables are locked first:
 // the lock waits for a transaction that is creating a view, a foreign key or a partition, and the check then sees it.
-// PostgreSQL has no such lock for functions, types and sequences. What uses one of those and is committed in the few
-// milliseconds between the two is dropped unseen. Tables that the role may drop but not lock are checked likewise.
+// PostgreSQL has no such lock for functions, types and sequences: an object that uses one and is committed in the few
+// milliseconds between the check and the drop is dropped unseen. So it is for tables that the role may drop but not
+// lock.
 const cascadeSQL = `declare
 	tables text;
 begin

@@ -16,9 +16,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
-// DirectTLS knows which servers take TLS from the first byte on (libpq's sslnegotiation=direct), without the round trip
-// in which PostgreSQL's protocol asks for it: Neon's proxy does, and PostgreSQL since 17. A run owns one, so that only
-// its first connection to a group of servers finds out. The zero value knows nothing yet. It can be used concurrently.
+// DirectTLS remembers which servers take direct TLS (libpq's sslnegotiation=direct), which saves the round trip in which
+// PostgreSQL's protocol asks for TLS: Neon's proxy does, and PostgreSQL since 17. A run shares one, so that only its
+// first connection to a group of servers has to find out. The zero value is ready for use, also concurrently.
 type DirectTLS struct {
 	mu     sync.Mutex
 	groups map[string]directState
@@ -26,11 +26,11 @@ type DirectTLS struct {
 	patience time.Duration
 }
 
-// defaultPatience is enough for a ClientHello that is lost and sent again twice. Some firewalls swallow one that does
-// not follow PostgreSQL's request, and AttemptTimeout is too long to wait for those.
+// defaultPatience is enough for a ClientHello that is lost and sent again twice. Some firewalls drop one that does not
+// follow PostgreSQL's request, and AttemptTimeout is too long to wait for those.
 const defaultPatience = 3 * time.Second
 
-// directState is what is known of a group of servers.
+// directState is what is known about a group of servers.
 type directState int
 
 const (
@@ -59,8 +59,8 @@ func (d *DirectTLS) begin(group string) bool {
 	return false
 }
 
-// learn remembers what a connection that began TLS directly has found out. A refusal stays: servers of one group may be
-// of different versions. directUnknown, such as after a name that does not resolve, lets the next one find out.
+// learn remembers what a connection that began TLS directly has found out. A refusal is final: servers of one group may
+// be of different versions. After directUnknown, as for a name that does not resolve, the next connection finds out.
 func (d *DirectTLS) learn(group string, found directState) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -86,14 +86,14 @@ func directGroup(cfg *pgconn.Config) string {
 
 // beginsDirectly reports whether a target's connections begin TLS directly if the server takes it: if the TLS policy
 // verifies the certificate in full, or the connection string says so. Plaintext is not possible then, so a fallback to
-// asking for TLS gives nothing away. One of several hosts is connected to as before.
+// asking for TLS gives nothing away. With several hosts, TLS is asked for.
 func beginsDirectly(t Target, cfg *pgconn.Config) bool {
 	certain := cfg.TLSConfig != nil && len(cfg.Fallbacks) == 0
 	return certain && (cfg.SSLNegotiation == "direct" || cfg.SSLNegotiation == "" && t.Verified())
 }
 
-// connect makes one attempt to connect to t, which cfg is for. If the server does not take TLS begun directly, it is a
-// second connection that asks for TLS.
+// connect makes one attempt to connect to t with cfg. If the server does not take direct TLS, a second connection asks
+// for TLS.
 func (d *DirectTLS) connect(
 	ctx context.Context, t Target, cfg *pgconn.Config, log *slog.Logger,
 ) (*pgconn.PgConn, error) {
@@ -107,13 +107,13 @@ func (d *DirectTLS) connect(
 	if !d.begin(group) {
 		return pgconn.ConnectConfig(ctx, asking)
 	}
-	defer d.learn(group, directUnknown) // whatever happens; it takes nothing back
+	defer d.learn(group, directUnknown) // unless something was learned
 	attempt, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	direct.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
 		refusal := d.handshake(ctx, group, conn)
 		if refusal != nil {
-			stop(refusal) // or the host's other addresses would be tried in the same way
+			stop(refusal) // or pgx would try the host's other addresses in the same way
 		}
 		return conn, refusal
 	}
@@ -122,22 +122,22 @@ func (d *DirectTLS) connect(
 	if err == nil || !errors.As(context.Cause(attempt), &refused) {
 		return pg, err
 	}
-	log.Info("the server does not take TLS without being asked, asking from now on", "servers", group, "error", refused)
+	log.Info("the server does not take direct TLS: it is asked for TLS from now on", "servers", group, "error", refused)
 	return pgconn.ConnectConfig(ctx, asking)
 }
 
-// alpn is the protocol's name in TLS, without which PostgreSQL and libpq refuse TLS begun directly.
+// alpn is the protocol's name in TLS, without which PostgreSQL and libpq refuse direct TLS.
 const alpn = "postgresql"
 
-// directRefusal says how a server has shown that it does not take TLS begun directly.
+// directRefusal is how a server showed that it does not take direct TLS.
 type directRefusal struct{ err error }
 
 func (e *directRefusal) Error() string { return e.err.Error() }
 func (e *directRefusal) Unwrap() error { return e.err }
 
-// handshake does the TLS handshake of a connection that began directly, and remembers what it shows about the servers.
-// It returns a [*directRefusal] or nil. Nil is also for a handshake that failed for another reason: pgx comes across
-// the same error then, and reports it as that of any connection.
+// handshake does the TLS handshake of a direct connection, and remembers what it shows about the servers. It returns a
+// [*directRefusal] or nil. After a handshake that failed for another reason it returns nil too: pgx meets the same error
+// and reports it as for any connection.
 func (d *DirectTLS) handshake(ctx context.Context, group string, conn net.Conn) error {
 	secure := conn.(*tls.Conn) // what pgx makes in this mode, before its first write
 	patience := d.patience
@@ -146,7 +146,7 @@ func (d *DirectTLS) handshake(ctx context.Context, group string, conn net.Conn) 
 	}
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	// HandshakeContext would close the connection, and hide from pgx that the time is over.
+	// HandshakeContext would close the connection, and pgx would not see that the time is over.
 	watcher := ctxwatch.NewContextWatcher(&pgconn.DeadlineContextWatcherHandler{Conn: conn})
 	watcher.Watch(bounded)
 	err := secure.Handshake() //nolint:noctx // see above
@@ -165,10 +165,10 @@ func (d *DirectTLS) handshake(ctx context.Context, group string, conn net.Conn) 
 	return nil
 }
 
-// meansRefusal reports whether a handshake's error may mean that the server does not take TLS begun directly: it closed
-// or reset the connection, answered nothing in time, or what it answered is not TLS, or an alert. Only a certificate
-// that is not trusted means that it does. In doubt it is a refusal: if something else is wrong, asking for TLS fails
-// too, with the error that it has always had.
+// meansRefusal reports whether a handshake's error may mean that the server does not take direct TLS: it closed or reset
+// the connection, did not answer in time, or answered with an alert or something that is not TLS. Only an untrusted
+// certificate means that it does. In doubt it is a refusal: if something else is wrong, asking for TLS fails too, with
+// the error that users know.
 func meansRefusal(err error) bool {
 	return !errors.As(err, new(*tls.CertificateVerificationError))
 }

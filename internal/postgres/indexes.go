@@ -7,10 +7,10 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// InvalidIndex is an index that the server keeps up to date and uses for no query, because building it did not end.
+// InvalidIndex is an index that the server maintains but uses for no query, because its build did not finish.
 type InvalidIndex struct {
 	Schema, Name string
-	Table        string // on which it is, without its schema; for an index of a TOAST table, whose that is
+	Table        string // without its schema; for an index of a TOAST table, the table that owns that
 }
 
 // String is the index's name as SQL needs it.
@@ -18,9 +18,9 @@ func (i InvalidIndex) String() string {
 	return sqltext.QuoteIdentifier(i.Schema) + "." + sqltext.QuoteIdentifier(i.Name)
 }
 
-// InvalidIndexesSQL lists the invalid indexes of a schema, of all schemas if it is empty, in the columns of
-// [InvalidIndex]. It leaves out those that another session is building at the moment, and those of partitioned tables,
-// which are invalid until every partition has its own.
+// InvalidIndexesSQL lists the invalid indexes of a schema, or of all schemas if it is empty, with the columns of
+// [InvalidIndex]. It leaves out those that another session is building, and those of partitioned tables, which are
+// invalid until every partition has its own.
 func InvalidIndexesSQL(schema string) string {
 	where := "owner.nspname !~ '^pg_(catalog|temp|toast_temp)'"
 	if schema != "" {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// SearchPathError is the error of a search_path that begins with a schema which is not there: the server silently takes
-// the next one.
+// SearchPathError is the error of a search_path whose first schema does not exist: the server silently uses the next
+// one.
 type SearchPathError struct{ Missing, Instead string }
 
 func (e *SearchPathError) Error() string {
@@ -31,7 +31,7 @@ func missingFromPath(path, current string) string {
 	return ""
 }
 
-// parsePath splits a search_path as the server shows it, such as "$user", public.
+// parsePath splits a search_path as the server shows it: "$user", public.
 func parsePath(path string) []string {
 	var names []string
 	for path = strings.TrimSpace(path); path != ""; {

@@ -17,21 +17,21 @@ import (
 // is free. The lock would stay there when the connection has long gone, and the next client, an application, would find
 // its transactions read-only or its search_path empty.
 //
-// The proof is a setting that the connection brings along when it begins: a server session that has it was begun for
-// this connection, because poolers refuse or drop such a setting. It costs nothing, as the message that takes the lock
-// can ask for it first. The process number that a connection begins with proves nothing: poolers make one up, but so
-// does Neon's proxy, in front of sessions that are the client's own.
+// The proof is a setting in the startup message: a server session that has it was started for this connection, because
+// poolers refuse or drop such a setting. It costs nothing, as the message that takes the lock can check it first. The
+// process id in the startup's answer proves nothing: poolers make one up, but so does Neon's proxy, in front of sessions
+// that are the client's own.
 
 // sessionMark is the name of the setting.
 const sessionMark = "tenants_action.session"
 
-// mark adds a new mark to what the connection begins with.
+// mark adds a new mark to the settings of the startup message.
 func (c *Conn) mark(cfg *pgconn.Config) {
 	c.session = rand.Text()
 	addOption(cfg, sessionMark+"="+c.session)
 }
 
-// unmark takes the mark back, and reports whether there was one.
+// unmark removes the mark, and reports whether there was one.
 func (c *Conn) unmark(cfg *pgconn.Config) bool {
 	if c.session == "" {
 		return false
@@ -55,7 +55,7 @@ func refusesMark(err error) bool {
 		strings.Contains(pg.Message, "options") || strings.Contains(pg.Message, sessionMark))
 }
 
-// ownSession is SQL for whether the server session that runs it is known to be the connection's own.
+// ownSession is an SQL condition: the server session that runs it is known to be the connection's own.
 func (c *Conn) ownSession() string {
 	switch {
 	case c.owned:
@@ -92,14 +92,14 @@ func (e *TransactionPoolerError) Error() string {
 	return e.Server + " is a connection pooler in transaction mode, where a session's lock and settings would stay behind"
 }
 
-// poolerPatience bounds how long a pooler may take to give the second connection a session: one in session mode has
-// none left if its pool is small.
+// poolerPatience is how long a pooler may take to give the second connection a session: one in session mode has none
+// left if its pool is small.
 const poolerPatience = 5 * time.Second
 
-// findSession finds out, for a connection without proof, whether its server session is its own, as it is behind a pooler
-// in session mode. The error is a [*TransactionPoolerError] if the session was seen to change, or another connection
-// was given it: a pool hands out the session that was used last, or first, so one of the two shows. Everything else
-// counts as a session of its own.
+// findSession finds out, for a connection without proof, whether its server session is its own, as it is behind a
+// pooler in session mode. The error is a [*TransactionPoolerError] if the session changes, or if a second connection
+// gets it: a pool hands out the session that was used last, or first, so one of the two is seen. Everything else counts
+// as a session of its own.
 func (c *Conn) findSession(ctx context.Context) error {
 	seen, err := c.backends(ctx, 2)
 	if err != nil {
@@ -130,8 +130,8 @@ func (c *Conn) backends(ctx context.Context, times int) (seen []string, err erro
 	return seen, nil
 }
 
-// shares reports whether a second connection, which keeps what it is given by means of a transaction, is given the
-// process that serves this one, or takes it away.
+// shares reports whether a second connection, which holds on to its session with a transaction, gets the process that
+// serves this one, or takes it away.
 func (c *Conn) shares(ctx context.Context, backend string) (bool, error) {
 	soon, cancel := context.WithTimeout(ctx, poolerPatience)
 	defer cancel()
@@ -139,7 +139,7 @@ func (c *Conn) shares(ctx context.Context, backend string) (bool, error) {
 	var err error
 	second.pg, err = c.target.get().direct.connect(soon, c.target, second.config(c.target, Options{}), second.log)
 	if err != nil {
-		return false, nil //nolint:nilerr // then nobody is given it
+		return false, nil //nolint:nilerr // then it gets no session
 	}
 	defer second.Close()
 	if _, err := second.Exec(soon, "begin"); err != nil {

@@ -117,8 +117,8 @@ func (s Status) read(ctx context.Context, c *Conn, rows Rows) error {
 	return nil
 }
 
-// checkColumns refuses a table of versions with a column that an insert of a version alone would leave empty and that
-// may not be: it is another tool's, which records something else in it.
+// checkColumns refuses a table of versions with another column that an insert must fill: another tool records something
+// else in it.
 func checkColumns(ctx context.Context, c *Conn, t Table) error {
 	answers, err := c.Results(ctx, "select attname from pg_catalog.pg_attribute where attrelid = "+
 		sqltext.QuoteLiteral(t.Quoted())+"::pg_catalog.regclass and attnum > 0 and not attisdropped "+
@@ -137,7 +137,7 @@ func checkColumns(ctx context.Context, c *Conn, t Table) error {
 // These come last, because the message ends with an error if the table does not exist; the lock belongs to the session
 // and stays. Read committed makes the versions those of after the lock was taken, whatever the role's default. Without
 // row_security, hidden versions are an error. The table's columns come with its rows: asking the catalog takes longer.
-// In a session that may not be the connection's own, the lock is not tried, and null.
+// In a session that may not be the connection's own, the lock is not tried and the answer is null.
 func statusQuery(t Table, lock bool, own string) string {
 	tryLock := "true"
 	if lock {
@@ -164,8 +164,8 @@ func lockKey(t Table) string {
 }
 
 // HoldsLock is an SQL expression that is true while the session holds the lock on a table of versions that [ReadStatus]
-// took; t is the Status's. The lock is held twice, so that giving it back once tells whether it is held and leaves no
-// moment without it. (pg_locks tells the same and costs several times as much.)
+// took; t is the Status's. The lock is held twice, so that releasing it once tells whether it is held and leaves no
+// moment without it. (Looking into pg_locks costs several times as much.)
 func HoldsLock(t Table) string {
 	key := lockKey(t)
 	return "pg_catalog.pg_advisory_unlock(" + key + ") and pg_catalog.pg_try_advisory_lock(" + key + ")"

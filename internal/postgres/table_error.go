@@ -33,7 +33,8 @@ func versionsError(err error, t Table) error {
 	switch {
 	case errors.As(err, &pg) && pg.Routine == "check_enable_rls":
 		return &TableError{VersionsHidden, t,
-			fmt.Sprintf("row security would hide rows of %s from the role, so what is applied is not known", t.Quoted())}
+			fmt.Sprintf("row security would hide rows of %s from the role, so what is applied is not known",
+				t.Quoted())}
 	case HasCode(err, "42501"):
 		return &TableError{VersionsRefused, t, fmt.Sprintf("the role may not read %s: %v", t.Quoted(), err)}
 	}

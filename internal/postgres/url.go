@@ -27,8 +27,8 @@ var clientParameters = []string{
 	"prepareThreshold", "pool_max_conns", "pool_min_conns", // JDBC, pgxpool
 }
 
-// schemaParameter is Prisma's name of the schema that an application works in. It would be wrong to leave out any other
-// than public: several tenants may be schemas of one database, and all of them would be taken for public.
+// schemaParameter is Prisma's parameter for the schema that an application works in. Ignoring any other than public
+// would be wrong: connection strings for several schemas of one database would all mean public.
 const schemaParameter = "schema"
 
 // URLError says what is wrong with a connection string. It never repeats the string.
@@ -109,7 +109,8 @@ func config(u url.URL, q url.Values, p policy) (*pgconn.Config, error) {
 		q.Set("sslmode", "verify-full")
 	}
 	if way := q.Get("sslnegotiation"); !slices.Contains([]string{"", "postgres", "direct"}, way) {
-		return nil, &URLError{fmt.Sprintf("there is no sslnegotiation %q", way), "write direct or postgres, or leave it out"}
+		return nil, &URLError{
+			fmt.Sprintf("there is no sslnegotiation %q", way), "write direct or postgres, or leave it out"}
 	}
 	cfg, err := parseAlone(u, q)
 	if err != nil {
@@ -128,10 +129,10 @@ func schemaError(schema string) error {
 		path = sqltext.QuoteIdentifier(path)
 	}
 	return &URLError{
-		fmt.Sprintf("its parameter schema=%s is Prisma's and means one schema of the database, and here all of it is meant",
-			schema),
-		fmt.Sprintf("if the database is one tenant's, write search_path=%s instead; for many schemas of one database "+
-			"there is a source of tenants of its own", url.PathEscape(path)),
+		fmt.Sprintf("its parameter schema=%s is Prisma's and means one schema of the database, where a connection string "+
+			"means all of it", schema),
+		fmt.Sprintf("to work in that schema alone, write search_path=%s instead; to work in several schemas of the "+
+			"database, leave the parameter out", url.PathEscape(path)),
 	}
 }
 

@@ -47,7 +47,8 @@ func PgBouncer(t testing.TB, text, poolMode string, more ...string) string {
 		lines := append([]string{
 			"[databases]", fmt.Sprintf("* = host=%s port=%d", server.Host, server.Port),
 			"[pgbouncer]", "listen_addr = 127.0.0.1", fmt.Sprintf("listen_port = %d", port), "unix_socket_dir =",
-			"pidfile = " + filepath.Join(dir, "pid"), "auth_type = scram-sha-256", "auth_file = " + filepath.Join(dir, "users"),
+			"pidfile = " + filepath.Join(dir, "pid"),
+			"auth_type = scram-sha-256", "auth_file = " + filepath.Join(dir, "users"),
 			"server_tls_sslmode = require", "pool_mode = " + poolMode,
 		}, more...)
 		for name, content := range map[string]string{"users": users, "ini": strings.Join(lines, "\n") + "\n"} {

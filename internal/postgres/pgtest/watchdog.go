@@ -1,7 +1,8 @@
 package pgtest
 
 // endServer is the watchdog's script: it ends the server that runs in the directory, even a paused one, and the poolers
-// in front of it, and removes the directory. An immediate shutdown (QUIT) lets the server free its shared memory; KILL is for one that does not react.
+// in front of it, and removes the directory. An immediate shutdown (QUIT) lets the server free its shared memory; KILL
+// is for one that does not react.
 const endServer = `
 for pooler in "$1"/pgbouncer-*/pid; do
 	[ -e "$pooler" ] && kill -KILL "$(cat "$pooler")"

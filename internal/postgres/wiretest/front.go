@@ -17,22 +17,22 @@ type OnDirect int
 const (
 	// Takes is what PostgreSQL 17 and Neon's proxy do.
 	Takes OnDirect = iota
-	// Closes is what PostgreSQL 16 and older do, which read a length that is too large.
+	// Closes is what PostgreSQL 16 and older do: they read a message length that is too large.
 	Closes
-	// Resets is the same with bytes of the client's left unread.
+	// Resets closes the connection with bytes of the client's left unread.
 	Resets
 	// Garbles is an answer that is not TLS.
 	Garbles
-	// WithoutALPN is a proxy that ends TLS for any protocol.
+	// WithoutALPN is a proxy that terminates TLS for any protocol.
 	WithoutALPN
-	// OtherALPN is one that ends it for another.
+	// OtherALPN is one that terminates it for another protocol.
 	OtherALPN
-	// Silent is a firewall that swallows what it does not know.
+	// Silent is a firewall that drops what it does not know.
 	Silent
 )
 
-// Front ends TLS in front of a PostgreSQL server. It takes TLS that is asked for, and does one thing or another with
-// TLS that begins directly.
+// Front terminates TLS in front of a PostgreSQL server. It takes TLS that is asked for; what it does with direct TLS is
+// its [OnDirect].
 type Front struct {
 	listener net.Listener
 	target   string
