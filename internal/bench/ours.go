@@ -22,7 +22,7 @@ func (b *bench) floor() (contender, error) {
 	if err != nil {
 		return contender{}, err
 	}
-	return contender{name: "floor", direct: true, run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+	run := func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 		return inProcess(func() error {
 			g, ctx := errgroup.WithContext(ctx)
 			g.SetLimit(concurrency)
@@ -34,15 +34,17 @@ func (b *bench) floor() (contender, error) {
 			}
 			return g.Wait()
 		})
-	}}, nil
+	}
+	return contender{name: "floor", direct: true, run: run}, nil
 }
 
 // ours is a whole run of mode migrate.
 func (b *bench) ours() (contender, error) {
-	run, err := b.action("migrate", fromSecrets, "--migrations-path", b.migrations)
-	return contender{name: "ours", direct: true, run: func(ctx context.Context, urls []string, concurrency int) (cost, error) {
-		return inProcess(func() error { return run(ctx, urls, concurrency) })
-	}}, err
+	migrate, err := b.action("migrate", fromSecrets, "--migrations-path", b.migrations)
+	run := func(ctx context.Context, urls []string, concurrency int) (cost, error) {
+		return inProcess(func() error { return migrate(ctx, urls, concurrency) })
+	}
+	return contender{name: "ours", direct: true, run: run}, err
 }
 
 // fromSecrets returns the inputs for tenants whose connection strings are known; the section fleet measures discovery.

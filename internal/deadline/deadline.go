@@ -1,5 +1,5 @@
-// Package deadline bounds a piece of work in time that stands still while the work waits for something that is not its
-// own fault, such as an API's rate limit, which all workers share.
+// Package deadline is a time limit whose clock stops while the work waits for something that is not its own fault, such
+// as an API's rate limit, which all workers share.
 package deadline
 
 import (
@@ -10,8 +10,8 @@ import (
 )
 
 // Context returns a copy of ctx that ends with context.DeadlineExceeded and the given cause once the work has taken d,
-// not counting its pauses. A d of zero is no limit. The copy reports no Deadline, because it is
-// not known; [Left] tells what is left. The caller must call cancel to release it.
+// not counting its pauses. A d of zero is no limit. The copy reports no Deadline, because that is not known in advance;
+// [Left] tells what is left. The caller must call cancel to release it.
 func Context(ctx context.Context, d time.Duration, cause error) (_ context.Context, cancel context.CancelFunc) {
 	inner, end := context.WithCancelCause(ctx)
 	c := &clock{end: func() { end(expired{cause}) }, limited: d > 0, left: d}
@@ -33,8 +33,8 @@ func Context(ctx context.Context, d time.Duration, cause error) (_ context.Conte
 	}
 }
 
-// timed is a context whose error is that of a deadline if its time is over: a cancelled context's is always the same.
-// It has a channel of its own, or contexts derived from it would take their error from the one within.
+// timed is a context that reports DeadlineExceeded once its time is over, where the cancelled context in it reports
+// Canceled. It has a channel of its own, or contexts derived from it would take their error from the inner one.
 type timed struct {
 	context.Context
 	done chan struct{}
@@ -73,19 +73,19 @@ type clock struct {
 	limited bool
 
 	mu      sync.Mutex
-	left    time.Duration // at the moment of started, or while it stands still
+	left    time.Duration // when it was last started or stopped
 	started time.Time
 	timer   *time.Timer
-	pauses  int // that are going on, of several goroutines
-	since   time.Time
-	paused  time.Duration // in all, without those that are going on
+	pauses  int           // under way, in any number of goroutines
+	since   time.Time     // when the first of those began
+	paused  time.Duration // in all, without those under way
 
 	waited   bool // there was a pause
 	got      bool // one ended with what it waited for
 	released bool
 }
 
-// start lets the clock run on. The caller holds mu.
+// start starts the clock. The caller holds mu.
 func (c *clock) start() {
 	c.started = time.Now()
 	if c.limited && !c.released {
@@ -93,7 +93,7 @@ func (c *clock) start() {
 	}
 }
 
-// stop makes the clock stand still. The caller holds mu.
+// stop stops the clock. The caller holds mu.
 func (c *clock) stop() {
 	if c.timer != nil {
 		c.timer.Stop()
@@ -102,8 +102,8 @@ func (c *clock) stop() {
 	}
 }
 
-// Pause stops the clock of ctx until the returned function is called, once: got says whether what was waited for has
-// come. Without a clock it does nothing.
+// Pause stops the clock of ctx until the returned function is called, once, with whether the work got what it waited
+// for. Without a clock it does nothing.
 func Pause(ctx context.Context) (resume func(got bool)) {
 	c := clockOf(ctx)
 	if c == nil {
@@ -126,7 +126,7 @@ func Pause(ctx context.Context) (resume func(got bool)) {
 	}
 }
 
-// Paused is how long the clock of ctx has stood still.
+// Paused is how long the clock of ctx has been stopped.
 func Paused(ctx context.Context) time.Duration {
 	c := clockOf(ctx)
 	if c == nil {
@@ -140,7 +140,7 @@ func Paused(ctx context.Context) time.Duration {
 	return c.paused
 }
 
-// OnlyWaited reports whether the work of ctx has paused, and none of its pauses has ended with what it waited for.
+// OnlyWaited reports whether the work of ctx has paused, and never got what it waited for.
 func OnlyWaited(ctx context.Context) bool {
 	c := clockOf(ctx)
 	if c == nil {

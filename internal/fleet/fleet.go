@@ -65,7 +65,7 @@ const (
 	Succeeded State = "succeeded" // the job did its work
 	Unchanged State = "unchanged" // there was nothing to do
 	Failed    State = "failed"    // the job returned an error, timed out or was cancelled while it ran
-	Skipped   State = "skipped"   // nothing was sent for it; Result.Err says why
+	Skipped   State = "skipped"   // never started, or it only waited to start; Result.Err says why
 )
 
 // Outcome is what a job reports about one tenant. A job that fails halfway returns both an outcome, for what it did,
@@ -95,7 +95,7 @@ type Result struct {
 	Err error
 	// Started is when a worker took up the tenant; zero if it was skipped.
 	Started time.Time
-	// Elapsed is how long the job ran, without its waits for an API's rate limit.
+	// Elapsed is how long the job ran, without its waits for an API's rate limit or for other workers.
 	Elapsed time.Duration
 	// Log is what the job logged, redacted, and cut in the middle if it is long. Only the observer gets it, so that a
 	// run never holds more logs than it has workers.

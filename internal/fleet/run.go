@@ -164,7 +164,8 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 	e.options.Observer.Finished(r)
 }
 
-// bound gives a tenant its time, in which waiting for an API's rate limit does not count: all tenants share that.
+// bound limits a tenant's time. Waiting for an API's rate limit or for other workers, which all tenants share, does not
+// count.
 func (e *engine) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	d := e.options.TenantTimeout
 	return deadline.Context(ctx, d, WithRemedy(

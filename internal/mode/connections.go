@@ -111,7 +111,7 @@ func (c *Connections) OpenTarget(
 func (c *Connections) connect(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, worker *Worker, log *slog.Logger,
 ) (*postgres.Conn, error) {
-	crowded := false // by other workers of the run
+	crowded := false // the server is full, and other workers of the run are on it
 	options := c.options
 	options.NoRoom = func() bool { crowded = worker.Others(); return crowded }
 	for {
@@ -130,9 +130,9 @@ func (c *Connections) connect(
 	}
 }
 
-// Alone is for a worker whose transaction was rolled back because of somebody's locks. If other workers of the run are
-// in its way, it waits until they have left the connection's server, keeps them away until the connection is released,
-// and returns true.
+// Alone is for a worker whose transaction was rolled back because of another session's locks; failed is the error. If
+// they are those of other workers of the run, it waits until these have left the server, keeps them away until the
+// connection is released, and returns true.
 func (c *Connections) Alone(ctx context.Context, conn *postgres.Conn, failed error) (bool, error) {
 	worker, others := c.others(conn)
 	if worker == nil || !postgres.OutOfLocks(failed) && !conn.LockedBy(ctx, others) {
@@ -175,8 +175,8 @@ func (c *Connections) take() *postgres.Conn {
 	}
 }
 
-// borrow returns the source's own connection, nil if the source has none to spare. One that it opened for other access
-// is closed, for it would take the place of another.
+// borrow returns the source's own connection, nil if the source has none to spare. One with other access than this mode's
+// is closed, because it would take up room on the server.
 func (c *Connections) borrow() *postgres.Conn {
 	lender, ok := c.env.Source.(postgres.Lender)
 	if !ok {
@@ -191,7 +191,7 @@ func (c *Connections) borrow() *postgres.Conn {
 }
 
 func (c *Connections) release(conn *postgres.Conn, worker *Worker) {
-	defer worker.Leave() // once the connection is free
+	defer worker.Leave() // after the connection is free
 	c.mu.Lock()
 	delete(c.workers, conn)
 	keep := c.shared != nil && !c.closed && conn.Idle()

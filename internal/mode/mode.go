@@ -79,9 +79,9 @@ type Env struct {
 	DryRun bool
 	// Insecure is true if a connection string's own sslmode decides about TLS, for public hosts too.
 	Insecure bool
-	// DirectTLS is the run's. Nil: each connection string has its own.
+	// DirectTLS remembers, for the whole run, which servers take direct TLS. Nil: each connection string has its own.
 	DirectTLS *postgres.DirectTLS
-	// Workers are the run's, by the server that they are on.
+	// Workers counts the run's workers on each server. Nil: each mode has its own.
 	Workers *Workers
 	// Catalog is where the run records its results, as host:port/database; empty if it does not. That database is never
 	// a tenant, even if the source lists it.

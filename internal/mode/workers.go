@@ -8,9 +8,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/deadline"
 )
 
-// Workers counts the run's workers on each server, so that they do not fail each other: where the server has no
-// connection left, those that have none wait until fewer work there, and one that meets the others' locks can wait
-// until it works there alone. Waiting is not the tenant's time. The zero value lets everybody work at once.
+// Workers counts the run's workers on each server, so that they do not fail each other: if the server has no connection
+// left, workers without one wait until others leave, and a worker that meets the others' locks can wait until it is
+// alone there. Waiting is not the tenant's time. The zero value lets all of them work at once.
 type Workers struct {
 	// Notice receives a sentence for a server that takes fewer at once. Nil discards it.
 	Notice func(text string)
@@ -22,10 +22,10 @@ type Workers struct {
 // crew is the workers on one server.
 type crew struct {
 	active  int
-	limit   int // of active ones; 0: none
-	alone   bool
-	waiting int           // for being alone: they go first
-	changed chan struct{} // closed when somebody leaves
+	limit   int           // of active ones; 0: none
+	alone   bool          // the active one keeps others away
+	waiting int           // to be alone: they go first
+	changed chan struct{} // closed when one leaves
 }
 
 // Worker is one worker on a server.
@@ -35,7 +35,7 @@ type Worker struct {
 	server string
 	schema string // that it works in; empty: the whole database
 	alone  bool
-	gone   bool
+	gone   bool // it is not among the active ones
 }
 
 // Enter waits until one more worker may work on the server. The error is the cause of ctx.
@@ -51,10 +51,15 @@ func (w *Workers) Enter(ctx context.Context, server string) (*Worker, error) {
 	}
 	w.mu.Unlock()
 	one := &Worker{all: w, crew: c, server: server}
-	return one, one.enter(ctx, func() bool { return !c.alone && c.waiting == 0 && (c.limit == 0 || c.active < c.limit) })
+	return one, one.enter(ctx, c.hasRoom)
 }
 
-// enter waits until may says so, which is called under the lock.
+// hasRoom reports whether one more worker may be active. The caller holds the lock.
+func (c *crew) hasRoom() bool {
+	return !c.alone && c.waiting == 0 && (c.limit == 0 || c.active < c.limit)
+}
+
+// enter waits until may returns true. It calls may under the lock.
 func (o *Worker) enter(ctx context.Context, may func() bool) error {
 	resume := func(bool) {}
 	defer func() { resume(true) }()
@@ -80,7 +85,7 @@ func (o *Worker) enter(ctx context.Context, may func() bool) error {
 	}
 }
 
-// leave makes room. The caller holds the lock.
+// leave makes room for others. The caller holds the lock.
 func (o *Worker) leave() {
 	if o.gone {
 		return
@@ -90,8 +95,13 @@ func (o *Worker) leave() {
 	if o.alone {
 		o.alone, o.crew.alone = false, false
 	}
-	close(o.crew.changed)
-	o.crew.changed = make(chan struct{})
+	o.crew.wake()
+}
+
+// wake has those that wait look again. The caller holds the lock.
+func (c *crew) wake() {
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
 // Leave ends the worker's work on the server. Calling it again does nothing.
@@ -108,8 +118,8 @@ func (o *Worker) Others() bool {
 	return o.crew.active > 1
 }
 
-// Yield is for a worker for which the server has no connection left. If others are there, it takes this for all that
-// the server has room for, waits until one of them leaves, and returns true: the worker may try again.
+// Yield is for a worker for which the server has no connection left. If others are there, their number becomes the
+// server's limit; Yield waits until one of them leaves, and returns true: the worker may try again.
 func (o *Worker) Yield(ctx context.Context) (again bool, err error) {
 	c := o.crew
 	o.all.mu.Lock()
@@ -125,12 +135,12 @@ func (o *Worker) Yield(ctx context.Context) (again bool, err error) {
 		return false, nil
 	}
 	o.all.say(o.server + " has no room for more connections of this run, which goes on there with fewer at once")
-	err = o.enter(ctx, func() bool { return !c.alone && c.waiting == 0 && c.active < c.limit })
+	err = o.enter(ctx, c.hasRoom)
 	return err == nil, err
 }
 
-// Alone waits until the worker is the only one on the server, and keeps others away until it leaves. It returns false at
-// once if it was the only one before: then it is not the others that stand in its way.
+// Alone waits until the worker is the only one on the server, and keeps others away until it leaves. It returns false
+// at once if it already was the only one: then the others are not what it waits for.
 func (o *Worker) Alone(ctx context.Context) (alone bool, err error) {
 	c := o.crew
 	o.all.mu.Lock()
@@ -152,8 +162,7 @@ func (o *Worker) Alone(ctx context.Context) (alone bool, err error) {
 	if err == nil {
 		o.alone, c.alone = true, true
 	} else if c.waiting == 0 {
-		close(c.changed) // those that stood back
-		c.changed = make(chan struct{})
+		c.wake() // those that it went before
 	}
 	return err == nil, err
 }
