@@ -11,7 +11,7 @@ import (
 
 const (
 	// outcomeWait is how long the server is asked what became of a commit whose answer was lost, outcomeGrace how long
-	// after a cancel, and outcomePause how long to wait while it does not know itself.
+	// after a cancel, and outcomePause how long to wait between two questions while the commit is in progress.
 	outcomeWait  = 15 * time.Second
 	outcomeGrace = 1500 * time.Millisecond
 	outcomePause = 200 * time.Millisecond
@@ -24,14 +24,14 @@ func (l *load) commit(ctx context.Context, t postgres.Target) error {
 	case err != nil:
 		return l.failure("commit", err)
 	case string(answers[0][0][0]) != l.id || !l.conn.InTransaction():
-		return l.ended()
+		return l.errEnded()
 	}
 	tags, err := l.conn.Exec(ctx, "commit")
 	switch {
 	case slices.Equal(tags, []string{"COMMIT"}):
-		return nil // whatever came after it
+		return nil // even if the connection broke after that
 	case err == nil:
-		return l.ended()
+		return l.errEnded()
 	case !l.conn.Closed():
 		return l.failure("commit", err) // a deferred constraint, for example
 	}

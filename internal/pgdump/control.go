@@ -15,17 +15,17 @@ const (
 	opens          // the BEGIN that pg_dump writes before large objects
 	closes         // the COMMIT that it writes after them
 	copies         // COPY … FROM stdin, whose data follows
-	foreign        // a COPY that pg_dump does not write: its data could not be told from SQL
+	foreign        // a COPY that pg_dump does not write: its data and the SQL could be confused
 	forbidden      // it would begin, end or divide the transaction, or reset the session
 )
 
 // transactions are the first words of the [forbidden] statements.
 var transactions = []string{
 	"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "discard",
-	"prepare", // transaction, not a statement
+	"prepare", // only PREPARE TRANSACTION
 }
 
-// roleOf decides by a statement's first words. The server, which takes each statement by itself, reads the same ones.
+// roleOf decides by a statement's first words. The server gets each statement alone, so it reads the same ones.
 func roleOf(sql string, lexer sqltext.Lexer) role {
 	first := tokens(sql, lexer, 2)
 	word, second := first[0], ""
@@ -65,9 +65,9 @@ func tokens(sql string, lexer sqltext.Lexer, most int) []string {
 	return list
 }
 
-// copiesFromStdin reports whether a statement is COPY table (columns) FROM stdin and nothing more, which is the form
-// that pg_dump writes. It goes to the server in the protocol that takes several statements, so that no other will do:
-// it has no text in it about which the server could be of another opinion.
+// copiesFromStdin reports whether a statement is COPY table (columns) FROM stdin and nothing more, the form that pg_dump
+// writes. No other form is allowed, because COPY is sent in the protocol that takes several statements: this one holds
+// no string that the server could read in another way.
 func copiesFromStdin(sql string, lexer sqltext.Lexer) bool {
 	var last, before string
 	for i := 0; i < len(sql); {
@@ -88,7 +88,7 @@ func copiesFromStdin(sql string, lexer sqltext.Lexer) bool {
 }
 
 // label names a statement by its first words, such as "create materialized view public.m". It ends before the first
-// value, so that it holds nobody's data.
+// value, so that it shows no data.
 func label(sql string, lexer sqltext.Lexer) string {
 	const most = 120 // bytes
 	var b strings.Builder

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// copyData reads the data that follows a COPY statement in a script, up to the line \. that ends it. It holds no more
-// than a piece of it, however long a row is.
+// copyData reads the data that follows a COPY statement in a script, up to the line \. that ends it. Its memory is
+// bounded, however long a row is.
 type copyData struct {
 	mu     sync.Mutex
 	script *script
@@ -18,7 +18,7 @@ type copyData struct {
 
 var errStopped = errors.New("the data is no longer wanted")
 
-// data begins to read the data after a COPY statement: from the next line on.
+// data returns a reader of the data after a COPY statement, which begins on the next line.
 func (s *script) data() (*copyData, error) {
 	for {
 		line := strings.TrimLeft(s.text, " \t\r")
@@ -66,7 +66,7 @@ func (d *copyData) read(p []byte) (int, error) {
 	}
 }
 
-// atEnd reports whether the line that begins here is the one that ends the data, and leaves it out if it is.
+// atEnd reports whether the line that begins here is the one that ends the data, and skips it if it is.
 func (d *copyData) atEnd() bool {
 	for _, line := range []string{"\\.\n", "\\.\r\n"} {
 		if rest, ok := strings.CutPrefix(d.script.text, line); ok {
@@ -77,7 +77,7 @@ func (d *copyData) atEnd() bool {
 	return false
 }
 
-// rows returns how many of the next bytes, at most that many, belong to the data for certain.
+// rows returns how many of the next bytes, up to most, certainly belong to the data.
 func (d *copyData) rows(most int) int {
 	const last = "\\.\r\n" // the longest form of the last line
 	text := d.script.text
@@ -103,7 +103,7 @@ func (d *copyData) stop() {
 	}
 }
 
-// failed is why the data could not be read to its end; nil if it could, or if nobody wanted to.
+// failed is why the data could not be read; nil if it ended, or if reading was stopped.
 func (d *copyData) failed() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -11,10 +11,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// load runs a dump's SQL in one transaction that nothing in the dump can end: statements go to the server one by one,
-// in a protocol that takes no second one in the same message, and those that control transactions do not go at all.
-// That they could not do so otherwise either is proved before the commit: the transaction is still the one that load
-// began.
+// load runs a dump's SQL in one transaction that nothing in the dump can end: statements are sent one by one, in a
+// protocol that takes only one in a message, and those that control transactions are not sent. Before the commit, the
+// server has to confirm that the transaction is still the one that load began.
 type load struct {
 	conn   *postgres.Conn
 	task   string // for errors
@@ -22,7 +21,7 @@ type load struct {
 
 	id      string   // the transaction's
 	pending []string // statements that have not been sent
-	size    int      // theirs, in bytes
+	size    int      // of those, in bytes
 	paired  bool     // within a BEGIN … COMMIT of the dump's own
 	locks   lockRoom // for errors
 	emptied bool     // what the target held was dropped
@@ -37,7 +36,7 @@ const (
 	batchSize       = 256 << 10 // bytes
 )
 
-// beginSQL also makes the server look every 2 s whether the client is still there, see [vanishedClient].
+// beginSQL also makes the server check every 2 s whether the client is still there, see [vanishedClient].
 const beginSQL = `set client_connection_check_interval = '2s'; begin read write; ` + transactionSQL
 
 const transactionSQL = `select pg_catalog.pg_current_xact_id()`
@@ -53,7 +52,7 @@ func (l *load) begin(ctx context.Context) error {
 	return nil
 }
 
-// lexer reads SQL as the session does.
+// lexer reads SQL as the session currently does.
 func (l *load) lexer() sqltext.Lexer {
 	return sqltext.Lexer{Backslashes: l.conn.Parameter("standard_conforming_strings") == "off"}
 }
@@ -83,15 +82,15 @@ func (l *load) take(ctx context.Context, sql string) error {
 	case role == copies:
 		return l.copy(ctx, sql)
 	case role == opens && !l.paired, role == closes && l.paired:
-		l.paired = !l.paired // this transaction is theirs, too
+		l.paired = !l.paired // the whole dump is one transaction already
 		return nil
 	case role == foreign:
 		return &BackupError{Problem: fmt.Sprintf("it holds a COPY in a form that pg_dump does not write (%s)",
 			label(sql, l.script.lexer))}
 	case role != ordinary:
-		return &BackupError{Problem: fmt.Sprintf("it holds the statement %q, and no statement of a backup may begin, end "+
-			"or divide the transaction that restores it", label(sql, l.script.lexer))}
-	case strings.IndexByte(sql, 0) >= 0: // where the server would take it to end
+		return &BackupError{Problem: fmt.Sprintf("it holds the statement %q, and no statement of a backup may begin, "+
+			"end or divide the transaction that restores it", label(sql, l.script.lexer))}
+	case strings.IndexByte(sql, 0) >= 0: // the server would read it as the end
 		return &BackupError{Problem: "it holds a statement with a zero byte"}
 	}
 	why, err := l.leftOut(ctx, sql)
@@ -137,11 +136,11 @@ func (l *load) flush(ctx context.Context) error {
 	return l.check(last)
 }
 
-// check looks at the session after a statement: whether it is still in the transaction, and whether its text can still
-// be read.
+// check makes sure that the session is still in the transaction after a statement, and that the script is still read as
+// the server reads it.
 func (l *load) check(last string) error {
 	if !l.conn.InTransaction() {
-		return l.ended()
+		return l.errEnded()
 	}
 	if lexer := l.lexer(); lexer != l.script.lexer {
 		if !l.setsLexer(last) {
@@ -150,8 +149,8 @@ func (l *load) check(last string) error {
 		l.script.lexer = lexer
 	}
 	if encoding := l.conn.Parameter("client_encoding"); slices.Contains(clientEncodings, encoding) {
-		return &BackupError{Problem: fmt.Sprintf("it is in the encoding %s, in which a part of a character can look like "+
-			"a backslash", encoding)}
+		return &BackupError{Problem: fmt.Sprintf("it is in the encoding %s, in which a part of a character can look "+
+			"like a backslash", encoding)}
 	}
 	return nil
 }
@@ -160,7 +159,7 @@ func (l *load) check(last string) error {
 // character can be one of ASCII's.
 var clientEncodings = []string{"BIG5", "GB18030", "GBK", "JOHAB", "SHIFT_JIS_2004", "SJIS", "UHC"}
 
-func (l *load) ended() error {
+func (l *load) errEnded() error {
 	return &BackupError{Problem: "something in it has ended the transaction that was to restore it"}
 }
 

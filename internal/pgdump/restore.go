@@ -44,8 +44,8 @@ type Restored struct {
 // archive, go to the server one by one, without those that control transactions and without psql's commands. The first
 // error ends the restore. The commit follows only after the stored bytes have come to their end with the wanted
 // SHA-256, the dump's end marker was seen, pg_restore has exited with status 0, and the server has said that the
-// transaction is still the one that Restore began. Whoever does not want a damaged backup to be noticed as late as that
-// reads it with [Check] before.
+// transaction is still the one that Restore began. To notice a damaged backup earlier than that, read it with [Check]
+// first.
 //
 // Other errors: [*postgres.ConnectError], [*RestoreError], [*BackupError], [*NoClientsError] with an archive, the
 // cause of ctx.
@@ -83,8 +83,7 @@ func Restore(ctx context.Context, t postgres.Target, o RestoreOptions, r io.Read
 	return restored, nil
 }
 
-// CheckTarget refuses a target into which [Restore] would not restore the backup. It is for those who want to know that
-// before they read the backup.
+// CheckTarget refuses a target into which [Restore] would not restore the backup, before anything is read.
 func CheckTarget(ctx context.Context, t postgres.Target, o RestoreOptions) error {
 	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: o.Log})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // Why a restore failed, beside what [ProgramError] knows. In each case but the first, the target is as it was.
 const (
-	// CommitUnknown: the connection broke while the server was to commit, and it did not tell afterwards.
+	// CommitUnknown: the connection broke during the commit, and the server could not be asked what became of it.
 	CommitUnknown     postgres.Cause = "commit unknown"
 	NewerSetting      postgres.Cause = "setting of a newer major"
 	ExtensionMissing  postgres.Cause = "extension missing"
@@ -31,7 +31,7 @@ const (
 // RestoreError is the error of a restore that the server refused, or during which the connection broke.
 type RestoreError struct {
 	Task      string // "restore into database \"app\" on db.example.com"
-	Statement string // its first words, without values: "create view public.v"
+	Statement string // that failed: its first words, without values, such as "create view public.v"
 	Err       error
 
 	emptied bool     // the target was, as far as it can be
@@ -72,7 +72,7 @@ var (
 )
 
 // withoutValue is the server's message without the value that it may quote. The detail, which may quote a row, and the
-// context, which quotes a line of data, are in no message of ours.
+// context, which quotes a line of data, are never shown.
 func withoutValue(pg *pgconn.PgError) string {
 	const dataException = "22"
 	if strings.HasPrefix(pg.Code, dataException) {

@@ -45,7 +45,9 @@ func TestRestoreOfHostileSQL(t *testing.T) {
 		"a second begin":         {create + "\nBEGIN;\nBEGIN;\n" + marker, control},
 		"a pair left open":       {create + "\nBEGIN;\n" + marker, "does not end it"},
 		"two commits":            {create + "\nBEGIN;\nCOMMIT;\nCOMMIT;\n" + marker, control},
-		"a commit in a block":    {create + "\ndo $$ begin commit; end $$;\n" + marker, "do: invalid transaction termination"},
+		"a commit in a block": {
+			create + "\ndo $$ begin commit; end $$;\n" + marker, "do: invalid transaction termination",
+		},
 		"a commit in a procedure": {
 			create + "\ncreate procedure p() language plpgsql as $$ begin commit; end $$;\ncall p();\n" + marker,
 			"call p: invalid transaction termination",

@@ -12,21 +12,20 @@ import (
 
 // script reads a dump's SQL from a stream, one statement at a time, in the form that pg_dump writes for psql: the data
 // of COPY follows its statement, and a line may be a command of psql's. Dumps of patched versions begin with \restrict
-// and end with \unrestrict, under which psql knows no other command. script knows none at all, with or without: \!
-// runs a program on this machine, and neither a server that is not what it seems nor whoever may write to the bucket
-// must be able to do that.
+// and end with \unrestrict, between which psql accepts no other command. script never accepts any other: \! runs a
+// program on this machine, and neither a malicious server nor whoever may write to the bucket must be able to do that.
 type script struct {
 	r     io.Reader
 	lexer sqltext.Lexer // as the session has standard_conforming_strings
 
-	text   string // what has been read and not been used
+	text   string // read, but not used yet
 	ended  bool   // there is no more to read
 	buffer []byte
 	tail   []byte // the last bytes that were read
 
 	begun      bool   // there was a statement
 	key        string // that of \restrict
-	unrestrict bool   // it was taken back
+	unrestrict bool   // there was an \unrestrict with that key
 }
 
 // maxStatement is the largest message that a server takes, in bytes.
@@ -34,7 +33,7 @@ const maxStatement = 1 << 30
 
 func newScript(r io.Reader) *script { return &script{r: r, buffer: make([]byte, copyBuffer)} }
 
-// more reads at least as much as is there already, so that reading a long token again each time costs little.
+// more at least doubles the text, so that scanning a long token again each time costs little.
 func (s *script) more() error {
 	if len(s.text) > maxStatement {
 		return &BackupError{Problem: "it holds a statement of more than 1 GB, which no server accepts"}
@@ -97,7 +96,7 @@ func (s *script) next() (string, error) {
 	}
 }
 
-// end is the end of the stream, which may be that of the dump. An open comment counts as a statement.
+// end handles the end of the stream. An open comment counts as a statement.
 func (s *script) end(inStatement bool) error {
 	if inStatement {
 		return &BackupError{Problem: "it ends in the middle of a statement"}
@@ -115,7 +114,7 @@ func (s *script) start() error {
 
 var restriction = regexp.MustCompile(`\A\\(un)?restrict ([A-Za-z0-9]+)[ \t]*\r?(?:\n|\z)`)
 
-// command reads a command of psql's, which must be \restrict or \unrestrict.
+// command reads a command of psql's, which must be \restrict or \unrestrict. alone is true between statements.
 func (s *script) command(alone bool) error {
 	const most = 1 << 10 // bytes of a line; pg_dump's have about 80
 	for !s.ended && !strings.Contains(s.text, "\n") && len(s.text) < most {
@@ -138,7 +137,7 @@ func (s *script) command(alone bool) error {
 	return nil
 }
 
-// finish reports whether what was read, to the end, is a whole dump.
+// finish returns an error unless what was read to the end is a whole dump.
 func (s *script) finish() error {
 	if !bytes.Contains(s.tail, []byte(endMarker)) {
 		return &BackupError{Problem: noMarker}

@@ -44,7 +44,7 @@ func (r *restore) unpack(ctx context.Context, l *load) error {
 	if feedErr != nil && !errors.Is(feedErr, errStopped) {
 		return feedErr
 	}
-	// If pg_restore has given up, that is why its SQL ends anywhere.
+	// If pg_restore gave up, that is why its SQL is cut off.
 	var exited *exec.ExitError
 	gaveUp := errors.As(exit, &exited) && exited.Exited()
 	if cut := (*BackupError)(nil); loadErr != nil && (!gaveUp || !errors.As(loadErr, &cut)) {
