@@ -10,11 +10,11 @@ import (
 // noDefinitions are pg_dump's options without which a dump holds rows, but not the tables that they go into.
 var noDefinitions = []string{"data-only", "no-schema", "statistics-only"}
 
-// unsafeEncodings are those in which a part of a character can look like a backslash, by pg_dump's names for them
-// without punctuation. No database has one of them.
+// unsafeEncodings are those in which a part of a character can look like a backslash, by pg_dump's names without
+// punctuation. No database can have one of them.
 var unsafeEncodings = []string{
-	"big5", "gb18030", "gbk", "johab", "mskanji", "shiftjis", "shiftjis2004", "sjis", "uhc", "win932", "win936", "win949",
-	"win950", "windows932", "windows936", "windows949", "windows950",
+	"big5", "gb18030", "gbk", "johab", "mskanji", "shiftjis", "shiftjis2004", "sjis", "uhc",
+	"win932", "win936", "win949", "win950", "windows932", "windows936", "windows949", "windows950",
 }
 
 // Unloadable returns the first argument of pg_dump that makes a dump which can be loaded into no database, and why;

@@ -23,8 +23,8 @@ type Provisioner interface {
 	// CheckName refuses a name that no new tenant may have. It makes no call.
 	CheckName(name string) error
 	// CheckExisting tells whether the project, schema or database of that name, which is not listed, exists. It refuses
-	// one that may be somebody else's: one that neither is empty nor records a beginning of the migrations that a
-	// tenant gets, whose versions are given in their order.
+	// one that may be somebody else's: that is neither empty nor records a beginning of a tenant's migrations, whose
+	// versions are given in their order.
 	CheckExisting(ctx context.Context, name string, versions []string, log *slog.Logger) (exists bool, err error)
 	// Create creates it, unless it exists; created tells which. One that exists and is not listed has to pass
 	// CheckExisting. The tenant's id is set, its key is not. Nothing is registered, and what was created stays if a

@@ -29,22 +29,22 @@ var hints = []hint{
 		"system's (a connection string in an input such as database-url can name one with sslrootcert=)"},
 	{postgres.NoSuchHost, "the host's name does not exist: the project or endpoint may have been deleted, or the " +
 		"connection string is misspelt"},
-	{postgres.SettingRefused, "a connection pooler takes no setting that a session begins with: give the database's own " +
+	{postgres.SettingRefused, "a connection pooler takes no setting in the startup message: give the database's own " +
 		"host and port in the connection string, or take the setting out"},
 	{postgres.NoAnswer, "the server does not answer: see whether it runs, and whether its firewall or IP allow list " +
 		"lets this runner in"},
 	{(*postgres.PlaintextError)(nil), "use sslmode=verify-full (or require, which is verified here all the same); " +
 		"allow-insecure: true permits it"},
-	{(*postgres.TransactionPoolerError)(nil), "give the database's own host and port in the connection string, not the " +
-		"pooler's (Supabase: port 5432, not 6543), or those of a pool in session mode; nothing was changed"},
+	{(*postgres.TransactionPoolerError)(nil), "give the database's own host and port in the connection string, not " +
+		"the pooler's (Supabase: port 5432, not 6543), or those of a pool in session mode; nothing was changed"},
 
 	// The table of applied versions, and the list of schemas.
 	{postgres.NoSchema, "set migrations-table: public.{name}, or give the role a search_path"},
 	{postgres.OtherSchema, "set migrations-table: {table} if that is this tenant's record, or correct the role's " +
 		"search_path"},
 	{postgres.VersionsRefused, "grant it select and insert there, or name the role that owns it with role-name"},
-	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or name the " +
-		"role that owns it or one with BYPASSRLS with role-name"},
+	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or name " +
+		"with role-name the table's owner or a role with BYPASSRLS"},
 	{postgres.VersionsNotOurs, "name another table with migrations-table"},
 	{(*postgres.SearchPathError)(nil), "create the schema, or correct the search_path in the connection string or of " +
 		"the role (alter role … set search_path)"},
@@ -65,8 +65,8 @@ var hints = []hint{
 		"that runs do not overlap, or raise lock-timeout"},
 	{(*migration.OrderError)(nil), "give the file a version above {version}, or set strict-order: false to apply it " +
 		"out of order; nothing was applied"},
-	{(*migration.BeginningError)(nil), "somebody else has used this schema or database since it was looked into: choose " +
-		"another tenant-name; or, if it is that tenant's, list it by hand and run mode migrate"},
+	{(*migration.BeginningError)(nil), "somebody else has used this schema or database since this run checked it: " +
+		"choose another tenant-name; or, if it is that tenant's, list it by hand and run mode migrate"},
 	{migration.TableLocked, "another session holds a lock on a table that the migration changes: run at a quieter " +
 		"hour, or raise statement-lock-timeout; the file was rolled back"},
 	{migration.PrivilegeMissing, "the role may not do this: grant it the privilege, or name a role that has it with " +
@@ -174,8 +174,8 @@ var hints = []hint{
 		"that: raise compression-level, or use a store that allows parts of unequal size"},
 	{bucket.StoreFull, "the store is full: make room, or shorten retention-days"},
 	{bucket.ObjectExists, "another run made a backup of this tenant in the same second: don't run two at once"},
-	{bucket.ObjectReplaced, "the object was replaced while it was being read, and nothing was done with it: find out " +
-		"what writes to it, or name another backup with backup-key"},
+	{bucket.ObjectReplaced, "the object was replaced while it was being read: find out what writes to it and run " +
+		"again, or name another backup with backup-key; nothing was restored"},
 	{bucket.ServerError, "the store has a problem, which is usually temporary: run again later"},
 	{bucket.UnknownAuthority, "the store's certificate is signed by an authority that is not known here: name a file " +
 		"with the authority's certificate in AWS_CA_BUNDLE"},

@@ -105,8 +105,8 @@ func Pack(members map[string]string, earlier map[string]int, locked map[int]bool
 	return packWith(members, earlier, locked, nil)
 }
 
-// PackApart is [Pack] without packing from scratch and with the condition that no bundle both gains and loses: those in
-// losing, and those that have become too full, get no new members.
+// PackApart is [Pack] with the condition that no bundle both gains and loses members: those in losing, and those that
+// have become too full, gain none. It never packs from scratch.
 func PackApart(members map[string]string, earlier map[string]int, locked, losing map[int]bool) (Packing, error) {
 	closed := map[int]bool{}
 	maps.Copy(closed, losing)
@@ -148,8 +148,8 @@ func (p Packing) used() int {
 	return len(bundles)
 }
 
-// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space. Unless closed
-// is nil, that is none in closed and none that a member leaves.
+// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space. If closed is not
+// nil, bundles in it and bundles that a member leaves gain none; it adds the latter to closed.
 func pack(sizes map[string]int, earlier map[string]int, locked, closed map[int]bool) Packing {
 	p := Packing{Bundle: make(map[string]int, len(sizes))}
 	taken := map[int]int{}

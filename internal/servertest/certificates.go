@@ -42,7 +42,7 @@ func (c Certificates) write() error {
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
 		NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
 		DNSNames: append([]string{"localhost"}, c.Hosts...),
-		// A client that connects to 0.0.0.0 reaches its own machine, under an address that is not one of a private network.
+		// A client that connects to 0.0.0.0 reaches its own machine, under an address that counts as a public one.
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, net.IPv4zero},
 		KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

@@ -18,9 +18,9 @@ type existing struct {
 	holds    postgres.Existing
 }
 
-// adopt returns an error unless a run that was cut off may have left it: if it is empty, or records a beginning of the
-// migrations. versions are those of all files, in their order. Anything else is somebody else's, with the same name by
-// chance: Rails, Ecto and golang-migrate name their table schema_migrations too.
+// adopt returns an error unless a run that was cut off may have left it: it is empty, or records a beginning of the
+// migrations. versions are those of all files, in their order. Anything else belongs to another application: Rails, Ecto
+// and golang-migrate name their table schema_migrations too.
 func (e existing) adopt(versions []string) error {
 	why := e.foreign(versions)
 	if why == "" {
@@ -30,9 +30,9 @@ func (e existing) adopt(versions []string) error {
 		"choose another name; or, if it is that tenant's, "+e.register)
 }
 
-// foreign says why it is not what a run has left, "" if it may be.
+// foreign says why no run can have left it, "" if one may have.
 func (e existing) foreign(versions []string) string {
-	unknown, skipped := outside(e.holds.Versions, versions)
+	unknown, skipped := compareRecord(e.holds.Versions, versions)
 	switch {
 	case e.holds.Foreign != "":
 		return e.holds.Foreign
@@ -49,9 +49,9 @@ func (e existing) foreign(versions []string) string {
 	return ""
 }
 
-// outside compares what is recorded with the versions of all files. unknown are recorded and have no file; skipped is
-// the first that is not recorded although a later one is.
-func outside(recorded, versions []string) (unknown []string, skipped string) {
+// compareRecord compares what is recorded with the versions of all files. unknown are recorded and have no file; skipped
+// is the first that is not recorded although a later one is.
+func compareRecord(recorded, versions []string) (unknown []string, skipped string) {
 	last := -1
 	for _, v := range recorded {
 		if at := slices.Index(versions, v); at >= 0 {

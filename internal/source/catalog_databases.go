@@ -122,7 +122,7 @@ func (c *Catalog) Create(
 	return t, created, nil
 }
 
-// CheckExisting implements [fleet.Provisioner] as [existing] says.
+// CheckExisting implements [fleet.Provisioner]; [existing.adopt] decides.
 func (c *Catalog) CheckExisting(
 	ctx context.Context, name string, versions []string, log *slog.Logger,
 ) (exists bool, err error) {

@@ -21,7 +21,7 @@ func (s *Schemas) CheckName(name string) error {
 	return nil
 }
 
-// CheckExisting implements [fleet.Provisioner] as [existing] says.
+// CheckExisting implements [fleet.Provisioner]; [existing.adopt] decides.
 func (s *Schemas) CheckExisting(
 	ctx context.Context, name string, versions []string, log *slog.Logger,
 ) (exists bool, err error) {

@@ -125,7 +125,8 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	if r.env.DryRun {
 		_, _, err := r.check(ctx, s, &d)
 		if err == nil {
-			o.Detail, o.Note = d, fmt.Sprintf("%s of %s is whole", words.Size(d.StoredSize), s.key.Time.Format(time.DateTime))
+			o.Detail = d
+			o.Note = fmt.Sprintf("%s of %s is whole", words.Size(d.StoredSize), s.key.Time.Format(time.DateTime))
 		}
 		return o, err
 	}
@@ -144,8 +145,8 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	return o, nil
 }
 
-// load loads a backup into the target. The stored bytes are read twice: what is damaged is found before anything is
-// created, dropped or loaded, and the second read is of the very object that was found whole.
+// load loads a backup into the target. It reads the stored bytes twice: damage is found before anything is created,
+// dropped or loaded, and the second read accepts only the very object that was found whole.
 func (r *restore) load(
 	ctx context.Context, t fleet.Tenant, s source, d *RestoreDetail, log *slog.Logger,
 ) (restored pgdump.Restored, err error) {

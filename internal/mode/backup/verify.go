@@ -13,8 +13,8 @@ import (
 )
 
 // tryRestore reads an upload from the bucket, loads it into a throwaway database and compares the rows there with those
-// that were dumped. Unlike mode restore it reads the upload once: damage is found before the commit as well, and here
-// there is nothing to protect until then.
+// that were dumped. Unlike mode restore it reads the upload once: that finds damage before the commit too, and a
+// throwaway database holds nothing to protect.
 func (b *Job) tryRestore(
 	ctx context.Context, m backups.Manifest, key backups.Key, dumped pgdump.Dumped, db database, log *slog.Logger,
 ) (v backups.Verification, err error) {

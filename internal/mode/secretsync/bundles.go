@@ -54,7 +54,7 @@ type bundlePlan struct {
 	earlier map[string]int    // the bundle that each of these tenants is in now, by key
 	place   map[string]int    // the bundle that each of them belongs in
 	locked  map[int]error     // bundles that are left as they are, and why
-	steps   []bundleStep      // the other bundles, in an order that never leaves a tenant in none
+	steps   []bundleStep      // the other bundles, in an order in which every tenant always is in one
 	strays  []string          // bundles that no tenant needs and that no sync is known to have written
 }
 
@@ -65,8 +65,8 @@ type bundleStep struct {
 	value  string
 	action bundleAction
 	empty  bool // no tenant of this run is in it
-	// gives is true if tenants move from this bundle to others, and loses if some that are gone leave it. Such a step
-	// comes after those that only add, and only if they could be written.
+	// gives is true if tenants move from this bundle to others, loses if tenants that are gone leave it. Such a step
+	// follows those that only add, and is taken only if they all succeeded.
 	gives, loses bool
 }
 
@@ -115,9 +115,9 @@ func bundleNames(members map[int][]string) (names []string) {
 	return names
 }
 
-// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why. One
+// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why. A tenant
 // that is gone may leave its bundle only if every tenant of the run was read: otherwise it may be the former name of
-// one that was not, with its only connection string.
+// one that was not, and hold its only connection string.
 func (p *plan) lockedBundles(values map[string]string) map[int]error {
 	have := map[secrets.Print]bool{}
 	for key := range values {
@@ -192,8 +192,8 @@ func (p *plan) bundleAction(b bundlePlan, s bundleStep, keys []string) bundleAct
 	return writeBundle
 }
 
-// losesOnlyGone reports whether all that writing a bundle would change is that tenants that are gone leave it, which
-// nobody asked for without pruning.
+// losesOnlyGone reports whether writing a bundle would do no more than drop tenants that are gone, which without pruning
+// nobody asked for.
 func (p *plan) losesOnlyGone(b bundlePlan, bundle int, keys []string) bool {
 	loses := false
 	for key, m := range p.past.state.Members {

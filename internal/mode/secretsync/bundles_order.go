@@ -7,8 +7,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
 
-// packing packs so that no tenant is ever in none, whichever bundle cannot be written: at most one of the bundles that
-// somebody leaves gains a tenant. That one is written after those that only gain, and before those that only lose.
+// packing packs so that every tenant always is in a bundle, whichever of them cannot be written: of the bundles that a
+// tenant leaves, at most one gains any. That one is written after those that only gain, and before those that only
+// lose.
 func (p *plan) packing(b bundlePlan) (secrets.Packing, error) {
 	locked, losing := map[int]bool{}, p.losing()
 	for n := range b.locked {
@@ -32,7 +33,7 @@ func (p *plan) packing(b bundlePlan) (secrets.Packing, error) {
 	return secrets.PackApart(b.values, b.earlier, locked, losing)
 }
 
-// losing returns the bundles with members that are gone.
+// losing returns the bundles that hold tenants that are gone.
 func (p *plan) losing() map[int]bool {
 	losing := map[int]bool{}
 	for key, m := range p.past.state.Members {

@@ -146,7 +146,7 @@ func (w *writer) deleteAll(names []string) error {
 	return errors.Join(errs...)
 }
 
-// writeBundles writes those of a plan's steps, in their order, and returns why bundles were not written, by number.
+// writeBundles takes a plan's steps, in their order, and returns why bundles were not written, by number.
 func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
 	failed = map[int]error{}
 	for _, s := range steps {
@@ -155,8 +155,8 @@ func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
 		}
 		var err error
 		if (s.gives || s.loses) && len(failed) > 0 {
-			err = fmt.Errorf("%s is left as it is, because a bundle with tenants that may have left it could not be "+
-				"written", s.name)
+			err = fmt.Errorf("%s is left as it is, because another bundle, to which its tenants may have moved, could "+
+				"not be written", s.name)
 		} else {
 			err = w.put(s.name, s.value)
 		}
@@ -168,7 +168,7 @@ func (w *writer) writeBundles(steps []bundleStep) (failed map[int]error) {
 }
 
 // mayDelete returns an error unless the variable still holds what this run wrote last. Otherwise the next sync would
-// not know what is a sync's, or another sync has been at work since, which may have found other tenants.
+// not know which secrets are a sync's, or another sync has run since and may have found other tenants.
 func (w *writer) mayDelete(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

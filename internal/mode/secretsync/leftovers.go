@@ -83,7 +83,7 @@ func (p *plan) compare() (left leftovers, kept int) {
 	return left, kept
 }
 
-// deletions returns the leftovers to delete, with the bundles that nobody is in any more, once everything is written.
+// deletions returns what to delete once everything is written: the leftovers, and the bundles that are empty by then.
 func (p *plan) deletions(b bundlePlan) (names []string) {
 	if !p.prune || !p.left.mayDrop {
 		return nil
@@ -97,8 +97,8 @@ func (p *plan) deletions(b bundlePlan) (names []string) {
 	return names
 }
 
-// whyNotPruned says why nothing may be deleted although everything is known, "" if it may. What one tenant no longer
-// needs may be the only secret of another, whose new one was not written: of the same tenant under its new name.
+// whyNotPruned says why nothing may be deleted although everything is known, "" if it may. A leftover may be a renamed
+// tenant's former secret, and the only one that it has until the new one is written.
 func (p *plan) whyNotPruned(results []fleet.Result, written, saved, cancelled error) string {
 	missing := len(p.tenants) - len(results)
 	for _, r := range results {

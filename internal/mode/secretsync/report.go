@@ -18,7 +18,7 @@ type Run struct {
 	Deleted   []string `json:"deleted"`                 // no longer needed; in a dry run, those that would be deleted
 	LeftOut   int      `json:"left_out,omitempty"`      // tenants that are gone and left their bundle
 	LeftOver  []string `json:"left_over,omitempty"`     // no longer needed, and not deleted
-	NotPruned string   `json:"not_pruned,omitempty"`    // why, although there was something to prune
+	NotPruned string   `json:"not_pruned,omitempty"`    // why nothing was pruned, if there was something to prune
 	LeftAlone []string `json:"left_alone,omitempty"`    // like a tenant's, and not known to come from a sync
 	Adopted   []string `json:"adopted,omitempty"`       // overwritten, and not known to come from a sync
 	Remember  bool     `json:"remembered"`              // the next run can tell what is unchanged
