@@ -69,7 +69,8 @@ func TestWhichDatabasesAreAdopted(t *testing.T) {
 	f, catalog := newFleet(t), catalogDatabase(t)
 	name := "taken_" + mustConfig(t, catalog).Database
 	inputs := func(more ...string) []string {
-		return append(create(name, more...), "tenant-source=catalog", "database-url="+catalog, "neon-api-key=", "neon-api-url=")
+		return append(create(name, more...),
+			"tenant-source=catalog", "database-url="+catalog, "neon-api-key=", "neon-api-url=")
 	}
 	renew := func(sql string) {
 		t.Helper()

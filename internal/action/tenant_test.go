@@ -177,7 +177,8 @@ func TestCreationIsCompletedWhereverItWasCut(t *testing.T) {
 	}
 }
 
-// Runs for one name at one time end with one project, whichever of them made it; one that meets two is told to run again.
+// Concurrent runs for one name end with one project, whichever of them made it; one that meets two is told to run
+// again.
 func TestCreatedAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -12,9 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/org/neon-tenants-action/internal/deadline"
-
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/deadline"
 )
 
 func TestRunKeepsOutcomesAndErrors(t *testing.T) {
@@ -153,8 +153,8 @@ func TestRunTenantTimeout(t *testing.T) {
 	})
 }
 
-// Waiting for an API's rate limit is not the tenant's time: it counts neither towards tenant-timeout nor towards how long
-// the tenant took. Whoever only waited when the run is cancelled was not started.
+// Waiting for an API's rate limit is not the tenant's time: it counts neither towards tenant-timeout nor towards how
+// long the tenant took. A tenant that only waited when the run was cancelled is reported as not started.
 func TestRunTimeWithoutWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -190,7 +190,8 @@ func (a *applier) cleanup() []string {
 
 // settings are the statements before a migration: the schema that it works in, and how long its statements wait for
 // table locks. They are not "set local", which would end with a COMMIT inside the migration. CONCURRENTLY gets no
-// timeout: it blocks nobody while it waits for other sessions' transactions, and a timeout would leave an invalid index.
+// timeout: it blocks nobody while it waits for other sessions' transactions, and after a timeout its index would be
+// invalid.
 func (a *applier) settings(m migration) []string {
 	timeout := a.lockTimeout
 	if !m.transaction && slices.ContainsFunc(m.statements, statement.concurrent) {

@@ -42,8 +42,8 @@ func (s statement) schemaProblem() string {
 	return ""
 }
 
-// changesPath reports whether a statement sets the session's search_path. Emptying it, as files made by pg_dump do, does
-// not count.
+// changesPath reports whether a statement sets the session's search_path. Emptying it, as files made by pg_dump do,
+// does not count.
 func (s statement) changesPath() bool {
 	if s.tokens[0] == "set" {
 		rest := s.tokens[1:]

@@ -67,7 +67,8 @@ func TestWarnsOfOtherSchemas(t *testing.T) {
 	o = inSchema("two")
 	o.DryRun = true
 	got, err = migration.Migrate(t.Context(), conn, m, o)
-	if err != nil || len(got.Warnings) != 2 || !strings.Contains(got.Warnings[1], "line 2: table one.a, line 2: index one.a") {
+	const own = "line 2: table one.a, line 2: index one.a"
+	if err != nil || len(got.Warnings) != 2 || !strings.Contains(got.Warnings[1], own) {
 		t.Errorf("another's schema: %q, %v", got.Warnings, err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// Migrations with transaction:false. Their SQL is sent as one message, as dbmate sends it, and the record of the version
-// in another, because statements such as CREATE INDEX CONCURRENTLY must be sent alone. To the server, several
+// Migrations with transaction:false. Their SQL is sent as one message, as dbmate sends it, and the record of the
+// version in another, because statements such as CREATE INDEX CONCURRENTLY must be sent alone. To the server, several
 // statements in a message are still one transaction, unless the file begins and ends its own.
 
 var errOpenTransaction = errors.New("it begins a transaction that it does not end, and that was rolled back")

@@ -205,14 +205,22 @@ func TestWhatStandsOutside(t *testing.T) {
 		cause  postgres.Cause
 		tables []string
 	}{
-		"several are one transaction":  {"create table a (); select 1/0", migration.RolledBack, []string{}},
-		"after its own transaction":    {"begin; create table a (); commit; select 1/0", migration.AppliedInPart, []string{"a"}},
-		"in its own transaction":       {"begin; create table a (); select 1/0; commit", migration.RolledBack, []string{}},
-		"a transaction left open":      {"begin; create table a ()", migration.RolledBack, []string{}},
-		"a second one left open":       {"begin; create table a (); commit; begin; create table b ()", migration.AppliedInPart, []string{"a"}},
-		"one that commits in between":  {"do $$ begin create table a (); commit; perform 1/0; end $$", migration.AppliedInPart, []string{"a"}},
-		"one statement":                {"insert into nowhere values (1)", migration.RolledBack, []string{}},
-		"an index on a missing column": {"create index concurrently on schema_migrations (nothing)", migration.RolledBack, []string{}},
+		"several are one transaction": {"create table a (); select 1/0", migration.RolledBack, []string{}},
+		"after its own transaction": {
+			"begin; create table a (); commit; select 1/0", migration.AppliedInPart, []string{"a"},
+		},
+		"in its own transaction":  {"begin; create table a (); select 1/0; commit", migration.RolledBack, []string{}},
+		"a transaction left open": {"begin; create table a ()", migration.RolledBack, []string{}},
+		"a second one left open": {
+			"begin; create table a (); commit; begin; create table b ()", migration.AppliedInPart, []string{"a"},
+		},
+		"one that commits in between": {
+			"do $$ begin create table a (); commit; perform 1/0; end $$", migration.AppliedInPart, []string{"a"},
+		},
+		"one statement": {"insert into nowhere values (1)", migration.RolledBack, []string{}},
+		"an index on a missing column": {
+			"create index concurrently on schema_migrations (nothing)", migration.RolledBack, []string{},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -175,8 +175,8 @@ func (c *Connections) take() *postgres.Conn {
 	}
 }
 
-// borrow returns the source's own connection, nil if the source has none to spare. One with other access than this mode's
-// is closed, because it would take up room on the server.
+// borrow returns the source's own connection, nil if the source has none to spare. One with other access than this
+// mode's is closed, because it would take up room on the server.
 func (c *Connections) borrow() *postgres.Conn {
 	lender, ok := c.env.Source.(postgres.Lender)
 	if !ok {

@@ -132,8 +132,8 @@ func of(schema, query string) string {
 	return strings.ReplaceAll(query, "{{schema}}", sqltext.QuoteLiteral(schema))
 }
 
-// Dependents are the objects that are not part of a schema, but depend on it and would be dropped with it, each with its
-// kind. Parts of such an object are not listed.
+// Dependents are the objects that are not part of a schema, but depend on it and would be dropped with it, each with
+// its kind. Parts of such an object are not listed.
 func (c *Conn) Dependents(ctx context.Context, schema string) ([]string, error) {
 	return c.names(ctx, fmt.Sprintf("look for what depends on schema %q", schema), of(schema, dependentsQuery))
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
 
-// DirectTLS remembers which servers take direct TLS (libpq's sslnegotiation=direct), which saves the round trip in which
-// PostgreSQL's protocol asks for TLS: Neon's proxy does, and PostgreSQL since 17. A run shares one, so that only its
-// first connection to a group of servers has to find out. The zero value is ready for use, also concurrently.
+// DirectTLS remembers which servers take direct TLS (libpq's sslnegotiation=direct), which saves the round trip in
+// which PostgreSQL's protocol asks for TLS: Neon's proxy does, and PostgreSQL since 17. A run shares one, so that only
+// its first connection to a group of servers has to find out. The zero value is ready for use, also concurrently.
 type DirectTLS struct {
 	mu     sync.Mutex
 	groups map[string]directState
@@ -136,8 +136,8 @@ func (e *directRefusal) Error() string { return e.err.Error() }
 func (e *directRefusal) Unwrap() error { return e.err }
 
 // handshake does the TLS handshake of a direct connection, and remembers what it shows about the servers. It returns a
-// [*directRefusal] or nil. After a handshake that failed for another reason it returns nil too: pgx meets the same error
-// and reports it as for any connection.
+// [*directRefusal] or nil. It returns nil too after a handshake that failed for another reason: pgx meets the same
+// error and reports it as for any connection.
 func (d *DirectTLS) handshake(ctx context.Context, group string, conn net.Conn) error {
 	secure := conn.(*tls.Conn) // what pgx makes in this mode, before its first write
 	patience := d.patience
@@ -165,10 +165,10 @@ func (d *DirectTLS) handshake(ctx context.Context, group string, conn net.Conn) 
 	return nil
 }
 
-// meansRefusal reports whether a handshake's error may mean that the server does not take direct TLS: it closed or reset
-// the connection, did not answer in time, or answered with an alert or something that is not TLS. Only an untrusted
-// certificate means that it does. In doubt it is a refusal: if something else is wrong, asking for TLS fails too, with
-// the error that users know.
+// meansRefusal reports whether a handshake's error may mean that the server does not take direct TLS: it closed or
+// reset the connection, did not answer in time, or answered with an alert or something that is not TLS. Only an
+// untrusted certificate means that it does. In doubt it is a refusal: if something else is wrong, asking for TLS fails
+// too, with the error that users know.
 func meansRefusal(err error) bool {
 	return !errors.As(err, new(*tls.CertificateVerificationError))
 }

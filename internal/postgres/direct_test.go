@@ -108,8 +108,8 @@ func connects(t *testing.T, target postgres.Target) {
 	c.Close()
 }
 
-// Every way of not taking it costs a run one connection, and the tenants nothing else. The connection strings require
-// channel binding.
+// Whichever way a server does not take direct TLS, it costs a run one connection and nothing else. The connection
+// strings require channel binding.
 func TestDirectTLSIsFoundOutOnce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -139,7 +139,7 @@ func TestDirectTLSIsFoundOutOnce(t *testing.T) {
 	}
 }
 
-// begun is how connections have begun. On a slow machine, the patience with a silent server may be over before the first
+// begun is how connections have begun. On a slow machine, the patience with a silent server may end before the first
 // byte is sent to it.
 func begun(f *wiretest.Front, direct wiretest.OnDirect) wiretest.Begun {
 	b := f.Begun()

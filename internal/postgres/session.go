@@ -19,8 +19,8 @@ import (
 //
 // The proof is a setting in the startup message: a server session that has it was started for this connection, because
 // poolers refuse or drop such a setting. It costs nothing, as the message that takes the lock can check it first. The
-// process id in the startup's answer proves nothing: poolers make one up, but so does Neon's proxy, in front of sessions
-// that are the client's own.
+// process id in the startup's answer proves nothing: poolers make one up, but so does Neon's proxy, in front of
+// sessions that are the client's own.
 
 // sessionMark is the name of the setting.
 const sessionMark = "tenants_action.session"

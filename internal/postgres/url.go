@@ -129,8 +129,8 @@ func schemaError(schema string) error {
 		path = sqltext.QuoteIdentifier(path)
 	}
 	return &URLError{
-		fmt.Sprintf("its parameter schema=%s is Prisma's and means one schema of the database, where a connection string "+
-			"means all of it", schema),
+		fmt.Sprintf("its parameter schema=%s is Prisma's and means one schema of the database, where a connection "+
+			"string means all of it", schema),
 		fmt.Sprintf("to work in that schema alone, write search_path=%s instead; to work in several schemas of the "+
 			"database, leave the parameter out", url.PathEscape(path)),
 	}
