@@ -161,7 +161,7 @@ func (a *applier) commit() error {
 func (a *applier) await(m migration, try, tries int, failed error) (alone bool, err error) {
 	alone, ended := a.aloneOnServer(a.ctx, failed)
 	switch {
-	case ended != nil, !alone && postgres.HasCode(failed, outOfLocks):
+	case ended != nil, !alone && postgres.OutOfLocks(failed): // alone, a transaction has room or never will
 		return false, failed
 	case alone:
 		a.conn.Log().Info("the migration was rolled back and is tried again while no other worker of this run is on the "+
@@ -284,8 +284,7 @@ func triesAfter(err error) int {
 		"55P03", // lock_not_available
 		"40001", // serialization_failure
 		"40P01", // deadlock_detected
-		outOfLocks,
-	}, pg.Code):
+	}, pg.Code), postgres.OutOfLocks(err):
 		return transactionTries
 	case pg.Code == "23505" && pg.SchemaName == "pg_catalog",
 		pg.Code == "XX000" && strings.HasPrefix(pg.Message, "tuple concurrently "):

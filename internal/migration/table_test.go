@@ -205,3 +205,15 @@ func withParameter(t testing.TB, text, name, value string) string {
 	u.RawQuery += "&" + name + "=" + url.PathEscape(value)
 	return u.String()
 }
+
+// With its schema named, the record needs no schema of the search_path, and no name is misled where there is none.
+func TestRecordWithoutASchemaOfThePath(t *testing.T) {
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, "create schema app; alter role current_user set search_path = nowhere")
+	o := options()
+	o.Table, _ = postgres.ParseTable("app.schema_migrations")
+	m := files(t, "1_a.sql", up("create table app.a ()"))
+	if got, err := migrate(t.Context(), url, m, o); err != nil || len(got.Applied) != 1 {
+		t.Errorf("applied %v, %v", got.Applied, err)
+	}
+}

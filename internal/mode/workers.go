@@ -51,7 +51,7 @@ func (w *Workers) Enter(ctx context.Context, server string) (*Worker, error) {
 	}
 	w.mu.Unlock()
 	one := &Worker{all: w, crew: c, server: server}
-	return one, one.enter(ctx, c.hasRoom)
+	return one, one.enter(ctx, c.hasRoom, false)
 }
 
 // hasRoom reports whether one more worker may be active. The caller holds the lock.
@@ -59,10 +59,11 @@ func (c *crew) hasRoom() bool {
 	return !c.alone && c.waiting == 0 && (c.limit == 0 || c.active < c.limit)
 }
 
-// enter waits until may returns true. It calls may under the lock.
-func (o *Worker) enter(ctx context.Context, may func() bool) error {
+// enter waits until may returns true. It calls may under the lock. working says that the worker has done something for
+// its tenant already, so that one that is cancelled here has not only waited.
+func (o *Worker) enter(ctx context.Context, may func() bool, working bool) (err error) {
 	resume := func(bool) {}
-	defer func() { resume(true) }()
+	defer func() { resume(working || err == nil) }()
 	for waits := false; ; waits = true {
 		o.all.mu.Lock()
 		if may() {
@@ -135,7 +136,7 @@ func (o *Worker) Yield(ctx context.Context) (again bool, err error) {
 		return false, nil
 	}
 	o.all.say(o.server + " has no room for more connections of this run, which goes on there with fewer at once")
-	err = o.enter(ctx, c.hasRoom)
+	err = o.enter(ctx, c.hasRoom, false)
 	return err == nil, err
 }
 
@@ -155,7 +156,7 @@ func (o *Worker) Alone(ctx context.Context) (alone bool, err error) {
 	}
 	o.all.say("workers of this run wait for each other's locks on " + o.server +
 		": those that have waited too long go on one at a time")
-	err = o.enter(ctx, func() bool { return c.active == 0 })
+	err = o.enter(ctx, func() bool { return c.active == 0 }, true)
 	o.all.mu.Lock()
 	defer o.all.mu.Unlock()
 	c.waiting--

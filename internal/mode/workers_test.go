@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/deadline"
 )
 
 // If a server has room for three connections, forty workers find that out and go on three at a time.
@@ -115,6 +117,23 @@ func TestWorkersAlone(t *testing.T) {
 			t.Errorf("a newcomer waited %s", waited)
 		}
 		newcomer.Leave()
+	})
+}
+
+// Whoever is cancelled before it began has only waited.
+func TestWorkersThatOnlyWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Workers
+		one, _ := w.Enter(t.Context(), "h:1")
+		two, _ := w.Enter(t.Context(), "h:1")
+		ctx, cancel := context.WithCancel(t.Context())
+		own, release := deadline.Context(ctx, time.Minute, errors.New("late"))
+		defer release()
+		time.AfterFunc(time.Hour, cancel)
+		if again, err := two.Yield(own); again || err == nil || !deadline.OnlyWaited(own) {
+			t.Errorf("%v, %v, only waited: %v", again, err, deadline.OnlyWaited(own))
+		}
+		one.Leave()
 	})
 }
 

@@ -85,7 +85,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 		return Status{}, &TableError{NoSchema, t,
 			fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", t.Name)}
 	}
-	if missing := missingFromPath(string(row[4]), string(row[5])); missing != "" {
+	if missing := missingFromPath(string(row[4]), string(row[5])); missing != "" && row[5] != nil {
 		return Status{}, &SearchPathError{Missing: missing, Instead: string(row[5])}
 	}
 	if s.Found && t.Schema == "" && pathHasOthers(row[3], s.Table.Schema) {
