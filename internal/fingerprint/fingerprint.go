@@ -3,14 +3,27 @@ package fingerprint
 
 import (
 	"context"
-	_ "embed" // the query is a file of its own
+	"crypto/sha256"
+	_ "embed" // the query's files
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
+
+// Version is that of the fingerprints' form. It changes whenever equal schemas would get another hash, and hashes of
+// different versions tell nothing about each other.
+const Version = 2
+
+// ErrChanged is the error of a schema that changed while it was read.
+var ErrChanged = errors.New("the schema changed while it was read")
 
 // Options select what part of a database counts.
 type Options struct {
@@ -25,8 +38,8 @@ type Options struct {
 
 // Fingerprint is what a single round trip tells about a schema.
 type Fingerprint struct {
-	// Hash is equal for equal schemas: the SHA-256, in hex, over all objects. Owners, privileges, comments, storage
-	// parameters, the order of a table's columns and attached partitions don't count.
+	// Hash is equal for equal schemas: a SHA-256, in hex, over all objects, with [Version]. What does not count is in
+	// docs/health-check.md.
 	Hash string
 	// Objects is the number of objects.
 	Objects int
@@ -34,6 +47,9 @@ type Fingerprint struct {
 	Extensions []string
 	// Missing are those of Required that do not exist.
 	Missing []string
+	// Invalid are the indexes that are not used because building them did not end, and the constraints that were never
+	// checked against all rows: "index users_email_idx". They count as such in Hash.
+	Invalid []string
 }
 
 // Object is a table, column, index, function and so on.
@@ -44,43 +60,96 @@ type Object struct {
 	Definition string // everything else about it; several lines for views and functions
 }
 
-//go:embed fingerprint.sql
-var fingerprintQuery string
+var (
+	//go:embed tables.sql
+	tablesQuery string
+	//go:embed others.sql
+	othersQuery string
+)
 
-// hashQuery hashes all objects, and counts them.
+// hashQuery counts all objects, and hashes those that [normalize] leaves as they are; it returns the others. A
+// definition is null if its object was dropped in the meantime.
 const hashQuery = `
 select encode(sha256(convert_to(coalesce(string_agg(h, '' order by h collate "C"), ''), 'UTF8')), 'hex'), count(*),
   (select string_agg(extname || ' ' || extversion, E'\n' order by extname collate "C")
-   from pg_extension where extname <> 'plpgsql')
+   from pg_extension where extname <> 'plpgsql'),
+  json_agg(json_build_array(kind, name, definition, body)) filter (where h is null and definition is not null),
+  json_agg(kind || ' ' || name order by kind, name) filter (where invalid),
+  coalesce(bool_or(definition is null), false)
 from (
-  select encode(sha256(convert_to(jsonb_build_array(kind, name, definition)::text, 'UTF8')), 'hex') as h from object
+  select *, case when not ` + mayBeRewritten + ` then encode(sha256(convert_to(
+    jsonb_build_array(kind, name, definition, body)::text, 'UTF8')), 'hex') end as h
+  from object
 ) hashed`
 
 // describeQuery returns all objects.
 const describeQuery = `
-select kind, name, parent, definition from object order by kind collate "C", name collate "C"`
+select kind, name, parent, definition, body from object order by kind collate "C", name collate "C"`
 
-// Take has the server describe and hash its objects: in one round trip, and only the hash is sent back.
+// Take has the server describe and hash its objects, in one round trip. Only the hash is sent back, and the definitions
+// that must be normalized before they are hashed. The error is ErrChanged, or another, if the schema changes meanwhile;
+// see [Changed].
 func Take(ctx context.Context, c *postgres.Conn, o Options) (Fingerprint, error) {
 	answers, err := c.Results(ctx, "set transaction read only; "+missingQuery(o)+"; "+o.over(hashQuery))
 	if err != nil {
 		return Fingerprint{}, fmt.Errorf("take the schema's fingerprint: %w", err)
 	}
-	var f Fingerprint
+	f, err := read(answers[len(answers)-1][0])
+	if err != nil {
+		return Fingerprint{}, fmt.Errorf("take the schema's fingerprint: %w", err)
+	}
 	for _, row := range answers[1] {
 		if i, err := strconv.Atoi(string(row[0])); err == nil && i < len(o.Required) {
 			f.Missing = append(f.Missing, o.Required[i].String())
 		}
 	}
-	row := answers[len(answers)-1][0]
-	f.Hash = string(row[0])
+	return f, nil
+}
+
+// read is the fingerprint from the row of hashQuery.
+func read(row [][]byte) (f Fingerprint, err error) {
+	if string(row[5]) != "f" {
+		return f, ErrChanged
+	}
 	if f.Objects, err = strconv.Atoi(string(row[1])); err != nil {
-		return Fingerprint{}, fmt.Errorf("take the schema's fingerprint: %w", err)
+		return f, err
 	}
 	if row[2] != nil {
 		f.Extensions = strings.Split(string(row[2]), "\n")
 	}
+	var printed [][4]string
+	if row[3] != nil {
+		if err := json.Unmarshal(row[3], &printed); err != nil {
+			return f, err
+		}
+	}
+	if row[4] != nil {
+		if err := json.Unmarshal(row[4], &f.Invalid); err != nil {
+			return f, err
+		}
+	}
+	f.Hash = hash(string(row[0]), printed)
 	return f, nil
+}
+
+// hash joins the server's hash with the objects that it left out: kind, name, definition, body.
+func hash(server string, printed [][4]string) string {
+	var sums []string
+	for _, o := range printed {
+		o[2] = normalize(o[2])
+		sum := sha256.Sum256([]byte(strings.Join(o[:], "\x00"))) // no text has a zero byte
+		sums = append(sums, hex.EncodeToString(sum[:]))
+	}
+	slices.Sort(sums)
+	whole := sha256.Sum256([]byte(strconv.Itoa(Version) + "\n" + server + "\n" + strings.Join(sums, "")))
+	return hex.EncodeToString(whole[:])
+}
+
+// Changed reports whether an error of [Take] or [Describe] is due to a change of the schema at the same moment, so that
+// a second look may succeed: the server reads its catalogs' newest rows, and misses what was dropped meanwhile.
+func Changed(err error) bool {
+	return errors.Is(err, ErrChanged) || postgres.HasCode(err, "XX000") || postgres.HasCode(err, "42P01") ||
+		postgres.HasCode(err, "42703") || postgres.HasCode(err, "42704") || postgres.HasCode(err, "42883")
 }
 
 // Describe returns the objects that [Take] hashes, ordered by kind and name.
@@ -91,7 +160,11 @@ func Describe(ctx context.Context, c *postgres.Conn, o Options) ([]Object, error
 	}
 	var all []Object
 	for _, row := range answers[len(answers)-1] {
-		all = append(all, Object{string(row[0]), string(row[1]), string(row[2]), string(row[3])})
+		if row[3] == nil {
+			return nil, fmt.Errorf("describe the schema: %w", ErrChanged)
+		}
+		definition := normalize(string(row[3])) + string(row[4])
+		all = append(all, Object{string(row[0]), string(row[1]), string(row[2]), definition})
 	}
 	return all, nil
 }
@@ -130,7 +203,15 @@ func (o Options) home() string {
 	return sqltext.QuoteLiteral("public")
 }
 
-// objects is the WITH clause that fingerprint.sql makes of the options.
+// own is SQL for the tenant's own name: the schema's or the database's. Whatever bears it is not different for that.
+func (o Options) own() string {
+	if o.Schema != "" {
+		return sqltext.QuoteLiteral(o.Schema) + "::text"
+	}
+	return "current_database()::text"
+}
+
+// objects is the WITH clause that the query's files make of the options.
 func (o Options) objects() string {
 	scope, tableSchema := `n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`, "true"
 	if o.Schema != "" {
@@ -140,11 +221,30 @@ func (o Options) objects() string {
 		tableSchema = "c.relnamespace = coalesce(to_regnamespace(quote_ident(" +
 			sqltext.QuoteLiteral(o.Table.Schema) + "))::oid, 0)"
 	}
+	query := fdwOptions.ReplaceAllString(compact(tablesQuery+othersQuery), optionsQuery)
 	return strings.NewReplacer(
-		"{{home}}", o.home(), "{{scope}}", scope, "{{table}}", sqltext.QuoteLiteral(o.Table.Name),
+		"{{home}}", o.home(), "{{own}}", o.own(), "{{public}}", sqltext.QuoteLiteral("{"+publicOptions+"}"),
+		"{{scope}}", scope, "{{table}}", sqltext.QuoteLiteral(o.Table.Name),
 		"{{table_schema}}", tableSchema, "{{whole}}", strconv.FormatBool(o.Schema == ""),
-	).Replace(compact(fingerprintQuery))
+	).Replace(query)
 }
+
+// fdwOptions matches what the query's files write for the options of a foreign data wrapper, server, table or column.
+var fdwOptions = regexp.MustCompile(`{{options ([a-z.]+)}}`)
+
+// optionsQuery prints options. Of those that are not known to be harmless, it leaves out the value, which may be a
+// password.
+const optionsQuery = `(select string_agg(quote_ident(split_part(o, '=', 1)) || case
+  when split_part(o, '=', 1) <> all ({{public}}) then ''
+  when substr(o, strpos(o, '=') + 1) = {{own}} then ' (its own)'
+  else ' ' || quote_literal(substr(o, strpos(o, '=') + 1)) end, ', ' order by split_part(o, '=', 1) collate "C")
+  from unnest($1) o)`
+
+// publicOptions are those of postgres_fdw, dblink_fdw and file_fdw whose values are no secrets.
+const publicOptions = "host,hostaddr,port,dbname,sslmode,connect_timeout,application_name,target_session_attrs," +
+	"schema_name,table_name,column_name,updatable,truncatable,fetch_size,batch_size,async_capable,use_remote_estimate," +
+	"fdw_startup_cost,fdw_tuple_cost,extensions,keep_connections,parallel_commit,parallel_abort,import_collate," +
+	"filename,format,header,delimiter,quote,escape,null,encoding,force_not_null,force_null"
 
 // compact removes comments and indentation from a query that has neither in its literals.
 func compact(query string) string {

@@ -335,7 +335,7 @@ func TestFingerprintAndExtensions(t *testing.T) {
 	}
 	got, after := look(t, url, fingerprint.Options{})
 	servertest.Equal(t, "difference", fingerprint.Diff(before, after),
-		[]string{"+ extension citext", "+ schema ext", "+ extension pg_trgm"})
+		[]string{"+ extension citext schema public", "+ schema ext", "+ extension pg_trgm schema ext"})
 	if got.Hash == norm.Hash || len(got.Extensions) != 2 || !strings.HasPrefix(got.Extensions[1], "pg_trgm 1.") {
 		t.Errorf("got %+v", got)
 	}

@@ -1,0 +1,4 @@
+package fingerprint
+
+// Normalize is for tests.
+var Normalize = normalize
