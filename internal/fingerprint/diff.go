@@ -104,6 +104,7 @@ func fold(objects []Object) []*folded {
 var partKinds = [][2]string{
 	{"column", "columns"}, {"constraint", "constraints"}, {"index", "indexes"}, {"sequence", "sequences"},
 	{"trigger", "triggers"}, {"rule", "rules"}, {"policy", "policies"}, {"statistics", "statistics"},
+	{"partition", "partitions"}, {"published table", "publications"}, {"options", "options"},
 }
 
 func (f *folded) line() string {
@@ -127,17 +128,121 @@ func (f *folded) line() string {
 // change returns the lines about a definition that differs.
 func change(before, after Object) []string {
 	title := "~ " + before.Kind + " " + before.Name
+	if ending(before.Definition) != ending(after.Definition) &&
+		unixLines(before.Definition) == unixLines(after.Definition) {
+		return []string{fmt.Sprintf("%s: only the line endings differ (%s -> %s)", title, ending(before.Definition),
+			ending(after.Definition))}
+	}
 	old, updated := strings.Split(before.Definition, "\n"), strings.Split(after.Definition, "\n")
 	if len(old) == 1 && len(updated) == 1 {
-		return []string{title + " " + cmp.Or(old[0], "(plain)") + " -> " + cmp.Or(updated[0], "(plain)")}
-	}
-	const limit = 1000 // lines, because diffLines takes the square of it in memory
-	if len(old) > limit || len(updated) > limit {
-		return []string{fmt.Sprintf("%s: %d lines -> %d lines", title, len(old), len(updated))}
+		was, is := excerpt(old[0], updated[0])
+		return []string{title + " " + cmp.Or(was, "(plain)") + " -> " + cmp.Or(is, "(plain)")}
 	}
 	lines := []string{title}
-	for _, l := range diffLines(old, updated) {
+	for _, l := range diffTexts(old, updated) {
 		lines = append(lines, "    "+l)
+	}
+	return lines
+}
+
+func unixLines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
+
+// ending names the line endings of a text.
+func ending(text string) string {
+	windows := strings.Count(text, "\r\n")
+	switch windows {
+	case 0:
+		return "LF"
+	case strings.Count(text, "\n") - 1: // the first line is about the function, and not of its body
+		return "CRLF"
+	}
+	return fmt.Sprintf("CRLF in %s", words.Count(windows, "line", "lines"))
+}
+
+// shownWhole is the length up to which a line is shown as it is. Of a longer one that differs only in a part, the log
+// and the summary would cut off that part.
+const shownWhole = 160
+
+// excerpt shortens two texts to the part in which they differ, with what is around it.
+func excerpt(a, b string) (was, is string) {
+	if len(a) <= shownWhole && len(b) <= shownWhole {
+		return a, b
+	}
+	const around = 40 // bytes
+	before, after := 0, 0
+	for before < len(a) && before < len(b) && a[before] == b[before] {
+		before++
+	}
+	for after < len(a)-before && after < len(b)-before && a[len(a)-1-after] == b[len(b)-1-after] {
+		after++
+	}
+	return middle(a, before-around, len(a)-after+around), middle(b, before-around, len(b)-after+around)
+}
+
+// middle is text[from:to] with signs for what was left out. It moves both to where a word ends, if one does nearby, and
+// never cuts a character.
+func middle(text string, from, to int) string {
+	head, tail := "… ", " …"
+	if from <= 0 {
+		from, head = 0, ""
+	} else if n := strings.IndexByte(text[from:], ' '); n >= 0 && n < 20 {
+		from += n + 1
+	}
+	if to >= len(text) {
+		to, tail = len(text), ""
+	} else if n := strings.LastIndexByte(text[:to], ' '); n >= to-20 && n > from {
+		to = n
+	}
+	return head + strings.ToValidUTF8(text[from:to], "") + tail
+}
+
+// diffTexts is diffLines for texts of any length. It leaves out what both begin and end with. If too much is left, it
+// shows where the difference begins.
+func diffTexts(before, after []string) []string {
+	for len(before) > 0 && len(after) > 0 && before[0] == after[0] {
+		before, after = before[1:], after[1:]
+	}
+	for len(before) > 0 && len(after) > 0 && before[len(before)-1] == after[len(after)-1] {
+		before, after = before[:len(before)-1], after[:len(after)-1]
+	}
+	const (
+		limit = 1000 // lines, because diffLines takes the square of it in memory
+		shown = 5
+	)
+	if len(before) <= limit && len(after) <= limit {
+		return shorten(diffLines(before, after))
+	}
+	var lines []string
+	for _, side := range []struct {
+		sign  string
+		lines []string
+	}{{"- ", before}, {"+ ", after}} {
+		for _, l := range side.lines[:min(shown, len(side.lines))] {
+			lines = append(lines, side.sign+l)
+		}
+		if more := len(side.lines) - shown; more > 0 {
+			lines = append(lines, side.sign+"… "+words.Count(more, "more line", "more lines"))
+		}
+	}
+	return shorten(lines)
+}
+
+// shorten replaces each pair of long lines, one removed and one added in its place, by the part that differs.
+func shorten(lines []string) []string {
+	for i := 0; i < len(lines); {
+		removed := i
+		for removed < len(lines) && lines[removed][0] == '-' {
+			removed++
+		}
+		added := removed
+		for added < len(lines) && lines[added][0] == '+' {
+			added++
+		}
+		for j := 0; i+j < removed && removed+j < added; j++ {
+			was, is := excerpt(lines[i+j][2:], lines[removed+j][2:])
+			lines[i+j], lines[removed+j] = "- "+was, "+ "+is
+		}
+		i = added
 	}
 	return lines
 }

@@ -20,7 +20,7 @@ func TestDiffSchemas(t *testing.T) {
 		}
 		return all
 	}
-	long := strings.Repeat("x\n", 1500)
+	long, wide := strings.Repeat("x\n", 1500), strings.Repeat("(a > 0) AND ", 50)
 	for name, c := range map[string]struct {
 		norm, other []fingerprint.Object
 		want        string
@@ -42,7 +42,33 @@ func TestDiffSchemas(t *testing.T) {
 		},
 		"long texts": {
 			objects("function|f()||" + long), objects("function|f()||" + long + "x"),
-			"~ function f(): 1501 lines -> 1501 lines",
+			"~ function f()\n    - \n    + x",
+		},
+		"texts that differ throughout": {
+			objects("function|f()||" + long), objects("function|f()||" + strings.ReplaceAll(long, "x", "y")),
+			"~ function f()" + strings.Repeat("\n    - x", 5) + "\n    - … 1495 more lines" +
+				strings.Repeat("\n    + y", 5) + "\n    + … 1495 more lines",
+		},
+		"a long line": {
+			objects("constraint|t.c|t|" + wide + "'é'" + wide), objects("constraint|t.c|t|" + wide + "'è'" + wide),
+			"~ constraint t.c … (a > 0) AND (a > 0) AND (a > 0) AND 'é'(a > 0) AND (a > 0) AND (a > 0) AND (a … -> " +
+				"… (a > 0) AND (a > 0) AND (a > 0) AND 'è'(a > 0) AND (a > 0) AND (a > 0) AND (a …",
+		},
+		"a long line of several": {
+			objects("view|v||a\n" + wide + "x\nb"), objects("view|v||a\n" + wide + "y\nb"),
+			"~ view v\n    - … (a > 0) AND (a > 0) AND (a > 0) AND x\n    + … (a > 0) AND (a > 0) AND (a > 0) AND y",
+		},
+		"line endings": {
+			objects("function|f()||()\na\nb"), objects("function|f()||()\na\r\nb"),
+			"~ function f(): only the line endings differ (LF -> CRLF)",
+		},
+		"some line endings": {
+			objects("function|f()||()\na\nb\nc"), objects("function|f()||()\na\nb\r\nc"),
+			"~ function f(): only the line endings differ (LF -> CRLF in 1 line)",
+		},
+		"line endings and more": {
+			objects("function|f()||()\na\nb"), objects("function|f()||()\na\r\nc"),
+			"~ function f()\n    - a\n    - b\n    + a\r\n    + c",
 		},
 		"a line in the middle": {
 			objects("view|v||a\nb\nc\nd"), objects("view|v||a\nc\nx\nd"), "~ view v\n    - b\n    + x",

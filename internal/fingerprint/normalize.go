@@ -155,8 +155,8 @@ func arrayIn(n node) (elements []node, ok bool) {
 	return n.inner[1].inner, true
 }
 
-// arrayType returns the type of an array's elements if nodes begin with a cast to an array, as in ::text[], and how many
-// nodes the cast has; 0 if they don't.
+// arrayType returns the type of an array's elements if nodes begin with a cast to an array, as in ::text[], and how
+// many nodes the cast has; 0 if they don't.
 func arrayType(nodes []node) (typ []node, length int) {
 	if len(nodes) < 2 || !nodes[0].is(":") || !nodes[1].is(":") {
 		return nil, 0

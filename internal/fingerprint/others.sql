@@ -1,6 +1,5 @@
--- What belongs to no table; the rest of tables.sql's clause.
-  union all
-  select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.name, '',
+-- Functions, types, extensions and the database itself.
+  select case p.prokind when 'p' then 'procedure' else 'function' end, p.name, '',
     concat_ws(' ', '(' || pg_get_function_arguments(p.oid) || ')', 'returns ' || pg_get_function_result(p.oid),
       'language ' || p.lanname,
       case when p.prokind = 'w' then 'window' end,
@@ -18,18 +17,10 @@
               '"' || replace({{home}}, '"', '""') || '"', '(its own)'), ',')) with ordinality u (e, n))
           else substr(s, strpos(s, '=') + 1) end, ' ' order by s collate "C")
        from unnest(p.proconfig) s)) ||
-    coalesce(
-      (select E'\n' || concat_ws(' ', 'sfunc', a.aggtransfn::text, 'stype', format_type(a.aggtranstype, null),
-         'finalfunc', a.aggfinalfn::text, a.aggfinalmodify, case when a.aggfinalextra then 'extra' end,
-         'combinefunc', a.aggcombinefn::text, 'serialfunc', a.aggserialfn::text, 'deserialfunc', a.aggdeserialfn::text,
-         'msfunc', a.aggmtransfn::text, 'minvfunc', a.aggminvtransfn::text, 'mfinalfunc', a.aggmfinalfn::text,
-         'kind', a.aggkind, 'sortop', nullif(a.aggsortop, 0)::regoperator::text,
-         'initcond', quote_nullable(a.agginitval), 'minitcond', quote_nullable(a.aggminitval))
-       from pg_aggregate a where a.aggfnoid = p.oid),
-      E'\n' || pg_get_function_sqlbody(p.oid), ''),
-    case when p.prokind = 'a' or pg_get_function_sqlbody(p.oid) is not null then ''
+    coalesce(E'\n' || pg_get_function_sqlbody(p.oid), ''),
+    case when pg_get_function_sqlbody(p.oid) is not null then ''
       else E'\n' || p.prosrc || coalesce(' ' || p.probin, '') end, false
-  from routine p
+  from routine p where p.prokind <> 'a'
   union all
   select 'type', t.name, '',
     'enum (' || coalesce((select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder)
@@ -54,141 +45,9 @@
        from pg_constraint k where k.contypid = t.oid and k.contype = 'c')), '', false
   from kind t join pg_type b on b.oid = t.typbasetype where t.typtype = 'd'
   union all
-  select 'type', t.name, '',
-    concat_ws(' ', 'range of', format_type(r.rngsubtype, null),
-      case when r.rngcollation <> 0 then 'collate ' || r.rngcollation::regcollation::text end,
-      case when r.rngcanonical <> 0 then 'canonical ' || r.rngcanonical::text end,
-      case when r.rngsubdiff <> 0 then 'subtype_diff ' || r.rngsubdiff::text end), '', false
-  from kind t join pg_range r on r.rngtypid = t.oid
-  union all
-  select 'event trigger', quote_ident(v.evtname), '',
-    concat_ws(' ', 'on', v.evtevent, 'when', array_to_string(v.evttags, ', '),
-      'execute', v.evtfoid::regprocedure::text, v.evtenabled), '', false
-  from pg_event_trigger v
-  where {{whole}}
-    and not exists (select from extension e where e.classid = 'pg_event_trigger'::regclass and e.objid = v.oid)
-  union all
   select 'extension', quote_ident(x.extname), '', case when {{whole}} then 'schema ' || n.nspname else '' end, '', false
   from pg_extension x join pg_namespace n on n.oid = x.extnamespace
   where case when {{whole}} then x.extname <> 'plpgsql' else x.extnamespace in (select oid from space) end
-  union all
-  select 'collation', s.prefix || quote_ident(l.collname), '',
-    concat_ws(' ', 'provider', l.collprovider, 'encoding', nullif(l.collencoding, -1), 'locale',
-      quote_literal(coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale', l.collcollate::text)),
-      'ctype ' || quote_literal(nullif(l.collctype::text, l.collcollate::text)),
-      'rules ' || quote_literal(to_jsonb(l) ->> 'collicurules'),
-      case when not l.collisdeterministic then 'not deterministic' end), '', false
-  from pg_collation l join space s on s.oid = l.collnamespace
-  where l.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_collation'::regclass and e.objid = l.oid)
-  union all
-  select 'text search configuration', s.prefix || quote_ident(f.cfgname), '',
-    'parser ' || (select quote_ident(r.prsname) from pg_ts_parser r where r.oid = f.cfgparser) || coalesce(
-      (select string_agg(E'\n' || m.token || ' with ' || m.dictionaries, '' order by m.token)
-       from (
-         select m.maptokentype as token, string_agg(m.mapdict::regdictionary::text, ', ' order by m.mapseqno)
-         from pg_ts_config_map m where m.mapcfg = f.oid group by 1
-       ) m (token, dictionaries)), ''), '', false
-  from pg_ts_config f join space s on s.oid = f.cfgnamespace
-  where f.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_ts_config'::regclass and e.objid = f.oid)
-  union all
-  select 'text search dictionary', s.prefix || quote_ident(f.dictname), '',
-    concat_ws(' ', 'template', (select quote_ident(t.tmplname) from pg_ts_template t where t.oid = f.dicttemplate),
-      f.dictinitoption), '', false
-  from pg_ts_dict f join space s on s.oid = f.dictnamespace
-  where f.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_ts_dict'::regclass and e.objid = f.oid)
-  union all
-  select 'operator', s.prefix || o.oprname || ' (' ||
-      case o.oprleft when 0 then 'none' else format_type(o.oprleft, null) end || ', ' ||
-      case o.oprright when 0 then 'none' else format_type(o.oprright, null) end || ')', '',
-    concat_ws(' ', 'function', o.oprcode::regprocedure::text, 'commutator ' || nullif(o.oprcom, 0)::regoperator::text,
-      'negator ' || nullif(o.oprnegate, 0)::regoperator::text, 'restrict ' || nullif(o.oprrest, 0)::regproc::text,
-      'join ' || nullif(o.oprjoin, 0)::regproc::text, case when o.oprcanhash then 'hashes' end,
-      case when o.oprcanmerge then 'merges' end), '', false
-  from pg_operator o join space s on s.oid = o.oprnamespace
-  where o.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_operator'::regclass and e.objid = o.oid)
-  union all
-  select 'operator class', s.prefix || quote_ident(o.opcname) || ' using ' || m.amname, '',
-    concat_ws(' ', case when o.opcdefault then 'default' end, 'for', format_type(o.opcintype, null),
-      'storage ' || format_type(nullif(o.opckeytype, 0), null), 'family', quote_ident(f.opfname)), '', false
-  from pg_opclass o join space s on s.oid = o.opcnamespace join pg_am m on m.oid = o.opcmethod
-  join pg_opfamily f on f.oid = o.opcfamily
-  where o.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_opclass'::regclass and e.objid = o.oid)
-  union all
-  select 'operator family', s.prefix || quote_ident(f.opfname) || ' using ' || m.amname, '',
-    concat_ws(E'\n',
-      (select string_agg(concat_ws(' ', 'operator', a.amopstrategy, a.amopopr::regoperator, a.amoppurpose,
-           (select quote_ident(b.opfname) from pg_opfamily b where b.oid = a.amopsortfamily)), E'\n'
-         order by a.amopstrategy, a.amopopr::regoperator::text collate "C")
-       from pg_amop a where a.amopfamily = f.oid),
-      (select string_agg(concat_ws(' ', 'function', p.amprocnum, format_type(p.amproclefttype, null),
-           format_type(p.amprocrighttype, null), p.amproc::regprocedure), E'\n'
-         order by p.amprocnum, p.amproc::regprocedure::text collate "C")
-       from pg_amproc p where p.amprocfamily = f.oid)), '', false
-  from pg_opfamily f join space s on s.oid = f.opfnamespace join pg_am m on m.oid = f.opfmethod
-  where f.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_opfamily'::regclass and e.objid = f.oid)
-  union all
-  select 'cast', format_type(a.castsource, null) || ' as ' || format_type(a.casttarget, null), '',
-    concat_ws(' ', case a.castmethod when 'f' then 'function ' || a.castfunc::regprocedure::text
-        when 'i' then 'inout' else 'binary' end,
-      case a.castcontext when 'i' then 'implicit' when 'a' then 'as assignment' else 'explicit' end), '', false
-  from pg_cast a
-  where a.oid >= 16384
-    and ({{whole}} or exists (select from kind t where t.oid in (a.castsource, a.casttarget)))
-    and not exists (select from extension e where e.classid = 'pg_cast'::regclass and e.objid = a.oid)
-  union all
-  select 'conversion', s.prefix || quote_ident(v.conname), '',
-    concat_ws(' ', case when v.condefault then 'default' end, pg_encoding_to_char(v.conforencoding), 'to',
-      pg_encoding_to_char(v.contoencoding), 'function', v.conproc::regprocedure::text), '', false
-  from pg_conversion v join space s on s.oid = v.connamespace
-  where v.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_conversion'::regclass and e.objid = v.oid)
-  union all
-  select 'foreign data wrapper', quote_ident(w.fdwname), '',
-    concat_ws(' ', 'handler ' || nullif(w.fdwhandler, 0)::regproc::text,
-      'validator ' || nullif(w.fdwvalidator, 0)::regproc::text, 'options (' || {{options w.fdwoptions}} || ')'),
-    '', false
-  from pg_foreign_data_wrapper w
-  where {{whole}}
-    and not exists (select from extension e where e.classid = 'pg_foreign_data_wrapper'::regclass and e.objid = w.oid)
-  union all
-  select 'server', quote_ident(v.srvname), '',
-    concat_ws(' ', 'type ' || quote_literal(v.srvtype), 'version ' || quote_literal(v.srvversion),
-      'foreign data wrapper', quote_ident(w.fdwname), 'options (' || {{options v.srvoptions}} || ')'), '', false
-  from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw
-  where {{whole}}
-    and not exists (select from extension e where e.classid = 'pg_foreign_server'::regclass and e.objid = v.oid)
-  union all
-  select 'publication', quote_ident(b.pubname), '',
-    concat_ws(', ', case when b.puballtables then 'all tables' end, case when b.pubinsert then 'insert' end,
-      case when b.pubupdate then 'update' end, case when b.pubdelete then 'delete' end,
-      case when b.pubtruncate then 'truncate' end, case when b.pubviaroot then 'via the partition root' end,
-      'generated columns ' || nullif(to_jsonb(b) ->> 'pubgencols', 'n')), '', false
-  from pg_publication b where {{whole}}
-  union all
-  select 'published table',
-    c.name || '.' || case when b.pubname = {{own}} then '(its own)' else quote_ident(b.pubname) end, c.name,
-    concat_ws(' ',
-      case when to_jsonb(r) ? 'prattrs' then '(' || (select string_agg(quote_ident(a.attname), ', ' order by a.attname)
-        from pg_attribute a where a.attrelid = c.oid
-          and a.attnum = any (string_to_array(to_jsonb(r) ->> 'prattrs', ' ')::int2[])) || ')' end,
-      case when to_jsonb(r) ->> 'prqual' is not null then 'where ' || (
-        select to_jsonb(p) ->> 'rowfilter' from pg_publication_tables p
-        where p.pubname = b.pubname and p.tablename = c.relname
-          and p.schemaname = (select n.nspname from pg_namespace n where n.oid = c.relnamespace)) end), '', false
-  from pg_publication_rel r join pg_publication b on b.oid = r.prpubid join relation c on c.oid = r.prrelid
-  union all
-  select 'published schema', s.quoted || '.' || quote_ident(b.pubname), '', '', '', false
-  from pg_publication b
-  join pg_depend d on d.refclassid = 'pg_publication'::regclass and d.refobjid = b.oid
-    and d.classid = to_regclass('pg_catalog.pg_publication_namespace')
-  join pg_depend m on m.classid = d.classid and m.objid = d.objid and m.refclassid = 'pg_namespace'::regclass
-  join space s on s.oid = m.refobjid
   union all
   select 'database', 'locale', '',
     concat_ws(' ', 'encoding', pg_encoding_to_char(d.encoding),
@@ -198,4 +57,3 @@
       quote_literal(coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')),
       'rules ' || quote_literal(to_jsonb(d) ->> 'daticurules')), '', false
   from pg_database d where {{whole}} and d.datname = current_database()
-)

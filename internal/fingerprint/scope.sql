@@ -1,0 +1,35 @@
+-- What the other files choose from: the objects of a database or a schema. Those files have one row for each: the kind,
+-- the name, the table it belongs to, everything that defines it, the text of a function's body, and whether it is an
+-- index or a constraint that is not valid. Names are resolved before the search_path is set to the one for printing
+-- definitions; see query.go. Numbers below 16384 (PostgreSQL's FirstNormalObjectId) are the system's own objects, and
+-- filtering by number avoids reading these one by one. Columns that only some majors have are read with to_jsonb.
+-- Definitions are printed without the pretty form of pg_get_…, because normalize knows where the other form has
+-- parentheses; that one names tables with their schema.
+with extension as (
+  select classid, objid from pg_depend where refclassid = 'pg_extension'::regclass and deptype = 'e'
+), space as (
+  select n.oid, quote_ident(n.nspname) as quoted,
+    case when n.nspname = {{home}} then '' else quote_ident(n.nspname) || '.' end as prefix
+  from pg_namespace n
+  where {{scope}}
+    and not exists (select from extension e where e.classid = 'pg_namespace'::regclass and e.objid = n.oid)
+), relation as (
+  select c.*, s.prefix || quote_ident(c.relname) as name, s.quoted || '.' || quote_ident(c.relname) as qualified
+  from pg_class c join space s on s.oid = c.relnamespace
+  where c.oid >= 16384 and not c.relispartition
+    and not (c.relname = {{table}} and c.relkind in ('r', 'p') and {{table_schema}})
+    and not exists (select from extension e where e.classid = 'pg_class'::regclass and e.objid = c.oid)
+), routine as (
+  select p.*, l.lanname,
+    s.prefix || quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')' as name
+  from pg_proc p join space s on s.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+  where p.oid >= 16384
+    and not exists (select from extension e where e.classid = 'pg_proc'::regclass and e.objid = p.oid)
+    and not exists (
+      select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'i')
+), kind as (
+  select t.*, s.prefix || quote_ident(t.typname) as name
+  from pg_type t join space s on s.oid = t.typnamespace
+  where t.oid >= 16384
+    and not exists (select from extension e where e.classid = 'pg_type'::regclass and e.objid = t.oid)
+)
