@@ -2,6 +2,7 @@ package fingerprint_test
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,8 +61,7 @@ func serverOf(t *testing.T, major int) *pgtest.Server {
 // newDatabase creates an empty database that is dropped when the test ends.
 func newDatabase(t *testing.T, s *pgtest.Server, name string) string {
 	t.Helper()
-	name = strings.ToLower(strings.NewReplacer("/", "_").Replace(t.Name())) + "_" + name
-	name = name[max(0, len(name)-60):]
+	name = strings.ToLower("test_" + rand.Text()[:12] + "_" + name)
 	if err := s.CreateDatabase(t.Context(), name, pgtest.Superuser, ""); err != nil {
 		t.Fatal(err)
 	}

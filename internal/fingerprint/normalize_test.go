@@ -120,7 +120,8 @@ func condition(random *rand.Rand, depth int) string {
 		"(a, b) = (1, %d)", "(a, b) <> (1, %d)", "(a, b) in ((1, %d), (2, 3))", "(a, b) < (1, %d)", "a > -%d", "d > %d",
 		"n in (1, %d.5)", "f and a <> %d", "s like any (array['a%%', '%d'])", "s = all (array['q', null, '%d'])",
 		"tags @> array['%d', 'b']::varchar[]::text[]", "tags <> array[array['%d'], array['c']]::varchar[]::text[]",
-		"at between '2020-01-0%d' and current_date", "s || '%d' > x", "s::text ~ '^%d'", "f is not distinct from (a = %d)",
+		"at between '2020-01-0%d' and current_date", "s || '%d' > x", "s::text ~ '^%d'",
+		"f is not distinct from (a = %d)",
 		"x = any (array[s, '%d'])", "s in ('it''s', 'b(', 'c]%d')", "upper(s) in ('A', '%d')", "not (a = 1 and b = %d)",
 		"a = any (array[1, %d]::bigint[])", "s in (c, x, '%d')", "array[s, '%d'] <@ tags::varchar[]",
 	}

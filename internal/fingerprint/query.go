@@ -89,8 +89,13 @@ func (o Options) fill(kinds []*string, query string) string {
 		"{{home}}", o.home(), "{{own}}", o.own(), "{{public}}", sqltext.QuoteLiteral("{"+publicOptions+"}"),
 		"{{scope}}", scope, "{{table}}", sqltext.QuoteLiteral(o.Table.Name), "{{table_schema}}", tableSchema,
 		"{{whole}}", strconv.FormatBool(o.Schema == ""),
-	).Replace(fdwOptions.ReplaceAllString(clause, optionsQuery) + query)
+	).Replace(named.ReplaceAllString(fdwOptions.ReplaceAllString(clause, optionsQuery), namedQuery) + query)
 }
+
+// named matches what the query's files write for a name in the database that may be the tenant's own.
+var named = regexp.MustCompile(`{{named ([a-z.]+)}}`)
+
+const namedQuery = `case $1 when {{own}} then '(its own)' else quote_ident($1) end`
 
 // fdwOptions matches what the query's files write for the options of a foreign data wrapper, server, table or column.
 var fdwOptions = regexp.MustCompile(`{{options ([a-z.]+)}}`)
@@ -98,16 +103,16 @@ var fdwOptions = regexp.MustCompile(`{{options ([a-z.]+)}}`)
 // optionsQuery prints options. Of those that are not known to be harmless, it leaves out the value, which may be a
 // password.
 const optionsQuery = `(select string_agg(quote_ident(split_part(o, '=', 1)) || case
-  when split_part(o, '=', 1) <> all ({{public}}) then ''
+  when not split_part(o, '=', 1) = any ({{public}}) then ''
   when substr(o, strpos(o, '=') + 1) = {{own}} then ' (its own)'
   else ' ' || quote_literal(substr(o, strpos(o, '=') + 1)) end, ', ' order by split_part(o, '=', 1) collate "C")
   from unnest($1) o)`
 
 // publicOptions are those of postgres_fdw, dblink_fdw and file_fdw whose values are no secrets.
 const publicOptions = "host,hostaddr,port,dbname,sslmode,connect_timeout,application_name,target_session_attrs," +
-	"schema_name,table_name,column_name,updatable,truncatable,fetch_size,batch_size,async_capable,use_remote_estimate," +
-	"fdw_startup_cost,fdw_tuple_cost,extensions,keep_connections,parallel_commit,parallel_abort,import_collate," +
-	"filename,format,header,delimiter,quote,escape,null,encoding,force_not_null,force_null"
+	"schema_name,table_name,column_name,updatable,truncatable,fetch_size,batch_size,async_capable," +
+	"use_remote_estimate,fdw_startup_cost,fdw_tuple_cost,extensions,keep_connections,parallel_commit,parallel_abort,import_collate," +
+	"filename,format,header,delimiter,quote,escape,encoding,force_not_null,force_null"
 
 // compact removes comments and indentation from a query that has neither in its literals.
 func compact(query string) string {

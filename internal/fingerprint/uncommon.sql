@@ -15,7 +15,7 @@
       where a.attrelid = c.oid and a.attnum = g.partattrs[0]) in ('S', 'E', 'B'))
   union all
   select 'collation', s.prefix || quote_ident(l.collname), '',
-    concat_ws(' ', 'provider', l.collprovider, 'encoding', nullif(l.collencoding, -1), 'locale',
+    concat_ws(' ', 'provider', l.collprovider, 'encoding ' || nullif(l.collencoding, -1), 'locale',
       quote_literal(coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale', l.collcollate::text)),
       'ctype ' || quote_literal(nullif(l.collctype::text, l.collcollate::text)),
       'rules ' || quote_literal(to_jsonb(l) ->> 'collicurules'),
@@ -91,7 +91,7 @@
   where v.oid >= 16384
     and not exists (select from extension e where e.classid = 'pg_conversion'::regclass and e.objid = v.oid)
   union all
-  select 'foreign data wrapper', quote_ident(w.fdwname), '',
+  select 'foreign data wrapper', {{named w.fdwname}}, '',
     concat_ws(' ', 'handler ' || nullif(w.fdwhandler, 0)::regproc::text,
       'validator ' || nullif(w.fdwvalidator, 0)::regproc::text, 'options (' || {{options w.fdwoptions}} || ')'),
     '', false
@@ -99,14 +99,14 @@
   where {{whole}}
     and not exists (select from extension e where e.classid = 'pg_foreign_data_wrapper'::regclass and e.objid = w.oid)
   union all
-  select 'server', quote_ident(v.srvname), '',
+  select 'server', {{named v.srvname}}, '',
     concat_ws(' ', 'type ' || quote_literal(v.srvtype), 'version ' || quote_literal(v.srvversion),
-      'foreign data wrapper', quote_ident(w.fdwname), 'options (' || {{options v.srvoptions}} || ')'), '', false
+      'foreign data wrapper', {{named w.fdwname}}, 'options (' || {{options v.srvoptions}} || ')'), '', false
   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw
   where {{whole}}
     and not exists (select from extension e where e.classid = 'pg_foreign_server'::regclass and e.objid = v.oid)
   union all
-  select 'publication', quote_ident(b.pubname), '',
+  select 'publication', {{named b.pubname}}, '',
     concat_ws(', ', case when b.puballtables then 'all tables' end, case when b.pubinsert then 'insert' end,
       case when b.pubupdate then 'update' end, case when b.pubdelete then 'delete' end,
       case when b.pubtruncate then 'truncate' end, case when b.pubviaroot then 'via the partition root' end,
@@ -114,7 +114,7 @@
   from pg_publication b where {{whole}}
   union all
   select 'published table',
-    c.name || '.' || case when b.pubname = {{own}} then '(its own)' else quote_ident(b.pubname) end, c.name,
+    c.name || '.' || {{named b.pubname}}, c.name,
     concat_ws(' ',
       case when to_jsonb(r) ? 'prattrs' then '(' || (select string_agg(quote_ident(a.attname), ', ' order by a.attname)
         from pg_attribute a where a.attrelid = c.oid
@@ -125,7 +125,8 @@
           and p.schemaname = (select n.nspname from pg_namespace n where n.oid = c.relnamespace)) end), '', false
   from pg_publication_rel r join pg_publication b on b.oid = r.prpubid join relation c on c.oid = r.prrelid
   union all
-  select 'published schema', s.quoted || '.' || quote_ident(b.pubname), '', '', '', false
+  select 'published schema', coalesce(nullif(left(s.prefix, -1), ''), '(its own)') || '.' || {{named b.pubname}}, '', '',
+    '', false
   from pg_publication b
   join pg_depend d on d.refclassid = 'pg_publication'::regclass and d.refobjid = b.oid
     and d.classid = to_regclass('pg_catalog.pg_publication_namespace')
@@ -160,7 +161,8 @@
   from routine p join pg_aggregate a on a.aggfnoid = p.oid
   union all
   select 'options', c.name, c.name,
-    concat_ws(' ', 'server', quote_ident(v.srvname), 'options (' || {{options f.ftoptions}} || ')'), '', false
+    concat_ws(' ', 'server', {{named v.srvname}},
+      'options (' || {{options f.ftoptions}} || ')'), '', false
   from relation c join pg_foreign_table f on f.ftrelid = c.oid join pg_foreign_server v on v.oid = f.ftserver
   union all
   select 'options', c.name || '.' || quote_ident(a.attname), c.name, {{options a.attfdwoptions}}, '', false
