@@ -55,7 +55,7 @@ func TestHealthOfAFleet(t *testing.T) {
 	o.says(t, "Health: 5 of 5 tenants healthy", "Schemas: 5 tenants match", "a  healthy")
 	o.keeps(t, f.projects)
 	d := o.healthOf(t, "a")
-	want := health.Detail{Problems: []string{}, Version: "20250101090200", PostgresMajor: d.PostgresMajor, Fingerprint: d.Fingerprint, Objects: d.Objects}
+	want := health.Detail{Problems: []string{}, Version: "20250101090200", PostgresMajor: d.PostgresMajor, Fingerprint: d.Fingerprint, Objects: d.Objects, FingerprintVersion: 2}
 	if diff := cmp.Diff(want, d, cmpopts.IgnoreUnexported(d)); diff != "" || len(d.Fingerprint) != 64 || d.Objects < 10 || d.PostgresMajor < 14 {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -71,9 +71,9 @@ func TestHealthOfAFleet(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	o.says(t, "Health: 1 of 5 tenants healthy", "Schemas: 3 tenants match; 2 groups differ", "    + column users.extra integer", "    - table tasks (",
+	o.says(t, "Health: 1 of 5 tenants healthy", "Schemas: 2 tenants match; 2 groups differ; 1 tenant was compared with nobody", "    + column users.extra integer", "    - table tasks (",
 		"1 migration is pending: 20250101090200", "1 required table is missing: tasks", "run mode migrate on it", "1 recorded version has no file: 20990101000000",
-		"the schema differs from that of 2 others: + column users.extra integer", "turn the change into a migration", "compared in 2 sets", "1 tenant is alone in a set")
+		"the schema differs from that of 2 others: + column users.extra integer", "turn the change into a migration", "compared in 2 sets", "1 tenant was compared with nobody", "on the same major version of PostgreSQL as e")
 	if !strings.Contains(o.summary, "```diff\n+ column users.extra integer\n```") {
 		t.Errorf("summary:\n%s", o.summary)
 	}

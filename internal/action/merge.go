@@ -7,12 +7,16 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/mode/health"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
 // maxReport bounds a report file in bytes. That of 10,000 tenants is a hundredth of it; a larger file was matched by
 // mistake.
 const maxReport = 1 << 30
+
+// joined are the modes that find out something only from the results of all shards.
+var joined = map[string]func(report.Run) (report.Run, error){"health-check": health.Merge}
 
 // readReports merges the report files of sharded jobs into one run.
 func readReports(in *input.Reader) func() (report.Run, error) {
@@ -46,6 +50,9 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 				"have it match the files that report-file names in the jobs to merge")
 		}
 		run, err := report.Merge(read)
+		if join := joined[run.Mode]; join != nil && err == nil {
+			run, err = join(run)
+		}
 		for _, name := range merged {
 			run.Notices = append(run.Notices, name+" is a merged report itself and was left out")
 		}

@@ -56,10 +56,10 @@ type Fingerprint struct {
 
 // Object is a table, column, index, function and so on.
 type Object struct {
-	Kind       string // "column"
-	Name       string // "users.email": quoted if SQL needs it, and without the schema if that is Schema or public
-	Parent     string // the table of a column, constraint, index, trigger and so on
-	Definition string // everything else about it; several lines for views and functions
+	Kind       string `json:"kind"`             // "column"
+	Name       string `json:"name"`             // "users.email": quoted if SQL needs it, and without the schema if that is Schema or public
+	Parent     string `json:"parent,omitempty"` // the table of a column, constraint, index, trigger and so on
+	Definition string `json:"definition"`       // everything else about it; several lines for views and functions
 }
 
 // hashQuery counts all objects, and hashes those that [normalize] leaves as they are; it returns the others. A

@@ -214,7 +214,7 @@ func TestWhichKindsCount(t *testing.T) {
 			tenants[1].own = databaseName(t, tenants[1].url)
 			c.check(t, s, tenants)
 			if !c.whole {
-					c.check(t, s, []kindTenant{{url: url, own: "one", schema: "one", home: "one"},
+				c.check(t, s, []kindTenant{{url: url, own: "one", schema: "one", home: "one"},
 					{url: url, own: "Other \"one\"", schema: "Other \"one\"", home: "Other \"one\""}})
 			}
 		})

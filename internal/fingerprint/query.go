@@ -111,8 +111,8 @@ const optionsQuery = `(select string_agg(quote_ident(split_part(o, '=', 1)) || c
 // publicOptions are those of postgres_fdw, dblink_fdw and file_fdw whose values are no secrets.
 const publicOptions = "host,hostaddr,port,dbname,sslmode,connect_timeout,application_name,target_session_attrs," +
 	"schema_name,table_name,column_name,updatable,truncatable,fetch_size,batch_size,async_capable," +
-	"use_remote_estimate,fdw_startup_cost,fdw_tuple_cost,extensions,keep_connections,parallel_commit,parallel_abort,import_collate," +
-	"filename,format,header,delimiter,quote,escape,encoding,force_not_null,force_null"
+	"use_remote_estimate,fdw_startup_cost,fdw_tuple_cost,extensions,keep_connections,parallel_commit," +
+	"parallel_abort,import_collate,filename,format,header,delimiter,quote,escape,encoding,force_not_null,force_null"
 
 // compact removes comments and indentation from a query that has neither in its literals.
 func compact(query string) string {

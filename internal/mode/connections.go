@@ -23,7 +23,7 @@ type Access int
 
 // What a mode may do.
 const (
-	Reads   Access = iota // nothing is changed: every connection is read-only
+	Reads   Access = iota // nothing is changed: every connection is read-only, and waits for no lock for long
 	Changes               // connections are read-only in a dry run, and the run's catalog is refused as a tenant
 )
 
@@ -41,6 +41,10 @@ type Connections struct {
 	workers map[*postgres.Conn]*Worker // of the connections in use
 }
 
+// readLockTimeout is how long a mode that only reads waits for a lock. A table that is locked for longer than this is
+// being rebuilt, or its session has been forgotten.
+const readLockTimeout = 5 * time.Second
+
 type idleConn struct {
 	conn  *postgres.Conn
 	since time.Time
@@ -52,9 +56,12 @@ func NewConnections(env Env, access Access) *Connections {
 	if env.Workers == nil {
 		env.Workers = &Workers{}
 	}
+	options := postgres.Options{ReadOnly: access == Reads || env.DryRun, NoSearchPath: ok}
+	if access == Reads {
+		options.LockTimeout = readLockTimeout
+	}
 	return &Connections{
-		env: env, access: access, shared: shared, workers: map[*postgres.Conn]*Worker{},
-		options: postgres.Options{ReadOnly: access == Reads || env.DryRun, NoSearchPath: ok},
+		env: env, access: access, shared: shared, options: options, workers: map[*postgres.Conn]*Worker{},
 	}
 }
 
@@ -183,7 +190,7 @@ func (c *Connections) borrow() *postgres.Conn {
 		return nil
 	}
 	conn := lender.Lend()
-	if conn != nil && (c.options.ReadOnly != c.env.DryRun || !conn.Alive()) {
+	if conn != nil && (c.access == Reads || c.options.ReadOnly != c.env.DryRun || !conn.Alive()) {
 		conn.Close()
 		return nil
 	}

@@ -32,6 +32,8 @@ const (
 type Options struct {
 	// ReadOnly makes every transaction of the session read-only.
 	ReadOnly bool
+	// LockTimeout is how long a read-only session's statement waits for each lock. Zero: for ever.
+	LockTimeout time.Duration
 	// NoSearchPath gives the session an empty search_path, to which RESET ALL returns: a name without a schema is then
 	// an error and never another schema's table.
 	NoSearchPath bool
@@ -71,7 +73,7 @@ func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 		return nil, err
 	}
 	if o.ReadOnly {
-		if err := c.makeReadOnly(ctx); err != nil {
+		if err := c.makeReadOnly(ctx, o.LockTimeout); err != nil {
 			c.Close()
 			return nil, err
 		}

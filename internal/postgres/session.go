@@ -66,12 +66,15 @@ func (c *Conn) ownSession() string {
 	return "false"
 }
 
-// makeReadOnly makes the session's transactions read-only. In a session that may be another client's next, nothing is
+// makeReadOnly makes the session's transactions read-only, and bounds how long they wait for a lock. In a session that may be another client's next, nothing is
 // set, and the error is a [*TransactionPoolerError].
-func (c *Conn) makeReadOnly(ctx context.Context) error {
+func (c *Conn) makeReadOnly(ctx context.Context, lockTimeout time.Duration) error {
+	settings := "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
+	if lockTimeout > 0 {
+		settings += fmt.Sprintf(", pg_catalog.set_config('lock_timeout', '%d', false)", lockTimeout.Milliseconds())
+	}
 	for {
-		answers, err := c.Results(ctx,
-			"select pg_catalog.set_config('default_transaction_read_only', 'on', false) where "+c.ownSession())
+		answers, err := c.Results(ctx, settings+" where "+c.ownSession())
 		if err != nil {
 			return fmt.Errorf("make the session read-only: %w", err)
 		}

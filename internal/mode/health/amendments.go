@@ -26,6 +26,17 @@ func driftAmendments(
 	return all
 }
 
+// secondLooks amend the details of the tenants that were looked at again.
+func secondLooks(before, after []fleet.Result) (all []fleet.Amendment) {
+	for i, r := range after {
+		was, _ := before[i].Outcome.Detail.(Detail)
+		if is, ok := r.Outcome.Detail.(Detail); ok && is.Fingerprint != was.Fingerprint {
+			all = append(all, fleet.Amendment{ID: r.Tenant.ID, Note: r.Outcome.Note, Detail: is})
+		}
+	}
+	return all
+}
+
 // drift is the problem of a schema that differs from the norm in these lines. It names the first changed objects; the
 // indented lines, which are about the inside of one, appear only in the section.
 func drift(norm schemaGroup, lines []string) problem {
@@ -34,16 +45,18 @@ func drift(norm schemaGroup, lines []string) problem {
 	if len(changes) > 0 {
 		text += ": " + words.Clauses(changes, 3)
 	}
-	return problem{
-		check: onDrift, note: "drift", text: text,
-		remedy: "turn the change into a migration for all tenants, or undo it on this one",
-	}
+	return problem{check: onDrift, note: driftNote, text: text, remedy: driftRemedy}
 }
+
+const (
+	driftNote   = "drift"
+	driftRemedy = "turn the change into a migration for all tenants, or undo it on this one"
+)
 
 // amendment adds the problem to a result that has been announced.
 func (p problem) amendment(r fleet.Result, failOn []string) fleet.Amendment {
 	d := r.Outcome.Detail.(Detail)
-	d.Problems = append(slices.Clone(d.Problems), p.check)
+	d.Problems, d.Drift = append(slices.Clone(d.Problems), p.check), p.text
 	a := fleet.Amendment{ID: r.Tenant.ID, Detail: d, Note: p.note}
 	if len(d.Problems) > 1 {
 		a.Note = r.Outcome.Note + ", " + p.note

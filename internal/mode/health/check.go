@@ -4,10 +4,12 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
@@ -27,15 +29,21 @@ type Detail struct {
 	OutOfOrder    []string `json:"out_of_order,omitempty"` // pending files below the highest version
 	Unknown       []string `json:"unknown,omitempty"`      // recorded versions that have no file
 	MissingTables []string `json:"missing_tables,omitempty"`
+	Invalid       []string `json:"invalid,omitempty"`     // indexes and constraints that are not valid
+	Locked        bool     `json:"locked,omitempty"`      // a table was locked, so not everything could be checked
+	Drift         string   `json:"drift,omitempty"`       // how the schema differs from the norm, in a sentence
 	Fingerprint   string   `json:"fingerprint,omitempty"` // of the schema, SHA-256 in hex
 	Objects       int      `json:"objects,omitempty"`     // how many the fingerprint covers
+	Extensions    []string `json:"extensions,omitempty"`  // with their versions, as the server names them
 	PostgresMajor int      `json:"postgres_major,omitempty"`
-	NewestBackup  string   `json:"newest_backup,omitempty"`      // key of the newest verified one
-	BackupAge     *int64   `json:"backup_age_seconds,omitempty"` // of that one
+	// FingerprintVersion is the form of the fingerprint. Those of different versions are not compared.
+	FingerprintVersion int `json:"fingerprint_version,omitempty"`
 
-	extensions []string        // with their versions, as the server names them
-	target     postgres.Target // zero if it is not known
-	passed     string          // the backups that do not count; empty: none was met
+	NewestBackup string `json:"newest_backup,omitempty"`      // key of the newest verified one
+	BackupAge    *int64 `json:"backup_age_seconds,omitempty"` // of that one
+
+	target postgres.Target // zero if it is not known
+	passed string          // the backups that do not count; empty: none was met
 }
 
 // checker is the mode with its inputs read.
@@ -51,6 +59,9 @@ type checker struct {
 	maxAge        time.Duration
 
 	reference *fleet.Tenant // found by prepare; nil: none
+	outside   *Detail       // of a reference that is none of the run's tenants, once it is known
+	sharded   bool          // other jobs check the rest of the fleet, and mode report compares all of it
+	uncommon  atomic.Bool   // a tenant has objects of uncommon kinds, so that others are likely to
 }
 
 // New is mode health-check. It changes nothing anywhere.
@@ -70,6 +81,8 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		h.required = append(h.required, t)
 	}
 	h.failOn = input.Parse(in, "fail-on", parseFailOn)
+	shard, err := fleet.ParseShard(in.String("shard"))
+	h.sharded = err == nil && shard.Count > 1 // the run itself reports a mistake
 	h.files = h.readFiles(in)
 	h.readStore(in)
 	return mode.Work{Prepare: h.prepare, Job: h.run, Finish: h.finish, Close: h.close, Facts: facts}
@@ -153,13 +166,13 @@ func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	var d Detail
 	var found problems
 	if err := h.look(ctx, t, &d, log); err != nil {
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) { // the whole run
 			return fleet.Outcome{}, err
 		}
-		found = append(found, unreachable(err))
+		found = append(found, d.unreachable(ctx, err))
 	}
 	found = append(found, d.problems(h.files != nil)...)
-	if h.store != nil {
+	if h.store != nil && ctx.Err() == nil {
 		existing, err := h.store.List(ctx, t.Key)
 		if err != nil {
 			return fleet.Outcome{Detail: d}, err
@@ -174,6 +187,8 @@ func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 }
 
 // look reads everything that the tenant's server knows, in two round trips on a connection that is read-only already.
+// What it has read before an error stands in the detail. The error is a [*lockedError] if another session keeps a table
+// locked.
 func (h *checker) look(ctx context.Context, t fleet.Tenant, d *Detail, log *slog.Logger) error {
 	var err error
 	if d.target, err = mode.Resolve(ctx, h.env, t, log); err != nil {
@@ -189,27 +204,33 @@ func (h *checker) look(ctx context.Context, t fleet.Tenant, d *Detail, log *slog
 	if files == nil {
 		files = &migration.Files{}
 	}
+	d.PostgresMajor = conn.ServerMajor()
 	m, err := migration.Migrate(ctx, conn, files, o)
 	if err != nil {
-		return err
+		return explainLock(ctx, conn, o.Schema, err)
 	}
-	f, err := fingerprint.Take(ctx, conn, h.fingerprintOptions(t))
-	if err != nil {
-		return err
-	}
-	d.Version, d.MissingTables, d.extensions = m.Before, f.Missing, f.Extensions
-	d.Fingerprint, d.Objects = f.Hash, f.Objects
+	d.Version = m.Before
 	if h.files != nil {
 		d.Pending, d.OutOfOrder, d.Unknown = m.Pending, m.OutOfOrder, m.Unknown
 	}
-	if _, err := fmt.Sscanf(conn.ServerVersion(), "%d", &d.PostgresMajor); err != nil {
-		return fmt.Errorf("read the server's version %q: %w", conn.ServerVersion(), err)
+	f, err := whileItChanges(func() (fingerprint.Fingerprint, error) {
+		return fingerprint.Take(ctx, conn, h.fingerprintOptions(t))
+	})
+	if err != nil {
+		return explainLock(ctx, conn, o.Schema, err)
 	}
+	if f.Uncommon {
+		h.uncommon.Store(true)
+	}
+	d.MissingTables, d.Extensions, d.Invalid = f.Missing, f.Extensions, f.Invalid
+	d.Fingerprint, d.Objects, d.FingerprintVersion = f.Hash, f.Objects, fingerprint.Version
 	return nil
 }
 
 func (h *checker) fingerprintOptions(t fleet.Tenant) fingerprint.Options {
-	return fingerprint.Options{Schema: h.env.Schema(t), Table: h.state.Table, Required: h.required}
+	return fingerprint.Options{
+		Schema: h.env.Schema(t), Table: h.state.Table, Required: h.required, Uncommon: h.uncommon.Load(),
+	}
 }
 
 // facts returns the version and the newest verified backup that the check found.

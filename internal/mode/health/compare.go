@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -17,7 +16,16 @@ type observation struct {
 	tenant  fleet.Tenant
 	hash    string
 	version string // the highest recorded one
-	peers   string // see peersOf
+	peers   peers
+}
+
+// peers is the same for all tenants whose schemas must be equal: those with the same pending migrations, on the same
+// major version of PostgreSQL. A tenant that is behind is expected to have another schema, and is reported as pending.
+// Two majors may print the same view differently.
+type peers struct {
+	form    int // the fingerprints' version
+	major   int
+	applied string
 }
 
 // observations are the schemas of all tenants that could be checked. compared is false if there are no migration files
@@ -35,15 +43,13 @@ func observe(result int, t fleet.Tenant, d Detail, compared bool) observation {
 	return observation{result, t, d.Fingerprint, d.Version, peersOf(d, compared)}
 }
 
-// peersOf returns a key that is the same for all tenants whose schemas must be equal: those with the same pending
-// migrations, on the same major version of PostgreSQL. A tenant that is behind is expected to have another schema, and
-// is reported as pending. Two majors may print the same view differently.
-func peersOf(d Detail, compared bool) string {
-	applied := strings.Join(d.Pending, "\n")
+// peersOf returns a tenant's peers. Without migration files to compare with, its version says what is applied.
+func peersOf(d Detail, compared bool) peers {
+	p := peers{d.FingerprintVersion, d.PostgresMajor, strings.Join(d.Pending, "\n")}
 	if !compared {
-		applied = d.Version
+		p.applied = d.Version
 	}
-	return strconv.Itoa(d.PostgresMajor) + "\n" + applied
+	return p
 }
 
 // schemaGroup is the tenants that have the same schema.
@@ -57,6 +63,7 @@ type schemaGroup struct {
 type comparisonSet struct {
 	norm   schemaGroup
 	others []schemaGroup
+	chosen bool // the norm is the reference's
 }
 
 // size is how many of the run's tenants are in the group.
@@ -87,8 +94,8 @@ func compareSchemas(all []observation, referenceID string) []comparisonSet {
 	slices.SortFunc(all, func(a, b observation) int {
 		return cmp.Or(cmp.Compare(a.tenant.Key, b.tenant.Key), cmp.Compare(a.tenant.ID, b.tenant.ID))
 	})
-	byPeers := map[string]map[string]*schemaGroup{}
-	var order []string
+	byPeers := map[peers]map[string]*schemaGroup{}
+	var order []peers
 	for _, s := range all {
 		groups := byPeers[s.peers]
 		if groups == nil {
@@ -108,7 +115,7 @@ func compareSchemas(all []observation, referenceID string) []comparisonSet {
 			groups = append(groups, *g)
 		}
 		slices.SortFunc(groups, func(a, b schemaGroup) int { return compareGroups(a, b, referenceID) })
-		sets = append(sets, comparisonSet{groups[0], groups[1:]})
+		sets = append(sets, comparisonSet{groups[0], groups[1:], groups[0].has(referenceID)})
 	}
 	slices.SortStableFunc(sets, func(a, b comparisonSet) int { return cmp.Compare(b.size(), a.size()) })
 	return sets
@@ -117,25 +124,59 @@ func compareSchemas(all []observation, referenceID string) []comparisonSet {
 // compareGroups orders groups so that the norm comes first.
 func compareGroups(a, b schemaGroup, referenceID string) int {
 	has := func(g schemaGroup) int {
-		if referenceID != "" && slices.ContainsFunc(g.members,
-			func(s observation) bool { return s.tenant.ID == referenceID }) {
+		if g.has(referenceID) {
 			return 0
 		}
 		return 1
 	}
-	newest := func(g schemaGroup) string {
-		best := ""
-		for _, s := range g.members {
-			if v := strings.TrimLeft(s.version, "0"); len(v) > len(best) || len(v) == len(best) && v > best {
-				best = v
-			}
-		}
-		return best
-	}
-	x, y := newest(a), newest(b)
+	x, y := a.newest(), b.newest()
 	return cmp.Or(has(a)-has(b), len(b.members)-len(a.members), cmp.Compare(len(y), len(x)), cmp.Compare(y, x),
 		cmp.Compare(a.members[0].tenant.Key, b.members[0].tenant.Key),
 		cmp.Compare(a.members[0].tenant.ID, b.members[0].tenant.ID))
+}
+
+// has reports whether the tenant with that id is in the group.
+func (g schemaGroup) has(id string) bool {
+	return id != "" && slices.ContainsFunc(g.members, func(s observation) bool { return s.tenant.ID == id })
+}
+
+// newest is the group's highest version, without leading zeros.
+func (g schemaGroup) newest() string {
+	best := ""
+	for _, s := range g.members {
+		if v := strings.TrimLeft(s.version, "0"); len(v) > len(best) || len(v) == len(best) && v > best {
+			best = v
+		}
+	}
+	return best
+}
+
+// alone returns the name of the only tenant of a set, which was compared with nobody; "" if there are more.
+func (c comparisonSet) alone() string {
+	if len(c.others) > 0 || len(c.norm.members) != 1 || c.norm.size() == 0 {
+		return ""
+	}
+	return c.norm.members[0].tenant.Name
+}
+
+// tie says which of several groups of the same size is the norm, and why; "" if one is the largest, or was chosen.
+func (c comparisonSet) tie() string {
+	largest := 1
+	for _, g := range c.others {
+		if len(g.members) == len(c.norm.members) {
+			largest++
+		}
+	}
+	if c.chosen || largest == 1 {
+		return ""
+	}
+	why := "whose key comes first"
+	if c.norm.newest() != c.others[0].newest() {
+		why = "which has the highest version"
+	}
+	return fmt.Sprintf("%d groups of %s each are the largest: the norm is that of %s, %s; name a reference-tenant to "+
+		"choose another", largest, words.Count(len(c.norm.members), "tenant", "tenants"),
+		c.norm.members[0].tenant.Name, why)
 }
 
 // size is how many of the run's tenants are in the set.
@@ -155,7 +196,7 @@ func extensionLines(results []fleet.Result) []string {
 		if !ok {
 			continue
 		}
-		for _, one := range d.extensions {
+		for _, one := range d.Extensions {
 			i := strings.LastIndexByte(one, ' ') // a name may contain spaces, a version does not
 			if i < 0 {
 				continue

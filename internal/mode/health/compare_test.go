@@ -13,7 +13,8 @@ import (
 func seen(texts ...string) (all []observation) {
 	for i, text := range texts {
 		f := strings.Split(text+"   ", " ")
-		all = append(all, observation{i, fleet.Tenant{Name: f[0], ID: "id-" + f[0], Key: f[0]}, f[1], f[2], f[3]})
+		all = append(all, observation{i, fleet.Tenant{Name: f[0], ID: "id-" + f[0], Key: f[0]}, f[1], f[2],
+			peers{applied: f[3]}})
 	}
 	return all
 }
@@ -67,6 +68,7 @@ func TestPeersOf(t *testing.T) {
 		"both are behind": {behind, Detail{PostgresMajor: 17, Pending: behind.Pending}, true,
 			true},
 		"another major version":                 {current, older, true, false},
+		"another form of fingerprints":          {current, Detail{PostgresMajor: 17, FingerprintVersion: 1}, true, false},
 		"without files, another version":        {current, ahead, false, false},
 		"without files, the same version":       {current, Detail{PostgresMajor: 17, Version: "9"}, false, true},
 		"without files, pending does not count": {behind, Detail{PostgresMajor: 17, Version: "8"}, false, true},
@@ -84,8 +86,8 @@ func TestObservations(t *testing.T) {
 		{Tenant: fleet.Tenant{ID: "skipped"}},
 		{Tenant: fleet.Tenant{ID: "a"}, Outcome: fleet.Outcome{Detail: read}},
 	}
-	want := []observation{{result: 2, tenant: fleet.Tenant{ID: "a"}, hash: "x", version: "9", peers: "17\n"}}
-	if diff := cmp.Diff(want, observations(results, true), cmp.AllowUnexported(observation{})); diff != "" {
+	want := []observation{{result: 2, tenant: fleet.Tenant{ID: "a"}, hash: "x", version: "9", peers: peers{major: 17}}}
+	if diff := cmp.Diff(want, observations(results, true), cmp.AllowUnexported(observation{}, peers{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -94,7 +96,7 @@ func TestExtensionLines(t *testing.T) {
 	var results []fleet.Result
 	for _, e := range [][]string{{"vector 0.8.0", "citext 1.6"}, {"vector 0.8.0", "citext 1.6"},
 		{"vector 0.7.4", "citext 1.6", "only here 1"}, nil} {
-		results = append(results, fleet.Result{Outcome: fleet.Outcome{Detail: Detail{extensions: e}}})
+		results = append(results, fleet.Result{Outcome: fleet.Outcome{Detail: Detail{Extensions: e}}})
 	}
 	want := []string{"extension vector: 0.7.4 on 1 tenant, 0.8.0 on 2 tenants"}
 	if diff := cmp.Diff(want, extensionLines(append(results, fleet.Result{}))); diff != "" {

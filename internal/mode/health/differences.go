@@ -17,10 +17,14 @@ type schemaPair struct{ norm, other string }
 // shownDifferences is how many groups of a run are described in full: each takes one more connection.
 const shownDifferences = 20
 
-// choosePairs picks the schemas to describe in full, and for each, by its fingerprint, a tenant that has it.
-func choosePairs(sets []comparisonSet) (pairs []schemaPair, chosen map[string]fleet.Tenant) {
+// choosePairs picks the schemas to describe in full, and for each, by its fingerprint, a tenant that has it. With norms
+// it also picks every norm, for mode report to compare with those of other runs.
+func choosePairs(sets []comparisonSet, norms bool) (pairs []schemaPair, chosen map[string]fleet.Tenant) {
 	chosen = map[string]fleet.Tenant{}
 	for _, set := range sets {
+		if norms && len(chosen) < shownDifferences {
+			chosen[set.norm.hash] = set.norm.members[0].tenant
+		}
 		for _, g := range set.others {
 			if len(pairs) < shownDifferences && g.size() > 0 {
 				chosen[set.norm.hash], chosen[g.hash] = set.norm.members[0].tenant, g.members[0].tenant
@@ -37,9 +41,12 @@ type description struct {
 	err     error
 }
 
-// differences has a tenant of each chosen schema describe it, and compares each pair.
-func (h *checker) differences(ctx context.Context, sets []comparisonSet) map[schemaPair][]string {
-	pairs, chosen := choosePairs(sets)
+// descriptions are those of schemas, by their fingerprints.
+type descriptions map[string]description
+
+// describeAll has a tenant of each chosen schema describe it.
+func (h *checker) describeAll(ctx context.Context, sets []comparisonSet) descriptions {
+	_, chosen := choosePairs(sets, h.sharded)
 	var tenants []fleet.Tenant
 	for _, t := range chosen {
 		if !slices.Contains(tenants, t) {
@@ -58,26 +65,34 @@ func (h *checker) differences(ctx context.Context, sets []comparisonSet) map[sch
 	results := h.aside(ctx, tenants, describe)
 	mu.Lock() // a job that was abandoned may still be running
 	defer mu.Unlock()
-	descriptions := map[string]description{}
+	byTenant := map[string]description{}
 	for _, r := range results {
-		descriptions[r.Tenant.ID] = description{objects[r.Tenant.ID], r.Err}
+		byTenant[r.Tenant.ID] = description{objects[r.Tenant.ID], r.Err}
 	}
+	all := descriptions{}
+	for hash, t := range chosen {
+		all[hash] = byTenant[t.ID]
+	}
+	return all
+}
+
+// differences compares each pair of schemas that were described.
+func (all descriptions) differences(sets []comparisonSet) map[schemaPair][]string {
 	lines := map[schemaPair][]string{}
+	pairs, _ := choosePairs(sets, false)
 	for _, p := range pairs {
-		lines[p] = difference(descriptions[chosen[p.norm].ID], descriptions[chosen[p.other].ID])
+		lines[p] = difference(all[p.norm], all[p.other])
 	}
 	return lines
 }
 
-// difference returns how a schema differs from the norm, or one line that says why it cannot be told.
+// difference returns how a schema differs from the norm, or one line that says why it cannot be told; nil if it does
+// not differ.
 func difference(norm, other description) []string {
 	if err := errors.Join(norm.err, other.err); err != nil {
 		return []string{"the difference could not be read: " + err.Error()}
 	}
-	if lines := fingerprint.Diff(norm.objects, other.objects); lines != nil {
-		return lines
-	}
-	return []string{"the schemas have become equal since they were compared"}
+	return fingerprint.Diff(norm.objects, other.objects)
 }
 
 // describe returns a schema's objects. They are redacted, because a function's body may contain the very password that
@@ -88,12 +103,14 @@ func (h *checker) describe(ctx context.Context, t fleet.Tenant, log *slog.Logger
 		return nil, err
 	}
 	defer release()
-	objects, err := fingerprint.Describe(ctx, conn, h.fingerprintOptions(t))
+	objects, err := whileItChanges(func() ([]fingerprint.Object, error) {
+		return fingerprint.Describe(ctx, conn, h.fingerprintOptions(t))
+	})
 	for i := range objects {
 		o := &objects[i]
 		for _, text := range []*string{&o.Kind, &o.Name, &o.Parent, &o.Definition} {
 			*text = fleet.Redact(log, *text)
 		}
 	}
-	return objects, err
+	return objects, explainLock(ctx, conn, h.env.Schema(t), err)
 }

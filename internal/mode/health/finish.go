@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/report"
@@ -19,6 +20,19 @@ type Report struct {
 	Problems map[string]int `json:"problems"`          // tenants, by the names that fail-on takes
 	Schemas  []Schema       `json:"schemas"`           // largest comparison set first
 	Orphans  []string       `json:"orphans,omitempty"` // what looks like a tenant and is none
+	// FailOn is the input, Compared whether there were migration files to compare with, and Reference the tenant that
+	// was the norm wherever it could be: mode report compares the tenants of several runs in the same way.
+	FailOn    []string   `json:"fail_on"`
+	Compared  bool       `json:"migrations_compared"`
+	Reference *Reference `json:"reference,omitempty"`
+}
+
+// Reference is a tenant that was named as the norm, with what it is compared by.
+type Reference struct {
+	Name   string `json:"name"`
+	ID     string `json:"id"`
+	Key    string `json:"key"`
+	Detail Detail `json:"detail"`
 }
 
 // Schema is a schema that one or more tenants have.
@@ -27,6 +41,8 @@ type Schema struct {
 	Tenants     []string `json:"tenants"`              // names
 	Norm        string   `json:"norm,omitempty"`       // fingerprint of the norm; absent if this is the norm
 	Difference  []string `json:"difference,omitempty"` // from the norm
+	// Objects describe the schema in full, if the run is one of several shards and the text is not too long.
+	Objects []fingerprint.Object `json:"objects,omitempty"`
 }
 
 // finish compares the schemas, reads how those that differ do, and looks for orphans.
@@ -38,19 +54,16 @@ func (h *checker) finish(ctx context.Context, results []fleet.Result) (mode.Endi
 			"reference-tenant: %s could not be checked, so the largest group of tenants is the norm: %v",
 			h.referenceName, err))
 	}
-	sets := compareSchemas(observed, h.referenceID())
-	differences := h.differences(ctx, sets)
-	e.Amendments = driftAmendments(results, sets, differences, h.failOn)
+	c := h.compare(ctx, results, observed)
+	e.Amendments = append(secondLooks(results, c.results), driftAmendments(c.results, c.sets, c.differences, h.failOn)...)
 	amended, err := fleet.Amend(results, e.Amendments)
 	if err != nil {
 		return mode.Ending{}, err
 	}
-	whole := summarize(amended, sets, differences)
-	e.Sections = []report.Section{statusSection(whole, amended)}
-	if s, ok := driftSection(sets, differences); ok {
-		s.Lines = append(s.Lines, extensionLines(results)...)
-		e.Sections = append(e.Sections, s)
-	}
+	whole := summarize(amended, c.sets, c.differences)
+	whole.Compared, whole.FailOn = h.files != nil, append(whole.FailOn, h.failOn...)
+	h.addForReport(&whole, c)
+	e.Sections = sections(whole, amended, c.sets, c.differences)
 	found, err := h.findOrphans(ctx)
 	if whole.Orphans = found; len(found) > 0 {
 		e.Sections = append(e.Sections, orphanSection(found))
@@ -64,14 +77,27 @@ func (h *checker) finish(ctx context.Context, results []fleet.Result) (mode.Endi
 	return e, err
 }
 
+// sections are those about the tenants' health and their schemas.
+func sections(
+	whole Report, results []fleet.Result, sets []comparisonSet, differences map[schemaPair][]string,
+) []report.Section {
+	all := []report.Section{statusSection(whole, results)}
+	if s, ok := driftSection(sets, differences); ok {
+		s.Lines = append(s.Lines, extensionLines(results)...)
+		all = append(all, s)
+	}
+	return all
+}
+
 // summarize counts the problems of a checked fleet and lists its schemas.
 func summarize(results []fleet.Result, sets []comparisonSet, differences map[schemaPair][]string) Report {
-	whole := Report{Problems: map[string]int{}, Schemas: []Schema{}}
+	whole := Report{Problems: map[string]int{}, Schemas: []Schema{}, FailOn: []string{}}
 	for _, set := range sets {
 		whole.Schemas = append(whole.Schemas, Schema{Fingerprint: set.norm.hash, Tenants: set.norm.names()})
 		for _, g := range set.others {
 			difference := differences[schemaPair{set.norm.hash, g.hash}]
-			whole.Schemas = append(whole.Schemas, Schema{g.hash, g.names(), set.norm.hash, difference})
+			whole.Schemas = append(whole.Schemas,
+				Schema{Fingerprint: g.hash, Tenants: g.names(), Norm: set.norm.hash, Difference: difference})
 		}
 	}
 	for _, r := range results {
@@ -111,14 +137,15 @@ func (h *checker) addReference(
 	case slices.ContainsFunc(results, func(r fleet.Result) bool { return isReference(r.Tenant) }):
 		return observed, errors.New("its own result says why")
 	}
-	var d Detail
+	d := &Detail{}
 	look := func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		return fleet.Outcome{}, h.look(ctx, t, &d, log)
+		return fleet.Outcome{}, h.look(ctx, t, d, log)
 	}
 	if err := h.aside(ctx, []fleet.Tenant{*h.reference}, look)[0].Err; err != nil {
 		return observed, err
 	}
-	return append(observed, observe(-1, *h.reference, d, h.files != nil)), nil
+	h.outside = d
+	return append(observed, observe(-1, *h.reference, *d, h.files != nil)), nil
 }
 
 // aside runs a job on a few tenants to learn more; their results do not count in the run.

@@ -56,7 +56,7 @@ func TestAddReference(t *testing.T) {
 func TestChoosePairs(t *testing.T) {
 	observed := seen("a x", "b x", "c y", "d z")
 	observed[3].result = -1 // nobody asks how it differs
-	pairs, chosen := choosePairs(compareSchemas(observed, ""))
+	pairs, chosen := choosePairs(compareSchemas(observed, ""), false)
 	if len(pairs) != 1 || pairs[0] != (schemaPair{"x", "y"}) || chosen["x"].Name != "a" || chosen["y"].Name != "c" ||
 		len(chosen) != 2 {
 		t.Errorf("got %v, %v", pairs, chosen)
@@ -66,7 +66,7 @@ func TestChoosePairs(t *testing.T) {
 		many = append(many, observation{result: i, hash: string(rune('A' + i)),
 			tenant: fleet.Tenant{Key: string(rune('A' + i))}})
 	}
-	if pairs, _ = choosePairs(compareSchemas(many, "")); len(pairs) != shownDifferences {
+	if pairs, _ = choosePairs(compareSchemas(many, ""), false); len(pairs) != shownDifferences {
 		t.Errorf("%d pairs, want %d", len(pairs), shownDifferences)
 	}
 }
@@ -79,7 +79,7 @@ func TestDifference(t *testing.T) {
 		want        []string
 	}{
 		"different":    {with, without, []string{"- table users"}},
-		"equal by now": {with, with, []string{"the schemas have become equal since they were compared"}},
+		"equal by now": {with, with, nil},
 		"one is not there": {with, description{err: errors.New("gone")},
 			[]string{"the difference could not be read: gone"}},
 	} {
@@ -98,6 +98,7 @@ func TestSummarize(t *testing.T) {
 	want := Report{
 		Healthy:  1,
 		Problems: map[string]int{onPending: 2, onDrift: 1},
+		FailOn:   []string{},
 		Schemas: []Schema{
 			{Fingerprint: "x", Tenants: []string{"a", "b"}},
 			{Fingerprint: "y", Tenants: []string{"c"}, Norm: "x", Difference: []string{"+ table t"}},
@@ -134,6 +135,7 @@ func TestDriftSection(t *testing.T) {
 	differences := map[schemaPair][]string{{"x", "y"}: {"+ table t"}}
 	const compared = "compared in 2 sets, each of tenants with the same pending migrations on the same major version " +
 		"of PostgreSQL"
+	const nobody = "no other tenant has the same pending migrations on the same major version of PostgreSQL as "
 	for name, c := range map[string]struct {
 		observed []observation
 		want     report.Section
@@ -146,8 +148,23 @@ func TestDriftSection(t *testing.T) {
 				Diff: []string{"+ table t"}}},
 		}},
 		"one is alone": {seen("a x", "b x", "c y 1 behind"), report.Section{
-			Title: "Schemas: 3 tenants match",
-			Lines: []string{compared, "1 tenant is alone in a set, with no other to compare with"},
+			Title: "Schemas: 2 tenants match; 1 tenant was compared with nobody",
+			Lines: []string{compared, nobody + "c"},
+		}},
+		"all are alone": {seen("a x"), report.Section{
+			Title: "Schemas: 1 tenant was compared with nobody", Lines: []string{nobody + "a"},
+		}},
+		"a tie": {seen("a x 1", "b x 1", "c y 2", "d y 1"), report.Section{
+			Title: "Schemas: 2 tenants match; 1 group differs",
+			Lines: []string{"2 groups of 2 tenants each are the largest: the norm is that of c, which has the highest " +
+				"version; name a reference-tenant to choose another"},
+			Blocks: []report.Block{{Title: "2 tenants differ from 2 others", Names: []string{"a", "b"}}},
+		}},
+		"a tie of keys": {seen("a x", "c y"), report.Section{
+			Title: "Schemas: 1 tenant matches; 1 group differs",
+			Lines: []string{"2 groups of 1 tenant each are the largest: the norm is that of a, whose key comes first; " +
+				"name a reference-tenant to choose another"},
+			Blocks: []report.Block{{Title: "1 tenant differs from a", Names: []string{"c"}, Diff: []string{"+ table t"}}},
 		}},
 	} {
 		s, ok := driftSection(compareSchemas(c.observed, ""), differences)
@@ -170,5 +187,19 @@ func TestOrphanError(t *testing.T) {
 	if err := orphanError(nil, failed); !errors.Is(err, failed) ||
 		err.Error() != "look for orphans: connection refused" {
 		t.Errorf("failed: %v", err)
+	}
+}
+
+func TestBeyondReference(t *testing.T) {
+	observed := seen("a x", "b y", "c z 1 behind", "d x", "e x")
+	for i, major := range []int{17, 17, 17, 16, 16} {
+		observed[i].peers.major = major
+	}
+	want := []string{
+		"1 tenant with other migrations pending than the reference-tenant: there the norm is the largest group",
+		"2 tenants on PostgreSQL 16, and the reference-tenant is on 17: there the norm is the largest group",
+	}
+	if diff := cmp.Diff(want, beyondReference(compareSchemas(observed, "id-a"))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,8 @@
 package health
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,12 +24,13 @@ const (
 	onUnknown     = "unknown-versions"
 	onOrphans     = "orphans"
 	onBackupAge   = "backup-age"
+	onInvalid     = "invalid"
 	onNone        = "none"
 )
 
 // checks are the values of fail-on, the gravest first: the pie chart counts a tenant for the first one that found
 // something.
-var checks = []string{onUnreachable, onTables, onPending, onDrift, onUnknown, onBackupAge, onOrphans}
+var checks = []string{onUnreachable, onTables, onPending, onDrift, onInvalid, onUnknown, onBackupAge, onOrphans}
 
 func parseFailOn(text string) ([]string, error) {
 	list := input.List(text)
@@ -54,8 +57,15 @@ type problem struct {
 
 type problems []problem
 
-// unreachable is the problem of a tenant that could not be checked.
-func unreachable(err error) problem {
+// unreachable is the problem of a tenant that could not be checked, or not wholly.
+func (d *Detail) unreachable(ctx context.Context, err error) problem {
+	var locked *lockedError
+	if d.Locked = errors.As(err, &locked); d.Locked {
+		return problem{onUnreachable, "table locked", err.Error(), remedies.Of(err), err}
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) { // the tenant's time is over
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
 	return problem{onUnreachable, "not checked", err.Error(), remedies.Of(err), err}
 }
 
@@ -76,6 +86,16 @@ func (d Detail) problems(compared bool) (found problems) {
 			text: words.Count(n, "required table is", "required tables are") + " missing: " +
 				words.List(d.MissingTables, 5),
 			remedy: "find out what dropped or renamed it, or remove it from required-tables if it is not needed",
+		})
+	}
+	if n := len(d.Invalid); n > 0 {
+		found = append(found, problem{
+			check: onInvalid,
+			note:  fmt.Sprintf("%d not valid", n),
+			text: words.Count(n, "index or constraint is", "indexes and constraints are") + " not valid: " +
+				words.List(d.Invalid, 5),
+			remedy: "reindex an index, or drop it and create it again; alter table … validate constraint checks the rows " +
+				"that were there before a constraint",
 		})
 	}
 	if n := len(d.Unknown); n > 0 {
@@ -170,9 +190,11 @@ func (p problems) texts() (texts []string) {
 	return texts
 }
 
+const healthyNote = "healthy"
+
 func (p problems) note() string {
 	if len(p) == 0 {
-		return "healthy"
+		return healthyNote
 	}
 	return p.join(func(one problem) string { return one.note }, ", ")
 }

@@ -141,7 +141,7 @@ func TestOutcome(t *testing.T) {
 			checks: []string{"pending", "drift"}, err: "one is pending; drift", remedy: "migrate it",
 		},
 		"unreachable": {
-			found: problems{unreachable(refused)}, failOn: checks, note: "not checked",
+			found: problems{new(Detail).unreachable(t.Context(), refused)}, failOn: checks, note: "not checked",
 			checks: []string{"unreachable"}, err: "connection refused", remedy: "start the server",
 		},
 	} {
@@ -158,7 +158,7 @@ func TestOutcome(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	if _, err := (Detail{}).outcome(problems{unreachable(refused)}, checks); !errors.Is(err, refused) {
+	if _, err := (Detail{}).outcome(problems{new(Detail).unreachable(t.Context(), refused)}, checks); !errors.Is(err, refused) {
 		t.Errorf("%v does not wrap the connection's error", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/report"
@@ -16,6 +17,7 @@ var checkWords = map[string]string{
 	onTables:      "required tables missing",
 	onPending:     "migrations pending",
 	onDrift:       "schema drift",
+	onInvalid:     "indexes or constraints not valid",
 	onUnknown:     "unknown versions recorded",
 	onBackupAge:   "no recent backup",
 }
@@ -23,17 +25,27 @@ var checkWords = map[string]string{
 // checkColours are those of the pie chart.
 var checkColours = map[string]string{
 	onUnreachable: "#57606a", onTables: "#cf222e", onPending: "#d4a72c",
-	onDrift: "#8250df", onUnknown: "#bf8700", onBackupAge: "#0969da",
+	onDrift: "#8250df", onInvalid: "#fb8f44", onUnknown: "#bf8700", onBackupAge: "#0969da",
 }
+
+// lockedWords are those of tenants that are unreachable in part only.
+const lockedWords = "not wholly checked, because another session keeps a table locked"
+
+// healthTitle begins the section's title, by which a merged report replaces it.
+const healthTitle = "Health: "
 
 // statusSection counts the healthy tenants and those with each problem. The pie chart counts each tenant once, by the
 // gravest check that found something.
 func statusSection(whole Report, results []fleet.Result) report.Section {
 	tenants := words.Count(len(results), "tenant", "tenants")
-	s := report.Section{Title: fmt.Sprintf("Health: %d of %s healthy", whole.Healthy, tenants)}
-	gravest := map[string]int{}
+	s := report.Section{Title: fmt.Sprintf(healthTitle+"%d of %s healthy", whole.Healthy, tenants)}
+	gravest, locked := map[string]int{}, 0
 	for _, r := range results {
-		if d, ok := r.Outcome.Detail.(Detail); ok && len(d.Problems) > 0 {
+		d, ok := r.Outcome.Detail.(Detail)
+		if d.Locked {
+			locked++
+		}
+		if ok && len(d.Problems) > 0 {
 			gravest[slices.MinFunc(d.Problems, func(a, b string) int {
 				return cmp.Compare(slices.Index(checks, a), slices.Index(checks, b))
 			})]++
@@ -41,7 +53,12 @@ func statusSection(whole Report, results []fleet.Result) report.Section {
 	}
 	s.Pie = []report.Slice{{Label: "healthy", Colour: "#2da44e", Count: whole.Healthy}}
 	for _, check := range checks {
-		if n := whole.Problems[check]; n > 0 {
+		n := whole.Problems[check]
+		if check == onUnreachable && locked > 0 {
+			n -= locked
+			s.Lines = append(s.Lines, lockedWords+": "+words.Count(locked, "tenant", "tenants"))
+		}
+		if n > 0 {
 			s.Lines = append(s.Lines, fmt.Sprintf("%s: %s", checkWords[check], words.Count(n, "tenant", "tenants")))
 		}
 		s.Pie = append(s.Pie, report.Slice{Label: checkWords[check], Colour: checkColours[check],
@@ -50,14 +67,23 @@ func statusSection(whole Report, results []fleet.Result) report.Section {
 	return s
 }
 
+// schemasTitle begins the title of driftSection's, by which a merged report replaces it.
+const schemasTitle = "Schemas: "
+
 // driftSection shows each group of tenants that differs from its norm, and how. It is false if no schema was read.
 func driftSection(sets []comparisonSet, differences map[schemaPair][]string) (report.Section, bool) {
 	var s report.Section
-	matching, alone := 0, 0
+	matching, reference := 0, false
+	var alone, ties []string
 	for _, c := range sets {
+		reference = reference || c.chosen
+		if name := c.alone(); name != "" {
+			alone = append(alone, name)
+			continue
+		}
 		matching += c.norm.size()
-		if len(c.norm.members) == 1 && len(c.others) == 0 {
-			alone++
+		if tie := c.tie(); tie != "" {
+			ties = append(ties, tie)
 		}
 		for _, g := range c.others {
 			s.Blocks = append(s.Blocks, report.Block{
@@ -67,21 +93,54 @@ func driftSection(sets []comparisonSet, differences map[schemaPair][]string) (re
 			})
 		}
 	}
-	groups := len(s.Blocks)
-	if matching == 0 && groups == 0 {
+	var title []string
+	if matching > 0 {
+		title = append(title, words.Count(matching, "tenant matches", "tenants match"))
+	}
+	if groups := len(s.Blocks); groups > 0 {
+		title = append(title, words.Count(groups, "group differs", "groups differ"))
+	}
+	if n := len(alone); n > 0 {
+		title = append(title, words.Count(n, "tenant was", "tenants were")+" compared with nobody")
+	}
+	if len(title) == 0 {
 		return s, false
 	}
-	s.Title = "Schemas: " + words.Count(matching, "tenant matches", "tenants match")
-	if groups > 0 {
-		s.Title += "; " + words.Count(groups, "group differs", "groups differ")
-	}
+	s.Title = schemasTitle + strings.Join(title, "; ")
 	if len(sets) > 1 {
 		s.Lines = append(s.Lines, fmt.Sprintf("compared in %d sets, each of tenants with the same pending migrations "+
 			"on the same major version of PostgreSQL", len(sets)))
-		if alone > 0 {
-			s.Lines = append(s.Lines, words.Count(alone, "tenant is", "tenants are")+
-				" alone in a set, with no other to compare with")
+	}
+	if n := len(alone); n > 0 {
+		s.Lines = append(s.Lines, "no other tenant has the same pending migrations on the same major version of "+
+			"PostgreSQL as "+words.List(alone, 5))
+	}
+	if reference {
+		s.Lines = append(s.Lines, beyondReference(sets)...)
+	}
+	s.Lines = append(s.Lines, ties...)
+	return s, true
+}
+
+// beyondReference says what the norm is for those whom the reference is no norm for.
+func beyondReference(sets []comparisonSet) []string {
+	i := slices.IndexFunc(sets, func(c comparisonSet) bool { return c.chosen })
+	own := sets[i].norm.members[0].peers
+	beyond := map[string]int{}
+	for _, c := range sets {
+		switch p := c.norm.members[0].peers; {
+		case c.chosen:
+		case p.major != own.major:
+			beyond[fmt.Sprintf("on PostgreSQL %d, and the reference-tenant is on %d", p.major, own.major)] += c.size()
+		case p.form == own.form:
+			beyond["with other migrations pending than the reference-tenant"] += c.size()
 		}
 	}
-	return s, true
+	var lines []string
+	for why, n := range beyond {
+		lines = append(lines, fmt.Sprintf("%s %s: there the norm is the largest group",
+			words.Count(n, "tenant", "tenants"), why))
+	}
+	slices.Sort(lines)
+	return lines
 }
