@@ -3,11 +3,13 @@ package fingerprint_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 func TestNormalize(t *testing.T) {
@@ -126,4 +128,48 @@ func condition(random *rand.Rand, depth int) string {
 		"a = any (array[1, %d]::bigint[])", "s in (c, x, '%d')", "array[s, '%d'] <@ tags::varchar[]",
 	}
 	return fmt.Sprintf(forms[random.IntN(len(forms))], 1+random.IntN(9))
+}
+
+// What differs in any word, name, text or number stays different.
+func TestMutationsStillDiffer(t *testing.T) {
+	corpus, err := os.ReadFile("testdata/corpus.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := newDatabase(t, pgtest.Shared(t), "mutated")
+	pgtest.Do(t, url, string(corpus))
+	_, objects := look(t, url, fingerprint.Options{})
+	mutations := 0
+	for _, o := range objects {
+		seen := map[string]int{fingerprint.Normalize(o.Definition): -1}
+		for i := 0; i < len(o.Definition); {
+			end, kind := sqltext.Token(o.Definition, i)
+			word := o.Definition[i:end]
+			changed := word
+			switch {
+			case word == "AND":
+				changed = "OR"
+			case word == "OR":
+				changed = "AND"
+			case kind == sqltext.Word:
+				changed = word + "x"
+			case kind == sqltext.Quoted:
+				changed = word[:1] + "x" + word[1:]
+			case kind == sqltext.Other && strings.Contains("<>+-=", word):
+				changed = "%"
+			}
+			if changed != word {
+				mutated := o.Definition[:i] + changed + o.Definition[end:]
+				if before, same := seen[fingerprint.Normalize(mutated)]; same {
+					t.Errorf("%s %s: changes at %d and %d come to the same:\n%s", o.Kind, o.Name, before, i, mutated)
+				}
+				seen[fingerprint.Normalize(mutated)] = i
+				mutations++
+			}
+			i = end
+		}
+	}
+	if mutations < 2500 {
+		t.Errorf("%d mutations", mutations)
+	}
 }

@@ -137,3 +137,22 @@ create policy theirs on orders as restrictive for select to public
 create statistics customers_stats (dependencies, mcv) on status, score from customers;
 create statistics customers_expr on (status in ('open', 'paid')), (score between 1 and 9 and status <> 'x') from customers;
 create sequence ticket as integer start 100 increment 5 minvalue 10 maxvalue 1000 cycle cache 3;
+
+create collation loose (provider = icu, locale = 'en-u-ks-level2', deterministic = false);
+create text search dictionary plain_words (template = simple, accept = false);
+create text search configuration docs (copy = english);
+alter text search configuration docs alter mapping for word, asciiword with plain_words, english_stem;
+create type span as range (subtype = float8, subtype_diff = float8mi);
+create aggregate total_of (integer) (sfunc = int4pl, stype = integer, initcond = '0');
+create function mood_rank(mood) returns integer language sql immutable as $$ select 1 $$;
+create cast (mood as integer) with function mood_rank(mood) as assignment;
+create function same_text(text, text) returns boolean language sql immutable as $$ select $1 = $2 $$;
+create operator === (leftarg = text, rightarg = text, function = same_text, commutator = ===, hashes);
+create operator class int_ops for type integer using btree as operator 1 <, operator 3 =, function 1 btint4cmp(integer, integer);
+create conversion latin for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8;
+create function settled() returns integer language sql set search_path = pg_catalog, public set work_mem = '1MB'
+  as $$ select 1 $$;
+create table quiet (a integer not null, b text collate loose);
+create unique index quiet_a on quiet (a);
+alter table quiet replica identity using index quiet_a;
+alter table quiet add constraint quiet_late check (a > 0) not valid;
