@@ -56,7 +56,8 @@ func TestHealthWhileATableIsLocked(t *testing.T) {
 			if o.err != nil || time.Since(began) > time.Minute {
 				t.Errorf("after %s: %v\n%s", time.Since(began), o.err, o.log)
 			}
-			o.says(t, "not everything could be checked: table "+strings.Fields(statement)[2]+" is locked by server process ",
+			table := strings.Fields(statement)[2]
+			o.says(t, "not everything could be checked: table "+table+" is locked by server process ",
 				"not wholly checked, because another session keeps a table locked: 1 tenant", "b  table locked",
 				"Schemas: 2 tenants match")
 			if d := o.healthOf(t, "b"); !d.Locked || d.Fingerprint != "" {
@@ -153,7 +154,8 @@ func TestHealthOfWhatIsNotValid(t *testing.T) {
 	}
 	o = f.run(t, t.Context(), "mode=health-check", "fail-on=drift")
 	o.counts(t, 2, 0, 1, 0)
-	o.says(t, "1 index or constraint is not valid: index twice", ", not valid", "constraint users.k CHECK ((id > 0)) NOT VALID -> ")
+	o.says(t, "1 index or constraint is not valid: index twice", ", not valid",
+		"constraint users.k CHECK ((id > 0)) NOT VALID -> ")
 }
 
 // What few tenants have costs one more round trip the first time, and the others none.

@@ -56,10 +56,13 @@ type Fingerprint struct {
 
 // Object is a table, column, index, function and so on.
 type Object struct {
-	Kind       string `json:"kind"`             // "column"
-	Name       string `json:"name"`             // "users.email": quoted if SQL needs it, and without the schema if that is Schema or public
-	Parent     string `json:"parent,omitempty"` // the table of a column, constraint, index, trigger and so on
-	Definition string `json:"definition"`       // everything else about it; several lines for views and functions
+	Kind string `json:"kind"` // "column"
+	// Name is "users.email": quoted if SQL needs it, and without the schema if that is Schema or public.
+	Name string `json:"name"`
+	// Parent is the table of a column, constraint, index, trigger and so on.
+	Parent string `json:"parent,omitempty"`
+	// Definition is everything else about it; several lines for views and functions.
+	Definition string `json:"definition"`
 }
 
 // hashQuery counts all objects, and hashes those that [normalize] leaves as they are; it returns the others. A

@@ -125,8 +125,8 @@
           and p.schemaname = (select n.nspname from pg_namespace n where n.oid = c.relnamespace)) end), '', false
   from pg_publication_rel r join pg_publication b on b.oid = r.prpubid join relation c on c.oid = r.prrelid
   union all
-  select 'published schema', coalesce(nullif(left(s.prefix, -1), ''), '(its own)') || '.' || {{named b.pubname}}, '', '',
-    '', false
+  select 'published schema',
+    coalesce(nullif(left(s.prefix, -1), ''), '(its own)') || '.' || {{named b.pubname}}, '', '', '', false
   from pg_publication b
   join pg_depend d on d.refclassid = 'pg_publication'::regclass and d.refobjid = b.oid
     and d.classid = to_regclass('pg_catalog.pg_publication_namespace')

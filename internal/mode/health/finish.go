@@ -55,7 +55,8 @@ func (h *checker) finish(ctx context.Context, results []fleet.Result) (mode.Endi
 			h.referenceName, err))
 	}
 	c := h.compare(ctx, results, observed)
-	e.Amendments = append(secondLooks(results, c.results), driftAmendments(c.results, c.sets, c.differences, h.failOn)...)
+	e.Amendments = slices.Concat(secondLooks(results, c.results),
+		driftAmendments(c.results, c.sets, c.differences, h.failOn))
 	amended, err := fleet.Amend(results, e.Amendments)
 	if err != nil {
 		return mode.Ending{}, err

@@ -156,15 +156,16 @@ func TestDriftSection(t *testing.T) {
 		}},
 		"a tie": {seen("a x 1", "b x 1", "c y 2", "d y 1"), report.Section{
 			Title: "Schemas: 2 tenants match; 1 group differs",
-			Lines: []string{"2 groups of 2 tenants each are the largest: the norm is that of c, which has the highest " +
-				"version; name a reference-tenant to choose another"},
+			Lines: []string{"2 groups of 2 tenants each are the largest: the norm is that of c, " +
+				"which has the highest version; name a reference-tenant to choose another"},
 			Blocks: []report.Block{{Title: "2 tenants differ from 2 others", Names: []string{"a", "b"}}},
 		}},
 		"a tie of keys": {seen("a x", "c y"), report.Section{
 			Title: "Schemas: 1 tenant matches; 1 group differs",
-			Lines: []string{"2 groups of 1 tenant each are the largest: the norm is that of a, whose key comes first; " +
-				"name a reference-tenant to choose another"},
-			Blocks: []report.Block{{Title: "1 tenant differs from a", Names: []string{"c"}, Diff: []string{"+ table t"}}},
+			Lines: []string{"2 groups of 1 tenant each are the largest: the norm is that of a, " +
+				"whose key comes first; name a reference-tenant to choose another"},
+			Blocks: []report.Block{{Title: "1 tenant differs from a", Names: []string{"c"},
+				Diff: []string{"+ table t"}}},
 		}},
 	} {
 		s, ok := driftSection(compareSchemas(c.observed, ""), differences)

@@ -46,7 +46,8 @@ func Merge(r report.Run) (report.Run, error) {
 		return r, err
 	}
 	whole := summarize(amended, sets, differences)
-	whole.FailOn, whole.Compared, whole.Reference, whole.Orphans = runs.failOn, runs.compared, runs.reference, runs.orphans
+	whole.FailOn, whole.Compared = runs.failOn, runs.compared
+	whole.Reference, whole.Orphans = runs.reference, runs.orphans
 	r.Results, r.Detail = amended, whole
 	rest := slices.DeleteFunc(slices.Clone(r.Sections), func(s report.Section) bool {
 		return strings.HasPrefix(s.Title, healthTitle) || strings.HasPrefix(s.Title, schemasTitle)
@@ -140,7 +141,9 @@ func (s *shards) differences(sets []comparisonSet) map[schemaPair][]string {
 		case one && two:
 			lines[p] = difference(norm, other)
 		default:
-			lines[p] = []string{"(how they differ is not in the report files: see mode health-check on one of each group)"}
+			// Indented, so that it is no part of a tenant's error.
+			lines[p] = []string{"    (the report files do not hold both descriptions: " +
+				"check a tenant of each group in one run)"}
 		}
 	}
 	return lines

@@ -94,8 +94,8 @@ func (d Detail) problems(compared bool) (found problems) {
 			note:  fmt.Sprintf("%d not valid", n),
 			text: words.Count(n, "index or constraint is", "indexes and constraints are") + " not valid: " +
 				words.List(d.Invalid, 5),
-			remedy: "reindex an index, or drop it and create it again; alter table … validate constraint checks the rows " +
-				"that were there before a constraint",
+			remedy: "reindex an index, or drop it and create it again; " +
+				"alter table … validate constraint checks the rows that were there before a constraint",
 		})
 	}
 	if n := len(d.Unknown); n > 0 {

@@ -158,7 +158,8 @@ func TestOutcome(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	if _, err := (Detail{}).outcome(problems{new(Detail).unreachable(t.Context(), refused)}, checks); !errors.Is(err, refused) {
+	found := problems{new(Detail).unreachable(t.Context(), refused)}
+	if _, err := (Detail{}).outcome(found, checks); !errors.Is(err, refused) {
 		t.Errorf("%v does not wrap the connection's error", err)
 	}
 }
