@@ -117,3 +117,18 @@ func TestWorkersThatUseUpTheLocks(t *testing.T) {
 	o.counts(t, 8, 0, 0, 0)
 	o.says(t, "workers of this run wait for each other's locks")
 }
+
+// Backups need two connections each, and have three among eight workers.
+func TestBackupsWithFewerConnectionsThanWorkers(t *testing.T) {
+	e, v := crowd(t, 6, "create table a (i int)"), newVault(t)
+	u, err := url.Parse(e.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.migrateOwn(t).counts(t, 6, 0, 0, 0)
+	limit := "alter role " + pgtest.Identifier(u.User.Username()) + " connection limit 3"
+	if err := pgtest.Shared(t).Exec(t.Context(), strings.TrimPrefix(u.Path, "/"), limit); err != nil {
+		t.Fatal(err)
+	}
+	e.run(t, v.inputs("mode=backup")...).counts(t, 6, 0, 0, 0)
+}

@@ -53,9 +53,6 @@ type idleConn struct {
 // NewConnections returns a mode's connections, none of them open.
 func NewConnections(env Env, access Access) *Connections {
 	shared, ok := env.Source.(fleet.SchemaHost)
-	if env.Workers == nil {
-		env.Workers = &Workers{}
-	}
 	options := postgres.Options{ReadOnly: access == Reads || env.DryRun, NoSearchPath: ok}
 	if access == Reads {
 		options.LockTimeout = readLockTimeout

@@ -40,6 +40,9 @@ type Worker struct {
 
 // Enter waits until one more worker may work on the server. The error is the cause of ctx.
 func (w *Workers) Enter(ctx context.Context, server string) (*Worker, error) {
+	if w == nil {
+		w = &Workers{} // nobody else's
+	}
 	w.mu.Lock()
 	if w.servers == nil {
 		w.servers = map[string]*crew{}

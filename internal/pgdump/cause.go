@@ -50,6 +50,7 @@ var phrases = []phrase{
 	{"terminating connection due to administrator command", SessionTerminated},
 	{"remaining connection slots", postgres.ConnectionLimit},
 	{"too many connections", postgres.ConnectionLimit},
+	{"too many clients", postgres.ConnectionLimit},
 	{"server closed the connection", ServerClosed},
 	{"could not receive data from server", ConnectionLost},
 	{"ssl syscall error", ConnectionLost},

@@ -5,6 +5,7 @@ package backup
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -111,7 +112,42 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
-	db, err := b.inspect(ctx, t, target, log)
+	worker, err := b.env.Workers.Enter(ctx, target.Server())
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	defer worker.Leave()
+	for {
+		o, err := b.attempt(ctx, t, target, existing, worker, log)
+		if err == nil || ctx.Err() != nil || !noRoom(err, target) {
+			return o, err
+		}
+		// Nothing was dumped yet: a program connects before it does anything.
+		again, ended := worker.Yield(ctx)
+		if ended != nil || !again {
+			return o, err
+		}
+	}
+}
+
+// noRoom reports whether the tenant's server had no connection left, for the job itself or for pg_dump; that of
+// verify-database-url is another matter.
+func noRoom(err error, target postgres.Target) bool {
+	var program *pgdump.ProgramError
+	if errors.As(err, &program) {
+		return program.Program == "pg_dump" && program.Cause() == postgres.ConnectionLimit
+	}
+	var connect *postgres.ConnectError
+	return errors.As(err, &connect) && postgres.NoRoom(err) && connect.Host == target.Host() &&
+		connect.Database == target.Database()
+}
+
+// attempt makes the backup, or says in a dry run what it would be.
+func (b *Job) attempt(
+	ctx context.Context, t fleet.Tenant, target postgres.Target, existing []backups.Backup, worker *mode.Worker,
+	log *slog.Logger,
+) (fleet.Outcome, error) {
+	db, err := b.inspect(ctx, t, target, worker, log)
 	if err != nil {
 		return fleet.Outcome{}, err
 	}

@@ -36,9 +36,11 @@ func (db database) close() {
 // inspect connects to the database, which also wakes its compute, and reads what the dump and the upload depend on. The
 // caller must close what it returns.
 func (b *Job) inspect(
-	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger,
+	ctx context.Context, t fleet.Tenant, target postgres.Target, worker *mode.Worker, log *slog.Logger,
 ) (db database, err error) {
-	conn, err := mode.Dial(ctx, b.env, t, target, b.options, log)
+	options := b.options
+	options.NoRoom = worker.Others
+	conn, err := mode.Dial(ctx, b.env, t, target, options, log)
 	if err != nil {
 		return database{}, err
 	}
