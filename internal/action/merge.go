@@ -18,7 +18,8 @@ const maxReport = 1 << 30
 // joined are the modes that find out something only from the results of all shards.
 var joined = map[string]func(report.Run) (report.Run, error){"health-check": health.Merge}
 
-// readReports merges the report files of sharded jobs into one run.
+// readReports merges the report files of sharded jobs into one run. A file that cannot be read is left out, and fails
+// the run.
 func readReports(in *input.Reader) func() (report.Run, error) {
 	files := in.Files("report-files")
 	if in.String("report-files") == "" {
@@ -41,8 +42,9 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 			}
 			read = append(read, one)
 		}
-		if err := errors.Join(refused...); err != nil {
-			return report.Run{}, err
+		unread := errors.Join(refused...)
+		if len(read) == 0 && unread != nil {
+			return report.Run{}, unread
 		}
 		if len(read) == 0 {
 			return report.Run{}, fleet.WithRemedy(
@@ -55,6 +57,10 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 		}
 		for _, name := range merged {
 			run.Notices = append(run.Notices, name+" is a merged report itself and was left out")
+		}
+		if unread != nil { // the others' results are worth having, and the run is red
+			run.Err = errors.Join(fleet.WithRemedy(fmt.Errorf("left out of the merged report: %w", unread),
+				"take the file away, or run the job that left it once more"), run.Err)
 		}
 		return run, err
 	}
