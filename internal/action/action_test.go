@@ -337,7 +337,7 @@ func TestSelectionAndIdentity(t *testing.T) {
 		{[]string{"tenants=Globex,Glob*,nobody"}, `the pattern "nobody" matches none of the 5 tenants found`},
 		{[]string{"tenants=Globex,Acme"}, `"Acme" (`},
 		{[]string{"tenants=nobody"}, `tenants: "nobody" selects none of the 5 tenants found`},
-		{[]string{"tenants=東京"}, "has an empty key"},
+		{[]string{"tenants=東京", "mode=list-tenants"}, "key dong-jing"},
 		{[]string{"min-tenants=6"}, "found 5 tenants, fewer than min-tenants: 6"},
 		{[]string{"tenants=Globex", "canary=Acme"}, `canary: "Acme" is none of the 1 selected tenants`},
 		{[]string{"tenants=Globex", "neon-branch=nowhere"}, "nowhere"},

@@ -207,7 +207,7 @@ func TestChooseATenantThatCouldNotBeRead(t *testing.T) {
 	}
 	byID := choiceOf(t, "*", "", "")
 	byID.keys = fleet.KeyByID
-	_, err = byID.choose([]fleet.Tenant{{Name: "Acme", ID: "ID unread"}}, unread(false))
+	_, err = byID.choose([]fleet.Tenant{{Name: "Acme", ID: "id-unread"}}, unread(false))
 	if err == nil || !strings.Contains(err.Error(), "id-unread, which could not be read, have the same key") {
 		t.Errorf("keys: %v", err)
 	}

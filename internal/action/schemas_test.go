@@ -147,6 +147,24 @@ func TestOneBadSchemaHidesNoOther(t *testing.T) {
 	e.run(t, "tenants=b").counts(t, 1, 0, 0, 0)
 }
 
+// Names that give one key have different ones by id, and rows that name nothing stop nobody.
+func TestSchemasThatAreHardToTellApart(t *testing.T) {
+	t.Parallel()
+	e := newEstate(t, "acme-corp", "acme_corp", "клиент", "日本", "🚀", "+", "+  ")
+	e.run(t).says(t, `"acme-corp" (acme-corp) and "acme_corp" (acme_corp) have the same key acme-corp`, "set tenant-key: id")
+	o := e.run(t, "tenant-key=id")
+	o.counts(t, 5, 0, 0, 0)
+	o.says(t, "rows of public.schema_tracker that name no schema are skipped (name is '', '  '); delete them: ")
+	_, remedy, _ := strings.Cut(o.log, "delete them: ")
+	remedy, _, _ = strings.Cut(remedy, "\n")
+	e.do(t, strings.TrimSpace(remedy))
+	if o = e.run(t, "tenant-key=id"); strings.Contains(o.log, "skipped (") {
+		t.Errorf("the remedy does not help:\n%s", o.log)
+	}
+	e.do(t, "drop schema acme_corp cascade; delete from schema_tracker where name = 'acme_corp'")
+	e.run(t).counts(t, 0, 4, 0, 0)
+}
+
 func TestMissingSchemasAreCreatedWhereAsked(t *testing.T) {
 	e := newEstate(t, "here", "+new", "+Bad name", "+select")
 	o := e.run(t, "create-missing=true", "dry-run=true")

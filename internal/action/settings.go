@@ -49,7 +49,10 @@ func (r *run) settings() settings {
 	insecure := in.Bool("allow-insecure")
 	r.record.Source = in.String("tenant-source")
 	s := settings{
-		source:  source.New(in, source.Options{Creating: m.creates, OnWait: r.waiting, DirectTLS: &r.direct}),
+		source: source.New(in, source.Options{
+			Creating: m.creates, OnWait: r.waiting, DirectTLS: &r.direct,
+			Warn: func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
+		}),
 		catalog: r.catalogSettings(insecure),
 		choice:  readChoice(in),
 		options: fleet.Options{

@@ -119,15 +119,10 @@ func TestHostileNamesAreDroppedAsTheyAre(t *testing.T) {
 	e := newEstate(t, append(hostile, "sound")...)
 	for _, name := range hostile {
 		e.run(t, drop(name, "without-backup=true", "tenant-key=id", "dry-run=true")...)
-		o := e.run(t, drop(name, "without-backup=true")...)
-		if name == "東京" { // leaves no key
-			o.says(t, "has an empty key")
-			continue
-		}
-		o.counts(t, 1, 0, 0, 0)
+		e.run(t, drop(name, "without-backup=true")...).counts(t, 1, 0, 0, 0)
 	}
-	same(t, "tracked", e.tracked(t), []string{"sound", "東京"})
-	same(t, "schemas", e.do(t, `select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by nspname collate "C"`), []string{"public", "sound", "東京"})
+	same(t, "tracked", e.tracked(t), []string{"sound"})
+	same(t, "schemas", e.do(t, `select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by nspname collate "C"`), []string{"public", "sound"})
 }
 
 // Objects of others that depend on a tenant's schema are named, and nothing is dropped or backed up, until what the

@@ -68,7 +68,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 		more       []string
 	}{
 		{"acme/corp", `"ACME Corp" (`, nil},
-		{"東京", "has an empty key", nil},
+		{"Acmé Corp", `"ACME Corp" (`, nil},
 		{"twin", "is the name or the id of 2 tenants", nil},
 		{"quiet-river-12345678", `is the id of the tenant "x"`, nil},
 		{strings.Repeat("x", 257), "has 257 characters, and Neon allows 256", nil},

@@ -119,7 +119,7 @@ func readRows(rows postgres.Rows) ([]Row, error) {
 			NeonProjectID: value("neon_project_id")}
 		if r.Name == "" {
 			return nil, &QueryError{Problem: fmt.Sprintf("row %d of %d has no name", i+1, len(list)),
-				Fix: "exclude such rows with where name is not null, or give them names"}
+				Fix: "exclude such rows with where name <> '', or give them names"}
 		}
 		if at["id"] < 0 {
 			r.ID = r.Name

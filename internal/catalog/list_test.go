@@ -52,7 +52,8 @@ func TestListRefusesWhatItCannotUse(t *testing.T) {
 		},
 		"select 'x' as name, 'x' as url, 1 as url": {"two columns named url", rename},
 		"select 'x' as \"Name\", 'x' as database":  {`no column name; it has the columns "Name", "database"`, rename},
-		"select null as name, 'x' as database":     {"row 1 of 1 has no name", "where name is not null"},
+		"select null as name, 'x' as database":     {"row 1 of 1 has no name", "where name <> ''"},
+		"select '' as name, 'x' as database":       {"row 1 of 1 has no name", "where name <> ''"},
 		"select 'x' as name, '' as id, 'x' as url": {`the row of "x" has no id`, "leave the column out"},
 		"values ('x')": {`it has the columns "column1"`, ""},
 		"select 'x' as name, d as database from (values ('a'), ('b')) v (d)": {

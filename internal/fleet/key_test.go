@@ -1,55 +1,20 @@
 package fleet
 
 import (
-	"regexp"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-func TestSlug(t *testing.T) {
-	for text, want := range map[string]string{
-		"acme": "acme", "Acme Corp": "acme-corp", "ACME_Corp, Inc.": "acme-corp-inc", "--a--b--": "a-b",
-		"a": "a", "007": "007", "": "", "-": "", "日本": "", "日本 1": "1", "Café": "caf", "Straße 5": "stra-e-5",
-		"a\nb": "a-b", "a\xffb": "a-b", "\u212a": "", // the Kelvin sign, which is a k in lower case
-		"tenant-morning-bread-81040908": "tenant-morning-bread-81040908",
-	} {
-		if got := Slug(text); got != want {
-			t.Errorf("Slug(%q) = %q, want %q", text, got, want)
-		}
-	}
-}
-
-var slugForm = regexp.MustCompile(`^([a-z0-9]+(-[a-z0-9]+)*)?$`)
-
-func FuzzSlug(f *testing.F) {
-	for _, seed := range []string{"Acme Corp", "--", "日本-1", "\xff", "İı", "a\x00b"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		slug := Slug(text)
-		if !slugForm.MatchString(slug) {
-			t.Errorf("Slug(%q) = %q", text, slug)
-		}
-		if again := Slug(slug); again != slug {
-			t.Errorf("Slug(%q) = %q, and of that %q", text, slug, again)
-		}
-		if Slug(" "+text+"_") != slug || utf8.ValidString(text) && Slug(strings.ToUpper(slug)) != slug {
-			t.Errorf("Slug(%q) = %q depends on its surroundings or its case", text, slug)
-		}
-	})
-}
 
 func TestAssignKeys(t *testing.T) {
 	all := func(Tenant) bool { return true }
 	only := func(id string) func(Tenant) bool { return func(t Tenant) bool { return t.ID == id } }
 	const (
-		names      = "tenants cannot be told apart by their names: "
-		ids        = "tenants cannot be told apart by their ids: "
-		useIDs     = "set tenant-key: id (keys are then made from the ids, which are unique), or rename the tenants"
-		renameThem = "these ids differ only in letter case or punctuation; rename them at the source"
+		names    = "tenants cannot be told apart by their names: "
+		ids      = "tenants cannot be told apart by their ids: "
+		useIDs   = "set tenant-key: id (keys are then made from the ids, which are unique), or rename the tenants"
+		listThem = "the ids must be unique: list each of them once at the source"
 	)
 	for _, test := range []struct {
 		name    string
@@ -78,16 +43,36 @@ func TestAssignKeys(t *testing.T) {
 			remedy:  useIDs,
 		},
 		{
-			name: "no key at all", by: KeyByName, chosen: all,
-			tenants: []Tenant{{Name: "日本", ID: "1"}, {Name: "", ID: "2"}},
-			err:     names + `"日本" (1) has an empty key; "" (2) has an empty key`,
+			name: "accents apart", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "Müller", ID: "1"}, {Name: "Möller", ID: "2"}, {Name: "Größe GmbH", ID: "3"}},
+			keys:    "muller moller grosse-gmbh",
+		},
+		{
+			name: "names that leave nothing", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "🚀", ID: "late-frost-1"}, {Name: "", ID: "late-frost-2"}, {Name: "--", ID: "--"}},
+			keys:    "late-frost-1 late-frost-2 d8156bae",
+		},
+		{
+			name: "a new tenant, which has no id yet", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "a", ID: "1"}, {Name: "🚀"}},
+			keys:    "a ",
+		},
+		{
+			name: "a name that leaves nothing and the id of another", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "🚀", ID: "late-frost-1"}, {Name: "Late Frost 1", ID: "2"}},
+			err:     names + `"🚀" (late-frost-1) and "Late Frost 1" (2) have the same key late-frost-1`,
 			remedy:  useIDs,
 		},
 		{
-			name: "similar ids", by: KeyByID, chosen: all,
-			tenants: []Tenant{{Name: "a", ID: "T_1"}, {Name: "b", ID: "t-1"}},
-			err:     ids + `"a" (T_1) and "b" (t-1) have the same key t-1`,
-			remedy:  renameThem,
+			name: "schemas of one key", by: KeyByName, chosen: all,
+			tenants: []Tenant{{Name: "acme-corp", ID: "acme-corp"}, {Name: "acme_corp", ID: "acme_corp"}},
+			err:     names + `"acme-corp" (acme-corp) and "acme_corp" (acme_corp) have the same key acme-corp`,
+			remedy:  useIDs,
+		},
+		{
+			name: "the same schemas by id", by: KeyByID, chosen: all,
+			tenants: []Tenant{{Name: "acme-corp", ID: "acme-corp"}, {Name: "acme_corp", ID: "acme_corp"}},
+			keys:    "acme-corp acme-corp-cca8c794",
 		},
 		{
 			name: "one of them chosen", by: KeyByName, chosen: only("2"),
@@ -98,7 +83,7 @@ func TestAssignKeys(t *testing.T) {
 		{
 			name: "none of them chosen", by: KeyByName, chosen: only("4"),
 			tenants: []Tenant{{Name: "a", ID: "1"}, {Name: "A", ID: "2"}, {Name: "-", ID: "3"}, {Name: "b", ID: "4"}},
-			keys:    "a a  b",
+			keys:    "a a 3 b",
 		},
 		{
 			name: "many", by: KeyByID, chosen: all,
@@ -108,14 +93,14 @@ func TestAssignKeys(t *testing.T) {
 				`"Tenant 2" (id-2) and "Tenant 2" (id-2) have the same key id-2; ` +
 				`"Tenant 3" (id-3) and "Tenant 3" (id-3) have the same key id-3; ` +
 				`"Tenant 4" (id-4) and "Tenant 4" (id-4) have the same key id-4; and 2 more`,
-			remedy: renameThem,
+			remedy: listThem,
 		},
 		{name: "nobody", by: KeyByName, chosen: all},
 		{
-			name: "an unread tenant, by id", by: KeyByID, chosen: only("T_1"),
-			tenants: []Tenant{{Name: "a", ID: "T_1"}, {Name: "b", ID: "t-2"}}, unread: []string{"t-1", "T_2", "t-3"},
-			err:    ids + `"a" (T_1) and t-1, which could not be read, have the same key t-1`,
-			remedy: renameThem,
+			name: "an unread tenant, by id", by: KeyByID, chosen: only("t-1"),
+			tenants: []Tenant{{Name: "a", ID: "t-1"}, {Name: "b", ID: "t-2"}}, unread: []string{"t-1", "t-2", "t-3"},
+			err:    ids + `"a" (t-1) and t-1, which could not be read, have the same key t-1`,
+			remedy: listThem,
 		},
 		{
 			name: "an unread tenant, by name", by: KeyByName, chosen: all,

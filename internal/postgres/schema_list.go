@@ -15,18 +15,23 @@ func (l SchemaList) Schema() string { return l.Table.Schema }
 
 func (l SchemaList) String() string { return l.Table.Schema + "." + l.Table.Name }
 
-// Names returns the listed names, each once, in byte order. Errors: [*MissingListError], [*TableError], the server's.
-func (l SchemaList) Names(ctx context.Context, c *Conn) ([]string, error) {
-	answers, err := c.Results(ctx,
-		"select distinct name::text collate \"C\" from "+l.Table.Quoted()+" where name is not null order by 1")
+// Names returns the listed names, each once, in byte order. Rows that name no schema are left out; blank holds their
+// names as SQL writes them: NULL, the empty text, or one of blanks. Errors: [*MissingListError], [*TableError], the
+// server's.
+func (l SchemaList) Names(ctx context.Context, c *Conn) (names, blank []string, err error) {
+	answers, err := c.Results(ctx, "select distinct coalesce(name::text, '') collate \"C\", quote_nullable(name::text), "+
+		"coalesce(name::text ~ '[^[:space:]]', false) from "+l.Table.Quoted()+" order by 1, 2")
 	if err != nil {
-		return nil, listError(err, l)
+		return nil, nil, listError(err, l)
 	}
-	names := make([]string, len(answers[0]))
-	for i, row := range answers[0] {
-		names[i] = string(row[0])
+	for _, row := range answers[0] {
+		if string(row[2]) == "t" {
+			names = append(names, string(row[0]))
+		} else {
+			blank = append(blank, string(row[1]))
+		}
 	}
-	return names, nil
+	return names, blank, nil
 }
 
 // Add lists a schema, and creates the list if there is none. It is no error if the schema is listed already.

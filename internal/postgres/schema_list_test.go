@@ -89,7 +89,7 @@ func TestSchemaList(t *testing.T) {
 			list, c := postgres.SchemaList{Table: parsed}, connectWithoutPath(t, url)
 			if table == "" {
 				missing := (*postgres.MissingListError)(nil)
-				if _, err := list.Names(t.Context(), c); !errors.As(err, &missing) {
+				if _, _, err := list.Names(t.Context(), c); !errors.As(err, &missing) {
 					t.Errorf("no list: %v", err)
 				}
 			}
@@ -103,14 +103,29 @@ func TestSchemaList(t *testing.T) {
 					}
 				}
 			}
-			names, err := list.Names(t.Context(), c)
+			names, blank, err := list.Names(t.Context(), c)
 			if err != nil {
 				t.Error(err)
 			}
 			servertest.Equal(t, "names", names, []string{"a'", "b"})
+			servertest.Equal(t, "blank names", blank, []string(nil))
 			servertest.Equal(t, "rows", pgtest.Ask(t, url, "select count(*)::text from "+where), []string{"2"})
 		})
 	}
+}
+
+func TestRowsThatNameNoSchema(t *testing.T) {
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, `create table public.schema_tracker (name text);
+		insert into schema_tracker values ('a'), (null), (''), (null), (E' \t'), (' b')`)
+	table, _ := postgres.ParseTable("public.schema_tracker")
+	list, c := postgres.SchemaList{Table: table}, connectWithoutPath(t, url)
+	names, blank, err := list.Names(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.Equal(t, "names", names, []string{" b", "a"})
+	servertest.Equal(t, "blank names", blank, []string{"''", "NULL", "' \t'"})
 }
 
 func TestDropSchema(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/remedies"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Schemas is the source whose tenants are schemas of one database, listed in a table of it.
@@ -23,6 +24,7 @@ type Schemas struct {
 	versions postgres.Table
 	// expectList is true if a list that does not exist counts as empty, because it is about to be created.
 	expectList bool
+	warn       func(string)
 
 	mu     sync.Mutex
 	conn   *postgres.Conn // nil: none is open, or it is lent
@@ -49,6 +51,7 @@ func newSchemas(in *input.Reader, o Options) fleet.Source {
 		}),
 		options: postgres.Options{ReadOnly: in.Bool("dry-run"), NoSearchPath: true},
 		listed:  map[string]bool{},
+		warn:    o.warn,
 	}
 	s.target = readDatabaseURL(in, s.url, o)
 	if o.Creating {
@@ -60,9 +63,9 @@ func newSchemas(in *input.Reader, o Options) fleet.Source {
 
 // Tenants implements [fleet.Source] with the listed schemas, whether they exist or not.
 func (s *Schemas) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
-	var names []string
+	var names, blank []string
 	err := s.with(ctx, nil, func(c *postgres.Conn) (err error) {
-		names, err = s.list.Names(ctx, c)
+		names, blank, err = s.list.Names(ctx, c)
 		return err
 	})
 	if missing := (*postgres.MissingListError)(nil); s.expectList && errors.As(err, &missing) {
@@ -70,6 +73,9 @@ func (s *Schemas) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if len(blank) > 0 {
+		s.warn(namesNoSchema(s.list, blank))
 	}
 	tenants := make([]fleet.Tenant, len(names))
 	s.mu.Lock()
@@ -79,6 +85,13 @@ func (s *Schemas) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 		s.listed[name] = true
 	}
 	return tenants, nil
+}
+
+// namesNoSchema says which rows of the list are skipped, and how to delete them.
+func namesNoSchema(list postgres.SchemaList, blank []string) string {
+	const shown = 5
+	return fmt.Sprintf("rows of %s that name no schema are skipped (name is %s); delete them: "+
+		"delete from %s where name is null or name::text !~ '[^[:space:]]'", list, words.List(blank, shown), list.Table.Quoted())
 }
 
 // URL implements [fleet.Source] with the database's own connection string. A listed name that no tenant's schema can

@@ -19,8 +19,17 @@ type Options struct {
 	Creating bool
 	// OnWait receives waits of a second and longer for an API's rate limit, concurrently. Nil discards them.
 	OnWait func(d time.Duration, why string)
+	// Warn receives what is odd about the list of tenants and stops nobody, while the inputs are read and while tenants
+	// are listed. Nil discards it.
+	Warn func(text string)
 	// DirectTLS is the run's. Nil: each connection string has its own.
 	DirectTLS *postgres.DirectTLS
+}
+
+func (o Options) warn(text string) {
+	if o.Warn != nil {
+		o.Warn(text)
+	}
 }
 
 // kind is one value of the input tenant-source.

@@ -87,7 +87,7 @@ func (c *create) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 	if err != nil {
 		return fleet.Outcome{Detail: d}, fmt.Errorf("create tenant %q: %w", c.name, err)
 	}
-	t.ID, t.Key = found.ID, cmp.Or(t.Key, fleet.Slug(found.ID))
+	t.ID, t.Key = found.ID, cmp.Or(t.Key, fleet.IDKey(found.ID))
 	migrated, err := c.applyMigrations(ctx, t, log)
 	if m, ok := migrated.Detail.(migrate.Detail); ok {
 		d.Migration = &m
@@ -178,7 +178,7 @@ func createdID(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	}
 	t := results[0].Tenant
 	before := t.ID
-	t.ID, t.Key = d.ID, cmp.Or(t.Key, fleet.Slug(d.ID))
+	t.ID, t.Key = d.ID, cmp.Or(t.Key, fleet.IDKey(d.ID))
 	return mode.Ending{
 		Amendments: []fleet.Amendment{{ID: before, Created: t}},
 		Outputs:    map[string]string{"tenant-id": d.ID},

@@ -82,7 +82,7 @@ func TestCreatedID(t *testing.T) {
 		"new, keyed by id": {
 			results: []fleet.Result{result(fleet.Tenant{Name: "acme"}, CreateDetail{ID: "P_1"})},
 			want: mode.Ending{
-				Amendments: []fleet.Amendment{{Created: fleet.Tenant{Name: "acme", ID: "P_1", Key: "p-1"}}},
+				Amendments: []fleet.Amendment{{Created: fleet.Tenant{Name: "acme", ID: "P_1", Key: "p-1-d1641bdc"}}},
 				Outputs:    map[string]string{"tenant-id": "P_1"},
 			},
 		},
