@@ -285,15 +285,22 @@ func TestSyncMistakes(t *testing.T) {
 	}
 }
 
-// modeNames and limits are checked before the first write.
+// A name that GitHub refuses gets an underscore, one that is too long fails its tenant only, and a limit is checked before
+// the first write.
 func TestSecretsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	h := newHub(t, "7-eleven", "acme-corp", "github-fans")
+	long := strings.Repeat("long-", 60)
+	h.add(long + "1")
 	o := h.sync(t)
-	o.says(t, "7_ELEVEN_DATABASE_URL would begin with a digit", "GITHUB_FANS_DATABASE_URL would begin with GITHUB_", "TENANT_{TENANT}")
-	if o.err == nil || len(h.Secrets(h.scope)) != 0 {
-		t.Errorf("%v, and there are %d secrets", o.err, len(h.Secrets(h.scope)))
+	o.counts(t, 3, 0, 1, 0)
+	o.says(t, "secret-name {TENANT}_DATABASE_URL: the secret name LONG_LONG", "set tenant-key: id, or rename the tenant")
+	if got := slices.Sorted(maps.Keys(h.Secrets(h.scope))); !slices.Equal(got, []string{"ACME_CORP_DATABASE_URL", "_7_ELEVEN_DATABASE_URL", "_GITHUB_FANS_DATABASE_URL"}) {
+		t.Errorf("secrets: %v", got)
 	}
+	delete(h.tenants, long+"1")
+	h.sync(t).counts(t, 0, 3, 0, 0)
+	h = newHub(t, "7-eleven", "acme-corp", "github-fans")
 	h.sync(t, "secret-name=db_{TENANT}").counts(t, 3, 0, 0, 0)
 	if got := slices.Sorted(maps.Keys(h.Secrets(h.scope))); !slices.Equal(got, []string{"DB_7_ELEVEN", "DB_ACME_CORP", "DB_GITHUB_FANS"}) {
 		t.Errorf("secrets: %v", got)

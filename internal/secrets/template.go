@@ -59,21 +59,16 @@ func ParseTemplate(text string) (Template, error) {
 // String writes the template as [ParseTemplate] reads it.
 func (t Template) String() string { return t.before + placeholder + t.after }
 
-// Name returns the name of the secret for the tenant with this key. The error says which rule the name breaks.
+// Name returns the name of the secret for the tenant with this key. One that GitHub or a bundle forbids gets a leading
+// underscore. The error says which rule the name breaks.
 func (t Template) Name(key string) (string, error) {
 	name := t.before + strings.ToUpper(strings.ReplaceAll(key, "-", "_")) + t.after
+	if forbidden(name) {
+		name = "_" + name
+	}
 	switch {
-	case !secretForm.MatchString(name) && name[0] >= '0' && name[0] <= '9':
-		return "", fleet.WithRemedy(
-			fmt.Errorf("the secret name %s would begin with a digit, which GitHub does not allow", name), addPrefix)
 	case !secretForm.MatchString(name):
 		return "", fmt.Errorf("%q is not a valid secret name: it takes letters, digits and _ only", name)
-	case strings.HasPrefix(name, "GITHUB_"):
-		return "", fleet.WithRemedy(
-			fmt.Errorf("the secret name %s would begin with GITHUB_, which GitHub reserves", name), addPrefix)
-	case bundleForm.MatchString(name):
-		return "", fleet.WithRemedy(fmt.Errorf("the secret name %s would be that of a bundle", name),
-			"set secret-name to another template")
 	case len(name) > maxName:
 		return "", fleet.WithRemedy(
 			fmt.Errorf("the secret name %s… would have %d characters, and the limit is %d", name[:40], len(name),
@@ -83,14 +78,31 @@ func (t Template) Name(key string) (string, error) {
 	return name, nil
 }
 
-// addPrefix is the remedy for a name that begins as it must not.
-const addPrefix = "put a prefix into secret-name, such as TENANT_{TENANT}_DATABASE_URL"
+// forbidden reports whether no tenant's secret can have that name: it begins with a digit or with GITHUB_, which GitHub
+// refuses, or it is that of a bundle.
+func forbidden(name string) bool {
+	return name != "" && name[0] >= '0' && name[0] <= '9' || strings.HasPrefix(name, "GITHUB_") ||
+		bundleForm.MatchString(name)
+}
 
 // Match reports whether a name could be that of a tenant's secret, and returns the key that the tenant would have.
 func (t Template) Match(name string) (key string, ok bool) {
 	name = strings.ToUpper(name)
-	if bundleForm.MatchString(name) || len(name) <= len(t.before)+len(t.after) ||
-		!strings.HasPrefix(name, t.before) || !strings.HasSuffix(name, t.after) {
+	if forbidden(name) {
+		return "", false
+	}
+	if plain, escaped := strings.CutPrefix(name, "_"); escaped && forbidden(plain) {
+		if key, ok = t.match(plain); ok {
+			return key, true
+		}
+	}
+	return t.match(name)
+}
+
+// match is [Template.Match] for a name without the underscore that [Template.Name] may have added.
+func (t Template) match(name string) (key string, ok bool) {
+	if len(name) <= len(t.before)+len(t.after) || !strings.HasPrefix(name, t.before) ||
+		!strings.HasSuffix(name, t.after) {
 		return "", false
 	}
 	key = fleet.Slug(name[len(t.before) : len(name)-len(t.after)])
@@ -112,19 +124,16 @@ func IsBundle(name string) (n int, ok bool) {
 	return n, true
 }
 
-// Names returns the secret name of each key. The error covers all keys that break a rule and all names that two keys
-// share: it lists the first few, and has a remedy.
-func (t Template) Names(keys []string) (map[string]string, error) {
-	names, owner := make(map[string]string, len(keys)), make(map[string]string, len(keys))
+// Names returns the secret name of each key, and why a key has none: one tenant's name stops no other. The error covers
+// all names that two keys share: it lists the first few, and has a remedy.
+func (t Template) Names(keys []string) (names map[string]string, nameless map[string]error, err error) {
+	names, nameless = make(map[string]string, len(keys)), map[string]error{}
+	owner := make(map[string]string, len(keys))
 	var problems []string
-	remedy := ""
 	for _, key := range keys {
 		name, err := t.Name(key)
 		if err != nil {
-			problems = append(problems, err.Error())
-			if remedy == "" {
-				remedy = fleet.Remedy(err)
-			}
+			nameless[key] = err
 			continue
 		}
 		if other, taken := owner[name]; taken && other != key {
@@ -135,11 +144,9 @@ func (t Template) Names(keys []string) (map[string]string, error) {
 		names[key], owner[name] = name, key
 	}
 	if len(problems) == 0 {
-		return names, nil
-	}
-	if remedy == "" {
-		remedy = "set tenant-key: id, or rename the tenants"
+		return names, nameless, nil
 	}
 	const shown = 5
-	return nil, fleet.WithRemedy(errors.New(words.Clauses(problems, shown)), remedy)
+	return nil, nil, fleet.WithRemedy(errors.New(words.Clauses(problems, shown)),
+		"set tenant-key: id, or rename the tenants")
 }

@@ -78,9 +78,11 @@ const (
 type plan struct {
 	settings
 	situation
-	names   map[string]string // of the tenants' own secrets, by key; nil with bundles
-	bundles []string          // names of the scope's bundles
-	left    leftovers
+	names map[string]string // of the tenants' own secrets, by key; nil with bundles
+	// nameless says why a tenant's own secret can have no name, by key.
+	nameless map[string]error
+	bundles  []string // names of the scope's bundles
+	left     leftovers
 }
 
 // newPlan returns a plan, or refuses what cannot work before anything is written.
@@ -111,10 +113,9 @@ func bundlesAmong(listed map[string]time.Time) (names []string) {
 	return names
 }
 
-// nameSecrets refuses names that GitHub does not accept or that two tenants would share, and more secrets than there is
-// room for.
+// nameSecrets refuses names that two tenants would share, and more secrets than there is room for.
 func (p *plan) nameSecrets() (err error) {
-	if p.names, err = p.template.Names(p.tenants); err != nil {
+	if p.names, p.nameless, err = p.template.Names(p.tenants); err != nil {
 		return fmt.Errorf("secret-name %s: %w", p.template, err)
 	}
 	return p.checkLimit(slices.Collect(maps.Values(p.names)))

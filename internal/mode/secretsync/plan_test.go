@@ -133,10 +133,8 @@ func TestPlansThatAreRefused(t *testing.T) {
 			message: "secret-name {TENANT}_DATABASE_URL: the tenants a-b and a_b would share the secret A_B_DATABASE_URL",
 			remedy:  "tenant-key: id",
 		},
-		"a name that GitHub refuses": {
-			at:      situation{tenants: []string{"7-eleven"}},
-			message: "7_ELEVEN_DATABASE_URL would begin with a digit",
-			remedy:  "TENANT_{TENANT}",
+		"names that GitHub refuses, and one that is too long, stop nobody": {
+			at: situation{tenants: []string{"9-lives", "github-fans", strings.Repeat("a", 300)}},
 		},
 		"too many to prune": {
 			in: settings{prune: true},

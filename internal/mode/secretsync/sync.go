@@ -79,6 +79,9 @@ func (s *syncer) announce() {
 
 // job brings one tenant's secret up to date. With bundles it only resolves the connection string.
 func (s *syncer) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	if err := s.plan.nameless[t.Key]; err != nil {
+		return fleet.Outcome{}, fmt.Errorf("secret-name %s: %w", s.plan.template, err)
+	}
 	secret, err := s.resolve(ctx, t)
 	if err != nil {
 		return fleet.Outcome{}, err
