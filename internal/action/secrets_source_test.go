@@ -1,10 +1,12 @@
 package action
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/secrets"
 )
 
 // A job that has the tenants' secrets needs no Neon key: the fleet is migrated, and Neon's API is not called.
@@ -32,6 +34,30 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 0, 3, 1, 0)
 	o.says(t, "the value of LEGACY_DATABASE_URL is not a Postgres URL")
+}
+
+// A thousand tenants' connection strings are more than one variable holds, and fit into bundles of their own.
+func TestAFleetIsListedFromBundlesOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	f, inputs, total := newFleet(t), []string{"neon-api-key=", "tenant-source=secrets", "mode=list-tenants"}, 0
+	for n := range 5 {
+		members := map[string]string{}
+		for i := range 200 {
+			key := fmt.Sprintf("customer-%d-%03d", n, i)
+			members[key] = connection(key, "1")
+		}
+		bundle := secrets.EncodeBundle(members)
+		inputs = append(inputs, "$"+secrets.BundleName(n+1)+"="+bundle)
+		total += len(bundle)
+	}
+	if total < 1<<17 {
+		t.Fatalf("%d bytes would fit into one variable", total)
+	}
+	o := f.run(t, t.Context(), inputs...)
+	o.counts(t, 0, 1000, 0, 0)
+	if _, after, _ := strings.Cut(o.log, "neon-tenants-action : list-tenants"); strings.Contains(after, "postgresql://") {
+		t.Error("a connection string is shown")
+	}
 }
 
 // Nor does it need one to back up and to restore.

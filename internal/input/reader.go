@@ -143,9 +143,12 @@ func (r *Reader) field(name string) Field {
 
 // Variable returns an environment variable that is not an input, as the runner or AWS's own tools set.
 func (r *Reader) Variable(name string) string {
-	v, _ := r.lookup(name)
+	v, _ := r.LookupVariable(name)
 	return v
 }
+
+// LookupVariable is [Reader.Variable] for one that may be set and empty.
+func (r *Reader) LookupVariable(name string) (value string, set bool) { return r.lookup(name) }
 
 // Given reports whether an input has a value other than its default.
 func (r *Reader) Given(name string) bool {

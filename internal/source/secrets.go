@@ -10,9 +10,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/secrets"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Secrets is the source whose tenants are entries of a JSON object such as ${{ toJSON(secrets) }}. It makes no call.
+// Secrets is the source whose tenants are entries of a JSON object such as ${{ toJSON(secrets) }}, or members of bundles
+// in the job's environment. It makes no call.
 type Secrets struct {
 	tenants []fleet.Tenant
 	found   map[string]foundSecret // by the tenant's id
@@ -26,41 +28,69 @@ type foundSecret struct {
 
 var _ fleet.Source = (*Secrets)(nil)
 
-func newSecrets(in *input.Reader, _ Options) fleet.Source {
+// mostBundles is the highest number of a bundle that is looked for in the environment: no place on GitHub holds more
+// secrets, and Linux gives a program no more than 2 MiB of arguments and environment, which some 40 full ones take.
+const mostBundles = 1000
+
+func newSecrets(in *input.Reader, o Options) fleet.Source {
 	s := &Secrets{found: map[string]foundSecret{}}
 	template := input.Parse(in, "secret-name", secrets.ParseTemplate)
 	text := in.String("tenant-secrets")
 	in.Confidential("tenant-secrets") // of which the tenants' values are concealed below, one by one
-	if text == "" {
-		in.Mistake("tenant-secrets",
-			"is required for tenant-source: secrets and is empty; pass tenant-secrets: ${{ toJSON(secrets) }}")
+	if bundles := s.readEnvironment(in, o); bundles == 0 && text == "" {
+		in.Mistake("tenant-secrets", "is required for tenant-source: secrets and is empty, and the job's environment has "+
+			"no bundle such as %s either; pass tenant-secrets: ${{ toJSON(secrets) }}", secrets.BundleName(1))
 		return s
 	}
+	if text != "" {
+		s.readInput(in, template, text)
+	}
+	slices.SortFunc(s.tenants, func(a, b fleet.Tenant) int { return strings.Compare(a.Name, b.Name) })
+	return s
+}
+
+// readInput reads the JSON object of the input tenant-secrets.
+func (s *Secrets) readInput(in *input.Reader, template secrets.Template, text string) {
 	entries, err := secrets.ParseObject(text)
 	if err != nil {
 		in.Mistake("tenant-secrets", "%v; pass tenant-secrets: ${{ toJSON(secrets) }}, or one bundle as it is", err)
-		return s
+		return
 	}
 	for _, e := range entries {
 		s.read(in, template, e)
 	}
-	slices.SortFunc(s.tenants, func(a, b fleet.Tenant) int { return strings.Compare(a.Name, b.Name) })
-	return s
+}
+
+// readEnvironment reads the bundles that are variables of the job's environment, each with room of its own, and returns
+// how many there are. One that is empty stands for a secret that does not exist.
+func (s *Secrets) readEnvironment(in *input.Reader, o Options) (bundles int) {
+	var empty []string
+	for n := 1; n <= mostBundles; n++ {
+		name := secrets.BundleName(n)
+		value, ok := in.LookupVariable(name)
+		switch {
+		case !ok:
+		case strings.TrimSpace(value) == "":
+			empty = append(empty, name)
+		default:
+			s.readBundle(in, name, name+" of the environment", value)
+			bundles++
+		}
+	}
+	if len(empty) > 0 && bundles > 0 {
+		const shown = 5
+		o.warn(fmt.Sprintf("the job's environment has %s, but empty: if a secret of that name is missing, its tenants are "+
+			"too; if it was deleted, update the list of secrets with workflow-file of mode sync-secrets",
+			words.List(empty, shown)))
+	}
+	return bundles
 }
 
 // read adds the tenants of an entry: a bundle, one tenant's secret, or a member of a bundle that was passed by itself.
 // Any other entry is ignored.
 func (s *Secrets) read(in *input.Reader, template secrets.Template, e secrets.Entry) {
 	if _, ok := secrets.IsBundle(e.Name); ok {
-		members, err := secrets.ParseObject(e.Value)
-		if err != nil {
-			in.Conceal(fleet.NewSecret(e.Value))
-			in.Mistake("tenant-secrets", "the bundle %s %v; write it again with mode: sync-secrets", e.Name, err)
-			return
-		}
-		for _, m := range members {
-			s.add(in, m.Name, fmt.Sprintf("%s (member %s)", e.Name, m.Name), m.Value)
-		}
+		s.readBundle(in, "tenant-secrets", e.Name, e.Value)
 		return
 	}
 	if key, ok := template.Match(e.Name); ok {
@@ -70,6 +100,19 @@ func (s *Secrets) read(in *input.Reader, template secrets.Template, e secrets.En
 	// A secret's name is never a key: GitHub stores names in upper case, except github_token, which has an underscore.
 	if e.Name != "" && e.Name == fleet.Slug(e.Name) {
 		s.add(in, e.Name, "the member "+e.Name, e.Value)
+	}
+}
+
+// readBundle adds the members of a bundle. from is the input or the variable that a mistake is about.
+func (s *Secrets) readBundle(in *input.Reader, from, place, value string) {
+	members, err := secrets.ParseObject(value)
+	if err != nil {
+		in.Conceal(fleet.NewSecret(value))
+		in.Mistake(from, "the bundle %s %v; write it again with mode: sync-secrets", place, err)
+		return
+	}
+	for _, m := range members {
+		s.add(in, m.Name, fmt.Sprintf("%s (member %s)", place, m.Name), m.Value)
 	}
 }
 

@@ -15,15 +15,27 @@ var secretsInputs = &input.Definition{Inputs: []input.Field{{Name: "tenant-secre
 
 func readSecrets(t *testing.T, inputs map[string]string) (*input.Reader, *Secrets) {
 	t.Helper()
+	in, s, _ := readSecretsFrom(t, inputs, nil)
+	return in, s
+}
+
+func readSecretsFrom(
+	t *testing.T, inputs, environment map[string]string,
+) (in *input.Reader, s *Secrets, warnings []string) {
+	t.Helper()
 	var args []string
 	for name, value := range inputs {
 		args = append(args, "--"+name, value)
 	}
-	in, err := input.New(secretsInputs, args, func(string) (string, bool) { return "", false })
+	in, err := input.New(secretsInputs, args, func(name string) (string, bool) {
+		value, ok := environment[name]
+		return value, ok
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return in, newSecrets(in, Options{}).(*Secrets)
+	s = newSecrets(in, Options{Warn: func(text string) { warnings = append(warnings, text) }}).(*Secrets)
+	return in, s, warnings
 }
 
 func TestSecretsAreTenants(t *testing.T) {
@@ -81,6 +93,93 @@ func TestABundleByItselfHoldsTenants(t *testing.T) {
 	if tenants, err := s.Tenants(t.Context()); in.Err() != nil || err != nil || len(tenants) != 2 ||
 		tenants[1].Name != "globex" {
 		t.Errorf("%v, %v, %v", tenants, err, in.Err())
+	}
+}
+
+// Bundles are taken from the environment too, where each has room of its own.
+func TestBundlesOfTheEnvironment(t *testing.T) {
+	const acme, globex = "postgresql://u:p-acme@h/d", "postgresql://u:p-globex@h/d"
+	for name, test := range map[string]struct {
+		secrets     string
+		environment map[string]string
+		tenants     []string
+		warns       []string
+		mistake     string
+	}{
+		"alone": {
+			environment: map[string]string{
+				"NEON_TENANTS_BUNDLE_1": `{"acme":"` + acme + `"}`, "NEON_TENANTS_BUNDLE_12": `{"globex":"` + globex + `"}`,
+				"NEON_TENANTS_BUNDLE_X": "hush", "GLOBEX_DATABASE_URL": "postgresql://u:hush@h/d",
+			},
+			tenants: []string{"acme", "globex"},
+		},
+		"beside secrets, one value twice": {
+			secrets: `{"ACME_DATABASE_URL":"` + acme + `","INITECH_DATABASE_URL":"postgresql://u:p@h/d"}`,
+			environment: map[string]string{
+				"NEON_TENANTS_BUNDLE_1": `{"acme":"` + acme + `","globex":"` + globex + `"}`,
+			},
+			tenants: []string{"acme", "globex", "initech"},
+		},
+		"the same bundle twice": {
+			secrets:     `{"NEON_TENANTS_BUNDLE_1":"{\"acme\":\"` + acme + `\"}"}`,
+			environment: map[string]string{"NEON_TENANTS_BUNDLE_1": `{"acme":"` + acme + `"}`},
+			tenants:     []string{"acme"},
+		},
+		"two values": {
+			secrets:     `{"ACME_DATABASE_URL":"` + acme + `"}`,
+			environment: map[string]string{"NEON_TENANTS_BUNDLE_2": `{"acme":"` + globex + `"}`},
+			mistake: "NEON_TENANTS_BUNDLE_2 of the environment (member acme) and ACME_DATABASE_URL hold different connection " +
+				"strings for one tenant, acme",
+		},
+		"two values in two bundles": {
+			environment: map[string]string{
+				"NEON_TENANTS_BUNDLE_1": `{"acme":"` + acme + `"}`, "NEON_TENANTS_BUNDLE_2": `{"acme":"` + globex + `"}`,
+			},
+			mistake: "NEON_TENANTS_BUNDLE_1 of the environment (member acme) and NEON_TENANTS_BUNDLE_2 of the environment",
+		},
+		"one that does not exist": {
+			environment: map[string]string{
+				"NEON_TENANTS_BUNDLE_1": "", "NEON_TENANTS_BUNDLE_2": `{"acme":"` + acme + `"}`, "NEON_TENANTS_BUNDLE_3": " ",
+			},
+			tenants: []string{"acme"},
+			warns:   []string{"NEON_TENANTS_BUNDLE_1, NEON_TENANTS_BUNDLE_3"},
+		},
+		"none that exists": {
+			environment: map[string]string{"NEON_TENANTS_BUNDLE_1": ""},
+			mistake:     "tenant-secrets: is required for tenant-source: secrets and is empty",
+		},
+		"a broken one": {
+			environment: map[string]string{"NEON_TENANTS_BUNDLE_1": "hush-hush"},
+			mistake: "NEON_TENANTS_BUNDLE_1: the bundle NEON_TENANTS_BUNDLE_1 of the environment is not a JSON object; " +
+				"write it again with mode: sync-secrets",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, s, warnings := readSecretsFrom(t, map[string]string{"tenant-secrets": test.secrets}, test.environment)
+			if err := in.Err(); test.mistake != "" || err != nil {
+				if err == nil || test.mistake == "" || !strings.Contains(err.Error(), test.mistake) ||
+					strings.Contains(err.Error(), "hush") {
+					t.Errorf("%v, want %q", err, test.mistake)
+				}
+				return
+			}
+			listed, err := s.Tenants(t.Context())
+			var tenants []string
+			for _, tenant := range listed {
+				tenants = append(tenants, tenant.Name)
+			}
+			if diff := cmp.Diff(test.tenants, tenants); diff != "" || err != nil {
+				t.Errorf("%v, tenants (-want +got):\n%s", err, diff)
+			}
+			if len(in.Secrets()) == 0 || len(warnings) != len(test.warns) {
+				t.Errorf("%d secrets are hidden, warnings %q", len(in.Secrets()), warnings)
+			}
+			for i, want := range test.warns {
+				if !strings.Contains(warnings[i], want) {
+					t.Errorf("warns %q, want %q", warnings[i], want)
+				}
+			}
+		})
 	}
 }
 

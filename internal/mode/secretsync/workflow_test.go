@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,22 @@ func TestWorkflowFile(t *testing.T) {
 				t.Errorf("%v, beside it are %v", err, entries)
 			}
 		})
+	}
+}
+
+// Jobs of tenant-source: secrets take bundles from the list: those that exist at the run's end are in it, each once.
+func TestAWorkflowFileListsBundles(t *testing.T) {
+	const first, second, third = "NEON_TENANTS_BUNDLE_1", "NEON_TENANTS_BUNDLE_2", "NEON_TENANTS_BUNDLE_3"
+	p := &plan{settings: settings{bundled: true}, bundles: []string{first, second}, situation: situation{
+		whole: true, listed: listedAt(lastSync, first, second), past: wroteNames(first, second),
+	}}
+	got := p.existing(conclusion{
+		results: []fleet.Result{ended(Detail{first, unchanged}), ended(Detail{first, updated}), ended(Detail{third, created})},
+		done:    journal{deleted: []string{second}},
+	})
+	got = slices.Compact(slices.Sorted(slices.Values(got)))
+	if want := []string{first, third}; !slices.Equal(got, want) {
+		t.Errorf("the file would list %v, want %v", got, want)
 	}
 }
 
