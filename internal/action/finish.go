@@ -16,6 +16,9 @@ import (
 // because the runner may kill a cancelled run before it is done.
 func (r *run) finish() error {
 	r.record.Err, r.record.Notices = remedies.Explain(r.record.Err), r.noticesSoFar()
+	if unset := report.Unset(r.record); unset != "" {
+		r.record.Warnings = append(r.record.Warnings, unset)
+	}
 	if sha := r.env.get("GITHUB_SHA"); sha != "" {
 		r.record.SourceURL = r.env.repositoryURL("blob/" + sha)
 	}

@@ -56,7 +56,7 @@ func TestSecretsExamples(t *testing.T) {
 	}
 	job = runAct(t, sandbox, repository, "schedule", options...)
 	job.wants(t, "unchanged", total)
-	if said := "0 written, " + total + " left as they were, failed - []"; !strings.Contains(job.log, said) {
+	if said := "0 written, " + total + " left as they were, failed - 0"; !strings.Contains(job.log, said) {
 		t.Errorf("the workflow's last step did not say %q", said)
 	}
 

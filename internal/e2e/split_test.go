@@ -34,7 +34,7 @@ func TestMigrateSharded(t *testing.T) {
 			t.Errorf("%s is at %s, want %s", tenant.name, version, last)
 		}
 	}
-	if want := total + " tenants, failed - []"; !strings.Contains(job.log, want) {
+	if want := total + " tenants, failed - 0"; !strings.Contains(job.log, want) {
 		t.Errorf("the workflow's last step did not say %q", want)
 	}
 	for _, shard := range []string{"shard 1/3: ", "shard 2/3: ", "shard 3/3: "} {

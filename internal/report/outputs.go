@@ -12,28 +12,56 @@ import (
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Output is one output of the action, or one variable for later steps.
 type Output struct{ Name, Value string }
 
-// Outputs lists the outputs that every mode has.
+// maxValue is the largest output that a later step can be given: Linux holds no more than 128 KiB in one string of the
+// environment, in which the runner passes every input and every env. A KiB is left for the variable's name.
+const maxValue = 127 << 10
+
+// Outputs lists the outputs that every mode has. failed-tenants is left out where it is larger than a step can take: a
+// part of it would be taken for the whole. See [Unset].
 func Outputs(r Run) []Output {
 	t := r.Totals()
-	names := []string{}
-	for _, res := range r.byState(fleet.Failed) {
-		names = append(names, strings.ToValidUTF8(res.Tenant.Name, "\ufffd"))
-	}
-	failed, _ := json.Marshal(names) // strings always marshal
-	return []Output{
+	outputs := []Output{
 		{"total", strconv.Itoa(t.Total)},
 		{"succeeded", strconv.Itoa(t.Succeeded)},
 		{"unchanged", strconv.Itoa(t.Unchanged)},
 		{"failed", strconv.Itoa(t.Failed)},
 		{"skipped", strconv.Itoa(t.Skipped)},
-		{"failed-tenants", string(failed)},
-		{"report-file", r.ReportFile},
 	}
+	if failed := failedTenants(r); len(failed) <= maxValue {
+		outputs = append(outputs, Output{"failed-tenants", failed})
+	}
+	return append(outputs, Output{"report-file", r.ReportFile})
+}
+
+// failedTenants is the JSON array of the names of the failed tenants.
+func failedTenants(r Run) string {
+	names := []string{}
+	for _, res := range r.byState(fleet.Failed) {
+		names = append(names, strings.ToValidUTF8(res.Tenant.Name, "\ufffd"))
+	}
+	failed, _ := json.Marshal(names) // strings always marshal
+	return string(failed)
+}
+
+// Unset says that failed-tenants is left out of [Outputs], and what to use instead; it is empty if it is not.
+func Unset(r Run) string {
+	size := len(failedTenants(r))
+	if size <= maxValue {
+		return ""
+	}
+	text := fmt.Sprintf("the output failed-tenants is not set: the names of %s take %s, more than the %s that a later step "+
+		"can be given; ", words.Count(r.Totals().Failed, "failed tenant", "failed tenants"), words.Size(int64(size)),
+		words.Size(maxValue))
+	if r.ReportFile == "" {
+		return text + "set report-file to have them listed, or run over all tenants again"
+	}
+	return text + "the report file lists them, or run over all tenants again, which leaves alone what is done"
 }
 
 var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)

@@ -4,10 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
 func TestOutputs(t *testing.T) {
@@ -20,6 +23,32 @@ func TestOutputs(t *testing.T) {
 	}
 	if got := Outputs(Run{})[5]; got.Value != "[]" {
 		t.Errorf("with no failures, %s is %q", got.Name, got.Value)
+	}
+}
+
+// A list that no step could be given is left out, with a warning that says what to do. A run that is given it in an empty
+// text refuses that.
+func TestFailedTenantsAreBounded(t *testing.T) {
+	const name = 100
+	fits := (maxValue - len("[]") + 1) / (name + len(`"",`))
+	for count, want := range map[int]string{
+		fits: "",
+		fits + 1: "the output failed-tenants is not set: the names of 1263 failed tenants take 130.1 kB, more than the " +
+			"130 kB that a later step can be given; the report file lists them",
+	} {
+		r := Run{ReportFile: "report.json"}
+		for range count {
+			tenant := fleet.Tenant{Name: strings.Repeat("x", name)}
+			r.Results = append(r.Results, fleet.Result{Tenant: tenant, State: fleet.Failed})
+		}
+		set := slices.ContainsFunc(Outputs(r), func(o Output) bool { return o.Name == "failed-tenants" })
+		if set != (want == "") || !strings.HasPrefix(Unset(r), want) || (want == "") != (Unset(r) == "") {
+			t.Errorf("%d failed tenants: set %t, %q", count, set, Unset(r))
+		}
+		r.ReportFile = ""
+		if text := Unset(r); want != "" && !strings.Contains(text, "set report-file") {
+			t.Errorf("without a report file: %q", text)
+		}
 	}
 }
 
