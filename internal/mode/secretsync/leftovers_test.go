@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -131,7 +132,12 @@ func TestLeftovers(t *testing.T) {
 			secrets: []string{gone}, mayDrop: true,
 		},
 		"a tenant whose name no secret can have": {
-			in: prune, listed: []string{acme}, past: wroteNames(acme), all: []string{"acme", "7-eleven"}, mayDrop: true,
+			in: prune, listed: []string{acme}, past: wroteNames(acme), all: []string{"acme", strings.Repeat("a", 300)},
+			mayDrop: true,
+		},
+		"a key that was another one, before accents were written in ASCII": {
+			in: prune, listed: []string{acme, "CAF_DATABASE_URL"}, past: wroteNames(acme, "CAF_DATABASE_URL"),
+			all: []string{"acme", "cafe"}, secrets: []string{"CAF_DATABASE_URL"}, mayDrop: true,
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
