@@ -141,6 +141,7 @@ var otherwise = map[string]string{
 	"s3-path-style":         "true",
 
 	"retention-days":      "1",
+	"prune-only":          "true",
 	"keep-last":           "2",
 	"keep-daily":          "1",
 	"keep-weekly":         "1",

@@ -29,6 +29,9 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		b.activity, _ = mode.Able[fleet.Activity](in, env, "skip-unchanged",
 			"this source does not know when a tenant was last in use; leave it out")
 	}
+	if in.Bool("prune-only") {
+		return mode.Work{Prepare: b.Prepare, Job: b.pruneOnly, Close: b.Store.Close}
+	}
 	if left := backups.LeftOut(b.dump.Args); len(left) > 0 {
 		env.Notice(fmt.Sprintf("pg-dump-args: %s leaves something out, so these backups are partial: nothing counts them "+
 			"as backups of their tenants, and restore loads one only if backup-key names it", strings.Join(left, " ")))

@@ -3,11 +3,13 @@ package backup
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -40,6 +42,42 @@ func (b *Job) prune(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Det
 			"they are this tenant's, are left: %s", words.Count(len(p.Left), "backup", "backups"), words.List(p.Left, 3)))
 	}
 	return warnings, err
+}
+
+// pruneOnly is the job of prune-only: it prunes a tenant's backups as [Job.Run] does after a new one. The tenant is
+// resolved, because its backups are those from where it is now, and not connected to.
+func (b *Job) pruneOnly(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	target, err := mode.Resolve(ctx, b.env, t, log)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	o, d := b.owner(t, target), Detail{}
+	var warnings []string
+	note := "%d pruned"
+	if b.env.DryRun {
+		note = "%d to prune"
+		warnings, err = b.due(ctx, t, o, &d)
+	} else {
+		warnings, err = b.prune(ctx, t, o, &d)
+	}
+	if len(d.Pruned) == 0 && !b.env.DryRun {
+		return fleet.Outcome{Unchanged: true, Warnings: warnings, Detail: d}, err
+	}
+	return fleet.Outcome{Note: fmt.Sprintf(note, len(d.Pruned)), Warnings: warnings, Detail: d}, err
+}
+
+// due records in d what is past its retention.
+func (b *Job) due(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Detail) (warnings []string, err error) {
+	if b.policy == nil {
+		return nil, nil
+	}
+	existing, err := b.Store.List(ctx, t.Key)
+	if err != nil {
+		return nil, err
+	}
+	decisions, judged, err := b.Store.Due(ctx, existing, o, *b.policy)
+	d.Pruned = pruned(decisions)
+	return passed(judged), err
 }
 
 // passed warns of the backups in a tenant's folder that were passed over.
