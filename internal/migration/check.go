@@ -33,6 +33,10 @@ func (m migration) check() error {
 	if err := checkOptions(m.up); err != nil {
 		return err
 	}
+	if offset, what := sqltext.Unclosed(m.up); what != "" {
+		line, _ := sqltext.LineColumn(m.up, offset)
+		return fmt.Errorf("line %d: %s begins that does not end in the file; close it", m.line+line-1, what)
+	}
 	for _, s := range m.statements {
 		if problem := m.refusal(s); problem != "" {
 			return fmt.Errorf("line %d: %s", s.line, problem)
@@ -44,6 +48,9 @@ func (m migration) check() error {
 // refusal says why a statement may not be in the migration, "" if it may.
 func (m migration) refusal(s statement) string {
 	switch {
+	case s.tokens[0] == `\`:
+		return "a backslash begins a command of psql's, which no server knows; take it out, and pg_dump's own lines " +
+			"\\restrict and \\unrestrict too"
 	case s.copies:
 		return "COPY FROM STDIN needs data that a migration file cannot carry; use INSERT"
 	case m.transaction && s.endsTransaction():

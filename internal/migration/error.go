@@ -30,6 +30,9 @@ const (
 	// TableLocked: PostgreSQL's lock_timeout was reached. After this cause and those below, the file was rolled back.
 	TableLocked      postgres.Cause = "table locked"
 	PrivilegeMissing postgres.Cause = "privilege missing"
+	DiskFull         postgres.Cause = "no room on the server"
+	ReadOnly         postgres.Cause = "session read-only"
+	TimeOut          postgres.Cause = "statement_timeout reached"
 	Stopped          postgres.Cause = "migration stopped"      // cancelled, or its session was terminated
 	NameElsewhere    postgres.Cause = "name in another schema" // the schema that is migrated has none of that name
 	RolledBack       postgres.Cause = "migration rolled back"
@@ -134,6 +137,12 @@ func (e *Error) Cause() postgres.Cause {
 		return TableLocked
 	case postgres.HasCode(e.Err, "42501"):
 		return PrivilegeMissing
+	case postgres.HasCode(e.Err, "53100"):
+		return DiskFull
+	case postgres.HasCode(e.Err, "25006"):
+		return ReadOnly
+	case postgres.HasCode(e.Err, "57014") && strings.Contains(e.Err.Error(), "statement timeout"):
+		return TimeOut
 	case postgres.HasCode(e.Err, "57014"), postgres.HasCode(e.Err, "57P01"):
 		return Stopped
 	case e.elsewhere && isUnknownName(e.Err):

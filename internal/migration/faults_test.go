@@ -206,3 +206,34 @@ func TestCancelWhileWaitingForTheLock(t *testing.T) {
 		t.Error("first: no error")
 	}
 }
+
+// What the role's settings do to a file is not blamed on the file, and the remedy is one that helps.
+func TestSettingsOfTheRole(t *testing.T) {
+	for name, c := range map[string]struct {
+		setting, sql string
+		cause        postgres.Cause
+		remedied     string
+	}{
+		"statement_timeout": {"statement_timeout = 50", "select pg_sleep(0.5)", migration.TimeOut,
+			"set statement_timeout = 0; select pg_sleep(0.5)"},
+		"read-only": {"lock_timeout = 0", "set transaction read only; create table a ()", migration.ReadOnly,
+			"create table a ()"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.Database(t)
+			if _, err := migrate(t.Context(), url, files(t, "1_a.sql", up("select 1")), options()); err != nil {
+				t.Fatal(err)
+			}
+			pgtest.Do(t, url, "alter role current_user set "+c.setting)
+			_, err := migrate(t.Context(), url, files(t, "1_a.sql", up("select 1"), "2_b.sql", up(c.sql)), options())
+			if causeOf(t, err) != c.cause || remedies.Of(err) == "" {
+				t.Errorf("got %v", err)
+			}
+			m := files(t, "1_a.sql", up("select 1"), "2_b.sql", up(c.remedied))
+			if _, err := migrate(t.Context(), url, m, options()); err != nil {
+				t.Errorf("with the remedy: %v", err)
+			}
+		})
+	}
+}

@@ -90,6 +90,13 @@ func TestLoadRefuses(t *testing.T) {
 		"option, Capital":   {[]string{"1_a.sql", "-- migrate:up Transaction:false\n" + down}, `"Transaction:false" after`},
 		"option, negative":  {[]string{"1_a.sql", "-- migrate:up no-transaction\n" + down}, `"no-transaction" after`},
 		"option, shortened": {[]string{"1_a.sql", "-- migrate:up tx : false\n" + down}, `"tx : false" after`},
+		"restrict":          {[]string{"1_a.sql", up("\\restrict x\nselect 1")}, `line 2: a backslash begins a command of psql's`},
+		"copy from a file": {
+			[]string{"1_a.sql", up("create table t ();\n\\copy t from 'x'")}, `line 3: a backslash begins a command`,
+		},
+		"open quote":   {[]string{"1_a.sql", up("select 1;\nselect 'it''s")}, "line 3: a quoted text begins"},
+		"open body":    {[]string{"1_a.sql", up("do $x$ begin end $$;")}, "line 2: a quoted text begins"},
+		"open comment": {[]string{"1_a.sql", up("select 1 /* x")}, "line 2: a comment begins"},
 		"several at once": {
 			[]string{"1_a.sql", "x", "1_b.sql", ok, "z.sql", ok},
 			"3 problems with the migration files in db/migrations",

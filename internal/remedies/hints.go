@@ -71,6 +71,12 @@ var hints = []hint{
 		"hour, or raise statement-lock-timeout; the file was rolled back"},
 	{migration.PrivilegeMissing, "the role may not do this: grant it the privilege, or name a role that has it with " +
 		"role-name; the file was rolled back"},
+	{migration.DiskFull, "the server has no room left: give it more, or delete what is not needed, then run again; the " +
+		"file was rolled back"},
+	{migration.ReadOnly, "the session may only read: the file says so itself, the role or the database does " +
+		"(default_transaction_read_only), or the server is a replica; the file was rolled back"},
+	{migration.TimeOut, "the role or the database has a statement_timeout that is too short for this: begin the file " +
+		"with set statement_timeout = 0, then run again; the file was rolled back"},
 	{migration.Stopped, "the statement was stopped and the file rolled back; run again"},
 	{migration.RolledBack, "the file was rolled back and the tenant is at the version before it: correct the file or " +
 		"the tenant's data, then run again"},
