@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -115,7 +116,7 @@ func readRows(rows postgres.Rows) ([]Row, error) {
 			}
 			return string(values[at[column]])
 		}
-		r := Row{Name: value("name"), ID: value("id"), URL: fleet.NewSecret(value("url")), Database: value("database"),
+		r := Row{Name: value("name"), ID: value("id"), URL: fleet.NewSecret(strings.TrimSpace(value("url"))), Database: value("database"),
 			NeonProjectID: value("neon_project_id")}
 		if r.Name == "" {
 			return nil, &QueryError{Problem: fmt.Sprintf("row %d of %d has no name", i+1, len(list)),

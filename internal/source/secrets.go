@@ -118,7 +118,7 @@ func (s *Secrets) readBundle(in *input.Reader, from, place, value string) {
 
 // add adds a tenant and hides its connection string. Of two that have one name, the connection strings must be equal.
 func (s *Secrets) add(in *input.Reader, name, place, value string) {
-	secret := fleet.NewSecret(value)
+	secret := fleet.NewSecret(strings.TrimSpace(value)) // a pasted secret often ends with a line break
 	in.Conceal(secret)
 	known, ok := s.found[name]
 	switch {

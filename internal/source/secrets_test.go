@@ -85,6 +85,19 @@ func TestSecretsAreTenants(t *testing.T) {
 	}
 }
 
+// A line break at the end of a pasted secret is no part of it.
+func TestSecretsAreTrimmed(t *testing.T) {
+	in, s := readSecrets(t, map[string]string{
+		"tenant-secrets": `{"ACME_DATABASE_URL": "postgres://u:p@h/db\n", "acme": " postgres://u:p@h/db"}`,
+	})
+	if err := in.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if url, err := s.URL(t.Context(), fleet.Tenant{Name: "acme", ID: "acme"}); err != nil || url.Reveal() != "postgres://u:p@h/db" {
+		t.Errorf("%q, %v", url.Reveal(), err)
+	}
+}
+
 func TestABundleByItselfHoldsTenants(t *testing.T) {
 	in,
 		s := readSecrets(t,
