@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -46,6 +49,24 @@ func TestRefused(t *testing.T) {
 		}
 		if forVerification(err) == "" {
 			t.Errorf("%s has no remedy", name)
+		}
+	}
+}
+
+// Only other bytes than those that were stored are a reason to delete an upload.
+func TestAltered(t *testing.T) {
+	const text, sum = "no dump", "722a0547bb2e6608bd0ebbbd8dcb259d51758760ef292684cc03d4eda04668bf"
+	for name, c := range map[string]struct {
+		r       io.Reader
+		altered bool
+	}{
+		"nothing that a program can read": {strings.NewReader(text), false},
+		"another byte":                    {strings.NewReader("No dump"), true},
+		"cut short":                       {strings.NewReader(text[:3]), true},
+		"a read that breaks off":          {iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(text))), false},
+	} {
+		if err := altered(c.r, sum); (err != nil) != c.altered {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }
