@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
@@ -59,8 +60,11 @@ func CreateExtensions(ctx context.Context, t Target, list []Extension) (missing 
 	defer c.Close()
 	for _, e := range list {
 		schema := sqltext.QuoteIdentifier(e.Schema)
-		_, err := c.Exec(ctx, "create schema if not exists "+schema+"; create extension if not exists "+
-			sqltext.QuoteIdentifier(e.Name)+" schema "+schema+" cascade")
+		sql := "create extension if not exists " + sqltext.QuoteIdentifier(e.Name) + " schema " + schema + " cascade"
+		if !strings.HasPrefix(e.Schema, "pg_") { // nobody may create such a one, even if it exists
+			sql = "create schema if not exists " + schema + "; " + sql
+		}
+		_, err := c.Exec(ctx, sql)
 		switch {
 		case c.Closed():
 			return missing, err
