@@ -57,6 +57,8 @@ type Conn struct {
 	session string       // the mark that its server session has; "" if it has none
 	owned   bool         // the session is known to be this connection's own without it
 	backend atomic.Value // string: the process that serves it, if that is known
+
+	readOnly string // the statement that makes the session read-only; "" if it is not
 }
 
 // Connect opens a connection, and retries with backoff for up to 60 s while a compute starts. Only connecting is

@@ -20,11 +20,14 @@ func ResetSession() []string {
 }
 
 // Reset rolls back an open transaction, releases all locks and resets all settings, so that the next user finds the
-// session as the first one did. It closes a connection that cannot be reset.
+// session as the first one did, read-only if it was that. It closes a connection that cannot be reset.
 func (c *Conn) Reset(ctx context.Context) {
 	sql := ResetSession()
 	if c.pg.TxStatus() != 'I' {
 		sql = slices.Insert(sql, 0, "rollback")
+	}
+	if c.readOnly != "" {
+		sql = append(sql, c.readOnly)
 	}
 	if _, err := c.Exec(ctx, strings.Join(sql, "; ")); err != nil {
 		c.Close()

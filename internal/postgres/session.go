@@ -66,8 +66,8 @@ func (c *Conn) ownSession() string {
 	return "false"
 }
 
-// makeReadOnly makes the session's transactions read-only, and bounds how long they wait for a lock. In a session that may be another client's next, nothing is
-// set, and the error is a [*TransactionPoolerError].
+// makeReadOnly makes the session's transactions read-only, and bounds how long they wait for a lock. In a session that
+// may be another client's next, nothing is set, and the error is a [*TransactionPoolerError].
 func (c *Conn) makeReadOnly(ctx context.Context, lockTimeout time.Duration) error {
 	settings := "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
 	if lockTimeout > 0 {
@@ -79,6 +79,7 @@ func (c *Conn) makeReadOnly(ctx context.Context, lockTimeout time.Duration) erro
 			return fmt.Errorf("make the session read-only: %w", err)
 		}
 		if len(answers[0]) > 0 {
+			c.readOnly = settings
 			return nil
 		}
 		if err := c.findSession(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -94,6 +95,27 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 					[]string{"off"})
 			}
 		})
+	}
+}
+
+// A read-only connection stays that when its session is reset, as after an error in one of many schemas.
+func TestReadOnlyAfterReset(t *testing.T) {
+	t.Parallel()
+	conn, err := connect(t.Context(), pgtest.Database(t), postgres.Options{ReadOnly: true, LockTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Exec(t.Context(), "begin; select 1 / 0"); !postgres.HasCode(err, "22012") {
+		t.Fatalf("got %v", err)
+	}
+	conn.Reset(t.Context())
+	if _, err := conn.Exec(t.Context(), "create table t ()"); !postgres.HasCode(err, "25006") {
+		t.Errorf("a write: %v", err)
+	}
+	rows, err := conn.Query(t.Context(), "select current_setting('lock_timeout')")
+	if err != nil || string(rows.Values[0][0]) != "1s" {
+		t.Errorf("lock_timeout %q, error %v", rows.Values, err)
 	}
 }
 
