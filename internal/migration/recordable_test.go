@@ -63,6 +63,18 @@ func TestTableThatMayNotBeWritten(t *testing.T) {
 	}
 }
 
+// A server that takes no writes, such as one whose disk is full, is no reason to name another table.
+func TestServerThatTakesNoRecord(t *testing.T) {
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, "create table schema_migrations (version varchar); do $$ begin execute format("+
+		"'alter database %I set default_transaction_read_only = on', current_database()); end $$")
+	_, err := migrate(t.Context(), url, files(t, "1_a.sql", alone("create table t ()")), options())
+	if !postgres.HasCode(err, "25006") || errors.As(err, new(*postgres.TableError)) ||
+		!strings.Contains(err.Error(), "1_a.sql was not run") {
+		t.Errorf("got %v, remedy %q", err, remedies.Of(err))
+	}
+}
+
 // What a file sets for its session does not keep it from being recorded.
 func TestRecordedWhateverTheFileSets(t *testing.T) {
 	for _, sql := range []string{

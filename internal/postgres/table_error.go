@@ -3,6 +3,8 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -41,8 +43,15 @@ func versionsError(err error, t Table) error {
 	return fmt.Errorf("read applied versions: %w", err)
 }
 
-// NotRecordable explains why a version cannot be recorded in t.
+// NotRecordable explains why a version cannot be recorded in t. It is a [*TableError] only if that is due to the table,
+// and not to the server's state: a standby, a lock, a full disk.
 func NotRecordable(err error, t Table, version string) error {
+	var pg *pgconn.PgError
+	server := errors.As(err, &pg) && (pg.Code == "55P03" || slices.ContainsFunc(
+		[]string{"25", "40", "53", "57", "58"}, func(class string) bool { return strings.HasPrefix(pg.Code, class) }))
+	if server {
+		return fmt.Errorf("version %s cannot be recorded in %s: %w", version, t.Quoted(), err)
+	}
 	cause := VersionsNotOurs
 	if HasCode(err, "42501") {
 		cause = VersionsRefused
