@@ -52,9 +52,10 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 				"have it match the files that report-file names in the jobs to merge")
 		}
 		run, err := report.Merge(read)
-		if join := joined[run.Mode]; join != nil && err == nil {
-			run, err = join(run)
+		if err != nil {
+			return report.Run{}, errors.Join(err, unread)
 		}
+		run = joinShards(run)
 		for _, name := range merged {
 			run.Notices = append(run.Notices, name+" is a merged report itself and was left out")
 		}
@@ -62,8 +63,22 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 			run.Err = errors.Join(fleet.WithRemedy(fmt.Errorf("left out of the merged report: %w", unread),
 				"take the file away, or run the job that left it once more"), run.Err)
 		}
-		return run, err
+		return run, nil
 	}
+}
+
+// joinShards adds what only the results of all shards show. Where that fails, the results as they are stay worth having.
+func joinShards(run report.Run) report.Run {
+	join := joined[run.Mode]
+	if join == nil {
+		return run
+	}
+	whole, err := join(run)
+	if err != nil {
+		run.Err = errors.Join(run.Err, fmt.Errorf("the shards are merged, but not compared with each other: %w", err))
+		return run
+	}
+	return whole
 }
 
 // readReport reads one report file. Errors name it.

@@ -115,6 +115,30 @@ func TestASplitFleetHasOneReport(t *testing.T) {
 	})
 }
 
+// Health checks whose details cannot be compared, as another release may write them, are merged all the same.
+func TestHealthChecksThatCannotBeCompared(t *testing.T) {
+	f := newFleet(t, named("Acme", "Globex")...)
+	file := filepath.Join(f.workspace, "reports", "whole.json")
+	f.run(t, t.Context(), "mode=health-check", "fail-on=none", "report-file="+file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.ReplaceAll(string(text), `"fingerprint_version": 2`, `"fingerprint_version": "two"`)
+	if other == string(text) {
+		t.Fatalf("nothing was changed in\n%s", text)
+	}
+	if err := os.WriteFile(file, []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := f.merge(t)
+	o.counts(t, 2, 0, 0, 0)
+	if o.err == nil || len(o.report.Merged) != 1 {
+		t.Errorf("%v, %+v", o.err, o.report.Merged)
+	}
+	o.says(t, "the shards are merged, but not compared with each other", "use the same release of the action in all jobs")
+}
+
 // What no run of the action writes is no evidence that all went well: each such file fails the run and is named. Whole
 // ones beside it are merged all the same.
 func TestAReportThatNoRunWroteIsRefused(t *testing.T) {
