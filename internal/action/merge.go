@@ -67,7 +67,7 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 	}
 }
 
-// joinShards adds what only the results of all shards show. Where that fails, the results as they are stay worth having.
+// joinShards adds what only the results of all shards show. Where that fails, the results are worth having as they are.
 func joinShards(run report.Run) report.Run {
 	join := joined[run.Mode]
 	if join == nil {

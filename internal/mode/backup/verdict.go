@@ -70,8 +70,8 @@ func (b *Job) damage(ctx context.Context, m backups.Manifest) error {
 	return altered(in, m.StoredSHA256)
 }
 
-// altered returns an error if r, read to its end, does not have that SHA-256. Nothing else counts: a program that cannot
-// read the bytes, or was stopped while it did, says nothing about them.
+// altered returns an error if r, read to its end, does not have that SHA-256. Nothing else counts: a program that
+// cannot read the bytes, or was stopped while it did, says nothing about them.
 func altered(r io.Reader, want string) error {
 	hash := sha256.New()
 	size, err := io.Copy(hash, r)
@@ -79,8 +79,8 @@ func altered(r io.Reader, want string) error {
 		return nil //nolint:nilerr // that proves nothing
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != want {
-		return &pgdump.BackupError{Problem: fmt.Sprintf("the SHA-256 of its %d bytes is %s, not %s, which was recorded "+
-			"when it was made", size, got, want)}
+		return &pgdump.BackupError{Problem: fmt.Sprintf("the SHA-256 of its %d bytes is %s, not %s, which was "+
+			"recorded when it was made", size, got, want)}
 	}
 	return nil
 }
