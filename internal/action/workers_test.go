@@ -2,6 +2,7 @@ package action
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -131,4 +132,33 @@ func TestBackupsWithFewerConnectionsThanWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.run(t, v.inputs("mode=backup")...).counts(t, 6, 0, 0, 0)
+}
+
+// A database's own limit concerns its tenant alone.
+func TestADatabasesOwnLimitStopsNobodyElse(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	server := pgtest.Shared(t)
+	object := map[string]string{}
+	for _, name := range []string{"one", "two", "full"} {
+		object[name] = pgtest.Database(t)
+	}
+	u, err := url.Parse(object["full"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := strings.TrimPrefix(u.Path, "/")
+	if err := server.Exec(t.Context(), "postgres", "alter database "+pgtest.Identifier(database)+" connection limit 0"); err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := f.run(t, t.Context(), "neon-api-key=", "neon-api-url=", "tenant-source=secrets", "tenant-secrets="+string(bundle),
+		"tenant-timeout=3s", "concurrency=3")
+	o.counts(t, 2, 0, 1, 0)
+	if strings.Contains(o.log, "no room for more connections") {
+		t.Errorf("the fleet is slowed down:\n%s", o.log)
+	}
 }

@@ -127,7 +127,10 @@ func (c *Connections) connect(
 		if err == nil || !crowded || !postgres.NoRoom(err) {
 			return conn, err
 		}
-		crowded = false
+		if crowded = false; c.shared == nil && postgres.DatabaseFull(err) {
+			options.NoRoom = nil // no other tenant's worker takes this one's room
+			continue
+		}
 		if _, err := worker.Yield(ctx); err != nil {
 			return nil, err
 		}

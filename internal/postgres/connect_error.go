@@ -90,6 +90,13 @@ func HasCode(err error, code string) bool {
 // NoRoom reports whether a server refused a connection because it, or the role, has as many as it may.
 func NoRoom(err error) bool { return HasCode(err, "53300") }
 
+// DatabaseFull reports whether it was the database's own limit that was reached. The server tells it from the others
+// in its message only.
+func DatabaseFull(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && NoRoom(err) && strings.Contains(pg.Message, "for database")
+}
+
 func isNotFound(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound

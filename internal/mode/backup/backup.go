@@ -119,7 +119,8 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 	defer worker.Leave()
 	for {
 		o, err := b.attempt(ctx, t, target, existing, worker, log)
-		if err == nil || ctx.Err() != nil || !noRoom(err, target) {
+		own := b.env.Schema(t) == "" && postgres.DatabaseFull(err) // no other tenant's worker takes its room
+		if err == nil || ctx.Err() != nil || own || !noRoom(err, target) {
 			return o, err
 		}
 		// Nothing was dumped yet: a program connects before it does anything.
