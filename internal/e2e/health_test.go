@@ -26,7 +26,7 @@ func TestHealthCheckExample(t *testing.T) {
 	job := runAct(t, sandbox, repository, "schedule", actStore(t, sandbox, repository)...)
 	job.wants(t, "succeeded", total)
 	job.wants(t, "failed-tenants", "[]")
-	if want := total + " checked, not healthy - []"; !strings.Contains(job.log, want) {
+	if want := total + " checked, not healthy - 0"; !strings.Contains(job.log, want) {
 		t.Errorf("the workflow's last step did not say %q", want)
 	}
 	if strings.Contains(job.log, "no verified backup") {

@@ -76,6 +76,11 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 		}
 	}()
 	status, err := lockAndRead(ctx, c, files, o)
+	if postgres.OutOfLocks(err) && o.Alone != nil {
+		if alone, ended := o.Alone(ctx, err); alone && ended == nil {
+			status, err = lockAndRead(ctx, c, files, o)
+		}
+	}
 	if err != nil {
 		return Result{}, err
 	}

@@ -117,7 +117,11 @@ func (c *Connections) connect(
 ) (*postgres.Conn, error) {
 	crowded := false // the server is full, and other workers of the run are on it
 	options := c.options
-	options.NoRoom = func() bool { crowded = worker.Others(); return crowded }
+	options.NoRoom = func() bool {
+		_, idle := c.count()
+		crowded = idle > 0 || worker.Others()
+		return crowded
+	}
 	for {
 		if conn := c.take(); conn != nil {
 			conn.SetLog(log)
@@ -131,10 +135,24 @@ func (c *Connections) connect(
 			options.NoRoom = nil // no other tenant's worker takes this one's room
 			continue
 		}
-		if _, err := worker.Yield(ctx); err != nil {
+		used, idle := c.count()
+		if idle > 0 {
+			continue // with one that was released meanwhile
+		}
+		if c.shared == nil {
+			used = 0 // they are on many servers
+		}
+		if _, err := worker.Yield(ctx, used); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// count returns how many connections are in use, and how many are idle.
+func (c *Connections) count() (used, idle int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.workers), len(c.idle)
 }
 
 // Alone is for a worker whose transaction was rolled back because of another session's locks; failed is the error. If

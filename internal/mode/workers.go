@@ -123,15 +123,16 @@ func (o *Worker) Others() bool {
 }
 
 // Yield is for a worker for which the server has no connection left. If others are there, their number becomes the
-// server's limit; Yield waits until one of them leaves, and returns true: the worker may try again.
-func (o *Worker) Yield(ctx context.Context) (again bool, err error) {
+// server's limit, or that of the connections that are known to be in use if it is higher: some of the others may have
+// none yet. Yield waits until there is room, and returns true: the worker may try again.
+func (o *Worker) Yield(ctx context.Context, used int) (again bool, err error) {
 	c := o.crew
 	o.all.mu.Lock()
 	others := c.active > 1
 	if others {
 		o.leave()
-		if c.limit == 0 || c.active < c.limit {
-			c.limit = c.active
+		if room := max(c.active, used); c.limit == 0 || room < c.limit {
+			c.limit = room
 		}
 	}
 	o.all.mu.Unlock()

@@ -32,7 +32,7 @@ func TestWorkersYield(t *testing.T) {
 				for connected.Add(1) > room {
 					connected.Add(-1)
 					refused.Add(1)
-					if again, err := one.Yield(t.Context()); !again {
+					if again, err := one.Yield(t.Context(), 0); !again {
 						done <- err
 						return
 					}
@@ -70,7 +70,7 @@ func TestWorkersYieldToNobody(t *testing.T) {
 	one, _ := w.Enter(t.Context(), "h:1")
 	other, _ := w.Enter(t.Context(), "h:2")
 	defer other.Leave()
-	if again, err := one.Yield(t.Context()); again || err != nil || one.Others() {
+	if again, err := one.Yield(t.Context(), 0); again || err != nil || one.Others() {
 		t.Errorf("%v, %v", again, err)
 	}
 	if alone, err := one.Alone(t.Context()); alone || err != nil {
@@ -130,7 +130,7 @@ func TestWorkersThatOnlyWaited(t *testing.T) {
 		own, release := deadline.Context(ctx, time.Minute, errors.New("late"))
 		defer release()
 		time.AfterFunc(time.Hour, cancel)
-		if again, err := two.Yield(own); again || err == nil || !deadline.OnlyWaited(own) {
+		if again, err := two.Yield(own, 0); again || err == nil || !deadline.OnlyWaited(own) {
 			t.Errorf("%v, %v, only waited: %v", again, err, deadline.OnlyWaited(own))
 		}
 		one.Leave()

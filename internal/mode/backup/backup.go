@@ -124,7 +124,7 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 			return o, err
 		}
 		// Nothing was dumped yet: a program connects before it does anything.
-		again, ended := worker.Yield(ctx)
+		again, ended := worker.Yield(ctx, 0)
 		if ended != nil || !again {
 			return o, err
 		}
