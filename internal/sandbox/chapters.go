@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
@@ -82,8 +84,11 @@ func showBackup(ctx context.Context, w *world, r *runner) error {
 		session of the role, as on AWS, so there is no key to store. When a backup is verified, those older
 		than retention-days (7) are deleted: Finance Co has one that is ten days old.`)
 	past := buckettest.BackupKey("finance-co/", time.Now().AddDate(0, 0, -10))
-	for _, key := range []string{past, past + ".json"} {
-		if err := w.store.put(ctx, key, "of ten days ago"); err != nil {
+	const dump = "of ten days ago"
+	manifest := fmt.Sprintf(`{"version": 1, "key": %q, "tenant": {"id": %q}, "stored_size": %d, "stored_sha256": "%x"}`,
+		past, w.projects["Finance Co"].ID, len(dump), sha256.Sum256([]byte(dump)))
+	for key, content := range map[string]string{past: dump, past + ".json": manifest} {
+		if err := w.store.put(ctx, key, content); err != nil {
 			return err
 		}
 	}
@@ -95,6 +100,9 @@ func showBackup(ctx context.Context, w *world, r *runner) error {
 	keys, err := w.store.keys(ctx)
 	if err != nil {
 		return err
+	}
+	if slices.Contains(keys, past) {
+		return fmt.Errorf("%s was not pruned", past)
 	}
 	r.out.say(fmt.Sprintf("The bucket now holds %d objects, a backup and a manifest for each tenant:", len(keys)))
 	for _, key := range keys[:4] {
