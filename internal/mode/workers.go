@@ -149,7 +149,7 @@ func (o *Worker) Yield(ctx context.Context, used int) (again bool, err error) {
 func (o *Worker) Alone(ctx context.Context) (alone bool, err error) {
 	c := o.crew
 	o.all.mu.Lock()
-	others := c.active > 1
+	others := !o.alone && (c.active > 1 || c.waiting > 0) // those that wait were there until now
 	if others {
 		o.leave()
 		c.waiting++

@@ -120,6 +120,33 @@ func TestWorkersAlone(t *testing.T) {
 	})
 }
 
+// The last of those that stood in each other's way is one of them, although the others have left to wait.
+func TestWorkersAloneOneAfterAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Workers
+		one, _ := w.Enter(t.Context(), "h:1")
+		two, _ := w.Enter(t.Context(), "h:1")
+		first := make(chan bool)
+		go func() {
+			alone, _ := one.Alone(t.Context())
+			again, _ := one.Alone(t.Context())
+			first <- alone && !again
+			one.Leave()
+		}()
+		synctest.Wait()
+		go func() {
+			alone, _ := two.Alone(t.Context())
+			first <- alone
+			two.Leave()
+		}()
+		for range 2 {
+			if !<-first {
+				t.Error("it was not alone, or more than once")
+			}
+		}
+	})
+}
+
 // Whoever is cancelled before it began has only waited.
 func TestWorkersThatOnlyWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
