@@ -125,6 +125,7 @@ var otherwise = map[string]string{
 	"statement-lock-timeout": "1s",
 	"public-migrations-path": "migrations",
 	"create-missing":         "true",
+	"baseline":               "1",
 	"require-backup-within":  "1h",
 	"rehearse":               "all",
 	"undo-point":             "true",

@@ -21,8 +21,10 @@ func TestYAMLIsAccepted(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(workspace, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"1_a.sql", "a.json"} {
-			text := map[string]string{"1_a.sql": "-- migrate:up\nselect 1;\n-- migrate:down\n", "a.json": "{}"}[name]
+		for _, name := range []string{"20250131120000_a.sql", "a.json"} {
+			text := map[string]string{
+				"20250131120000_a.sql": "-- migrate:up\nselect 1;\n-- migrate:down\n", "a.json": "{}",
+			}[name]
 			if err := os.WriteFile(filepath.Join(workspace, dir, name), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}

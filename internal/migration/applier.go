@@ -208,7 +208,7 @@ func (a *applier) settings(m migration) []string {
 // the lock, names without a schema have not come to mean another tenant's or everybody's, and no index that it wants is
 // invalid. The search_path may be empty: files made by pg_dump leave it so.
 func (a *applier) proofs(m migration) []proof {
-	proofs := []proof{{"select 1 / (" + postgres.HoldsLock(a.table) + ")::int", errLockReleasedInside}}
+	proofs := []proof{a.holdsLock()}
 	if a.schema != "" && a.schema != publicSchema {
 		proofs = append(proofs, proof{fmt.Sprintf("select 1 / (pg_catalog.current_schemas(false) <@ array[%s]::name[])::int",
 			sqltext.QuoteLiteral(a.schema)), errPathChanged})
@@ -225,15 +225,24 @@ type proof struct {
 	err error
 }
 
+func (a *applier) holdsLock() proof {
+	return proof{"select 1 / (" + postgres.HoldsLock(a.table) + ")::int", errLockReleasedInside}
+}
+
 func (a *applier) insert(version string) string {
 	return fmt.Sprintf("insert into %s (version) values (%s)", a.table.Quoted(), sqltext.QuoteLiteral(version))
 }
 
-// kept is the proof that a version which was just recorded will be read again as it is. A number loses its leading
+// kept is the proof that versions which were just recorded will be read again as they are. A number loses its leading
 // zeros, a rule or a trigger may do anything.
-func (a *applier) kept(version string) proof {
-	return proof{fmt.Sprintf("select 1 / (exists (select from %s where pg_catalog.format('%%s', version) = %s))::int",
-		a.table.Quoted(), sqltext.QuoteLiteral(version)), errNotKept}
+func (a *applier) kept(versions ...string) proof {
+	quoted := make([]string, len(versions))
+	for i, v := range versions {
+		quoted[i] = sqltext.QuoteLiteral(v)
+	}
+	return proof{fmt.Sprintf("select 1 / ((select count(distinct pg_catalog.format('%%s', version)) from %s "+
+		"where pg_catalog.format('%%s', version) in (%s)) = %d)::int",
+		a.table.Quoted(), strings.Join(quoted, ", "), len(versions)), errNotKept}
 }
 
 // finish moves the current migration from the pending ones to the applied ones.

@@ -40,6 +40,8 @@ type Options struct {
 	// are those of other workers of this run, it waits until none of them is on the server, keeps them away until the
 	// connection is released, and returns true. Nil: there are no others.
 	Alone func(ctx context.Context, failed error) (bool, error)
+	// Baseline is given to a database that records no versions. Nil: all files are run there.
+	Baseline *Baseline
 	// DryRun reads what is pending, takes no lock and changes nothing.
 	DryRun bool
 }
@@ -47,6 +49,7 @@ type Options struct {
 // Result is what was found in and done to one database.
 type Result struct {
 	Before, After string    // highest recorded version, "" if there is none
+	Recorded      []string  // files recorded for the baseline and not run; in a dry run, those that would be
 	Applied       []Applied // in the order in which they ran
 	Pending       []string  // files that are not applied: those of a dry run, or those left after a failure
 	OutOfOrder    []string  // pending files whose version is lower than Before
@@ -64,7 +67,8 @@ type Applied struct {
 // Migrate migrates one database to the files' latest version with dbmate's engine over an open connection. Its lock on
 // the database ends with the connection. It costs one round trip if nothing is pending, and one more for each
 // migration. Even if it fails, it returns what was done. Errors: [*Error], [*LockError], [*OrderError],
-// [*BeginningError], [*postgres.MissingSchemaError], [*postgres.TableError], the server's, the cause of ctx.
+// [*BeginningError], [*postgres.MissingSchemaError], [*postgres.TableError], those of [Baseline].Check, the server's, the
+// cause of ctx.
 func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Result, error) {
 	if o.Schema != "" {
 		o.Table = o.Table.In(o.Schema)
@@ -84,7 +88,12 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	if err != nil {
 		return Result{}, err
 	}
+	status, recorded, err := adopt(ctx, c, status, files, o)
+	if err != nil {
+		return Result{}, err
+	}
 	result, pending, err := plan(status, files, o)
+	result = result.withBaseline(recorded)
 	if err != nil {
 		return result, err
 	}
@@ -105,6 +114,14 @@ func (r Result) after(a *applier) Result {
 		r.After = postgres.HigherVersion(r.After, done.Version)
 	}
 	r.Pending = r.Pending[len(a.applied):]
+	return r
+}
+
+// withBaseline adds to a result that files were recorded and not run, where nothing was recorded before.
+func (r Result) withBaseline(recorded []string) Result {
+	if len(recorded) > 0 {
+		r.Before, r.Recorded = "", recorded
+	}
 	return r
 }
 

@@ -47,6 +47,32 @@ func TestTableThatDoesNotKeepVersions(t *testing.T) {
 	}
 }
 
+// The same table gets no baseline.
+func TestTableThatKeepsNoBaseline(t *testing.T) {
+	for name, sql := range map[string]string{
+		"numbers": "create table schema_migrations (version bigint)",
+		"a rule that swallows one of them": "create table schema_migrations (version varchar); create rule r as on insert " +
+			"to schema_migrations where new.version = '001' do instead nothing",
+		"no privilege": "create table schema_migrations (version varchar); " +
+			"revoke insert on schema_migrations from current_user",
+		"read only": "do $$ begin execute format('alter database %I set default_transaction_read_only = on', " +
+			"current_database()); end $$",
+	} {
+		url := pgtest.Database(t)
+		pgtest.Do(t, url, sql)
+		result, err := migrate(t.Context(), url, files(t, "001_a.sql", up("create table a ()"), "002_b.sql",
+			up("create table b ()"), "003_c.sql", up("create table c ()")), adopting("002", nil))
+		if err == nil || !strings.Contains(err.Error(), "the baseline was not recorded") || len(result.Recorded) > 0 {
+			t.Errorf("%s: got %v, %+v", name, err, result)
+		}
+		servertest.Equal(t, name, pgtest.Ask(t, url, "select relname::text from pg_class where relname in ('a', 'b', 'c')"),
+			[]string{})
+		if name != "read only" {
+			servertest.Equal(t, name, recorded(t, url), []string{})
+		}
+	}
+}
+
 // The cause tells who has to do something: whoever grants privileges, or whoever names the table.
 func TestTableThatMayNotBeWritten(t *testing.T) {
 	url := pgtest.Database(t)

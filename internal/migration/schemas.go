@@ -135,7 +135,15 @@ func (s Schemas) Migrate(files *Files, o Options) (r Result, known bool, err err
 	if !ok {
 		return Result{}, false, nil
 	}
+	if o.adopts(status) && !o.DryRun {
+		return Result{}, false, nil
+	}
+	status, recorded, err := adopt(context.Background(), nil, status, files, o) // a dry run's, which asks nobody
+	if err != nil {
+		return Result{}, true, err
+	}
 	r, pending, err := plan(status, files, o)
+	r = r.withBaseline(recorded)
 	if err != nil || o.DryRun || len(pending) == 0 {
 		return r, true, err
 	}

@@ -170,6 +170,9 @@ func (c *Conn) Alive() bool {
 // Closed reports whether the connection can no longer be used.
 func (c *Conn) Closed() bool { return c.pg.IsClosed() }
 
+// Target is the database that it is connected to.
+func (c *Conn) Target() Target { return c.target }
+
 // Log receives retries and the server's notices.
 func (c *Conn) Log() *slog.Logger { return c.log }
 

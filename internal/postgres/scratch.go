@@ -32,6 +32,9 @@ func WithScratchDatabase(ctx context.Context, server Target, encoding string, us
 	if err == nil {
 		_, err = c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template template0"+clause)
 	}
+	if HasCode(err, "42501") {
+		err = &privilegeError{err}
+	}
 	if err != nil {
 		return fmt.Errorf("create a throwaway database: %w", err)
 	}

@@ -15,9 +15,11 @@ import (
 )
 
 // New is mode migrate. With require-backup-within it leaves a tenant alone that has no recent verified backup. A tenant
-// that is being created has none, so create-tenant uses [NewUnguarded].
+// that is being created has none, and no tables to adopt, so create-tenant uses [NewUnguarded].
 func New(in *input.Reader, env mode.Env) mode.Work {
-	work := NewUnguarded(in, env).Work
+	unguarded := NewUnguarded(in, env)
+	unguarded.migrator.readBaseline(in)
+	work := unguarded.Work
 	within := in.Duration("require-backup-within")
 	if within == 0 {
 		return work

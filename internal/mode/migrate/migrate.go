@@ -23,17 +23,19 @@ type migrator struct {
 	files   *migration.Files
 	creator fleet.Creator // nil unless create-missing concerns databases
 	schemas *migrateSchemas
+
+	baseline *baseline // nil: no tenant gets one
 }
 
 // Unguarded is mode migrate without require-backup-within.
 type Unguarded struct {
 	mode.Work
 	Versions []string // of the migration files, in their order
-	options  *migration.Options
+	migrator *migrator
 }
 
 // OnlyBeginnings has every job refuse a tenant that records anything but a beginning of the files.
-func (u Unguarded) OnlyBeginnings() { u.options.Beginning = true }
+func (u Unguarded) OnlyBeginnings() { u.migrator.options.Beginning = true }
 
 // NewUnguarded reads the inputs of mode migrate.
 func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
@@ -49,7 +51,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	refuseUnavailable(in, "rehearse", "undo-point")
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
-	u := Unguarded{options: &m.options}
+	u := Unguarded{migrator: m}
 	if m.files != nil {
 		u.Versions = m.files.Versions()
 	}
@@ -81,6 +83,7 @@ func refuseUnavailable(in *input.Reader, names ...string) {
 func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	o := m.options
 	o.Schema = m.env.Schema(t)
+	o.Baseline = m.baseline.of(o, log)
 	if result, known, err := m.schemas.migrate(ctx, m.env, t, m.files, o); known {
 		return describe(result, o.DryRun, err != nil), remedies.Explain(err)
 	}
@@ -91,7 +94,10 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 			if o.DryRun {
 				return wouldCreate(m.files), nil
 			}
-			if created, err = m.creator.CreateMissing(ctx, t, log); err == nil {
+			if created, err = m.creator.CreateMissing(ctx, t, log); created {
+				o.Baseline = nil // a new database is migrated from the first file on
+			}
+			if err == nil {
 				conn, release, err = m.conns.Open(ctx, t, log)
 			}
 		}

@@ -14,6 +14,7 @@ type Detail struct {
 	Created    bool      `json:"created,omitempty"` // by this run: its database or schema
 	Before     string    `json:"version_before"`    // the highest recorded version, empty if there was none
 	After      string    `json:"version_after"`
+	Recorded   []string  `json:"recorded,omitempty"`     // files recorded for the baseline and not run
 	Applied    []Applied `json:"applied"`                // in the order in which they ran
 	Pending    []string  `json:"pending,omitempty"`      // files not applied, in a dry run or after a failure
 	OutOfOrder []string  `json:"out_of_order,omitempty"` // pending files below the highest version
@@ -30,13 +31,14 @@ type Applied struct {
 // describe says what was done to one tenant, or would be in a dry run.
 func describe(m migration.Result, dryRun, failed bool) fleet.Outcome {
 	d := Detail{
-		Created: m.Creates, Before: m.Before, After: m.After,
+		Created: m.Creates, Before: m.Before, After: m.After, Recorded: m.Recorded,
 		Applied: []Applied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown,
 	}
 	for _, a := range m.Applied {
 		d.Applied = append(d.Applied, Applied{a.Version, a.File, a.Elapsed.Milliseconds()})
 	}
-	o := fleet.Outcome{Detail: d, Warnings: m.Warnings, Unchanged: len(m.Applied) == 0 && len(m.Pending) == 0}
+	o := fleet.Outcome{Detail: d, Warnings: m.Warnings,
+		Unchanged: len(m.Recorded) == 0 && len(m.Applied) == 0 && len(m.Pending) == 0}
 	switch {
 	case dryRun && len(m.Pending) > 0:
 		o.Note = fmt.Sprintf("%d pending", len(m.Pending))
@@ -52,11 +54,26 @@ func describe(m migration.Result, dryRun, failed bool) fleet.Outcome {
 	if m.Creates && !failed {
 		o.Note = created + o.Note
 	}
+	if len(m.Recorded) > 0 {
+		o.Note = baselineNote(len(m.Recorded), dryRun, o.Note)
+	}
 	if len(m.OutOfOrder) > 0 && !failed {
 		o.Warnings = append(o.Warnings, fmt.Sprintf("%s out of order, after the higher version %s: %s",
 			applied, m.Before, words.List(m.OutOfOrder, 5)))
 	}
 	return o
+}
+
+// baselineNote adds to a tenant's note how many files were recorded and not run, or would be in a dry run.
+func baselineNote(recorded int, dryRun bool, note string) string {
+	before := fmt.Sprintf("%d recorded", recorded)
+	if dryRun {
+		before = fmt.Sprintf("%d would be recorded if its schema is theirs", recorded)
+	}
+	if note == "" {
+		return before
+	}
+	return before + ", " + note
 }
 
 // afterCreation adds to a tenant's outcome that this run created its database.

@@ -157,7 +157,7 @@ func (s *Server) provision(ctx context.Context, spec Spec) (*project, error) {
 }
 
 func (s *Server) makeRole(ctx context.Context, r *role) error {
-	statement := "CREATE ROLE " + pgtest.Identifier(r.real) + " LOGIN PASSWORD " + pgtest.Literal(r.password)
+	statement := "CREATE ROLE " + pgtest.Identifier(r.real) + " LOGIN CREATEDB PASSWORD " + pgtest.Literal(r.password)
 	return s.pg.Exec(ctx, "postgres", statement)
 }
 

@@ -1,0 +1,98 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+var errLockLost = errors.New("the lock that keeps other runs away was lost")
+
+// Baseline is how a database that has tables and records no versions is adopted: the files that it was made by, in
+// another way, are recorded and not run.
+type Baseline struct {
+	// Version is that of the last such file.
+	Version string
+	// Check returns an error unless the database is as those files make it. It is called while the lock is held, and the
+	// connection's session is as a migration finds it.
+	Check func(ctx context.Context, c *postgres.Conn) error
+}
+
+// UpTo returns the files up to a version. None has that version: ok is false.
+func (m *Files) UpTo(version string) (_ *Files, ok bool) {
+	last := slices.IndexFunc(m.ordered, func(one migration) bool { return one.version == version })
+	if last < 0 {
+		return nil, false
+	}
+	some := &Files{m.dir, fileSystem{contents: map[string]string{}}, m.ordered[:last+1]}
+	some.files.entries = slices.DeleteFunc(slices.Clone(m.files.entries), func(e fs.DirEntry) bool {
+		return !slices.ContainsFunc(some.ordered, func(one migration) bool { return one.file == e.Name() })
+	})
+	for _, one := range some.ordered {
+		some.files.contents[one.file] = m.files.contents[one.file]
+	}
+	return some, true
+}
+
+// adopts reports whether a database is one that gets a baseline: it exists and records nothing.
+func (o Options) adopts(s postgres.Status) bool {
+	return o.Baseline != nil && s.SchemaExists && len(s.Versions) == 0
+}
+
+// adopt gives a database that records nothing its baseline, and returns the files that it recorded, and the status with
+// them; in a dry run it only tells which they would be.
+func adopt(
+	ctx context.Context, c *postgres.Conn, s postgres.Status, files *Files, o Options,
+) (_ postgres.Status, recorded []string, err error) {
+	if !o.adopts(s) {
+		return s, nil, nil
+	}
+	some, ok := files.UpTo(o.Baseline.Version)
+	if !ok {
+		return s, nil, fmt.Errorf("no migration file has the baseline's version %s", o.Baseline.Version)
+	}
+	if !o.DryRun {
+		if err := o.Baseline.Check(ctx, c); err != nil {
+			return s, nil, err
+		}
+		if err := newApplier(ctx, c, s, some.ordered, o).recordAll(); err != nil {
+			return s, nil, err
+		}
+		s.Found = true
+	}
+	s.Versions = map[string]bool{}
+	for _, version := range some.Versions() {
+		s.Versions[version] = true
+	}
+	return s, some.Names(), nil
+}
+
+// recordAll records all pending migrations as applied, in one transaction.
+func (a *applier) recordAll() error {
+	statements := slices.Concat([]string{"begin"}, a.setup, []string{a.holdsLock().sql})
+	versions := make([]string, len(a.pending))
+	for i, m := range a.pending {
+		versions[i] = m.version
+		statements = append(statements, a.insert(m.version))
+	}
+	proven := len(statements)
+	statements = append(statements, a.kept(versions...).sql, "commit")
+	tags, err := a.conn.Exec(a.ctx, strings.Join(statements, "; "))
+	switch {
+	case err == nil:
+		return nil
+	case a.conn.Closed():
+		return fmt.Errorf("the connection was lost while the baseline was recorded, wholly or not at all: %w", err)
+	case len(tags) == len(a.setup)+1 && postgres.HasCode(err, "22012"):
+		return fmt.Errorf("the baseline was not recorded: %w", errLockLost)
+	case len(tags) == proven && postgres.HasCode(err, "22012"):
+		err = errNotKept
+	}
+	return fmt.Errorf("the baseline was not recorded: %w",
+		postgres.NotRecordable(err, a.table, versions[len(versions)-1]))
+}
