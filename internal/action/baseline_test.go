@@ -66,7 +66,8 @@ func TestBaseline(t *testing.T) {
 	o.counts(t, 3, 0, 4, 0)
 	o.says(t, "adopted  2 recorded, 2 applied", "recorded  1 applied", "emptied  2 recorded, 2 applied",
 		"the tenants' schemas are compared with", "its schema is that of the files up to "+third+", not up to "+second,
-		"give it baseline: "+third, "its schema is that of the files up to 20250101090000", "records no versions and is empty",
+		"give it baseline: "+third, "its schema is that of the files up to 20250101090000",
+		"records no versions and is empty",
 		"- index projects_owner_id_idx", "+ column users.nickname text")
 	all := "20250101090000 " + second + " " + third + " 20250101090300"
 	for _, p := range []neontest.Project{adopted, recorded, emptied} {
@@ -160,5 +161,6 @@ func TestBaselineOfSchemas(t *testing.T) {
 	o.says(t, "acme  3 recorded, 1 applied", "+ view everybody")
 	same(t, "versions", e.do(t, "select count(*) from acme.schema_migrations"), []string{"4"})
 	e.run(t, append(inputs, "tenants=acme,fresh")...).counts(t, 0, 2, 0, 0)
-	same(t, "left behind", e.do(t, "select datname from pg_database where datname like 'neon_tenants_scratch_%'"), []string{})
+	same(t, "left behind", e.do(t, "select datname from pg_database where datname like 'neon_tenants_scratch_%'"),
+		[]string{})
 }

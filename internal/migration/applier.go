@@ -45,6 +45,7 @@ type applier struct {
 	inTransaction bool   // between dbmate's begin and its commit
 	version       string // recorded since begin
 
+	watch    *watch // nil: files are not watched
 	applied  []Applied
 	warnings []string
 	started  time.Time // when the current migration started
@@ -132,7 +133,7 @@ func (a *applier) commit() error {
 		suffix: slices.Concat(proofs, []string{a.insert(a.version), a.kept(a.version).sql, "commit"}, a.cleanup()),
 	}
 	for try := 1; ; try++ {
-		tags, err := a.conn.Exec(a.ctx, msg.sql())
+		tags, err := a.exec(m, msg)
 		if err == nil {
 			a.warnOfEnd(m, tags[len(msg.prefix):len(tags)-len(msg.suffix)])
 			a.setup = nil
@@ -154,6 +155,14 @@ func (a *applier) commit() error {
 			try, a.started = 0, time.Now()
 		}
 	}
+}
+
+// exec sends a migration's message.
+func (a *applier) exec(m migration, msg message) (tags []string, err error) {
+	if a.watch != nil {
+		return a.send(m, msg)
+	}
+	return a.conn.Exec(a.ctx, msg.sql())
 }
 
 // await waits until a migration that was rolled back may be tried again: until other workers of this run are out of its

@@ -36,8 +36,8 @@ func TestBaseline(t *testing.T) {
 		servertest.Equal(t, "recorded", got.Recorded, []string{"001_a.sql", "002_b.sql"})
 		servertest.Equal(t, "applied", appliedFiles(got), []string{"003_c.sql"})
 		servertest.Equal(t, "versions", recorded(t, url), []string{"001", "002", "003"})
-		servertest.Equal(t, "tables", pgtest.Ask(t, url, "select relname::text from pg_class where relname in ('a', 'b', 'c')"),
-			[]string{"c"})
+		servertest.Equal(t, "tables", pgtest.Ask(t, url,
+			"select relname::text from pg_class where relname in ('a', 'b', 'c')"), []string{"c"})
 	})
 	t.Run("a dry run", func(t *testing.T) {
 		url := pgtest.Database(t)
@@ -127,5 +127,6 @@ func TestBaselineOfSchemas(t *testing.T) {
 		}
 	}
 	servertest.Equal(t, "tables", pgtest.Ask(t, url, "select schemaname || '.' || tablename from pg_tables where "+
-		"schemaname in ('acme', 'umbra') order by 1"), []string{"acme.b", "acme.schema_migrations", "umbra.schema_migrations"})
+		"schemaname in ('acme', 'umbra') order by 1"),
+		[]string{"acme.b", "acme.schema_migrations", "umbra.schema_migrations"})
 }

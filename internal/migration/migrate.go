@@ -42,6 +42,8 @@ type Options struct {
 	Alone func(ctx context.Context, failed error) (bool, error)
 	// Baseline is given to a database that records no versions. Nil: all files are run there.
 	Baseline *Baseline
+	// Watch follows what each file does to the tables: see [Trace]. It needs a database that nobody else uses.
+	Watch bool
 	// DryRun reads what is pending, takes no lock and changes nothing.
 	DryRun bool
 }
@@ -54,6 +56,7 @@ type Result struct {
 	Pending       []string  // files that are not applied: those of a dry run, or those left after a failure
 	OutOfOrder    []string  // pending files whose version is lower than Before
 	Unknown       []string  // recorded versions that have no file
+	Traces        []Trace   // of the files that ran, if they were watched; the last may be of one that failed
 	Creates       bool      // the schema did not exist: it was created, or would be in a dry run
 	Warnings      []string
 }
@@ -102,6 +105,11 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 		return result, nil
 	}
 	a := newApplier(ctx, c, status, pending, o)
+	if o.Watch {
+		if err := a.startWatching(); err != nil {
+			return result, err
+		}
+	}
 	err = withEngine(files.files, a, func(db *dbmate.DB) error { return db.Migrate() })
 	clean = clean || err == nil // the last message has reset the session
 	return result.after(a), err
@@ -114,6 +122,9 @@ func (r Result) after(a *applier) Result {
 		r.After = postgres.HigherVersion(r.After, done.Version)
 	}
 	r.Pending = r.Pending[len(a.applied):]
+	if a.watch != nil {
+		r.Traces = a.watch.traces
+	}
 	return r
 }
 

@@ -29,7 +29,7 @@ func (a *applier) runOutside(m migration) error {
 	if err != nil {
 		return err
 	}
-	tags, err := a.conn.Exec(a.ctx, m.up)
+	tags, err := a.execOutside(m)
 	if a.conn.Closed() {
 		return a.outsideFailure(err, m, tags, nil)
 	}
@@ -55,6 +55,17 @@ func (a *applier) runOutside(m migration) error {
 		return nil
 	}
 	return a.outsideFailure(err, m, tags, left)
+}
+
+// execOutside sends a migration that runs outside a transaction, as it is.
+func (a *applier) execOutside(m migration) (tags []string, err error) {
+	switch {
+	case a.watch == nil:
+		return a.conn.Exec(a.ctx, m.up)
+	case len(m.statements) == 1:
+		return a.sendAlone(m)
+	}
+	return a.send(m, message{up: m.up})
 }
 
 // rebuilt is what REINDEX CONCURRENTLY adds to the name of an index for the new one, and later for the old one.

@@ -22,6 +22,26 @@ func (c *Conn) Results(ctx context.Context, sql string) ([][][][]byte, error) {
 	return answers, err
 }
 
+// SomeResults is [Conn.Results] that keeps the rows of some statements only, by their index. The others have none.
+func (c *Conn) SomeResults(ctx context.Context, sql string, keep func(statement int) bool) ([][][][]byte, error) {
+	var answers [][][][]byte
+	_, err := c.each(ctx, sql, func(r *pgconn.ResultReader) error {
+		if !keep(len(answers)) {
+			_, err := r.Close()
+			if err == nil {
+				answers = append(answers, nil)
+			}
+			return err
+		}
+		answer := r.Read()
+		if answer.Err == nil {
+			answers = append(answers, answer.Rows)
+		}
+		return answer.Err
+	})
+	return answers, err
+}
+
 // Exec is [Conn.Results] for SQL whose rows do not matter: it discards any number of them. It returns the command tags
 // of the statements that completed.
 func (c *Conn) Exec(ctx context.Context, sql string) (tags []string, err error) {
