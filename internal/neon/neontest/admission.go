@@ -27,7 +27,7 @@ func (s *Server) admit(endpointID string, start *startup, from netip.Addr) (refu
 		e = b.endpoint()
 	}
 	p := b.project
-	if e == nil || p.deleted != nil {
+	if e == nil || p.deleted != nil || b.expired(s.clock.now()) {
 		return unknownMessage
 	}
 	limited := !p.settings.AllowedIPs.ProtectedBranchesOnly || b.protected

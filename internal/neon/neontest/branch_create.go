@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
-	"time"
 )
 
 type branchBody struct {
@@ -28,32 +26,42 @@ type branchBody struct {
 func (body *branchBody) apply(b *branch) error {
 	in := body.Branch
 	if in.Name != nil {
-		if err := checkName("branch.name", *in.Name); err != nil {
+		if err := b.project.checkBranchName("branch.name", *in.Name, b); err != nil {
 			return err
 		}
-		for _, other := range b.project.branches {
-			if other != b && other.name == *in.Name {
-				return refuse(http.StatusConflict, "branch with name %q already exists", *in.Name)
-			}
+	}
+	protected, end := b.protected, b.expiry
+	if in.Protected != nil {
+		protected = *in.Protected
+	}
+	if protected && !b.protected {
+		if err := b.project.checkNewProtected(); err != nil {
+			return err
 		}
-		b.name = *in.Name
 	}
 	if len(in.ExpiresAt) > 0 {
-		var at *time.Time
-		if err := json.Unmarshal(in.ExpiresAt, &at); err != nil {
-			return refuse(http.StatusBadRequest, "expires_at must be a time as in RFC 3339")
+		var err error
+		if end, err = b.readExpiry(in.ExpiresAt); err != nil {
+			return err
 		}
-		if at != nil && (!at.After(time.Now()) || b.isDefault || at.After(time.Now().AddDate(0, 0, 30))) {
-			return refuse(http.StatusUnprocessableEntity,
-				"expires_at must be in the future, within 30 days, and not on the default branch")
-		}
-		b.expires = at
 	}
-	if in.Protected != nil {
-		b.protected = *in.Protected
-	}
-	if b.protected && b.expires != nil {
+	if protected && end.expires != nil {
 		return refuse(http.StatusUnprocessableEntity, "a protected branch can't expire")
+	}
+	if in.Name != nil {
+		b.name = *in.Name
+	}
+	b.protected, b.expiry = protected, end
+	return nil
+}
+
+// checkBranchName refuses a name that is not allowed, or that a branch other than b has.
+func (p *project) checkBranchName(field, name string, b *branch) error {
+	if err := checkName(field, name); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(p.branches, func(other *branch) bool { return other != b && other.name == name }) {
+		return refuse(http.StatusConflict, "branch already exists")
 	}
 	return nil
 }
@@ -66,27 +74,55 @@ func (s *Server) createBranch(r *request) (int, any, error) {
 	if body.Branch == nil {
 		_ = json.Unmarshal([]byte(`{"branch":{}}`), &body) // all of it is optional
 	}
-	in := body.Branch
-	if in.InitSource != "" && in.InitSource != "parent-data" && in.InitSource != "schema-only" {
+	source := body.Branch.InitSource
+	if source != "" && source != "parent-data" && source != "schema-only" && source != "parent-schema" {
 		return 0, nil, refuse(http.StatusBadRequest, "init_source must be parent-data or schema-only")
 	}
-	if in.ParentTimestamp != "" || in.ParentLSN != "" {
-		return 0, nil, refuse(http.StatusNotImplemented, "the simulator can't branch from the past")
-	}
 	s.mu.Lock()
-	b, err := s.beginBranch(r, &body)
+	b, from, err := s.beginBranch(r, &body)
 	s.mu.Unlock()
 	if err != nil {
 		return 0, nil, err
 	}
-	p := b.project
-	b.databases, err = s.copyDatabases(context.WithoutCancel(r.Context()), b.parent, in.InitSource == "schema-only")
-	if err != nil {
-		s.end(p)
-		return 0, nil, err
-	}
+	schemaOnly := source == "schema-only" || source == "parent-schema"
+	copied, err := s.copyContents(context.WithoutCancel(r.Context()), from, b.parent.protected, schemaOnly)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil {
+		b.project.dropEndpoints(b)
+		b.project.changing = false
+		return 0, nil, err
+	}
+	b.contents, b.parentLSN, b.parentTime = copied.contents, copied.lsn, copied.at
+	return http.StatusCreated, s.finishBranch(b), nil
+}
+
+// copyContents copies what a branch begins with. If it is to have passwords of its own, it gets roles of its own on the
+// real server.
+func (s *Server) copyContents(ctx context.Context, from *kept, ownPasswords, schemaOnly bool) (_ *kept, err error) {
+	to := *from
+	to.roles = slices.Clone(from.roles)
+	if ownPasswords {
+		for i, r := range to.roles {
+			own := &role{name: r.name, real: realName(r.name), password: newPassword(), created: s.clock.now()}
+			if err := s.makeRole(ctx, own); err != nil {
+				return nil, err
+			}
+			to.roles[i] = own
+		}
+	}
+	if to.lsn == "" {
+		if to.lsn, err = s.lsn(ctx); err != nil {
+			return nil, err
+		}
+	}
+	to.databases, err = s.copyDatabases(ctx, &from.contents, to.roles, schemaOnly)
+	return &to, err
+}
+
+// finishBranch ends the change, and returns the answer. Called with the lock held.
+func (s *Server) finishBranch(b *branch) map[string]any {
+	p := b.project
 	steps := []step{{"create_branch", b, nil}}
 	for _, e := range p.endpoints {
 		if e.branch == b {
@@ -107,61 +143,63 @@ func (s *Server) createBranch(r *request) (int, any, error) {
 	if len(b.roles) == 1 && len(b.databases) == 1 && b.endpoint() != nil {
 		answer["connection_uris"] = s.connectionDetails(b)
 	}
-	return http.StatusCreated, answer, nil
+	return answer
 }
 
-// copyDatabases copies a branch's databases, but does not add the copies to any branch.
-func (s *Server) copyDatabases(ctx context.Context, source *branch, schemaOnly bool) ([]*database, error) {
-	var copies []*database
-	for _, d := range source.databases {
-		copied := *d
-		copied.real = realName(d.name)
-		if err := s.copyDatabase(ctx, copied.real, source.role(d.owner).real, d.real, schemaOnly); err != nil {
-			return nil, fmt.Errorf("copy the database %s of branch %s: %w", d.name, source.id, err)
-		}
-		copies = append(copies, &copied)
-	}
-	return copies, nil
-}
-
-// beginBranch starts the change and makes the new branch, with its computes. Called with the lock held.
-func (s *Server) beginBranch(r *request, body *branchBody) (*branch, error) {
+// beginBranch starts the change and makes the new branch, with its computes but without its contents, which are to be
+// copied from those it returns. Called with the lock held.
+func (s *Server) beginBranch(r *request, body *branchBody) (*branch, *kept, error) {
 	p, err := s.find(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	in := body.Branch
 	parent := p.defaultBranch()
 	if in.ParentID != "" {
 		if parent = p.branch(in.ParentID); parent == nil {
-			return nil, refuse(http.StatusNotFound, "parent branch not found")
+			return nil, nil, refuse(http.StatusNotFound, "parent branch not found")
 		}
 	}
-	if p.shared {
-		return nil, refuse(http.StatusNotImplemented, "the simulator can't branch a project on a shared database")
+	switch {
+	case p.shared:
+		return nil, nil, refuse(http.StatusNotImplemented, "the simulator can't branch a project on a shared database")
+	case p.clock.now().Before(parent.ready) && !p.changing:
+		return nil, nil, refuse(http.StatusUnprocessableEntity, "branch not ready yet")
+	case parent.expires != nil:
+		return nil, nil, refuse(http.StatusUnprocessableEntity, "a branch that expires can't have children")
 	}
-	if time.Now().Before(parent.ready) && !p.changing {
-		return nil, refuse(http.StatusUnprocessableEntity, "branch not ready yet")
+	if err := p.checkNewBranch(false); err != nil {
+		return nil, nil, err
 	}
 	now := s.now()
+	from := &kept{at: now, contents: parent.contents}
+	if at := (point{in.ParentTimestamp, in.ParentLSN}); !at.isHead() {
+		if from, err = parent.past(at); err != nil {
+			return nil, nil, err
+		}
+	}
 	b := &branch{
 		project: p, id: newID("br"), parent: parent, created: now, updated: now, archived: in.Archived,
-		initSource: cmp.Or(in.InitSource, "parent-data"),
-		roles:      slices.Clone(parent.roles), ready: now,
+		initSource: cmp.Or(in.InitSource, "parent-data"), ready: now,
 	}
 	b.name = b.id
 	if err := body.apply(b); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := p.begin(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	before := len(p.endpoints)
 	for _, o := range body.Endpoints {
 		if _, err := b.addEndpoint(o); err != nil {
-			p.endpoints, p.changing = p.endpoints[:before], false
-			return nil, err
+			p.dropEndpoints(b)
+			p.changing = false
+			return nil, nil, err
 		}
 	}
-	return b, nil
+	return b, from, nil
+}
+
+// dropEndpoints takes a branch's computes away.
+func (p *project) dropEndpoints(b *branch) {
+	p.endpoints = slices.DeleteFunc(slices.Clone(p.endpoints), func(e *endpoint) bool { return e.branch == b })
 }

@@ -37,8 +37,6 @@ type branchView struct {
 	InitSource        string `json:"init_source,omitempty"`
 }
 
-const parentLSN = "0/1D9F8A8" // of every branch, as there is no write-ahead log to point into
-
 func (b *branch) view() branchView {
 	v := branchView{
 		ID: b.id, ProjectID: b.project.id, Name: b.name, CurrentState: "ready", StateChangedAt: stamp(b.ready),
@@ -47,15 +45,15 @@ func (b *branch) view() branchView {
 		ExpiresAt: optionalStamp(b.expires), LastResetAt: optionalStamp(b.reset), InitSource: b.initSource,
 	}
 	if b.parent != nil {
-		v.ParentID, v.ParentLSN, v.ParentTimestamp = b.parent.id, parentLSN, stamp(b.created)
+		v.ParentID, v.ParentLSN, v.ParentTimestamp = b.parent.id, b.parentLSN, stamp(b.parentTime)
 	}
 	if b.expires != nil {
-		v.TTLSeconds = int(b.expires.Sub(b.created).Round(time.Second).Seconds())
+		v.TTLSeconds = int(b.life.Round(time.Second).Seconds())
 	}
 	switch {
-	case time.Now().Before(b.ready) && b.reset != nil:
+	case b.project.clock.now().Before(b.ready) && b.reset != nil:
 		v.CurrentState, v.PendingState = "resetting", "ready"
-	case time.Now().Before(b.ready):
+	case b.project.clock.now().Before(b.ready):
 		v.CurrentState, v.PendingState = "init", "ready"
 	case b.archived:
 		v.CurrentState = "archived"

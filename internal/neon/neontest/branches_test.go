@@ -109,30 +109,6 @@ func TestBranches(t *testing.T) {
 	call(t, s, 404, "GET "+branches+"/"+id, nil)
 }
 
-func TestBranchExpires(t *testing.T) {
-	s := start(t, neontest.Options{})
-	p := add(t, s, neontest.Spec{})
-	var made answer
-	for life := 2 * time.Second; made.Status != 201; life *= 2 { // on a busy machine its end may come before the call does
-		at := time.Now().Add(life).UTC().Format(time.RFC3339)
-		made = callAs(t, s, neontest.OrgKey, "POST /projects/"+p.ID+"/branches", `{"branch":{"expires_at":"`+at+`"}}`)
-		if life > time.Minute {
-			t.Fatalf("%d %s", made.Status, made.Raw)
-		}
-		if made.Status == 201 && made.text(t, "branch", "expires_at") != at {
-			t.Errorf("expires at %s, want %s", made.text(t, "branch", "expires_at"), at)
-		}
-	}
-	id := made.text(t, "branch", "id")
-	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); {
-		if callAs(t, s, neontest.OrgKey, "GET /projects/"+p.ID+"/branches/"+id, nil).Status == 404 {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Error("the branch does not expire")
-}
-
 func TestSeveralDatabases(t *testing.T) {
 	s := start(t, neontest.Options{})
 	p := add(t, s, neontest.Spec{})

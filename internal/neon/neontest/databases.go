@@ -55,7 +55,7 @@ func (s *Server) createDatabase(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	name, owner := body.Database.Name, body.Database.Owner
-	d := &database{name: name, real: realName(name), owner: owner, created: time.Now()}
+	d := &database{name: name, real: realName(name), owner: owner, created: s.clock.now()}
 	s.mu.Lock()
 	b, err := s.beginDatabase(r, d)
 	s.mu.Unlock()
@@ -83,69 +83,13 @@ func (s *Server) beginDatabase(r *request, d *database) (*branch, error) {
 	}
 	switch {
 	case b.database(d.name) != nil:
-		return nil, refuse(http.StatusConflict, "database with name %q already exists", d.name)
+		return nil, refuse(http.StatusConflict, "database already exists")
 	case b.role(d.owner) == nil:
 		return nil, refuse(http.StatusNotFound, "role not found")
 	case b.project.shared:
 		return nil, refuse(http.StatusNotImplemented, "the simulator can't add to a shared database's project")
 	}
 	return b, b.project.begin()
-}
-
-type roleView struct {
-	BranchID       string `json:"branch_id"`
-	Name           string `json:"name"`
-	Password       string `json:"password,omitempty"` // only in the answer to what created the role
-	Protected      bool   `json:"protected"`
-	Authentication string `json:"authentication_method"`
-	CreatedAt      string `json:"created_at"`
-	UpdatedAt      string `json:"updated_at"`
-}
-
-func (b *branch) roleViews(withPasswords bool) []roleView {
-	views := []roleView{}
-	for _, r := range b.roles {
-		v := roleView{BranchID: b.id, Name: r.name, Authentication: "password", CreatedAt: stamp(r.created)}
-		v.UpdatedAt = v.CreatedAt
-		if withPasswords {
-			v.Password = r.password
-		}
-		views = append(views, v)
-	}
-	return views
-}
-
-func (s *Server) listRoles(r *request) (int, any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, err := s.findBranch(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	return http.StatusOK, map[string]any{"roles": b.roleViews(false)}, nil
-}
-
-func (s *Server) revealPassword(r *request) (int, any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, err := s.findBranch(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	role := b.role(r.PathValue("role_name"))
-	if role == nil {
-		return 0, nil, refuse(http.StatusNotFound, "role not found")
-	}
-	if b.project.noStorePasswords {
-		return 0, nil, refuse(http.StatusPreconditionFailed, "Storing passwords is disabled")
-	}
-	return http.StatusOK, map[string]any{"password": role.password}, nil
-}
-
-// role is a role under Neon's name and under the one it has on the real server.
-type role struct {
-	name, real, password string
-	created              time.Time
 }
 
 type database struct {
@@ -155,17 +99,8 @@ type database struct {
 	created    time.Time
 }
 
-func (b *branch) role(name string) *role {
-	for _, r := range b.roles {
-		if r.name == name {
-			return r
-		}
-	}
-	return nil
-}
-
-func (b *branch) database(name string) *database {
-	for _, d := range b.databases {
+func (c *contents) database(name string) *database {
+	for _, d := range c.databases {
 		if d.name == name {
 			return d
 		}

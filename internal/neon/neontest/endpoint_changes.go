@@ -62,6 +62,9 @@ func (b *branch) addEndpoint(o endpointOptions) (*endpoint, error) {
 	if err := o.apply(e); err != nil {
 		return nil, err
 	}
+	if len(b.project.endpoints) >= b.project.plan.Endpoints {
+		return nil, exceeded("ENDPOINTS_LIMIT_EXCEEDED", "endpoints limit exceeded")
+	}
 	b.project.endpoints = append(b.project.endpoints, e)
 	return e, nil
 }
@@ -116,7 +119,7 @@ func (s *Server) changeEndpoint(r *request, action string, change func(*endpoint
 		p.changing = false
 		return nil, nil, err
 	}
-	e.updated = time.Now()
+	e.updated = s.clock.now()
 	return e, s.schedule(p, step{action, e.branch, e}), nil
 }
 

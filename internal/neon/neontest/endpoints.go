@@ -33,7 +33,7 @@ type endpointView struct {
 }
 
 func newEndpoint(b *branch) *endpoint {
-	now := time.Now()
+	now := b.project.clock.now()
 	return &endpoint{id: newID("ep"), branch: b, minCU: 0.25, maxCU: 2, created: now, updated: now}
 }
 
@@ -48,7 +48,7 @@ func (e *endpoint) host(s *Server, pooled bool) string {
 
 // state depends on the clock: a compute that was woken becomes active after a while.
 func (e *endpoint) state() string {
-	now := time.Now()
+	now := e.branch.project.clock.now()
 	switch {
 	case now.Before(e.branch.ready):
 		return "init"
@@ -69,7 +69,7 @@ func (e *endpoint) wake(takes time.Duration) {
 		takes *= 3
 	}
 	if e.waking.IsZero() {
-		e.waking = time.Now().Add(takes)
+		e.waking = e.branch.project.clock.now().Add(takes)
 	}
 }
 

@@ -205,6 +205,7 @@ func checkAgainstDocument(t *testing.T, path string) {
 	do(org, "DELETE "+endpoint, "", nil)
 	do(org, "DELETE "+endpoint, "", nil)
 	do(org, "POST "+branch+"/databases", "", `{"database":{"name":"shop","owner_name":"neondb_owner"}}`)
+	do(org, "POST "+branch+"/roles", "", `{"role":{"name":"reader"}}`)
 	expires := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	child := do(org, "POST "+project+"/branches", "",
 		`{"branch":{"expires_at":"`+expires+`"},"endpoints":[{"type":"read_write"}]}`)

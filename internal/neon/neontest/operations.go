@@ -54,7 +54,7 @@ type step struct {
 // which the project accepts no other change. Called with the lock held.
 func (s *Server) schedule(p *project, steps ...step) []operationView {
 	p.changing = false
-	now := time.Now()
+	now := s.clock.now()
 	each := s.options.OperationTime / time.Duration(max(len(steps), 1))
 	views := []operationView{}
 	for i, step := range steps {
@@ -95,7 +95,7 @@ func (s *Server) listOperations(r *request) (int, any, error) {
 		end, _ = slices.BinarySearchFunc(p.operations, last,
 			func(o *operation, t time.Time) int { return o.created.Compare(t) })
 	}
-	now := time.Now()
+	now := s.clock.now()
 	page := struct {
 		Operations []operationView `json:"operations"`
 		Pagination *pagination     `json:"pagination,omitempty"`
@@ -118,7 +118,7 @@ func (s *Server) getOperation(r *request) (int, any, error) {
 	}
 	for _, o := range p.operations {
 		if o.id == r.PathValue("operation_id") {
-			return http.StatusOK, map[string]any{"operation": o.view(p, time.Now())}, nil
+			return http.StatusOK, map[string]any{"operation": o.view(p, s.clock.now())}, nil
 		}
 	}
 	return 0, nil, refuse(http.StatusNotFound, "operation not found")

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
@@ -100,6 +99,10 @@ func (s *Server) createProject(r *request) (int, any, error) {
 	}
 	if err := body.check(); err != nil {
 		return 0, nil, err
+	}
+	if h, most := body.Project.HistorySeconds, s.options.Plan.HistorySeconds; h != nil && *h > most {
+		return 0, nil, refuse(http.StatusBadRequest, "requested history retention seconds exceeds allowed maximum; "+
+			`requested_history_retention_seconds:"%d", max:"%d"`, *h, most)
 	}
 	if r.caller.project != "" {
 		return 0, nil, refuse(http.StatusForbidden, "a project-scoped API key can't be used for this action")
@@ -200,7 +203,7 @@ func (s *Server) recoverProject(r *request) (int, any, error) {
 	s.mu.Lock()
 	p := s.byID[r.PathValue("project_id")]
 	var err error
-	if p == nil || !r.caller.sees(p) || p.deleted == nil || time.Since(*p.deleted) > recoverable {
+	if p == nil || !r.caller.sees(p) || p.deleted == nil || s.clock.now().Sub(*p.deleted) > recoverable {
 		err = refuse(http.StatusNotFound, "project not found")
 	} else {
 		err = p.begin()

@@ -6,14 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -42,6 +37,10 @@ type Spec struct {
 	AllowedIPs       []string // addresses, networks and ranges that may connect; empty: all
 	BlockPublic      bool     // connections from the internet are refused
 	NoStorePasswords bool     // Neon does not know the password
+	NoCompute        bool     // the default branch has no compute, so nobody can connect
+
+	// HistorySeconds is how long its branches' history is kept; default one day, or the plan's limit.
+	HistorySeconds int
 }
 
 func (spec *Spec) special() bool {
@@ -52,7 +51,7 @@ func (spec *Spec) special() bool {
 // Project is a project that was added.
 type Project struct {
 	ID, Name, OrgID      string
-	BranchID, EndpointID string
+	BranchID, EndpointID string // EndpointID is "" without a compute
 	Database, Role       string // Neon's names
 	// URL connects to the real server directly, whatever state the project is in.
 	URL string
@@ -104,17 +103,23 @@ func (s *Server) register(p *project) Project {
 		s.byDatabase[d.real] = b
 	}
 	r, d := b.roles[0], b.databases[0]
-	return Project{
-		ID: p.id, Name: p.name, OrgID: p.org, BranchID: b.id, EndpointID: p.endpoints[0].id, Database: d.name, Role: r.name,
+	added := Project{
+		ID: p.id, Name: p.name, OrgID: p.org, BranchID: b.id, Database: d.name, Role: r.name,
 		URL: s.pg.TenantURL(r.real, r.password, d.real),
 	}
+	if e := b.endpoint(); e != nil {
+		added.EndpointID = e.id
+	}
+	return added
 }
 
 // provision makes a project with its role and database on the real server, but does not add it.
 func (s *Server) provision(ctx context.Context, spec Spec) (*project, error) {
-	now := time.Now()
+	now := s.clock.now()
 	p := &project{
-		id: spec.ID, name: spec.Name, org: spec.OrgID, region: spec.Region, pgVersion: spec.PgVersion, historySeconds: 86400,
+		clock: &s.clock, id: spec.ID, name: spec.Name, org: spec.OrgID, region: spec.Region, pgVersion: spec.PgVersion,
+		plan:             &s.options.Plan,
+		historySeconds:   cmp.Or(spec.HistorySeconds, min(defaultHistory, s.options.Plan.HistorySeconds)),
 		noStorePasswords: spec.NoStorePasswords, quotaExceeded: spec.QuotaExceeded, shared: spec.SharedDatabase != "",
 		settings: settings{
 			BlockPublicConnections: spec.BlockPublic, AllowedIPs: &allowedIPs{IPs: append([]string{}, spec.AllowedIPs...)},
@@ -134,10 +139,12 @@ func (s *Server) provision(ctx context.Context, spec Spec) (*project, error) {
 	}
 	r := &role{name: spec.Role, real: realName(spec.Role), password: newPassword(), created: now}
 	d := &database{name: spec.Database, real: realName(spec.Database), owner: r.name, created: now}
-	b.roles, b.databases, p.branches = []*role{r}, []*database{d}, []*branch{b}
+	b.contents, p.branches = contents{[]*role{r}, []*database{d}}, []*branch{b}
 	e := newEndpoint(b)
 	e.disabled, e.suspended = spec.Disabled, spec.Suspended || spec.Archived || spec.QuotaExceeded
-	p.endpoints = []*endpoint{e}
+	if !spec.NoCompute {
+		p.endpoints = []*endpoint{e}
+	}
 	if p.shared {
 		u, err := url.Parse(spec.SharedDatabase)
 		if err != nil {
@@ -159,80 +166,6 @@ func (s *Server) provision(ctx context.Context, spec Spec) (*project, error) {
 func (s *Server) makeRole(ctx context.Context, r *role) error {
 	statement := "CREATE ROLE " + pgtest.Identifier(r.real) + " LOGIN CREATEDB PASSWORD " + pgtest.Literal(r.password)
 	return s.pg.Exec(ctx, "postgres", statement)
-}
-
-// copyDatabase copies a database that may be in use. PostgreSQL copies a database's files only if it has no
-// connections, so a busy one is dumped and loaded.
-func (s *Server) copyDatabase(ctx context.Context, name, owner, source string, schemaOnly bool) error {
-	if !schemaOnly {
-		err := s.pg.CreateDatabase(ctx, name, owner, source)
-		var refused *pgconn.PgError
-		if !errors.As(err, &refused) || refused.Code != "55006" { // object_in_use
-			return err
-		}
-	}
-	if err := s.pg.CreateDatabase(ctx, name, owner, ""); err != nil {
-		return err
-	}
-	dump := s.client(ctx, "pg_dump", source)
-	if schemaOnly {
-		dump.Args = append(dump.Args, "--schema-only")
-	}
-	load := s.client(ctx, "psql", name, "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1",
-		"--output=/dev/null")
-	var complaints strings.Builder
-	load.Stderr = &complaints
-	pipe, err := dump.StdoutPipe()
-	if err != nil {
-		return fmt.Errorf("copy a database: %w", err)
-	}
-	load.Stdin = pipe
-	if err := dump.Start(); err != nil {
-		return fmt.Errorf("copy a database: %w", err)
-	}
-	loaded := load.Run()
-	if err := errors.Join(loaded, dump.Wait()); err != nil {
-		return fmt.Errorf("copy a database: %w: %s", err, complaints.String())
-	}
-	return nil
-}
-
-// client returns a command for one of PostgreSQL's programs, which its environment connects as the superuser.
-func (s *Server) client(ctx context.Context, name, database string, args ...string) *exec.Cmd {
-	u, err := url.Parse(s.pg.URL(database))
-	if err != nil {
-		panic(err) // pgtest escapes what it puts into its URLs
-	}
-	password, _ := u.User.Password()
-	cmd := exec.CommandContext(ctx, filepath.Join(s.pg.BinDir, name), args...)
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "PGHOST=" + u.Hostname(), "PGPORT=" + u.Port(),
-		"PGUSER=" + u.User.Username(),
-		"PGPASSWORD=" + password, "PGDATABASE=" + database,
-	}
-	return cmd
-}
-
-// drop drops databases on the real server, and ends their connections.
-func (s *Server) drop(ctx context.Context, databases ...string) error {
-	var errs []error
-	for _, name := range databases {
-		errs = append(errs, s.pg.Exec(ctx, "postgres", "DROP DATABASE IF EXISTS "+pgtest.Identifier(name)+" WITH (FORCE)"))
-	}
-	return errors.Join(errs...)
-}
-
-// disconnect ends the sessions on a branch's databases.
-func (s *Server) disconnect(ctx context.Context, databases ...string) error {
-	var list []string
-	for _, name := range databases {
-		list = append(list, pgtest.Literal(name))
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	return s.pg.Exec(ctx, "postgres",
-		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ("+strings.Join(list, ", ")+")")
 }
 
 func (b *branch) realDatabases() []string {

@@ -29,14 +29,14 @@ type handler func(*request) (status int, body any, err error)
 
 // apiError is a refusal in Neon's format.
 type apiError struct {
-	status  int
-	message string
+	status        int
+	code, message string
 }
 
 func (e *apiError) Error() string { return e.message }
 
 func refuse(status int, format string, args ...any) error {
-	return &apiError{status, fmt.Sprintf(format, args...)}
+	return &apiError{status, "", fmt.Sprintf(format, args...)}
 }
 
 // newRoutes has the paths that this project's client asks for, or is about to, and those that Neon's own clients need
@@ -68,6 +68,7 @@ func (s *Server) newRoutes() *http.ServeMux {
 		"GET " + branch + "/databases":                         s.listDatabases,
 		"POST " + branch + "/databases":                        s.createDatabase,
 		"GET " + branch + "/roles":                             s.listRoles,
+		"POST " + branch + "/roles":                            s.createRole,
 		"GET " + branch + "/roles/{role_name}/reveal_password": s.revealPassword, // neonctl connection-string
 
 		"GET " + project + "/endpoints":                        s.listEndpoints,
@@ -127,9 +128,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body
 		id = newUUID()
 	}
 	if err != nil {
-		refusal := &apiError{http.StatusInternalServerError, err.Error()}
+		refusal := &apiError{http.StatusInternalServerError, "", err.Error()}
 		errors.As(err, &refusal)
-		status, body = refusal.status, map[string]string{"request_id": id, "code": "", "message": refusal.message}
+		status = refusal.status
+		body = map[string]string{"request_id": id, "code": refusal.code, "message": refusal.message}
 	}
 	w.Header().Set("X-Neon-Ret-Request-Id", id)
 	if body == nil {

@@ -3,9 +3,9 @@
 // answers connections to projects whose compute is asleep, disabled or closed to the caller. It refuses what Neon
 // refuses.
 //
-// Unlike Neon it has no time travel (branches start at their parent's head), no passwords per branch (a project's
-// branches share the roles they were created with) and no connection pooling (the pooled address refuses what a
-// pooler refuses, and passes on the rest).
+// A branch is a copy of its parent's databases. Unlike Neon's, its history has only the points that [Server.Keep] made,
+// and branches have passwords of their own only below a protected branch. There is no connection pooling either: the
+// pooled address refuses what a pooler refuses, and passes on the rest.
 package neontest
 
 import (
@@ -51,6 +51,8 @@ type Options struct {
 	OperationTime time.Duration
 	// WakeTime is how long a suspended compute takes to wake, default 1 s.
 	WakeTime time.Duration
+	// Plan is the account's, default [ScalePlan].
+	Plan Plan
 	// NoLastCursor leaves the cursor out of a list's last page. Neon's leads to an empty page.
 	NoLastCursor bool
 }
@@ -66,6 +68,7 @@ type Server struct {
 	proxy   *proxy
 	started time.Time
 
+	clock  clock
 	limits limiter
 	faults servertest.Faults[Fault]
 	calls  calls
@@ -90,6 +93,7 @@ func New(pg *pgtest.Server, o Options) (*Server, error) {
 	if len(o.Orgs) == 0 {
 		o.Orgs = []Org{{DefaultOrg, "Tenants & Sons"}}
 	}
+	o.Plan = cmp.Or(o.Plan, ScalePlan)
 	switch {
 	case o.OperationTime == 0:
 		o.OperationTime = 200 * time.Millisecond

@@ -1,6 +1,7 @@
 package neontest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 const lockedMessage = "project already has running conflicting operations, scheduling of new ones is prohibited"
 
 type project struct {
+	clock                 *clock
 	id, name, org, region string
 	pgVersion             int
 	created, updated      time.Time
@@ -20,6 +22,7 @@ type project struct {
 	deleted               *time.Time
 	noStorePasswords      bool
 	historySeconds        int
+	plan                  *Plan
 	settings              settings
 	endpointSettings      json.RawMessage
 	quotaExceeded         bool
@@ -46,19 +49,21 @@ type allowedIPs struct {
 }
 
 type branch struct {
+	contents // its head
+	expiry
+	history          []kept // oldest first
 	project          *project
 	id, name         string
 	parent           *branch
+	parentLSN        string    // where in the parent's history it began
+	parentTime       time.Time // the same, as a time
 	isDefault        bool
 	protected        bool
 	archived         bool
 	created, updated time.Time
 	reset            *time.Time
-	expires          *time.Time
 	ready            time.Time
 	initSource       string
-	roles            []*role
-	databases        []*database
 }
 
 type endpoint struct {
@@ -79,7 +84,9 @@ func (s *Server) find(r *request) (*project, error) {
 	if p == nil || p.deleted != nil || !r.caller.sees(p) {
 		return nil, refuse(http.StatusNotFound, "project not found")
 	}
-	s.expireBranches(p)
+	if expired := s.expire(p); len(expired) > 0 {
+		s.inBackground(func(ctx context.Context) error { return s.drop(ctx, expired...) })
+	}
 	return p, nil
 }
 
@@ -97,7 +104,7 @@ func (s *Server) findBranch(r *request) (*branch, error) {
 
 // begin starts a change to the project, which takes one at a time, as Neon's do. Called with the lock held.
 func (p *project) begin() error {
-	if p.changing || time.Now().Before(p.busyUntil) {
+	if p.changing || p.clock.now().Before(p.busyUntil) {
 		return refuse(http.StatusLocked, lockedMessage)
 	}
 	p.changing = true
@@ -162,7 +169,7 @@ func (b *branch) children() []*branch {
 // now returns a time for something new: to the microsecond, like Neon's, and never the same twice, so that it can serve
 // as a cursor. Called with the lock held.
 func (s *Server) now() time.Time {
-	now := time.Now().UTC().Truncate(time.Microsecond)
+	now := s.clock.now().UTC().Truncate(time.Microsecond)
 	if !now.After(s.lastCreated) {
 		now = s.lastCreated.Add(time.Microsecond)
 	}

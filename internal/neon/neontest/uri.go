@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // uri returns the connection string of a role for a database. It leads to the real server directly, as benchmarks
@@ -27,7 +26,7 @@ func (s *Server) uri(b *branch, e *endpoint, r *role, d *database, pooled bool) 
 // special reports whether the proxy would react to a connection.
 func (p *project) special(b *branch, e *endpoint) bool {
 	return p.quotaExceeded || p.settings.BlockPublicConnections || len(p.settings.AllowedIPs.IPs) > 0 ||
-		time.Now().Before(b.ready) || e.disabled || e.state() != "active"
+		p.clock.now().Before(b.ready) || e.disabled || e.state() != "active"
 }
 
 // getConnectionURI requires the names of a database and a role. By default it takes the default branch and its compute.

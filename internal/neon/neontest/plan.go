@@ -1,0 +1,62 @@
+package neontest
+
+import "net/http"
+
+// Plan is what an account may have. 0 is none.
+type Plan struct {
+	Branches          int // of a project
+	RootBranches      int // of a project
+	ProtectedBranches int // of a project
+	Endpoints         int // of a project; Neon's own limit is not known
+	HistorySeconds    int // the longest history that a project may keep
+}
+
+// Neon's plans as of 2026, with what can be paid for in addition.
+var (
+	FreePlan  = Plan{Branches: 10, RootBranches: 3, Endpoints: 10, HistorySeconds: 6 * 3600}
+	ScalePlan = Plan{
+		Branches: 5000, RootBranches: 25, ProtectedBranches: 5, Endpoints: 5000, HistorySeconds: 30 * 24 * 3600,
+	}
+)
+
+// defaultHistory is for how many seconds a project keeps its history unless it is told otherwise.
+const defaultHistory = 24 * 3600
+
+const protectedMessage = "You have reached the maximum number of protected branches for your current plan. " +
+	"To protect more branches, upgrade your plan."
+
+// exceeded is a refusal because of a plan's limit. Only these have a code.
+func exceeded(code, message string) error {
+	return &apiError{http.StatusUnprocessableEntity, code, message}
+}
+
+// checkNewBranch refuses a branch that would be one too many.
+func (p *project) checkNewBranch(root bool) error {
+	roots := 0
+	for _, b := range p.branches {
+		if b.parent == nil {
+			roots++
+		}
+	}
+	switch {
+	case len(p.branches) >= p.plan.Branches:
+		return exceeded("BRANCHES_LIMIT_EXCEEDED", "branches limit exceeded")
+	case root && roots >= p.plan.RootBranches:
+		return exceeded("ROOT_BRANCHES_LIMIT_EXCEEDED", "root branches limit exceeded")
+	}
+	return nil
+}
+
+// checkNewProtected refuses to protect one branch too many.
+func (p *project) checkNewProtected() error {
+	protected := 0
+	for _, b := range p.branches {
+		if b.protected {
+			protected++
+		}
+	}
+	if protected >= p.plan.ProtectedBranches {
+		return exceeded("BRANCHES_PROTECTED_LIMIT_EXCEEDED", protectedMessage)
+	}
+	return nil
+}
