@@ -68,37 +68,52 @@ const (
 )
 
 // WaitOperations waits for up to 300 s until the operations that a call has just returned have succeeded. It polls
-// after one second, and then at intervals that grow to five. An operation that does not succeed is an
-// [*OperationError].
+// after one second, and then at intervals that grow to five, with one call for all of them. An operation that does not
+// succeed is an [*OperationError].
 func (c *Client) WaitOperations(ctx context.Context, projectID string, operations []Operation) error {
 	limited, cancel := context.WithTimeout(ctx, operationBudget)
 	defer cancel()
-	wait := firstPoll
-	for i, o := range operations {
-		// The first operation's status is new. Those of the others are out of date once the first has finished.
-		fresh := i == 0
-		for !o.succeeded() && !o.failed() {
-			if fresh {
-				if !sleep(limited, wait) {
-					return unfinished(ctx, projectID, o)
-				}
-				wait = min(wait*3/2, lastPoll)
-			}
-			fresh = true
-			var out struct {
-				Operation Operation `json:"operation"`
-			}
-			if err := c.get(limited, &out, nil, "/projects/{}/operations/{}", projectID, o.ID); err != nil {
-				if limited.Err() != nil {
-					return unfinished(ctx, projectID, o)
-				}
-				return fmt.Errorf("wait for operation %s of project %s: %w", o.Action, projectID, err)
-			}
-			out.Operation.ID, out.Operation.Action = o.ID, o.Action // which an answer may leave out
-			o = out.Operation
+	pending := slices.Clone(operations)
+	for wait := firstPoll; ; wait = min(wait*3/2, lastPoll) {
+		if i := slices.IndexFunc(pending, func(o Operation) bool { return o.failed() }); i >= 0 {
+			return &OperationError{ProjectID: projectID, Operation: pending[i]}
 		}
-		if o.failed() {
-			return &OperationError{ProjectID: projectID, Operation: o}
+		pending = slices.DeleteFunc(pending, func(o Operation) bool { return o.succeeded() })
+		if len(pending) == 0 {
+			return nil
+		}
+		if !sleep(limited, wait) {
+			return unfinished(ctx, projectID, pending[0])
+		}
+		if err := c.refresh(limited, projectID, pending); err != nil {
+			if limited.Err() != nil {
+				return unfinished(ctx, projectID, pending[0])
+			}
+			return fmt.Errorf("wait for operation %s of project %s: %w", pending[0].Action, projectID, err)
+		}
+	}
+}
+
+// refresh brings operations up to date: a single one by its id, several by the project's list.
+func (c *Client) refresh(ctx context.Context, projectID string, pending []Operation) error {
+	var out struct {
+		Operation  Operation   `json:"operation"`
+		Operations []Operation `json:"operations"`
+	}
+	if len(pending) == 1 {
+		if err := c.get(ctx, &out, nil, "/projects/{}/operations/{}", projectID, pending[0].ID); err != nil {
+			return err
+		}
+		pending[0].Status, pending[0].Message = out.Operation.Status, out.Operation.Message
+		return nil
+	}
+	query := url.Values{"limit": {strconv.Itoa(recentOperations)}}
+	if err := c.get(ctx, &out, query, "/projects/{}/operations", projectID); err != nil {
+		return err
+	}
+	for _, o := range out.Operations {
+		if i := slices.IndexFunc(pending, func(p Operation) bool { return p.ID == o.ID }); i >= 0 {
+			pending[i].Status, pending[i].Message = o.Status, o.Message
 		}
 	}
 	return nil
@@ -123,7 +138,7 @@ func (c *Client) WaitProject(ctx context.Context, projectID string) error {
 	return c.WaitOperations(ctx, projectID, running)
 }
 
-// recentOperations is how many of a project's operations are searched for those of a resource that was just created.
+// recentOperations is how many of a project's operations are searched for those of a change that has just begun.
 const recentOperations = 100
 
 // operations lists the latest operations of a project or, if branchID is not empty, of that branch, in the order in

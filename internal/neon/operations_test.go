@@ -27,11 +27,11 @@ func TestWaitOperations(t *testing.T) {
 		{name: "none"},
 		{name: "done at once", operations: []Operation{{ID: "1", Status: "finished"}, {ID: "2", Status: "skipped"}}},
 		{name: "the second is done with the first", operations: two, ends: map[string]time.Duration{},
-			status: "finished", calls: 2, took: time.Second},
+			status: "finished", calls: 1, took: time.Second},
 		{name: "skipped", operations: two[:1], status: "skipped", calls: 1, took: time.Second},
-		// 1 + 1.5 + 2.25 s, and the second one is polled at the interval reached by then
+		// 1 + 1.5 + 2.25 + 3.375 s, one call each
 		{name: "slow", operations: two, ends: map[string]time.Duration{"1": 4 * time.Second, "2": 5 * time.Second},
-			status: "finished", calls: 5,
+			status: "finished", calls: 4,
 			took: 4750*time.Millisecond + 3375*time.Millisecond},
 		{name: "failed", operations: two, status: "failed", calls: 1, took: time.Second,
 			says: "operation create_branch (1) of project p ended as failed: out of space", remedy: "run again"},
@@ -52,13 +52,21 @@ func TestWaitOperations(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var start time.Time
 			fakeClock(t, func(w http.ResponseWriter, r *http.Request) {
-				id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-				o := object{"id": id, "action": test.operations[0].Action, "status": "running"}
-				if time.Since(start) >= test.ends[id] {
-					o["status"] = test.status
-					o["error"] = "out of\nspace"
+				now := func(id string) object {
+					if time.Since(start) >= test.ends[id] {
+						return object{"id": id, "status": test.status, "error": "out of\nspace"}
+					}
+					return object{"id": id, "status": "running"}
 				}
-				reply(w, object{"operation": o})
+				if id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]; id != "operations" {
+					reply(w, object{"operation": now(id)})
+					return
+				}
+				list := []object{{"id": "0", "status": "failed"}} // of an earlier change
+				for _, o := range test.operations {
+					list = append(list, now(o.ID))
+				}
+				reply(w, object{"operations": list})
 			}, func(t *testing.T, client *Client, calls *[]string) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
