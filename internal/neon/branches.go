@@ -16,8 +16,12 @@ type Branch struct {
 	State     string `json:"current_state"`
 	Default   bool   `json:"default"`
 	Protected bool   `json:"protected"`
+	// ParentID is empty for a root branch.
+	ParentID string `json:"parent_id"`
 	// CreatedAt is by Neon's clock.
 	CreatedAt time.Time `json:"created_at"`
+	// ExpiresAt is when Neon deletes it, or a little later; zero: never.
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // Endpoint is one compute of a branch. Connections go to a compute.
@@ -79,6 +83,17 @@ func (c *Client) Branches(ctx context.Context, projectID, search string) ([]Bran
 		seen[next] = true
 		query.Set("cursor", next)
 	}
+}
+
+// Branch reads one branch.
+func (c *Client) Branch(ctx context.Context, projectID, branchID string) (*Branch, error) {
+	var out struct {
+		Branch Branch `json:"branch"`
+	}
+	if err := c.get(ctx, &out, nil, "/projects/{}/branches/{}", projectID, branchID); err != nil {
+		return nil, fmt.Errorf("read branch %s of project %s: %w", branchID, projectID, err)
+	}
+	return &out.Branch, nil
 }
 
 // Endpoints lists the computes of a branch.

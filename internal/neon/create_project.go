@@ -52,15 +52,28 @@ type projectRequest struct {
 
 // projectAnswer is the answer to it.
 type projectAnswer struct {
-	Project     Project     `json:"project"`
-	Operations  []Operation `json:"operations"`
-	Connections []struct {
-		URI        string `json:"connection_uri"` // direct
-		Parameters struct {
-			Database string `json:"database"`
-			Role     string `json:"role"`
-		} `json:"connection_parameters"`
-	} `json:"connection_uris"`
+	Project     Project      `json:"project"`
+	Operations  []Operation  `json:"operations"`
+	Connections []connection `json:"connection_uris"`
+}
+
+// connection is how to connect to a new project or branch.
+type connection struct {
+	URI        string `json:"connection_uri"` // direct
+	Parameters struct {
+		Database string `json:"database"`
+		Role     string `json:"role"`
+	} `json:"connection_parameters"`
+}
+
+// uriFor returns the connection string for a database and a role, "" if there is none.
+func uriFor(connections []connection, database, role string) string {
+	for _, c := range connections {
+		if c.Parameters.Database == database && c.Parameters.Role == role {
+			return c.URI
+		}
+	}
+	return ""
 }
 
 // CreateProject creates a project. It fails with an [*ExistsError] if the organization has a project of that name.
@@ -106,13 +119,8 @@ func (c *Client) postProject(ctx context.Context, spec ProjectSpec) (*NewProject
 	if answer.Project.ID == "" {
 		return nil, missingID("/projects")
 	}
-	created := &NewProject{Project: answer.Project, Operations: answer.Operations}
-	for _, connection := range answer.Connections {
-		if p := connection.Parameters; p.Database == spec.Database && p.Role == spec.Role {
-			created.URI = connection.URI
-		}
-	}
-	return created, nil
+	uri := uriFor(answer.Connections, spec.Database, spec.Role)
+	return &NewProject{Project: answer.Project, URI: uri, Operations: answer.Operations}, nil
 }
 
 // findProject returns the only project of the spec's name that is no older than since, and nil if there is none.

@@ -79,11 +79,14 @@ func (c *creation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.sent = append(c.sent, string(body))
 		p := posted{c, len(c.sent), w, r}
 		c.mu.Unlock()
-		if c.post == nil {
+		switch {
+		case c.post != nil:
+			c.post(p)
+		case p.kind() == "branch" && len(c.made) > 0:
+			fail(w, http.StatusConflict, "branch already exists")
+		default:
 			p.succeed()
-			return
 		}
-		c.post(p)
 	case strings.HasSuffix(r.URL.Path, "/operations"):
 		reply(w, object{"operations": []object{
 			{"id": "2", "branch_id": "made"}, {"id": "0", "branch_id": "main"}, {"id": "1", "branch_id": "made"},
@@ -179,8 +182,11 @@ func TestCreateBranch(t *testing.T) {
 	c := &creation{}
 	a, client := newAPI(t, c.ServeHTTP)
 	at := time.Date(2026, 11, 22, 13, 0, 0, 999, time.FixedZone("", 3600))
-	got, err := client.CreateBranch(t.Context(), "p/1", BranchSpec{Name: "x", ParentID: "br-main", ExpiresAt: at})
-	want := &NewBranch{Branch{ID: "made", Name: "x"}, []Operation{{ID: "1", Action: "create_branch", Status: "running"}}}
+	got, err := client.CreateBranch(t.Context(), "p/1", BranchSpec{
+		Name: "x", ParentID: "br-main", ExpiresAt: at, Database: "app", Role: "me",
+	})
+	want := &NewBranch{Branch{ID: "made", Name: "x"}, "postgresql://app",
+		[]Operation{{ID: "1", Action: "create_branch", Status: "running"}}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("%v\n%s", err, diff)
 	}
@@ -189,18 +195,36 @@ func TestCreateBranch(t *testing.T) {
 	if c.body() != sent {
 		t.Errorf("sent %s, want %s", c.body(), sent)
 	}
-	if n := a.count("/projects/p%2F1/branches"); n != 2 {
-		t.Errorf("%d calls on the escaped path, want 2", n)
+	if n := a.count("/projects/p%2F1/branches"); n != 1 {
+		t.Errorf("%d calls on the escaped path, want 1", n)
 	}
 	var exists *ExistsError
 	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); !errors.As(err, &exists) ||
-		exists.ID != "made" || c.posts() != 1 {
-		t.Errorf("a second one: %v after %d POSTs", err, c.posts())
+		exists.ID != "made" || len(c.made) != 1 {
+		t.Errorf("a second one: %v, %d made", err, len(c.made))
 	}
 	c = &creation{}
 	_, client = newAPI(t, c.ServeHTTP)
 	if _, err := client.CreateBranch(t.Context(), "p", BranchSpec{Name: "x"}); err != nil ||
 		!json.Valid([]byte(c.body())) || strings.Contains(c.body(), "expires_at") {
 		t.Errorf("%v; sent %s", err, c.body())
+	}
+}
+
+func TestCreateBranchFromThePast(t *testing.T) {
+	at := time.Date(2026, 11, 22, 13, 0, 0, 5000, time.FixedZone("", 3600))
+	for _, test := range []struct {
+		spec BranchSpec
+		sent string
+	}{
+		{BranchSpec{Name: "x", ParentTime: at, NoCompute: true},
+			`{"branch":{"name":"x","parent_timestamp":"2026-11-22T12:00:00.000005Z"}}`},
+		{BranchSpec{Name: "x", ParentLSN: "0/1D9F8A8", NoCompute: true}, `{"branch":{"name":"x","parent_lsn":"0/1D9F8A8"}}`},
+	} {
+		c := &creation{}
+		_, client := newAPI(t, c.ServeHTTP)
+		if _, err := client.CreateBranch(t.Context(), "p", test.spec); err != nil || c.body() != test.sent {
+			t.Errorf("%v; sent %s, want %s", err, c.body(), test.sent)
+		}
 	}
 }

@@ -15,7 +15,8 @@ func (c *Client) DeleteProject(ctx context.Context, id string) error {
 	return nil
 }
 
-// DeleteBranch deletes a branch with its computes. A branch that does not exist is no error.
+// DeleteBranch deletes a branch with its computes. It does not wait for the operations, during which the project takes
+// no other change. A branch that does not exist is no error.
 func (c *Client) DeleteBranch(ctx context.Context, projectID, branchID string) error {
 	if err := c.remove(ctx, "/projects/{}/branches/{}", projectID, branchID); err != nil {
 		return fmt.Errorf("delete branch %s of project %s: %w", branchID, projectID, err)
@@ -23,18 +24,25 @@ func (c *Client) DeleteBranch(ctx context.Context, projectID, branchID string) e
 	return nil
 }
 
+// remove calls DELETE. Ids are never reused, and deleting twice is no error.
+func (c *Client) remove(ctx context.Context, pattern string, ids ...string) error {
+	return repeat(ctx, func(int) error {
+		var ignored struct{}
+		return c.call(ctx, http.MethodDelete, nil, &ignored, nil, pattern, ids...)
+	})
+}
+
 const (
-	removeTries = 3
-	removePause = time.Second
+	repeatTries = 3
+	repeatPause = time.Second
 )
 
-// remove calls DELETE. Unlike other changes it is repeated if it may have been done already: ids are never reused, and
-// deleting twice is no error.
-func (c *Client) remove(ctx context.Context, pattern string, ids ...string) error {
+// repeat makes a call that does no harm if it is made twice. Unlike other changes it is repeated if it may have been
+// done already. The call gets its number, from 1 on.
+func repeat(ctx context.Context, call func(try int) error) error {
 	for try := 1; ; try++ {
-		var ignored struct{}
-		err := c.call(ctx, http.MethodDelete, nil, &ignored, nil, pattern, ids...)
-		if err == nil || !ambiguous(err) || try == removeTries || !sleep(ctx, removePause) {
+		err := call(try)
+		if err == nil || !ambiguous(err) || try == repeatTries || !sleep(ctx, repeatPause) {
 			return err
 		}
 	}

@@ -12,7 +12,11 @@ import (
 
 // Error is a failed call. Neon's own error codes are usually empty, so the HTTP status says what is wrong. RequestID
 // comes from the answer's body or, if that has none, from its X-Request-Id header.
-type Error struct{ httpx.APIError }
+type Error struct {
+	httpx.APIError
+	// Code is Neon's own, which only the errors about limits have, like BRANCHES_LIMIT_EXCEEDED.
+	Code string
+}
 
 // Remedy tells what to do about it, "" if there is nothing to say.
 func (e *Error) Remedy() string {
@@ -53,14 +57,15 @@ func IsStatus(err error, status int) bool {
 
 // failed is an [Error] that is about neither the status nor the network.
 func failed(method, path string, err error) *Error {
-	return &Error{httpx.APIError{Method: method, Path: path, Err: err}}
+	return &Error{APIError: httpx.APIError{Method: method, Path: path, Err: err}}
 }
 
 // refused reads an answer that is not what was asked for. Its body may be Neon's JSON, a proxy's HTML page, or empty.
 func refused(method, path string, resp *http.Response) *Error {
-	e := &Error{httpx.Refusal(method, path, resp)}
+	e := &Error{APIError: httpx.Refusal(method, path, resp)}
 	var body struct {
 		RequestID string `json:"request_id"`
+		Code      string `json:"code"`
 		Message   string `json:"message"`
 	}
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // half a body is as good as none
@@ -70,7 +75,7 @@ func refused(method, path string, resp *http.Response) *Error {
 			body.Message = string(raw)
 		}
 	}
-	e.Message = httpx.Sentence(body.Message)
+	e.Code, e.Message = body.Code, httpx.Sentence(body.Message)
 	if e.RequestID = body.RequestID; e.RequestID == "" {
 		e.RequestID = resp.Header.Get("X-Request-Id")
 	}

@@ -160,6 +160,19 @@ func TestCreateWaitsForAParentThatIsNotReady(t *testing.T) {
 	})
 }
 
+// A branch of the name that has another parent or another end is not the one that was asked for.
+func TestCreateBranchDoesNotClaimAnother(t *testing.T) {
+	for _, spec := range []BranchSpec{{Name: "x", ParentID: "br-main"}, {Name: "x", ExpiresAt: time.Now()}} {
+		c := &creation{post: func(p posted) { p.create(); p.drop() }}
+		fakeClock(t, c.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
+			_, err := client.CreateBranch(t.Context(), "p", spec)
+			if !errors.As(err, new(*UnknownOutcomeError)) {
+				t.Errorf("%+v: %v", spec, err)
+			}
+		})
+	}
+}
+
 // stopTest is the creation of a branch whose context ends.
 type stopTest struct {
 	name   string

@@ -84,7 +84,7 @@ func (c *Client) call(
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return &Error{httpx.NoAnswer(ctx, method, path, err)}
+		return &Error{APIError: httpx.NoAnswer(ctx, method, path, err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch {
@@ -94,7 +94,7 @@ func (c *Client) call(
 		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		e := &Error{httpx.Refusal(method, path, resp)}
+		e := &Error{APIError: httpx.Refusal(method, path, resp)}
 		e.RequestID, e.Err = resp.Header.Get("X-Request-Id"), fmt.Errorf("decode the answer: %w", err)
 		return e
 	}

@@ -74,7 +74,7 @@ func (n *Neon) CreateBranch(
 ) (id string, url fleet.Secret, err error) {
 	late, stop := grace.Context(ctx, discardGrace)
 	defer stop()
-	spec := neon.BranchSpec{Name: name, ExpiresAt: expires}
+	spec := neon.BranchSpec{Name: name, ExpiresAt: expires, Database: n.database, Role: n.role}
 	if n.branch != "" {
 		parent, err := n.findBranch(ctx, t.ID)
 		if err != nil {
@@ -86,7 +86,7 @@ func (n *Neon) CreateBranch(
 	if err != nil {
 		return "", fleet.Secret{}, changeRemedy(err)
 	}
-	if url, err = n.await(ctx, t, created.ID, "", created.Operations); err != nil {
+	if url, err = n.await(ctx, t, created.ID, created.URI, created.Operations); err != nil {
 		what := fmt.Sprintf("branch %q (%s) of project %s", name, created.ID, t.ID)
 		err = discard(late, err, what, func(ctx context.Context) error {
 			return n.client.DeleteBranch(ctx, t.ID, created.ID)

@@ -91,7 +91,7 @@ func (s *Server) beginRestore(r *request, body *restoreBody) (*restore, error) {
 	if body.Preserve != "" {
 		change.preserve = &branch{
 			project: p, id: newID("br"), name: body.Preserve, parent: b.parent, parentLSN: b.parentLSN,
-			parentTime: b.parentTime, created: b.created, updated: b.updated, ready: b.ready, initSource: b.initSource,
+			parentTime: b.parentTime, created: s.now(), updated: b.updated, ready: b.ready, initSource: b.initSource,
 		}
 	}
 	return change, p.begin()

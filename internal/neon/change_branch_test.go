@@ -1,0 +1,160 @@
+package neon
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// restoration is a server on which the branch br is restored. A restore that preserves it takes the name old.
+type restoration struct {
+	faults   []string // what happens to the first POSTs: drop, lose (the answer), or a refusal of that status
+	sent     []string
+	restores int
+	taken    bool // old
+}
+
+func (s *restoration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost:
+		body, _ := io.ReadAll(r.Body)
+		s.sent = append(s.sent, string(body))
+		s.restore(w, strings.Contains(string(body), "preserve_under_name"))
+	case strings.Contains(r.URL.Path, "/operations"):
+		one := object{"id": "1", "status": "finished"}
+		reply(w, object{"operation": one, "operations": []object{one}})
+	case !strings.HasSuffix(r.URL.Path, "/branches"):
+		reply(w, object{"branch": object{"id": "br", "parent_id": "main"}})
+	case s.taken:
+		reply(w, object{"branches": []object{{"id": "br-old", "name": "old"}}})
+	default:
+		reply(w, object{"branches": []object{}})
+	}
+}
+
+func (s *restoration) restore(w http.ResponseWriter, preserve bool) {
+	fault := ""
+	if n := len(s.sent); n <= len(s.faults) {
+		fault = s.faults[n-1]
+	}
+	switch {
+	case fault == "drop":
+		panic(http.ErrAbortHandler)
+	case fault == "422":
+		fail(w, http.StatusUnprocessableEntity, notReady)
+		return
+	case fault == "400":
+		fail(w, http.StatusBadRequest, "too long ago")
+		return
+	case preserve && s.taken:
+		fail(w, http.StatusConflict, "branch already exists")
+		return
+	}
+	s.restores++
+	s.taken = s.taken || preserve
+	if fault == "lose" {
+		panic(http.ErrAbortHandler)
+	}
+	reply(w, object{"branch": object{"id": "br"}, "operations": []object{{"id": "1", "status": "running"}}})
+}
+
+// Whatever happens to the call, a restore that preserves the branch is done once, and one that does not is done.
+func TestRestoreThroughEveryFault(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		faults   []string
+		preserve string
+		restores int
+		posts    int
+		says     string
+	}{
+		{name: "no fault", restores: 1, posts: 1},
+		{name: "no fault, preserved", preserve: "old", restores: 1, posts: 1},
+		{name: "dropped before", faults: []string{"drop", "drop"}, preserve: "old", restores: 1, posts: 3},
+		{name: "dropped after", faults: []string{"lose"}, restores: 2, posts: 2},
+		{name: "dropped after, preserved", faults: []string{"lose"}, preserve: "old", restores: 1, posts: 2},
+		{name: "not ready", faults: []string{"422", "422"}, restores: 1, posts: 3},
+		{name: "refused", faults: []string{"400"}, posts: 1,
+			says: "restore branch br of project p: POST /projects/p/branches/br/restore: 400 Bad Request: too long ago"},
+		{name: "never answered", faults: []string{"drop", "drop", "drop"}, posts: 3,
+			says: "restore branch br of project p: it is not known whether Neon has done it: POST "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &restoration{faults: test.faults}
+			fakeClock(t, s.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
+				b, err := client.RestoreBranch(t.Context(), "p", "br", Restore{SourceID: "main", PreserveAs: test.preserve})
+				if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+					t.Errorf("error is %v, want one that says %q", err, test.says)
+				}
+				if err == nil && b.ID != "br" {
+					t.Errorf("restored %+v", b)
+				}
+				if s.restores != test.restores || len(s.sent) != test.posts {
+					t.Errorf("%d restores after %d POSTs, want %d after %d", s.restores, len(s.sent), test.restores, test.posts)
+				}
+			})
+		})
+	}
+}
+
+func TestRestoreAsksForAPoint(t *testing.T) {
+	at := time.Date(2026, 11, 22, 13, 0, 0, 5000, time.FixedZone("", 3600))
+	for _, test := range []struct {
+		restore Restore
+		sent    string
+	}{
+		{Restore{SourceID: "main"}, `{"source_branch_id":"main"}`},
+		{Restore{SourceID: "br", At: at, PreserveAs: "old"},
+			`{"source_branch_id":"br","source_timestamp":"2026-11-22T12:00:00.000005Z","preserve_under_name":"old"}`},
+		{Restore{SourceID: "br", LSN: "0/1D9F8A8"}, `{"source_branch_id":"br","source_lsn":"0/1D9F8A8"}`},
+	} {
+		s := &restoration{}
+		fakeClock(t, s.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
+			if _, err := client.RestoreBranch(t.Context(), "p", "br", test.restore); err != nil || s.sent[0] != test.sent {
+				t.Errorf("%v; sent %s, want %s", err, s.sent[0], test.sent)
+			}
+		})
+	}
+}
+
+// A name that was taken before is not mistaken for that of a restore whose answer was lost.
+func TestRestoreRefusesANameThatIsTaken(t *testing.T) {
+	s := &restoration{taken: true, faults: []string{"drop"}}
+	fakeClock(t, s.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
+		_, err := client.RestoreBranch(t.Context(), "p", "br", Restore{SourceID: "main", PreserveAs: "old"})
+		var exists *ExistsError
+		if !errors.As(err, &exists) || exists.ID != "br-old" || len(s.sent) > 0 {
+			t.Errorf("%v after %d POSTs", err, len(s.sent))
+		}
+	})
+}
+
+func TestUpdateBranch(t *testing.T) {
+	at := time.Date(2026, 11, 22, 13, 0, 0, 999, time.FixedZone("", 3600))
+	never := time.Time{}
+	for _, test := range []struct {
+		update BranchUpdate
+		sent   string
+	}{
+		{BranchUpdate{Name: "new"}, `{"branch":{"name":"new"}}`},
+		{BranchUpdate{ExpiresAt: &at}, `{"branch":{"expires_at":"2026-11-22T12:00:00Z"}}`},
+		{BranchUpdate{ExpiresAt: &never}, `{"branch":{"expires_at":null}}`},
+	} {
+		var sent []string
+		fakeClock(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if sent = append(sent, r.Method+" "+string(body)); len(sent) == 1 {
+				panic(http.ErrAbortHandler) // a change that is made twice does no harm
+			}
+			reply(w, object{"branch": object{"id": "br"}, "operations": []object{}})
+		}, func(t *testing.T, client *Client, _ *[]string) {
+			b, err := client.UpdateBranch(t.Context(), "p", "br", test.update)
+			if err != nil || b.ID != "br" || len(sent) != 2 || sent[1] != "PATCH "+test.sent {
+				t.Errorf("%v; sent %v, want %s", err, sent, test.sent)
+			}
+		})
+	}
+}
