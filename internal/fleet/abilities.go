@@ -66,12 +66,11 @@ type SchemaHost interface {
 	ExpectList()
 }
 
-// ProjectMaker creates places to restore into. A project or branch is deleted again if it cannot be completed.
+// ProjectMaker creates projects to restore into.
 type ProjectMaker interface {
-	// CreateProject creates a project in the region, the organization and of the Postgres version of like.
+	// CreateProject creates a project in the region, the organization and of the Postgres version of like. One that
+	// cannot be completed is deleted again.
 	CreateProject(ctx context.Context, like Tenant, name string) (id string, url Secret, err error)
-	// CreateBranch creates a branch of the tenant's branch, which expires at that time unless it is zero.
-	CreateBranch(ctx context.Context, t Tenant, name string, expires time.Time) (id string, url Secret, err error)
 }
 
 // Activity knows when a tenant was last in use.

@@ -34,6 +34,7 @@ var (
 	_ fleet.Provisioner  = (*Catalog)(nil)
 	_ fleet.Creator      = (*Catalog)(nil)
 	_ fleet.ProjectMaker = (*Catalog)(nil)
+	_ fleet.Brancher     = (*Catalog)(nil)
 	_ fleet.Activity     = (*Catalog)(nil)
 	_ fleet.Orphans      = (*Catalog)(nil)
 	_ fleet.Locator      = (*Catalog)(nil)
@@ -198,17 +199,6 @@ func (c *Catalog) CreateProject(
 		return "", fleet.Secret{}, err
 	}
 	return n.CreateProject(ctx, project, name)
-}
-
-// CreateBranch is [Neon.CreateBranch] for a tenant whose row names a project.
-func (c *Catalog) CreateBranch(
-	ctx context.Context, t fleet.Tenant, name string, expires time.Time,
-) (id string, url fleet.Secret, err error) {
-	n, project, err := c.project(t)
-	if err != nil {
-		return "", fleet.Secret{}, err
-	}
-	return n.CreateBranch(ctx, project, name, expires)
 }
 
 // LastActive implements [fleet.Activity]. It is known only of tenants whose row names a Neon project.

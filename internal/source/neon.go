@@ -38,6 +38,7 @@ var (
 	_ fleet.Diagnoser    = (*Neon)(nil)
 	_ fleet.Provisioner  = (*Neon)(nil)
 	_ fleet.ProjectMaker = (*Neon)(nil)
+	_ fleet.Brancher     = (*Neon)(nil)
 	_ fleet.Activity     = (*Neon)(nil)
 	_ fleet.Pooler       = (*Neon)(nil)
 	_ fleet.Locator      = (*Neon)(nil)

@@ -66,41 +66,6 @@ func (n *Neon) CreateProject(
 	return created.ID, url, nil
 }
 
-// CreateBranch implements [fleet.ProjectMaker]. The branch has a compute of its own; url is its direct connection
-// string. A branch that cannot be completed, or whose run ends, is deleted again. Errors: [*neon.ExistsError] if a
-// branch of that name exists.
-func (n *Neon) CreateBranch(
-	ctx context.Context, t fleet.Tenant, name string, expires time.Time,
-) (id string, url fleet.Secret, err error) {
-	late, stop := grace.Context(ctx, discardGrace)
-	defer stop()
-	spec := neon.BranchSpec{Name: name, ExpiresAt: expires, Database: n.database, Role: n.role}
-	if n.branch != "" {
-		parent, err := n.findBranch(ctx, t.ID)
-		if err != nil {
-			return "", fleet.Secret{}, err
-		}
-		spec.ParentID = parent.ID
-	}
-	created, err := n.client.CreateBranch(ctx, t.ID, spec)
-	if err != nil {
-		return "", fleet.Secret{}, changeRemedy(err)
-	}
-	if url, err = n.await(ctx, t, created.ID, created.URI, created.Operations); err != nil {
-		what := fmt.Sprintf("branch %q (%s) of project %s", name, created.ID, t.ID)
-		err = discard(late, err, what, func(ctx context.Context) error {
-			return n.client.DeleteBranch(ctx, t.ID, created.ID)
-		})
-		return "", fleet.Secret{}, fmt.Errorf("create branch %q: %w", name, err)
-	}
-	return created.ID, url, nil
-}
-
-// DeleteBranch deletes a branch of the tenant's project by its id. One that does not exist is no error.
-func (n *Neon) DeleteBranch(ctx context.Context, t fleet.Tenant, id string) error {
-	return changeRemedy(n.client.DeleteBranch(ctx, t.ID, id))
-}
-
 // LastActive implements [fleet.Activity] with the latest activity of any of the project's computes, as of the listing.
 func (n *Neon) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, known bool, err error) {
 	p, err := n.project(ctx, t.ID)

@@ -65,7 +65,7 @@ func TestNeonCreatesThroughFaults(t *testing.T) {
 		}
 		group.Go(func() {
 			arm()
-			_, url, err := n.CreateBranch(t.Context(), tenant, "x", time.Time{})
+			_, url, err := n.CreateBranch(t.Context(), tenant, fleet.BranchSpec{Name: "x"})
 			check(err, url, branchNames(t, sim, p.ID))
 			if test.name == "dropped" {
 				return // looking for it takes seconds, and is the same code
@@ -120,9 +120,9 @@ func TestNeonFindsWhatItMadeWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	sim, p, _, tenant := creator(t, neontest.Options{}, neontest.Spec{}, nil)
 	n := tapped(t, &tap{sim: sim, after: func(_ int, r *http.Request) bool { return r.Method != http.MethodPost }})
-	branch, url, err := n.CreateBranch(t.Context(), tenant, "x", time.Time{})
-	if err != nil || run(t, url.Reveal(), "select 'here'") != "here" || branch == "" {
-		t.Errorf("%q, %v", branch, err)
+	branch, url, err := n.CreateBranch(t.Context(), tenant, fleet.BranchSpec{Name: "x"})
+	if err != nil || run(t, url.Reveal(), "select 'here'") != "here" || branch.ID == "" {
+		t.Errorf("%+v, %v", branch, err)
 	}
 	id, url, err := n.CreateProject(t.Context(), tenant, "x")
 	if err != nil || run(t, url.Reveal(), "select 'here'") != "here" || id == "" {
@@ -142,7 +142,7 @@ func TestNeonLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	create := map[string]func(ctx context.Context, n *Neon, t fleet.Tenant) error{
 		"branch": func(ctx context.Context, n *Neon, t fleet.Tenant) error {
-			_, _, err := n.CreateBranch(ctx, t, "x", time.Time{})
+			_, _, err := n.CreateBranch(ctx, t, fleet.BranchSpec{Name: "x"})
 			return err
 		},
 		"project": func(ctx context.Context, n *Neon, t fleet.Tenant) error {
@@ -211,7 +211,7 @@ func TestNeonSaysWhatIsLeft(t *testing.T) {
 	group.Go(func() {
 		defer cancel()
 		began := time.Now()
-		_, _, err := n.CreateBranch(ctx, tenant, "x", time.Time{})
+		_, _, err := n.CreateBranch(ctx, tenant, fleet.BranchSpec{Name: "x"})
 		if took := time.Since(began); took > 8*time.Second {
 			t.Errorf("ended after %s", took)
 		}
@@ -224,7 +224,7 @@ func TestNeonSaysWhatIsLeft(t *testing.T) {
 	// While the run goes on, deleting waits for the operations.
 	sim, q, m, other := creator(t, neontest.Options{OperationTime: 2 * time.Second}, neontest.Spec{}, nil)
 	sim.Fail(neontest.Fault{Route: "GET /projects/{project_id}/operations*", Status: http.StatusForbidden})
-	if _, _, err := m.CreateBranch(t.Context(), other, "x", time.Time{}); !neon.IsStatus(err, http.StatusForbidden) ||
+	if _, _, err := m.CreateBranch(t.Context(), other, fleet.BranchSpec{Name: "x"}); !neon.IsStatus(err, http.StatusForbidden) ||
 		strings.Contains(err.Error(), "is left") {
 		t.Errorf("%v", err)
 	}

@@ -95,7 +95,7 @@ func TestNeonCreateBranch(t *testing.T) {
 		neontest.Spec{Name: "acme"}, nil)
 	run(t, p.URL, "create table t as select 'parent' as v")
 	began := time.Now()
-	id, url, err := n.CreateBranch(t.Context(), tenant, "rehearse/1", time.Time{})
+	first, url, err := n.CreateBranch(t.Context(), tenant, fleet.BranchSpec{Name: "rehearse/1"})
 	if err != nil || time.Since(began) < 500*time.Millisecond {
 		t.Fatalf("%v after %s", err, time.Since(began))
 	}
@@ -103,18 +103,25 @@ func TestNeonCreateBranch(t *testing.T) {
 	if got := run(t, p.URL, "select v from t"); got != "parent" {
 		t.Errorf("the parent has %q", got)
 	}
-	var exists *neon.ExistsError
-	if _, _, err := n.CreateBranch(t.Context(), tenant, "rehearse/1", time.Time{}); !errors.As(err, &exists) ||
-		exists.ID != id || fleet.Remedy(err) == "" {
+	again, err := n.BranchURL(t.Context(), tenant, first.ID, false)
+	if err != nil || run(t, again.Reveal(), "select v from t") != "child" {
+		t.Errorf("its connection string: %v", err)
+	}
+	var exists *fleet.ExistingBranch
+	_, _, err = n.CreateBranch(t.Context(), tenant, fleet.BranchSpec{Name: "rehearse/1"})
+	if !errors.As(err, &exists) || exists.ID != first.ID || fleet.Remedy(err) == "" {
 		t.Errorf("a second one of the name: %v", err)
 	}
 	// From the branch that neon-branch names, and right after another change: Neon answers 423 until that is done.
 	other := simulated(t, sim, map[string]string{"neon-branch": "rehearse/1"})
-	second, url, err := other.CreateBranch(t.Context(), tenant, "rehearse/2", time.Time{})
+	second, url, err := other.CreateBranch(t.Context(), tenant, fleet.BranchSpec{Name: "rehearse/2"})
 	if err != nil || run(t, url.Reveal(), "select v from t") != "child" {
 		t.Fatalf("%v", err)
 	}
-	for _, id := range []string{second, id, id} { // a parent after its child, and one twice
+	if own, err := other.OwnBranch(t.Context(), tenant); err != nil || own.ID != first.ID || own.Default {
+		t.Errorf("the tenant's own branch: %+v, %v", own, err)
+	}
+	for _, id := range []string{second.ID, first.ID, first.ID} { // a parent after its child, and one twice
 		if err := n.DeleteBranch(t.Context(), tenant, id); err != nil {
 			t.Error(err)
 		}
@@ -122,7 +129,8 @@ func TestNeonCreateBranch(t *testing.T) {
 	if names := branchNames(t, sim, p.ID); len(names) > 0 {
 		t.Errorf("left: %v", names)
 	}
-	if _, _, err := n.CreateBranch(t.Context(), tenant, "brief", time.Now().Add(time.Hour)); err != nil {
+	expiring := fleet.BranchSpec{Name: "brief", ExpiresAt: time.Now().Add(time.Hour)}
+	if _, _, err := n.CreateBranch(t.Context(), tenant, expiring); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.DeleteBranch(t.Context(), tenant, p.BranchID); err == nil ||

@@ -46,7 +46,8 @@ type restore struct {
 	key        string             // empty: the newest verified backup
 	target     postgres.Target    // zero: into says what to create
 	into       string             // new-project, branch or empty
-	maker      fleet.ProjectMaker // nil without into
+	maker      fleet.ProjectMaker // with into: new-project
+	brancher   fleet.Brancher     // with into: branch
 	overwrite  bool
 	identities []age.Identity
 	present    map[string]string // ids of the listed tenants, by the folder that is theirs now
@@ -78,9 +79,12 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 		in.Mistake("overwrite", "would drop everything in the target database, which with tenant-source: schemas may "+
 			"hold every other tenant; leave it out and restore into an empty database")
 	}
-	if r.into != "" {
-		r.maker, _ = mode.Able[fleet.ProjectMaker](in, env, "restore-into",
-			"this source cannot create projects or branches; give restore-url")
+	const unable = "this source cannot create projects or branches; give restore-url"
+	switch r.into {
+	case "new-project":
+		r.maker, _ = mode.Able[fleet.ProjectMaker](in, env, "restore-into", unable)
+	case "branch":
+		r.brancher, _ = mode.Able[fleet.Brancher](in, env, "restore-into", unable)
 	}
 	return mode.Work{Prepare: r.prepare, Job: r.run, Finish: restoredKey, Close: r.store.Close, Facts: restoreFacts}
 }
@@ -223,7 +227,9 @@ func (r *restore) create(
 	if r.into == "new-project" {
 		id, secret, err = r.maker.CreateProject(ctx, t, t.Name+" restored "+stamp)
 	} else {
-		id, secret, err = r.maker.CreateBranch(ctx, t, "restore/"+stamp, time.Time{})
+		var b fleet.Branch
+		b, secret, err = r.brancher.CreateBranch(ctx, t, fleet.BranchSpec{Name: "restore/" + stamp})
+		id = b.ID
 	}
 	if err != nil {
 		return "", postgres.Target{}, err
