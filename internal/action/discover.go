@@ -43,7 +43,6 @@ func readChoice(in *input.Reader) choice {
 // chosen is the tenants that a run works on.
 type chosen struct {
 	mode.Found
-	canaries int      // how many of the first tenants are canaries
 	idle     []string // entries of the input tenants that match no tenant
 	warnings []string // everything else about the inputs that the user should know
 }
@@ -67,7 +66,7 @@ func (r *run) discover(ctx context.Context, s settings) (c chosen, incomplete *f
 		}
 	} else {
 		c, err = s.choice.choose(all, incomplete)
-		announced = announcement(len(all), len(c.Tenants), c.canaries, s.choice.shard, s.options.Concurrency)
+		announced = announcement(len(all), len(c.Tenants), c.Canaries, s.choice.shard, s.options.Concurrency)
 	}
 	r.record.Warnings = append(r.record.Warnings, c.warnings...)
 	for _, entry := range c.idle {
@@ -122,9 +121,8 @@ func (c choice) choose(all []fleet.Tenant, incomplete *fleet.IncompleteError) (r
 	if incomplete != nil {
 		result.warnings = append(result.warnings, c.consequences())
 	}
-	result.canaries = canaries
 	result.Found = mode.Found{
-		Tenants: ordered, All: all, Incomplete: incomplete != nil,
+		Tenants: ordered, Canaries: canaries, All: all, Incomplete: incomplete != nil,
 		Whole: incomplete == nil && selection.Everything() && c.shard.Count <= 1,
 	}
 	return result, nil

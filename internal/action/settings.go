@@ -84,6 +84,11 @@ func (r *run) settings() settings {
 		Mask:        r.console.Mask,
 		Notice:      r.notice,
 		Say:         r.console.Line,
+		Progress: func(label string, total int) (fleet.Observer, func()) {
+			p := report.NewProgress(r.console, total)
+			p.Label = label
+			return p, p.Stop
+		},
 	})
 	r.mask()
 	return s

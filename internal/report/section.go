@@ -16,8 +16,22 @@ type Section struct {
 	// Pie shows parts of the fleet, in place of the pie of how the tenants ended. It is left out if it would be nearly
 	// one colour.
 	Pie []Slice `json:"pie,omitempty"`
+	// Bars follow the lines. They are left out if there are fewer than two.
+	Bars Bars `json:"bars,omitzero"`
 	// Blocks follow the lines.
 	Blocks []Block `json:"blocks,omitempty"`
+}
+
+// Bars is a chart that compares a few durations.
+type Bars struct {
+	Title string `json:"title"`
+	Bars  []Bar  `json:"bars"`
+}
+
+// Bar is one bar of a chart.
+type Bar struct {
+	Label    string `json:"label"`
+	LengthMS int64  `json:"length_ms"`
 }
 
 // Slice is one part of a pie.
@@ -46,6 +60,7 @@ func addSections(p *page, r Run, keep int) {
 		}
 		p.add(b.String()+"\n", keep)
 		p.add(pie(s.Pie), keep)
+		p.add(s.Bars.markdown(), keep)
 		addBlocks(p, r, s.Blocks, keep)
 	}
 }
