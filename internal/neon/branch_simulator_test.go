@@ -138,9 +138,8 @@ func TestRestoreToATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Advance(t.Context(), time.Minute); err != nil {
-		t.Fatal(err)
-	}
+	s.Age(p.ID, time.Hour)
+	kept.At = kept.At.Add(-time.Hour)
 	pgtest.Do(t, p.URL, "update t set v = 'later'")
 	beside := create(t, c, p, neon.BranchSpec{Name: "beside", ParentTime: kept.At})
 	byLSN := create(t, c, p, neon.BranchSpec{Name: "by LSN", ParentLSN: kept.LSN})

@@ -190,11 +190,13 @@ func (s *Server) beginBranch(r *request, body *branchBody) (*branch, *kept, erro
 		return nil, nil, err
 	}
 	for _, o := range body.Endpoints {
-		if _, err := b.addEndpoint(o); err != nil {
+		e, err := b.addEndpoint(o)
+		if err != nil {
 			p.dropEndpoints(b)
 			p.changing = false
 			return nil, nil, err
 		}
+		e.suspended = b.archived
 	}
 	return b, from, nil
 }
