@@ -123,18 +123,12 @@ func (s *Server) copyContents(ctx context.Context, from *kept, ownPasswords, sch
 // finishBranch ends the change, and returns the answer. Called with the lock held.
 func (s *Server) finishBranch(b *branch) map[string]any {
 	p := b.project
-	steps := []step{{"create_branch", b, nil}}
-	for _, e := range p.endpoints {
-		if e.branch == b {
-			steps = append(steps, step{"start_compute", b, e})
-		}
-	}
 	p.branches = append(p.branches, b)
 	for _, d := range b.databases {
 		d.id = s.nextID()
 		s.byDatabase[d.real] = b
 	}
-	operations := s.schedule(p, steps...)
+	operations := s.schedule(p, append([]step{{"create_branch", b, nil}}, b.computeSteps("start_compute")...)...)
 	b.ready = p.busyUntil
 	answer := map[string]any{
 		"branch": b.view(), "endpoints": p.endpointViews(s, b), "operations": operations, "roles": b.roleViews(true),
