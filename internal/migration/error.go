@@ -60,6 +60,7 @@ type Error struct {
 	Err     error
 
 	snippet     string // the failing line of the file, with a mark under the column
+	context     string // the functions in which it arose
 	notRecorded bool
 	lost        bool // the connection broke
 	outside     bool // it ran outside a transaction
@@ -87,6 +88,7 @@ func (e *Error) Error() string {
 		if pg.Hint != "" {
 			text += "; hint: " + pg.Hint
 		}
+		text += e.context
 		return place + ": " + text + left + e.snippet
 	case errors.Is(e.Err, errIndexInvalid):
 		return fmt.Sprintf("%s: %v: %s", place, e.Err, e.invalid())
