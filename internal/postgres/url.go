@@ -4,6 +4,7 @@
 package postgres
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -112,8 +113,15 @@ func config(u url.URL, q url.Values, p policy) (*pgconn.Config, error) {
 		return nil, &URLError{
 			fmt.Sprintf("there is no sslnegotiation %q", way), "write direct or postgres, or leave it out"}
 	}
+	given := maps.Clone(q)
+	if err := obeyPsqls(&u, q); err != nil {
+		return nil, err
+	}
 	cfg, err := parseAlone(u, q)
 	if err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(connectTo(cfg, servers(&u, q), given.Get("hostaddr")), boundTLS(cfg, given)); err != nil {
 		return nil, err
 	}
 	if host := unverifiedHost(cfg); host != "" && !p.insecure {

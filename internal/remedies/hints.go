@@ -31,6 +31,8 @@ var hints = []hint{
 		"connection string is misspelt"},
 	{postgres.SettingRefused, "a connection pooler takes no setting in the startup message: give the database's own " +
 		"host and port in the connection string, or take the setting out"},
+	{postgres.SettingUnknown, "take that parameter out of the connection string, or correct it: the server takes every " +
+		"one that no client of PostgreSQL knows for a setting"},
 	{postgres.NoAnswer, "the server does not answer: see whether it runs, and whether its firewall or IP allow list " +
 		"lets this runner in"},
 	{(*postgres.PlaintextError)(nil), "use sslmode=verify-full (or require, which is verified here all the same); " +
