@@ -94,12 +94,11 @@ var defaults = map[string]string{
 
 // parseAlone has pgx parse a connection string, by which alone it goes.
 func parseAlone(u url.URL, q url.Values) (*pgconn.Config, error) {
-	const form = "give it in the form postgresql://user:password@host/database"
 	switch {
 	case slices.Contains(servers(&u, q), ""):
-		return nil, &URLError{"it names no server", form}
+		return nil, &URLError{"it names no server", plainForm}
 	case u.User.Username() == "" && q.Get("user") == "":
-		return nil, &URLError{"it names no user", form}
+		return nil, &URLError{"it names no user", wholeForm}
 	}
 	if !q.Has("port") && u.Port() == "" && !strings.Contains(u.Host, ",") {
 		q.Set("port", "5432") // for all hosts

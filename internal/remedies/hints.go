@@ -19,7 +19,7 @@ type hint struct {
 var hints = []hint{
 	// A database that cannot be connected to.
 	{postgres.BadCredentials, "the role or its password is wrong or was changed since: reset it, or correct the " +
-		"connection string"},
+		"connection string, in which special characters of the password are percent-encoded (% is %25, : is %3A, # is %23)"},
 	{postgres.NoSuchDatabase, "there is no such database on this server: correct database-name or the connection " +
 		"string"},
 	{postgres.ConnectionLimit, "the server has no connection left: lower concurrency, or run when fewer clients are " +
