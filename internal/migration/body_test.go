@@ -137,3 +137,21 @@ func TestPositionsElsewhere(t *testing.T) {
 		})
 	}
 }
+
+func TestFailureInABodyOutsideATransaction(t *testing.T) {
+	for name, c := range map[string]struct{ sql, want string }{
+		"DO": {"do $$\nbegin\n  perform 1/0;\nend $$", ":4:11: division by zero"},
+		"syntax in a later body": {
+			"select 1;\ncreate function f() returns int language sql as $$\nselec 1;\n$$", `:4:1: syntax error at or near "selec"`},
+		"EXECUTE":               {"prepare p as select 1/$1;\n\nexecute p(0)", ":4:1: division by zero"},
+		"syntax behind EXECUTE": {"execute p;\n\nselec 1", `:4:1: syntax error at or near "selec"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := migrate(t.Context(), pgtest.Database(t), files(t, "1_a.sql", alone(c.sql)), options())
+			if err == nil || !strings.HasPrefix(err.Error(), "db/migrations/1_a.sql"+c.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

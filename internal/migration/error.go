@@ -31,6 +31,7 @@ const (
 	TableLocked      postgres.Cause = "table locked"
 	PrivilegeMissing postgres.Cause = "privilege missing"
 	DiskFull         postgres.Cause = "no room on the server"
+	LimitReached     postgres.Cause = "memory, locks or temporary files used up"
 	ReadOnly         postgres.Cause = "session read-only"
 	TimeOut          postgres.Cause = "statement_timeout reached"
 	Stopped          postgres.Cause = "migration stopped"      // cancelled, or its session was terminated
@@ -141,6 +142,8 @@ func (e *Error) Cause() postgres.Cause {
 		return PrivilegeMissing
 	case postgres.HasCode(e.Err, "53100"):
 		return DiskFull
+	case postgres.HasCode(e.Err, "53200"), postgres.HasCode(e.Err, "53400"):
+		return LimitReached
 	case postgres.HasCode(e.Err, "25006"):
 		return ReadOnly
 	case postgres.HasCode(e.Err, "57014") && strings.Contains(e.Err.Error(), "statement timeout"):

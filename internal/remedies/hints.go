@@ -75,6 +75,8 @@ var hints = []hint{
 		"role-name; the file was rolled back"},
 	{migration.DiskFull, "the server has no room left: give it more, or delete what is not needed, then run again; the " +
 		"file was rolled back"},
+	{migration.LimitReached, "the server does not give the file enough memory, locks or temporary files: raise what the " +
+		"message names (max_locks_per_transaction where it is shared memory), or split the file; the file was rolled back"},
 	{migration.ReadOnly, "the session may only read: the file says so itself, the role or the database does " +
 		"(default_transaction_read_only), or the server is a replica; the file was rolled back"},
 	{migration.TimeOut, "the role or the database has a statement_timeout that is too short for this: begin the file " +

@@ -86,6 +86,8 @@ func TestRemedies(t *testing.T) {
 		{&migration.Error{Err: refused("57014")}, "run again"},
 		{&migration.Error{Err: refused("57P01")}, "run again"},
 		{&migration.Error{Err: refused("53100")}, "no room left"},
+		{&migration.Error{Err: refused("53200")}, "max_locks_per_transaction"},
+		{&migration.Error{Err: refused("53400")}, "or split the file"},
 		{&migration.Error{Err: refused("25006")}, "default_transaction_read_only"},
 		{&migration.Error{Err: &pgconn.PgError{Code: "57014", Message: "canceling statement due to statement timeout"}},
 			"set statement_timeout = 0"},
