@@ -48,6 +48,23 @@ func TestFailureInABody(t *testing.T) {
 			"do $$ declare x int;\nbegin x := 1; raise exception 'no'; end $$", "2:15", "raise", ""},
 		"a variable": {
 			"do $$\ndeclare\n  a int;\n  x int := 1/0;\nbegin\nend $$", "4:12", "1/0;", ""},
+		"a function's body in it": {
+			"select 1;\ndo $$\nbegin\n  create function f() returns int language plpgsql as 'begin\n   selec 1;\n  end';\nend $$",
+			"5:4", "selec 1;", ""},
+		"an SQL function's body in it": {
+			"do $$\nbegin\n  create function f() returns int language sql as $f$\n select nothing $f$;\nend $$",
+			"4:9", "nothing", ""},
+		"a function's head in it": {
+			"do $$\nbegin\n  create function f(i\n  int default nothing) returns int language sql as $f$\n select 1 $f$;\nend $$",
+			"4:15", "nothing", ""},
+		"a function that it puts together": {
+			"do $$\nbegin\n  execute 'create function f() returns int language sql as '\n  || quote_literal('select nothing');\nend $$",
+			"3:3", "execute", ""},
+		"the syntax of DO in DO": {
+			"do $a$\nbegin\n  do $b$\n  begin\n  selec 1;\n  end $b$;\nend $a$", "5:3", "selec 1;", ""},
+		"DO in DO": {
+			"do $a$\nbegin\n  do $b$\n  begin\n  perform 1/0;\n  end $b$;\nend $a$", "3:3", "do $b$",
+			"; in PL/pgSQL function inline_code_block line 3 at PERFORM"},
 		"INTO": {
 			"do $$\ndeclare x int;\nbegin\n  select i into x from a where 1/0 = i;\nend $$", "4:3", "select i", ""},
 		"Windows' line ends": {"do $$\r\nbegin\r\n  perform 1/0;\r\nend $$", "3:11", "1/0;", ""},

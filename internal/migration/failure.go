@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -41,8 +42,7 @@ func (a *applier) find(e *Error, pg *pgconn.PgError, msg message, tags []string)
 	list := sqltext.Statements(m.up)
 	switch i := len(tags) - len(msg.prefix); {
 	case i < len(list) && (i >= 0 || parsing && len(list) > 0):
-		position := sqltext.RuneOffset(m.up, int(pg.Position)-1-len([]rune(msg.head())))
-		at := m.place(list[max(i, 0)], pg, position, parsing)
+		at := m.place(failed{pg, list[max(i, 0)], utf8.RuneCountInString(msg.head()), parsing})
 		e.locate(m, at.offset)
 		if last := len(frames) - 1; at.inBody && last >= 0 && !frames[last].compiling {
 			return frames[:last]

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,18 +19,32 @@ type placed struct {
 	inBody bool // a line of the statement's own body, which the outermost frame names
 }
 
-// place finds the place of an error that a statement of the migration met. position is the server's as an offset into
-// the migration's SQL, and means nothing if the server gave none; parsing is true before the first statement ran.
-func (m migration) place(s sqltext.Statement, pg *pgconn.PgError, position int, parsing bool) placed {
+// failed is an error that a statement of a migration met.
+type failed struct {
+	*pgconn.PgError
+	statement sqltext.Statement
+	head      int  // how many characters of the message are before the migration's SQL
+	parsing   bool // no statement has run, so that it may be about another one
+}
+
+// offset converts one of the server's positions in the message into an offset in the migration's SQL.
+func (f failed) offset(m migration, position int) int {
+	return sqltext.RuneOffset(m.up, position-1-f.head)
+}
+
+// place finds the place of an error.
+func (m migration) place(f failed) placed {
+	s := f.statement
 	first := sqltext.Leading(m.up, s, 1)[0]
 	// The server parses all of a message before it runs a statement, so a syntax error may be further on. The position
 	// that an EXECUTE has may be one in the PREPARE, and that in an earlier file.
+	position := f.offset(m, int(f.Position))
 	inside := position >= s.Start && position <= s.End
-	if pg.Position > 0 && (inside && first != "execute" || !inside && parsing) {
+	if f.Position > 0 && (inside && first != "execute" || !inside && f.parsing) {
 		return placed{offset: position}
 	}
 	if first == "do" || first == "create" {
-		if at := m.placeInBody(s, pg, first == "do"); at >= 0 {
+		if at := m.placeInBody(f, first == "do"); at >= 0 {
 			return placed{at, true}
 		}
 	}
@@ -37,24 +52,31 @@ func (m migration) place(s sqltext.Statement, pg *pgconn.PgError, position int, 
 }
 
 // placeInBody finds the place of an error in the body of DO or CREATE FUNCTION; -1 if it is not there.
-func (m migration) placeInBody(s sqltext.Statement, pg *pgconn.PgError, do bool) int {
-	top, inFunction := outermost(pg.Where)
-	var bodies []sqltext.Literal
-	for _, l := range sqltext.Literals(m.up, s) {
-		if do && l.Before != "language" || !do && l.Before == "as" {
-			bodies = append(bodies, l)
-		}
+func (m migration) placeInBody(f failed, do bool) int {
+	bodies := bodiesOf(m.up, f.statement, do)
+	if len(bodies) != 1 {
+		return -1
 	}
-	switch own := do && top.function == block || !do && top.compiling && top.function == m.created(s); {
-	case len(bodies) != 1:
-	case !inFunction && pg.Where == "" && pg.InternalPosition > 0 && pg.InternalQuery == bodies[0].Value:
-		return bodies[0].Offset(sqltext.RuneOffset(bodies[0].Value, int(pg.InternalPosition)-1))
+	body := bodies[0]
+	top, inFunction := outermost(f.Where)
+	switch own := do && top.function == block || !do && top.compiling && top.function == m.created(f.statement); {
+	case f.Where == "" && f.InternalPosition > 0 && f.InternalQuery == body.Value:
+		return body.Offset(sqltext.RuneOffset(body.Value, int(f.InternalPosition)-1))
 	case inFunction && own:
-		if at := placeOnLine(bodies[0].Value, top, inner(pg)); at >= 0 {
-			return bodies[0].Offset(at)
+		in := inner(f.PgError)
+		in.message = body.Index(f.offset(m, in.position))
+		if at := placeOnLine(body.Value, top, in); at >= 0 {
+			return body.Offset(at)
 		}
 	}
 	return -1
+}
+
+// bodiesOf are the texts in DO or CREATE FUNCTION that may be a body.
+func bodiesOf(sql string, s sqltext.Statement, do bool) []sqltext.Literal {
+	return slices.DeleteFunc(sqltext.Literals(sql, s), func(l sqltext.Literal) bool {
+		return do && l.Before == "language" || !do && l.Before != "as"
+	})
 }
 
 // created is the name of the function that a statement creates, without its schema; "" if that is not known.
@@ -74,6 +96,7 @@ func (m migration) created(s sqltext.Statement) string {
 type innerSQL struct {
 	text     string
 	position int // of the error in it, in characters from 1; 0 if it is not known
+	message  int // the same as an offset in the outer body, if position is one in the whole message; -1 if it can't be
 }
 
 // inner is what the outermost function was running.
@@ -83,7 +106,7 @@ func inner(pg *pgconn.PgError) innerSQL {
 		before, last = pg.Where[:i], pg.Where[i+1:]
 	}
 	if before == "" && last != "" {
-		return innerSQL{pg.InternalQuery, int(pg.InternalPosition)}
+		return innerSQL{text: pg.InternalQuery, position: int(pg.InternalPosition)}
 	}
 	from := -1
 	for _, head := range statementHeads {
@@ -104,6 +127,7 @@ func placeOnLine(body string, f frame, in innerSQL) int {
 	if start < 0 {
 		return -1
 	}
+	in.message -= start
 	if at := in.find(body[start:]); at >= 0 {
 		return start + at
 	}
@@ -144,7 +168,25 @@ func (in innerSQL) find(rest string) int {
 	if text == "" || at < 0 || strings.Contains(rest[:at], "\n") && strings.Contains(rest[:at], ";") {
 		return -1
 	}
-	return at + sqltext.RuneOffset(text, max(0, in.position-1-skipped))
+	position := max(0, in.position-1-skipped)
+	switch {
+	case in.inOwnBody(at):
+		return in.message
+	case position > utf8.RuneCountInString(text):
+		return at
+	}
+	return at + sqltext.RuneOffset(text, position)
+}
+
+// inOwnBody reports whether the position is one in the message. That is how the server gives it for an error in the body
+// of a function that the inner SQL creates, or of a DO: it finds that body in the message, and calls the position one in
+// the inner SQL. at is where the inner SQL is.
+func (in innerSQL) inOwnBody(at int) bool {
+	whole := sqltext.Statement{End: len(in.text)}
+	do := sqltext.Begins(sqltext.Leading(in.text, whole, 1), "do")
+	return slices.ContainsFunc(bodiesOf(in.text, whole, do), func(l sqltext.Literal) bool {
+		return in.position > 0 && l.Index(in.message-at) >= 0
+	})
 }
 
 // onlyWord is the offset of a word that a line holds once; -1 otherwise.

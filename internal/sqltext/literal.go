@@ -1,6 +1,9 @@
 package sqltext
 
-import "strings"
+import (
+	"sort"
+	"strings"
+)
 
 // Literal is a string constant that was read: its value, and where in the SQL each byte of that comes from.
 type Literal struct {
@@ -21,6 +24,14 @@ func (l Literal) Offset(i int) int {
 		return -1
 	}
 	return l.at[len(l.at)-1] + 1
+}
+
+// Index converts an offset in the SQL into one in the value; -1 if it is outside of the constant.
+func (l Literal) Index(offset int) int {
+	if len(l.at) == 0 || offset < l.at[0] || offset > l.Offset(len(l.Value)) {
+		return -1
+	}
+	return sort.SearchInts(l.at, offset)
 }
 
 // Literals are a statement's string constants, as far as they can be read: without those that write characters by their

@@ -23,6 +23,9 @@ func TestLiterals(t *testing.T) {
 			got = append(got, literal{l.Value, l.Before})
 			for i := range len(l.Value) {
 				b := sql[l.Offset(i)]
+				if got := l.Index(l.Offset(i)); got != i {
+					t.Errorf("%s: byte %d of %q is found as %d", sql, i, l.Value, got)
+				}
 				if b != l.Value[i] && b != '\\' {
 					t.Errorf("%s: byte %d of %q is at %d", sql, i, l.Value, l.Offset(i))
 				}
