@@ -24,14 +24,14 @@ import (
 
 // unread are the declared inputs that nothing reads yet: their descriptions must say so.
 var unread = []string{
-	"rehearse", "undo-point",
+	"undo-point",
 }
 
 // unset are the declared outputs that nothing sets yet: their descriptions must say so.
 var unset = []string{}
 
 // byMode are the outputs that a mode sets beside the report's.
-var byMode = []string{"backup-key", "matrix", "tenant-id", "tenants"}
+var byMode = []string{"backup-key", "matrix", "tenant-id", "tenants", "rehearsal"}
 
 // notYet is how a description says that this version does not have something.
 var notYet = regexp.MustCompile(`Not available in this version`)

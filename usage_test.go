@@ -128,6 +128,7 @@ var otherwise = map[string]string{
 	"baseline":               "1",
 	"require-backup-within":  "1h",
 	"rehearse":               "all",
+	"rehearse-fail-on":       "rewrite>1GB",
 	"undo-point":             "true",
 
 	"s3-bucket":             "backups",

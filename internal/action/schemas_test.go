@@ -52,6 +52,28 @@ func (e *estate) run(t *testing.T, inputs ...string) outcome {
 	return e.organisation.run(t, t.Context(), append([]string{"neon-api-key=", "neon-api-url=", "tenant-source=schemas", "database-url=" + e.url}, inputs...)...)
 }
 
+// createdb lets the estate's role create databases.
+func (e *estate) createdb(t *testing.T) {
+	t.Helper()
+	role := pgtest.Identifier(e.do(t, "select current_user")[0])
+	if err := pgtest.Shared(t).Exec(t.Context(), "postgres", "alter role "+role+" createdb"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writePublic writes a file of the schema public.
+func (e *estate) writePublic(t *testing.T, file, upSQL string) {
+	t.Helper()
+	dir := filepath.Join(e.workspace, "db", "public")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	text := "-- migrate:up\n" + upSQL + "\n-- migrate:down\n"
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // relations lists the tables of the database as schema.name, but for the tracker.
 func (e *estate) relations(t *testing.T) []string {
 	t.Helper()

@@ -41,13 +41,15 @@ type Slice struct {
 	Count  int    `json:"count"`
 }
 
-// Block is a titled difference between two texts, and the tenants it is about.
+// Block is a titled difference between two texts or some SQL, and the tenants it is about.
 type Block struct {
 	Title string `json:"title"`
 	// Diff is the difference's lines, each of which begins with "+ ", "- ", "~ " or blanks.
 	Diff []string `json:"diff"`
 	// Names are the tenants' names.
 	Names []string `json:"names"`
+	// SQL is a text to paste, in lines. It is shown instead of a difference.
+	SQL []string `json:"sql,omitempty"`
 }
 
 // addSections shows the mode's sections in the summary.
@@ -85,6 +87,9 @@ func (b Block) markdown() string {
 	text := title + "\n\n"
 	if len(b.Diff) > 0 {
 		text += fence("diff", b.Diff) + "\n"
+	}
+	if len(b.SQL) > 0 {
+		text += fence("sql", b.SQL) + "\n"
 	}
 	if len(b.Names) > few {
 		text += foldedNames(b.Names)
@@ -124,6 +129,9 @@ func (s Section) Text() string {
 		}
 		lines = append(lines, oneLine(title))
 		for _, line := range b.Diff[:min(shownLines, len(b.Diff))] {
+			lines = append(lines, indent+visible(clip(line, 500)))
+		}
+		for _, line := range b.SQL {
 			lines = append(lines, indent+visible(clip(line, 500)))
 		}
 		if more := len(b.Diff) - shownLines; more > 0 {

@@ -19,6 +19,8 @@ type Detail struct {
 	Pending    []string  `json:"pending,omitempty"`      // files not applied, in a dry run or after a failure
 	OutOfOrder []string  `json:"out_of_order,omitempty"` // pending files below the highest version
 	Unknown    []string  `json:"unknown,omitempty"`      // recorded versions that have no file
+
+	Rehearsal *TenantRehearsal `json:"rehearsal,omitempty"`
 }
 
 // Applied is one file that ran.

@@ -115,13 +115,8 @@ func (s *migrateSchemas) migrate(
 	return s.states.Migrate(files, o)
 }
 
-// PublicDetail is what the report file says about the schema public.
-type PublicDetail struct {
-	Public Detail `json:"public"`
-}
-
-// ending reports what was done to the schema public; did is nil if nothing was.
-func ending(did *migration.Result) mode.Ending {
+// publicEnding reports what was done to the schema public; did is nil if nothing was.
+func publicEnding(did *migration.Result) mode.Ending {
 	if did == nil {
 		return mode.Ending{}
 	}
@@ -137,5 +132,5 @@ func ending(did *migration.Result) mode.Ending {
 		section.Lines = []string{"nothing pending"}
 	}
 	detail, _ := o.Detail.(Detail)
-	return mode.Ending{Sections: []report.Section{section}, Warnings: o.Warnings, Detail: PublicDetail{detail}}
+	return mode.Ending{Sections: []report.Section{section}, Warnings: o.Warnings, Detail: RunDetail{Public: &detail}}
 }
