@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
@@ -34,6 +35,42 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 0, 3, 1, 0)
 	o.says(t, "the value of LEGACY_DATABASE_URL is not a Postgres URL")
+}
+
+// A run that finds too few tenants says where it looked and which of the source's own inputs to check: of the secrets
+// no name and no value, for most of them are nobody's tenants.
+func TestTooFewTenantsNameTheSourcesOwnInputs(t *testing.T) {
+	t.Parallel()
+	f, url := newFleet(t), pgtest.Database(t)
+	pgtest.Do(t, url, "create table public.schema_tracker (name text primary key)")
+	for _, c := range []struct {
+		inputs []string
+		want   []string
+	}{
+		{[]string{"tenant-source=secrets", `tenant-secrets={"github_token": "ghs_hush", "STRIPE_KEY": "sk_hush", "ACME_DB": "postgres://u:hush@h/d"}`},
+			[]string{"found 0 tenants, fewer than min-tenants: 1; of the 3 entries of tenant-secrets, " +
+				"0 have the form of secret-name: {TENANT}_DATABASE_URL, and 0 are bundles", "set secret-name to the form of"}},
+		{[]string{"tenant-source=secrets", `tenant-secrets={"github_token": "ghs_hush"}`},
+			[]string{"of the 1 entry of tenant-secrets", "secrets: inherit"}},
+		{[]string{"tenant-source=secrets", "$NEON_TENANTS_BUNDLE_1={}"}, []string{"the job's environment has 1 bundle"}},
+		{[]string{"tenant-source=schemas", "database-url=" + url}, []string{"every name in public.schema_tracker of ", "check that schema-tracker"}},
+		{[]string{"tenant-source=catalog", "database-url=" + url, "catalog-query=select name, name as url from schema_tracker"},
+			[]string{"every row that catalog-query returns from ", "check the conditions of catalog-query"}},
+		{[]string{"tenant-source=neon", "neon-api-key=" + neontest.OrgKey}, []string{"every project of the organization of neon-api-key counts",
+			"check that neon-api-key and neon-org-id"}},
+	} {
+		o := f.run(t, t.Context(), append([]string{"neon-api-key=", "dry-run=true"}, c.inputs...)...)
+		o.says(t, append(c.want, "fewer than min-tenants: 1", "lower min-tenants if so few are right")...)
+		_, said, _ := strings.Cut(o.log, "neon-tenants-action : ") // after the masks
+		for _, secret := range []string{"hush", "STRIPE_KEY", "ACME_DB"} {
+			if strings.Contains(said, secret) {
+				t.Errorf("%v: the log has %s:\n%s", c.inputs, secret, said)
+			}
+		}
+		if c.inputs[0] != "tenant-source=neon" && strings.Contains(said, "neon-api-key") {
+			t.Errorf("%v: the log sends the user to an input of another source:\n%s", c.inputs, said)
+		}
+	}
 }
 
 // A thousand tenants' connection strings are more than one variable holds, and fit into bundles of their own.

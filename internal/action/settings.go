@@ -61,6 +61,7 @@ func (r *run) settings() settings {
 			Concurrency:   in.Int("concurrency", 1, 1000),
 		},
 	}
+	s.choice.searcher, _ = s.source.(fleet.Searcher)
 	if m.one {
 		s.choice.soleTenantMode = r.record.Mode
 	}

@@ -90,6 +90,12 @@ type Orphans interface {
 	Orphans(ctx context.Context, versions string) ([]string, error)
 }
 
+// Searcher says where it looked for tenants, for a run that finds fewer than it expects.
+type Searcher interface {
+	// Searched says what was looked at and how much of it was no tenant, and what to check. It makes no call.
+	Searched() (looked, remedy string)
+}
+
 // Place is where a tenant lives, as far as a catalog records it; empty parts are unknown or do not apply.
 type Place struct {
 	NeonProjectID string

@@ -42,6 +42,7 @@ var (
 	_ fleet.Activity     = (*Neon)(nil)
 	_ fleet.Pooler       = (*Neon)(nil)
 	_ fleet.Locator      = (*Neon)(nil)
+	_ fleet.Searcher     = (*Neon)(nil)
 )
 
 // userAgent names this program to Neon's support.
@@ -110,6 +111,16 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 		return tenants, &fleet.IncompleteError{Missing: missing}
 	}
 	return tenants, nil
+}
+
+// Searched implements [fleet.Searcher].
+func (n *Neon) Searched() (looked, remedy string) {
+	where := "the organization of neon-api-key"
+	if n.orgID != "" {
+		where = "the organization " + n.orgID
+	}
+	return "every project of " + where + " counts", "check that neon-api-key and neon-org-id are those of the " +
+		"organization that owns the projects"
 }
 
 // keyRemedy adds to an API error that concerns the key, the organization or the address which input to correct.

@@ -36,6 +36,7 @@ var (
 	_ fleet.Provisioner = (*Schemas)(nil)
 	_ fleet.Orphans     = (*Schemas)(nil)
 	_ fleet.Closer      = (*Schemas)(nil)
+	_ fleet.Searcher    = (*Schemas)(nil)
 	_ postgres.Lender   = (*Schemas)(nil)
 )
 
@@ -85,6 +86,12 @@ func (s *Schemas) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 		s.listed[name] = true
 	}
 	return tenants, nil
+}
+
+// Searched implements [fleet.Searcher].
+func (s *Schemas) Searched() (looked, remedy string) {
+	return fmt.Sprintf("every name in %s of %s counts", s.list, s.target),
+		"check that schema-tracker and database-url name the right table and database, or add tenants with mode create-tenant"
 }
 
 // namesNoSchema says which rows of the list are skipped, and how to delete them.
