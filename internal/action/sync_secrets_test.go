@@ -228,7 +228,8 @@ func TestATokenThatMayLittle(t *testing.T) {
 	h.AddToken(githubtest.Token{Secret: "github_pat_reader", Permissions: map[string]string{"metadata": "read", "secrets": "read", "actions_variables": "write"}})
 
 	o := h.sync(t, "github-token="+githubtest.JobToken)
-	o.says(t, "list the secrets of repository acme/app", "GITHUB_TOKEN, which has no access to secrets")
+	o.says(t, "list the secrets of repository acme/app", "GITHUB_TOKEN, which has no access to secrets",
+		`give it "Variables: write" too`) // or the next run would ask for that
 	if o.err == nil || h.Calls().Total != 1 {
 		t.Errorf("%v after %d calls", o.err, h.Calls().Total)
 	}
@@ -241,9 +242,26 @@ func TestATokenThatMayLittle(t *testing.T) {
 	for range 2 {
 		o = h.sync(t, "github-token=github_pat_no_variables")
 		o.counts(t, 9, 0, 0, 0)
-		o.says(t, "every run writes every secret, because what it writes cannot be remembered", "Variables")
+		o.says(t, "every run writes every secret, because what it writes cannot be remembered",
+			`use one with the permission "Variables: write" (a classic`, "works without that")
+		if strings.Contains(o.log, "Variables: read") {
+			t.Error("the log asks for less than the next run needs")
+		}
 	}
 	h.holds(t, h.perTenant())
+}
+
+// An archived repository's secrets are listed and cannot be written: no permission helps, and one refusal is enough.
+func TestAnArchivedRepository(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, numbered(5)...)
+	h.Archive("acme/app")
+	o := h.sync(t)
+	o.counts(t, 0, 0, 5, 0)
+	o.says(t, "Repository was archived so is read-only.", "unarchive it in its settings")
+	if strings.Contains(o.log, "Secrets: write") || strings.Contains(o.log, "Variables: write") {
+		t.Errorf("the log asks for a permission:\n%s", o.log)
+	}
 }
 
 func TestSyncMistakes(t *testing.T) {

@@ -140,6 +140,9 @@ func (h *served) answer(header http.Header, r *http.Request, token *Token, write
 		}
 		return refuse(http.StatusForbidden, "Resource not accessible by personal access token")
 	}
+	if write && call.repository != nil && call.repository.archived {
+		return refuse(http.StatusForbidden, "Repository was archived so is read-only.")
+	}
 	if name := r.PathValue("environment_name"); name != "" {
 		call.vault = call.repository.environments[strings.ToLower(name)]
 		if call.vault == nil {
