@@ -250,6 +250,10 @@ func TestEveryFormOfABackupRestores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stranger, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for ending, inputs := range map[string][]string{
 		".sql.gz":  {"compression-level=9"},
 		".sql.zst": {"compression=zstd", "compression-level=3"},
@@ -273,6 +277,13 @@ func TestEveryFormOfABackupRestores(t *testing.T) {
 				o = f.run(t, t.Context(), restore...)
 				o.counts(t, 0, 0, 1, 0)
 				o.says(t, "give age-identity")
+				o = f.run(t, t.Context(), append(slices.Clone(restore), "age-identity="+stranger.String())...)
+				o.counts(t, 0, 0, 1, 0)
+				o.says(t, "it is encrypted for another key than the age identity that was given",
+					"encrypted to "+identity.Recipient().String())
+				if strings.Contains(o.log, "damaged") {
+					t.Errorf("a wrong key is taken for damage:\n%s", o.log)
+				}
 				restore = append(restore, "age-identity="+identity.String())
 			}
 			o = f.run(t, t.Context(), restore...)

@@ -162,6 +162,7 @@ var hints = []hint{
 		"this one"},
 	{pgdump.EncryptedBackup, "give age-identity, the secret key (AGE-SECRET-KEY-1…) of one of the recipients it was " +
 		"encrypted to"},
+	{pgdump.OtherKey, "give age-identity, the secret key of one of the backup's recipients; nothing was changed"},
 	{pgdump.NewerBackup, "restore it into a server of PostgreSQL {major}"},
 	{pgdump.NewerArchive, "the backup was made by a newer major: restore it with that major, into a server of that " +
 		"major"},

@@ -120,6 +120,7 @@ func TestRemedies(t *testing.T) {
 		{&pgdump.NotEmptyError{}, "overwrite: true"},
 		{&pgdump.BackupError{}, "backup-key"},
 		{&pgdump.BackupError{Cause: pgdump.EncryptedBackup}, "age-identity"},
+		{&pgdump.BackupError{Cause: pgdump.OtherKey}, "one of the backup's recipients"},
 		{&pgdump.BackupError{Cause: pgdump.NewerBackup, Major: 17}, "a server of PostgreSQL 17"},
 		{&pgdump.BackupError{Cause: pgdump.NewerArchive}, "restore it with that major"},
 		{&pgdump.RestoreError{Statement: "set transaction_timeout", Err: refused("42704")}, "of the same major"},

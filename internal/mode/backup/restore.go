@@ -69,11 +69,10 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 			"give the target's connection string as a secret, or restore-into: new-project or branch")
 	}
 	if in.String("age-identity") != "" {
-		identities, err := age.ParseIdentities(strings.NewReader(in.Secret("age-identity")))
-		if err != nil {
-			in.Mistake("age-identity", "is not an age identity; give the secret key that begins with AGE-SECRET-KEY-1")
+		var err error
+		if r.identities, err = parseIdentities(in.Secret("age-identity")); err != nil {
+			in.Mistake("age-identity", "%v", err)
 		}
-		r.identities = identities
 	}
 	if _, ok := env.Source.(fleet.SchemaHost); ok && r.overwrite {
 		in.Mistake("overwrite", "would drop everything in the target database, which with tenant-source: schemas may "+
@@ -119,8 +118,7 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		return o, err
 	}
 	if s.key.Encrypted && len(r.identities) == 0 {
-		return o, fleet.WithRemedy(fmt.Errorf("the backup %s is encrypted", s.key),
-			"give age-identity, the secret key of one of the recipients, as a secret")
+		return o, errEncrypted(s)
 	}
 	d := RestoreDetail{
 		Key: s.key.String(), Target: cmp.Or(r.into, "url"), SchemaVersion: s.manifest.SchemaVersion,
@@ -213,7 +211,7 @@ func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (
 		WantSHA256: s.manifest.StoredSHA256, Major: s.key.Major,
 	})
 	d.StoredSize, d.StoredSHA256 = checked.StoredSize, checked.StoredSHA256
-	return in.Object, checked, err
+	return in.Object, checked, explainKey(err, s.manifest)
 }
 
 // create creates the project or branch to restore into.

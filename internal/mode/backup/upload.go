@@ -130,6 +130,7 @@ func (b *Job) manifest(
 		Args: b.dump.Args, Whole: len(backups.LeftOut(b.dump.Args)) == 0,
 		ServerVersion: dumped.ServerVersion, ClientVersion: dumped.ClientVersion, SchemaVersion: db.version,
 		Format: string(b.dump.Format), Compression: string(b.dump.Compression), Encrypted: key.Encrypted,
+		Recipients: recipientNames(b.dump.Recipients),
 		StoredSize: stored.Size, StoredSHA256: fmt.Sprintf("%x", stored.SHA256),
 		PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256,
 		Verified: backups.Verification{How: "stream", At: b.Store.Now().UTC(), Stored: stored.Checked},
