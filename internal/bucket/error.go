@@ -111,6 +111,7 @@ func (b *Bucket) wrap(err error, op, key, action string) error {
 	if e.region == b.options.Region {
 		e.region = ""
 	}
+	e.cause = e.unsupported(b.options)
 	return e
 }
 

@@ -211,7 +211,7 @@ func TestErrors(t *testing.T) {
 			want: "certificate", remedy: "AWS_CA_BUNDLE"},
 		{name: "wrong keys", fault: buckettest.Fault{
 			Operation: "ListObjectsV2", Status: http.StatusForbidden, Code: "SignatureDoesNotMatch"},
-			want: "SignatureDoesNotMatch", remedy: "credentials"},
+			want: "SignatureDoesNotMatch", remedy: "AWS_SECRET_ACCESS_KEY"},
 		{name: "silence", fault: buckettest.Fault{Operation: "ListObjectsV2", Way: buckettest.Cut},
 			want: "EOF", remedy: "could not be reached"},
 	} {

@@ -174,12 +174,26 @@ var hints = []hint{
 	{bucket.ExposedEndpoint, "write https:// in s3-endpoint, or in AWS's own variable or file that names the endpoint; " +
 		"http:// is for this machine and private networks"},
 	{bucket.NoRegion, "give aws-region, or set AWS_REGION"},
-	{bucket.BadCredentials, "the store does not accept these credentials: check them, and that they are this store's"},
-	{bucket.ClockSkew, "set this machine's clock"},
+	{bucket.UnknownAccessKey, "the store knows no such access key: AWS_ACCESS_KEY_ID was deleted, or is another account's " +
+		"or another store's; store the key again, check s3-endpoint, or set role-to-assume in place of keys"},
+	{bucket.WrongSecretKey, "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID: store both again, without a blank " +
+		"or a line break; with another store than AWS check aws-region and s3-path-style too"},
+	{bucket.SessionEnded, "the session whose credentials these are has ended, and they cannot be renewed here: set " +
+		"role-to-assume, so that the run renews its own, or have aws-actions/configure-aws-credentials run again right " +
+		"before"},
+	{bucket.WrongSessionToken, "AWS_SESSION_TOKEN does not belong to AWS_ACCESS_KEY_ID: set all three variables from one " +
+		"place, or unset the token for a key that has none"},
+	{bucket.ClockSkew, "this machine's clock and the store's differ too much: set this machine's clock"},
 	{bucket.Denied, "let the role do {permission} on this bucket, in its own policy and in the bucket's"},
 	{bucket.KeyDenied, "let the role use the key of s3-kms-key-id: kms:GenerateDataKey and kms:Decrypt"},
 	{bucket.KeyUnusable, "check that the key of s3-kms-key-id exists in the bucket's region and is enabled"},
 	{bucket.UnknownStorageClass, "check s3-storage-class: the store does not know it"},
+	{bucket.NoEncryption, "the store cannot encrypt with a key that s3-kms-key-id names: leave it out, or set up a key " +
+		"service in the store"},
+	{bucket.NoObjectLock, "the bucket has no Object Lock: leave s3-object-lock-days out, or use a bucket that was made " +
+		"with Object Lock"},
+	{bucket.Unsupported, "the store does not support all that this request asks for: leave out those of s3-kms-key-id, " +
+		"s3-storage-class and s3-object-lock-days that are set; if none is, check that s3-endpoint is an S3 store's"},
 	{bucket.ObjectTooLarge, "the store takes no object of this size"},
 	{bucket.TooManyParts, "the size of parts follows from the database's size, and the backup became much larger than " +
 		"that: raise compression-level, or use a store that allows parts of unequal size"},
@@ -197,6 +211,13 @@ var hints = []hint{
 	{bucket.NoCredentials, "set role-to-assume to the role's ARN (a variable or a secret that does not exist gives " +
 		"an empty text), with permissions: id-token: write; or let aws-actions/configure-aws-credentials run before, " +
 		"or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+	{bucket.NoSuchProfile, "AWS_PROFILE names it, or a profile's source_profile does, and this machine does not have it: " +
+		"unset or correct that; in a job, set role-to-assume, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+	{bucket.BadConfiguration, "correct or unset the variable of AWS's that names what the message is about (AWS_PROFILE, " +
+		"AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE, AWS_CONTAINER_CREDENTIALS_FULL_URI)"},
+	{bucket.SourceFailed, "AWS's variables and files name a source of credentials that gave none: correct or unset what the " +
+		"message is about; in a job, set role-to-assume with permissions: id-token: write, or let " +
+		"aws-actions/configure-aws-credentials run before"},
 	{bucket.UntrustedJob, "the role's trust policy does not let this job in: check that it names the identity " +
 		"provider token.actions.githubusercontent.com, the audience {audience}, and this repository in sub, as " +
 		"repo:OWNER/REPO:… or, for repositories made or renamed after 15 July 2026, repo:OWNER@ID/REPO@ID:…; jobs " +
