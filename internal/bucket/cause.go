@@ -30,6 +30,7 @@ const (
 	StoreFull           Cause = "store full"
 	ObjectExists        Cause = "object exists"
 	ObjectReplaced      Cause = "object replaced while it was read"
+	ObjectArchived      Cause = "object in an archive" // from which the store has to restore it first
 	KeyDenied           Cause = "permission for the encryption key missing"
 	Denied              Cause = "permission missing" // see [Error.Permission]
 	ServerError         Cause = "server error"
@@ -74,6 +75,7 @@ var causes = map[string]Cause{
 	"KMS.KMSInvalidStateException":       KeyUnusable,
 	"InvalidStorageClass":                UnknownStorageClass,
 	"KMSNotConfigured":                   NoEncryption,
+	"InvalidObjectState":                 ObjectArchived,
 	"EntityTooLarge":                     ObjectTooLarge,
 	"QuotaExceeded":                      StoreFull,
 	"XMinioStorageFull":                  StoreFull,

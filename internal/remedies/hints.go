@@ -201,6 +201,9 @@ var hints = []hint{
 	{bucket.ObjectExists, "another run made a backup of this tenant in the same second: don't run two at once"},
 	{bucket.ObjectReplaced, "the object was replaced while it was being read: find out what writes to it and run " +
 		"again, or name another backup with backup-key; nothing was restored"},
+	{bucket.ObjectArchived, "the object is in an archive, through s3-storage-class (GLACIER, DEEP_ARCHIVE) or a lifecycle " +
+		"rule, and takes hours to come back: have the store restore it and its manifest (aws s3api restore-object), then " +
+		"run again"},
 	{bucket.ServerError, "the store has a problem, which is usually temporary: run again later"},
 	{bucket.UnknownAuthority, "the store's certificate is signed by an authority that is not known here: name a file " +
 		"with the authority's certificate in AWS_CA_BUNDLE"},

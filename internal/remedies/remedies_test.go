@@ -151,6 +151,7 @@ func TestRemedies(t *testing.T) {
 		{store(http.StatusForbidden, "AccessDenied", "not authorized to use KMS"), "s3-kms-key-id"},
 		{store(http.StatusBadRequest, "KMS.NotFoundException", ""), "s3-kms-key-id exists"},
 		{store(http.StatusBadRequest, "InvalidStorageClass", ""), "s3-storage-class"},
+		{store(http.StatusForbidden, "InvalidObjectState", ""), "aws s3api restore-object"},
 		{store(http.StatusBadRequest, "EntityTooLarge", ""), "no object of this size"},
 		{store(http.StatusInsufficientStorage, "QuotaExceeded", ""), "retention-days"},
 		{store(http.StatusPreconditionFailed, "PreconditionFailed", ""), "in the same second"},
@@ -191,6 +192,8 @@ func TestNames(t *testing.T) {
 	others := []string{
 		"verify-full", "id-token", "percent-encoded", "AGE-SECRET-KEY-1…", "create-tenant", "--exclude-table", "--exclude-schema",
 		"--lock-wait-timeout", "--build-arg", "postgresql-client-{major}", "aws-actions/configure-aws-credentials",
+		"verify-full", "id-token", "AGE-SECRET-KEY-1…", "create-tenant", "--exclude-table", "--exclude-schema",
+		"--lock-wait-timeout", "--build-arg", "restore-object", "postgresql-client-{major}", "aws-actions/configure-aws-credentials",
 	}
 	between := func(r rune) bool { return strings.ContainsRune(" :;,()=", r) }
 	for _, h := range hints {
