@@ -71,6 +71,8 @@ type ProjectMaker interface {
 	// CreateProject creates a project in the region, the organization and of the Postgres version of like. One that
 	// cannot be completed is deleted again.
 	CreateProject(ctx context.Context, like Tenant, name string) (id string, url Secret, err error)
+	// DeleteProject deletes a project that CreateProject made like that tenant's.
+	DeleteProject(ctx context.Context, like Tenant, id string) error
 }
 
 // Activity knows when a tenant was last in use.

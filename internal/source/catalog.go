@@ -212,6 +212,15 @@ func (c *Catalog) CreateProject(
 	return n.CreateProject(ctx, project, name)
 }
 
+// DeleteProject is [Neon.DeleteProject].
+func (c *Catalog) DeleteProject(ctx context.Context, like fleet.Tenant, id string) error {
+	n, project, err := c.project(like)
+	if err != nil {
+		return err
+	}
+	return n.DeleteProject(ctx, project, id)
+}
+
 // LastActive implements [fleet.Activity]. It is known only of tenants whose row names a Neon project.
 func (c *Catalog) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, known bool, err error) {
 	if c.row(t).NeonProjectID == "" {

@@ -66,6 +66,11 @@ func (n *Neon) CreateProject(
 	return created.ID, url, nil
 }
 
+// DeleteProject implements [fleet.ProjectMaker].
+func (n *Neon) DeleteProject(ctx context.Context, _ fleet.Tenant, id string) error {
+	return changeRemedy(n.client.DeleteProject(ctx, id))
+}
+
 // LastActive implements [fleet.Activity] with the latest activity of any of the project's computes, as of the listing.
 func (n *Neon) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, known bool, err error) {
 	p, err := n.project(ctx, t.ID)

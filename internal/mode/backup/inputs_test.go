@@ -42,7 +42,7 @@ func TestWhatIsNoIdentity(t *testing.T) {
 		"a public SSH key":      {"ssh-ed25519 hush me@here", "is an SSH key"},
 		"a plugin's":            {"AGE-PLUGIN-YUBIKEY-1HUSH", "the identity of an age plugin"},
 		"cut short":             {key[:40], "cut short or mistyped"},
-		"mistyped":              {strings.Replace(key, key[30:31], "!", 1), "cut short or mistyped"},
+		"mistyped":              {key[:30] + "!" + key[31:], "cut short or mistyped"},
 		"in lower case":         {strings.ToLower(key), "in upper case"},
 		"only comments":         {"# created: hush", "is not an age identity"},
 		"a file's name":         {"hush.txt", "is not an age identity"},

@@ -11,7 +11,6 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -174,12 +173,12 @@ func (r *restore) load(
 		return restored, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	if r.into != "" {
-		if d.TargetID, target, err = r.create(ctx, t, s.key, log); err != nil {
-			return restored, err
-		}
+	if r.into == "" {
+		return pgdump.Restore(ctx, target, options, in)
 	}
-	return pgdump.Restore(ctx, target, options, in)
+	return r.loadInto(ctx, t, s.key, d, log, func(target postgres.Target) (pgdump.Restored, error) {
+		return pgdump.Restore(ctx, target, options, in)
+	})
 }
 
 // note sums up the restore of a backup from the given time.
@@ -212,29 +211,6 @@ func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (
 	})
 	d.StoredSize, d.StoredSHA256 = checked.StoredSize, checked.StoredSHA256
 	return in.Object, checked, explainKey(err, s.manifest)
-}
-
-// create creates the project or branch to restore into.
-func (r *restore) create(
-	ctx context.Context, t fleet.Tenant, key backups.Key, log *slog.Logger,
-) (id string, target postgres.Target, err error) {
-	// With the time of the restore, the name is new even if the same backup is restored again.
-	const layout = "20060102-150405"
-	stamp := key.Time.Format(layout) + "-at-" + time.Now().UTC().Format(layout)
-	var secret fleet.Secret
-	if r.into == "new-project" {
-		id, secret, err = r.maker.CreateProject(ctx, t, t.Name+" restored "+stamp)
-	} else {
-		var b fleet.Branch
-		b, secret, err = r.brancher.CreateBranch(ctx, t, fleet.BranchSpec{Name: "restore/" + stamp})
-		id = b.ID
-	}
-	if err != nil {
-		return "", postgres.Target{}, err
-	}
-	log.Info("created the target", "kind", r.into, "id", id)
-	target, err = mode.Parse(r.env, secret, log)
-	return id, target, err
 }
 
 // restoreFacts returns which backup was proved by its restore, without the version, which is the backup's and not the
