@@ -115,11 +115,11 @@ func (r *rehearsal) refuse(t fleet.Tenant) error {
 	if one := r.done[t.ID]; one != nil && one.err != nil && !errors.As(one.err, new(*fleet.NotStarted)) {
 		return fmt.Errorf("it was not touched, because its rehearsal failed: %w", one.err)
 	}
-	what := "the rehearsal of " + r.failed[0]
-	if n := len(r.failed); n > 1 {
-		what = fmt.Sprintf("%d rehearsals", n)
+	if len(r.failed) == 1 {
+		return &fleet.NotStarted{Reason: "the rehearsal of " + r.failed[0] + " failed"}
 	}
-	return &fleet.NotStarted{Reason: what + " failed: " + words.List(r.failed, 3)}
+	return &fleet.NotStarted{
+		Reason: fmt.Sprintf("%d rehearsals failed: %s", len(r.failed), words.List(r.failed, 3))}
 }
 
 // targetOf returns where a tenant is, which its rehearsal has asked for.

@@ -81,8 +81,9 @@ type SchemaChange struct {
 type Cost struct {
 	Branches       int   `json:"branches"`
 	ComputeSeconds int64 `json:"compute_seconds"` // for which the branches' computes ran, all together
-	Copies         int   `json:"copies"`          // databases on the tenants' own servers
-	WithoutData    int   `json:"without_data"`    // of them
+	compute        time.Duration
+	Copies         int `json:"copies"`       // databases on the tenants' own servers
+	WithoutData    int `json:"without_data"` // of them
 }
 
 // summarize joins the tenants' rehearsals. all are in the run's order, tenants is how many the run has.
@@ -129,7 +130,8 @@ func (c *Cost) add(r *rehearsed) {
 	switch r.copy {
 	case onBranch:
 		c.Branches++
-		c.ComputeSeconds += int64(r.compute.Round(time.Second) / time.Second)
+		c.compute += r.compute
+		c.ComputeSeconds = int64((c.compute + time.Second - 1) / time.Second) // a second that began is used
 	case onCopy:
 		c.Copies++
 	case onSchema:
@@ -177,7 +179,7 @@ func joinFiles(ran []*rehearsed) []FleetFile {
 			}
 		}
 		slices.Sort(times)
-		f.MedianMS = times[len(times)/2].Milliseconds()
+		f.MedianMS = times[(len(times)-1)/2].Milliseconds()
 		slices.SortStableFunc(f.Hints, func(a, b FileHint) int { return cmp.Compare(a.Line, b.Line) })
 		files = append(files, f)
 	}
@@ -236,6 +238,21 @@ func joinChanges(ran []*rehearsed) []SchemaChange {
 
 // sentence says the most important thing.
 func (f FleetRehearsal) sentence() string {
+	if f.Failed > 0 {
+		text := fmt.Sprintf("%d of %s failed", f.Failed, words.Count(f.Rehearsed+f.Failed, "rehearsal", "rehearsals"))
+		if shown := f.finding(); shown != "" {
+			text += "; " + shown
+		}
+		return text
+	}
+	if f.Rehearsed == 0 {
+		return "nothing is pending in any of " + words.Count(f.Tenants, "tenant", "tenants")
+	}
+	return f.finding()
+}
+
+// finding is what the files were seen to do; "" if none ran.
+func (f FleetRehearsal) finding() string {
 	var worst FleetUse
 	rewrites := map[string]FleetUse{}
 	for _, file := range f.Files {
@@ -253,16 +270,14 @@ func (f FleetRehearsal) sentence() string {
 		}
 		if l, ok := f.lockOn(worst.Table); ok {
 			text += fmt.Sprintf("; the longest, %s, holds %s on it for %s", l.Most, l.Lock,
-				words.Duration(time.Duration(l.MostMS)*time.Millisecond))
+				ms(l.MostMS))
 		}
 		return text
 	}
-	if f.Rehearsed+f.Failed == 0 {
-		return "nothing is pending in any of " + words.Count(f.Tenants, "tenant", "tenants")
+	if f.Longest == "" {
+		return ""
 	}
-	return fmt.Sprintf("no table is written anew; the longest of %s, %s, takes %s",
-		words.Count(f.Rehearsed+f.Failed, "tenant", "tenants"), f.Longest,
-		words.Duration(time.Duration(f.LongestMS)*time.Millisecond))
+	return fmt.Sprintf("no table is written anew; the longest tenant, %s, takes %s", f.Longest, ms(f.LongestMS))
 }
 
 // lockOn returns the lock on a table that was held longest.

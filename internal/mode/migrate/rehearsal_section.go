@@ -39,7 +39,13 @@ func (f FleetRehearsal) output() string {
 	return string(text)
 }
 
-func ms(n int64) string { return words.Duration(time.Duration(n) * time.Millisecond) }
+// ms writes milliseconds, of which the fraction is not known.
+func ms(n int64) string {
+	if n == 0 {
+		return "<1ms"
+	}
+	return words.Duration(time.Duration(n) * time.Millisecond)
+}
 
 // section shows the rehearsal: the fleet, then the files, then what they change.
 func (f FleetRehearsal) section() report.Section {
@@ -88,8 +94,8 @@ func (f FleetRehearsal) fleetLines() []string {
 	}
 	lines = append(lines, text+".")
 	if f.Rehearsed > 0 {
-		lines = append(lines, fmt.Sprintf("Half of the tenants take up to %s, the longest, %s, %s; at this concurrency the "+
-			"run takes about %s, and connecting.", ms(f.MedianMS), f.Longest, ms(f.LongestMS), ms(f.EstimateMS)))
+		lines = append(lines, fmt.Sprintf("Median %s, longest %s (%s): at this concurrency the run takes about %s, "+
+			"plus connecting.", ms(f.MedianMS), ms(f.LongestMS), f.Longest, ms(f.EstimateMS)))
 	}
 	return lines
 }
@@ -97,32 +103,40 @@ func (f FleetRehearsal) fleetLines() []string {
 // lines say what a file does: its time, then tables written anew, locks and indexes.
 func (f FleetFile) lines() []string {
 	const most = 5
-	first := fmt.Sprintf("%s: up to %s (%s), half of %s up to %s", f.File, ms(f.LongestMS), f.Longest,
-		words.Count(f.Tenants, "tenant", "tenants"), ms(f.MedianMS))
+	lines := []string{fmt.Sprintf("%s takes %s at most (%s), median %s over %s.", f.File, ms(f.LongestMS), f.Longest,
+		ms(f.MedianMS), words.Count(f.Tenants, "tenant", "tenants"))}
 	var parts []string
 	for _, w := range f.Rewrites {
-		parts = append(parts, fmt.Sprintf("writes %s anew in %s, up to %s (%s)", w.Table,
-			words.Count(w.Tenants, "tenant", "tenants"), words.Size(w.Bytes), w.Most))
+		parts = append(parts, fmt.Sprintf("writes %s anew in %s, %s at most (%s)", w.Table, tenants(w), words.Size(w.Bytes),
+			w.Most))
 	}
 	for _, l := range f.Locks {
-		parts = append(parts, fmt.Sprintf("holds %s on %s in %s, up to %s (%s), and so stops its %s", l.Lock, l.Table,
-			words.Count(l.Tenants, "tenant", "tenants"), ms(l.MostMS), l.Most, l.Stops))
+		stops := "nobody writes it"
+		if l.Lock == "ACCESS EXCLUSIVE" {
+			stops = "nobody reads or writes it"
+		}
+		parts = append(parts, fmt.Sprintf("holds %s on %s in %s, %s at most (%s): %s meanwhile", l.Lock, l.Table, tenants(l),
+			ms(l.MostMS), l.Most, stops))
 	}
 	for _, i := range f.Indexes {
-		parts = append(parts, fmt.Sprintf("builds %s on %s in %s, up to %s and %s (%s)", i.Index, i.Table,
-			words.Count(i.Tenants, "tenant", "tenants"), words.Size(i.Bytes), ms(i.MostMS), i.Most))
+		if !f.rewrites(i.Table) { // otherwise it is built anew with its table
+			parts = append(parts, fmt.Sprintf("builds %s on %s in %s, %s and %s at most (%s)", i.Index, i.Table, tenants(i),
+				words.Size(i.Bytes), ms(i.MostMS), i.Most))
+		}
 	}
-	if len(parts) == 0 {
-		return []string{first + "."}
-	}
-	lines := []string{first + ", of which:"}
 	for _, p := range parts[:min(most, len(parts))] {
 		lines = append(lines, f.File+" "+p+".")
 	}
 	if more := len(parts) - most; more > 0 {
-		lines = append(lines, f.File+": "+words.More(more)+" locks, rewrites and indexes in the report file.")
+		lines = append(lines, f.File+": "+words.More(more)+" in the report file.")
 	}
 	return lines
+}
+
+func tenants(u FleetUse) string { return words.Count(u.Tenants, "tenant", "tenants") }
+
+func (f FleetFile) rewrites(table string) bool {
+	return slices.ContainsFunc(f.Rewrites, func(u FleetUse) bool { return u.Table == table })
 }
 
 func (h FileHint) block(file string) report.Block {
