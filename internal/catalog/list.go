@@ -15,7 +15,7 @@ import (
 
 // Query lists the tenants whose database the catalog's own tables name.
 const Query = `select name, coalesce(neon_project_id, database) as id, database, neon_project_id
-from project
+from public.project
 where dropped_at is null and (neon_project_id is not null or database is not null)
 order by name, id`
 

@@ -192,9 +192,9 @@ func (a *applier) await(m migration, try, tries int, failed error) (alone bool, 
 // connection as the next schema must find it.
 func (a *applier) cleanup() []string {
 	if a.schema != "" && len(a.pending) == 1 {
-		return postgres.ResetSession()
+		return a.conn.ResetSession()
 	}
-	return postgres.ResetSettings()
+	return a.conn.ResetSettings()
 }
 
 // settings are the statements before a migration: the schema that it works in, and how long its statements wait for
