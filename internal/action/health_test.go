@@ -124,7 +124,7 @@ func TestHealthOfTenantsThatCannotBeReached(t *testing.T) {
 	query(t, f.projects[2], "create table schema_migrations (by_hand text)")
 	o := f.run(t, t.Context(), "mode=health-check", "fail-on=unreachable", "reference-tenant=b")
 	o.counts(t, 1, 0, 2, 0)
-	o.says(t, "name another table with migrations-table", "reference-tenant: b could not be checked, so the largest group of tenants is the norm: its own result says why")
+	o.says(t, "or name another with migrations-table", "reference-tenant: b could not be checked, so the largest group of tenants is the norm: its own result says why")
 	o = f.run(t, t.Context(), "mode=health-check", "fail-on=tables")
 	o.counts(t, 3, 0, 0, 0)
 	o.says(t, "b  not checked")

@@ -250,6 +250,25 @@ func TestPublicIsMigratedFirst(t *testing.T) {
 	}
 }
 
+// Another tool's record in the schema public is renamed: migrations-table would be every tenant's.
+func TestAnotherToolsRecordInPublic(t *testing.T) {
+	e := newEstate(t, "a")
+	e.run(t).counts(t, 1, 0, 0, 0)
+	e.do(t, "create table public.schema_migrations (version bigint primary key, dirty boolean not null)")
+	if err := os.Mkdir(filepath.Join(e.workspace, "db", "public"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e.write(t, filepath.Join("..", "public", "1_plans.sql"), "create table plans (i int)")
+	o := e.run(t, "public-migrations-path=db/public")
+	if o.err == nil {
+		t.Fatal("it is taken for ours")
+	}
+	o.says(t, "so it is another tool's", "another migrations-table would be every tenant's too",
+		`alter table "public"."schema_migrations" rename to …)`)
+	e.do(t, `alter table "public"."schema_migrations" rename to theirs`)
+	e.run(t, "public-migrations-path=db/public").says(t, "1_plans.sql applied")
+}
+
 // A file that cannot work in each of many schemas is a mistake, before any of them is touched.
 func TestFilesThatLeaveTheirSchema(t *testing.T) {
 	e := newEstate(t, "a")

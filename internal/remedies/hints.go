@@ -42,12 +42,13 @@ var hints = []hint{
 
 	// The table of applied versions, and the list of schemas.
 	{postgres.NoSchema, "set migrations-table: public.{name}, or give the role a search_path"},
-	{postgres.OtherSchema, "set migrations-table: {table} if that is this tenant's record, or correct the role's " +
+	{postgres.OtherSchema, "set migrations-table: {table} if every tenant's record is there, or correct the role's " +
 		"search_path"},
 	{postgres.VersionsRefused, "grant it select and insert there, or name the role that owns it with role-name"},
 	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or name " +
 		"with role-name the table's owner or a role with BYPASSRLS"},
-	{postgres.VersionsNotOurs, "name another table with migrations-table"},
+	{postgres.VersionsNotOurs, "rename the other tool's table (alter table {quoted} rename to …), or name another with " +
+		"migrations-table, which is then every tenant's"},
 	{(*postgres.SearchPathError)(nil), "create the schema, or correct the search_path in the connection string or of " +
 		"the role (alter role … set search_path)"},
 	{postgres.SchemaListColumn, "name the table that lists the schemas with schema-tracker; the schemas' names are " +

@@ -94,6 +94,10 @@ func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn,
 		before := words.Count(len(m.Applied), "file before it was", "files before it were")
 		err = fmt.Errorf("%w; %s applied", err, before)
 	}
+	if table := (*postgres.TableError)(nil); errors.As(err, &table) && table.Cause == postgres.VersionsNotOurs {
+		return fleet.WithRemedy(err, fmt.Sprintf("rename the other tool's table (alter table %s rename to …); another "+
+			"migrations-table would be every tenant's too, and hide what they record now", table.Table.Quoted()))
+	}
 	if err != nil {
 		return remedies.Explain(err)
 	}
