@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -140,6 +141,35 @@ func TestObjectsOfEveryKindAreSeenAndCleared(t *testing.T) {
 	servertest.Equal(t, "what pg_dump dumps of it", dumped(t, url), dumped(t, empty))
 	if left, err := conn.Objects(t.Context()); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// Whoever empties a database is told which slots its subscriptions leave on their publishers.
+func TestClearedSubscriptions(t *testing.T) {
+	url, name := superuserDatabase(t)
+	pgtest.Do(t, url, "create subscription one connection 'host=nowhere.invalid' publication p "+
+		"with (connect = false, slot_name = 'kept'); create subscription two connection 'host=nowhere.invalid' "+
+		"publication p with (connect = false, slot_name = none)")
+	t.Cleanup(func() { // nothing if the test succeeds
+		_ = pgtest.Shared(t).Exec(context.Background(), name, "alter subscription one set (slot_name = none)",
+			"drop subscription one", "drop subscription two")
+	})
+	var log strings.Builder
+	conn, err := connect(t.Context(), url, postgres.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Exec(t.Context(), "begin; "+postgres.ClearSQL+"commit"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"the subscription one is dropped, and its slot kept stays on the publisher: drop it there",
+		"the subscription two is dropped; it had no slot on the publisher",
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not in\n%s", want, log.String())
+		}
 	}
 }
 
