@@ -48,6 +48,10 @@ func (c *Conn) unmark(cfg *pgconn.Config) bool {
 	return true
 }
 
+// SettingsRefused reports whether the server, most likely a pooler in session mode, refused a setting in the startup
+// message, so that the connection was made without one. Another client's would be refused too.
+func (c *Conn) SettingsRefused() bool { return c.session == "" }
+
 // refusesMark reports whether a server, most likely a pooler, may have refused the connection because of its mark:
 // "unsupported startup parameter: options", "unsupported startup parameter in options: …" (PgBouncer), "RDS Proxy
 // currently doesn't support command-line options".

@@ -25,6 +25,8 @@ type database struct {
 	around  postgres.Surroundings // only if each backup is restored for verification
 	look    backups.Look          // before the dump; zero if the source does not tell when a tenant was in use
 	conn    *postgres.Conn        // for the look after the dump; nil without the first
+
+	noSettings bool // a pooler refuses settings in the startup message
 }
 
 func (db database) close() {
@@ -49,7 +51,9 @@ func (b *Job) inspect(
 			conn.Close()
 		}
 	}()
-	db = database{major: cmp.Or(b.dump.Major, conn.ServerMajor()), schema: b.env.Schema(t)}
+	db = database{
+		major: cmp.Or(b.dump.Major, conn.ServerMajor()), schema: b.env.Schema(t), noSettings: conn.SettingsRefused(),
+	}
 	table := b.table
 	if db.schema != "" {
 		table = table.In(db.schema)
@@ -103,6 +107,7 @@ func (b *Job) upload(
 	}()
 	o := b.dump
 	o.Major, o.Schema, o.Log, o.CountRows = db.major, db.schema, log, !b.verifyOn.Zero()
+	o.NoSettings = db.noSettings
 	dumped, err := pgdump.Dump(ctx, target, o, w)
 	if err != nil {
 		return m, err

@@ -1,0 +1,23 @@
+package action
+
+import (
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+// Through a pooler in session mode, which takes no setting in the startup message, pg_dump gets none from us. One in the
+// connection string is the user's to take out.
+func TestABackupThroughPgBouncer(t *testing.T) {
+	f, v := newFleet(t), newVault(t)
+	backUp := func(url string) outcome {
+		return f.run(t, t.Context(), v.inputs("mode=backup", "neon-api-key=", "tenant-source=secrets",
+			"tenant-secrets="+string(mustJSON(t, map[string]string{"ACME_DATABASE_URL": url})))...)
+	}
+	url := pgtest.PgBouncer(t, pgtest.Database(t), "session")
+	backUp(url).counts(t, 1, 0, 0, 0)
+	o := backUp(url + "&options=-cwork_mem%3D64MB")
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "unsupported startup parameter", "or take the setting out")
+	backUp(pgtest.PgBouncer(t, pgtest.Database(t), "session", "ignore_startup_parameters = options")).counts(t, 1, 0, 0, 0)
+}
