@@ -323,3 +323,25 @@ func TestWaitsAreNotTheWorksTime(t *testing.T) {
 		}
 	})
 }
+
+// Work that ends while it waits to begin has only waited if its calls have read, and not written.
+func TestReadsBeginNoWork(t *testing.T) {
+	client := New(Options{Base: serve(t, func(http.ResponseWriter, *http.Request) {})})
+	for method, begins := range map[string]bool{http.MethodGet: false, http.MethodPost: true} {
+		ctx, cancel := deadline.Context(t.Context(), time.Minute, errors.New("late"))
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, method, "http://api.example.com/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.HTTP().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		deadline.TurnAway(ctx)
+		if deadline.OnlyWaited(ctx) == begins {
+			t.Errorf("%s: only waited: %t", method, !begins)
+		}
+	}
+}
