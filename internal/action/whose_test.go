@@ -99,6 +99,15 @@ func TestARenamedTenantFindsItsBackups(t *testing.T) {
 			t.Errorf("restored %q, want %s", o.outputs["backup-key"], key)
 		}
 	}
+	// Nothing else looks into the former folder, which nothing prunes either.
+	o := f.run(t, t.Context(), v.inputs("mode=health-check", "tenants=Café", "fail-on=backup-age")...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "it has no verified backup")
+	o = f.run(t, t.Context(), v.inputs("mode=backup", "tenants=Café", "retention-days=0")...)
+	if made := o.outputs["backup-key"]; !strings.HasPrefix(made, "tenants/cafe/") || !slices.Contains(v.keys(t), key) {
+		t.Errorf("made %q, and the bucket has %v", made, v.keys(t))
+	}
+	f.run(t, t.Context(), v.inputs("mode=health-check", "tenants=Café", "fail-on=backup-age")...).counts(t, 1, 0, 0, 0)
 }
 
 // What a drop relies on holds everything: neither part of the data, nor another branch's, nor an object that was emptied.
