@@ -45,8 +45,8 @@ var (
 	errLockReleased = errors.New("it released the lock that keeps other runs away; it is applied and recorded, and " +
 		"no file after it was run")
 	errLockReleasedInside = errors.New("it released the lock that keeps other runs away")
-	errNotKept            = errors.New("the table does not keep versions as they are (the type of its column, a rule or a " +
-		"trigger changes them)")
+	errNotKept            = errors.New("the table does not keep versions as they are (the type of its column, a rule or " +
+		"a trigger changes them)")
 	errPathChanged = errors.New("it changed the search_path, so that names without a schema mean another one")
 )
 

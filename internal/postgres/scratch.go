@@ -18,8 +18,8 @@ const (
 	dropGrace     = 5 * time.Second // for dropping one after a cancel
 )
 
-// WithScratchDatabase creates a database on the server that can hold what one of that encoding holds, calls use with it,
-// and drops it again, even if ctx has ended. The role needs the privilege to create databases. Errors are those of
+// WithScratchDatabase creates a database on the server that can hold what one of that encoding holds, calls use with
+// it, and drops it again, even if ctx has ended. The role needs the privilege to create databases. Errors are those of
 // connecting, of the two statements, and of use.
 func WithScratchDatabase(ctx context.Context, server Target, encoding string, use func(Target) error) (err error) {
 	return withScratch(ctx, server, use, func(c *Conn) (string, error) {
@@ -80,7 +80,8 @@ func withScratch(
 }
 
 // scratchEncoding is the clause of CREATE DATABASE for data in that encoding. UTF-8 takes the characters of all others,
-// in the server's own locale; SQL_ASCII may hold any bytes, which only SQL_ASCII takes. The locale C fits every encoding.
+// in the server's own locale; SQL_ASCII may hold any bytes, which only SQL_ASCII takes. The locale C fits every
+// encoding.
 func (c *Conn) scratchEncoding(ctx context.Context, encoding string) (string, error) {
 	answers, err := c.Results(ctx, `select pg_catalog.pg_encoding_to_char(encoding) from pg_catalog.pg_database
 		where datname = 'template0'`)

@@ -98,7 +98,8 @@ func (s *Schemas) Searched() (looked, remedy string) {
 func namesNoSchema(list postgres.SchemaList, blank []string) string {
 	const shown = 5
 	return fmt.Sprintf("rows of %s that name no schema are skipped (name is %s); delete them: "+
-		"delete from %s where name is null or name::text !~ '[^[:space:]]'", list, words.List(blank, shown), list.Table.Quoted())
+		"delete from %s where name is null or name::text !~ '[^[:space:]]'", list, words.List(blank, shown),
+		list.Table.Quoted())
 }
 
 // URL implements [fleet.Source] with the database's own connection string. A listed name that no tenant's schema can

@@ -13,8 +13,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Secrets is the source whose tenants are entries of a JSON object such as ${{ toJSON(secrets) }}, or members of bundles
-// in the job's environment. It makes no call.
+// Secrets is the source whose tenants are entries of a JSON object such as ${{ toJSON(secrets) }}, or members of
+// bundles in the job's environment. It makes no call.
 type Secrets struct {
 	tenants []fleet.Tenant
 	found   map[string]foundSecret // by the tenant's id

@@ -87,8 +87,8 @@ func (b *Job) inspect(
 const cleanupTimeout = 5 * time.Second
 
 // upload streams a dump into the bucket. The object appears only once pg_dump has succeeded and the dump is complete.
-// Its manifest, which makes it a verified backup, is written once the object has been checked. What it returns beside an
-// error is the manifest only if it was written.
+// Its manifest, which makes it a verified backup, is written once the object has been checked. What it returns beside
+// an error is the manifest only if it was written.
 func (b *Job) upload(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, owner backups.Owner,
 	log *slog.Logger,
