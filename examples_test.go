@@ -8,8 +8,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Of the runs that wait in one concurrency group, GitHub keeps the newest and cancels the others. So no example shares a
-// group with another one, a dry run takes no place in a group of real runs, and one tenant's run takes none of another's.
+// Of the runs that wait in one concurrency group, GitHub keeps the newest and cancels the others. So no example shares
+// a group with another one, a dry run takes no place in a group of real runs, and one tenant's run takes none of
+// another's.
 func TestNoExampleCancelsTheWorkOfAnother(t *testing.T) {
 	owner := map[string]string{}
 	for _, name := range examples(t) {

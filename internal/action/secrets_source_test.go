@@ -16,15 +16,18 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 	f.ResetCalls()
 	bundle := map[string]string{"acme-corp": f.projects[0].URL, "payroll-inc": f.projects[1].URL}
 	given := map[string]string{
-		"github_token": "ghs_0123456789", "FINANCE_CO_DATABASE_URL": f.projects[2].URL, "PAYROLL_INC_DATABASE_URL": f.projects[1].URL,
-		"STRIPE_KEY": "sk_hush_hush", "NEON_TENANTS_BUNDLE_1": string(mustJSON(t, bundle)), "LEGACY_DATABASE_URL": "mysql://u:hush-hush@h/d",
+		"github_token": "ghs_0123456789", "FINANCE_CO_DATABASE_URL": f.projects[2].URL,
+		"PAYROLL_INC_DATABASE_URL": f.projects[1].URL,
+		"STRIPE_KEY":               "sk_hush_hush", "NEON_TENANTS_BUNDLE_1": string(mustJSON(t, bundle)),
+		"LEGACY_DATABASE_URL": "mysql://u:hush-hush@h/d",
 	}
 	inputs := []string{"neon-api-key=", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, given))}
 	o := f.run(t, t.Context(), append(inputs, "tenants=*,!legacy")...)
 	o.counts(t, 3, 0, 0, 0)
 	o.says(t, "found 4 tenants, selected 3", "acme-corp  3 applied", "finance-co  3 applied")
 	o.keeps(t, f.projects)
-	if strings.Contains(o.log, "sk_hush_hush") || strings.Contains(o.log, "STRIPE") || strings.Contains(o.log, "ghs_") || f.Calls().Total != 0 {
+	if strings.Contains(o.log, "sk_hush_hush") || strings.Contains(o.log, "STRIPE") || strings.Contains(o.log, "ghs_") ||
+		f.Calls().Total != 0 {
 		t.Errorf("%d calls of Neon's API, and the log\n%s", f.Calls().Total, o.log)
 	}
 	// Nothing comes before the masks.
@@ -102,7 +105,8 @@ func TestAFleetIsBackedUpFromSecrets(t *testing.T) {
 	f, v := newFleet(t, named("ACME Corp", "Payroll Inc")...), newVault(t)
 	given := map[string]string{"ACME_CORP_DATABASE_URL": f.projects[0].URL, "PAYROLL_INC_DATABASE_URL": f.projects[1].URL}
 	from := func(more ...string) []string {
-		return v.inputs(append([]string{"neon-api-key=", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, given))}, more...)...)
+		return v.inputs(append([]string{"neon-api-key=", "tenant-source=secrets",
+			"tenant-secrets=" + string(mustJSON(t, given))}, more...)...)
 	}
 	f.run(t, t.Context(), from("mode=migrate")...).counts(t, 2, 0, 0, 0)
 	query(t, f.projects[0], "insert into users (email, name) values ('a@x', 'a')")

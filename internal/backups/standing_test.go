@@ -216,7 +216,8 @@ func TestRenamed(t *testing.T) {
 	mine := at(t, s, "acme", now.Add(-3*time.Hour))
 	put(t, s, mine, true)
 	for i := range 3 {
-		with(t, s, at(t, s, "acme", now.Add(time.Duration(i-3)*time.Minute)), func(m *backups.Manifest) { m.Tenant.ID = "id-2" })
+		with(t, s, at(t, s, "acme", now.Add(time.Duration(i-3)*time.Minute)),
+			func(m *backups.Manifest) { m.Tenant.ID = "id-2" })
 	}
 	before := proxy.Calls("GetObject")
 	look(mine.String())

@@ -68,7 +68,8 @@ func TestRole(t *testing.T) {
 		o.RoleARN, o.Token = "", nil
 		_, err := bucket.Open(t.Context(), o)
 		var e *bucket.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: no role is to be assumed") || strings.Contains(e.Error(), "IMDS") ||
+		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: no role is to be assumed") ||
+			strings.Contains(e.Error(), "IMDS") ||
 			!strings.Contains(remedies.Of(err), "a variable or a secret that does not exist") {
 			t.Errorf("got %v", err)
 		}

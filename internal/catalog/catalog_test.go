@@ -150,7 +150,8 @@ func databaseOf(t *testing.T, url string) string {
 // A catalog is in the schema public, and every role finds it there: the search_path of a role, which may be changed at
 // any time, neither hides it nor leads to a second one.
 func TestWhateverTheSearchPath(t *testing.T) {
-	for _, path := range []string{"other", "other, public", "nowhere", "nowhere, other", "''", `"$user"`, `pg_temp, "A b"`} {
+	for _, path := range []string{"other", "other, public", "nowhere", "nowhere, other", "''", `"$user"`,
+		`pg_temp, "A b"`} {
 		for _, later := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s %t", path, later), func(t *testing.T) {
 				url := pgtest.Database(t)

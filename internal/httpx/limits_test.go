@@ -294,7 +294,8 @@ func TestNoWaitForADay(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		_, err = get(t.Context(), client.HTTP(), "/")
-		const want = "waiting for the server's rate limit, which lasts 27h46m40s (until 2000-01-02 03:46:40 UTC): not waited for"
+		const want = "waiting for the server's rate limit, which lasts 27h46m40s (until 2000-01-02 03:46:40 UTC): not " +
+			"waited for"
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the next: %v", err)
 		}

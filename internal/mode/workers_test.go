@@ -164,8 +164,8 @@ func TestWorkersThatOnlyWaited(t *testing.T) {
 	})
 }
 
-// What was read from an API before, such as a connection string, begins nothing; what was written there does, and so does
-// work on the server.
+// What was read from an API before, such as a connection string, begins nothing; what was written there does, and so
+// does work on the server.
 func TestWorkersThatPreparedAndWaited(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(context.Context)

@@ -40,7 +40,8 @@ var everyKind = []struct{ kind, sql string }{
 	{"conversion", "create conversion conv for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8"},
 	{"operator", "create operator === (leftarg = int, rightarg = int, function = int4eq)"},
 	{"operator family", "create operator family family using btree"},
-	{"operator class", "create operator class class for type int using btree as operator 1 <, function 1 btint4cmp(int, int)"},
+	{"operator class", "create operator class class for type int using btree as operator 1 <, " +
+		"function 1 btint4cmp(int, int)"},
 	{"text search dictionary", "create text search dictionary dict (template = simple)"},
 	{"text search configuration", "create text search configuration conf (copy = simple)"},
 	{"text search parser", `create text search parser parser (start = prsd_start, gettoken = prsd_nexttoken,
@@ -213,7 +214,8 @@ func everyKindSQL(kind string) string {
 // dumped is what pg_dump says about a database, privileges and owners included, and blanks that differ.
 func dumped(t *testing.T, url string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(pgtest.Shared(t).BinDir, "pg_dump"), "--dbname="+url).Output()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(pgtest.Shared(t).BinDir, "pg_dump"),
+		"--dbname="+url).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
