@@ -16,7 +16,8 @@ func TestJunkBesideABackup(t *testing.T) {
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 	good := f.run(t, t.Context(), v.inputs("mode=backup")...).outputs["backup-key"]
 	var junk []string
-	for i, text := range []string{"", "not JSON", `["a"]`, `{"name": "another-tool", "version": "1.0.0"}`, strings.Repeat("x", 2<<20)} {
+	for i, text := range []string{"", "not JSON", `["a"]`, `{"name": "another-tool", "version": "1.0.0"}`,
+		strings.Repeat("x", 2<<20)} {
 		key := buckettest.BackupKey("tenants/acme-corp/", time.Now().Add(time.Duration(i+1)*time.Second))
 		v.put(t, key)
 		v.putText(t, key+".json", text)
@@ -27,12 +28,14 @@ func TestJunkBesideABackup(t *testing.T) {
 		inputs []string
 		says   []string
 	}{
-		"restore":               {[]string{"mode=restore", "restore-url=" + pgtest.Database(t)}, []string{"rows in 4 tables", passed}},
+		"restore": {[]string{"mode=restore", "restore-url=" + pgtest.Database(t)},
+			[]string{"rows in 4 tables", passed}},
 		"health-check":          {[]string{"mode=health-check", "fail-on=backup-age"}, nil},
 		"require-backup-within": {[]string{"mode=migrate", "require-backup-within=1h"}, nil},
 		"drop-tenant":           {drop("ACME Corp", "dry-run=true"), []string{"with the backup " + good, passed}},
 		"skip-unchanged":        {[]string{"mode=backup", "skip-unchanged=true", "dry-run=true"}, nil},
-		"prune":                 {[]string{"mode=backup", "prune-only=true", "retention-days=0"}, []string{passed, "is larger than any that this program writes"}},
+		"prune": {[]string{"mode=backup", "prune-only=true", "retention-days=0"},
+			[]string{passed, "is larger than any that this program writes"}},
 	} {
 		o := f.run(t, t.Context(), v.inputs(c.inputs...)...)
 		if o.err != nil {
@@ -59,8 +62,9 @@ func TestNothingButJunk(t *testing.T) {
 	for name, c := range map[string]struct{ inputs, says []string }{
 		"restore": {[]string{"mode=restore", "restore-url=" + pgtest.Database(t)},
 			[]string{"there is no verified backup in ", "delete it and give backup-key"}},
-		"health-check":          {[]string{"mode=health-check", "fail-on=backup-age"}, []string{"it has no verified backup"}},
-		"require-backup-within": {[]string{"mode=migrate", "require-backup-within=1h"}, []string{"there is no verified backup in "}},
+		"health-check": {[]string{"mode=health-check", "fail-on=backup-age"}, []string{"it has no verified backup"}},
+		"require-backup-within": {[]string{"mode=migrate", "require-backup-within=1h"},
+			[]string{"there is no verified backup in "}},
 	} {
 		o := f.run(t, t.Context(), v.inputs(c.inputs...)...)
 		if o.err == nil {

@@ -66,7 +66,8 @@ func TestAFailedRestoreLeavesNoProjectOrBranch(t *testing.T) {
 	f.run(t, t.Context(), v.inputs("mode=backup")...).counts(t, 1, 0, 0, 0)
 	for into, c := range map[string]struct{ made, route, text string }{
 		"new-project": {"POST /projects", "DELETE /projects/{project_id}", `the new project "acme restored 20`},
-		"branch":      {"POST /projects/{project_id}/branches", "DELETE /projects/{project_id}/branches/{branch_id}", `the new branch "restore/20`},
+		"branch": {"POST /projects/{project_id}/branches", "DELETE /projects/{project_id}/branches/{branch_id}",
+			`the new branch "restore/20`},
 	} {
 		for _, refused := range []bool{false, true} {
 			proxy := buckettest.StartFaultProxy(t, v.Server)

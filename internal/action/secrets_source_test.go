@@ -50,17 +50,20 @@ func TestTooFewTenantsNameTheSourcesOwnInputs(t *testing.T) {
 		inputs []string
 		want   []string
 	}{
-		{[]string{"tenant-source=secrets", `tenant-secrets={"github_token": "ghs_hush", "STRIPE_KEY": "sk_hush", "ACME_DB": "postgres://u:hush@h/d"}`},
+		{[]string{"tenant-source=secrets",
+			`tenant-secrets={"github_token": "ghs_hush", "STRIPE_KEY": "sk_hush", "ACME_DB": "postgres://u:hush@h/d"}`},
 			[]string{"found 0 tenants, fewer than min-tenants: 1; of the 3 entries of tenant-secrets, " +
 				"0 have the form of secret-name: {TENANT}_DATABASE_URL, and 0 are bundles", "set secret-name to the form of"}},
 		{[]string{"tenant-source=secrets", `tenant-secrets={"github_token": "ghs_hush"}`},
 			[]string{"of the 1 entry of tenant-secrets", "secrets: inherit"}},
 		{[]string{"tenant-source=secrets", "$NEON_TENANTS_BUNDLE_1={}"}, []string{"the job's environment has 1 bundle"}},
-		{[]string{"tenant-source=schemas", "database-url=" + url}, []string{"every name in public.schema_tracker of ", "check that schema-tracker"}},
-		{[]string{"tenant-source=catalog", "database-url=" + url, "catalog-query=select name, name as url from schema_tracker"},
+		{[]string{"tenant-source=schemas", "database-url=" + url},
+			[]string{"every name in public.schema_tracker of ", "check that schema-tracker"}},
+		{[]string{"tenant-source=catalog", "database-url=" + url,
+			"catalog-query=select name, name as url from schema_tracker"},
 			[]string{"every row that catalog-query returns from ", "check the conditions of catalog-query"}},
-		{[]string{"tenant-source=neon", "neon-api-key=" + neontest.OrgKey}, []string{"every project of the organization of neon-api-key counts",
-			"check that neon-api-key and neon-org-id"}},
+		{[]string{"tenant-source=neon", "neon-api-key=" + neontest.OrgKey},
+			[]string{"every project of the organization of neon-api-key counts", "check that neon-api-key and neon-org-id"}},
 	} {
 		o := f.run(t, t.Context(), append([]string{"neon-api-key=", "dry-run=true"}, c.inputs...)...)
 		o.says(t, append(c.want, "fewer than min-tenants: 1", "lower min-tenants if so few are right")...)

@@ -30,7 +30,8 @@ func (s Store) Manifest(ctx context.Context, key string) (Manifest, error) {
 	case errors.Is(err, bucket.ErrTooLarge):
 		return Manifest{}, &manifestError{key, "is larger than any that this program writes"}
 	case errors.As(err, &refused) && refused.Cause() == bucket.ObjectArchived:
-		return Manifest{}, &manifestError{key, "is in an archive of the store's, and cannot be read before it is restored there"}
+		return Manifest{}, &manifestError{key,
+			"is in an archive of the store's, and cannot be read before it is restored there"}
 	case err != nil:
 		return Manifest{}, remedies.Explain(err)
 	}

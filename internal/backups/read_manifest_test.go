@@ -30,7 +30,8 @@ func TestJunkInPlaceOfAManifest(t *testing.T) {
 		`{"version": 9, "tenant": "acme"}`:                            "is of version 9, and this program knows up to 2",
 		strings.Repeat("[", 1000_000):                                 "is damaged: it is not JSON",
 		strings.Repeat(" ", 1<<20) + "{}":                             "is larger than any that this program writes",
-		`{"version": 2, "key": "` + good.String() + `", "stored_sha256": "` + strings.Repeat("0", 64) + `"}`: "is another backup's",
+		`{"version": 2, "key": "` + good.String() + `", "stored_sha256": "` +
+			strings.Repeat("0", 64) + `"}`: "is another backup's",
 	}
 	day := 1
 	why := map[string]string{}
@@ -53,7 +54,8 @@ func TestJunkInPlaceOfAManifest(t *testing.T) {
 			t.Errorf("%s: %d, %s, want %s", j.Key, j.Standing, j.Why(), why[j.Key])
 		}
 	}
-	if text := backups.Passed(passed); !strings.HasPrefix(text, "14 backups passed over: ") || strings.Contains(text, "another\"") {
+	if text := backups.Passed(passed); !strings.HasPrefix(text, "14 backups passed over: ") ||
+		strings.Contains(text, "another\"") {
 		t.Error(text)
 	}
 
@@ -73,7 +75,8 @@ func TestJunkInPlaceOfAManifest(t *testing.T) {
 		newer := backups.Backup{Key: key(s, 28).String(), Time: time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC), Verified: true}
 		owner := owner
 		owner.Written = newer.Key
-		decisions, _, err = s.Due(t.Context(), append([]backups.Backup{newer}, listed...), owner, backups.Policy{Days: 0, KeepLast: 1})
+		decisions, _, err = s.Due(t.Context(), append([]backups.Backup{newer}, listed...), owner,
+			backups.Policy{Days: 0, KeepLast: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,9 +107,11 @@ func TestAnArchivedManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy.Inject(buckettest.Fault{Operation: "GetObject", Times: 1, Status: http.StatusForbidden, Code: "InvalidObjectState"})
+	proxy.Inject(buckettest.Fault{Operation: "GetObject", Times: 1, Status: http.StatusForbidden,
+		Code: "InvalidObjectState"})
 	found, passed, err := s.Newest(t.Context(), listed, backups.Owner{ID: "id-1", Origin: home})
-	if err != nil || found.Key != older.String() || !strings.Contains(backups.Passed(passed), "is in an archive of the store's") {
+	if err != nil || found.Key != older.String() ||
+		!strings.Contains(backups.Passed(passed), "is in an archive of the store's") {
 		t.Errorf("found %s, passed over %v, %v", found.Key, passed, err)
 	}
 }

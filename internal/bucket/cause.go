@@ -104,7 +104,8 @@ var optional = []struct {
 }{
 	{NoEncryption, func(o Options) bool { return o.KMSKeyID != "" }, []string{"kms", "encryption"}},
 	{UnknownStorageClass, func(o Options) bool { return o.StorageClass != "" }, []string{"storageclass"}},
-	{NoObjectLock, func(o Options) bool { return o.ObjectLockDays > 0 }, []string{"objectlock", "retention", "retainuntil"}},
+	{NoObjectLock, func(o Options) bool { return o.ObjectLockDays > 0 },
+		[]string{"objectlock", "retention", "retainuntil"}},
 }
 
 // unsupported tells which option a store refuses that does not know it: 501, or 400 without a code of its own. It is ""

@@ -24,13 +24,18 @@ func TestOptionsThatAStoreLacks(t *testing.T) {
 		fault        *buckettest.Fault // nil: MinIO answers
 		want, remedy string
 	}{
-		"a key":                {kms: "alias/x", want: "501 NotImplemented", remedy: "a key that s3-kms-key-id names: leave it out"},
-		"a storage class":      {class: "GLACIER_IR", want: "400 InvalidStorageClass", remedy: "check s3-storage-class"},
-		"Object Lock":          {lock: 3, want: "400 InvalidRequest", remedy: "leave s3-object-lock-days out"},
-		"all, and the message": {kms: "k", class: "C", lock: 3, fault: refusal(501, "NotImplemented", header), want: "501", remedy: "s3-object-lock-days out"},
-		"all, and no message":  {kms: "k", class: "C", lock: 3, fault: refusal(501, "NotImplemented", "no"), want: "501", remedy: "leave out those of"},
-		"one, and no message":  {class: "C", fault: refusal(501, "NotImplemented", "no"), want: "501", remedy: "check s3-storage-class"},
-		"none":                 {fault: refusal(501, "NotImplemented", "no"), want: "501", remedy: "if none is, check that s3-endpoint"},
+		"a key": {kms: "alias/x", want: "501 NotImplemented",
+			remedy: "a key that s3-kms-key-id names: leave it out"},
+		"a storage class": {class: "GLACIER_IR", want: "400 InvalidStorageClass", remedy: "check s3-storage-class"},
+		"Object Lock":     {lock: 3, want: "400 InvalidRequest", remedy: "leave s3-object-lock-days out"},
+		"all, and the message": {kms: "k", class: "C", lock: 3, fault: refusal(501, "NotImplemented", header), want: "501",
+			remedy: "s3-object-lock-days out"},
+		"all, and no message": {kms: "k", class: "C", lock: 3, fault: refusal(501, "NotImplemented", "no"), want: "501",
+			remedy: "leave out those of"},
+		"one, and no message": {class: "C", fault: refusal(501, "NotImplemented", "no"), want: "501",
+			remedy: "check s3-storage-class"},
+		"none": {fault: refusal(501, "NotImplemented", "no"), want: "501",
+			remedy: "if none is, check that s3-endpoint"},
 		"none of its business": {kms: "k", fault: refusal(400, "InvalidRequest", "no"), want: "400", remedy: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,10 +70,12 @@ func TestAWSVariablesThatLeadNowhere(t *testing.T) {
 		variables    map[string]string
 		want, remedy string
 	}{
-		"a profile": {map[string]string{"AWS_PROFILE": "backup"}, `no profile "backup" in AWS's configuration files`, "AWS_PROFILE names it"},
+		"a profile": {map[string]string{"AWS_PROFILE": "backup"},
+			`no profile "backup" in AWS's configuration files`, "AWS_PROFILE names it"},
 		"a profile, and no files": {map[string]string{"AWS_PROFILE": "backup", "AWS_CONFIG_FILE": nowhere,
 			"AWS_SHARED_CREDENTIALS_FILE": nowhere}, `no profile "backup"`, "unset or correct that"},
-		"a source profile": {map[string]string{"AWS_CONFIG_FILE": file("[default]\nsource_profile = b\nrole_arn = arn:aws:iam::123456789012:role/x\n")},
+		"a source profile": {map[string]string{
+			"AWS_CONFIG_FILE": file("[default]\nsource_profile = b\nrole_arn = arn:aws:iam::123456789012:role/x\n")},
 			`no profile "b"`, "a profile's source_profile"},
 		"a bundle of authorities": {map[string]string{"AWS_CA_BUNDLE": nowhere}, "nowhere: no such file", "AWS_CA_BUNDLE"},
 		"no machine with a role": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
@@ -76,11 +83,14 @@ func TestAWSVariablesThatLeadNowhere(t *testing.T) {
 		"another host's metadata": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://192.0.2.1/x"}, "192.0.2.1", "AWS_CONTAINER_CREDENTIALS_FULL_URI"},
 		"a container's metadata": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
-			"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/x"}, "connection refused", "name a source of credentials that gave none"},
-		"a token's file": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_WEB_IDENTITY_TOKEN_FILE": nowhere,
-			"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x"}, "nowhere: no such file", "name a source of credentials that gave none"},
+			"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/x"},
+			"connection refused", "name a source of credentials that gave none"},
+		"a token's file": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
+			"AWS_WEB_IDENTITY_TOKEN_FILE": nowhere, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x"},
+			"nowhere: no such file", "name a source of credentials that gave none"},
 		"a program": {map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
-			"AWS_CONFIG_FILE": file("[default]\ncredential_process = /bin/false\n")}, "credential_process", "name a source of credentials that gave none"},
+			"AWS_CONFIG_FILE": file("[default]\ncredential_process = /bin/false\n")},
+			"credential_process", "name a source of credentials that gave none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for name, value := range test.variables {

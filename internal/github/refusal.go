@@ -8,28 +8,28 @@ import (
 	"github.com/org/neon-tenants-action/internal/httpx"
 )
 
-const signOnRemedy = "the organization requires single sign-on: authorize the token for it in GitHub's settings, under " +
-	"Personal access tokens, Configure SSO"
+const signOnRemedy = "the organization requires single sign-on: authorize the token for it in GitHub's settings, " +
+	"under Personal access tokens, Configure SSO"
 
 // reasons are what GitHub's messages of a 403 or 451 name that no permission would change, in lower case, and what to
 // do about it. Only the messages tell: the status is that of a missing permission.
 var reasons = []struct{ sign, remedy string }{
-	{"archived so is read-only", "the repository is archived, and no token may change it: unarchive it in its settings, or " +
-		"name another repository"},
+	{"archived so is read-only", "the repository is archived, and no token may change it: unarchive it in its settings, " +
+		"or name another repository"},
 	{"saml enforcement", signOnRemedy},
-	{"ip allow list", "the organization takes calls only from the addresses of its IP allow list: run the job on a runner " +
-		"with a fixed address, and add that to the list in the organization's settings"},
+	{"ip allow list", "the organization takes calls only from the addresses of its IP allow list: run the job on a " +
+		"runner with a fixed address, and add that to the list in the organization's settings"},
 	{"forbids access via", "the organization does not accept tokens of this kind, or of so long a life: create one that " +
 		"fits its rules, which the message gives, or use a GitHub App's token"},
-	{"repository access blocked", "GitHub has blocked the repository itself, and no token helps: open it in a browser to " +
-		"see why, or name another repository"},
-	{"locked", "the repository is locked, usually while it is being moved: run again once that has ended, or name another " +
-		"repository"},
+	{"repository access blocked", "GitHub has blocked the repository itself, and no token helps: open it in a browser " +
+		"to see why, or name another repository"},
+	{"locked", "the repository is locked, usually while it is being moved: run again once that has ended, or name " +
+		"another repository"},
 	{"disabled", "something is switched off there, and no token helps: switch it on in the repository's or the " +
 		"organization's settings (Actions, General), or name another repository"},
 	{"suspended", "the account that owns the token, or the App's installation, is suspended: use another's token"},
-	{"upgrade", "the plan does not include this for a private repository: raise it, or keep the secrets in the repository " +
-		"itself instead of an environment"},
+	{"upgrade", "the plan does not include this for a private repository: raise it, or keep the secrets in the " +
+		"repository itself instead of an environment"},
 }
 
 // reason returns the remedy for a refusal that is about something other than the token's permissions, "" if there is
@@ -53,7 +53,8 @@ func (e *Error) reason() string {
 	return ""
 }
 
-// Lacks is the permission that the token may lack, such as "Secrets: write"; empty if the call failed for something else.
+// Lacks is the permission that the token may lack, such as "Secrets: write"; empty if the call failed for something
+// else.
 func (e *Error) Lacks() string {
 	if e.limited || e.reason() != "" || e.Status != http.StatusForbidden && e.Status != http.StatusNotFound {
 		return ""
@@ -104,11 +105,12 @@ func (r refusal) text() string {
 
 // codes are GitHub's for what is wrong with a field, after which they are read here.
 var codes = map[string]string{
-	"missing": "does not exist", "missing_field": "is missing", "invalid": "is invalid", "already_exists": "exists already",
-	"unprocessable": "is not accepted",
+	"missing": "does not exist", "missing_field": "is missing", "invalid": "is invalid",
+	"already_exists": "exists already", "unprocessable": "is not accepted",
 }
 
-// complaint puts one error of a refusal into words: its own, else the field and GitHub's code for what is wrong with it.
+// complaint puts one error of a refusal into words: its own, else the field and GitHub's code for what is wrong with
+// it.
 func complaint(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {

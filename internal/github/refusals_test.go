@@ -65,7 +65,8 @@ func TestErrors(t *testing.T) {
 		{"a variable that is only read", "github_pat_reader", func(t *testing.T, c *github.Client) error {
 			_, _, _, err := c.Variable(t.Context(), fleetScope, "V")
 			return err
-		}, 403, "GET /repos/acme/fleet/actions/variables/V: 403", `"Variables: write" (a classic token: with the scope repo)`},
+		}, 403, "GET /repos/acme/fleet/actions/variables/V: 403",
+			`"Variables: write" (a classic token: with the scope repo)`},
 		{"of an archived repository", githubtest.DefaultToken, put(github.Scope{Repository: "acme/attic"}), 403,
 			"403 Forbidden: Repository was archived so is read-only.", "unarchive it in its settings"},
 		{"no such organization", githubtest.DefaultToken, asKey(github.Scope{Organization: "nobody"}), 404, "404 Not Found",
@@ -106,22 +107,27 @@ func TestRefusalsThatNoPermissionChanges(t *testing.T) {
 	}{
 		{githubtest.Fault{Status: 403, Message: "Resource protected by organization SAML enforcement. You must grant your " +
 			"Personal Access token access to this organization."}, "403 Forbidden: Resource protected", "Configure SSO"},
-		{githubtest.Fault{Status: 403, Message: "Forbidden", Header: map[string]string{"X-GitHub-SSO": "required; url=https://x"}},
+		{githubtest.Fault{Status: 403, Message: "Forbidden",
+			Header: map[string]string{"X-GitHub-SSO": "required; url=https://x"}},
 			"403", "Configure SSO"},
-		{githubtest.Fault{Status: 403, Message: "Although you appear to have the correct authorization credentials, the `acme` " +
-			"organization has an IP allow list enabled, and 203.0.113.7 is not permitted to access this resource."},
+		{githubtest.Fault{Status: 403, Message: "Although you appear to have the correct authorization credentials, the " +
+			"`acme` organization has an IP allow list enabled, and 203.0.113.7 is not permitted to access this resource."},
 			"IP allow list", "a runner with a fixed address"},
 		{githubtest.Fault{Status: 403, Message: "The 'acme' organization forbids access via a fine-grained personal access " +
 			"tokens if the token's lifetime is greater than 366 days."}, "lifetime", "of this kind, or of so long a life"},
 		{githubtest.Fault{Status: 403, Message: "`acme` forbids access via a personal access token (classic). Please use a " +
 			"GitHub App."}, "classic", "of this kind, or of so long a life"},
-		{githubtest.Fault{Status: 451, Message: "Repository access blocked"}, "451", "GitHub has blocked the repository itself"},
-		{githubtest.Fault{Status: 403, Message: "Repository access blocked"}, "403", "GitHub has blocked the repository itself"},
+		{githubtest.Fault{Status: 451, Message: "Repository access blocked"}, "451",
+			"GitHub has blocked the repository itself"},
+		{githubtest.Fault{Status: 403, Message: "Repository access blocked"}, "403",
+			"GitHub has blocked the repository itself"},
 		{githubtest.Fault{Status: 451, Message: "Sorry"}, "451", "legal reasons"},
-		{githubtest.Fault{Status: 403, Message: "Actions has been disabled for this repository."}, "disabled", "switch it on"},
+		{githubtest.Fault{Status: 403, Message: "Actions has been disabled for this repository."},
+			"disabled", "switch it on"},
 		{githubtest.Fault{Status: 403, Message: "Sorry. Your account was suspended."}, "suspended", "use another's token"},
 		{githubtest.Fault{Status: 403, Message: "Repository has been locked for migration."}, "locked", "run again once"},
-		{githubtest.Fault{Status: 403, Message: "Upgrade to GitHub Pro or make this repository public to enable this feature."},
+		{githubtest.Fault{Status: 403,
+			Message: "Upgrade to GitHub Pro or make this repository public to enable this feature."},
 			"Upgrade", "raise it"},
 		{githubtest.Fault{Status: 403, Message: "A reason of tomorrow's."}, "tomorrow's", "GitHub's message says why"},
 	} {
@@ -132,7 +138,8 @@ func TestRefusalsThatNoPermissionChanges(t *testing.T) {
 		if !errors.As(err, &e) || !strings.Contains(e.Error(), test.want) || !strings.Contains(e.Remedy(), test.remedy) {
 			t.Errorf("%v with the remedy %q, want %q", err, e.Remedy(), test.remedy)
 		}
-		if (e.Lacks() != "" || strings.Contains(e.Remedy(), `"Secrets: write"`)) != strings.Contains(test.remedy, "says why") {
+		if (e.Lacks() != "" || strings.Contains(e.Remedy(), `"Secrets: write"`)) !=
+			strings.Contains(test.remedy, "says why") {
 			t.Errorf("%q: the remedy is a permission: %q", test.fault.Message, e.Remedy())
 		}
 	}
@@ -148,11 +155,14 @@ func TestInvalidRequestsNameTheField(t *testing.T) {
 		{"Invalid request.\n\n\"key_id\" wasn't supplied.", nil, `Invalid request. "key_id" wasn't supplied.`},
 		{"Validation Failed", []any{map[string]string{"resource": "Secret", "field": "visibility", "code": "missing_field"}},
 			"Validation Failed: Secret.visibility is missing"},
-		{"Validation Failed", []any{map[string]string{"field": "name", "code": "already_exists"}, map[string]string{"code": "custom"}},
+		{"Validation Failed",
+			[]any{map[string]string{"field": "name", "code": "already_exists"}, map[string]string{"code": "custom"}},
 			"Validation Failed: name exists already; custom"},
-		{"Validation Failed", []any{map[string]string{"resource": "Secret", "code": "custom", "message": "visibility can't be all"}},
+		{"Validation Failed",
+			[]any{map[string]string{"resource": "Secret", "code": "custom", "message": "visibility can't be all"}},
 			"Validation Failed: visibility can't be all"},
-		{"Validation Failed", []any{"name is too long", "value is too large"}, "Validation Failed: name is too long; value is too large"},
+		{"Validation Failed", []any{"name is too long", "value is too large"},
+			"Validation Failed: name is too long; value is too large"},
 		{"name is too long", []any{"name is too long"}, "name is too long"},
 		{"Validation Failed", []any{7, nil, []string{}}, "Validation Failed"},
 	} {

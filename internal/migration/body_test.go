@@ -30,7 +30,8 @@ func TestFailureInABody(t *testing.T) {
 			"create function f() returns int language sql\nas E'select \\'a\\';\nselect nothing from a'", "3:8", "nothing", ""},
 		"the same body twice": {
 			"create function e() returns int language plpgsql as 'begin return 1; end';\n" +
-				"set check_function_bodies = off;\ncreate function f() returns int language plpgsql as $$\nbegin\n selec 1;\nend $$;\n" +
+				"set check_function_bodies = off;\n" +
+				"create function f() returns int language plpgsql as $$\nbegin\n selec 1;\nend $$;\n" +
 				"set check_function_bodies = on;\ncreate function g() returns int language plpgsql as $$\nbegin\n selec 1;\nend $$",
 			"10:2", "selec 1;", ""},
 		"without a position": {
@@ -49,16 +50,19 @@ func TestFailureInABody(t *testing.T) {
 		"a variable": {
 			"do $$\ndeclare\n  a int;\n  x int := 1/0;\nbegin\nend $$", "4:12", "1/0;", ""},
 		"a function's body in it": {
-			"select 1;\ndo $$\nbegin\n  create function f() returns int language plpgsql as 'begin\n   selec 1;\n  end';\nend $$",
+			"select 1;\ndo $$\nbegin\n  create function f() returns int language plpgsql as 'begin\n" +
+				"   selec 1;\n  end';\nend $$",
 			"5:4", "selec 1;", ""},
 		"an SQL function's body in it": {
 			"do $$\nbegin\n  create function f() returns int language sql as $f$\n select nothing $f$;\nend $$",
 			"4:9", "nothing", ""},
 		"a function's head in it": {
-			"do $$\nbegin\n  create function f(i\n  int default nothing) returns int language sql as $f$\n select 1 $f$;\nend $$",
+			"do $$\nbegin\n  create function f(i\n  int default nothing) returns int language sql as $f$\n" +
+				" select 1 $f$;\nend $$",
 			"4:15", "nothing", ""},
 		"a function that it puts together": {
-			"do $$\nbegin\n  execute 'create function f() returns int language sql as '\n  || quote_literal('select nothing');\nend $$",
+			"do $$\nbegin\n  execute 'create function f() returns int language sql as '\n" +
+				"  || quote_literal('select nothing');\nend $$",
 			"3:3", "execute", ""},
 		"the syntax of DO in DO": {
 			"do $a$\nbegin\n  do $b$\n  begin\n  selec 1;\n  end $b$;\nend $a$", "5:3", "selec 1;", ""},
@@ -82,8 +86,8 @@ func TestFailureInABody(t *testing.T) {
 				"create trigger x before insert on a for each row execute function no();\ninsert into a values (1)",
 			"5:1", "insert", "; in PL/pgSQL function no() line 2 at RAISE"},
 		"recursion": {
-			"create function r(i int) returns int language plpgsql as $$ begin\n return case i when 0 then 1/i else r(i-1) end;\n" +
-				"end $$;\nselect r(9)",
+			"create function r(i int) returns int language plpgsql as $$ begin\n" +
+				" return case i when 0 then 1/i else r(i-1) end;\nend $$;\nselect r(9)",
 			"4:1", "select r(9)", "; in PL/pgSQL function r(integer) line 2 at RETURN, "},
 		"a prepared statement": {
 			"prepare p as select i from a where i = 1/$1;\nselect 1;\nexecute p(0)", "3:1", "execute p(0)", ""},
@@ -159,7 +163,8 @@ func TestFailureInABodyOutsideATransaction(t *testing.T) {
 	for name, c := range map[string]struct{ sql, want string }{
 		"DO": {"do $$\nbegin\n  perform 1/0;\nend $$", ":4:11: division by zero"},
 		"syntax in a later body": {
-			"select 1;\ncreate function f() returns int language sql as $$\nselec 1;\n$$", `:4:1: syntax error at or near "selec"`},
+			"select 1;\ncreate function f() returns int language sql as $$\nselec 1;\n$$",
+			`:4:1: syntax error at or near "selec"`},
 		"EXECUTE":               {"prepare p as select 1/$1;\n\nexecute p(0)", ":4:1: division by zero"},
 		"syntax behind EXECUTE": {"execute p;\n\nselec 1", `:4:1: syntax error at or near "selec"`},
 	} {

@@ -50,7 +50,8 @@ func TestTableThatStaysLocked(t *testing.T) {
 	o := options()
 	o.StatementLockTimeout = 20 * time.Millisecond
 	_, err = migrate(t.Context(), url, files(t, "1_a.sql", up("select 1;\nalter table a add i int")), o)
-	if causeOf(t, err) != migration.TableLocked || !strings.HasPrefix(err.Error(), "db/migrations/1_a.sql:3:1: canceling") {
+	if causeOf(t, err) != migration.TableLocked ||
+		!strings.HasPrefix(err.Error(), "db/migrations/1_a.sql:3:1: canceling") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -61,11 +62,13 @@ func TestRecordThatMayNotBeWritten(t *testing.T) {
 	pgtest.Do(t, url, "create table schema_migrations (version varchar); "+
 		"revoke insert on schema_migrations from current_user")
 	_, err := migrate(t.Context(), url, files(t, "1_a.sql", up("create table a ()")), options())
-	const want = `db/migrations/1_a.sql: its version could not be recorded in "public"."schema_migrations": permission denied`
+	const want = `db/migrations/1_a.sql: its version could not be recorded in "public"."schema_migrations": ` +
+		"permission denied"
 	if causeOf(t, err) != migration.PrivilegeMissing || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
-	pgtest.Do(t, url, "grant insert on schema_migrations to current_user; revoke select on schema_migrations from current_user")
+	pgtest.Do(t, url, "grant insert on schema_migrations to current_user; "+
+		"revoke select on schema_migrations from current_user")
 	_, err = migrate(t.Context(), url, files(t, "1_a.sql", up("create table a ()")), options())
 	if !strings.Contains(remedies.Of(err), "grant it select and insert") {
 		t.Errorf("unreadable: %v, %s", err, remedies.Of(err))

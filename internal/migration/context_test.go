@@ -16,9 +16,10 @@ func TestFrames(t *testing.T) {
 		"PL/pgSQL function größe() line 3 during statement block local variable initialization": {
 			function: "größe()", line: 3},
 		"PL/pgSQL function f() while casting return value to function's return type": {function: "f()"},
-		`compilation of PL/pgSQL function "f" near line 2`:                           {function: "f", line: 2, compiling: true},
-		`SQL function "f" during inlining`:                                           {function: "f"},
-		`SQL function "f" statement 2`:                                               {function: "f"},
+		`compilation of PL/pgSQL function "f" near line 2`: {
+			function: "f", line: 2, compiling: true},
+		`SQL function "f" during inlining`: {function: "f"},
+		`SQL function "f" statement 2`:     {function: "f"},
 
 		`SQL statement "select 'hush'"`:                         {},
 		`SQL expression "'hush'"`:                               {},

@@ -70,8 +70,8 @@ type Applied struct {
 // Migrate migrates one database to the files' latest version with dbmate's engine over an open connection. Its lock on
 // the database ends with the connection. It costs one round trip if nothing is pending, and one more for each
 // migration. Even if it fails, it returns what was done. Errors: [*Error], [*LockError], [*OrderError],
-// [*BeginningError], [*postgres.MissingSchemaError], [*postgres.TableError], those of [Baseline].Check, the server's, the
-// cause of ctx.
+// [*BeginningError], [*postgres.MissingSchemaError], [*postgres.TableError], those of [Baseline].Check, the server's,
+// the cause of ctx.
 func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Result, error) {
 	if o.Schema != "" {
 		o.Table = o.Table.In(o.Schema)

@@ -178,9 +178,9 @@ func (in innerSQL) find(rest string) int {
 	return at + sqltext.RuneOffset(text, position)
 }
 
-// inOwnBody reports whether the position is one in the message. That is how the server gives it for an error in the body
-// of a function that the inner SQL creates, or of a DO: it finds that body in the message, and calls the position one in
-// the inner SQL. at is where the inner SQL is.
+// inOwnBody reports whether the position is one in the message. That is how the server gives it for an error in the
+// body of a function that the inner SQL creates, or of a DO: it finds that body in the message, and calls the position
+// one in the inner SQL. at is where the inner SQL is.
 func (in innerSQL) inOwnBody(at int) bool {
 	whole := sqltext.Statement{End: len(in.text)}
 	do := sqltext.Begins(sqltext.Leading(in.text, whole, 1), "do")

@@ -41,7 +41,8 @@ func TestABucketIsGivenByItsName(t *testing.T) {
 		"arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap":                        "",
 		"arn:aws:s3-outposts:eu-central-1:123456789012:outpost/op-01ac/accesspoint/back": "",
 
-		"backups/prod":           `"backups/prod" holds a path, and has to be a bucket's name|write s3-bucket: backups and s3-prefix: prod`,
+		"backups/prod": `"backups/prod" holds a path, and has to be a bucket's name|` +
+			"write s3-bucket: backups and s3-prefix: prod",
 		"backups/":               "write s3-bucket: backups",
 		"/backups/a/b/":          "write s3-bucket: backups and s3-prefix: a/b",
 		"s3://backups":           "begins with s3://|write s3-bucket: backups",
@@ -51,10 +52,12 @@ func TestABucketIsGivenByItsName(t *testing.T) {
 		"arn:aws:s3:::backups/*": "write s3-bucket: backups",
 		"arn:aws:s3:eu-central-1:123456789012:accesspoint/ap/object/prod": "with a folder behind it|" +
 			"write s3-bucket: arn:aws:s3:eu-central-1:123456789012:accesspoint/ap and s3-prefix: prod",
-		"https://backups.s3.eu-central-1.amazonaws.com/prod":                                              "is a web address|write s3-bucket: backups and s3-prefix: prod",
-		"https://backups.s3.amazonaws.com/?X-Amz-Signature=hush":                                          "write s3-bucket: backups",
-		"https://s3.eu-central-1.amazonaws.com/backups/prod":                                              "write s3-bucket: backups and s3-prefix: prod",
-		"https://eu-central-1.console.aws.amazon.com/s3/buckets/backups?region=eu-central-1&prefix=prod/": "write s3-bucket: backups and s3-prefix: prod",
+		"https://backups.s3.eu-central-1.amazonaws.com/prod": "is a web address|" +
+			"write s3-bucket: backups and s3-prefix: prod",
+		"https://backups.s3.amazonaws.com/?X-Amz-Signature=hush": "write s3-bucket: backups",
+		"https://s3.eu-central-1.amazonaws.com/backups/prod":     "write s3-bucket: backups and s3-prefix: prod",
+		"https://eu-central-1.console.aws.amazon.com/s3/buckets/backups?region=eu-central-1&prefix=prod/": "write " +
+			"s3-bucket: backups and s3-prefix: prod",
 		"https://":    "is a web address|such as s3-bucket: my-backups",
 		"arn:aws:s3:": "is an ARN",
 	} {

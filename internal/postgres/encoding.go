@@ -12,8 +12,8 @@ const (
 	plainForm = "give it in the form postgresql://user:password@host/database"
 	// A file of variables or of YAML ends a value at a #.
 	wholeForm = plainForm + "; if the password has a # that is not written as %23, it may have been cut off there"
-	encode    = "percent-encode special characters of the user and the password: # is %23, % is %25, / is %2F, ? is %3F, " +
-		"@ is %40, : is %3A, [ is %5B, ] is %5D, ^ is %5E, a blank is %20"
+	encode    = "percent-encode special characters of the user and the password: # is %23, % is %25, / is %2F, ? is " +
+		"%3F, @ is %40, : is %3A, [ is %5B, ] is %5D, ^ is %5E, a blank is %20"
 )
 
 var (

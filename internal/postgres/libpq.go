@@ -103,7 +103,8 @@ func connectTo(cfg *pgconn.Config, names []string, hostaddr string) error {
 
 // tlsVersions are libpq's names. Go's own minimum is 1.2, as libpq's is; no name lowers it.
 var tlsVersions = map[string]uint16{
-	"": 0, "tlsv1": tls.VersionTLS10, "tlsv1.1": tls.VersionTLS11, "tlsv1.2": tls.VersionTLS12, "tlsv1.3": tls.VersionTLS13,
+	"": 0, "tlsv1": tls.VersionTLS10, "tlsv1.1": tls.VersionTLS11,
+	"tlsv1.2": tls.VersionTLS12, "tlsv1.3": tls.VersionTLS13,
 }
 
 // boundTLS sets the lowest and the highest version of TLS that the connection string allows.

@@ -43,7 +43,8 @@ func TestHowAPasswordIsEncoded(t *testing.T) {
 	for character, c := range map[string]struct{ problem, encoded string }{
 		"#": {"it contains a # as it is", "%23"}, "%": {"it contains a % that two hexadecimal digits", "%25"},
 		"/": {slash, "%2F"}, "?": {slash, "%3F"}, "[": {"has a special character as it is", "%5B"},
-		"]": {"has a special character as it is", "%5D"}, "%00": {"a NUL character", "%2500"}, "^": {"has a special character as it is", "%5E"},
+		"]": {"has a special character as it is", "%5D"}, "%00": {"a NUL character", "%2500"},
+		"^": {"has a special character as it is", "%5E"},
 		" ": {"has a special character as it is", "%20"}, "%4": {"two hexadecimal digits", "%254"},
 		"@": {"", "%40"}, ":": {"", "%3A"},
 	} {
@@ -157,7 +158,8 @@ func TestNoPartOfAPasswordIsPrinted(t *testing.T) {
 }
 
 func FuzzPasswordIsNotPrinted(f *testing.F) {
-	for i, password := range []string{"12/hush", "a@b?hush", "12?hush", "a&hush=1", "%41hush", "a]hush", ",hush:1", "%00 hush"} {
+	for i, password := range []string{"12/hush", "a@b?hush", "12?hush", "a&hush=1", "%41hush", "a]hush", ",hush:1",
+		"%00 hush"} {
 		f.Add(password, i)
 	}
 	f.Fuzz(func(t *testing.T, password string, i int) {

@@ -175,15 +175,15 @@ var hints = []hint{
 	{bucket.ExposedEndpoint, "write https:// in s3-endpoint, or in AWS's own variable or file that names the endpoint; " +
 		"http:// is for this machine and private networks"},
 	{bucket.NoRegion, "give aws-region, or set AWS_REGION"},
-	{bucket.UnknownAccessKey, "the store knows no such access key: AWS_ACCESS_KEY_ID was deleted, or is another account's " +
-		"or another store's; store the key again, check s3-endpoint, or set role-to-assume in place of keys"},
-	{bucket.WrongSecretKey, "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID: store both again, without a blank " +
-		"or a line break; with another store than AWS check aws-region and s3-path-style too"},
+	{bucket.UnknownAccessKey, "the store knows no such access key: AWS_ACCESS_KEY_ID was deleted, or is another " +
+		"account's or another store's; store the key again, check s3-endpoint, or set role-to-assume in place of keys"},
+	{bucket.WrongSecretKey, "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID: store both again, without a " +
+		"blank or a line break; with another store than AWS check aws-region and s3-path-style too"},
 	{bucket.SessionEnded, "the session whose credentials these are has ended, and they cannot be renewed here: set " +
 		"role-to-assume, so that the run renews its own, or have aws-actions/configure-aws-credentials run again right " +
 		"before"},
-	{bucket.WrongSessionToken, "AWS_SESSION_TOKEN does not belong to AWS_ACCESS_KEY_ID: set all three variables from one " +
-		"place, or unset the token for a key that has none"},
+	{bucket.WrongSessionToken, "AWS_SESSION_TOKEN does not belong to AWS_ACCESS_KEY_ID: set all three variables from " +
+		"one place, or unset the token for a key that has none"},
 	{bucket.ClockSkew, "this machine's clock and the store's differ too much: set this machine's clock"},
 	{bucket.Denied, "let the role do {permission} on this bucket, in its own policy and in the bucket's"},
 	{bucket.KeyDenied, "let the role use the key of s3-kms-key-id: kms:GenerateDataKey and kms:Decrypt"},
@@ -202,9 +202,9 @@ var hints = []hint{
 	{bucket.ObjectExists, "another run made a backup of this tenant in the same second: don't run two at once"},
 	{bucket.ObjectReplaced, "the object was replaced while it was being read: find out what writes to it and run " +
 		"again, or name another backup with backup-key; nothing was restored"},
-	{bucket.ObjectArchived, "the object is in an archive, through s3-storage-class (GLACIER, DEEP_ARCHIVE) or a lifecycle " +
-		"rule, and takes hours to come back: have the store restore it and its manifest (aws s3api restore-object), then " +
-		"run again"},
+	{bucket.ObjectArchived, "the object is in an archive, through s3-storage-class (GLACIER, DEEP_ARCHIVE) or a " +
+		"lifecycle rule, and takes hours to come back: have the store restore it and its manifest (aws s3api " +
+		"restore-object), then run again"},
 	{bucket.ServerError, "the store has a problem, which is usually temporary: run again later"},
 	{bucket.UnknownAuthority, "the store's certificate is signed by an authority that is not known here: name a file " +
 		"with the authority's certificate in AWS_CA_BUNDLE"},
@@ -215,12 +215,12 @@ var hints = []hint{
 	{bucket.NoCredentials, "set role-to-assume to the role's ARN (a variable or a secret that does not exist gives " +
 		"an empty text), with permissions: id-token: write; or let aws-actions/configure-aws-credentials run before, " +
 		"or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
-	{bucket.NoSuchProfile, "AWS_PROFILE names it, or a profile's source_profile does, and this machine does not have it: " +
-		"unset or correct that; in a job, set role-to-assume, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
-	{bucket.BadConfiguration, "correct or unset the variable of AWS's that names what the message is about (AWS_PROFILE, " +
-		"AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE, AWS_CONTAINER_CREDENTIALS_FULL_URI)"},
-	{bucket.SourceFailed, "AWS's variables and files name a source of credentials that gave none: correct or unset what the " +
-		"message is about; in a job, set role-to-assume with permissions: id-token: write, or let " +
+	{bucket.NoSuchProfile, "AWS_PROFILE names it, or a profile's source_profile does, and this machine does not have " +
+		"it: unset or correct that; in a job, set role-to-assume, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+	{bucket.BadConfiguration, "correct or unset the variable of AWS's that names what the message is about " +
+		"(AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE, AWS_CONTAINER_CREDENTIALS_FULL_URI)"},
+	{bucket.SourceFailed, "AWS's variables and files name a source of credentials that gave none: correct or unset what " +
+		"the message is about; in a job, set role-to-assume with permissions: id-token: write, or let " +
 		"aws-actions/configure-aws-credentials run before"},
 	{bucket.UntrustedJob, "the role's trust policy does not let this job in: check that it names the identity " +
 		"provider token.actions.githubusercontent.com, the audience {audience}, and this repository in sub, as " +

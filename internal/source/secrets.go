@@ -159,8 +159,8 @@ func (s *Secrets) Searched() (looked, remedy string) {
 		return looked, "the job sees no secrets: a workflow that another calls needs secrets: inherit, and a pull request " +
 			"from a fork gets none; pass tenant-secrets: ${{ toJSON(secrets) }}"
 	}
-	return looked, "set secret-name to the form of the secrets' names, with {TENANT} for the tenant, and let the job have " +
-		"the secrets (those of an environment need environment: in the job)"
+	return looked, "set secret-name to the form of the secrets' names, with {TENANT} for the tenant, and let the job " +
+		"have the secrets (those of an environment need environment: in the job)"
 }
 
 // URL implements [fleet.Source].

@@ -46,8 +46,8 @@ func recipientNames(recipients []age.Recipient) []string {
 	return names
 }
 
-// parseIdentities reads what age-keygen writes: secret keys, one a line, and comments. Its errors quote nothing: what is
-// given in place of a secret key is often another secret.
+// parseIdentities reads what age-keygen writes: secret keys, one a line, and comments. Its errors quote nothing: what
+// is given in place of a secret key is often another secret.
 func parseIdentities(text string) ([]age.Identity, error) {
 	var lines []string
 	for line := range strings.Lines(text) {

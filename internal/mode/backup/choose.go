@@ -88,9 +88,9 @@ func (r *restore) named(ctx context.Context, o backups.Owner, folder string) (so
 
 // unreadable is the remedy for a backup whose manifest cannot be used. Nothing says then whose it is, or whether it is
 // whole, unless the user does.
-const unreadable = "name another backup with backup-key; to load this one all the same, put back the manifest as it was " +
-	"(the key and .json), or delete it and give backup-key: without a manifest the backup is loaded with a warning, and " +
-	"its SHA-256 is not compared"
+const unreadable = "name another backup with backup-key; to load this one all the same, put back the manifest as it " +
+	"was (the key and .json), or delete it and give backup-key: without a manifest the backup is loaded with a warning, " +
+	"and its SHA-256 is not compared"
 
 // parseKey parses the key of a backup in whatever folder.
 func parseKey(key string) (backups.Key, bool) {

@@ -95,8 +95,9 @@ func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
 	token := in.OptionalSecret("github-token")
 	if token == "" {
 		in.Mistake("github-token", "is required here and is empty; store a fine-grained personal access token with "+
-			"the permissions \"Secrets: write\" and \"Variables: write\" as a secret, or create a GitHub App's token in the job, and pass that "+
-			"(the job's own GITHUB_TOKEN has no access to secrets, and a secret that does not exist is an empty text)")
+			"the permissions \"Secrets: write\" and \"Variables: write\" as a secret, or create a GitHub App's token in the "+
+			"job, and pass that (the job's own GITHUB_TOKEN has no access to secrets, and a secret that does not "+
+			"exist is an empty text)")
 		return nil
 	}
 	limits := github.Limits()
