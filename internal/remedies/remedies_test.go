@@ -191,10 +191,7 @@ func TestNames(t *testing.T) {
 	}
 	others := []string{
 		"verify-full", "id-token", "percent-encoded", "AGE-SECRET-KEY-1…", "create-tenant", "--exclude-table",
-		"--exclude-schema",
-		"--lock-wait-timeout", "--build-arg", "postgresql-client-{major}", "aws-actions/configure-aws-credentials",
-		"verify-full", "id-token", "AGE-SECRET-KEY-1…", "create-tenant", "--exclude-table", "--exclude-schema",
-		"--lock-wait-timeout", "--build-arg", "restore-object", "postgresql-client-{major}",
+		"--exclude-schema", "--lock-wait-timeout", "--build-arg", "restore-object", "postgresql-client-{major}",
 		"aws-actions/configure-aws-credentials",
 	}
 	between := func(r rune) bool { return strings.ContainsRune(" :;,()=", r) }
