@@ -46,6 +46,8 @@ type Brancher interface {
 	// head). preserveAs is the name of a new branch that keeps what it was; it may only be empty if source is another
 	// branch. Connection strings stay, sessions end.
 	RestoreBranch(ctx context.Context, t Tenant, branchID, sourceID string, at time.Time, preserveAs string) error
+	// ExpireBranch sets when a branch is to be deleted by itself, at most 30 days ahead; zero: never.
+	ExpireBranch(ctx context.Context, t Tenant, branchID string, at time.Time) error
 	// DeleteBranch deletes a branch. One that does not exist is no error.
 	DeleteBranch(ctx context.Context, t Tenant, branchID string) error
 	// History is how far back the tenant's history reaches.

@@ -109,6 +109,12 @@ func (n *Neon) RestoreBranch(
 	return changeRemedy(err)
 }
 
+// ExpireBranch implements [fleet.Brancher].
+func (n *Neon) ExpireBranch(ctx context.Context, t fleet.Tenant, branchID string, at time.Time) error {
+	_, err := n.client.UpdateBranch(ctx, t.ID, branchID, neon.BranchUpdate{ExpiresAt: &at})
+	return changeRemedy(err)
+}
+
 // DeleteBranch implements [fleet.Brancher].
 func (n *Neon) DeleteBranch(ctx context.Context, t fleet.Tenant, id string) error {
 	return changeRemedy(n.client.DeleteBranch(ctx, t.ID, id))
