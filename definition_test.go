@@ -31,7 +31,7 @@ var unread = []string{
 var unset = []string{}
 
 // byMode are the outputs that a mode sets beside the report's.
-var byMode = []string{"backup-key", "matrix", "tenant-id", "tenants", "rehearsal"}
+var byMode = []string{"backup-key", "branches", "matrix", "rehearsal", "tenant-id", "tenants"}
 
 // notYet is how a description says that this version does not have something.
 var notYet = regexp.MustCompile(`Not available in this version`)

@@ -8,6 +8,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
+	"github.com/org/neon-tenants-action/internal/mode/branch"
 	"github.com/org/neon-tenants-action/internal/mode/health"
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
 	"github.com/org/neon-tenants-action/internal/mode/secretsync"
@@ -35,15 +36,18 @@ type entry struct {
 }
 
 var modes = map[string]entry{
-	"backup":        {concurrency: 8, construct: backup.New},
-	"create-tenant": {concurrency: 1, construct: tenant.NewCreate, creates: true},
-	"drop-tenant":   {concurrency: 1, construct: tenant.NewDrop},
-	"health-check":  {concurrency: 32, construct: health.New},
-	"list-tenants":  {concurrency: 1, construct: tenant.NewList},
-	"migrate":       {concurrency: 32, construct: migrate.New},
-	"report":        {read: readReports},
-	"restore":       {concurrency: 1, construct: backup.NewRestore, one: true},
-	"sync-secrets":  {concurrency: 4, construct: secretsync.New},
+	"backup":          {concurrency: 8, construct: backup.New},
+	"create-branches": {concurrency: 8, construct: branch.NewCreate},
+	"create-tenant":   {concurrency: 1, construct: tenant.NewCreate, creates: true},
+	"delete-branches": {concurrency: 8, construct: branch.NewDelete},
+	"drop-tenant":     {concurrency: 1, construct: tenant.NewDrop},
+	"health-check":    {concurrency: 32, construct: health.New},
+	"list-tenants":    {concurrency: 1, construct: tenant.NewList},
+	"migrate":         {concurrency: 32, construct: migrate.New},
+	"report":          {read: readReports},
+	"reset-branches":  {concurrency: 8, construct: branch.NewReset},
+	"restore":         {concurrency: 1, construct: backup.NewRestore, one: true},
+	"sync-secrets":    {concurrency: 4, construct: secretsync.New},
 }
 
 // modeNames lists the modes.
