@@ -42,6 +42,9 @@ func (e *Error) Remedy() string {
 			"new one and store it again"
 	case e.reason() != "":
 		return e.reason()
+	case e.readOnly():
+		return "give the job the permission pull-requests: write, or use a token " + e.permission() + "; a run that a " +
+			"fork or Dependabot started has a token that only reads, whatever its permissions say, and writes no comment"
 	case e.Status == http.StatusForbidden && strings.Contains(e.Message, "accessible by integration"):
 		return "this is the job's own GITHUB_TOKEN, which has no access to secrets and variables whatever " +
 			"`permissions:` says, or a GitHub App's token without the permission: use a fine-grained personal " +
@@ -50,6 +53,9 @@ func (e *Error) Remedy() string {
 		return "GitHub's message says why; if a permission of the GitHub token is what it lacks, use one " + e.permission()
 	case e.Status == http.StatusForbidden:
 		return "the GitHub token lacks a permission: use one " + e.permission()
+	case e.Status == http.StatusNotFound && e.need == commenting:
+		return "GitHub has no such pull request, or hides it from this token: check its number, and use a token " +
+			e.permission()
 	case e.Status == http.StatusNotFound:
 		return e.missing()
 	case e.Status == http.StatusUnprocessableEntity:
@@ -71,6 +77,11 @@ func (e *Error) missing() string {
 	}
 	return "GitHub has nothing of that name, or hides it from this token: check " + names + ", and use a token " +
 		e.permission()
+}
+
+// readOnly reports whether a comment could not be written because the token may only read, or not even that.
+func (e *Error) readOnly() bool {
+	return e.Status == http.StatusForbidden && e.need == commenting && !e.limited && !e.signOn
 }
 
 // permission names the permission that a token needs for everything done in the scope, and what GitHub names for this

@@ -8,6 +8,8 @@ type repository struct {
 	vault        *vault
 	environments map[string]*vault // by name in lower case
 	archived     bool
+	pulls        []int      // numbers of the pull requests
+	comments     []*comment // of pull requests, the oldest first
 }
 
 func (r *repository) owner() string { return r.name[:strings.IndexByte(r.name, '/')] }
