@@ -2,17 +2,13 @@ package secretsync
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/github"
-	"github.com/org/neon-tenants-action/internal/httpx"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/secrets"
-	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // New reads the inputs of mode sync-secrets.
@@ -100,18 +96,7 @@ func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
 			"exist is an empty text)")
 		return nil
 	}
-	limits := github.Limits()
-	limits.OnWait = func(d time.Duration, why string) {
-		env.Say(fmt.Sprintf("waiting %s for GitHub: %s", words.Duration(d.Round(time.Second)), why))
-	}
-	client, err := github.New(github.Options{
-		BaseURL: in.Variable("GITHUB_API_URL"), Token: token, HTTP: httpx.New(limits).HTTP(),
-		UserAgent: "neon-tenants-action (+https://github.com/org/neon-tenants-action)",
-	})
-	if err != nil {
-		in.Mistake("github-token", "%v", err)
-	}
-	return client
+	return mode.GitHub(in, env, token)
 }
 
 // keyMaterial keys the fingerprints of values: the Neon API key, or without one the GitHub token. Both are random. A
