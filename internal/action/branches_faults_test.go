@@ -135,38 +135,61 @@ func TestABranchWithoutItsConnectionString(t *testing.T) {
 	}
 }
 
-// A run that is cancelled while Neon makes a branch deletes it again.
-func TestACancelledRunLeavesNoHalfMadeBranch(t *testing.T) {
-	t.Parallel()
-	p := newPreviews(t, neontest.Options{}, named("shop")...)
+// cancelled does a run that waits for Neon's operations until it is cancelled.
+func (p *previews) cancelled(t *testing.T, mode string, inputs ...string) outcome {
+	t.Helper()
 	operations := "GET /projects/{project_id}/operations"
-	p.Fail(neontest.Fault{Route: operations, Delay: time.Minute}) // so that it waits until it is cancelled
+	p.ResetCalls()
+	p.Fail(neontest.Fault{Route: operations, Delay: time.Minute})
+	defer p.ClearFaults()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := make(chan struct{})
+	stopped := make(chan struct{})
 	go func() {
-		defer close(stop)
+		defer close(stopped)
 		for ctx.Err() == nil && p.Calls().ByRoute[operations] == 0 {
 			time.Sleep(time.Millisecond)
 		}
 		cancel(errors.New("interrupted"))
 	}()
-	o := p.do(t, ctx, "create-branches", "export-env=true")
-	<-stop
-	p.ClearFaults()
-	if o.err == nil {
-		t.Error("it succeeded")
-	}
+	o := p.do(t, ctx, mode, inputs...)
+	cancel(nil)
+	<-stopped
+	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "interrupted")
-	if got := p.branches(t, p.projects[0]); len(got) != 1 || len(p.exported(t)) > 0 || o.outputs["branches"] != "[]" {
-		t.Errorf("left %v, output %s", got, o.outputs["branches"])
+	if got := p.exported(t); len(got) > 0 || o.outputs["branches"] != "[]" {
+		t.Errorf("exported %d variables, output %s", len(got), o.outputs["branches"])
 	}
-	p.do(t, t.Context(), "create-branches").counts(t, 1, 0, 0, 0)
+	return o
+}
+
+// A run that is cancelled while Neon makes a branch deletes it again. One that is cancelled during a reset or while an
+// expiry is renewed leaves a whole branch, with which the next run goes on.
+func TestACancelledRunLeavesNoHalfMadeBranch(t *testing.T) {
+	t.Parallel()
+	p := newPreviews(t, neontest.Options{}, named("shop")...)
+	p.cancelled(t, "create-branches", "export-env=true")
+	if got := p.branches(t, p.projects[0]); len(got) != 1 {
+		t.Errorf("left %v", got)
+	}
+	p.do(t, t.Context(), "create-branches", "export-env=true").counts(t, 1, 0, 0, 0)
+	url := p.exported(t)["DATABASE_URL"]
+	pgtest.Do(t, url, "insert into t values ('preview')")
+
+	o := p.cancelled(t, "reset-branches", "export-env=true")
+	if d := detail[branch.Detail](t, o, "shop"); d.ID == "" || d.Change != "" {
+		t.Errorf("detail %+v", d)
+	}
+	p.do(t, t.Context(), "reset-branches").counts(t, 1, 0, 0, 0)
+	if got := values(t, url); got != "parent" {
+		t.Errorf("reset, the branch has %s", got)
+	}
+	p.do(t, t.Context(), "delete-branches").counts(t, 1, 0, 0, 0)
 }
 
 // Two runs at once make one branch, whose string both have.
 func TestTwoRunsMakeOneBranch(t *testing.T) {
 	t.Parallel()
-	p := newPreviews(t, neontest.Options{}, named("shop")...)
+	p := newPreviews(t, neontest.Options{OperationTime: 2 * time.Second}, named("shop")...)
 	if err := os.WriteFile(p.pull, []byte(`{"pull_request":{"number":7}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +200,9 @@ func TestTwoRunsMakeOneBranch(t *testing.T) {
 	for i := range outcomes {
 		both.Go(func() {
 			outcomes[i] = p.run(t, t.Context(), "mode=create-branches", "$GITHUB_EVENT_PATH="+p.pull)
+			if busy := p.branches(t, p.projects[0])["preview/pr-7"]; busy.State != "ready" {
+				t.Errorf("a run ended while the branch was in state %s", busy.State)
+			}
 		})
 	}
 	both.Wait()

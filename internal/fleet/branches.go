@@ -12,6 +12,8 @@ type Branch struct {
 	ParentID  string
 	Default   bool
 	Protected bool
+	// Busy is true while it is being created or reset: whoever did not do that has to wait before connecting.
+	Busy      bool
 	CreatedAt time.Time
 	// ExpiresAt is when it is deleted by itself, or a little later; zero: never.
 	ExpiresAt time.Time

@@ -47,7 +47,7 @@ func (n *Neon) Branches(ctx context.Context, t fleet.Tenant, search string) ([]f
 func branchOf(b neon.Branch) fleet.Branch {
 	return fleet.Branch{
 		ID: b.ID, Name: b.Name, ParentID: b.ParentID, Default: b.Default, Protected: b.Protected,
-		CreatedAt: b.CreatedAt, ExpiresAt: b.ExpiresAt,
+		CreatedAt: b.CreatedAt, ExpiresAt: b.ExpiresAt, Busy: b.State == "init" || b.State == "resetting",
 	}
 }
 

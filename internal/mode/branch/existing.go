@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/remedies"
@@ -26,12 +27,30 @@ func (b *existing) warnings() []string {
 		"mode delete-branches to have it made from that", b.Name, b.ParentID, b.own.Name, b.own.ID)}
 }
 
-// find returns the tenant's branch of exactly the name; nil if there is none. The error of one that no mode here may
-// touch says why.
+// busyPause is how often to look whether another run has finished with a branch, which takes about a second.
+const busyPause = time.Second
+
+// find returns the tenant's branch of exactly the name, once no other run is creating or resetting it; nil if there is
+// none. The error of one that no mode here may touch says why.
 func (p *previews) find(ctx context.Context, t fleet.Tenant) (*existing, error) {
 	if err := p.source.CanBranch(t); err != nil {
 		return nil, err
 	}
+	for {
+		b, err := p.look(ctx, t)
+		if err != nil || b == nil || !b.Busy || p.env.DryRun {
+			return b, err
+		}
+		select {
+		case <-time.After(busyPause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for another run that creates or resets branch %q: %w", p.name, context.Cause(ctx))
+		}
+	}
+}
+
+// look is find, without waiting.
+func (p *previews) look(ctx context.Context, t fleet.Tenant) (*existing, error) {
 	like, err := p.source.Branches(ctx, t, p.name)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,8 @@ type Detail struct {
 	ParentID string `json:"parent_id,omitempty"`
 	// ExpiresAt is when Neon deletes it by itself; nil: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	Change    change     `json:"change"`
+	// Change is empty if something failed before it is known.
+	Change change `json:"change,omitempty"`
 	// Variable is the environment variable that holds its connection string in the job's later steps.
 	Variable string `json:"variable,omitempty"`
 }
@@ -151,7 +152,7 @@ func (p *previews) reset(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 		return fleet.Outcome{}, err
 	}
 	if err := p.source.RestoreBranch(ctx, t, b.ID, b.ParentID, time.Time{}, ""); err != nil {
-		return fleet.Outcome{Detail: detail(b.Branch, unchanged)}, p.explainChange(ctx, t, b.Branch, err)
+		return fleet.Outcome{Detail: detail(b.Branch, "")}, p.explainChange(ctx, t, b.Branch, err)
 	}
 	log.Info("reset the branch", "name", b.Name, "id", b.ID, "parent", b.ParentID)
 	warnings := b.warnings()
@@ -187,7 +188,7 @@ func (p *previews) delete(ctx context.Context, t fleet.Tenant, log *slog.Logger)
 		return fleet.Outcome{Note: "would be deleted", Detail: detail(b.Branch, deleted)}, nil
 	}
 	if err := p.source.DeleteBranch(ctx, t, b.ID); err != nil {
-		return fleet.Outcome{Detail: detail(b.Branch, unchanged)}, p.explainChange(ctx, t, b.Branch, err)
+		return fleet.Outcome{Detail: detail(b.Branch, "")}, p.explainChange(ctx, t, b.Branch, err)
 	}
 	log.Info("deleted the branch", "name", b.Name, "id", b.ID)
 	return fleet.Outcome{Note: string(deleted), Detail: detail(b.Branch, deleted)}, nil
