@@ -232,13 +232,19 @@ func TestRelativesOfABranch(t *testing.T) {
 	// As after an undo, the branch comes from another one than the tenant.
 	o := p.do(t, t.Context(), "reset-branches", "branch-name=dev/child")
 	o.counts(t, 1, 0, 0, 0)
-	o.says(t, `branch "dev/child" comes from branch br-`, "delete it with mode delete-branches to have it made from that")
+	o.says(t, `branch "dev/child" was made from another branch than "main", which the tenant is`, "delete it with mode delete-branches to have it made from that")
 	p.do(t, t.Context(), "delete-branches", "branch-name=dev/child").counts(t, 1, 0, 0, 0)
 
 	p.do(t, t.Context(), "create-branches", "branch-name=dev", "branch-expires-in=1d").counts(t, 0, 1, 0, 0)
-	o = p.do(t, t.Context(), "create-branches", "branch-name=dev/child", "neon-branch=dev")
-	o.counts(t, 0, 0, 1, 0)
-	o.says(t, `branch "dev", which it was to come from, expires, and so can have none`, "set neon-branch to a branch that does not expire")
+	for _, dry := range []string{"dry-run=true", "dry-run=false"} {
+		o = p.do(t, t.Context(), "create-branches", "branch-name=dev/child", "neon-branch=dev", dry)
+		o.counts(t, 0, 0, 1, 0)
+		o.says(t, `branch "dev", which it is to come from, expires, and so can have no branches`,
+			"set neon-branch to a branch that does not expire")
+		o = p.do(t, t.Context(), "create-branches", "branch-name=dev/child", "neon-branch=nope", dry)
+		o.counts(t, 0, 0, 1, 0)
+		o.says(t, `has no branch named "nope"`)
+	}
 }
 
 // Tenants of a catalog have branches if they are Neon projects.

@@ -23,8 +23,8 @@ func (b *existing) warnings() []string {
 	if b.ParentID == b.own.ID {
 		return nil
 	}
-	return []string{fmt.Sprintf("branch %q comes from branch %s, not from %q (%s), which the tenant is; delete it with "+
-		"mode delete-branches to have it made from that", b.Name, b.ParentID, b.own.Name, b.own.ID)}
+	return []string{fmt.Sprintf("branch %q was made from another branch than %q, which the tenant is; delete it with mode "+
+		"delete-branches to have it made from that", b.Name, b.own.Name)}
 }
 
 // busyPause is how often to look whether another run has finished with a branch, which takes about a second.
@@ -86,8 +86,19 @@ func untouchable(b fleet.Branch) string {
 }
 
 func refuse(b fleet.Branch, why string) error {
-	return fleet.WithRemedy(fmt.Errorf("branch %q (%s) is left alone: it is %s", b.Name, b.ID, why),
+	return fleet.WithRemedy(fmt.Errorf("branch %q is left alone: it is %s", b.Name, why),
 		"give another branch-name, one that no branch of your own has, such as preview/pr-12")
+}
+
+// checkParent returns why a tenant can have no new branches; nil if it can.
+func (p *previews) checkParent(ctx context.Context, t fleet.Tenant) error {
+	own, err := p.source.OwnBranch(ctx, t)
+	if err != nil || own.ExpiresAt.IsZero() {
+		return err
+	}
+	return fleet.WithRemedy(
+		fmt.Errorf("branch %q, which it is to come from, expires, and so can have no branches", own.Name),
+		"set neon-branch to a branch that does not expire, or leave it out for each project's default branch")
 }
 
 // explainCreate adds why a branch could not be created, where the branch that it was to come from shows it.
@@ -95,13 +106,10 @@ func (p *previews) explainCreate(ctx context.Context, t fleet.Tenant, err error)
 	if ctx.Err() != nil || remedies.Of(err) != "" {
 		return err
 	}
-	own, ownErr := p.source.OwnBranch(ctx, t)
-	if ownErr != nil || own.ExpiresAt.IsZero() {
-		return err
+	if why := p.checkParent(ctx, t); remedies.Of(why) != "" {
+		return fleet.WithRemedy(fmt.Errorf("%w; %w", err, why), remedies.Of(why))
 	}
-	return fleet.WithRemedy(
-		fmt.Errorf("%w; branch %q, which it was to come from, expires, and so can have none", err, own.Name),
-		"set neon-branch to a branch that does not expire, or leave it out for each project's default branch")
+	return err
 }
 
 // explainChange adds why a branch could be neither reset nor deleted nor made to expire, where others show it.

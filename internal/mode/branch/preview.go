@@ -102,7 +102,8 @@ func (p *previews) add(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 		return fleet.Outcome{}, err
 	}
 	if p.env.DryRun {
-		return fleet.Outcome{Note: "would be created", Detail: Detail{Name: p.name, Change: created}}, nil
+		o := fleet.Outcome{Note: "would be created", Detail: Detail{Name: p.name, Change: created}}
+		return o, p.checkParent(ctx, t)
 	}
 	b, url, err := p.source.CreateBranch(ctx, t, fleet.BranchSpec{Name: p.name, ExpiresAt: p.end()})
 	if errors.As(err, new(*fleet.ExistingBranch)) { // another run was faster
