@@ -1,12 +1,15 @@
 package action
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
 
@@ -94,6 +97,33 @@ func TestCallsOfBranches(t *testing.T) {
 		if n > want {
 			t.Errorf("%d calls: %v", n, calls)
 		}
+	}
+}
+
+// The branch is what other modes work on by neon-branch: its migrations, and its connection string as a secret.
+func TestOtherModesWorkOnTheBranch(t *testing.T) {
+	t.Parallel()
+	p := newPreviews(t, neontest.Options{}, named("shop")...)
+	hub, err := githubtest.Start(githubtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hub.Close() })
+	hub.AddRepository("acme/app")
+	if err := os.MkdirAll(filepath.Join(p.workspace, "db/migrations"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "1_new.sql", "insert into t values ('migrated');")
+	p.do(t, t.Context(), "create-branches").counts(t, 1, 0, 0, 0)
+	p.do(t, t.Context(), "migrate", "neon-branch=preview/pr-7").counts(t, 1, 0, 0, 0)
+	p.do(t, t.Context(), "sync-secrets", "neon-branch=preview/pr-7", "secret-name=PREVIEW_7_{TENANT}",
+		"github-token="+githubtest.DefaultToken, "$GITHUB_API_URL="+hub.URL, "$GITHUB_REPOSITORY=acme/app").counts(t, 1, 0, 0, 0)
+	url, ok := hub.Secrets(githubtest.Scope{Repository: "acme/app"})["PREVIEW_7_SHOP"]
+	if !ok {
+		t.Fatal("there is no secret")
+	}
+	if got, parent := values(t, url), values(t, p.projects[0].URL); got != "migrated,parent" || parent != "parent" {
+		t.Errorf("the branch has %s, its parent %s", got, parent)
 	}
 }
 

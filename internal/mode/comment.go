@@ -32,7 +32,8 @@ func NewCommenter(in *input.Reader, env Env) *Commenter {
 		return c
 	}
 	if err := (github.Scope{Repository: c.repository}).Check(); err != nil {
-		in.Mistake("github-token", "there is no repository to comment in: GITHUB_REPOSITORY %v", err)
+		in.Mistake("github-token", "there is no repository to comment in: GITHUB_REPOSITORY %v; "+
+			"the runner sets it, so leave the comment out elsewhere", err)
 		return c
 	}
 	c.client = GitHub(in, env, token)
