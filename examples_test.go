@@ -34,7 +34,7 @@ func TestNoExampleCancelsTheWorkOfAnother(t *testing.T) {
 			t.Errorf("%s and %s have groups that begin with %q", other, name, fixed)
 		}
 		owner[fixed] = name
-		if w.Concurrency.Cancel {
+		if w.Concurrency.Cancel && !strings.Contains(text, "dry-run: true") {
 			t.Errorf("%s cancels a run halfway", name)
 		}
 		for _, input := range []string{"dry-run", "tenant"} {

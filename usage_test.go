@@ -130,6 +130,7 @@ var otherwise = map[string]string{
 	"require-backup-within":  "1h",
 	"rehearse":               "all",
 	"rehearse-fail-on":       "rewrite>1GB",
+	"comment":                "true",
 	"undo-point":             "true",
 
 	"s3-bucket":             "backups",

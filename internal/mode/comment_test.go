@@ -81,22 +81,17 @@ func TestACommenterKeepsOneComment(t *testing.T) {
 	}
 }
 
-// Neither an event without a pull request nor a dry run is an error, and neither makes a call.
+// An event without a pull request is no error, and makes no call.
 func TestWhereThereIsNoComment(t *testing.T) {
 	push := newJob(t, `{"ref":"refs/heads/main"}`)
 	push.variables["INPUT_GITHUB-TOKEN"], push.variables["GITHUB_REPOSITORY"] = "", ""
-	dry := newJob(t, opened)
-	dry.env.DryRun = true
-	for j, notice := range map[*job]string{
-		push: "no pull request started this workflow, so there is no comment", dry: "in a dry run pull request #7 gets no comment",
-	} {
-		c, err := j.commenter(t)
-		if err == nil {
-			err = c.Comment(t.Context(), "rehearsal", "x")
-		}
-		if err != nil || len(j.notices) != 1 || j.notices[0] != notice || j.Calls().Total > 0 {
-			t.Errorf("%v, %q, %d calls", err, j.notices, j.Calls().Total)
-		}
+	c, err := push.commenter(t)
+	if err == nil {
+		err = c.Comment(t.Context(), "rehearsal", "x")
+	}
+	const notice = "no pull request started this workflow, so there is no comment"
+	if err != nil || len(push.notices) != 1 || push.notices[0] != notice || push.Calls().Total > 0 {
+		t.Errorf("%v, %q, %d calls", err, push.notices, push.Calls().Total)
 	}
 	var none *Commenter
 	if err := none.Comment(t.Context(), "rehearsal", "x"); err != nil {

@@ -55,16 +55,30 @@ type Block struct {
 // addSections shows the mode's sections in the summary.
 func addSections(p *page, r Run, keep int) {
 	for _, s := range r.Sections {
-		var b strings.Builder
-		b.WriteString("### " + prose(s.Title) + "\n\n")
-		for _, line := range s.Lines {
-			b.WriteString("- " + prose(clip(line, 4<<10)) + "\n")
-		}
-		p.add(b.String()+"\n", keep)
+		p.add(s.head(), keep)
 		p.add(pie(s.Pie), keep)
 		p.add(s.Bars.markdown(), keep)
 		addBlocks(p, r, s.Blocks, keep)
 	}
+}
+
+// head is the section's title and lines.
+func (s Section) head() string {
+	var b strings.Builder
+	b.WriteString("### " + prose(s.Title) + "\n\n")
+	for _, line := range s.Lines {
+		b.WriteString("- " + prose(clip(line, 4<<10)) + "\n")
+	}
+	return b.String() + "\n"
+}
+
+// Markdown is the section as the summary shows it, for another page, whose length is not bounded here.
+func (s Section) Markdown() string {
+	text := s.head() + pie(s.Pie) + s.Bars.markdown()
+	for _, b := range s.Blocks {
+		text += b.markdown()
+	}
+	return text
 }
 
 // addBlocks shows the first blocks and the number of the others.

@@ -4,6 +4,7 @@ package migrate
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 
@@ -66,7 +67,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)
 		},
 		Job:    m.run,
-		Finish: func(context.Context, []fleet.Result) (mode.Ending, error) { return m.ending(), nil },
+		Finish: func(ctx context.Context, _ []fleet.Result) (mode.Ending, error) { return m.ending(ctx), nil },
 		Close:  m.conns.Close,
 		Facts: func(r fleet.Result) catalog.Facts {
 			d, _ := r.Outcome.Detail.(Detail) // without one, the catalog still learns that the migration failed
@@ -92,7 +93,7 @@ type RunDetail struct {
 }
 
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.
-func (m *migrator) ending() mode.Ending {
+func (m *migrator) ending(ctx context.Context) mode.Ending {
 	e := publicEnding(m.schemas.did)
 	f := m.rehearsal.summary()
 	if f == nil {
@@ -102,6 +103,9 @@ func (m *migrator) ending() mode.Ending {
 	detail.Rehearsal = f
 	e.Detail, e.Sections = detail, slices.Concat([]report.Section{f.section()}, e.Sections)
 	e.Outputs = map[string]string{"rehearsal": f.output()}
+	if err := m.rehearsal.commenter.Comment(ctx, "rehearsal", f.section().Markdown()); err != nil {
+		e.Warnings = append(e.Warnings, fmt.Sprintf("%v: %s", err, remedies.Of(err)))
+	}
 	return e
 }
 

@@ -25,6 +25,7 @@ type rehearsal struct {
 	timeout   time.Duration
 	migrator  *migrator
 	copies    copier
+	commenter *mode.Commenter // nil: no comment is wanted
 
 	done  map[string]*rehearsed // by the tenant's id
 	total int                   // of the run's tenants
@@ -64,7 +65,12 @@ func (m *migrator) readRehearsal(in *input.Reader) {
 				"leave it out")
 		}
 	}
+	comment := in.Bool("comment")
 	if which == "none" || which == "" {
+		if comment {
+			in.Mistake("comment", "says on the pull request what a rehearsal showed, and there is none; give rehearse: all, "+
+				"or leave it out")
+		}
 		return
 	}
 	if which == "canary" && strings.TrimSpace(in.String("canary")) == "" {
@@ -74,6 +80,9 @@ func (m *migrator) readRehearsal(in *input.Reader) {
 		done: map[string]*rehearsed{}}
 	r.copies = copier{env: m.env, runID: in.Variable("GITHUB_RUN_ID"), lifetime: r.timeout + time.Hour,
 		table: m.options.Table}
+	if comment {
+		r.commenter = mode.NewCommenter(in, m.env)
+	}
 	m.rehearsal = r
 }
 
