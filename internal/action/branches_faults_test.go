@@ -30,7 +30,8 @@ func TestMistakesAboutBranches(t *testing.T) {
 		{`branch-expires-in: "31d" is not a duration from 1m to 30d`, []string{"branch-expires-in=31d"}},
 		{`branch-expires-in: "7 days" is not a duration`, []string{"branch-expires-in=7 days"}},
 		{"export-env: there is no GITHUB_ENV", []string{"export-env=true", "$GITHUB_ENV="}},
-		{"secret-name: {TENANT} alone would let a tenant named path replace the PATH", []string{"export-env=true", "secret-name={TENANT}"}},
+		{"secret-name: {TENANT} alone would let a tenant named path replace the PATH",
+			[]string{"export-env=true", "secret-name={TENANT}"}},
 		{"tenants of this source have no branches; choose another mode, or use tenant-source: catalog or neon",
 			[]string{"tenant-source=secrets", "tenant-secrets={}"}},
 	} {
@@ -46,15 +47,16 @@ func TestMistakesAboutBranches(t *testing.T) {
 func TestWhatIsExported(t *testing.T) {
 	t.Parallel()
 	p := newPreviews(t, neontest.Options{}, named("shop", "a_b", "a b", strings.Repeat("x", 250))...)
-	o := p.do(t, t.Context(), "create-branches", "export-env=true", "tenants=a_b,a b", "tenant-key=id", "secret-name=X_{TENANT}_URL",
-		"pooled=true")
+	o := p.do(t, t.Context(), "create-branches", "export-env=true", "tenants=a_b,a b", "tenant-key=id",
+		"secret-name=X_{TENANT}_URL", "pooled=true")
 	o.counts(t, 2, 0, 0, 0)
 	variables := p.exported(t)
 	if len(variables) != 2 {
 		t.Errorf("exported %d variables", len(variables))
 	}
 	for name, url := range variables {
-		if !strings.HasPrefix(name, "X_") || !strings.HasSuffix(name, "_URL") || pgtest.Ask(t, url, "select 1::text")[0] != "1" {
+		if !strings.HasPrefix(name, "X_") || !strings.HasSuffix(name, "_URL") ||
+			pgtest.Ask(t, url, "select 1::text")[0] != "1" {
 			t.Errorf("exported %s", name)
 		}
 	}
@@ -82,7 +84,8 @@ func TestWhatIsExported(t *testing.T) {
 // One tenant's error stops no other, says what to do, and leaves nothing.
 func TestFaultsOfBranches(t *testing.T) {
 	t.Parallel()
-	p := newPreviews(t, neontest.Options{Plan: neontest.Plan{Branches: 2, RootBranches: 1, Endpoints: 10}}, named("bad", "good")...)
+	p := newPreviews(t, neontest.Options{Plan: neontest.Plan{Branches: 2, RootBranches: 1, Endpoints: 10}},
+		named("bad", "good")...)
 	bad := p.projects[0]
 	post := "POST /projects/{project_id}/branches"
 	p.Fail(neontest.Fault{Route: post, Project: bad.ID, Status: http.StatusBadRequest, Message: "no"})
@@ -100,8 +103,8 @@ func TestFaultsOfBranches(t *testing.T) {
 	p.do(t, t.Context(), "create-branches").counts(t, 0, 2, 0, 0)
 	o = p.do(t, t.Context(), "create-branches", "branch-name=another")
 	o.counts(t, 0, 0, 2, 0)
-	o.says(t, "branches limit exceeded", "the project has as many branches as the plan allows: delete some (mode delete-branches, "+
-		"or Neon's console), let new ones expire with branch-expires-in, or upgrade the plan")
+	o.says(t, "branches limit exceeded", "the project has as many branches as the plan allows: delete some "+
+		"(mode delete-branches, or Neon's console), let new ones expire with branch-expires-in, or upgrade the plan")
 
 	// The branch is reset, and says so, although its expiry could not be renewed. Run again, it is.
 	p.Fail(neontest.Fault{Route: "PATCH *", Project: bad.ID, Status: http.StatusBadRequest, Message: "no", Times: 1})
@@ -121,7 +124,8 @@ func TestFaultsOfBranches(t *testing.T) {
 func TestABranchWithoutItsConnectionString(t *testing.T) {
 	t.Parallel()
 	p := newPreviews(t, neontest.Options{}, named("shop")...)
-	p.Fail(neontest.Fault{Route: "GET /projects/{project_id}/connection_uri", Status: http.StatusBadRequest, Message: "no"})
+	p.Fail(neontest.Fault{Route: "GET /projects/{project_id}/connection_uri", Status: http.StatusBadRequest,
+		Message: "no"})
 	o := p.do(t, t.Context(), "create-branches", "export-env=true", "pooled=true")
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "the branch is there, but not its connection string")
@@ -227,12 +231,14 @@ func TestRelativesOfABranch(t *testing.T) {
 	for _, mode := range []string{"reset-branches", "delete-branches"} {
 		o := p.do(t, t.Context(), mode, "branch-name=dev")
 		o.counts(t, 0, 0, 1, 0)
-		o.says(t, `it has branches of its own: "dev/child"`, "delete those first, in Neon's console or with mode delete-branches")
+		o.says(t, `it has branches of its own: "dev/child"`,
+			"delete those first, in Neon's console or with mode delete-branches")
 	}
 	// As after an undo, the branch comes from another one than the tenant.
 	o := p.do(t, t.Context(), "reset-branches", "branch-name=dev/child")
 	o.counts(t, 1, 0, 0, 0)
-	o.says(t, `branch "dev/child" was made from another branch than "main", which the tenant is`, "delete it with mode delete-branches to have it made from that")
+	o.says(t, `branch "dev/child" was made from another branch than "main", which the tenant is`,
+		"delete it with mode delete-branches to have it made from that")
 	p.do(t, t.Context(), "delete-branches", "branch-name=dev/child").counts(t, 1, 0, 0, 0)
 
 	p.do(t, t.Context(), "create-branches", "branch-name=dev", "branch-expires-in=1d").counts(t, 0, 1, 0, 0)
@@ -253,9 +259,10 @@ func TestBranchesOfACatalogsTenants(t *testing.T) {
 	p := newPreviews(t, neontest.Options{}, named("shop")...)
 	catalog := pgtest.Database(t)
 	pgtest.Do(t, catalog, `create table tenant (name text, url text, neon_project_id text);
-		insert into tenant values ('shop', null, '`+p.projects[0].ID+`'), ('elsewhere', 'postgresql://u:p@127.0.0.1:1/x', null)`)
-	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "catalog-query=select name, url, neon_project_id from tenant",
-		"branch-expires-in=1d"}
+		insert into tenant values ('shop', null, '`+p.projects[0].ID+`'),
+			('elsewhere', 'postgresql://u:p@127.0.0.1:1/x', null)`)
+	inputs := []string{"tenant-source=catalog", "database-url=" + catalog,
+		"catalog-query=select name, url, neon_project_id from tenant", "branch-expires-in=1d"}
 	o := p.do(t, t.Context(), "create-branches", inputs...)
 	o.counts(t, 1, 0, 1, 0)
 	p.do(t, t.Context(), "create-branches", inputs...).counts(t, 0, 1, 1, 0)

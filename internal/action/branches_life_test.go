@@ -117,7 +117,8 @@ func TestOtherModesWorkOnTheBranch(t *testing.T) {
 	p.do(t, t.Context(), "create-branches").counts(t, 1, 0, 0, 0)
 	p.do(t, t.Context(), "migrate", "neon-branch=preview/pr-7").counts(t, 1, 0, 0, 0)
 	p.do(t, t.Context(), "sync-secrets", "neon-branch=preview/pr-7", "secret-name=PREVIEW_7_{TENANT}",
-		"github-token="+githubtest.DefaultToken, "$GITHUB_API_URL="+hub.URL, "$GITHUB_REPOSITORY=acme/app").counts(t, 1, 0, 0, 0)
+		"github-token="+githubtest.DefaultToken, "$GITHUB_API_URL="+hub.URL,
+		"$GITHUB_REPOSITORY=acme/app").counts(t, 1, 0, 0, 0)
 	url, ok := hub.Secrets(githubtest.Scope{Repository: "acme/app"})["PREVIEW_7_SHOP"]
 	if !ok {
 		t.Fatal("there is no secret")
@@ -148,7 +149,8 @@ func TestOnlyTheBranchOfThatNameIsTouched(t *testing.T) {
 		}{
 			{"is left alone: it is the project's default branch", []string{"branch-name=" + main}},
 			{"is left alone: it is protected", []string{"branch-name=kept"}},
-			{`branch-name: "dev" is the branch of neon-branch, which the tenants are`, []string{"branch-name=dev", "neon-branch=dev"}},
+			{`branch-name: "dev" is the branch of neon-branch, which the tenants are`,
+				[]string{"branch-name=dev", "neon-branch=dev"}},
 		} {
 			o := p.do(t, t.Context(), mode, c.inputs...)
 			o.says(t, c.says)

@@ -56,7 +56,8 @@ func (p *previews) do(t *testing.T, ctx context.Context, mode string, inputs ...
 	if err := os.WriteFile(p.pull, []byte(`{"pull_request":{"number":7}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := p.run(t, ctx, append([]string{"mode=" + mode, "$GITHUB_EVENT_PATH=" + p.pull, "$GITHUB_ENV=" + p.env}, inputs...)...)
+	o := p.run(t, ctx, append([]string{"mode=" + mode, "$GITHUB_EVENT_PATH=" + p.pull, "$GITHUB_ENV=" + p.env},
+		inputs...)...)
 	for line := range strings.Lines(o.log) {
 		if strings.Contains(line, "npg_") && !strings.HasPrefix(line, "::add-mask::") {
 			t.Errorf("the log shows %s", line)

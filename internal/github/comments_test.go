@@ -214,7 +214,8 @@ func TestTheJobsAccountIsKnown(t *testing.T) {
 // On an Enterprise server, GraphQL is beside the API.
 func TestCommentsOfAnEnterpriseServer(t *testing.T) {
 	s, _ := withPull(t)
-	c, err := github.New(github.Options{BaseURL: s.URL + githubtest.EnterprisePath, Token: githubtest.DefaultToken, UserAgent: tester})
+	c, err := github.New(github.Options{BaseURL: s.URL + githubtest.EnterprisePath, Token: githubtest.DefaultToken,
+		UserAgent: tester})
 	if err != nil {
 		t.Fatal(err)
 	}

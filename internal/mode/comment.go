@@ -27,8 +27,8 @@ func NewCommenter(in *input.Reader, env Env) *Commenter {
 		return c
 	}
 	if token == "" {
-		in.Mistake("github-token", "is empty, and a comment needs a token; pass the job's own, ${{ github.token }}, and give "+
-			"the job the permission pull-requests: write")
+		in.Mistake("github-token", "is empty, and a comment needs a token; pass the job's own, ${{ github.token }}, and "+
+			"give the job the permission pull-requests: write")
 		return c
 	}
 	if err := (github.Scope{Repository: c.repository}).Check(); err != nil {
@@ -43,9 +43,9 @@ func NewCommenter(in *input.Reader, env Env) *Commenter {
 	return c
 }
 
-// Comment writes Markdown into the one comment that marker names, or updates it. It holds no secret: nothing is redacted
-// on the way. Without a pull request a notice says that there is no comment. A dry run comments too: on a pull request
-// nothing else is to be changed.
+// Comment writes Markdown into the one comment that marker names, or updates it. It holds no secret: nothing is
+// redacted on the way. Without a pull request a notice says that there is no comment. A dry run comments too: on a pull
+// request nothing else is to be changed.
 func (c *Commenter) Comment(ctx context.Context, marker, markdown string) error {
 	switch {
 	case c == nil:

@@ -72,11 +72,12 @@ func TestACommenterKeepsOneComment(t *testing.T) {
 			t.Fatalf("%d comments, the first is %.80q", len(all), all[0].Body)
 		}
 	}
-	if body := j.Comments("acme/app", 7)[0].Body; !strings.HasSuffix(body, "\n\nThis was too long for a comment; the rest is in "+
-		"the step summary of [the run](https://github.com/acme/app/actions/runs/12).\n") {
+	if body := j.Comments("acme/app", 7)[0].Body; !strings.HasSuffix(body, "\n\nThis was too long for a comment; "+
+		"the rest is in the step summary of [the run](https://github.com/acme/app/actions/runs/12).\n") {
 		t.Errorf("it ends with %q", body[len(body)-160:])
 	}
-	if len(j.log) != 3 || !strings.HasPrefix(j.log[0], "commented on the pull request: https://github.com/acme/app/pull/7#") {
+	if len(j.log) != 3 ||
+		!strings.HasPrefix(j.log[0], "commented on the pull request: https://github.com/acme/app/pull/7#") {
 		t.Errorf("said %q", j.log)
 	}
 }

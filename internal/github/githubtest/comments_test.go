@@ -15,7 +15,8 @@ func TestRefusalsOfComments(t *testing.T) {
 	others := s.AddComment("acme/fleet", 7, "mallory", "theirs")
 	s.AddToken(githubtest.Token{Secret: "github_pat_reader", Permissions: map[string]string{"issues": "read"}})
 	const list, one = "/repos/acme/fleet/issues/7/comments", "/repos/acme/fleet/issues/comments/"
-	reader, job := []string{"Authorization", "Bearer github_pat_reader"}, []string{"Authorization", "Bearer " + githubtest.JobToken}
+	reader := []string{"Authorization", "Bearer github_pat_reader"}
+	job := []string{"Authorization", "Bearer " + githubtest.JobToken}
 	for _, test := range []struct {
 		method, path, body string
 		headers            []string
@@ -54,8 +55,11 @@ func TestRefusalsOfComments(t *testing.T) {
 
 func TestWhoseATokenIs(t *testing.T) {
 	s := start(t)
-	for token, want := range map[string]string{githubtest.DefaultToken: "octocat", githubtest.JobToken: "github-actions[bot]"} {
-		_, answer := call(t, s, "POST", "/graphql", `{"query":"query { viewer { login } }"}`, "Authorization", "Bearer "+token)
+	for token, want := range map[string]string{
+		githubtest.DefaultToken: "octocat", githubtest.JobToken: "github-actions[bot]",
+	} {
+		_, answer := call(t, s, "POST", "/graphql", `{"query":"query { viewer { login } }"}`,
+			"Authorization", "Bearer "+token)
 		if got := fmt.Sprint(answer["data"]); got != fmt.Sprintf("map[viewer:map[login:%s]]", want) {
 			t.Errorf("%s is of %s", token, got)
 		}

@@ -59,8 +59,8 @@ func TestLines(t *testing.T) {
 		}
 		return all
 	}
-	const cost = "new branches count towards the limit of their project's plan, and cost what is written to them and the " +
-		"time that their computes run"
+	const cost = "new branches count towards the limit of their project's plan, and cost what is written to them and " +
+		"the time that their computes run"
 	for name, c := range map[string]struct {
 		results   []fleet.Result
 		variables []string

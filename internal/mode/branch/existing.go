@@ -23,8 +23,8 @@ func (b *existing) warnings() []string {
 	if b.ParentID == b.own.ID {
 		return nil
 	}
-	return []string{fmt.Sprintf("branch %q was made from another branch than %q, which the tenant is; delete it with mode "+
-		"delete-branches to have it made from that", b.Name, b.own.Name)}
+	return []string{fmt.Sprintf("branch %q was made from another branch than %q, which the tenant is; delete it with "+
+		"mode delete-branches to have it made from that", b.Name, b.own.Name)}
 }
 
 // busyPause is how often to look whether another run has finished with a branch, which takes about a second.
