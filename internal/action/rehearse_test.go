@@ -285,7 +285,8 @@ func TestRehearsalComments(t *testing.T) {
 	hub.AddRepository("acme/app")
 	hub.AddPullRequest("acme/app", 7)
 	event := filepath.Join(t.TempDir(), "event.json")
-	if err := os.WriteFile(event, []byte(`{"action":"opened","number":7,"pull_request":{"number":7}}`), 0o600); err != nil {
+	const opened = `{"action":"opened","number":7,"pull_request":{"number":7}}`
+	if err := os.WriteFile(event, []byte(opened), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	inputs := []string{"rehearse=all", "dry-run=true", "comment=true", "github-token=" + githubtest.JobToken,
