@@ -52,6 +52,8 @@ type Brancher interface {
 	ExpireBranch(ctx context.Context, t Tenant, branchID string, at time.Time) error
 	// DeleteBranch deletes a branch. One that does not exist is no error.
 	DeleteBranch(ctx context.Context, t Tenant, branchID string) error
+	// APICalls is how many calls of the platform's API the source has made so far.
+	APICalls() int64
 	// History is how far back the tenant's history reaches.
 	History(ctx context.Context, t Tenant) (time.Duration, error)
 }

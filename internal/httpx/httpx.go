@@ -14,6 +14,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -66,7 +67,11 @@ type Client struct {
 	limiter *limiter
 	base    http.RoundTripper
 	once    *http.Client // makes one attempt
+	sent    atomic.Int64
 }
+
+// Sent is how many requests were sent so far, repeated ones included.
+func (c *Client) Sent() int64 { return c.sent.Load() }
 
 // New returns a client.
 func New(o Options) *Client {
@@ -180,6 +185,7 @@ func (c *Client) attempt(r *http.Request) (*http.Response, error) {
 	}
 	state.reservation = reservation
 	state.attempts++
+	c.sent.Add(1)
 	defer c.limiter.release(reservation)
 	limit := c.options.AttemptTimeout
 	ctx, cancel := context.WithTimeoutCause(r.Context(), limit, fmt.Errorf("no complete answer within %s", limit))

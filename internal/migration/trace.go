@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -193,7 +194,8 @@ type watch struct {
 	traces    []Trace
 }
 
-// parseSnapshot reads the row of snapshotQuery. Names are without the schema if that is home or public.
+// parseSnapshot reads the row of snapshotQuery. Names are without the schema if that is home, or public if home is
+// empty.
 func parseSnapshot(rows [][][]byte, home string) (map[uint32]relation, error) {
 	all := map[uint32]relation{}
 	return all, eachArray(rows[0][0], func(values []json.RawMessage) error {
@@ -203,7 +205,7 @@ func parseSnapshot(rows [][][]byte, home string) (map[uint32]relation, error) {
 		if err := decodeAll(values, &oid, &schema, &quoted, &r.name, &r.kind, &r.table, &r.filenode); err != nil {
 			return err
 		}
-		if schema != home && schema != publicSchema {
+		if schema != cmp.Or(home, publicSchema) {
 			r.name = quoted + "." + r.name
 		}
 		all[oid] = r

@@ -88,3 +88,11 @@ func (c *Catalog) History(ctx context.Context, t fleet.Tenant) (time.Duration, e
 	}
 	return n.History(ctx, project)
 }
+
+// APICalls implements [fleet.Brancher].
+func (c *Catalog) APICalls() int64 {
+	if c.neon == nil {
+		return 0
+	}
+	return c.neon.APICalls()
+}

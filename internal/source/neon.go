@@ -23,6 +23,7 @@ import (
 // Neon is the source whose tenants are Neon projects.
 type Neon struct {
 	client         *neon.Client
+	transport      *httpx.Client
 	orgID          string // empty: the one that the key sees
 	branch         string // a branch's name; empty: each project's default branch
 	database, role string // in every project
@@ -74,7 +75,8 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 	options := neon.Limits(in.Int("neon-requests-per-minute", 1, mostPerMinute))
 	options.UserAgent = userAgent
 	options.OnWait = o.OnWait
-	n.client = neon.New(neon.Options{BaseURL: base, Key: key, HTTP: httpx.New(options).HTTP()})
+	n.transport = httpx.New(options)
+	n.client = neon.New(neon.Options{BaseURL: base, Key: key, HTTP: n.transport.HTTP()})
 	if o.Creating {
 		n.readCreation(in)
 	}

@@ -125,3 +125,6 @@ func (n *Neon) History(ctx context.Context, t fleet.Tenant) (time.Duration, erro
 	p, err := n.project(ctx, t.ID)
 	return time.Duration(p.HistorySeconds) * time.Second, err
 }
+
+// APICalls implements [fleet.Brancher].
+func (n *Neon) APICalls() int64 { return n.transport.Sent() }

@@ -41,6 +41,9 @@ type copier struct {
 	table    postgres.Table // of versions
 }
 
+// longestLife is that of a branch that expires. Neon allows 30 days.
+const longestLife = 29 * 24 * time.Hour
+
 // rehearsalPrefix begins the names of branches for rehearsals.
 const rehearsalPrefix = "rehearsal/"
 

@@ -32,6 +32,7 @@ type rehearsal struct {
 	// publicPending is true if files of the schema public are.
 	publicPending bool
 	failed        []string // names
+	calls         int64    // of Neon's API
 }
 
 // rehearsed is one tenant's rehearsal.
@@ -78,7 +79,7 @@ func (m *migrator) readRehearsal(in *input.Reader) {
 	}
 	r := &rehearsal{everybody: which == "all", limits: limits, timeout: in.Duration("tenant-timeout"), migrator: m,
 		done: map[string]*rehearsed{}}
-	r.copies = copier{env: m.env, runID: in.Variable("GITHUB_RUN_ID"), lifetime: r.timeout + time.Hour,
+	r.copies = copier{env: m.env, runID: in.Variable("GITHUB_RUN_ID"), lifetime: min(r.timeout+time.Hour, longestLife),
 		table: m.options.Table}
 	if comment {
 		r.commenter = mode.NewCommenter(in, m.env)
@@ -100,6 +101,8 @@ func (r *rehearsal) run(ctx context.Context, found mode.Found) {
 		r.done[t.ID] = &rehearsed{tenant: t, order: i}
 	}
 	r.lookAtPublic(ctx)
+	calls := r.apiCalls()
+	defer func() { r.calls = r.apiCalls() - calls }()
 	observer, end := r.migrator.env.Progress("rehearsal", len(tenants))
 	defer end()
 	for _, result := range fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: r.job}, fleet.Options{
@@ -198,6 +201,14 @@ func (r *rehearsal) look(
 	o.DryRun, o.Baseline = true, nil
 	found, err = migration.Migrate(ctx, conn, r.migrator.files, o)
 	return target, found, remedies.Explain(err)
+}
+
+// apiCalls is how many calls of Neon's API the run has made so far.
+func (r *rehearsal) apiCalls() int64 {
+	if b, ok := r.migrator.env.Source.(fleet.Brancher); ok {
+		return b.APICalls()
+	}
+	return 0
 }
 
 // lookAtPublic finds out whether files of the schema public are pending. What keeps it from being read fails the run

@@ -82,8 +82,9 @@ type Cost struct {
 	Branches       int   `json:"branches"`
 	ComputeSeconds int64 `json:"compute_seconds"` // for which the branches' computes ran, all together
 	compute        time.Duration
-	Copies         int `json:"copies"`       // databases on the tenants' own servers
-	WithoutData    int `json:"without_data"` // of them
+	APICalls       int64 `json:"api_calls"`    // of Neon's
+	Copies         int   `json:"copies"`       // databases on the tenants' own servers
+	WithoutData    int   `json:"without_data"` // of them
 }
 
 // summarize joins the tenants' rehearsals. all are in the run's order, tenants is how many the run has.

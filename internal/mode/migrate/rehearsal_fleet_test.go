@@ -37,7 +37,8 @@ func TestSummarize(t *testing.T) {
 		"nothing pending": {[]*rehearsed{idle, idle}, 2, "nothing is pending in any of 2 tenants", nil},
 		"one is large": {[]*rehearsed{acme, ran("umbra", time.Second, 0), idle}, 400,
 			"1 of 400 tenants writes orders anew; the longest, acme, holds ACCESS EXCLUSIVE on it for 41s",
-			[]string{"2 of 400 tenants rehearsed on 2 branches (1s of compute time); 1 with nothing pending.",
+			[]string{"2 of 400 tenants rehearsed on 2 branches (1s of compute time, 0 calls of Neon's API); " +
+				"1 with nothing pending.",
 				"1_a.sql takes 41s at most (acme), median 1s over 2 tenants.",
 				"1_a.sql writes orders anew in 1 tenant, 2.1 GB at most (acme).",
 				"1_a.sql holds ACCESS EXCLUSIVE on orders in 2 tenants, 41s at most (acme): " +
@@ -46,7 +47,7 @@ func TestSummarize(t *testing.T) {
 			"no table is written anew; the longest tenant, umbra, takes 1s", nil},
 		"one failed": {[]*rehearsed{ran("umbra", time.Second, 0), failed}, 2,
 			"1 of 2 rehearsals failed; no table is written anew; the longest tenant, umbra, takes 1s",
-			[]string{"1 of 2 tenants rehearsed on 1 branch (1s of compute time); " +
+			[]string{"1 of 2 tenants rehearsed on 1 branch (1s of compute time, 0 calls of Neon's API); " +
 				"1 failed, and so no tenant was touched."}},
 		"none could be made": {[]*rehearsed{failed}, 1, "1 of 1 rehearsal failed", nil},
 	} {

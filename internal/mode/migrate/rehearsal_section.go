@@ -21,6 +21,7 @@ func (r *rehearsal) summary() *FleetRehearsal {
 		all[one.order] = one
 	}
 	f := summarize(all, r.total, r.migrator.env.Concurrency)
+	f.Cost.APICalls = r.calls
 	return &f
 }
 
@@ -76,8 +77,10 @@ func (f FleetRehearsal) fleetLines() []string {
 	lines := []string{strings.ToUpper(f.Sentence[:1]) + f.Sentence[1:] + "."}
 	where := ""
 	if f.Cost.Branches > 0 {
-		where = fmt.Sprintf(" on %s (%s of compute time)", words.Count(f.Cost.Branches, "branch", "branches"),
-			words.Duration(time.Duration(f.Cost.ComputeSeconds)*time.Second))
+		where = fmt.Sprintf(" on %s (%s of compute time, %s of Neon's API)",
+			words.Count(f.Cost.Branches, "branch", "branches"),
+			words.Duration(time.Duration(f.Cost.ComputeSeconds)*time.Second),
+			words.Count(int(f.Cost.APICalls), "call", "calls"))
 	}
 	if f.Cost.Copies > 0 {
 		where += fmt.Sprintf(" on %s of databases, on their own servers", words.Count(f.Cost.Copies, "copy", "copies"))
