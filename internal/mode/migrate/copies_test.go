@@ -1,0 +1,54 @@
+package migrate
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/mode"
+)
+
+// late is a platform that has not yet deleted branches which are past their time. The simulator never is.
+type late struct {
+	fleet.Brancher
+	branches []fleet.Branch
+	deleted  []string
+}
+
+func (l *late) Branches(_ context.Context, _ fleet.Tenant, search string) ([]fleet.Branch, error) {
+	return slices.DeleteFunc(slices.Clone(l.branches), func(b fleet.Branch) bool {
+		return !strings.Contains(b.Name, search)
+	}), nil
+}
+
+func (l *late) DeleteBranch(_ context.Context, _ fleet.Tenant, id string) error {
+	l.deleted = append(l.deleted, id)
+	return nil
+}
+
+// Only branches of rehearsals are deleted, and only those past their time: another run may be at work on the others.
+func TestSweep(t *testing.T) {
+	past, future := time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
+	l := &late{branches: []fleet.Branch{
+		{ID: "1", Name: "rehearsal/12-old", ExpiresAt: past}, {ID: "2", Name: "rehearsal/13-running", ExpiresAt: future},
+		{ID: "3", Name: "rehearsal/kept"}, {ID: "4", Name: "my-rehearsal/12", ExpiresAt: past}, {ID: "5", Name: "main"},
+	}}
+	var notices []string
+	c := copier{env: mode.Env{Notice: func(text string) { notices = append(notices, text) }}}
+	if n := c.sweep(t.Context(), fleet.Tenant{Name: "acme"}, l); n != 1 || !slices.Equal(l.deleted, []string{"1"}) {
+		t.Errorf("deleted %q", l.deleted)
+	}
+	if len(notices) != 1 || !strings.Contains(notices[0], "acme: deleted the branch rehearsal/12-old of an earlier") {
+		t.Errorf("said %q", notices)
+	}
+}
+
+func TestBranchNames(t *testing.T) {
+	one, two := copier{runID: "42"}.branchName(), copier{runID: "42"}.branchName()
+	if one == two || !strings.HasPrefix(one, "rehearsal/42-") || !strings.HasPrefix(copier{}.branchName(), "rehearsal/") {
+		t.Errorf("%q, %q", one, two)
+	}
+}
