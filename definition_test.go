@@ -24,7 +24,7 @@ import (
 
 // unread are the declared inputs that nothing reads yet: their descriptions must say so.
 var unread = []string{
-	"rehearse", "undo-point",
+	"rehearse",
 }
 
 // unset are the declared outputs that nothing sets yet: their descriptions must say so.

@@ -129,6 +129,7 @@ var otherwise = map[string]string{
 	"require-backup-within":  "1h",
 	"rehearse":               "all",
 	"undo-point":             "true",
+	"undo-keep":              "1d",
 
 	"s3-bucket":             "backups",
 	"s3-prefix":             "tenants",

@@ -46,11 +46,19 @@ func Merge(files []NamedFile) (Run, error) {
 		return Run{}, err
 	}
 	m := newMerger(files)
-	r := Run{Mode: files[0].Mode, Source: files[0].Source, DryRun: files[0].DryRun}
+	r := Run{ID: commonRunID(files), Mode: files[0].Mode, Source: files[0].Source, DryRun: files[0].DryRun}
 	m.addBounds(&r)
 	m.addResults(&r)
 	m.addMessages(&r, missingShards(files, count))
 	return r, nil
+}
+
+// commonRunID is the id of the run that all files are from, empty if there are several.
+func commonRunID(files []NamedFile) string {
+	if slices.ContainsFunc(files, func(f NamedFile) bool { return f.RunID != files[0].RunID }) {
+		return ""
+	}
+	return files[0].RunID
 }
 
 // agree checks that the files are from one kind of run, and returns the number of shards; 0 if none is sharded.

@@ -19,7 +19,7 @@ import (
 func New(in *input.Reader, env mode.Env) mode.Work {
 	unguarded := NewUnguarded(in, env)
 	unguarded.migrator.readBaseline(in)
-	work := unguarded.Work
+	work := unguarded.migrator.readUndoPoint(in, unguarded.Work)
 	within := in.Duration("require-backup-within")
 	if within == 0 {
 		return work

@@ -24,7 +24,8 @@ type migrator struct {
 	creator fleet.Creator // nil unless create-missing concerns databases
 	schemas *migrateSchemas
 
-	baseline *baseline // nil: no tenant gets one
+	baseline *baseline   // nil: no tenant gets one
+	undo     *undoPoints // nil: no tenant gets one
 }
 
 // Unguarded is mode migrate without require-backup-within.
@@ -48,7 +49,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 		DryRun:               env.DryRun,
 	}}
 	m.files = mode.ReadMigrations(in, "migrations-path")
-	refuseUnavailable(in, "rehearse", "undo-point")
+	refuseUnavailable(in, "rehearse")
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
 	u := Unguarded{migrator: m}
@@ -70,7 +71,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	return u
 }
 
-// refuseUnavailable refuses inputs that this version does not act on: whoever sets undo-point relies on it.
+// refuseUnavailable refuses inputs that this version does not act on: whoever sets rehearse relies on it.
 func refuseUnavailable(in *input.Reader, names ...string) {
 	for _, name := range names {
 		if in.Given(name) {
@@ -107,8 +108,9 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	}
 	defer release()
 	o.Alone = func(ctx context.Context, failed error) (bool, error) { return m.conns.Alone(ctx, conn, failed) }
+	point := m.undo.before(&o, t, log)
 	result, err := migration.Migrate(ctx, conn, m.files, o)
-	outcome := describe(result, o.DryRun, err != nil)
+	outcome := withUndoPoint(describe(result, o.DryRun, err != nil), point)
 	if created {
 		outcome = afterCreation(outcome)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -19,6 +20,8 @@ type Detail struct {
 	Pending    []string  `json:"pending,omitempty"`      // files not applied, in a dry run or after a failure
 	OutOfOrder []string  `json:"out_of_order,omitempty"` // pending files below the highest version
 	Unknown    []string  `json:"unknown,omitempty"`      // recorded versions that have no file
+
+	UndoPoint *mode.UndoPoint `json:"undo_point,omitempty"` // nil if none was made
 }
 
 // Applied is one file that ran.
