@@ -8,6 +8,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
+	"github.com/org/neon-tenants-action/internal/mode/branch"
 	"github.com/org/neon-tenants-action/internal/mode/health"
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
 	"github.com/org/neon-tenants-action/internal/mode/secretsync"
@@ -44,6 +45,7 @@ var modes = map[string]entry{
 	"report":        {read: readReports},
 	"restore":       {concurrency: 1, construct: backup.NewRestore, one: true},
 	"sync-secrets":  {concurrency: 4, construct: secretsync.New},
+	"undo":          {concurrency: 8, construct: branch.NewUndo},
 }
 
 // modeNames lists the modes.

@@ -48,6 +48,8 @@ type Brancher interface {
 	RestoreBranch(ctx context.Context, t Tenant, branchID, sourceID string, at time.Time, preserveAs string) error
 	// DeleteBranch deletes a branch. One that does not exist is no error.
 	DeleteBranch(ctx context.Context, t Tenant, branchID string) error
+	// Settle waits until the changes of the tenant's project that are in progress have ended, one way or the other.
+	Settle(ctx context.Context, t Tenant) error
 	// History is how far back the tenant's history reaches.
 	History(ctx context.Context, t Tenant) (time.Duration, error)
 }

@@ -12,8 +12,10 @@ import (
 // UndoPoint is a branch that holds what a tenant was like before a run of mode migrate changed it, as the run's report
 // file describes it. Mode undo reads it there.
 type UndoPoint struct {
-	BranchID  string    `json:"branch_id"`
-	Name      string    `json:"name"`
+	BranchID string `json:"branch_id"`
+	Name     string `json:"name"`
+	// ParentID is the branch that the tenant is, which keeps its id when it is restored.
+	ParentID  string    `json:"parent_id"`
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 	// Versions is the [HashVersions] of those that it records.

@@ -108,7 +108,7 @@ func object(v any) (json.RawMessage, error) {
 // Decode reads a report file written by any release with this schema version or an older one. What no run writes is an
 // error, with a remedy.
 func Decode(data []byte) (File, error) {
-	const remedy = "run the job that wrote this file again; if none did, make report-files match only the files that " +
+	const remedy = "run the job that wrote this file again; if none did, have the glob match only the files that " +
 		"report-file named in the jobs"
 	var f File
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -118,7 +118,7 @@ func Decode(data []byte) (File, error) {
 	case f.Version == 0:
 		return File{}, fleet.WithRemedy(
 			errors.New("read a report file: it has no version, so this action did not write it"),
-			"check which files report-files matches: they must be those that report-file named in the other jobs")
+			"check which files the glob matches: they must be those that report-file named in the other jobs")
 	case f.Version > FileVersion:
 		return File{}, fleet.WithRemedy(
 			fmt.Errorf("read a report file: it has version %d; this release reads up to %d", f.Version, FileVersion),

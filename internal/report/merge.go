@@ -63,7 +63,7 @@ func commonRunID(files []NamedFile) string {
 
 // agree checks that the files are from one kind of run, and returns the number of shards; 0 if none is sharded.
 func agree(files []NamedFile) (shards int, err error) {
-	const remedy = "make report-files match only the files of one job matrix"
+	const remedy = "have the glob match only the files of one job matrix"
 	first := files[0]
 	sharded := first
 	for _, f := range files {
@@ -100,6 +100,16 @@ func differ(a, b NamedFile) string {
 		return fmt.Sprintf("only one of %s and %s is from a dry run", a.Path, b.Path)
 	}
 	return ""
+}
+
+// MissingShards lists the shards of one run that have no file. The error says in what the files differ if they are not
+// of one kind of run.
+func MissingShards(files []NamedFile) ([]string, error) {
+	count, err := agree(files)
+	if err != nil {
+		return nil, err
+	}
+	return missingShards(files, count), nil
 }
 
 // missingShards lists the shards without a file.

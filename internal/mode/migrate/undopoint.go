@@ -101,7 +101,7 @@ func (u *undoPoints) make(ctx context.Context, t fleet.Tenant, log *slog.Logger)
 	}
 	log.Info("made the undo point", "branch", b.Name, "id", b.ID, "expires", b.ExpiresAt.UTC().Format(time.DateTime))
 	return mode.UndoPoint{
-		BranchID: b.ID, Name: b.Name, CreatedAt: b.CreatedAt.UTC(), ExpiresAt: b.ExpiresAt.UTC(),
+		BranchID: b.ID, Name: b.Name, ParentID: b.ParentID, CreatedAt: b.CreatedAt.UTC(), ExpiresAt: b.ExpiresAt.UTC(),
 	}, nil
 }
 
