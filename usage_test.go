@@ -171,6 +171,9 @@ var otherwise = map[string]string{
 	"restore-url":  aDatabase,
 	"restore-into": "branch",
 	"overwrite":    "true",
+
+	"restore-to-time": "2h",
+
 	"age-identity": "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
 
 	"tenant-name":     "acme",
@@ -201,10 +204,14 @@ var otherwise = map[string]string{
 var variants = [][]string{
 	{
 		"aws-account-id", "iam-role", "restore-url", "verify", "verify-database-url", "github-organization",
-		"without-backup", "shard",
+		"without-backup", "shard", "restore-to-time",
 	},
-	{"role-to-assume", "restore-into", "age-recipients", "github-environment", "without-backup", "secret-layout"},
-	{"aws-account-id", "iam-role", "restore-url", "age-recipients", "github-environment"},
+	{
+		"role-to-assume", "restore-into", "age-recipients", "github-environment", "without-backup", "secret-layout",
+		"restore-to-time",
+	},
+	{"aws-account-id", "iam-role", "restore-url", "age-recipients", "github-environment", "restore-to-time"},
+	{"aws-account-id", "iam-role", "restore-url", "restore-into", "age-recipients", "github-environment"},
 }
 
 // workspaceFor returns a workspace with the files that the values of otherwise name.
