@@ -101,18 +101,19 @@ func TestUndoTakesBackExactlyWhatTheRunChanged(t *testing.T) {
 	f.ResetCalls()
 	o := f.run(t, t.Context(), undo("dry-run=true")...)
 	o.counts(t, 2, 0, 0, 0)
-	o.says(t, "done  would be undone to undo/7, losing what was written in the last ", "half  would be undone to undo/7")
+	o.says(t, "done  would be undone to undo/7, losing the last ", "half  would be undone to undo/7", "What would be lost",
+		"everything that was written since the undo point", "a branch undone/7 in each project would keep it")
 	if query(t, done, hasLate) != "t" || len(f.branches(t, done, "undone/")) > 0 {
 		t.Fatal("a dry run undid something")
 	}
 	d := detail[branch.UndoDetail](t, o, "done")
-	if d.Lost == nil || d.Lost.Rows == nil || *d.Lost.Rows < 1000 || !strings.Contains(o.log, " rows, the migrations' own included") {
+	if d.Lost == nil || d.Lost.Rows == nil || *d.Lost.Rows < 1000 || !strings.Contains(o.log, " rows") || !strings.Contains(o.log, "the rows are the server's count") {
 		t.Errorf("a dry run says %+v is lost", d.Lost)
 	}
 
 	o = f.run(t, t.Context(), undo()...)
 	o.counts(t, 2, 0, 0, 0)
-	o.says(t, "done  undone to undo/7, losing what was written in the last ", "kept as undone/7", "What was replaced",
+	o.says(t, "done  undone to undo/7, losing the last ", "What is lost",
 		"the branch undone/7 of 2 projects keeps what was there before the undo")
 	o.keeps(t, []neontest.Project{done, half})
 	for _, p := range []neontest.Project{done, half} {
@@ -301,8 +302,17 @@ func TestWhatCannotBeUndoneHidesNothing(t *testing.T) {
 	if got := o.report.Totals; o.err == nil || got.Succeeded+got.Unchanged != 3 {
 		t.Errorf("%v, %+v", o.err, got)
 	}
-	if f.run(t, t.Context(), undo("tenants=t2,t3,t4")...).err != nil {
+	o = f.run(t, t.Context(), undo("tenants=t2,t3,t4,t9")...)
+	o.says(t, `tenants: the pattern "t9" matches none of the 4 tenants found`)
+	if o.err != nil {
 		t.Error("a tenant that was not selected fails the run")
+	}
+	f.Unavailable([]string{f.projects[1].ID}, 0)
+	f.Fail(neontest.Fault{Route: "GET /projects/{project_id}", Project: f.projects[1].ID, Status: 403})
+	o = f.run(t, t.Context(), undo("tenants=!t1")...)
+	o.says(t, "the run 7 changed tenants that could not be listed now and were not undone: t2 ("+f.projects[1].ID+")")
+	if got := o.report.Totals; o.err == nil || got.Unchanged != 2 {
+		t.Errorf("%v, %+v", o.err, got)
 	}
 }
 
@@ -393,4 +403,24 @@ func TestUndoWithNothingToUndo(t *testing.T) {
 	o := f.run(t, t.Context(), undo("confirm=9")...)
 	o.says(t, "the run 9 changed no tenant, so there is nothing to undo")
 	f.run(t, t.Context(), undo("confirm=9", "allow-empty=true")...).counts(t, 0, 0, 0, 0)
+}
+
+// Rows of a catalog that name a Neon project have undo points; a row of another kind is not migrated without one.
+func TestUndoPointsOfACatalogsTenants(t *testing.T) {
+	t.Parallel()
+	f, list, other := newFleet(t, named("unused")...), catalogDatabase(t), pgtest.Database(t)
+	askAll(t, list, "create table places (name text, url text, neon_project_id text); insert into places values "+
+		"('neon', null, "+pgtest.Literal(f.projects[0].ID)+"), ('elsewhere', "+pgtest.Literal(other)+", null)")
+	inputs := []string{"tenant-source=catalog", "database-url=" + list, "catalog-query=select * from places"}
+	o := f.run(t, t.Context(), append(inputs, withPoints()...)...)
+	o.counts(t, 1, 0, 1, 0)
+	o.says(t, "the undo point could not be made, so nothing was changed", "neon  3 applied, undo point undo/7")
+	f.keep(t, "7", o)
+	for _, counts := range [][2]int{{1, 0}, {0, 1}} {
+		o = f.run(t, t.Context(), append(inputs, undo()...)...)
+		o.counts(t, counts[0], counts[1], 0, 0)
+	}
+	if got := query(t, f.projects[0], "select to_regclass('users') is null"); got != "t" {
+		t.Error("it was not undone")
+	}
 }

@@ -200,8 +200,8 @@ func (r *toTime) intoBranch(ctx context.Context, t fleet.Tenant, log *slog.Logge
 	if err != nil {
 		return fleet.Outcome{Detail: d}, fmt.Errorf("look into the new branch %s: %w", name, err)
 	}
-	return fleet.Outcome{Detail: d, Note: fmt.Sprintf("what it was at %s is in the new branch %s (%s)", moment(r.at), name,
-		b.ID)}, nil
+	return fleet.Outcome{Detail: d, Note: fmt.Sprintf("new branch %s (%s), as of %s", name, b.ID,
+		moment(r.at))}, nil
 }
 
 // refused is the error of a change that Neon has refused, with what to do in its place: a branch can be younger than
@@ -233,7 +233,8 @@ func only(found mode.Found) (fleet.Tenant, error) {
 // toTimeFacts returns the version that a tenant is at whose own branch was replaced.
 func toTimeFacts(r fleet.Result) catalog.Facts {
 	d, ok := r.Outcome.Detail.(ToTimeDetail)
-	if !ok || d.Target != ownBranch || r.State != fleet.Succeeded || d.PreservedAs == "" {
+	known := r.State == fleet.Succeeded || r.State == fleet.Unchanged
+	if !ok || d.Target != ownBranch || !known || d.PreservedAs == "" {
 		return catalog.Facts{}
 	}
 	return catalog.Facts{SchemaVersion: d.SchemaVersion, NoVersion: d.SchemaVersion == ""}

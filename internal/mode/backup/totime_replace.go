@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -36,7 +37,7 @@ func (r *toTime) replace(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 	}
 	for _, b := range kept {
 		if b.Name == name {
-			return r.replacedBefore(ctx, t, d, b)
+			return r.replacedBefore(ctx, t, d, b, log)
 		}
 	}
 	if r.env.DryRun {
@@ -47,11 +48,13 @@ func (r *toTime) replace(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
+	release = sync.OnceFunc(release)
 	defer release()
 	log.Info("restoring the branch", "id", own.ID, "to", moment(r.at), "preserving what is there as", name)
 	if err := r.brancher.RestoreBranch(ctx, t, own.ID, own.ID, r.at, name); err != nil {
 		return fleet.Outcome{}, r.refused(ctx, t, err, log)
 	}
+	release() // the restore has ended its session
 	d.PreservedAs = name
 	if d.SchemaVersion, err = r.ask(ctx, t, log); err != nil {
 		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken to %s, with what it was before kept as %s, "+
@@ -64,12 +67,16 @@ func (r *toTime) replace(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 
 // replacedBefore is the outcome of a tenant that an earlier run took to this very time.
 func (r *toTime) replacedBefore(
-	ctx context.Context, t fleet.Tenant, d ToTimeDetail, kept fleet.Branch,
+	ctx context.Context, t fleet.Tenant, d ToTimeDetail, kept fleet.Branch, log *slog.Logger,
 ) (fleet.Outcome, error) {
-	if err := r.brancher.Settle(ctx, t); err != nil { // it may have been cut off
+	d.PreservedAs = kept.Name
+	err := r.brancher.Settle(ctx, t) // it may have been cut off
+	if err == nil {
+		d.SchemaVersion, err = r.ask(ctx, t, log)
+	}
+	if err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
-	d.PreservedAs = kept.Name
 	return fleet.Outcome{Unchanged: true, Detail: d, Note: fmt.Sprintf("was restored to %s before, on %s UTC; what it was "+
 		"until then is kept as %s", moment(r.at), kept.CreatedAt.UTC().Format(time.DateTime), kept.Name)}, nil
 }

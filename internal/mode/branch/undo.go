@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
@@ -49,7 +50,8 @@ type undo struct {
 	allowNone bool
 
 	changes map[string]change // of the tenants to work on, by id
-	gone    []string          // tenants that the run changed and that are not listed any more
+	gone    []string          // tenants that the run changed and that are not listed
+	listed  bool              // all tenants could be listed
 }
 
 // NewUndo is mode undo: it takes exactly the tenants that a run of mode migrate changed back to their undo points.
@@ -75,15 +77,22 @@ func NewUndo(in *input.Reader, env mode.Env) mode.Work {
 }
 
 // choose returns the listed ones of the tenants that the run changed, as far as the input tenants selects them.
-func (u *undo) choose(all []fleet.Tenant, _ bool) ([]fleet.Tenant, error) {
-	selection, err := fleet.Resolve(u.selection, all)
-	if err != nil {
-		return nil, fmt.Errorf("tenants: %w", err)
-	}
-	listed := map[string]fleet.Tenant{}
+func (u *undo) choose(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error) {
+	u.listed = complete
+	known, listed := slices.Clone(all), map[string]fleet.Tenant{}
 	for _, t := range all {
 		listed[t.ID] = t
 	}
+	for _, c := range u.run.changes {
+		if _, ok := listed[c.tenant.ID]; !ok {
+			known = append(known, c.tenant)
+		}
+	}
+	selection, err := fleet.Resolve(u.selection, known)
+	if err != nil {
+		return nil, fmt.Errorf("tenants: %w", err)
+	}
+	u.doubt(selection, known)
 	u.changes = map[string]change{}
 	var picked []fleet.Tenant
 	for _, c := range u.run.changes {
@@ -99,6 +108,17 @@ func (u *undo) choose(all []fleet.Tenant, _ bool) ([]fleet.Tenant, error) {
 		return picked, nil
 	}
 	return nil, u.nobody(len(all))
+}
+
+// doubt says what may be wrong with the input tenants.
+func (u *undo) doubt(selection fleet.Selection, known []fleet.Tenant) {
+	for _, doubt := range selection.Doubts {
+		u.env.Notice("tenants: " + doubt)
+	}
+	_, idle := selection.Select(known)
+	for _, entry := range idle {
+		u.env.Notice(fmt.Sprintf("tenants: the pattern %q matches none of the %d tenants found", entry, len(known)))
+	}
 }
 
 // nobody is the error of an undo that would work on no tenant.
@@ -122,6 +142,10 @@ func (u *undo) unlisted() error {
 		return nil
 	}
 	const shown = 5
+	if !u.listed {
+		return fleet.WithRemedy(fmt.Errorf("the run %s changed tenants that could not be listed now and were not undone: %s",
+			u.run.id, words.List(u.gone, shown)), "run again later; what is undone stays so")
+	}
 	return fleet.WithRemedy(fmt.Errorf("the run %s changed tenants that are not listed any more and were not undone: %s",
 		u.run.id, words.List(u.gone, shown)),
 		"if they were dropped, there is nothing to do; otherwise give the key, the organization and the source that the run "+
@@ -136,18 +160,44 @@ func (u *undo) finish(_ context.Context, results []fleet.Result) (mode.Ending, e
 			"not undone", words.List(u.run.missing, 0), u.run.id),
 			"have previous-report match the report files of all its jobs, and run again; what is undone stays so"))
 	}
-	replaced := 0
+	ending := mode.Ending{}
+	if section := u.section(results); len(section.Lines) > 0 {
+		ending.Sections = []report.Section{section}
+	}
+	return ending, err
+}
+
+// section says what the tenants lose, or would lose in a dry run, and where it is kept; it has no lines if that is
+// nothing.
+func (u *undo) section(results []fleet.Result) report.Section {
+	lost, kept, counted := 0, 0, false
 	for _, r := range results {
-		if d, _ := r.Outcome.Detail.(UndoDetail); d.PreservedAs != "" {
-			replaced++
+		d, _ := r.Outcome.Detail.(UndoDetail)
+		if d.Lost != nil {
+			lost++
+			counted = counted || d.Lost.Rows != nil
+		}
+		if d.PreservedAs != "" {
+			kept++
 		}
 	}
-	if replaced == 0 || u.env.DryRun {
-		return mode.Ending{}, err
+	s := report.Section{Title: "What is lost"}
+	if lost > 0 {
+		s.Lines = append(s.Lines, "everything that was written since the undo point, in all databases of the tenant's branch")
 	}
-	return mode.Ending{Sections: []report.Section{{Title: "What was replaced", Lines: []string{fmt.Sprintf(
-		"the branch %s of %s keeps what was there before the undo, with all that was written since the undo point, until "+
-			"you delete it", mode.UndoneName(u.run.id), words.Count(replaced, "project", "projects"))}}}}, err
+	if counted {
+		s.Lines = append(s.Lines, "the rows are the server's count of what was inserted, updated or deleted since then, with "+
+			"what the migrations did, and without about the last second")
+	}
+	switch name := mode.UndoneName(u.run.id); {
+	case u.env.DryRun && lost > 0:
+		s.Title = "What would be lost"
+		s.Lines = append(s.Lines, "a branch "+name+" in each project would keep it until you delete that")
+	case kept > 0:
+		s.Lines = append(s.Lines, fmt.Sprintf("the branch %s of %s keeps what was there before the undo, until you delete it",
+			name, words.Count(kept, "project", "projects")))
+	}
+	return s
 }
 
 // undoFacts returns the version that an undone tenant was proved to record.

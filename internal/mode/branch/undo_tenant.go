@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -34,6 +35,7 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
+	release = sync.OnceFunc(release)
 	defer release()
 	status, err := u.lock(ctx, conn)
 	if err != nil {
@@ -57,7 +59,7 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 		d.known = false
 		return fleet.Outcome{Detail: d, Note: "would be undone to " + c.point.Name + ", losing " + d.Lost.text()}, nil
 	}
-	return u.restore(ctx, t, c, d, log)
+	return u.restore(ctx, t, c, d, release, log)
 }
 
 // branches are what an undo needs to know of a project's.
@@ -126,17 +128,20 @@ func (u *undo) check(found branches, c change) error {
 	return nil
 }
 
-// restore takes the tenant back to its undo point, and proves by a new connection that it was.
+// restore takes the tenant back to its undo point, and proves by a new connection that it was. release gives back the
+// one that holds the lock, which the restore ends.
 func (u *undo) restore(
-	ctx context.Context, t fleet.Tenant, c change, d UndoDetail, log *slog.Logger,
+	ctx context.Context, t fleet.Tenant, c change, d UndoDetail, release func(), log *slog.Logger,
 ) (fleet.Outcome, error) {
 	d.known = false
 	name := mode.UndoneName(u.run.id)
 	log.Info("restoring from the undo point", "branch", c.point.Name, "preserving what is there as", name)
 	if err := u.brancher.RestoreBranch(ctx, t, d.UndoPoint.ParentID, c.point.BranchID, time.Time{}, name); err != nil {
+		d.Lost = nil
 		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("take it back to %s: %w", c.point.Name, err),
 			cmp.Or(remedies.Of(err), "run again, which completes what was begun"))
 	}
+	release()
 	d.PreservedAs = name
 	versions, err := u.recorded(ctx, t, log)
 	if err != nil {
@@ -149,8 +154,7 @@ func (u *undo) restore(
 			"have migrated it at once; what it was until the undo is kept as the branch "+name)
 	}
 	d.After, d.known = versions.Highest(), true
-	return fleet.Outcome{Detail: d, Note: fmt.Sprintf("undone to %s, losing %s; kept as %s", c.point.Name, d.Lost.text(),
-		name)}, nil
+	return fleet.Outcome{Detail: d, Note: "undone to " + c.point.Name + ", losing " + d.Lost.text()}, nil
 }
 
 // recorded reads what the tenant records, through a new connection.
@@ -208,10 +212,9 @@ func lostSince(ctx context.Context, conn *postgres.Conn, p *mode.UndoPoint, now 
 
 // text says what is lost, as far as it is known.
 func (l *Lost) text() string {
-	since := "what was written in the last " + words.Duration(time.Duration(l.ElapsedMS)*time.Millisecond)
-	if l.Rows == nil {
-		return since
+	text := "the last " + words.Duration(time.Duration(l.ElapsedMS)*time.Millisecond)
+	if l.Rows != nil {
+		text += ", about " + words.Count(int(*l.Rows), "row", "rows")
 	}
-	return fmt.Sprintf("%s: about %s, the migrations' own included", since,
-		words.Count(int(*l.Rows), "row", "rows"))
+	return text
 }
