@@ -23,15 +23,13 @@ import (
 )
 
 // unread are the declared inputs that nothing reads yet: their descriptions must say so.
-var unread = []string{
-	"rehearse",
-}
+var unread = []string{}
 
 // unset are the declared outputs that nothing sets yet: their descriptions must say so.
 var unset = []string{}
 
 // byMode are the outputs that a mode sets beside the report's.
-var byMode = []string{"backup-key", "matrix", "tenant-id", "tenants"}
+var byMode = []string{"backup-key", "branches", "matrix", "rehearsal", "tenant-id", "tenants"}
 
 // notYet is how a description says that this version does not have something.
 var notYet = regexp.MustCompile(`Not available in this version`)

@@ -34,6 +34,7 @@ func try(t *testing.T, workspace string, inputs map[string]string) trial {
 	environment := map[string]string{
 		"GITHUB_WORKSPACE": workspace, "GITHUB_REPOSITORY": "acme/app",
 		"ACTIONS_ID_TOKEN_REQUEST_URL": "http://127.0.0.1:1/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "token",
+		"GITHUB_ENV": filepath.Join(workspace, "env"), "GITHUB_REF": "refs/pull/7/merge",
 	}
 	for name, value := range inputs {
 		environment["INPUT_"+strings.ToUpper(name)] = value
@@ -132,6 +133,8 @@ var otherwise = map[string]string{
 	"baseline":               "1",
 	"require-backup-within":  "1h",
 	"rehearse":               "all",
+	"rehearse-fail-on":       "rewrite>1GB",
+	"comment":                "true",
 	"undo-point":             "true",
 	"undo-keep":              "1d",
 	"previous-report":        "neon.json", // or catalog.json
@@ -181,6 +184,10 @@ var otherwise = map[string]string{
 	"neon-pg-version": "17",
 	"confirm":         "acme",
 	"without-backup":  "true",
+
+	"branch-name":       "dev/alice",
+	"branch-expires-in": "7d",
+	"export-env":        "true",
 
 	"required-tables":  "users",
 	"reference-tenant": "acme",

@@ -139,7 +139,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	plan := fleet.Plan{Tenants: found.Tenants, Canary: chosen.canaries, Job: explained(s.work.Job)}
+	plan := fleet.Plan{Tenants: found.Tenants, Canary: found.Canaries, Job: explained(s.work.Job)}
 	r.record.Results = fleet.Run(ctx, plan, s.options)
 	progress.Stop()
 	if s.work.Finish != nil {

@@ -75,8 +75,9 @@ func (f *organisation) run(t *testing.T, ctx context.Context, inputs ...string) 
 	t.Helper()
 	dir := t.TempDir()
 	vars := map[string]string{
-		"GITHUB_WORKSPACE": f.workspace, "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
-		"INPUT_MODE": "migrate", "INPUT_NEON-API-URL": f.URL(), "INPUT_NEON-API-KEY": neontest.OrgKey,
+		"GITHUB_WORKSPACE": f.workspace, "GITHUB_OUTPUT": filepath.Join(dir, "output"),
+		"GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
+		"INPUT_MODE":          "migrate", "INPUT_NEON-API-URL": f.URL(), "INPUT_NEON-API-KEY": neontest.OrgKey,
 		"INPUT_REPORT-FILE": filepath.Join(dir, "report.json"),
 	}
 	for _, i := range inputs {
@@ -93,7 +94,11 @@ func (f *organisation) run(t *testing.T, ctx context.Context, inputs ...string) 
 	}
 	var log lockedBuffer
 	o := outcome{outputs: map[string]string{}}
-	o.err = Run(ctx, Env{Definition: definition, Stdout: &log, LookupEnv: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }})
+	lookUp := func(name string) (string, bool) {
+		v, ok := vars[name]
+		return v, ok
+	}
+	o.err = Run(ctx, Env{Definition: definition, Stdout: &log, LookupEnv: lookUp})
 	o.log = log.String()
 	summary, _ := os.ReadFile(filepath.Join(dir, "summary"))
 	o.summary = string(summary)
@@ -128,11 +133,13 @@ func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); retur
 // counts checks succeeded, unchanged, failed and skipped, in the outputs and in the report.
 func (o outcome) counts(t *testing.T, succeeded, unchanged, failed, skipped int) {
 	t.Helper()
-	want := report.Totals{Total: succeeded + unchanged + failed + skipped, Succeeded: succeeded, Unchanged: unchanged, Failed: failed, Skipped: skipped}
+	want := report.Totals{Total: succeeded + unchanged + failed + skipped, Succeeded: succeeded, Unchanged: unchanged,
+		Failed: failed, Skipped: skipped}
 	if diff := cmp.Diff(want, o.report.Totals); diff != "" {
 		t.Errorf("totals (-want +got):\n%s\n%s", diff, o.log)
 	}
-	for name, n := range map[string]int{"total": want.Total, "succeeded": succeeded, "unchanged": unchanged, "failed": failed, "skipped": skipped} {
+	for name, n := range map[string]int{"total": want.Total, "succeeded": succeeded, "unchanged": unchanged,
+		"failed": failed, "skipped": skipped} {
 		if o.outputs[name] != fmt.Sprint(n) {
 			t.Errorf("output %s is %q, want %d", name, o.outputs[name], n)
 		}
@@ -166,7 +173,8 @@ func (o outcome) keeps(t *testing.T, projects []neontest.Project) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for place, text := range map[string]string{"log": shown.String(), "summary": o.summary, "report": o.reportText, "outputs": fmt.Sprint(o.outputs)} {
+		for place, text := range map[string]string{"log": shown.String(), "summary": o.summary, "report": o.reportText,
+			"outputs": fmt.Sprint(o.outputs)} {
 			if strings.Contains(text, cfg.Password) || strings.Contains(text, p.URL) || strings.Contains(text, neontest.OrgKey) {
 				t.Errorf("the %s shows a secret of %s", place, p.Name)
 			}
@@ -207,7 +215,8 @@ func column(t *testing.T, url, sql string) []string {
 
 func (f *organisation) write(t *testing.T, file, upSQL string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(f.workspace, "db", "migrations", file), []byte("-- migrate:up\n"+upSQL+"\n-- migrate:down\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(f.workspace, "db", "migrations", file),
+		[]byte("-- migrate:up\n"+upSQL+"\n-- migrate:down\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -233,7 +242,8 @@ func TestAFleetIsMigratedAndThenUnchanged(t *testing.T) {
 		After   string `json:"version_after"`
 		Applied []struct{ File string }
 	}
-	if err := json.Unmarshal(o.report.Tenants[0].Detail, &detail); err != nil || detail.After != "20250101090200" || len(detail.Applied) != 3 {
+	if err := json.Unmarshal(o.report.Tenants[0].Detail, &detail); err != nil || detail.After != "20250101090200" ||
+		len(detail.Applied) != 3 {
 		t.Errorf("detail: %s, %v", o.report.Tenants[0].Detail, err)
 	}
 	f.run(t, t.Context()).counts(t, 0, 3, 0, 0)
@@ -243,9 +253,12 @@ func TestEveryMistakeAtOnceAndNoCall(t *testing.T) {
 	f := newFleet(t, named("ACME Corp")...)
 	f.write(t, "20250101090200_same.sql", "select 1")
 	f.ResetCalls()
-	o := f.run(t, t.Context(), "mode=migrate", "neon-api-key=", "concurrency=0", "shard=3/2", "tenant-timeout=soon", "max-failures=-1%", "dry-run=perhaps",
-		"tenant-source=oracle", "tenants=", "tenant-key=email", "migrations-table=a.b.c", "strict-order=on", "rehearse=all")
-	for _, name := range []string{"concurrency: ", "shard: ", "tenant-timeout: ", "max-failures: ", "dry-run: ", "tenant-source: ", "tenants: ", "tenant-key: ", "migrations-table: ", "strict-order: ", "rehearse: ", "migrations-path: "} {
+	o := f.run(t, t.Context(), "mode=migrate", "neon-api-key=", "concurrency=0", "shard=3/2", "tenant-timeout=soon",
+		"max-failures=-1%", "dry-run=perhaps",
+		"tenant-source=oracle", "tenants=", "tenant-key=email", "migrations-table=a.b.c", "strict-order=on", "rehearse=some")
+	for _, name := range []string{"concurrency: ", "shard: ", "tenant-timeout: ", "max-failures: ", "dry-run: ",
+		"tenant-source: ", "tenants: ", "tenant-key: ", "migrations-table: ", "strict-order: ", "rehearse: ",
+		"migrations-path: "} {
 		if strings.Count(o.log, "- "+name) != 1 {
 			t.Errorf("%s is not named once:\n%s", name, o.log)
 		}
@@ -253,7 +266,8 @@ func TestEveryMistakeAtOnceAndNoCall(t *testing.T) {
 	if o.err == nil || f.Calls().Total != 0 {
 		t.Errorf("ended with %v after %d calls", o.err, f.Calls().Total)
 	}
-	if o := f.run(t, t.Context(), "mode=migrat"); !strings.Contains(o.log, `"migrat" is not a mode; the modes are `+strings.Join(modeNames(), ", ")) {
+	if o := f.run(t, t.Context(), "mode=migrat"); !strings.Contains(o.log,
+		`"migrat" is not a mode; the modes are `+strings.Join(modeNames(), ", ")) {
 		t.Errorf("unknown mode:\n%s", o.log)
 	}
 }
@@ -267,7 +281,8 @@ func TestOneBadTenantHidesNoOther(t *testing.T) {
 	if want := string(mustJSON(t, []string{hostile})); o.outputs["failed-tenants"] != want {
 		t.Errorf("failed-tenants is %s", o.outputs["failed-tenants"])
 	}
-	o.says(t, "db/migrations/20250101090000_create_users.sql:6:1: relation \"users\" already exists (SQLSTATE 42P07)", "::error file=db/migrations/20250101090000_create_users.sql,line=6::")
+	o.says(t, "db/migrations/20250101090000_create_users.sql:6:1: relation \"users\" already exists (SQLSTATE 42P07)",
+		"::error file=db/migrations/20250101090000_create_users.sql,line=6::")
 	if strings.Contains(o.log, "\n::error::x") || strings.Contains(o.summary, "<b>") {
 		t.Errorf("a tenant's name acts:\n%s\n%s", o.log, o.summary)
 	}
@@ -285,7 +300,8 @@ func mustJSON(t *testing.T, v any) []byte {
 func TestTenantsThatCannotBeReachedSayWhy(t *testing.T) {
 	f := newFleet(t,
 		neontest.Spec{Name: "disabled", Disabled: true}, neontest.Spec{Name: "quota", QuotaExceeded: true},
-		neontest.Spec{Name: "allow list", AllowedIPs: []string{"203.0.113.7"}}, neontest.Spec{Name: "blocked", BlockPublic: true},
+		neontest.Spec{Name: "allow list", AllowedIPs: []string{"203.0.113.7"}},
+		neontest.Spec{Name: "blocked", BlockPublic: true},
 		neontest.Spec{Name: "no password", NoStorePasswords: true}, neontest.Spec{Name: "other database", Database: "main"},
 		neontest.Spec{Name: "asleep", Suspended: true}, neontest.Spec{Name: "archived", Archived: true})
 	o := f.run(t, t.Context())
@@ -381,7 +397,8 @@ func sleeping(p neontest.Project) bool {
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	var n int
-	err = conn.QueryRow(context.Background(), "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'").Scan(&n)
+	err = conn.QueryRow(context.Background(),
+		"select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'").Scan(&n)
 	return err == nil && n == 1
 }
 
@@ -409,7 +426,8 @@ func TestCancelWhileAMigrationHangs(t *testing.T) {
 	o.counts(t, 0, 0, 2, 1)
 	o.says(t, "cancelled by interrupt")
 	for _, p := range f.projects[:2] {
-		if got := query(t, p, "select max(version) || ' ' || (to_regclass('half') is null) from schema_migrations"); got != "20250101090200 true" {
+		if got := query(t, p,
+			"select max(version) || ' ' || (to_regclass('half') is null) from schema_migrations"); got != "20250101090200 true" {
 			t.Errorf("%s: %s", p.Name, got)
 		}
 	}
@@ -444,13 +462,17 @@ func TestFromAShell(t *testing.T) {
 	definition, _ := os.ReadFile("../../action.yml")
 	var out bytes.Buffer
 	env := Env{Definition: definition, Stdout: &out, LookupEnv: func(string) (string, bool) { return "", false },
-		Args: []string{"--mode", "migrate", "--neon-api-url", f.URL(), "--neon-api-key=" + neontest.OrgKey, "--migrations-path", "../../migrations/example", "--report-file=", "--dry-run"}}
-	if err := Run(t.Context(), env); err != nil || strings.Contains(out.String(), "::") || !strings.Contains(out.String(), "a  3 pending") {
+		Args: []string{"--mode", "migrate", "--neon-api-url", f.URL(), "--neon-api-key=" + neontest.OrgKey,
+			"--migrations-path", "../../migrations/example", "--report-file=", "--dry-run"}}
+	if err := Run(t.Context(), env); err != nil || strings.Contains(out.String(), "::") ||
+		!strings.Contains(out.String(), "a  3 pending") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	out.Reset()
 	env.Args = []string{"--help"}
-	if err := Run(t.Context(), env); err != nil || !strings.Contains(out.String(), "Modes: "+strings.Join(modeNames(), ", ")) || !strings.Contains(out.String(), "--strict-order") {
+	if err := Run(t.Context(), env); err != nil ||
+		!strings.Contains(out.String(), "Modes: "+strings.Join(modeNames(), ", ")) ||
+		!strings.Contains(out.String(), "--strict-order") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

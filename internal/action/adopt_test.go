@@ -28,8 +28,10 @@ var foreign = map[string][2]string{
 func TestWhichSchemasAreAdopted(t *testing.T) {
 	t.Parallel()
 	e := newEstate(t)
-	all := strings.Join([]string{"select md5(string_agg(x, '' order by x)) from (select nspname || relname || coalesce(attname, '') x",
-		"from pg_class c join pg_namespace n on n.oid = relnamespace left join pg_attribute on attrelid = c.oid where nspname !~ '^pg_') a"}, " ")
+	all := strings.Join(
+		[]string{"select md5(string_agg(x, '' order by x)) from (select nspname || relname || coalesce(attname, '') x",
+			"from pg_class c join pg_namespace n on n.oid = relnamespace left join pg_attribute on attrelid = c.oid where " +
+				"nspname !~ '^pg_') a"}, " ")
 	for name, f := range foreign {
 		e.do(t, "create schema taken; set search_path = taken; "+f[0])
 		before := e.do(t, all)
@@ -85,7 +87,8 @@ func TestWhichDatabasesAreAdopted(t *testing.T) {
 			o.counts(t, 0, 0, 1, 0)
 			o.says(t, "the server has a database ", " that the catalog does not list, and ", d[1], "choose another name")
 		}
-		if n := askAll(t, sibling(t, catalog, name), "select 'x' from pg_class where relname in ('tasks', 'projects')"); len(n) != 0 {
+		if n := askAll(t, sibling(t, catalog, name),
+			"select 'x' from pg_class where relname in ('tasks', 'projects')"); len(n) != 0 {
 			t.Errorf("%s: migrated", what)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 )
 
-// In a bucket with versions, pruning says that what it deletes is still stored and billed; what is locked it leaves where
-// restore finds it.
+// In a bucket with versions, pruning says that what it deletes is still stored and billed; what is locked it leaves
+// where restore finds it.
 func TestPruningABucketThatKeepsVersions(t *testing.T) {
 	f, v := newFleet(t, named("acme")...), newVault(t)
 	v.bucket = buckettest.Bucket(t, v.Server, true)
@@ -21,7 +21,8 @@ func TestPruningABucketThatKeepsVersions(t *testing.T) {
 	o := f.run(t, t.Context(), v.inputs("mode=backup", "s3-object-lock-days=2")...)
 	o.counts(t, 1, 0, 0, 0)
 	o.says(t, "the bucket keeps the versions of its objects", "NoncurrentVersionExpiration")
-	if d := detail[backup.Detail](t, o, "acme"); len(d.Pruned) != 1 || d.Pruned[0].Key != old || !d.Pruned[0].VersionsStay {
+	if d := detail[backup.Detail](t, o, "acme"); len(d.Pruned) != 1 || d.Pruned[0].Key != old ||
+		!d.Pruned[0].VersionsStay {
 		t.Errorf("pruned %+v", d.Pruned)
 	}
 	locked := o.outputs["backup-key"]
@@ -31,8 +32,10 @@ func TestPruningABucketThatKeepsVersions(t *testing.T) {
 	if d := detail[backup.Detail](t, o, "acme"); len(d.Pruned) != 0 || len(d.Retained) != 1 || d.Retained[0] != locked {
 		t.Errorf("pruned %+v, retained %v", d.Pruned, d.Retained)
 	}
-	o.says(t, "retention-days: 0 keeps no backup by its age, and leaves of each tenant only the newest backup (keep-last: 1); ")
-	versions, err := v.Client().ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &v.bucket, Prefix: &old})
+	o.says(t, "retention-days: 0 keeps no backup by its age, and leaves of each tenant only the newest backup "+
+		"(keep-last: 1); ")
+	versions, err := v.Client().ListObjectVersions(t.Context(),
+		&s3.ListObjectVersionsInput{Bucket: &v.bucket, Prefix: &old})
 	if err != nil || len(versions.Versions) != 2 {
 		t.Errorf("%d versions, %v", len(versions.Versions), err)
 	}
@@ -61,7 +64,8 @@ func TestRecipientsThatAreNone(t *testing.T) {
 	if n := f.Calls().Total; n != 0 {
 		t.Errorf("%d calls were made", n)
 	}
-	o := f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "retention-days=0", "keep-last=3", "keep-weekly=2", "compression=lz4")
+	o := f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "retention-days=0", "keep-last=3", "keep-weekly=2",
+		"compression=lz4")
 	if strings.Contains(o.log, "- retention-days") {
 		t.Errorf("a policy is refused:\n%s", o.log)
 	}

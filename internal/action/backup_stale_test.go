@@ -23,7 +23,8 @@ func TestBackupCleansUpOnce(t *testing.T) {
 	proxy.Age(24 * time.Hour)
 	o := f.run(t, t.Context(), v.inputs("mode=backup", "s3-endpoint="+proxy.URL)...)
 	o.counts(t, 3, 0, 0, 0)
-	cleaned := append(detail[backup.Detail](t, o, "ACME Corp").CleanedUp, detail[backup.Detail](t, o, "Zebra Ltd").CleanedUp...)
+	cleaned := append(detail[backup.Detail](t, o, "ACME Corp").CleanedUp,
+		detail[backup.Detail](t, o, "Zebra Ltd").CleanedUp...)
 	if !slices.Equal(cleaned, left) {
 		t.Errorf("cleaned up %v, want %v", cleaned, left)
 	}

@@ -45,8 +45,10 @@ func newVault(t *testing.T) *vault {
 // inputs of a job with permission to ask for a token.
 func (v *vault) inputs(more ...string) []string {
 	return append([]string{
-		"s3-bucket=" + v.bucket, "s3-endpoint=" + v.URL, "s3-path-style=true", "aws-region=" + buckettest.Region, "s3-prefix=tenants",
-		"role-to-assume=" + v.RoleARN, "$ACTIONS_ID_TOKEN_REQUEST_URL=" + v.issuer.RequestURL, "$ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + v.issuer.RequestToken,
+		"s3-bucket=" + v.bucket, "s3-endpoint=" + v.URL, "s3-path-style=true", "aws-region=" + buckettest.Region,
+		"s3-prefix=tenants",
+		"role-to-assume=" + v.RoleARN, "$ACTIONS_ID_TOKEN_REQUEST_URL=" + v.issuer.RequestURL,
+		"$ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + v.issuer.RequestToken,
 	}, more...)
 }
 
@@ -71,7 +73,8 @@ func (v *vault) keys(t *testing.T) []string {
 func (v *vault) put(t *testing.T, keys ...string) {
 	t.Helper()
 	for _, key := range keys {
-		if _, err := v.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: strings.NewReader("old")}); err != nil {
+		if _, err := v.Client().PutObject(t.Context(),
+			&s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: strings.NewReader("old")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,14 +85,16 @@ func (v *vault) putBackup(t *testing.T, tenantID string, keys ...string) {
 	t.Helper()
 	v.put(t, keys...)
 	for _, key := range keys {
-		v.putText(t, key+".json", fmt.Sprintf(`{"version": 1, "key": %q, "tenant": {"id": %q}, "stored_size": 3, "stored_sha256": %q}`,
-			key, tenantID, strings.Repeat("0", 64)))
+		v.putText(t, key+".json",
+			fmt.Sprintf(`{"version": 1, "key": %q, "tenant": {"id": %q}, "stored_size": 3, "stored_sha256": %q}`,
+				key, tenantID, strings.Repeat("0", 64)))
 	}
 }
 
 func (v *vault) putText(t *testing.T, key, text string) {
 	t.Helper()
-	if _, err := v.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: strings.NewReader(text)}); err != nil {
+	if _, err := v.Client().PutObject(t.Context(),
+		&s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: strings.NewReader(text)}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -110,7 +115,8 @@ func detail[T any](t *testing.T, o outcome, tenant string) T {
 func TestBackupThenRestore(t *testing.T) {
 	f, v := newFleet(t, named("ACME Corp", "Payroll Inc")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
-	query(t, f.projects[0], "insert into users (email, name) select 'u' || i || '@x', 'é' || i from generate_series(1, 1000) i")
+	query(t, f.projects[0],
+		"insert into users (email, name) select 'u' || i || '@x', 'é' || i from generate_series(1, 1000) i")
 	old := buckettest.BackupKey("tenants/acme-corp/", time.Now().Add(-10*24*time.Hour))
 	stranger := "tenants/acme-corp/notes.txt"
 	v.putBackup(t, f.projects[0].ID, old)
@@ -123,7 +129,8 @@ func TestBackupThenRestore(t *testing.T) {
 		t.Errorf("a dry run left %v", got)
 	}
 
-	o = f.run(t, t.Context(), v.inputs("mode=backup", "verify=restore", "verify-database-url="+pgtest.Shared(t).URL("postgres"))...)
+	o = f.run(t, t.Context(),
+		v.inputs("mode=backup", "verify=restore", "verify-database-url="+pgtest.Shared(t).URL("postgres"))...)
 	o.counts(t, 2, 0, 0, 0)
 	o.keeps(t, f.projects)
 	d := detail[backup.Detail](t, o, "ACME Corp")
@@ -131,7 +138,8 @@ func TestBackupThenRestore(t *testing.T) {
 		t.Errorf("detail: %+v", d)
 	}
 	keys := v.keys(t)
-	if len(keys) != 5 || slices.Contains(keys, old) || !slices.Contains(keys, stranger) || !slices.Contains(keys, d.Key) || !slices.Contains(keys, d.Key+".json") {
+	if len(keys) != 5 || slices.Contains(keys, old) || !slices.Contains(keys, stranger) || !slices.Contains(keys, d.Key) ||
+		!slices.Contains(keys, d.Key+".json") {
 		t.Errorf("the bucket has %v", keys)
 	}
 	if strings.Contains(query(t, f.projects[0], "select string_agg(datname, ' ') from pg_database"), "scratch") {
@@ -150,7 +158,8 @@ func TestBackupThenRestore(t *testing.T) {
 	o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target)...)
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "overwrite: true")
-	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target, "overwrite=true", "backup-key="+d.Key)...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target, "overwrite=true",
+		"backup-key="+d.Key)...).counts(t, 1, 0, 0, 0)
 
 	// Into places that Neon makes.
 	for _, into := range []string{"new-project", "branch"} {
@@ -160,7 +169,8 @@ func TestBackupThenRestore(t *testing.T) {
 			t.Errorf("%s: %+v", into, d)
 		}
 	}
-	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=Payroll Inc", "restore-url="+target, "dry-run=true")...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=Payroll Inc", "restore-url="+target,
+		"dry-run=true")...).counts(t, 1, 0, 0, 0)
 }
 
 func TestBackupOfABadTenantTouchesNothingOfIt(t *testing.T) {
@@ -172,7 +182,8 @@ func TestBackupOfABadTenantTouchesNothingOfIt(t *testing.T) {
 	}
 	// A table that the role may not read: pg_dump fails, after it began.
 	query(t, f.projects[1], "create table secret (i int); revoke all on secret from current_user")
-	if err := pgtest.Shared(t).Exec(t.Context(), databaseOf(t, f.projects[1]), "alter table secret owner to postgres"); err != nil {
+	if err := pgtest.Shared(t).Exec(t.Context(), databaseOf(t, f.projects[1]),
+		"alter table secret owner to postgres"); err != nil {
 		t.Fatal(err)
 	}
 	o := f.run(t, t.Context(), v.inputs("mode=backup")...)
@@ -200,13 +211,17 @@ func databaseOf(t *testing.T, p neontest.Project) string {
 
 func TestBackupMistakes(t *testing.T) {
 	f := newFleet(t, named("a")...)
-	o := f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "aws-account-id=12", "role-duration-seconds=10", "compression=lz4", "pg-dump-args=-f x", "age-recipients=age1x", "verify=restore")
-	for _, text := range []string{"aws-region: ", "aws-account-id: ", "role-duration-seconds: ", "compression: ", "pg-dump-args: ", "age-recipients: ", "verify-database-url: "} {
+	o := f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "aws-account-id=12", "role-duration-seconds=10",
+		"compression=lz4", "pg-dump-args=-f x", "age-recipients=age1x", "verify=restore")
+	for _, text := range []string{"aws-region: ", "aws-account-id: ", "role-duration-seconds: ", "compression: ",
+		"pg-dump-args: ", "age-recipients: ", "verify-database-url: "} {
 		o.says(t, "- "+text)
 	}
-	o = f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "aws-region=x", "role-to-assume=arn:aws:iam::123456789012:role/r")
+	o = f.run(t, t.Context(), "mode=backup", "s3-bucket=b", "aws-region=x",
+		"role-to-assume=arn:aws:iam::123456789012:role/r")
 	o.says(t, "id-token: write")
-	o = f.run(t, t.Context(), "mode=restore", "s3-bucket=b", "aws-region=x", "restore-into=branch", "restore-url=postgres://u:p@h/d")
+	o = f.run(t, t.Context(), "mode=restore", "s3-bucket=b", "aws-region=x", "restore-into=branch",
+		"restore-url=postgres://u:p@h/d")
 	o.says(t, "restore-into: contradicts restore-url")
 }
 
@@ -230,14 +245,18 @@ func TestSkipUnchanged(t *testing.T) {
 func TestSkipUnchangedOfACatalog(t *testing.T) {
 	quiet(t)
 	f, v, catalog := newFleet(t, named("a")...), newVault(t), catalogDatabase(t)
-	query := fmt.Sprintf("select 'project' as name, '%s' as neon_project_id, null as url union all select 'elsewhere', null, '%s'", f.projects[0].ID, pgtest.Database(t))
-	inputs := v.inputs("mode=backup", "skip-unchanged=true", "tenant-source=catalog", "database-url="+catalog, "catalog-query="+query)
+	query := fmt.Sprintf(
+		"select 'project' as name, '%s' as neon_project_id, null as url union all select 'elsewhere', null, '%s'",
+		f.projects[0].ID, pgtest.Database(t))
+	inputs := v.inputs("mode=backup", "skip-unchanged=true", "tenant-source=catalog", "database-url="+catalog,
+		"catalog-query="+query)
 	f.run(t, t.Context(), inputs...).counts(t, 2, 0, 0, 0)
 	time.Sleep(time.Second) // keys tell seconds
 	o := f.run(t, t.Context(), inputs...)
 	o.counts(t, 1, 1, 0, 0)
 	o.says(t, "project  no activity since", "skip-unchanged: some tenants are backed up every time")
-	o = f.run(t, t.Context(), v.inputs("mode=backup", "skip-unchanged=true", "tenant-source=secrets", `tenant-secrets={"a":"postgres://u:p@h/d"}`)...)
+	o = f.run(t, t.Context(), v.inputs("mode=backup", "skip-unchanged=true", "tenant-source=secrets",
+		`tenant-secrets={"a":"postgres://u:p@h/d"}`)...)
 	o.says(t, "skip-unchanged: this source does not know when a tenant was last in use")
 }
 
@@ -245,8 +264,13 @@ func TestSkipUnchangedOfACatalog(t *testing.T) {
 func TestEveryFormOfABackupRestores(t *testing.T) {
 	f, v := newFleet(t, named("a")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
-	query(t, f.projects[0], "insert into users (email, name) select 'u' || i || '@x', repeat('é', i % 50) from generate_series(1, 3000) i")
+	query(t, f.projects[0],
+		"insert into users (email, name) select 'u' || i || '@x', repeat('é', i % 50) from generate_series(1, 3000) i")
 	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,6 +297,13 @@ func TestEveryFormOfABackupRestores(t *testing.T) {
 				o = f.run(t, t.Context(), restore...)
 				o.counts(t, 0, 0, 1, 0)
 				o.says(t, "give age-identity")
+				o = f.run(t, t.Context(), append(slices.Clone(restore), "age-identity="+stranger.String())...)
+				o.counts(t, 0, 0, 1, 0)
+				o.says(t, "it is encrypted for another key than the age identity that was given",
+					"encrypted to "+identity.Recipient().String())
+				if strings.Contains(o.log, "damaged") {
+					t.Errorf("a wrong key is taken for damage:\n%s", o.log)
+				}
 				restore = append(restore, "age-identity="+identity.String())
 			}
 			o = f.run(t, t.Context(), restore...)
@@ -295,7 +326,9 @@ func TestNoMigrationWithoutARecentBackup(t *testing.T) {
 
 	o := f.run(t, t.Context(), v.inputs("require-backup-within=24h")...)
 	o.counts(t, 1, 0, 2, 0)
-	o.says(t, "Payroll Inc: not migrated: its newest verified backup is of ", "Finance Co: not migrated: there is no verified backup in s3://"+v.bucket+"/tenants/finance-co/", "run mode backup on it first")
+	o.says(t, "Payroll Inc: not migrated: its newest verified backup is of ",
+		"Finance Co: not migrated: there is no verified backup in s3://"+v.bucket+"/tenants/finance-co/",
+		"run mode backup on it first")
 	for i, migrated := range []string{"t", "f", "f"} {
 		if got := query(t, f.projects[i], "select to_regclass('users') is not null"); got != migrated {
 			t.Errorf("%s: migrated is %s", f.projects[i].Name, got)

@@ -10,15 +10,17 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 )
 
-// On a runner whose clock is ten minutes ahead of the store's, keys and ages go by the store's, and nothing is pruned. (The
-// SDK signs by the store's clock too. MinIO, whose own clock is right, takes signatures of up to fifteen minutes ago.)
+// On a runner whose clock is ten minutes ahead of the store's, keys and ages go by the store's, and nothing is pruned.
+// (The SDK signs by the store's clock too. MinIO, whose own clock is right, takes signatures of up to fifteen minutes
+// ago.)
 func TestARunnerWithAWrongClock(t *testing.T) {
 	f, v := newFleet(t, named("acme")...), newVault(t)
 	proxy := buckettest.StartFaultProxy(t, v.Server)
 	proxy.ShiftClock(-10 * time.Minute)
 	inputs := func(more ...string) []string { return v.inputs(append(more, "s3-endpoint="+proxy.URL)...) }
 	stored := time.Now().Add(-10 * time.Minute)
-	yesterday, due := buckettest.BackupKey("tenants/acme/", stored.Add(-25*time.Hour+time.Minute)), buckettest.BackupKey("tenants/acme/", stored.AddDate(0, 0, -8))
+	yesterday, due := buckettest.BackupKey("tenants/acme/", stored.Add(-25*time.Hour+time.Minute)),
+		buckettest.BackupKey("tenants/acme/", stored.AddDate(0, 0, -8))
 	v.putBackup(t, f.projects[0].ID, yesterday, due)
 
 	f.run(t, t.Context(), inputs("mode=health-check", "fail-on=backup-age", "max-backup-age=25h")...).counts(t, 1, 0, 0, 0)
@@ -65,5 +67,6 @@ func TestABackupFromTheFuture(t *testing.T) {
 	if keys := v.keys(t); !slices.Contains(keys, first) || !slices.Contains(keys, future) {
 		t.Errorf("the bucket has %v", keys)
 	}
-	f.run(t, t.Context(), v.inputs(drop("acme", "dry-run=true")...)...).says(t, "would be dropped with the backup "+o.outputs["backup-key"])
+	f.run(t, t.Context(), v.inputs(drop("acme", "dry-run=true")...)...).says(t,
+		"would be dropped with the backup "+o.outputs["backup-key"])
 }

@@ -40,7 +40,8 @@ const (
 // scratch lists the throwaway databases of the server.
 func scratch(t *testing.T, p neontest.Project) string {
 	t.Helper()
-	return query(t, p, "select string_agg(datname, ' ') from pg_database where datname like 'neon_tenants_scratch_%'")
+	return query(t, p, "select string_agg(datname, ' ') from pg_database where datname like 'neon_tenants_scratch_%' "+
+		"and datdba = current_user::regrole")
 }
 
 // Tenants that have the tables and no record get one, and the files after the baseline. Others are told what to do, and
@@ -129,14 +130,7 @@ func TestBaselineOfFilesThatFail(t *testing.T) {
 // In schemas names mean the tenant's own, and what all share comes from the files of the schema public.
 func TestBaselineOfSchemas(t *testing.T) {
 	e := newEstate(t, "acme", "umbra", "+fresh")
-	public := filepath.Join(e.workspace, "db", "public")
-	if err := os.MkdirAll(public, 0o750); err != nil {
-		t.Fatal(err)
-	}
-	text := "-- migrate:up\ncreate table plans (id int primary key);\n-- migrate:down\n"
-	if err := os.WriteFile(filepath.Join(public, "20240101000000_plans.sql"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	e.writePublic(t, "20240101000000_plans.sql", "create table plans (id int primary key);")
 	e.write(t, "20250101090150_plan.sql", "create table subscriptions (plan int references public.plans);")
 	const more = "; create table subscriptions (plan int references public.plans)"
 	e.do(t, "create table public.plans (id int primary key)")
@@ -151,11 +145,7 @@ func TestBaselineOfSchemas(t *testing.T) {
 	denied.counts(t, 1, 0, 2, 0)
 	denied.says(t, "create a throwaway database: ERROR: permission denied to create database",
 		"let the role create databases: alter role … createdb")
-	role := pgtest.Identifier(e.do(t, "select current_user")[0])
-	if err := pgtest.Shared(t).Exec(t.Context(), "postgres", "alter role "+role+" createdb"); err != nil {
-		t.Fatal(err)
-	}
-
+	e.createdb(t)
 	o := e.run(t, inputs...)
 	o.counts(t, 1, 1, 1, 0)
 	o.says(t, "acme  3 recorded, 1 applied", "+ view everybody")

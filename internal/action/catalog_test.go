@@ -26,8 +26,11 @@ func catalogDatabase(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, name := range askAll(t, server.URL("postgres"), "select datname from pg_database where datdba = "+pgtest.Literal(cfg.User)+"::regrole and datname <> "+pgtest.Literal(cfg.Database)) {
-			if err := server.Exec(context.Background(), "postgres", "drop database "+pgtest.Identifier(name)+" with (force)"); err != nil {
+		for _, name := range askAll(t, server.URL("postgres"),
+			"select datname from pg_database where datdba = "+pgtest.Literal(cfg.User)+"::regrole and datname <> "+
+				pgtest.Literal(cfg.Database)) {
+			if err := server.Exec(context.Background(), "postgres",
+				"drop database "+pgtest.Identifier(name)+" with (force)"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -69,7 +72,8 @@ func sibling(t *testing.T, text, database string) string {
 func TestDatabasesThatACatalogLists(t *testing.T) {
 	f, catalog := newFleet(t, named("unused")...), catalogDatabase(t)
 	hostile := `Sk"ole; drop database postgres; -- 東京`
-	askAll(t, catalog, "create table schools (school_id int primary key, school_name text, school_database text); insert into schools values (1, 'North', 'north'), (2, 'Hostile', "+pgtest.Literal(hostile)+")")
+	askAll(t, catalog, "create table schools (school_id int primary key, school_name text, school_database text); "+
+		"insert into schools values (1, 'North', 'north'), (2, 'Hostile', "+pgtest.Literal(hostile)+")")
 	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "neon-api-key=", "neon-api-url=",
 		"catalog-query=select school_name as name, school_id as id, school_database as database from schools;"}
 
@@ -142,14 +146,20 @@ func (o outcome) hides(t *testing.T, secrets ...string) {
 func TestRowsOfACatalog(t *testing.T) {
 	f, catalog, other := newFleet(t, named("ACME")...), catalogDatabase(t), pgtest.Database(t)
 	cfg, _ := pgx.ParseConfig(catalog)
-	askAll(t, catalog, fmt.Sprintf("create table places (name text, url text, database text, neon_project_id text); insert into places values "+
-		"('url', %s, null, null), ('neon', null, null, %s), ('none', null, '', null), ('several', 'postgresql://u:hush@h/d', null, 'p-1'), ('own', null, %s, null), "+
-		"('long', null, %s, null), ('server', null, 'template1', null), ('missing elsewhere', %s, null, null), ('no url', 'mysql://u:hush@h/d', null, null)",
-		pgtest.Literal(other), pgtest.Literal(f.projects[0].ID), pgtest.Literal(cfg.Database), pgtest.Literal(strings.Repeat("ü", 32)), pgtest.Literal(sibling(t, other, "nowhere"))))
-	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "catalog-query=select * from places", "create-missing=true"}
+	askAll(t, catalog, fmt.Sprintf(
+		"create table places (name text, url text, database text, neon_project_id text); insert into places values "+
+			"('url', %s, null, null), ('neon', null, null, %s), ('none', null, '', null), ('several', "+
+			"'postgresql://u:hush@h/d', null, 'p-1'), ('own', null, %s, null), "+
+			"('long', null, %s, null), ('server', null, 'template1', null), ('missing elsewhere', %s, null, null), ('no url', "+
+			"'mysql://u:hush@h/d', null, null)",
+		pgtest.Literal(other), pgtest.Literal(f.projects[0].ID), pgtest.Literal(cfg.Database),
+		pgtest.Literal(strings.Repeat("ü", 32)), pgtest.Literal(sibling(t, other, "nowhere"))))
+	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "catalog-query=select * from places",
+		"create-missing=true"}
 	o := f.run(t, t.Context(), inputs...)
 	o.counts(t, 2, 0, 7, 0)
-	o.says(t, "does not say where to connect", "sets url and neon_project_id, but only one of them may be set", "is that of the catalog's own database", "has 64 bytes", "every server has for itself",
+	o.says(t, "does not say where to connect", "sets url and neon_project_id, but only one of them may be set",
+		"is that of the catalog's own database", "has 64 bytes", "every server has for itself",
 		"so there is none that create-missing could create", "does not begin with postgres://")
 	o.hides(t, "hush", mustConfig(t, other).Password, mustConfig(t, catalog).Password)
 	if got := askAll(t, other, "select count(*) from schema_migrations"); got[0] != "3" {
@@ -160,7 +170,8 @@ func TestRowsOfACatalog(t *testing.T) {
 	o.says(t, "neon-api-key is empty")
 	o = f.run(t, t.Context(), append(inputs, "catalog-query=select name from places")...)
 	o.says(t, `none of the columns url, database and neon_project_id; it has the columns "name"`)
-	o = f.run(t, t.Context(), "tenant-source=catalog", "catalog-query=;", "create-missing=true", "database-url=", "catalog-url=mysql://x", "allow-insecure=perhaps")
+	o = f.run(t, t.Context(), "tenant-source=catalog", "catalog-query=;", "create-missing=true", "database-url=",
+		"catalog-url=mysql://x", "allow-insecure=perhaps")
 	o.says(t, "- database-url: ", "- catalog-query: ", "- catalog-url: ", "- allow-insecure: ")
 	if strings.Count(o.log, "- allow-insecure: ") != 1 {
 		t.Errorf("said more than once:\n%s", o.log)
@@ -170,7 +181,8 @@ func TestRowsOfACatalog(t *testing.T) {
 
 func TestCreateTenantInACatalog(t *testing.T) {
 	f, catalog := newFleet(t, named("unused")...), catalogDatabase(t)
-	inputs := []string{"mode=create-tenant", "tenant-source=catalog", "database-url=" + catalog, "catalog-url=" + catalog, "min-tenants=0", "neon-api-key=", "neon-api-url="}
+	inputs := []string{"mode=create-tenant", "tenant-source=catalog", "database-url=" + catalog, "catalog-url=" + catalog,
+		"min-tenants=0", "neon-api-key=", "neon-api-url="}
 	for _, name := range []string{"acme", `a"b'; drop database postgres; --`, "select"} {
 		f.run(t, t.Context(), append(inputs, "tenant-name="+name)...).counts(t, 1, 0, 0, 0)
 		f.run(t, t.Context(), append(inputs, "tenant-name="+name)...).counts(t, 0, 1, 0, 0)
@@ -180,7 +192,8 @@ func TestCreateTenantInACatalog(t *testing.T) {
 		t.Errorf("listed are %s", got[0])
 	}
 	for name, want := range map[string]string{
-		strings.Repeat("x", 64): "has 64 bytes", "postgres": "every server has for itself", "a\tb": "control character", mustConfig(t, catalog).Database: "the catalog's own database",
+		strings.Repeat("x", 64): "has 64 bytes", "postgres": "every server has for itself", "a\tb": "control character",
+		mustConfig(t, catalog).Database: "the catalog's own database",
 	} {
 		f.run(t, t.Context(), append(inputs, "tenant-name="+name)...).says(t, want)
 	}
@@ -204,17 +217,21 @@ func TestCreateTenantInACatalog(t *testing.T) {
 	if got := askAll(t, catalog, listed); got[0] != "acme,late,select" {
 		t.Errorf("listed are %s", got[0])
 	}
-	if got := askAll(t, catalog, "select (select count(*) from pg_database where datname = "+pgtest.Literal(hostile)+") || ' ' || count(*) from project where dropped_at is not null"); got[0] != "0 1" {
+	if got := askAll(t, catalog,
+		"select (select count(*) from pg_database where datname = "+pgtest.Literal(hostile)+") || ' ' || count(*) from "+
+			"project where dropped_at is not null"); got[0] != "0 1" {
 		t.Errorf("databases and dropped rows: %s", got[0])
 	}
 	// A listed database that somebody has dropped by hand is dropped all the same.
 	askAll(t, catalog, "drop database late")
-	f.run(t, t.Context(), append(inputs, "mode=drop-tenant", "tenant-name=late", "confirm=late", "without-backup=true")...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), append(inputs, "mode=drop-tenant", "tenant-name=late", "confirm=late",
+		"without-backup=true")...).counts(t, 1, 0, 0, 0)
 	f.run(t, t.Context(), append(inputs, "tenant-name="+hostile)...).counts(t, 1, 0, 0, 0)
 	if got := askAll(t, catalog, listed); got[0] != hostile+",acme,select" {
 		t.Errorf("listed are %s", got[0])
 	}
-	f.run(t, t.Context(), append(inputs, "tenant-name=late", "catalog-query=select name, database from project")...).says(t, "catalog-query: is set, and only its author knows the tables behind it")
+	f.run(t, t.Context(), append(inputs, "tenant-name=late", "catalog-query=select name, database from project")...).says(
+		t, "catalog-query: is set, and only its author knows the tables behind it")
 }
 
 func mustConfig(t *testing.T, url string) *pgx.ConnConfig {
@@ -230,10 +247,12 @@ func mustConfig(t *testing.T, url string) *pgx.ConnConfig {
 func TestDatabasesOfAnyNameAreBackedUp(t *testing.T) {
 	f, v, catalog := newFleet(t, named("unused")...), newVault(t), catalogDatabase(t)
 	names := []string{`a"b'c; $(id) \ 東京`, "dbname=postgres host=nowhere", "postgresql://u:p@nowhere/x", " select "}
-	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "catalog-url=" + catalog, "neon-api-key=", "neon-api-url="}
+	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "catalog-url=" + catalog, "neon-api-key=",
+		"neon-api-url="}
 	f.run(t, t.Context(), append(inputs, "min-tenants=0", "allow-empty=true")...)
 	for i, name := range names {
-		askAll(t, catalog, fmt.Sprintf("insert into project (name, database) values ('tenant %d', %s)", i, pgtest.Literal(name)))
+		askAll(t, catalog, fmt.Sprintf("insert into project (name, database) values ('tenant %d', %s)", i,
+			pgtest.Literal(name)))
 	}
 	f.run(t, t.Context(), append(inputs, "create-missing=true")...).counts(t, len(names), 0, 0, 0)
 	for i, name := range names {
@@ -242,11 +261,14 @@ func TestDatabasesOfAnyNameAreBackedUp(t *testing.T) {
 	o := f.run(t, t.Context(), v.inputs(append(inputs, "mode=backup")...)...)
 	o.counts(t, len(names), 0, 0, 0)
 	target := pgtest.Database(t)
-	f.run(t, t.Context(), v.inputs(append(inputs, "mode=restore", "tenants=tenant 2", "restore-url="+target)...)...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(),
+		v.inputs(append(inputs, "mode=restore", "tenants=tenant 2", "restore-url="+target)...)...).counts(t, 1, 0, 0, 0)
 	if got := askAll(t, target, "select name from users"); len(got) != 1 || got[0] != "of tenant 2" {
 		t.Errorf("restored %q", got)
 	}
-	if got := askAll(t, catalog, "select count(*) from project where last_backup_key is not null and schema_version is not null"); got[0] != fmt.Sprint(len(names)) {
+	got := askAll(t, catalog,
+		"select count(*) from project where last_backup_key is not null and schema_version is not null")
+	if got[0] != fmt.Sprint(len(names)) {
 		t.Errorf("%s backups are recorded", got[0])
 	}
 }

@@ -24,6 +24,7 @@ type choice struct {
 	tenantsInput, canaryInput string // as they were given, with the blanks at their ends
 	// soleTenantMode is the mode's name if it works on exactly one tenant.
 	soleTenantMode string
+	searcher       fleet.Searcher // nil: the source does not say where it looked
 }
 
 func readChoice(in *input.Reader) choice {
@@ -43,7 +44,6 @@ func readChoice(in *input.Reader) choice {
 // chosen is the tenants that a run works on.
 type chosen struct {
 	mode.Found
-	canaries int      // how many of the first tenants are canaries
 	idle     []string // entries of the input tenants that match no tenant
 	warnings []string // everything else about the inputs that the user should know
 }
@@ -67,7 +67,7 @@ func (r *run) discover(ctx context.Context, s settings) (c chosen, incomplete *f
 		}
 	} else {
 		c, err = s.choice.choose(all, incomplete)
-		announced = announcement(len(all), len(c.Tenants), c.canaries, s.choice.shard, s.options.Concurrency)
+		announced = announcement(len(all), len(c.Tenants), c.Canaries, s.choice.shard, s.options.Concurrency)
 	}
 	r.record.Warnings = append(r.record.Warnings, c.warnings...)
 	for _, entry := range c.idle {
@@ -87,10 +87,7 @@ func (r *run) discover(ctx context.Context, s settings) (c chosen, incomplete *f
 // warnings are valid with an error too.
 func (c choice) choose(all []fleet.Tenant, incomplete *fleet.IncompleteError) (result chosen, err error) {
 	if len(all) < c.minTenants {
-		return result, fleet.WithRemedy(
-			fmt.Errorf("found %s, fewer than min-tenants: %d", words.Count(len(all), "tenant", "tenants"),
-				c.minTenants),
-			"check that the key and the organization are the right ones; lower min-tenants if so few are right")
+		return result, c.tooFew(len(all))
 	}
 	selection, canary, err := c.resolve(all)
 	if err != nil {
@@ -122,12 +119,23 @@ func (c choice) choose(all []fleet.Tenant, incomplete *fleet.IncompleteError) (r
 	if incomplete != nil {
 		result.warnings = append(result.warnings, c.consequences())
 	}
-	result.canaries = canaries
 	result.Found = mode.Found{
-		Tenants: ordered, All: all, Incomplete: incomplete != nil,
+		Tenants: ordered, Canaries: canaries, All: all, Incomplete: incomplete != nil,
 		Whole: incomplete == nil && selection.Everything() && c.shard.Count <= 1,
 	}
 	return result, nil
+}
+
+// tooFew says that fewer tenants were found than min-tenants expects, and where they were looked for.
+func (c choice) tooFew(n int) error {
+	text := fmt.Sprintf("found %s, fewer than min-tenants: %d", words.Count(n, "tenant", "tenants"), c.minTenants)
+	remedy := "lower min-tenants if so few are right"
+	if c.searcher != nil {
+		looked, check := c.searcher.Searched()
+		text += "; " + looked
+		remedy = check + "; " + remedy
+	}
+	return fleet.WithRemedy(errors.New(text), remedy)
 }
 
 // resolve decides what the inputs that name tenants mean among those that are listed. Its error holds the mistakes of

@@ -94,10 +94,10 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if names := namesOf(got.Tenants); names != c.want || got.canaries != c.canaries ||
+		if names := namesOf(got.Tenants); names != c.want || got.Canaries != c.canaries ||
 			strings.Join(got.idle, " ") != c.idle || got.Whole != c.whole || got.Incomplete != c.incomplete {
 			t.Errorf("%s: got %q, %d canaries, idle %q, whole %t, incomplete %t",
-				name, names, got.canaries, got.idle, got.Whole, got.Incomplete)
+				name, names, got.Canaries, got.idle, got.Whole, got.Incomplete)
 		}
 		if !slices.EqualFunc(got.warnings, c.warnings, strings.HasPrefix) {
 			t.Errorf("%s: warnings %q, want %q", name, got.warnings, c.warnings)
@@ -179,19 +179,19 @@ func TestChooseCanariesOfAShard(t *testing.T) {
 	for _, shard := range []string{"1/3", "2/3", "3/3"} {
 		got, err := choiceOf(t, "*", "a", shard).choose(all, nil)
 		switch {
-		case err == nil && got.canaries == 1 && got.Tenants[0].Name == "a":
+		case err == nil && got.Canaries == 1 && got.Tenants[0].Name == "a":
 			guarded++
 		case err == nil || !strings.Contains(err.Error(), "of shard "+shard+", which would start unguarded") ||
 			!strings.Contains(fleet.Remedy(err), "give a count"):
-			t.Errorf("%s: %d canaries of %q, %v", shard, got.canaries, namesOf(got.Tenants), err)
+			t.Errorf("%s: %d canaries of %q, %v", shard, got.Canaries, namesOf(got.Tenants), err)
 		}
-		if got, err := choiceOf(t, "*", "1", shard).choose(all, nil); err != nil || got.canaries != 1 {
-			t.Errorf("%s: a count gives %d canaries, %v", shard, got.canaries, err)
+		if got, err := choiceOf(t, "*", "1", shard).choose(all, nil); err != nil || got.Canaries != 1 {
+			t.Errorf("%s: a count gives %d canaries, %v", shard, got.Canaries, err)
 		}
 		one := choiceOf(t, "a", "a", shard)
 		one.allowEmpty = true
-		if got, err := one.choose(all, nil); err != nil || got.canaries != len(got.Tenants) {
-			t.Errorf("%s: of one tenant, %d canaries of %q, %v", shard, got.canaries, namesOf(got.Tenants), err)
+		if got, err := one.choose(all, nil); err != nil || got.Canaries != len(got.Tenants) {
+			t.Errorf("%s: of one tenant, %d canaries of %q, %v", shard, got.Canaries, namesOf(got.Tenants), err)
 		}
 	}
 	if guarded != 1 {

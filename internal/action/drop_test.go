@@ -40,7 +40,8 @@ func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 	o.counts(t, 1, 0, 0, 0)
 	o.keeps(t, f.projects[:1])
 	key := o.outputs["backup-key"]
-	o.says(t, "ACME Corp  dropped with the new backup "+key, "Neon can recover project "+f.projects[0].ID+" for 7 days", "its backups remain")
+	o.says(t, "ACME Corp  dropped with the new backup "+key, "Neon can recover project "+f.projects[0].ID+" for 7 days",
+		"its backups remain")
 	if keys := v.keys(t); len(keys) != 4 || !slices.Contains(keys, key+".json") || !slices.Contains(keys, old) {
 		t.Errorf("the bucket has %v", keys) // nothing was pruned
 	}
@@ -92,7 +93,8 @@ func TestBackupsThatAreNotReliedOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := key + ".json"
-		if _, err := v.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &v.bucket, Key: &name, Body: strings.NewReader(string(data))}); err != nil {
+		if _, err := v.Client().PutObject(t.Context(),
+			&s3.PutObjectInput{Bucket: &v.bucket, Key: &name, Body: strings.NewReader(string(data))}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -105,8 +107,10 @@ func TestBackupsThatAreNotReliedOn(t *testing.T) {
 }
 
 func TestWhatIsNotDropped(t *testing.T) {
-	f, v := newFleet(t, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "shared"}, neontest.Spec{Name: "disabled", Disabled: true}), newVault(t)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.URL()+"/projects/"+f.projects[2].ID+"/branches/"+f.projects[2].BranchID+"/databases",
+	f, v := newFleet(t, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "shared"},
+		neontest.Spec{Name: "disabled", Disabled: true}), newVault(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		f.URL()+"/projects/"+f.projects[2].ID+"/branches/"+f.projects[2].BranchID+"/databases",
 		strings.NewReader(`{"database": {"name": "second", "owner_name": "neondb_owner"}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +135,8 @@ func TestWhatIsNotDropped(t *testing.T) {
 		{"is none of the 4 listed tenants", drop("Shared")},
 		{"is none of the 4 listed tenants", drop("*", "without-backup=true")},
 		{"would be deleted with all its branches", drop("shared", "neon-branch=main")},
-		{`its backup would not hold everything that the drop deletes: database "second"; the tenant was not dropped`, drop("shared")},
+		{`its backup would not hold everything that the drop deletes: database "second"; the tenant was not dropped`,
+			drop("shared")},
 		{"the tenant was not dropped", drop("disabled")},
 		{"set without-backup: true", drop("disabled")},
 	} {

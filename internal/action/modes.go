@@ -36,16 +36,19 @@ type entry struct {
 }
 
 var modes = map[string]entry{
-	"backup":        {concurrency: 8, construct: backup.New},
-	"create-tenant": {concurrency: 1, construct: tenant.NewCreate, creates: true},
-	"drop-tenant":   {concurrency: 1, construct: tenant.NewDrop},
-	"health-check":  {concurrency: 32, construct: health.New},
-	"list-tenants":  {concurrency: 1, construct: tenant.NewList},
-	"migrate":       {concurrency: 32, construct: migrate.New},
-	"report":        {read: readReports},
-	"restore":       {concurrency: 1, construct: backup.NewRestore, one: true},
-	"sync-secrets":  {concurrency: 4, construct: secretsync.New},
-	"undo":          {concurrency: 8, construct: branch.NewUndo},
+	"backup":          {concurrency: 8, construct: backup.New},
+	"create-branches": {concurrency: 8, construct: branch.NewCreate},
+	"create-tenant":   {concurrency: 1, construct: tenant.NewCreate, creates: true},
+	"delete-branches": {concurrency: 8, construct: branch.NewDelete},
+	"drop-tenant":     {concurrency: 1, construct: tenant.NewDrop},
+	"health-check":    {concurrency: 32, construct: health.New},
+	"list-tenants":    {concurrency: 1, construct: tenant.NewList},
+	"migrate":         {concurrency: 32, construct: migrate.New},
+	"report":          {read: readReports},
+	"reset-branches":  {concurrency: 8, construct: branch.NewReset},
+	"restore":         {concurrency: 1, construct: backup.NewRestore, one: true},
+	"sync-secrets":    {concurrency: 4, construct: secretsync.New},
+	"undo":            {concurrency: 8, construct: branch.NewUndo},
 }
 
 // modeNames lists the modes.

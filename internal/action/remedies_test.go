@@ -27,7 +27,7 @@ func TestRemediesNameTheInput(t *testing.T) {
 	nowhere.Path = "/nowhere"
 	const (
 		plaintext = "postgresql://u:p@db.example.com/d?sslmode=disable"
-		noRecord  = "name another table with migrations-table"
+		noRecord  = "or name another with migrations-table, which is then every tenant's"
 		unknown   = "correct pg-dump-args: this major's pg_dump has no such option"
 	)
 	for name, c := range map[string]struct {

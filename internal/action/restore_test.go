@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+	"github.com/org/neon-tenants-action/internal/mode/backup"
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
@@ -54,4 +56,60 @@ func TestRestoreVerifiesBeforeItTouchesAnything(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A restore into a place that it makes itself leaves none behind that holds nothing, and names what it cannot delete.
+func TestAFailedRestoreLeavesNoProjectOrBranch(t *testing.T) {
+	const second = 3 // the manifest is read before, and the backup once to see that it is whole
+	f, v := newFleet(t, named("acme")...), newVault(t)
+	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), v.inputs("mode=backup")...).counts(t, 1, 0, 0, 0)
+	for into, c := range map[string]struct{ made, route, text string }{
+		"new-project": {"POST /projects", "DELETE /projects/{project_id}", `the new project "acme restored 20`},
+		"branch": {"POST /projects/{project_id}/branches", "DELETE /projects/{project_id}/branches/{branch_id}",
+			`the new branch "restore/20`},
+	} {
+		for _, refused := range []bool{false, true} {
+			proxy := buckettest.StartFaultProxy(t, v.Server)
+			proxy.Inject(buckettest.Fault{Operation: "GetObject", Nth: second, Way: buckettest.DamageBody})
+			f.ResetCalls()
+			if refused {
+				f.Fail(neontest.Fault{Route: c.route, Status: 403, Message: "not allowed"})
+			}
+			o := f.run(t, t.Context(), v.inputs("mode=restore", "s3-endpoint="+proxy.URL, "restore-into="+into)...)
+			f.ClearFaults()
+			o.counts(t, 0, 0, 1, 0)
+			calls, d := f.Calls().ByRoute, detail[backup.RestoreDetail](t, o, "acme")
+			if calls[c.made] == 0 || calls[c.route] == 0 || (d.TargetID != "") != refused {
+				t.Errorf("%s, deleting refused %v: calls %v, the report names %q", into, refused, calls, d.TargetID)
+			}
+			if refused {
+				o.says(t, c.text, "is left and empty, because it could not be deleted", "; and delete the new ")
+			} else {
+				o.says(t, c.text, "which was made for this restore, was deleted again")
+			}
+		}
+	}
+}
+
+// A project that a restore made is beside its original, and no tenant: neither a glob nor the default selects it, until
+// somebody renames it.
+func TestARestoredProjectIsNoTenant(t *testing.T) {
+	f, v := newFleet(t, named("Payroll Inc", "Finance Co")...), newVault(t)
+	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
+	f.run(t, t.Context(), v.inputs("mode=backup")...).counts(t, 2, 0, 0, 0)
+	o := f.run(t, t.Context(), v.inputs("mode=restore", "tenants=Payroll Inc", "restore-into=new-project")...)
+	o.counts(t, 1, 0, 0, 0)
+	id := detail[backup.RestoreDetail](t, o, "Payroll Inc").TargetID
+	for _, inputs := range [][]string{{"tenants=Payroll*"}, {"tenants=Payroll Inc*"}, {"tenants=*", "min-tenants=2"}} {
+		o := f.run(t, t.Context(), append(inputs, "mode=health-check")...)
+		if strings.Contains(o.log, " restored 20") && len(o.report.Tenants) != len(inputs) {
+			t.Errorf("%v: it is a tenant:\n%s", inputs, o.log)
+		}
+		o.says(t, "project is left out that mode restore made: ", id, "until it is renamed")
+	}
+	if !f.Rename(id, "Payroll Two") {
+		t.Fatal("it could not be renamed")
+	}
+	f.run(t, t.Context(), "mode=health-check", "tenants=Payroll*").counts(t, 2, 0, 0, 0)
 }

@@ -46,7 +46,8 @@ func TestThePastGoesIntoANewBranch(t *testing.T) {
 	if names := f.branchNames(t, p); len(names) > 0 {
 		t.Errorf("a dry run made %v", names)
 	}
-	for _, input := range [][]string{toTime("ACME Corp", at), toTime("ACME Corp", at, "restore-into=branch"), toTime("ACME Corp", "1ms")} {
+	for _, input := range [][]string{toTime("ACME Corp", at), toTime("ACME Corp", at, "restore-into=branch"),
+		toTime("ACME Corp", "1ms")} {
 		before := len(f.branchNames(t, p))
 		o := f.run(t, t.Context(), input...)
 		o.counts(t, 1, 0, 0, 0)
@@ -56,7 +57,8 @@ func TestThePastGoesIntoANewBranch(t *testing.T) {
 		if d.Target != "branch" || d.SchemaVersion != "20250101090200" || len(f.branchNames(t, p)) != before+1 {
 			t.Errorf("detail %+v", d)
 		}
-		uri, err := neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey}).ConnectionURI(t.Context(), p.ID, d.TargetID, "neondb", "neondb_owner", false)
+		uri, err := neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey}).ConnectionURI(t.Context(), p.ID,
+			d.TargetID, "neondb", "neondb_owner", false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +98,8 @@ func TestATenantGoesBackInItsPlace(t *testing.T) {
 	o.keeps(t, f.projects[:1])
 	d := detail[backup.ToTimeDetail](t, o, "ACME Corp")
 	o.says(t, "restored to "+at[:19], "what it was before is kept as "+d.PreservedAs)
-	if query(t, p, inT) != "a" || f.inBranch(t, p, d.PreservedAs, inT) != "b" || d.TargetID != p.BranchID || d.SchemaVersion != "20250101090200" {
+	if query(t, p, inT) != "a" || f.inBranch(t, p, d.PreservedAs, inT) != "b" || d.TargetID != p.BranchID ||
+		d.SchemaVersion != "20250101090200" {
 		t.Errorf("the tenant has %s, detail %+v", query(t, p, inT), d)
 	}
 	const version = "select schema_version from project where name = 'ACME Corp'"
@@ -149,12 +152,16 @@ func TestBeyondTheHistory(t *testing.T) {
 		inputs []string
 		says   []string
 	}{
-		{toTime("a", "2h"), []string{" is before Neon's history of the project, which begins at ", "names if s3-bucket and the inputs that go with it are given"}},
+		{toTime("a", "2h"), []string{" is before Neon's history of the project, which begins at ",
+			"names if s3-bucket and the inputs that go with it are given"}},
 		{toTime("a", "1d", "confirm=a"), []string{" is before Neon's history of the project"}},
-		{v.inputs(toTime("a", "2h")...), []string{"restore its newest backup from before that time instead, without restore-to-time: backup-key: " + old}},
-		{v.inputs(toTime("a", "7d")...), []string{"there is no verified backup from before it in s3://" + v.bucket + "/tenants/a/"}},
+		{v.inputs(toTime("a", "2h")...), []string{"restore its newest backup from before that time instead, without " +
+			"restore-to-time: backup-key: " + old}},
+		{v.inputs(toTime("a", "7d")...), []string{"there is no verified backup from before it in s3://" + v.bucket +
+			"/tenants/a/"}},
 		// Neon itself refuses what is older than the project.
-		{toTime("young", "23h"), []string{"go back to ", "history retention window", "give a later time, or restore the newest backup"}},
+		{toTime("young", "23h"), []string{"go back to ", "history retention window",
+			"give a later time, or restore the newest backup"}},
 	} {
 		o := f.run(t, t.Context(), c.inputs...)
 		o.counts(t, 0, 0, 1, 0)
@@ -196,7 +203,8 @@ func TestMistakesAboutTheTimeToRestore(t *testing.T) {
 		inputs []string
 		says   string
 	}{
-		{toTime("a", "yesterday"), `restore-to-time: "yesterday" is neither a time nor how long ago; write for example 2026-03-14T09:26:53Z or 2h`},
+		{toTime("a", "yesterday"), `restore-to-time: "yesterday" is neither a time nor how long ago; write for example ` +
+			"2026-03-14T09:26:53Z or 2h"},
 		{toTime("a", "2026-03-14 09:26"), "is neither a time nor how long ago"},
 		{toTime("a", "9999-01-01T00:00:00Z"), "restore-to-time: 9999-01-01T00:00:00Z has not come yet"},
 		{toTime("a", "2h", "backup-key=a/b"), "backup-key: is about restoring a backup"},
@@ -204,9 +212,12 @@ func TestMistakesAboutTheTimeToRestore(t *testing.T) {
 		{toTime("a", "2h", "overwrite=true"), "overwrite: is about restoring a backup"},
 		{toTime("a", "2h", "age-identity=x"), "age-identity: is about restoring a backup"},
 		{toTime("a", "2h", "restore-into=new-project"), "restore-into: a project's history stays in the project"},
-		{toTime("a", "2h", "restore-into=branch", "confirm=a"), "confirm: is given to replace the tenant's own branch, and restore-into: branch makes a new one"},
+		{toTime("a", "2h", "restore-into=branch", "confirm=a"), "confirm: is given to replace the tenant's own branch, " +
+			"and restore-into: branch makes a new one"},
 		{toTime("a", "2h", "s3-bucket=b"), "aws-region: is required here"},
-		{toTime("a", "2h", "tenant-source=schemas", "database-url=postgresql://app:x@127.0.0.1:1/app"), "restore-to-time: this source has no history to go back in; restore a backup, or use tenant-source: catalog or neon"},
+		{toTime("a", "2h", "tenant-source=schemas", "database-url=postgresql://app:x@127.0.0.1:1/app"),
+			"restore-to-time: this source has no history to go back in; restore a backup, or use tenant-source: catalog or " +
+				"neon"},
 	} {
 		f.ResetCalls()
 		o := f.run(t, t.Context(), c.inputs...)

@@ -17,7 +17,8 @@ func TestASchemaIsBackedUpAndRestored(t *testing.T) {
 	e, v := newEstate(t, "acme", "ACME2", odd), newVault(t)
 	e.run(t).counts(t, 3, 0, 0, 0)
 	for schema, rows := range map[string]int{"acme": 10, odd: 30} {
-		e.do(t, "insert into "+pgtest.Identifier(schema)+".users (email, name) select i || '@x', 'n' from generate_series(1, "+strconv.Itoa(rows)+") i")
+		e.do(t, "insert into "+pgtest.Identifier(schema)+".users (email, name) select i || '@x', 'n' from "+
+			"generate_series(1, "+strconv.Itoa(rows)+") i")
 	}
 	e.do(t, "create table public.secrets (i int); insert into public.secrets values (1)")
 	for _, format := range []string{"plain", "custom"} {
@@ -28,7 +29,8 @@ func TestASchemaIsBackedUpAndRestored(t *testing.T) {
 		}
 		for schema, rows := range map[string]int64{"acme": 10, odd: 30} {
 			into := &estate{url: pgtest.Database(t)}
-			o := e.run(t, v.inputs("mode=restore", "tenants="+strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`).Replace(schema), "restore-url="+into.url)...)
+			o := e.run(t, v.inputs("mode=restore",
+				"tenants="+strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`).Replace(schema), "restore-url="+into.url)...)
 			o.counts(t, 1, 0, 0, 0)
 			var total int64
 			for _, table := range detail[backup.RestoreDetail](t, o, schema).Tables {
@@ -42,7 +44,9 @@ func TestASchemaIsBackedUpAndRestored(t *testing.T) {
 		time.Sleep(time.Second) // a backup's key tells seconds apart
 	}
 	o := e.run(t, v.inputs("mode=backup", "skip-unchanged=true", "pg-dump-args=-t public.secrets")...)
-	o.says(t, "skip-unchanged: this source does not know when a tenant was last in use; leave it out, or use tenant-source: catalog or neon", "pg-dump-args: -t cannot be used: the dump of a schema holds that schema and nothing else")
+	o.says(t, "skip-unchanged: this source does not know when a tenant was last in use; leave it out, or use "+
+		"tenant-source: catalog or neon",
+		"pg-dump-args: -t cannot be used: the dump of a schema holds that schema and nothing else")
 	o = e.run(t, v.inputs("mode=restore", "tenants=acme", "restore-url="+e.url, "overwrite=true")...)
 	o.says(t, "overwrite: would drop everything")
 	o = e.run(t, v.inputs("mode=restore", "tenants=acme", "restore-url="+e.url)...)

@@ -49,13 +49,38 @@ func (e *estate) do(t *testing.T, sql string) []string {
 
 func (e *estate) run(t *testing.T, inputs ...string) outcome {
 	t.Helper()
-	return e.organisation.run(t, t.Context(), append([]string{"neon-api-key=", "neon-api-url=", "tenant-source=schemas", "database-url=" + e.url}, inputs...)...)
+	return e.organisation.run(t, t.Context(),
+		append([]string{"neon-api-key=", "neon-api-url=", "tenant-source=schemas", "database-url=" + e.url}, inputs...)...)
+}
+
+// createdb lets the estate's role create databases.
+func (e *estate) createdb(t *testing.T) {
+	t.Helper()
+	role := pgtest.Identifier(e.do(t, "select current_user")[0])
+	if err := pgtest.Shared(t).Exec(t.Context(), "postgres", "alter role "+role+" createdb"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writePublic writes a file of the schema public.
+func (e *estate) writePublic(t *testing.T, file, upSQL string) {
+	t.Helper()
+	dir := filepath.Join(e.workspace, "db", "public")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	text := "-- migrate:up\n" + upSQL + "\n-- migrate:down\n"
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // relations lists the tables of the database as schema.name, but for the tracker.
 func (e *estate) relations(t *testing.T) []string {
 	t.Helper()
-	return e.do(t, `select schemaname || '.' || tablename from pg_tables where schemaname !~ '^pg_' and schemaname <> 'information_schema' and tablename <> 'schema_tracker' order by schemaname collate "C", tablename`)
+	return e.do(t, `select schemaname || '.' || tablename from pg_tables
+		where schemaname !~ '^pg_' and schemaname <> 'information_schema' and tablename <> 'schema_tracker'
+		order by schemaname collate "C", tablename`)
 }
 
 // tables are those of the example's migrations in the schemas.
@@ -139,7 +164,8 @@ func TestOneBadSchemaHidesNoOther(t *testing.T) {
 	e.do(t, "create table b.users (by_hand text)")
 	o := e.run(t, "concurrency=1")
 	o.counts(t, 2, 0, 6, 0)
-	o.says(t, `relation "users" already exists`, `the database has no schema "gone"`, "set create-missing: true", `schema name "public" is one of the system's own schemas`,
+	o.says(t, `relation "users" already exists`, `the database has no schema "gone"`, "set create-missing: true",
+		`schema name "public" is one of the system's own schemas`,
 		`schema name "pg_catalog" is one of`, `schema name "$user" stands for`, "has 64 bytes")
 	same(t, "tables", e.relations(t), slices.Concat(tables("a"), []string{"b.users"}, tables("z")))
 	// A failed migration drops nothing, and a corrected tenant is completed.
@@ -151,7 +177,8 @@ func TestOneBadSchemaHidesNoOther(t *testing.T) {
 func TestSchemasThatAreHardToTellApart(t *testing.T) {
 	t.Parallel()
 	e := newEstate(t, "acme-corp", "acme_corp", "клиент", "日本", "🚀", "+", "+  ")
-	e.run(t).says(t, `"acme-corp" (acme-corp) and "acme_corp" (acme_corp) have the same key acme-corp`, "set tenant-key: id")
+	e.run(t).says(t, `"acme-corp" (acme-corp) and "acme_corp" (acme_corp) have the same key acme-corp`,
+		"set tenant-key: id")
 	o := e.run(t, "tenant-key=id")
 	o.counts(t, 5, 0, 0, 0)
 	o.says(t, "rows of public.schema_tracker that name no schema are skipped (name is '', '  '); delete them: ")
@@ -185,14 +212,16 @@ func TestPublicIsMigratedFirst(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("-- migrate:up\n"+sql+"\n-- migrate:down\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("-- migrate:up\n"+sql+"\n-- migrate:down\n"),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	o := e.run(t)
 	o.says(t, "the database has no table public.schema_tracker", "create-tenant")
 	// The tracker itself comes from public's migrations.
-	write("1_tracker.sql", "create table schema_tracker (id bigint generated always as identity, name text not null unique, note text default 'x')")
+	write("1_tracker.sql", "create table schema_tracker (id bigint generated always as identity, name text not null "+
+		"unique, note text default 'x')")
 	o = e.run(t, "public-migrations-path=db/public", "min-tenants=0", "allow-empty=true")
 	if o.err != nil {
 		t.Fatal(o.log)
@@ -228,6 +257,25 @@ func TestPublicIsMigratedFirst(t *testing.T) {
 	}
 }
 
+// Another tool's record in the schema public is renamed: migrations-table would be every tenant's.
+func TestAnotherToolsRecordInPublic(t *testing.T) {
+	e := newEstate(t, "a")
+	e.run(t).counts(t, 1, 0, 0, 0)
+	e.do(t, "create table public.schema_migrations (version bigint primary key, dirty boolean not null)")
+	if err := os.Mkdir(filepath.Join(e.workspace, "db", "public"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e.write(t, filepath.Join("..", "public", "1_plans.sql"), "create table plans (i int)")
+	o := e.run(t, "public-migrations-path=db/public")
+	if o.err == nil {
+		t.Fatal("it is taken for ours")
+	}
+	o.says(t, "so it is another tool's", "another migrations-table would be every tenant's too",
+		`alter table "public"."schema_migrations" rename to …)`)
+	e.do(t, `alter table "public"."schema_migrations" rename to theirs`)
+	e.run(t, "public-migrations-path=db/public").says(t, "1_plans.sql applied")
+}
+
 // A file that cannot work in each of many schemas is a mistake, before any of them is touched.
 func TestFilesThatLeaveTheirSchema(t *testing.T) {
 	e := newEstate(t, "a")
@@ -238,21 +286,25 @@ func TestFilesThatLeaveTheirSchema(t *testing.T) {
 	}
 	before := e.relations(t)
 	o := e.run(t)
-	o.says(t, "migrations-path: 2 problems with the migration files", "20990101000000_path.sql: line 2: CREATE EXTENSION without a schema",
+	o.says(t, "migrations-path: 2 problems with the migration files",
+		"20990101000000_path.sql: line 2: CREATE EXTENSION without a schema",
 		"20990101000000_path.sql: line 3: changes the search_path")
 	same(t, "relations", e.relations(t), before)
 }
 
 func TestMistakesAboutSchemas(t *testing.T) {
 	e := newEstate(t, "a")
-	o := e.run(t, "database-url=mysql://x", "schema-tracker=a.b.c", "migrations-table=x.y", "public-migrations-path=nowhere")
+	o := e.run(t, "database-url=mysql://x", "schema-tracker=a.b.c", "migrations-table=x.y",
+		"public-migrations-path=nowhere")
 	for _, name := range []string{"database-url: ", "schema-tracker: ", "migrations-table: ", "public-migrations-path: "} {
 		if strings.Count(o.log, "- "+name) != 1 {
 			t.Errorf("%s is not named once:\n%s", name, o.log)
 		}
 	}
 	o = e.organisation.run(t, t.Context(), "create-missing=true", "public-migrations-path=db")
-	o.says(t, "create-missing: this source lists only tenants that exist, so none can be missing; leave it out, or use tenant-source: catalog or schemas", "public-migrations-path: this source's tenants share no database; leave it out, or use tenant-source: schemas")
+	o.says(t, "create-missing: this source lists only tenants that exist, so none can be missing; leave it out, or use "+
+		"tenant-source: catalog or schemas",
+		"public-migrations-path: this source's tenants share no database; leave it out, or use tenant-source: schemas")
 }
 
 // Two runs at once over the same schemas apply each migration once.
@@ -285,7 +337,8 @@ func TestTwoRunsOverTheSameSchemas(t *testing.T) {
 // A connection that breaks in the middle of one schema's migration is that schema's failure, and is used for no other.
 func TestABrokenConnectionIsNotShared(t *testing.T) {
 	e := newEstate(t, "a", "b", "c", "d")
-	e.write(t, "20260101000000_break.sql", "select pg_terminate_backend(pg_backend_pid()) from pg_namespace where nspname = current_schema() and nspname in ('a', 'c')")
+	e.write(t, "20260101000000_break.sql", "select pg_terminate_backend(pg_backend_pid()) from pg_namespace where "+
+		"nspname = current_schema() and nspname in ('a', 'c')")
 	o := e.run(t, "concurrency=1")
 	o.counts(t, 2, 0, 2, 0)
 	if strings.Count(o.log, "the connection was lost while it ran") == 0 && !strings.Contains(o.log, "57P01") {

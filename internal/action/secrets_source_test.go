@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
@@ -15,15 +16,18 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 	f.ResetCalls()
 	bundle := map[string]string{"acme-corp": f.projects[0].URL, "payroll-inc": f.projects[1].URL}
 	given := map[string]string{
-		"github_token": "ghs_0123456789", "FINANCE_CO_DATABASE_URL": f.projects[2].URL, "PAYROLL_INC_DATABASE_URL": f.projects[1].URL,
-		"STRIPE_KEY": "sk_hush_hush", "NEON_TENANTS_BUNDLE_1": string(mustJSON(t, bundle)), "LEGACY_DATABASE_URL": "mysql://u:hush-hush@h/d",
+		"github_token": "ghs_0123456789", "FINANCE_CO_DATABASE_URL": f.projects[2].URL,
+		"PAYROLL_INC_DATABASE_URL": f.projects[1].URL,
+		"STRIPE_KEY":               "sk_hush_hush", "NEON_TENANTS_BUNDLE_1": string(mustJSON(t, bundle)),
+		"LEGACY_DATABASE_URL": "mysql://u:hush-hush@h/d",
 	}
 	inputs := []string{"neon-api-key=", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, given))}
 	o := f.run(t, t.Context(), append(inputs, "tenants=*,!legacy")...)
 	o.counts(t, 3, 0, 0, 0)
 	o.says(t, "found 4 tenants, selected 3", "acme-corp  3 applied", "finance-co  3 applied")
 	o.keeps(t, f.projects)
-	if strings.Contains(o.log, "sk_hush_hush") || strings.Contains(o.log, "STRIPE") || strings.Contains(o.log, "ghs_") || f.Calls().Total != 0 {
+	if strings.Contains(o.log, "sk_hush_hush") || strings.Contains(o.log, "STRIPE") || strings.Contains(o.log, "ghs_") ||
+		f.Calls().Total != 0 {
 		t.Errorf("%d calls of Neon's API, and the log\n%s", f.Calls().Total, o.log)
 	}
 	// Nothing comes before the masks.
@@ -34,6 +38,45 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 0, 3, 1, 0)
 	o.says(t, "the value of LEGACY_DATABASE_URL is not a Postgres URL")
+}
+
+// A run that finds too few tenants says where it looked and which of the source's own inputs to check: of the secrets
+// no name and no value, for most of them are nobody's tenants.
+func TestTooFewTenantsNameTheSourcesOwnInputs(t *testing.T) {
+	t.Parallel()
+	f, url := newFleet(t), pgtest.Database(t)
+	pgtest.Do(t, url, "create table public.schema_tracker (name text primary key)")
+	for _, c := range []struct {
+		inputs []string
+		want   []string
+	}{
+		{[]string{"tenant-source=secrets",
+			`tenant-secrets={"github_token": "ghs_hush", "STRIPE_KEY": "sk_hush", "ACME_DB": "postgres://u:hush@h/d"}`},
+			[]string{"found 0 tenants, fewer than min-tenants: 1; of the 3 entries of tenant-secrets, " +
+				"0 have the form of secret-name: {TENANT}_DATABASE_URL, and 0 are bundles", "set secret-name to the form of"}},
+		{[]string{"tenant-source=secrets", `tenant-secrets={"github_token": "ghs_hush"}`},
+			[]string{"of the 1 entry of tenant-secrets", "secrets: inherit"}},
+		{[]string{"tenant-source=secrets", "$NEON_TENANTS_BUNDLE_1={}"}, []string{"the job's environment has 1 bundle"}},
+		{[]string{"tenant-source=schemas", "database-url=" + url},
+			[]string{"every name in public.schema_tracker of ", "check that schema-tracker"}},
+		{[]string{"tenant-source=catalog", "database-url=" + url,
+			"catalog-query=select name, name as url from schema_tracker"},
+			[]string{"every row that catalog-query returns from ", "check the conditions of catalog-query"}},
+		{[]string{"tenant-source=neon", "neon-api-key=" + neontest.OrgKey},
+			[]string{"every project of the organization of neon-api-key counts", "check that neon-api-key and neon-org-id"}},
+	} {
+		o := f.run(t, t.Context(), append([]string{"neon-api-key=", "dry-run=true"}, c.inputs...)...)
+		o.says(t, append(c.want, "fewer than min-tenants: 1", "lower min-tenants if so few are right")...)
+		_, said, _ := strings.Cut(o.log, "neon-tenants-action : ") // after the masks
+		for _, secret := range []string{"hush", "STRIPE_KEY", "ACME_DB"} {
+			if strings.Contains(said, secret) {
+				t.Errorf("%v: the log has %s:\n%s", c.inputs, secret, said)
+			}
+		}
+		if c.inputs[0] != "tenant-source=neon" && strings.Contains(said, "neon-api-key") {
+			t.Errorf("%v: the log sends the user to an input of another source:\n%s", c.inputs, said)
+		}
+	}
 }
 
 // A thousand tenants' connection strings are more than one variable holds, and fit into bundles of their own.
@@ -65,7 +108,8 @@ func TestAFleetIsBackedUpFromSecrets(t *testing.T) {
 	f, v := newFleet(t, named("ACME Corp", "Payroll Inc")...), newVault(t)
 	given := map[string]string{"ACME_CORP_DATABASE_URL": f.projects[0].URL, "PAYROLL_INC_DATABASE_URL": f.projects[1].URL}
 	from := func(more ...string) []string {
-		return v.inputs(append([]string{"neon-api-key=", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, given))}, more...)...)
+		return v.inputs(append([]string{"neon-api-key=", "tenant-source=secrets",
+			"tenant-secrets=" + string(mustJSON(t, given))}, more...)...)
 	}
 	f.run(t, t.Context(), from("mode=migrate")...).counts(t, 2, 0, 0, 0)
 	query(t, f.projects[0], "insert into users (email, name) values ('a@x', 'a')")

@@ -61,6 +61,7 @@ func (r *run) settings() settings {
 			Concurrency:   in.Int("concurrency", 1, 1000),
 		},
 	}
+	s.choice.searcher, _ = s.source.(fleet.Searcher)
 	if m.one {
 		s.choice.soleTenantMode = r.record.Mode
 	}
@@ -85,6 +86,11 @@ func (r *run) settings() settings {
 		Mask:        r.console.Mask,
 		Notice:      r.notice,
 		Say:         r.console.Line,
+		Progress: func(label string, total int) (fleet.Observer, func()) {
+			p := report.NewProgress(r.console, total)
+			p.Label = label
+			return p, p.Stop
+		},
 	})
 	r.mask()
 	return s

@@ -28,14 +28,16 @@ func splitFleet(t *testing.T, shards int) (f *organisation, list []string) {
 		}
 	}
 	var tenants []fleet.Tenant
-	if err := json.Unmarshal([]byte(o.outputs["tenants"]), &tenants); err != nil || len(tenants) != 6 || tenants[0] != (fleet.Tenant{Name: "Acme", ID: f.projects[0].ID, Key: "acme"}) {
+	if err := json.Unmarshal([]byte(o.outputs["tenants"]), &tenants); err != nil || len(tenants) != 6 ||
+		tenants[0] != (fleet.Tenant{Name: "Acme", ID: f.projects[0].ID, Key: "acme"}) {
 		t.Errorf("tenants: %s, %v", o.outputs["tenants"], err)
 	}
 	var matrix struct{ Shard []string }
 	if err := json.Unmarshal([]byte(o.outputs["matrix"]), &matrix); err != nil || len(matrix.Shard) != shards {
 		t.Errorf("matrix: %s, %v", o.outputs["matrix"], err)
 	}
-	if !strings.Contains(o.summary, "| Acme |") && !strings.Contains(o.summary, "Acme") || !strings.Contains(o.summary, f.projects[0].ID) {
+	if !strings.Contains(o.summary, "| Acme |") && !strings.Contains(o.summary, "Acme") ||
+		!strings.Contains(o.summary, f.projects[0].ID) {
 		t.Errorf("the summary has no table of tenants:\n%s", o.summary)
 	}
 	return f, matrix.Shard
@@ -44,7 +46,8 @@ func splitFleet(t *testing.T, shards int) (f *organisation, list []string) {
 // merge runs mode report, without anything that leads to Neon.
 func (f *organisation) merge(t *testing.T, inputs ...string) outcome {
 	t.Helper()
-	return f.run(t, t.Context(), append([]string{"mode=report", "neon-api-url=", "neon-api-key=", "report-files=reports/**/*.json"}, inputs...)...)
+	return f.run(t, t.Context(),
+		append([]string{"mode=report", "neon-api-url=", "neon-api-key=", "report-files=reports/**/*.json"}, inputs...)...)
 }
 
 func TestASplitFleetHasOneReport(t *testing.T) {
@@ -74,10 +77,12 @@ func TestASplitFleetHasOneReport(t *testing.T) {
 	f.ResetCalls()
 	o := f.merge(t)
 	o.counts(t, 5, 0, 1, 0)
-	if o.err == nil || o.outputs["failed-tenants"] != `["Hooli"]` || o.report.Mode != "migrate" || len(o.report.Merged) != 3 || o.report.Shard != "" || o.report.Error != nil {
+	if o.err == nil || o.outputs["failed-tenants"] != `["Hooli"]` || o.report.Mode != "migrate" ||
+		len(o.report.Merged) != 3 || o.report.Shard != "" || o.report.Error != nil {
 		t.Errorf("%v, %v, %+v", o.err, o.outputs, o.report)
 	}
-	o.says(t, "::error file=db/migrations/20250101090000_create_users.sql,line=6::Hooli: ", "Merged reports\n", "migrate: 1 of 6 tenants failed (5 succeeded)")
+	o.says(t, "::error file=db/migrations/20250101090000_create_users.sql,line=6::Hooli: ", "Merged reports\n",
+		"migrate: 1 of 6 tenants failed (5 succeeded)")
 	if f.Calls().Total != 0 {
 		t.Errorf("%d calls were made", f.Calls().Total)
 	}
@@ -99,7 +104,8 @@ func TestASplitFleetHasOneReport(t *testing.T) {
 	})
 	t.Run("a job left no report", func(t *testing.T) {
 		o := f.merge(t, "report-files=reports/0/*.json,reports/1/*.json")
-		if o.err == nil || o.report.Error == nil || !strings.Contains(o.report.Error.Message, "there is no report for shard 3/3") {
+		if o.err == nil || o.report.Error == nil ||
+			!strings.Contains(o.report.Error.Message, "there is no report for shard 3/3") {
 			t.Errorf("%v, %+v", o.err, o.report.Error)
 		}
 	})
@@ -111,7 +117,8 @@ func TestASplitFleetHasOneReport(t *testing.T) {
 			t.Errorf("%v, %v", o.err, o.outputs)
 		}
 		o.says(t, "reports/all.json is a merged report itself and was left out")
-		f.merge(t, "report-files=reports/all.json").says(t, "report-files matches merged reports only, such as reports/all.json")
+		f.merge(t, "report-files=reports/all.json").says(t,
+			"report-files matches merged reports only, such as reports/all.json")
 	})
 }
 
@@ -208,7 +215,8 @@ func TestMistakesOfTheJobsAroundASplit(t *testing.T) {
 		{[]string{"mode=list-tenants", "shards=257"}, "input shards: "},
 		{[]string{"mode=list-tenants", "shard=1/2"}, "input shard: contradicts mode list-tenants"},
 		{[]string{"mode=report"}, "input report-files: is required here and is empty"},
-		{[]string{"mode=report", "report-files=reports/*.json"}, `input report-files: "reports/*.json" matches no file in the workspace`},
+		{[]string{"mode=report", "report-files=reports/*.json"},
+			`input report-files: "reports/*.json" matches no file in the workspace`},
 		{[]string{"mode=report", "report-files=*.json"}, "other.json: read a report file: it has no version"},
 		{[]string{"mode=report", "report-files=*.json", "tenants=a*"}, "input tenants has no effect in mode report"},
 	} {

@@ -14,20 +14,22 @@ import (
 func quiet(t *testing.T) {
 	t.Helper()
 	set := func(value string) error {
-		return pgtest.Shared(t).Exec(t.Context(), "postgres", "alter system set autovacuum = "+value, "select pg_reload_conf()")
+		return pgtest.Shared(t).Exec(t.Context(), "postgres", "alter system set autovacuum = "+value,
+			"select pg_reload_conf()")
 	}
 	if err := set("off"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := pgtest.Shared(t).Exec(context.Background(), "postgres", "alter system reset autovacuum", "select pg_reload_conf()"); err != nil {
+		if err := pgtest.Shared(t).Exec(context.Background(), "postgres", "alter system reset autovacuum",
+			"select pg_reload_conf()"); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// A write is never taken for the backup's own activity, however soon it comes: not during the dump, nor right after it, nor
-// from a transaction that was begun before.
+// A write is never taken for the backup's own activity, however soon it comes: not during the dump, nor right after it,
+// nor from a transaction that was begun before.
 func TestSkipUnchangedMissesNoWrite(t *testing.T) {
 	quiet(t)
 	f, v := newFleet(t, named("a")...), newVault(t)
@@ -99,7 +101,8 @@ func TestSkipUnchangedAfterWritesDuringTheDump(t *testing.T) {
 				return
 			default:
 			}
-			if _, err := conn.Exec(context.Background(), "insert into users (email, name) values (md5(random()::text), 'n')"); err != nil {
+			if _, err := conn.Exec(context.Background(),
+				"insert into users (email, name) values (md5(random()::text), 'n')"); err != nil {
 				stopped <- err
 				return
 			}

@@ -31,7 +31,8 @@ func TestAThousandTenantsInBundles(t *testing.T) {
 	} else {
 		t.Logf("1,000 tenants: %d calls, %d of them writes, %d secrets", c.Total, c.Writes, len(h.Secrets(h.scope)))
 	}
-	if d := detail[secretsync.Detail](t, o, "customer-0000"); d != (secretsync.Detail{Secret: "NEON_TENANTS_BUNDLE_1", Change: "created"}) {
+	if d := detail[secretsync.Detail](t, o, "customer-0000"); d != (secretsync.Detail{Secret: "NEON_TENANTS_BUNDLE_1",
+		Change: "created"}) {
 		t.Errorf("detail: %+v", d)
 	}
 	h.unchangedRun(t, "secret-layout=bundle")
@@ -55,7 +56,8 @@ func TestAThousandTenantsInBundles(t *testing.T) {
 	}
 	h.add("beside")
 	given["BESIDE_DATABASE_URL"] = h.tenants["beside"]
-	o = h.f.run(t, t.Context(), "mode=sync-secrets", "tenant-source=secrets", "tenant-secrets="+string(mustJSON(t, given)), "neon-api-key=", "secret-layout=bundle",
+	o = h.f.run(t, t.Context(), "mode=sync-secrets", "tenant-source=secrets", "tenant-secrets="+string(mustJSON(t, given)),
+		"neon-api-key=", "secret-layout=bundle",
 		"github-token="+githubtest.DefaultToken, "$GITHUB_API_URL="+h.URL, "$GITHUB_REPOSITORY=acme/app", "dry-run=true")
 	o.counts(t, 1002, 0, 0, 0)
 	o.says(t, "found 1002 tenants", "it was written with another Neon API key or, without one, another GitHub token")
@@ -111,7 +113,8 @@ func TestAPartOfTheTenantsLosesNoOther(t *testing.T) {
 
 	t.Log("without the state a part is refused before anything is written")
 	h.DeleteVariable(h.scope, "NEON_TENANTS_STATE")
-	if o := h.sync(t, "secret-layout=bundle", "tenants=customer-*"); o.err == nil || !strings.Contains(o.log, "a run over only some of the tenants could lose others") {
+	if o := h.sync(t, "secret-layout=bundle", "tenants=customer-*"); o.err == nil ||
+		!strings.Contains(o.log, "a run over only some of the tenants could lose others") {
 		t.Errorf("%v\n%s", o.err, o.log)
 	}
 	o = h.sync(t, "secret-layout=bundle")

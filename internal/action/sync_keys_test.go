@@ -13,13 +13,15 @@ func TestFingerprintsAreNotKeyedByAConnectionString(t *testing.T) {
 	t.Parallel()
 	h, catalog := newHub(t), catalogDatabase(t)
 	askAll(t, catalog, "create table stored (name text, url text); insert into stored values "+
-		"('acme', 'postgresql://acme:npg_acme@db.example.com/acme'), ('beta', 'postgresql://beta:npg_beta@db.example.com/beta')")
+		"('acme', 'postgresql://acme:npg_acme@db.example.com/acme'), ('beta', "+
+		"'postgresql://beta:npg_beta@db.example.com/beta')")
 	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "tenant-secrets=",
 		"catalog-query=select name, url from stored", "neon-api-key=", "neon-api-url="}
 	const place = "repository acme/app"
 	weak := secrets.NewKeyring(catalog, place)
 	old, err := weak.Encode(secrets.State{Secrets: map[secrets.Print]secrets.Record{
-		weak.Name("ACME_DATABASE_URL"): {Value: weak.Value("ACME_DATABASE_URL", "postgresql://acme:npg_acme@db.example.com/acme")},
+		weak.Name("ACME_DATABASE_URL"): {Value: weak.Value("ACME_DATABASE_URL",
+			"postgresql://acme:npg_acme@db.example.com/acme")},
 	}})
 	if err != nil {
 		t.Fatal(err)

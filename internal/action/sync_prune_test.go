@@ -60,7 +60,8 @@ func TestPruning(t *testing.T) {
 	o.counts(t, 0, 3, 0, 0)
 	o.says(t, "1 deleted", "deleted, no longer needed: CUSTOMER_0003_DATABASE_URL", "left alone: PROD_DATABASE_URL")
 	h.holds(t, want)
-	if d := syncRun(t, o); !slices.Equal(d.Deleted, []string{"CUSTOMER_0003_DATABASE_URL"}) || !slices.Equal(d.LeftAlone, []string{"PROD_DATABASE_URL"}) {
+	if d := syncRun(t, o); !slices.Equal(d.Deleted, []string{"CUSTOMER_0003_DATABASE_URL"}) ||
+		!slices.Equal(d.LeftAlone, []string{"PROD_DATABASE_URL"}) {
 		t.Errorf("the report says %+v", d)
 	}
 	h.unchangedRun(t, "prune-secrets=true")
@@ -85,7 +86,8 @@ func TestAWrongOrganizationDeletesNothing(t *testing.T) {
 	t.Log("without a state nothing is known to be a sync's")
 	h.DeleteVariable(h.scope, "NEON_TENANTS_STATE")
 	o = h.sync(t, "prune-secrets=true")
-	o.says(t, "it is not known what earlier syncs wrote", "left alone: CUSTOMER_0000_DATABASE_URL, CUSTOMER_0001_DATABASE_URL, CUSTOMER_0002_DATABASE_URL")
+	o.says(t, "it is not known what earlier syncs wrote",
+		"left alone: CUSTOMER_0000_DATABASE_URL, CUSTOMER_0001_DATABASE_URL, CUSTOMER_0002_DATABASE_URL")
 	want["STRANGER_DATABASE_URL"] = connection("stranger", "1")
 	h.holds(t, want)
 
@@ -162,7 +164,8 @@ func TestAnIncompleteDiscoveryDeletesNothing(t *testing.T) {
 	h.f = newFleet(t, named("ACME Corp", "Payroll Inc", "Finance Co")...)
 	neon := []string{"tenant-source=neon", "tenant-secrets=", "prune-secrets=true", "max-prune=3"}
 	h.sync(t, neon...).counts(t, 3, 0, 0, 0)
-	if got := slices.Sorted(maps.Keys(h.Secrets(h.scope))); !slices.Equal(got, []string{"ACME_CORP_DATABASE_URL", "FINANCE_CO_DATABASE_URL", "PAYROLL_INC_DATABASE_URL"}) {
+	if got := slices.Sorted(maps.Keys(h.Secrets(h.scope))); !slices.Equal(got,
+		[]string{"ACME_CORP_DATABASE_URL", "FINANCE_CO_DATABASE_URL", "PAYROLL_INC_DATABASE_URL"}) {
 		t.Errorf("secrets: %v", got)
 	}
 	before := h.Secrets(h.scope)
@@ -198,7 +201,8 @@ func TestTheWorkflowFileIsKeptInStep(t *testing.T) {
 	t.Parallel()
 	h := newHub(t, "acme-corp", "payroll-inc")
 	path := filepath.Join(h.f.workspace, "migrate.yml")
-	const before = "name: x # é\r\nenv:\r\n  # neon-tenants:begin\r\n  GONE_DATABASE_URL: ${{ secrets.GONE_DATABASE_URL }}\r\n  # neon-tenants:end\r\n\r\njobs: {}"
+	const before = "name: x # é\r\nenv:\r\n  # neon-tenants:begin\r\n  GONE_DATABASE_URL: ${{ secrets.GONE_DATABASE_URL " +
+		"}}\r\n  # neon-tenants:end\r\n\r\njobs: {}"
 	if err := os.WriteFile(path, []byte(before), 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +238,8 @@ func TestTheWorkflowFileIsKeptInStep(t *testing.T) {
 // the next sync finds out what has to be written.
 func TestTwoSyncsAtOnce(t *testing.T) {
 	t.Parallel()
-	const list, variable = "GET /repos/{owner}/{repo}/actions/secrets", "GET /repos/{owner}/{repo}/actions/variables/{name}"
+	const list, variable = "GET /repos/{owner}/{repo}/actions/secrets",
+		"GET /repos/{owner}/{repo}/actions/variables/{name}"
 	first := map[string]bool{"before its first mark": true, "before it writes first": true}
 	for name, at := range map[string]githubtest.Fault{
 		"before its first mark":  {Route: "POST *"},

@@ -10,7 +10,8 @@ import (
 func TestANeonTenantsLifeIsRecorded(t *testing.T) {
 	t.Parallel()
 	f, catalog := newFleet(t), catalogDatabase(t)
-	const state = "select name || ' ' || coalesce(schema_version, '-') || ' ' || (dropped_at is not null) from project order by name"
+	const state = "select name || ' ' || coalesce(schema_version, '-') || ' ' || (dropped_at is not null) from project " +
+		"order by name"
 	f.write(t, "20250301000000_wrong.sql", "select 1/0;")
 	f.run(t, t.Context(), create("new", "catalog-url="+catalog)...).counts(t, 0, 0, 1, 0)
 	if got := askAll(t, catalog, state); len(got) != 0 {
@@ -46,7 +47,9 @@ func TestDatabasesThatAreNeverDropped(t *testing.T) {
 	o := f.run(t, t.Context(), v.inputs(inputs(drop("acme")...)...)...)
 	o.counts(t, 1, 0, 0, 0)
 	o.says(t, "acme  dropped with the new backup "+o.outputs["backup-key"])
-	same(t, "databases", askAll(t, catalog, "select count(*)::text from pg_database where datname in ('acme', 'postgres', 'template0', 'template1', "+pgtest.Literal(own)+")"), []string{"4"})
+	same(t, "databases",
+		askAll(t, catalog, "select count(*)::text from pg_database where datname in ('acme', 'postgres', 'template0', "+
+			"'template1', "+pgtest.Literal(own)+")"), []string{"4"})
 	if keys := v.keys(t); len(keys) != 2 {
 		t.Errorf("the bucket has %v", keys)
 	}

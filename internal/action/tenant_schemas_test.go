@@ -19,8 +19,10 @@ func (e *estate) tracked(t *testing.T) []string {
 // rows counts what a schema's tables hold, beside the record of the migrations.
 func (e *estate) rows(t *testing.T, schema string) string {
 	t.Helper()
-	return strings.Join(e.do(t, `select tablename || ' ' || (xpath('/row/n/text()', query_to_xml(format('select count(*) n from %I.%I', schemaname, tablename), true, true, '')))[1]::text
-		from pg_tables where schemaname = `+pgtest.Literal(schema)+` and tablename <> 'schema_migrations' order by tablename`), ", ")
+	return strings.Join(e.do(t, `select tablename || ' ' || (xpath('/row/n/text()', query_to_xml(format(
+			'select count(*) n from %I.%I', schemaname, tablename), true, true, '')))[1]::text
+		from pg_tables where schemaname = `+pgtest.Literal(schema)+`
+			and tablename <> 'schema_migrations' order by tablename`), ", ")
 }
 
 func TestASchemaIsCreatedAndDropped(t *testing.T) {
@@ -38,7 +40,8 @@ func TestASchemaIsCreatedAndDropped(t *testing.T) {
 	same(t, "rows of a new tenant", e.rows(t, "acme_corp"), e.rows(t, "globex")) // nothing is inserted into it
 	e.run(t, create("acme_corp")...).counts(t, 0, 1, 0, 0)
 
-	e.do(t, "insert into acme_corp.users (email, name) values ('a@x', 'Ann'); insert into globex.users (email, name) values ('b@x', 'Bob')")
+	e.do(t, "insert into acme_corp.users (email, name) values ('a@x', 'Ann'); insert into globex.users (email, name) "+
+		"values ('b@x', 'Bob')")
 	before := e.rows(t, "globex")
 	dropIt := v.inputs(drop("acme_corp")...)
 	e.run(t, append(dropIt, "dry-run=true")...).says(t, "would be dropped after a new backup")
@@ -87,9 +90,11 @@ func TestNamesThatNoSchemaMayHave(t *testing.T) {
 	e := newEstate(t, "sound")
 	e.do(t, "create schema other; create table other.theirs ()")
 	for _, name := range []string{
-		"public", "pg_catalog", "pg_toast", "pg_x", "information_schema", "1a", "a-b", "a b", `a"b`, "a'b", "a;b", "東京", "é", strings.Repeat("x", 64), "select", "user", "table", "a.b", "*", "a\x00b",
+		"public", "pg_catalog", "pg_toast", "pg_x", "information_schema", "1a", "a-b", "a b", `a"b`, "a'b", "a;b", "東京", "é",
+		strings.Repeat("x", 64), "select", "user", "table", "a.b", "*", "a\x00b",
 	} {
-		o := e.organisation.run(t, t.Context(), append(create(name), "neon-api-key=", "neon-api-url=", "tenant-source=schemas", "database-url=postgresql://u:p@127.0.0.1:1/nowhere")...)
+		o := e.organisation.run(t, t.Context(), append(create(name), "neon-api-key=", "neon-api-url=",
+			"tenant-source=schemas", "database-url=postgresql://u:p@127.0.0.1:1/nowhere")...)
 		if o.says(t, "tenant-name: "); o.err == nil || strings.Contains(o.log, "connect to") {
 			t.Errorf("%q is not refused before a connection:\n%s", name, o.log)
 		}
@@ -99,16 +104,19 @@ func TestNamesThatNoSchemaMayHave(t *testing.T) {
 	for _, name := range []string{"public", "pg_catalog", "pg_toast", "information_schema"} {
 		e.do(t, "insert into schema_tracker values ("+pgtest.Literal(name)+")")
 		for _, how := range []string{"dry-run=true", "dry-run=false"} {
-			if o := e.run(t, drop(name, "without-backup=true", how)...); o.err == nil || !strings.Contains(o.log, "is not dropped: ") {
+			if o := e.run(t, drop(name, "without-backup=true", how)...); o.err == nil ||
+				!strings.Contains(o.log, "is not dropped: ") {
 				t.Errorf("%s, %s:\n%s", name, how, o.log)
 			}
 		}
 	}
 	e.run(t, drop("other", "without-backup=true")...).says(t, `"other" is none of the 5 listed tenants`)
-	same(t, "schemas", e.do(t, "select count(*)::text from pg_namespace where nspname in ('public', 'pg_catalog', 'pg_toast', 'information_schema', 'other')"), []string{"5"})
+	same(t, "schemas", e.do(t, "select count(*)::text from pg_namespace where nspname in ('public', 'pg_catalog', "+
+		"'pg_toast', 'information_schema', 'other')"), []string{"5"})
 	e.run(t, drop("sound", "without-backup=true")...).counts(t, 1, 0, 0, 0)
 	// A list in a schema of its own is not dropped with it.
-	e.do(t, "create schema registry; create table registry.list (name text primary key); insert into registry.list values ('registry')")
+	e.do(t, "create schema registry; create table registry.list (name text primary key); insert into registry.list "+
+		"values ('registry')")
 	e.run(t, drop("registry", "without-backup=true", "schema-tracker=registry.list")...).says(t, "is not dropped: ")
 }
 
@@ -122,7 +130,9 @@ func TestHostileNamesAreDroppedAsTheyAre(t *testing.T) {
 		e.run(t, drop(name, "without-backup=true")...).counts(t, 1, 0, 0, 0)
 	}
 	same(t, "tracked", e.tracked(t), []string{"sound"})
-	same(t, "schemas", e.do(t, `select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by nspname collate "C"`), []string{"public", "sound"})
+	same(t, "schemas", e.do(t,
+		`select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
+			order by nspname collate "C"`), []string{"public", "sound"})
 }
 
 // Objects of others that depend on a tenant's schema are named, and nothing is dropped or backed up, until what the

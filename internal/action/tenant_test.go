@@ -43,13 +43,15 @@ func TestATenantIsCreatedAndThenUnchanged(t *testing.T) {
 	o.counts(t, 1, 0, 0, 0)
 	o.says(t, "found 0 tenants", "ACME Corp  created, 3 applied")
 	made := f.projectsNamed(t, "ACME Corp")
-	if len(made) != 1 || made[0].RegionID != "aws-eu-central-1" || made[0].PgVersion != 16 || o.outputs["tenant-id"] != made[0].ID {
+	if len(made) != 1 || made[0].RegionID != "aws-eu-central-1" || made[0].PgVersion != 16 ||
+		o.outputs["tenant-id"] != made[0].ID {
 		t.Fatalf("made %+v, tenant-id %q", made, o.outputs["tenant-id"])
 	}
 	if e := o.report.Tenants[0]; e.ID != made[0].ID || e.Key != "acme-corp" {
 		t.Errorf("reported as %+v", e)
 	}
-	if d := detail[tenant.CreateDetail](t, o, "ACME Corp"); !d.Created || !d.Registered || d.Migration.After != "20250101090200" {
+	if d := detail[tenant.CreateDetail](t, o, "ACME Corp"); !d.Created || !d.Registered ||
+		d.Migration.After != "20250101090200" {
 		t.Errorf("detail %+v", d)
 	}
 	again := f.run(t, t.Context(), create("ACME Corp")...)
@@ -62,7 +64,8 @@ func TestATenantIsCreatedAndThenUnchanged(t *testing.T) {
 
 func TestWhatIsNotCreated(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, neontest.Spec{Name: "ACME Corp"}, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "x", ID: "quiet-river-12345678"})
+	f := newFleet(t, neontest.Spec{Name: "ACME Corp"}, neontest.Spec{Name: "twin"}, neontest.Spec{Name: "twin"},
+		neontest.Spec{Name: "x", ID: "quiet-river-12345678"})
 	for _, c := range []struct {
 		name, says string
 		more       []string
@@ -75,7 +78,8 @@ func TestWhatIsNotCreated(t *testing.T) {
 		{"a\x07b", "control character", nil},
 		{"", "tenant-name: is required here", nil},
 		{"new", "tenants: has no meaning in mode create-tenant", []string{"tenants=a"}},
-		{"new", "this source can neither create nor drop tenants; choose another mode, or use tenant-source: catalog, neon or schemas", []string{"tenant-source=secrets", "tenant-secrets={}"}},
+		{"new", "this source can neither create nor drop tenants; choose another mode, or use tenant-source: catalog, neon " +
+			"or schemas", []string{"tenant-source=secrets", "tenant-secrets={}"}},
 		{"new", "neon-region: ", []string{"neon-region=Frankfurt!"}},
 		{"new", "neon-pg-version: ", []string{"neon-pg-version=12"}},
 	} {
@@ -212,9 +216,12 @@ func TestANewTenantHoldsTheMigrationsOnly(t *testing.T) {
 	f := newFleet(t, neontest.Spec{Name: "by hand"})
 	f.run(t, t.Context(), "tenants=by hand").counts(t, 1, 0, 0, 0)
 	f.run(t, t.Context(), create("new")...).counts(t, 1, 0, 0, 0)
-	const rows = "select string_agg(n.nspname || '.' || relname || (xpath('/row/n/text()', query_to_xml(format('select count(*) n from %I.%I', n.nspname, relname), true, true, '')))[1]::text, ' ' order by relname)" +
-		" from pg_class c join pg_namespace n on n.oid = relnamespace where relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema')"
-	uri, err := neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey}).ConnectionURI(t.Context(), f.projectsNamed(t, "new")[0].ID, "", "neondb", "neondb_owner", false)
+	const rows = "select string_agg(n.nspname || '.' || relname || (xpath('/row/n/text()', query_to_xml(format('select " +
+		"count(*) n from %I.%I', n.nspname, relname), true, true, '')))[1]::text, ' ' order by relname)" +
+		" from pg_class c join pg_namespace n on n.oid = relnamespace where relkind = 'r' and n.nspname not in " +
+		"('pg_catalog', 'information_schema')"
+	uri, err := neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey}).ConnectionURI(t.Context(),
+		f.projectsNamed(t, "new")[0].ID, "", "neondb", "neondb_owner", false)
 	if err != nil {
 		t.Fatal(err)
 	}

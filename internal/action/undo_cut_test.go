@@ -64,7 +64,8 @@ func TestAnUndoIsCompletedWhereverItWasCut(t *testing.T) {
 			t.Errorf("call %d, done %t: begun %t, ended with %v", c.at, c.done, c.begun, first.err)
 		}
 		o := f.run(t, t.Context(), undo()...)
-		if got := o.report.Totals; got.Succeeded+got.Unchanged != 1 || query(t, p, hasLate) != "f" || query(t, p, highest) != "20250101090200" {
+		if got := o.report.Totals; got.Succeeded+got.Unchanged != 1 || query(t, p, hasLate) != "f" || query(t, p,
+			highest) != "20250101090200" {
 			t.Errorf("call %d, done %t: %+v\n%s", c.at, c.done, got, o.log)
 		}
 		f.run(t, t.Context(), undo()...).counts(t, 0, 1, 0, 0)

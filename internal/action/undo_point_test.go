@@ -72,7 +72,8 @@ func TestUndoPointsHoldWhatWasBefore(t *testing.T) {
 	if !d.ExpiresAt.Equal(made[0].ExpiresAt) || !d.CreatedAt.Equal(made[0].CreatedAt) || d.Versions == "" {
 		t.Errorf("made %+v, reported %+v", made[0], d)
 	}
-	const sql = "select i || ' ' || (to_regclass('users') is null) || ' ' || (to_regclass('schema_migrations') is null) from kept"
+	const sql = "select i || ' ' || (to_regclass('users') is null) || ' ' || (to_regclass('schema_migrations') is " +
+		"null) from kept"
 	if got := f.pointState(t, f.projects[0], "undo/4711", sql); got != "42 true true" {
 		t.Errorf("the point holds %s", got)
 	}
@@ -88,7 +89,8 @@ func (f *organisation) pointState(t *testing.T, p neontest.Project, point, sql s
 	client := neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey})
 	restore := func(source, keep string) {
 		b := f.branches(t, p, source)
-		if _, err := client.RestoreBranch(t.Context(), p.ID, p.BranchID, neon.Restore{SourceID: b[0].ID, PreserveAs: keep}); err != nil {
+		if _, err := client.RestoreBranch(t.Context(), p.ID, p.BranchID, neon.Restore{SourceID: b[0].ID,
+			PreserveAs: keep}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -107,7 +107,8 @@ func TestUndoTakesBackExactlyWhatTheRunChanged(t *testing.T) {
 		t.Fatal("a dry run undid something")
 	}
 	d := detail[branch.UndoDetail](t, o, "done")
-	if d.Lost == nil || d.Lost.Rows == nil || *d.Lost.Rows < 1000 || !strings.Contains(o.log, " rows") || !strings.Contains(o.log, "the rows are the server's count") {
+	if d.Lost == nil || d.Lost.Rows == nil || *d.Lost.Rows < 1000 || !strings.Contains(o.log, " rows") ||
+		!strings.Contains(o.log, "the rows are the server's count") {
 		t.Errorf("a dry run says %+v is lost", d.Lost)
 	}
 
@@ -122,7 +123,8 @@ func TestUndoTakesBackExactlyWhatTheRunChanged(t *testing.T) {
 		}
 	}
 	d = detail[branch.UndoDetail](t, o, "done")
-	if d.Before != "20250302000000" || d.After != "20250101090200" || d.PreservedAs != "undone/7" || d.UndoPoint.Name != "undo/7" {
+	if d.Before != "20250302000000" || d.After != "20250101090200" || d.PreservedAs != "undone/7" ||
+		d.UndoPoint.Name != "undo/7" {
 		t.Errorf("detail %+v", d)
 	}
 	if got := f.inBranch(t, done, "undone/7", "select count(*) from late"); got != "1000" {
@@ -155,9 +157,11 @@ func TestATenantThatWasMigratedSinceIsNotUndone(t *testing.T) {
 	query(t, f.projects[2], "insert into schema_migrations values ('20240101000000')")
 	o := f.run(t, t.Context(), undo()...)
 	o.counts(t, 0, 0, 3, 0)
-	o.says(t, "not undone: it was migrated again since: the run left it at version 20250301000000, and it is at 20250302000000",
+	o.says(t, "not undone: it was migrated again since: the run left it at version 20250301000000, and it is at "+
+		"20250302000000",
 		"not undone: it was undone before, as the branch undone/7 shows, and migrated again since",
-		"beside its version 20250301000000 it records others than the run left", "if a later run did that, undo that one first")
+		"beside its version 20250301000000 it records others than the run left", "if a later run did that, undo that one "+
+			"first")
 	for _, p := range f.projects {
 		if query(t, p, hasLate) != "t" {
 			t.Errorf("%s was undone", p.Name)
@@ -181,14 +185,16 @@ func TestAttemptsAreUndoneTogether(t *testing.T) {
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "the run made another undo point of it before, undo/7, of an attempt whose report is not given")
 	f.keep(t, "first", first)
-	if err := os.Rename(filepath.Join(f.workspace, "reports", "second.json"), filepath.Join(f.workspace, "second.json")); err != nil {
+	if err := os.Rename(filepath.Join(f.workspace, "reports", "second.json"), filepath.Join(f.workspace,
+		"second.json")); err != nil {
 		t.Fatal(err)
 	}
 	f.run(t, t.Context(), undo()...).says(t, "have previous-report match its report too")
 
 	o = f.run(t, t.Context(), undo("previous-report=reports/*.json,second.json")...)
 	o.counts(t, 1, 0, 0, 0)
-	if got := query(t, f.projects[0], "select to_regclass('schema_migrations') is null and to_regclass('users') is null"); got != "t" {
+	if got := query(t, f.projects[0], "select to_regclass('schema_migrations') is null and to_regclass('users') is "+
+		"null"); got != "t" {
 		t.Error("the first attempt was not undone")
 	}
 }
@@ -206,7 +212,8 @@ func TestAnAttemptThatChangedNothingCostsNothing(t *testing.T) {
 	o := f.run(t, t.Context(), undo()...)
 	o.counts(t, 1, 0, 0, 0)
 	o.says(t, "undone to undo/7-2")
-	if got := query(t, f.projects[0], "select to_regclass('between') is not null and to_regclass('late') is null"); got != "t" {
+	if got := query(t, f.projects[0], "select to_regclass('between') is not null and to_regclass('late') is "+
+		"null"); got != "t" {
 		t.Error("it went back too far, or not at all")
 	}
 }
@@ -221,7 +228,8 @@ func TestAnUndoPointThatIsGone(t *testing.T) {
 	o := f.run(t, t.Context(), undo()...)
 	o.counts(t, 0, 0, 2, 0)
 	o.says(t, "its undo point undo/7 ("+point.BranchID+") is not there any more; it was to expire on "+
-		point.ExpiresAt.UTC().Format(time.DateTime), "mode restore: restore-to-time: "+point.CreatedAt.UTC().Format(time.RFC3339Nano))
+		point.ExpiresAt.UTC().Format(time.DateTime), "mode restore: "+
+		"restore-to-time: "+point.CreatedAt.UTC().Format(time.RFC3339Nano))
 	if query(t, f.projects[0], hasLate) != "t" {
 		t.Error("something was undone")
 	}
@@ -240,7 +248,8 @@ func TestAnotherBranchIsNotUndone(t *testing.T) {
 	}
 	o := f.run(t, t.Context(), undo("neon-branch=dev")...)
 	o.counts(t, 0, 0, 1, 0)
-	o.says(t, "its branch is dev ("+dev.ID+") now, and the undo point is one of "+f.projects[0].BranchID, "give the neon-branch that the run had")
+	o.says(t, "its branch is dev ("+dev.ID+") now, and the undo point is one of "+f.projects[0].BranchID,
+		"give the neon-branch that the run had")
 }
 
 func TestAMigrationInProgressIsNotUndone(t *testing.T) {
@@ -362,20 +371,27 @@ func TestWhatIsNotTheReportOfOneUndoableRun(t *testing.T) {
 	}{
 		{nil, []string{"previous-report="}, "previous-report: is required here and is empty"},
 		{nil, nil, `previous-report: "undo/*.json" matches no file in the workspace`},
-		{[]string{with(`"migrate"`, `"backup"`)}, nil, "undo/0.json is the report of a run of mode backup, and only mode migrate is undone"},
+		{[]string{with(`"migrate"`, `"backup"`)}, nil, "undo/0.json is the report of a run of mode backup, and only mode " +
+			"migrate is undone"},
 		{[]string{with(`"dry_run": false`, `"dry_run": true`)}, nil, "undo/0.json is the report of a dry run"},
-		{[]string{with(`  "run_id": "7",`, ``)}, nil, "undo/0.json has no run_id: the release that wrote it made no undo points"},
-		{[]string{string(text), with(`"run_id": "7"`, `"run_id": "9"`)}, nil, "the report files are of several runs: undo/0.json is of the run 7 and undo/1.json of the run 9"},
-		{[]string{with(`"source": "neon"`, `"source": "catalog"`)}, nil, "undo/0.json is of a run with tenant-source catalog, and this one has neon"},
-		{[]string{without}, nil, "the run 7 changed tenants and made no undo points; give the report of a run with undo-point: true"},
+		{[]string{with(`  "run_id": "7",`, ``)}, nil, "undo/0.json has no run_id: the release that wrote it made no undo " +
+			"points"},
+		{[]string{string(text), with(`"run_id": "7"`, `"run_id": "9"`)}, nil,
+			"the report files are of several runs: undo/0.json is of the run 7 and undo/1.json of the run 9"},
+		{[]string{with(`"source": "neon"`, `"source": "catalog"`)}, nil,
+			"undo/0.json is of a run with tenant-source catalog, and this one has neon"},
+		{[]string{without}, nil, "the run 7 changed tenants and made no undo points; give the report of a run with " +
+			"undo-point: true"},
 		{[]string{string(text[:len(text)/2])}, nil, "undo/0.json: read a report file: unexpected end"},
 		{[]string{merged}, nil, "matches merged reports only, such as undo/0.json"},
-		{[]string{with(`"shard": ""`, `"shard": "1/2"`), with(`"shard": ""`, `"shard": "1/3"`)}, nil, "the report files differ in the number of shards"},
+		{[]string{with(`"shard": ""`, `"shard": "1/2"`), with(`"shard": ""`, `"shard": "1/3"`)}, nil,
+			"the report files differ in the number of shards"},
 		{[]string{string(text)}, []string{"confirm=8"}, `confirm: is "8", and the run to undo is 7; give that run's id`},
 		{[]string{string(text)}, []string{"confirm="}, `confirm: is "", and the run to undo is 7`},
 		{[]string{string(text)}, []string{"shard=1/2"}, "shard: has no meaning in mode undo"},
-		{[]string{string(text)}, []string{"tenant-source=secrets", "tenant-secrets={}"}, "tenant-source: this source has no branches to take tenants back to; " +
-			"choose another mode, or use tenant-source: catalog or neon"},
+		{[]string{string(text)}, []string{"tenant-source=secrets", "tenant-secrets={}"},
+			"tenant-source: this source has no branches to take tenants back to; " +
+				"choose another mode, or use tenant-source: catalog or neon"},
 	} {
 		dir := filepath.Join(f.workspace, "undo")
 		_ = os.RemoveAll(dir)

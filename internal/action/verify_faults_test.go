@@ -35,16 +35,19 @@ func TestVerificationWithAnExtensionsTables(t *testing.T) {
 			"1 row in 1 table, counted in the database and in the dump; of 1 table only what the server took")
 		// The extension's own rows stay, the user's are replaced.
 		target := superuserURL(t, column(t, pgtest.Database(t), "select current_database()")[0])
-		column(t, target, "create extension "+extension+"; insert into settings values ('mine', true), ('gone', true); select 1")
+		column(t, target, "create extension "+extension+"; insert into settings values ('mine', true), ('gone', true); "+
+			"select 1")
 		restore := v.inputs("neon-api-key=", "mode=restore", "tenant-source=secrets", "s3-prefix="+format, "overwrite=true",
 			"tenant-secrets="+string(mustJSON(t, map[string]string{"A_DATABASE_URL": url})), "restore-url="+target)
 		f.run(t, t.Context(), restore...).counts(t, 1, 0, 0, 0)
-		same(t, "settings", column(t, target, "select name from settings order by name"), []string{"built in", "built in, too", "mine"})
+		same(t, "settings", column(t, target, "select name from settings order by name"),
+			[]string{"built in", "built in, too", "mine"})
 	}
 	remove() // the server of the throwaway databases does not have it
 	o := f.run(t, t.Context(), secretTenants(t, v, urls, "s3-prefix=lacking")...)
 	o.counts(t, 0, 0, 1, 0)
-	o.says(t, "is whole and counts as with verify: stream, but could not be restored", "install the extension on the server of verify-database-url")
+	o.says(t, "is whole and counts as with verify: stream, but could not be restored",
+		"install the extension on the server of verify-database-url")
 	if d := detail[backup.Detail](t, o, "a"); d.Verified != "stream" || v.manifest(t, d.Key).Verified.Problem == "" {
 		t.Errorf("%+v", d)
 	}
@@ -63,16 +66,19 @@ func TestVerificationThatFails(t *testing.T) {
 
 	o := f.run(t, t.Context(), secretTenants(t, v, map[string]string{"a": good}, nowhere, "s3-prefix=unproved")...)
 	o.counts(t, 0, 0, 1, 0)
-	o.says(t, "is whole and counts as with verify: stream, but could not be restored", "for the server of verify-database-url: the role or its password is wrong")
+	o.says(t, "is whole and counts as with verify: stream, but could not be restored",
+		"for the server of verify-database-url: the role or its password is wrong")
 	d := detail[backup.Detail](t, o, "a")
-	if m := v.manifest(t, d.Key); m.Verified.How != "stream" || m.Verified.Problem == "" || o.outputs["backup-key"] != d.Key {
+	if m := v.manifest(t, d.Key); m.Verified.How != "stream" || m.Verified.Problem == "" ||
+		o.outputs["backup-key"] != d.Key {
 		t.Errorf("%+v", m.Verified)
 	}
 	kept := v.keys(t)
 
 	o = f.run(t, t.Context(), secretTenants(t, v, map[string]string{"a": bad}, "s3-prefix=refused")...)
 	o.counts(t, 0, 0, 1, 0)
-	o.says(t, "is what was dumped, but cannot be restored as it is; it stays in the bucket without a manifest", "t_i_check")
+	o.says(t, "is what was dumped, but cannot be restored as it is; it stays in the bucket without a manifest",
+		"t_i_check")
 	added := slices.DeleteFunc(v.keys(t), func(key string) bool { return slices.Contains(kept, key) })
 	if len(added) != 1 || !strings.HasPrefix(added[0], "refused/a/") || o.outputs["backup-key"] != "" {
 		t.Errorf("kept %v, %v", added, o.outputs)
@@ -131,7 +137,8 @@ func TestVerificationWithASubscription(t *testing.T) {
 	f, v := newFleet(t), newVault(t)
 	database := column(t, pgtest.Database(t), "select current_database()")[0]
 	url := superuserURL(t, database)
-	column(t, url, `create subscription "S" connection 'host=nowhere.invalid' publication p with (connect = false, slot_name = 'kept')`)
+	column(t, url, `create subscription "S" connection 'host=nowhere.invalid' publication p
+		with (connect = false, slot_name = 'kept')`)
 	defer func() {
 		column(t, url, `alter subscription "S" set (slot_name = none)`)
 		column(t, url, `drop subscription "S"`)
@@ -167,5 +174,6 @@ func TestVerificationThatIsCancelled(t *testing.T) {
 	if m := v.manifest(t, d.Key); m.Verified.How != "stream" || m.Verified.Problem == "" {
 		t.Errorf("%+v", m.Verified)
 	}
-	same(t, "left behind", column(t, pgtest.Shared(t).URL("postgres"), "select datname from pg_database where datname like '%scratch%'"), []string{})
+	same(t, "left behind", column(t, pgtest.Shared(t).URL("postgres"),
+		"select datname from pg_database where datname like '%scratch%'"), []string{})
 }

@@ -58,16 +58,18 @@ func TestVerificationOfEveryKindOfDump(t *testing.T) {
 	const rows = 20 + 7 + 30 + 1 + 2 + 2
 	const counted = " rows in 9 tables, counted in the database"
 	for name, c := range map[string]struct{ inputs, compared string }{
-		"as it is":        {"", strconv.Itoa(rows) + counted + " and in the dump"},
-		"zstd":            {"compression=zstd", strconv.Itoa(rows) + counted + " and in the dump"},
-		"custom":          {"backup-format=custom", strconv.Itoa(rows) + counted + " and in the dump"},
-		"quoted":          {"pg-dump-args=--quote-all-identifiers", strconv.Itoa(rows) + counted + " and in the dump"},
-		"quoted, custom":  {"backup-format=custom pg-dump-args=--quote-all-identifiers", strconv.Itoa(rows) + counted},
-		"root":            {"pg-dump-args=--load-via-partition-root", "62 rows in 7 tables, counted in the database and in"},
-		"root, custom":    {"backup-format=custom pg-dump-args=--load-via-partition-root", "62 rows in 7 tables, counted"},
-		"root, inserts":   {"pg-dump-args=--load-via-partition-root|--inserts", "62 rows in 6 tables, counted in the database"},
-		"inserts":         {"pg-dump-args=--inserts", strconv.Itoa(rows) + " rows in 8 tables, counted in the database"},
-		"column inserts":  {"pg-dump-args=--column-inserts|--quote-all-identifiers", strconv.Itoa(rows) + " rows in 8 tables"},
+		"as it is":       {"", strconv.Itoa(rows) + counted + " and in the dump"},
+		"zstd":           {"compression=zstd", strconv.Itoa(rows) + counted + " and in the dump"},
+		"custom":         {"backup-format=custom", strconv.Itoa(rows) + counted + " and in the dump"},
+		"quoted":         {"pg-dump-args=--quote-all-identifiers", strconv.Itoa(rows) + counted + " and in the dump"},
+		"quoted, custom": {"backup-format=custom pg-dump-args=--quote-all-identifiers", strconv.Itoa(rows) + counted},
+		"root":           {"pg-dump-args=--load-via-partition-root", "62 rows in 7 tables, counted in the database and in"},
+		"root, custom":   {"backup-format=custom pg-dump-args=--load-via-partition-root", "62 rows in 7 tables, counted"},
+		"root, inserts": {"pg-dump-args=--load-via-partition-root|--inserts",
+			"62 rows in 6 tables, counted in the database"},
+		"inserts": {"pg-dump-args=--inserts", strconv.Itoa(rows) + " rows in 8 tables, counted in the database"},
+		"column inserts": {"pg-dump-args=--column-inserts|--quote-all-identifiers", strconv.Itoa(rows) +
+			" rows in 8 tables"},
 		"many, no clash":  {"pg-dump-args=--rows-per-insert=3|--on-conflict-do-nothing", strconv.Itoa(rows) + " rows in 8"},
 		"inserts, custom": {"backup-format=custom pg-dump-args=--inserts", strconv.Itoa(rows) + " rows in 8 tables"},
 		"clean":           {"pg-dump-args=--clean|--if-exists", strconv.Itoa(rows) + counted},
@@ -148,7 +150,8 @@ func TestVerificationOfASchemaThatNeedsExtensions(t *testing.T) {
 		time.Sleep(time.Second) // keys tell seconds
 	}
 	// What a schema needs of another schema is in no backup of it.
-	e.do(t, "create table public.shared (i int primary key); create table plain.uses (i int references public.shared); select 1")
+	e.do(t, "create table public.shared (i int primary key); create table plain.uses (i int references public.shared); "+
+		"select 1")
 	o := e.run(t, append(verify, "tenants=plain")...)
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "is whole and counts as with verify: stream, but could not be restored for verification",

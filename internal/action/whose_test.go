@@ -48,13 +48,14 @@ func (v *vault) manifest(t *testing.T, key string) (m backups.Manifest) {
 	return m
 }
 
-// Zeta is backed up and dropped, and a new customer gets the name: nothing takes the old one's backup for the new one's, and
-// nothing deletes it.
+// Zeta is backed up and dropped, and a new customer gets the name: nothing takes the old one's backup for the new
+// one's, and nothing deletes it.
 func TestANewTenantOfAnOldName(t *testing.T) {
 	f, v := newFleet(t, named("Zeta")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 	first := f.run(t, t.Context(), v.inputs("mode=backup")...).outputs["backup-key"]
-	if m := v.manifest(t, first); m.Tenant.ID != f.projects[0].ID || m.Origin.Server == "" || m.Origin.Database == "" || !m.Whole {
+	if m := v.manifest(t, first); m.Tenant.ID != f.projects[0].ID || m.Origin.Server == "" || m.Origin.Database == "" ||
+		!m.Whole {
 		t.Errorf("the manifest says %+v", m)
 	}
 	f.run(t, t.Context(), drop("Zeta", "without-backup=true")...).counts(t, 1, 0, 0, 0)
@@ -99,9 +100,19 @@ func TestARenamedTenantFindsItsBackups(t *testing.T) {
 			t.Errorf("restored %q, want %s", o.outputs["backup-key"], key)
 		}
 	}
+	// Nothing else looks into the former folder, which nothing prunes either.
+	o := f.run(t, t.Context(), v.inputs("mode=health-check", "tenants=Café", "fail-on=backup-age")...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "it has no verified backup")
+	o = f.run(t, t.Context(), v.inputs("mode=backup", "tenants=Café", "retention-days=0")...)
+	if made := o.outputs["backup-key"]; !strings.HasPrefix(made, "tenants/cafe/") || !slices.Contains(v.keys(t), key) {
+		t.Errorf("made %q, and the bucket has %v", made, v.keys(t))
+	}
+	f.run(t, t.Context(), v.inputs("mode=health-check", "tenants=Café", "fail-on=backup-age")...).counts(t, 1, 0, 0, 0)
 }
 
-// What a drop relies on holds everything: neither part of the data, nor another branch's, nor an object that was emptied.
+// What a drop relies on holds everything: neither part of the data, nor another branch's, nor an object that was
+// emptied.
 func TestWhatADropReliesOn(t *testing.T) {
 	v := newVault(t)
 	for name, c := range map[string]struct {
@@ -114,7 +125,8 @@ func TestWhatADropReliesOn(t *testing.T) {
 		"not every table": {inputs: []string{"pg-dump-args=--exclude-table-data=users"}, passed: "it is partial"},
 		"another branch":  {inputs: []string{"neon-branch=dev"}, passed: ", branch dev, and this tenant is at "},
 		"nothing": {passed: "it holds 0 bytes, and held ", after: func(t *testing.T, v *vault, key string) {
-			if _, err := v.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: strings.NewReader("")}); err != nil {
+			if _, err := v.Client().PutObject(t.Context(),
+				&s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: strings.NewReader("")}); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -125,7 +137,8 @@ func TestWhatADropReliesOn(t *testing.T) {
 			f, prefix := newFleet(t, named("acme")...), strings.ReplaceAll(name, " ", "-")
 			f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 			f.addBranch(t, f.projects[0].ID, "dev")
-			key := f.run(t, t.Context(), v.inputs(append(c.inputs, "mode=backup", "s3-prefix="+prefix)...)...).outputs["backup-key"]
+			key := f.run(t, t.Context(),
+				v.inputs(append(c.inputs, "mode=backup", "s3-prefix="+prefix)...)...).outputs["backup-key"]
 			if key == "" {
 				t.Fatal("there is no backup")
 			}
@@ -159,10 +172,12 @@ func TestPartialBackups(t *testing.T) {
 	o.says(t, key+": it is partial")
 	f.run(t, t.Context(), v.inputs("mode=health-check", "fail-on=backup-age")...).counts(t, 0, 0, 1, 0)
 	f.run(t, t.Context(), v.inputs("require-backup-within=1h")...).counts(t, 0, 0, 1, 0)
-	f.run(t, t.Context(), v.inputs(drop("acme", "pg-dump-args=-s")...)...).says(t, "pg-dump-args: -s leaves something out of the backup that the drop relies on")
+	f.run(t, t.Context(), v.inputs(drop("acme", "pg-dump-args=-s")...)...).says(t,
+		"pg-dump-args: -s leaves something out of the backup that the drop relies on")
 }
 
-// Two databases with a schema of the same name share a bucket and a prefix: neither relies on the other's backup or deletes it.
+// Two databases with a schema of the same name share a bucket and a prefix: neither relies on the other's backup or
+// deletes it.
 func TestTwoDatabasesWithASchemaOfOneName(t *testing.T) {
 	one, other, v := newEstate(t, "acme"), newEstate(t, "acme"), newVault(t)
 	one.run(t).counts(t, 1, 0, 0, 0)

@@ -148,7 +148,8 @@ func TestADatabasesOwnLimitStopsNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	database := strings.TrimPrefix(u.Path, "/")
-	if err := server.Exec(t.Context(), "postgres", "alter database "+pgtest.Identifier(database)+" connection limit 0"); err != nil {
+	if err := server.Exec(t.Context(), "postgres",
+		"alter database "+pgtest.Identifier(database)+" connection limit 0"); err != nil {
 		t.Fatal(err)
 	}
 	bundle, err := json.Marshal(object)

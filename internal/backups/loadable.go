@@ -52,8 +52,8 @@ func Unloadable(args []string, plain bool) (arg, why string) {
 	return "", ""
 }
 
-// ForeignData returns the argument of pg_dump with which a dump holds the rows of foreign tables, which whoever loads it
-// sends to their servers; empty if there is none.
+// ForeignData returns the argument of pg_dump with which a dump holds the rows of foreign tables, which whoever loads
+// it sends to their servers; empty if there is none.
 func ForeignData(args []string) string {
 	for _, arg := range args {
 		const shortest = len("--include-f")

@@ -30,7 +30,8 @@ type Manifest struct {
 	Format        string       `json:"format"`
 	Compression   string       `json:"compression"`
 	Encrypted     bool         `json:"encrypted"`
-	StoredSize    int64        `json:"stored_size"` // bytes
+	Recipients    []string     `json:"age_recipients,omitempty"` // the public keys; not recorded by earlier versions
+	StoredSize    int64        `json:"stored_size"`              // bytes
 	StoredSHA256  string       `json:"stored_sha256"`
 	PlainSize     int64        `json:"plain_size"` // bytes that pg_dump wrote
 	PlainSHA256   string       `json:"plain_sha256"`

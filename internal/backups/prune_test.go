@@ -148,7 +148,8 @@ func TestDueReadsFewManifests(t *testing.T) {
 	f = shelf{t, s, "zeta"}
 	key := f.put(1, true, foreign)
 	_, _, judged := f.due(o, backups.Policy{Days: 7, KeepLast: 1})
-	if text := backups.Passed(judged); text != "1 backup passed over: "+key+" (it is of another tenant, whose id is id-2)" {
+	if text := backups.Passed(judged); text != "1 backup passed over: "+key+" (it is of another tenant, whose id is "+
+		"id-2)" {
 		t.Errorf("it says %q", text)
 	}
 }
@@ -193,14 +194,16 @@ func TestPruneOfVersions(t *testing.T) {
 	}
 	_, decisions, _ := f.due(o, backups.Policy{Days: 7, KeepLast: 1})
 	p, err := s.Prune(t.Context(), decisions, o)
-	if err != nil || !slices.Equal(p.Retained, []string{held}) || !slices.Equal(p.Marked, []string{marked}) || len(p.Deleted) != 1 {
+	if err != nil || !slices.Equal(p.Retained, []string{held}) || !slices.Equal(p.Marked, []string{marked}) ||
+		len(p.Deleted) != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	listed, err := s.List(t.Context(), "acme")
 	if err != nil || len(listed) != 1 || listed[0].Key != held || !listed[0].Verified {
 		t.Errorf("left %+v, %v", listed, err)
 	}
-	versions, err := server.Client().ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(s.Name()), Prefix: &marked})
+	versions, err := server.Client().ListObjectVersions(t.Context(),
+		&s3.ListObjectVersionsInput{Bucket: aws.String(s.Name()), Prefix: &marked})
 	if err != nil || len(versions.Versions) != 2 { // the backup's and its manifest's
 		t.Errorf("%d versions, %v", len(versions.Versions), err)
 	}

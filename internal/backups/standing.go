@@ -1,6 +1,7 @@
 package backups
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ type Standing int
 // A backup that counts, and the reasons why one does not. Those from Partial on are the owner's own.
 const (
 	Counts     Standing = iota
-	Unreadable          // its manifest is damaged, or of a later version of this program
+	Unreadable          // its manifest is damaged, another tool's, or of a later version of this program
 	Foreign             // of another tenant, which had the owner's key, and so its folder, before
 	Elsewhere           // of the owner's id, but from another server, database, branch or schema
 	Unclear             // of the owner's id, but it does not say where it came from
@@ -50,6 +51,7 @@ type Judged struct {
 	Manifest Manifest // zero if there is none, or if it cannot be read
 	Standing Standing
 	owner    Owner
+	problem  string // of an unreadable manifest
 }
 
 // judge decides what a backup is to its owner. m is nil if the manifest cannot be read.
@@ -97,7 +99,7 @@ func clarify(judged []Judged) {
 func (j Judged) Why() string {
 	switch j.Standing {
 	case Unreadable:
-		return "its manifest is damaged, or of a later version of this program"
+		return "its manifest " + cmp.Or(j.problem, "cannot be used")
 	case Foreign:
 		return "it is of another tenant, whose id is " + j.Manifest.Tenant.ID
 	case Elsewhere:

@@ -103,7 +103,7 @@ func TestWhatCounts(t *testing.T) {
 				put(t, s, k, true)
 				replaced(t, s, k, first(k, "id-1", "5"))
 			}},
-		"of a version to come": {why: "its manifest is damaged, or of a later version",
+		"of a version to come": {why: "its manifest is of version 3, and this program knows up to 2",
 			store: func(t *testing.T, s backups.Store, k backups.Key) {
 				put(t, s, k, true)
 				replaced(t, s, k, `{"version":3}`)
@@ -216,7 +216,8 @@ func TestRenamed(t *testing.T) {
 	mine := at(t, s, "acme", now.Add(-3*time.Hour))
 	put(t, s, mine, true)
 	for i := range 3 {
-		with(t, s, at(t, s, "acme", now.Add(time.Duration(i-3)*time.Minute)), func(m *backups.Manifest) { m.Tenant.ID = "id-2" })
+		with(t, s, at(t, s, "acme", now.Add(time.Duration(i-3)*time.Minute)),
+			func(m *backups.Manifest) { m.Tenant.ID = "id-2" })
 	}
 	before := proxy.Calls("GetObject")
 	look(mine.String())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,8 +13,7 @@ import (
 )
 
 const (
-	maxManifest     = 1 << 20 // the largest manifest that is read, in bytes
-	concurrentReads = 8       // of one tenant's manifests
+	concurrentReads = 8 // of one tenant's manifests
 )
 
 // Store is a bucket with a folder of backups for each tenant.
@@ -31,25 +29,6 @@ func (s Store) List(ctx context.Context, tenantKey string) ([]Backup, error) {
 	return Find(folder, objects), nil
 }
 
-// errManifest is a manifest that is there and cannot be used.
-var errManifest = errors.New("it is another backup's, or of a version that this program does not support")
-
-// Manifest reads the manifest of the backup with that key. [bucket.IsNotFound] recognizes the error if there is none.
-func (s Store) Manifest(ctx context.Context, key string) (Manifest, error) {
-	data, err := s.GetSmall(ctx, key+manifestSuffix, maxManifest)
-	if err != nil {
-		return Manifest{}, remedies.Explain(err)
-	}
-	var m Manifest
-	if err := json.Unmarshal(data, &m); err != nil {
-		return Manifest{}, fmt.Errorf("read the manifest of %s: %w: %w", key, errManifest, err)
-	}
-	if m.Version < firstManifest || m.Version > manifestVersion || m.Key != key || len(m.StoredSHA256) != 64 {
-		return Manifest{}, remedies.Explain(fmt.Errorf("read the manifest of %s: %w", key, errManifest))
-	}
-	return m, nil
-}
-
 // judgeOne reads a backup's manifest and decides what it is to its owner.
 func (s Store) judgeOne(ctx context.Context, b Backup, o Owner) (Judged, error) {
 	if !b.Verified {
@@ -59,14 +38,17 @@ func (s Store) judgeOne(ctx context.Context, b Backup, o Owner) (Judged, error) 
 		return Judged{Backup: b, Manifest: o.manifest(), owner: o}, nil
 	}
 	m, err := s.Manifest(ctx, b.Key)
+	var bad *manifestError
 	switch {
 	case err == nil:
 		return judge(b, &m, o, s.Now()), nil
 	case bucket.IsNotFound(err): // another run has pruned it since it was listed
 		b.Verified = false
 		return judge(b, nil, o, s.Now()), nil
-	case errors.Is(err, errManifest):
-		return judge(b, nil, o, s.Now()), nil
+	case errors.As(err, &bad):
+		j := judge(b, nil, o, s.Now())
+		j.problem = bad.problem
+		return j, nil
 	}
 	return Judged{}, err
 }

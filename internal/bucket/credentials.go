@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -94,9 +95,13 @@ func (b *Bucket) credentialsError(err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Op: "get AWS credentials", Err: err, cause: NoCredentials}
+	e := &Error{Op: "get AWS credentials", Err: err, cause: SourceFailed}
 	if b.options.RoleARN == "" {
-		if strings.Contains(err.Error(), "EC2 IMDS") { // the last link of AWS's chain, where nobody should look first
+		switch {
+		case errors.Is(err, context.Canceled):
+			e.cause = ""
+		case strings.Contains(err.Error(), "EC2 IMDS"): // the last link of AWS's chain, where nobody should look first
+			e.cause = NoCredentials
 			e.Err = errors.New("no role is to be assumed, and neither AWS's variables and files nor this machine's own " +
 				"role give any")
 		}
@@ -110,5 +115,18 @@ func (b *Bucket) credentialsError(err error) error {
 	e.describe(err)
 	e.region = "" // that of a bucket
 	e.cause, e.Audience = roleCauses[e.Code], audience(b.options.RoleARN)
+	return e
+}
+
+// configurationError is the error of AWS's variables and files, which were read and not yet used.
+func configurationError(err error, bucket string) error {
+	e := &Error{Op: "read the AWS configuration", Bucket: bucket, Err: err, cause: BadConfiguration}
+	var profile config.SharedConfigProfileNotExistError
+	switch {
+	case errors.Is(err, context.Canceled):
+		e.cause = ""
+	case errors.As(err, &profile):
+		e.cause, e.Err = NoSuchProfile, fmt.Errorf("there is no profile %q in AWS's configuration files", profile.Profile)
+	}
 	return e
 }

@@ -69,7 +69,7 @@ func (e *Error) Cause() Cause {
 	switch {
 	case e.cause != "":
 		return e.cause
-	case e.interrupted || errors.Is(e.Err, context.Canceled):
+	case e.interrupted || errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, ErrTooLarge):
 		return ""
 	case e.region != "":
 		return OtherRegion
@@ -111,6 +111,7 @@ func (b *Bucket) wrap(err error, op, key, action string) error {
 	if e.region == b.options.Region {
 		e.region = ""
 	}
+	e.cause = e.unsupported(b.options)
 	return e
 }
 

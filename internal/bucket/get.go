@@ -104,6 +104,9 @@ func (b *Bucket) Reopen(ctx context.Context, o Object) (*Reader, error) {
 	return r, nil
 }
 
+// ErrTooLarge is wrapped by the error of [Bucket.GetSmall] for an object that is larger than it may be.
+var ErrTooLarge = errors.New("it is larger than expected")
+
 // GetSmall reads an object of at most limit bytes with one request. [IsNotFound] recognizes the error if there is none.
 func (b *Bucket) GetSmall(ctx context.Context, key string, limit int64) ([]byte, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.options.Bucket, Key: &key})
@@ -117,7 +120,7 @@ func (b *Bucket) GetSmall(ctx context.Context, key string, limit int64) ([]byte,
 		return nil, b.wrap(err, "read", key, "s3:GetObject")
 	case int64(len(data)) > limit:
 		return nil, &Error{Op: "read", Bucket: b.options.Bucket, Key: key,
-			Err: fmt.Errorf("it is larger than %d bytes", limit)}
+			Err: fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)}
 	}
 	return data, nil
 }

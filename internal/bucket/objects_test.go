@@ -136,7 +136,8 @@ func TestObjectLock(t *testing.T) {
 		if o, err := b.Head(t.Context(), key); err != nil || !o.Held(time.Now()) || o.Held(time.Now().Add(49*time.Hour)) {
 			t.Errorf("looks as if it were not held for two days: %+v, %v", o, err)
 		}
-		if deleted, err := b.Delete(t.Context(), []string{key}); err != nil || len(deleted.Keys) != 1 || len(deleted.Marked) != 1 {
+		if deleted, err := b.Delete(t.Context(), []string{key}); err != nil || len(deleted.Keys) != 1 ||
+			len(deleted.Marked) != 1 {
 			t.Errorf("deleted %+v, %v", deleted, err)
 		}
 	}

@@ -93,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
-		return nil, &Error{Op: "read the AWS configuration", Bucket: o.Bucket, Err: err}
+		return nil, configurationError(err, o.Bucket)
 	}
 	o.Region = cfg.Region
 	if o.RoleARN != "" {

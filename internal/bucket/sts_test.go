@@ -68,7 +68,8 @@ func TestRole(t *testing.T) {
 		o.RoleARN, o.Token = "", nil
 		_, err := bucket.Open(t.Context(), o)
 		var e *bucket.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: no role is to be assumed") || strings.Contains(e.Error(), "IMDS") ||
+		if !errors.As(err, &e) || !strings.Contains(e.Error(), "get AWS credentials: no role is to be assumed") ||
+			strings.Contains(e.Error(), "IMDS") ||
 			!strings.Contains(remedies.Of(err), "a variable or a secret that does not exist") {
 			t.Errorf("got %v", err)
 		}
@@ -211,7 +212,7 @@ func TestErrors(t *testing.T) {
 			want: "certificate", remedy: "AWS_CA_BUNDLE"},
 		{name: "wrong keys", fault: buckettest.Fault{
 			Operation: "ListObjectsV2", Status: http.StatusForbidden, Code: "SignatureDoesNotMatch"},
-			want: "SignatureDoesNotMatch", remedy: "credentials"},
+			want: "SignatureDoesNotMatch", remedy: "AWS_SECRET_ACCESS_KEY"},
 		{name: "silence", fault: buckettest.Fault{Operation: "ListObjectsV2", Way: buckettest.Cut},
 			want: "EOF", remedy: "could not be reached"},
 	} {

@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 )
 
 // migrationsTable records the versions of the catalog's own migrations. It is not dbmate's default, so that a team can
-// have migrations of its own for tables that it adds to the catalog.
-const migrationsTable = "neon_tenants_schema_migrations"
+// have migrations of its own for tables that it adds to the catalog. Like the catalog's tables it is in the schema
+// public, so that every role finds one and the same catalog, whatever its search_path.
+var migrationsTable = postgres.Table{Schema: "public", Name: "neon_tenants_schema_migrations"}
 
 // Catalog is a catalog database. It keeps no connection between calls, so that the database's compute can be suspended
 // during a long run.
@@ -30,7 +32,8 @@ type Catalog struct {
 // of the catalog only add. Errors are those of connecting, and of a migration, with a remedy.
 func Open(ctx context.Context, t postgres.Target, o postgres.Options) (*Catalog, error) {
 	c := &Catalog{t, o}
-	conn, err := c.connect(ctx)
+	o.FirstSchema = migrationsTable.Schema // the extension citext may be in one of the others
+	conn, err := connect(ctx, t, o)
 	if err != nil {
 		return nil, err
 	}
@@ -39,18 +42,18 @@ func Open(ctx context.Context, t postgres.Target, o postgres.Options) (*Catalog,
 	if err != nil {
 		return nil, err
 	}
-	table, err := postgres.ParseTable(migrationsTable)
-	if err != nil {
-		return nil, err
-	}
 	_, err = migration.Migrate(ctx, conn, files, migration.Options{
-		Table: table, LockTimeout: 30 * time.Second, StatementLockTimeout: 10 * time.Second,
+		Table: migrationsTable, LockTimeout: 30 * time.Second, StatementLockTimeout: 10 * time.Second,
 	})
 	return c, explain(err)
 }
 
 func (c *Catalog) connect(ctx context.Context) (*postgres.Conn, error) {
-	conn, err := postgres.Connect(ctx, c.target, c.options)
+	return connect(ctx, c.target, c.options)
+}
+
+func connect(ctx context.Context, t postgres.Target, o postgres.Options) (*postgres.Conn, error) {
+	conn, err := postgres.Connect(ctx, t, o)
 	return conn, remedies.Explain(err)
 }
 
@@ -61,7 +64,15 @@ func explain(err error) error {
 		return nil
 	}
 	failed := fmt.Errorf("create the catalog's tables: %v", err) //nolint:errorlint // see above
+	var table *postgres.TableError
+	var lock *migration.LockError
 	switch {
+	case errors.As(err, &table) && table.Cause == postgres.VersionsNotOurs:
+		return fleet.WithRemedy(failed, "give the catalog a database of its own")
+	case errors.As(err, &table):
+		return fleet.WithRemedy(failed, "give the connection string of the role that owns the catalog's tables")
+	case errors.As(err, &lock), postgres.HasCode(err, "55P03"):
+		return fleet.WithRemedy(failed, "another session holds a lock that creating them needs: run again when it has ended")
 	case postgres.HasCode(err, "0A000"), postgres.HasCode(err, "58P01"):
 		return fleet.WithRemedy(failed, "the catalog needs the extension citext, which this server does not have: "+
 			"install PostgreSQL's contrib package, or use a Neon project as the catalog")

@@ -101,6 +101,10 @@ func TestOpenMakesTheTablesOnceAlsoForManyJobsAtOnce(t *testing.T) {
 func TestOpenSaysWhatToDo(t *testing.T) {
 	taken := pgtest.Database(t)
 	ask(t, taken, "create table project (mine int)")
+	another := pgtest.Database(t)
+	ask(t, another, "create table neon_tenants_schema_migrations (id int)")
+	owned := pgtest.Database(t)
+	open(t, owned)
 	limited := pgtest.Database(t)
 	server := pgtest.Shared(t)
 	cfg, err := pgx.ParseConfig(limited)
@@ -115,8 +119,10 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 	for url, want := range map[string][2]string{
 		taken: {`relation "project" already exists`, "a database of its own"},
 		server.TenantURL(role, "secret word", cfg.Database): {"permission denied", "create extension citext"},
-		server.URL("no_such_catalog"):                       {"no_such_catalog", ""},
-		"postgresql://u:secret word@127.0.0.1:1":            {"connection string", "percent-encode"},
+		another: {"has no column version", "give the catalog a database of its own"},
+		server.TenantURL(role, "secret word", databaseOf(t, owned)): {"may not read", "of the role that owns the catalog's"},
+		server.URL("no_such_catalog"):                               {"no_such_catalog", ""},
+		"postgresql://u:secret word@127.0.0.1:1":                    {"connection string", "percent-encode"},
 	} {
 		target, err := postgres.ParseTarget(url, false)
 		if err == nil {
@@ -129,6 +135,62 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		if file, _ := fleet.Location(err); file != "" {
 			t.Errorf("an annotation would point to %s", file)
 		}
+	}
+}
+
+func databaseOf(t *testing.T, url string) string {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Database
+}
+
+// A catalog is in the schema public, and every role finds it there: the search_path of a role, which may be changed at
+// any time, neither hides it nor leads to a second one.
+func TestWhateverTheSearchPath(t *testing.T) {
+	for _, path := range []string{"other", "other, public", "nowhere", "nowhere, other", "''", `"$user"`,
+		`pg_temp, "A b"`} {
+		for _, later := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s %t", path, later), func(t *testing.T) {
+				url := pgtest.Database(t)
+				ask(t, url, `create schema other; create schema "A b"`)
+				if later {
+					open(t, url)
+				}
+				ask(t, url, "alter database "+databaseOf(t, url)+" set search_path = "+path)
+				c := open(t, url)
+				if err := c.Record(t.Context(), catalog.Run{Mode: "migrate", Source: "neon", Started: at(0)},
+					[]catalog.Entry{{Name: "ACME", NeonProjectID: "p1", Source: "neon", ID: "p1", SeenAt: at(0)}}); err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range []string{"school", "gone"} {
+					if err := c.Register(t.Context(), name, name); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := c.Unregister(t.Context(), "gone"); err != nil {
+					t.Fatal(err)
+				}
+				rows, err := catalog.List(t.Context(), target(t, url), "")
+				if err != nil || len(rows) != 2 || rows[0].Name != "ACME" || rows[1].Name != "school" {
+					t.Errorf("listed %v, %v", rows, err)
+				}
+				equal(t, "schemas of tables", ask(t, url, "select distinct schemaname from pg_catalog.pg_tables "+
+					"where schemaname not in ('pg_catalog', 'information_schema')"), []string{"public"})
+			})
+		}
+	}
+}
+
+// Where extensions have a schema of their own on the search_path, as on Supabase, citext is found there.
+func TestAnExtensionInItsOwnSchema(t *testing.T) {
+	url := pgtest.Database(t)
+	ask(t, url, "create schema extensions; create extension citext schema extensions; alter database "+
+		databaseOf(t, url)+` set search_path = "$user", public, extensions`)
+	if err := open(t, url).Register(t.Context(), "school", "school"); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // Query lists the tenants whose database the catalog's own tables name.
 const Query = `select name, coalesce(neon_project_id, database) as id, database, neon_project_id
-from project
+from public.project
 where dropped_at is null and (neon_project_id is not null or database is not null)
 order by name, id`
 
@@ -116,8 +116,10 @@ func readRows(rows postgres.Rows) ([]Row, error) {
 			}
 			return string(values[at[column]])
 		}
-		r := Row{Name: value("name"), ID: value("id"), URL: fleet.NewSecret(strings.TrimSpace(value("url"))), Database: value("database"),
-			NeonProjectID: value("neon_project_id")}
+		r := Row{
+			Name: value("name"), ID: value("id"), URL: fleet.NewSecret(strings.TrimSpace(value("url"))),
+			Database: value("database"), NeonProjectID: value("neon_project_id"),
+		}
 		if r.Name == "" {
 			return nil, &QueryError{Problem: fmt.Sprintf("row %d of %d has no name", i+1, len(list)),
 				Fix: "exclude such rows with where name <> '', or give them names"}

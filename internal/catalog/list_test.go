@@ -43,7 +43,7 @@ func TestListRefusesWhatItCannotUse(t *testing.T) {
 	const rename, place = "name the columns with as", "a place of its own"
 	for query, want := range map[string][2]string{
 		"": {
-			`the catalog's own tables cannot be read: ERROR: relation "project" does not exist`,
+			`the catalog's own tables cannot be read: ERROR: relation "public.project" does not exist`,
 			"set catalog-url to the same",
 		},
 		"select 1 as id, 'x' as database": {`no column name; it has the columns "id", "database"`, rename},

@@ -78,7 +78,7 @@ func (c *Catalog) Record(ctx context.Context, run Run, entries []Entry) error {
 // deadlock.
 const record = `
 with noted as (
-	insert into run (mode, source, shard, started_at, finished_at, outcome,
+	insert into public.run (mode, source, shard, started_at, finished_at, outcome,
 		succeeded, unchanged, failed, skipped, workflow_url)
 	select r.mode, r.source, r.shard, r.started_at, greatest(r.started_at, r.finished_at), r.outcome,
 		r.succeeded, r.unchanged, r.failed, r.skipped, r.workflow_url
@@ -87,13 +87,13 @@ with noted as (
 		workflow_url text)
 ), entry as (
 	select distinct on (coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)) *
-	from jsonb_to_recordset($2::jsonb) as e (name citext, neon_project_id text, database text, source text,
+	from jsonb_to_recordset($2::jsonb) as e (name text, neon_project_id text, database text, source text,
 		source_id text, key text, schema_version text, seen_at timestamptz, migration_at timestamptz,
 		migration_outcome text, backup_at timestamptz, backup_key text, restore_at timestamptz, restore_key text,
 		dropped_at timestamptz)
 	order by coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)
 )
-insert into project as p (name, neon_project_id, database, source, source_id, key, schema_version,
+insert into public.project as p (name, neon_project_id, database, source, source_id, key, schema_version,
 	first_seen_at, last_seen_at, last_migration_at, last_migration_outcome, last_backup_at, last_backup_key,
 	last_verified_restore_at, last_verified_restore_key, dropped_at)
 select name, neon_project_id, database, source, source_id, key, schema_version, seen_at, seen_at,

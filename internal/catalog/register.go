@@ -9,7 +9,7 @@ import (
 // was dropped, it is listed again, and what is recorded about its predecessor is cleared.
 func (c *Catalog) Register(ctx context.Context, name, database string) error {
 	return c.change(ctx, "register "+database, `
-insert into project as p (name, database, source_id, last_seen_at) values ($1, $2, $2, now())
+insert into public.project as p (name, database, source_id, last_seen_at) values ($1, $2, $2, now())
 on conflict (identity) do update set
 	name = excluded.name, dropped_at = null, first_seen_at = now(), last_seen_at = now(), schema_version = null,
 	last_migration_at = null, last_migration_outcome = null, last_backup_at = null, last_backup_key = null,
@@ -20,7 +20,7 @@ where p.dropped_at is not null`, name, database)
 // Unregister marks a database's tenant as dropped, which takes it off the list. Its row stays.
 func (c *Catalog) Unregister(ctx context.Context, database string) error {
 	return c.change(ctx, "unregister "+database,
-		`update project set dropped_at = now() where database = $1 and dropped_at is null`, database)
+		`update public.project set dropped_at = now() where database = $1 and dropped_at is null`, database)
 }
 
 // change runs one statement. Its error begins with what was to be done.

@@ -82,6 +82,8 @@ type clock struct {
 
 	waited   bool // there was a pause
 	got      bool // one ended with what it waited for
+	away     bool // [TurnAway]
+	changed  bool // [Change]
 	released bool
 }
 
@@ -140,15 +142,25 @@ func Paused(ctx context.Context) time.Duration {
 	return c.paused
 }
 
-// OnlyWaited reports whether the work of ctx has paused, and never got what it waited for.
-func OnlyWaited(ctx context.Context) bool {
-	c := clockOf(ctx)
-	if c == nil {
-		return false
+// TurnAway records that the work of ctx ends while it waits to begin. What it got before that served to prepare it,
+// unless it made a [Change].
+func TurnAway(ctx context.Context) { note(ctx, func(c *clock) { c.away = true }) }
+
+// Change records that the work of ctx changes something.
+func Change(ctx context.Context) { note(ctx, func(c *clock) { c.changed = true }) }
+
+func note(ctx context.Context, what func(*clock)) {
+	if c := clockOf(ctx); c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		what(c)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.waited && !c.got
+}
+
+// OnlyWaited reports whether the work of ctx has paused, and never got what it waited for, or was turned away.
+func OnlyWaited(ctx context.Context) (only bool) {
+	note(ctx, func(c *clock) { only = !c.changed && (c.away || c.waited && !c.got) })
+	return only
 }
 
 // Left is how long work that does not pause may still take, by the clock of ctx and its Deadline; ok is false if

@@ -88,6 +88,14 @@ func TestOnlyWaited(t *testing.T) {
 	if deadline.OnlyWaited(inner) {
 		t.Error("once it got what it waited for")
 	}
+	deadline.TurnAway(inner)
+	if !deadline.OnlyWaited(inner) {
+		t.Error("it was turned away after it had got something to begin with")
+	}
+	deadline.Change(inner)
+	if deadline.OnlyWaited(inner) {
+		t.Error("it has changed something")
+	}
 }
 
 // The nearer of a clock and a Deadline counts, and a context without either is not bounded.

@@ -34,7 +34,8 @@ func (s *sandbox) fill(t *testing.T) (fingerprint string) {
 	t.Helper()
 	for i, tenant := range s.tenants {
 		tenant.exec(t, fmt.Sprintf(`create table customers (id int primary key, name text, "when" timestamptz default now());
-			insert into customers (id, name) select i, 'Zoë \ ' || chr(9) || chr(10) || '\. of %s ' || i from generate_series(1, %d) i`, tenant.id, 100*(i+1)))
+			insert into customers (id, name)
+			select i, 'Zoë \ ' || chr(9) || chr(10) || '\. of %s ' || i from generate_series(1, %d) i`, tenant.id, 100*(i+1)))
 	}
 	return `select count(*) || ' ' || md5(string_agg(customers::text, ',' order by id)) from customers`
 }

@@ -30,7 +30,8 @@ func TestCancelledBackup(t *testing.T) {
 	slices.Sort(stuck)
 	// More data than fits into one part, and incompressible; then a table whose rows take a minute each, because the
 	// policy's condition is evaluated for each.
-	slow.exec(t, `create table large as select i / 30, string_agg(md5(random()::text), '') from generate_series(1, 900000) i group by 1;
+	slow.exec(t, `create table large as select i / 30, string_agg(md5(random()::text), '')
+		from generate_series(1, 900000) i group by 1;
 		create table slow (i int); insert into slow select generate_series(1, 100);
 		alter table slow enable row level security; alter table slow force row level security;
 		create policy slowly on slow using (pg_sleep(60) is not null)`)

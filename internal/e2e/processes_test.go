@@ -13,7 +13,8 @@ import (
 const inspect = `for p in /proc/[0-9]*; do
 	[ "${p#/proc/}" = $$ ] && continue
 	name=$(cat $p/comm 2>/dev/null) || continue
-	printf '\1process\0%s\0\1arguments\0' "$name"; cat $p/cmdline 2>/dev/null; printf '\1environment\0'; cat $p/environ 2>/dev/null
+	printf '\1process\0%s\0\1arguments\0' "$name"; cat $p/cmdline 2>/dev/null
+	printf '\1environment\0'; cat $p/environ 2>/dev/null
 done`
 
 // process is a process in a step's container.

@@ -114,7 +114,8 @@ func (s *store) parts(t *testing.T) map[string]int {
 
 func (s *store) put(t *testing.T, key, contents string) {
 	t.Helper()
-	if _, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: strings.NewReader(contents)}); err != nil {
+	if _, err := s.client.PutObject(t.Context(),
+		&s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: strings.NewReader(contents)}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -71,6 +71,8 @@ type ProjectMaker interface {
 	// CreateProject creates a project in the region, the organization and of the Postgres version of like. One that
 	// cannot be completed is deleted again.
 	CreateProject(ctx context.Context, like Tenant, name string) (id string, url Secret, err error)
+	// DeleteProject deletes a project that CreateProject made like that tenant's.
+	DeleteProject(ctx context.Context, like Tenant, id string) error
 }
 
 // Activity knows when a tenant was last in use.
@@ -88,6 +90,12 @@ type Pooler interface {
 // the table in which tenants record their migrations.
 type Orphans interface {
 	Orphans(ctx context.Context, versions string) ([]string, error)
+}
+
+// Searcher says where it looked for tenants, for a run that finds fewer than it expects.
+type Searcher interface {
+	// Searched says what was looked at and how much of it was no tenant, and what to check. It makes no call.
+	Searched() (looked, remedy string)
 }
 
 // Place is where a tenant lives, as far as a catalog records it; empty parts are unknown or do not apply.

@@ -12,6 +12,8 @@ type Branch struct {
 	ParentID  string
 	Default   bool
 	Protected bool
+	// Busy is true while it is being created or reset: whoever did not do that has to wait before connecting.
+	Busy      bool
 	CreatedAt time.Time
 	// ExpiresAt is when it is deleted by itself, or a little later; zero: never.
 	ExpiresAt time.Time
@@ -46,6 +48,8 @@ type Brancher interface {
 	// head). preserveAs is the name of a new branch that keeps what it was; it may only be empty if source is another
 	// branch. Connection strings stay, sessions end.
 	RestoreBranch(ctx context.Context, t Tenant, branchID, sourceID string, at time.Time, preserveAs string) error
+	// ExpireBranch sets when a branch is to be deleted by itself, at most 30 days ahead; zero: never.
+	ExpireBranch(ctx context.Context, t Tenant, branchID string, at time.Time) error
 	// DeleteBranch deletes a branch. One that does not exist is no error.
 	DeleteBranch(ctx context.Context, t Tenant, branchID string) error
 	// Settle waits until the changes of the tenant's project that are in progress have ended, one way or the other.

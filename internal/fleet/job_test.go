@@ -226,3 +226,22 @@ func TestRunIsFlat(t *testing.T) {
 	}
 	runtime.KeepAlive(plan)
 }
+
+// A job that the run has no use for skips its tenant, and is no failure.
+func TestNotStartedIsSkipped(t *testing.T) {
+	job := func(_ context.Context, tenant Tenant, _ *slog.Logger) (Outcome, error) {
+		if tenant.ID == "id-1" {
+			return Outcome{}, fmt.Errorf("migrate: %w", &NotStarted{"a rehearsal failed"})
+		}
+		return Outcome{}, nil
+	}
+	limit, err := ParseLimit("0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, _ := observe(t.Context(), t, Plan{Tenants: crowd(3), Job: job}, Options{MaxFailures: limit})
+	if results[1].State != Skipped || results[2].State != Succeeded || results[1].Err == nil ||
+		!strings.Contains(results[1].Err.Error(), "not started: a rehearsal failed") {
+		t.Errorf("%+v", results)
+	}
+}

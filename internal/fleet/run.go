@@ -145,6 +145,8 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 	switch {
 	case err != nil && ctx.Err() != nil && deadline.OnlyWaited(own):
 		r = Result{Tenant: t, State: Skipped, Err: fmt.Errorf("not started: %w", context.Cause(ctx))}
+	case errors.As(err, new(*NotStarted)):
+		r = Result{Tenant: t, State: Skipped, Err: err}
 	case err != nil:
 		r.State, r.Err = Failed, log.redactError(err)
 	case outcome.Unchanged:
@@ -244,6 +246,12 @@ func (e *engine) endPhase(ctx context.Context, low, high int) {
 		e.options.Observer.Finished(r)
 	}
 }
+
+// NotStarted is the error of a job that did nothing, because of something that concerns the run and not this tenant.
+// The tenant is skipped.
+type NotStarted struct{ Reason string }
+
+func (e *NotStarted) Error() string { return "not started: " + e.Reason }
 
 // discard is the observer of a run that nobody watches.
 type discard struct{}

@@ -61,7 +61,8 @@ func TestSecretPrintsNowhere(t *testing.T) {
 }
 
 func TestTrustedSecrets(t *testing.T) {
-	if !TrustedSecret("a").Trusted() || NewSecret("a").Trusted() || TrustedSecret("a") != TrustedSecret(strings.Clone("a")) ||
+	if !TrustedSecret("a").Trusted() || NewSecret("a").Trusted() ||
+		TrustedSecret("a") != TrustedSecret(strings.Clone("a")) ||
 		TrustedSecret("a") == NewSecret("a") || TrustedSecret("") != (Secret{}) || TrustedSecret("a").Reveal() != "a" {
 		t.Error("trust is not part of a secret")
 	}

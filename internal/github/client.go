@@ -34,6 +34,7 @@ type Options struct {
 // which GitHub would reject are refused without a call.
 type Client struct {
 	api *github.Client
+	app bool // the token is an App's, as a job's own is
 
 	mu sync.Mutex
 	// renewed holds the keys that replaced others while they were in use, by scope and the old key's id.
@@ -72,7 +73,8 @@ func New(o Options) (*Client, error) {
 	if o.UserAgent != "" {
 		api.UserAgent = o.UserAgent
 	}
-	return &Client{api: api, renewed: map[string]PublicKey{}, repositories: map[string]int64{}}, nil
+	app := strings.HasPrefix(o.Token, "ghs_")
+	return &Client{api: api, app: app, renewed: map[string]PublicKey{}, repositories: map[string]int64{}}, nil
 }
 
 // transport signs calls, and hides rate limits from go-github, which would refuse further calls while one is exceeded.

@@ -40,22 +40,48 @@ func (e *Error) Remedy() string {
 	case e.Status == http.StatusUnauthorized:
 		return "the GitHub token is wrong, has expired (a GitHub App's lasts an hour) or was revoked: create a " +
 			"new one and store it again"
-	case e.signOn:
-		return "the organization requires single sign-on: authorize the token for it in GitHub's settings, under " +
-			"Personal access tokens, Configure SSO"
+	case e.reason() != "":
+		return e.reason()
+	case e.readOnly():
+		return "give the job the permission pull-requests: write, or use a token " + e.permission() + "; a run that a " +
+			"fork or Dependabot started has a token that only reads, whatever its permissions say, and writes no comment"
 	case e.Status == http.StatusForbidden && strings.Contains(e.Message, "accessible by integration"):
 		return "this is the job's own GITHUB_TOKEN, which has no access to secrets and variables whatever " +
 			"`permissions:` says, or a GitHub App's token without the permission: use a fine-grained personal " +
 			"access token, or an App's token, " + e.permission()
+	case e.Status == http.StatusForbidden && e.Accepted == "" && !strings.Contains(e.Message, "accessible by"):
+		return "GitHub's message says why; if a permission of the GitHub token is what it lacks, use one " + e.permission()
 	case e.Status == http.StatusForbidden:
 		return "the GitHub token lacks a permission: use one " + e.permission()
+	case e.Status == http.StatusNotFound && e.need == commenting:
+		return "GitHub has no such pull request, or hides it from this token: check its number, and use a token " +
+			e.permission()
 	case e.Status == http.StatusNotFound:
-		return "GitHub has nothing of that name, or hides it from this token: check the owner, the repository " +
-			"and the environment (which has to exist), and use a token " + e.permission()
+		return e.missing()
+	case e.Status == http.StatusUnprocessableEntity:
+		return e.invalid()
 	case e.Status >= http.StatusInternalServerError:
 		return "GitHub has a problem, which is usually temporary: run again later, and see https://www.githubstatus.com"
 	}
 	return ""
+}
+
+// missing is the remedy for a 404, which GitHub also gives instead of a 403 for what it hides from the token.
+func (e *Error) missing() string {
+	names := "the owner and the repository (which the token must include)"
+	switch {
+	case strings.HasPrefix(e.Path, "/orgs/"):
+		names = "the organization's name, and that its owners have approved the token"
+	case strings.Contains(e.Path, "/environments/"):
+		names = "the owner, the repository (which the token must include) and the environment (which has to exist)"
+	}
+	return "GitHub has nothing of that name, or hides it from this token: check " + names + ", and use a token " +
+		e.permission()
+}
+
+// readOnly reports whether a comment could not be written because the token may only read, or not even that.
+func (e *Error) readOnly() bool {
+	return e.Status == http.StatusForbidden && e.need == commenting && !e.limited && !e.signOn
 }
 
 // permission names the permission that a token needs for everything done in the scope, and what GitHub names for this
@@ -63,7 +89,9 @@ func (e *Error) Remedy() string {
 func (e *Error) permission() string {
 	need := fmt.Sprintf("%q", e.need.name+": "+e.need.level)
 	wanted := "with the permission " + need
-	if set := accepted(e.Accepted); set != "" && !strings.Contains(set, need) {
+	// GitHub names what the single call needs: to read, where everything that is done there also writes.
+	reads := fmt.Sprintf("%q", e.need.name+": read")
+	if set := accepted(e.Accepted); set != "" && !strings.Contains(set, need) && !strings.Contains(set, reads) {
 		wanted += " (GitHub names " + set + " for this call)"
 	}
 	scope := "repo"
@@ -129,15 +157,15 @@ func refused(method, path string, resp *http.Response, need permission) *Error {
 		signOn:   strings.HasPrefix(resp.Header.Get("X-GitHub-SSO"), "required"),
 	}
 	e.RequestID = httpx.Sentence(resp.Header.Get("X-GitHub-Request-Id"))
-	var body struct{ Message string }
+	var answer refusal
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // half a body is as good as none
 	resp.Body = io.NopCloser(strings.NewReader(string(raw)))
-	if json.Unmarshal(raw, &body) == nil {
-		e.Message = httpx.Sentence(body.Message)
+	if json.Unmarshal(raw, &answer) == nil {
+		e.Message = answer.text()
 	}
 	forbidden := e.Status == http.StatusForbidden || e.Status == http.StatusTooManyRequests
 	e.limited = limited(resp) || e.GaveUp != "" && forbidden
-	if e.limited {
+	if e.limited || e.reason() != "" {
 		e.Accepted = "" // the permission was not the problem
 	}
 	if e.Accepted != "" {

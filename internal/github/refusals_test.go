@@ -21,6 +21,8 @@ func TestErrors(t *testing.T) {
 	s.AddToken(githubtest.Token{Secret: "github_pat_other", Permissions: map[string]string{"secrets": "write"},
 		Only: []string{"acme/other"}})
 	s.AddToken(githubtest.Token{Secret: "github_pat_expired", Expired: true})
+	s.AddRepository("acme/attic")
+	s.Archive("acme/attic")
 	for i := range 100 {
 		s.SetSecret(inSimulator[prodScope], fmt.Sprintf("FULL_%d", i), "x", time.Now())
 	}
@@ -48,7 +50,7 @@ func TestErrors(t *testing.T) {
 			`use one with the permission "Secrets: write" (a classic token: with the scope repo)`},
 		{"of the environment nothing", "github_pat_reader", asKey(prodScope), 403,
 			"GET /repos/acme/fleet/environments/prod%2Feu%20west/secrets/public-key: 403",
-			`"Environments: write" (GitHub names "Environments: read" for this call)`},
+			`"Environments: write" (a classic token: with the scope repo)`},
 		{"may only read in the organization", "github_pat_reader", put(acmeScope), 403, "organization_secrets=write",
 			`"Organization secrets: write" (a classic token: with the scope admin:org)`},
 		{"the job's own", githubtest.JobToken, asKey(fleetScope), 403, "Resource not accessible by integration",
@@ -56,10 +58,19 @@ func TestErrors(t *testing.T) {
 		{"another repository's", "github_pat_other", asKey(fleetScope), 404, "404 Not Found", "hides it from this token"},
 		{"no such environment", githubtest.DefaultToken, asKey(nowhere), 404, "404 Not Found",
 			"environment (which has to exist)"},
-		{"the 101st", githubtest.DefaultToken, put(prodScope), 422, "limit of 100 secrets", ""},
+		{"the 101st", githubtest.DefaultToken, put(prodScope), 422, "limit of 100 secrets", "there is no room"},
 		{"a variable without permission", "github_pat_reader", func(t *testing.T, c *github.Client) error {
 			return c.PutVariable(t.Context(), fleetScope, "V", "x", false)
 		}, 403, "POST /repos/acme/fleet/actions/variables: 403", `"Variables: write"`},
+		{"a variable that is only read", "github_pat_reader", func(t *testing.T, c *github.Client) error {
+			_, _, _, err := c.Variable(t.Context(), fleetScope, "V")
+			return err
+		}, 403, "GET /repos/acme/fleet/actions/variables/V: 403",
+			`"Variables: write" (a classic token: with the scope repo)`},
+		{"of an archived repository", githubtest.DefaultToken, put(github.Scope{Repository: "acme/attic"}), 403,
+			"403 Forbidden: Repository was archived so is read-only.", "unarchive it in its settings"},
+		{"no such organization", githubtest.DefaultToken, asKey(github.Scope{Organization: "nobody"}), 404, "404 Not Found",
+			"check the organization's name"},
 		{"a bad name", githubtest.DefaultToken, func(t *testing.T, c *github.Client) error {
 			_, err := c.PutSecret(t.Context(), fleetScope, github.PublicKey{}, "GITHUB_X", "hidden value")
 			return err
@@ -85,6 +96,83 @@ func TestErrors(t *testing.T) {
 				t.Errorf("%+v with the remedy %q, want status %d and %q", e, e.Remedy(), test.status, test.remedy)
 			}
 		})
+	}
+}
+
+// GitHub refuses with 403 what no permission would change, and says so in its message alone.
+func TestRefusalsThatNoPermissionChanges(t *testing.T) {
+	for _, test := range []struct {
+		fault        githubtest.Fault
+		want, remedy string
+	}{
+		{githubtest.Fault{Status: 403, Message: "Resource protected by organization SAML enforcement. You must grant your " +
+			"Personal Access token access to this organization."}, "403 Forbidden: Resource protected", "Configure SSO"},
+		{githubtest.Fault{Status: 403, Message: "Forbidden",
+			Header: map[string]string{"X-GitHub-SSO": "required; url=https://x"}},
+			"403", "Configure SSO"},
+		{githubtest.Fault{Status: 403, Message: "Although you appear to have the correct authorization credentials, the " +
+			"`acme` organization has an IP allow list enabled, and 203.0.113.7 is not permitted to access this resource."},
+			"IP allow list", "a runner with a fixed address"},
+		{githubtest.Fault{Status: 403, Message: "The 'acme' organization forbids access via a fine-grained personal access " +
+			"tokens if the token's lifetime is greater than 366 days."}, "lifetime", "of this kind, or of so long a life"},
+		{githubtest.Fault{Status: 403, Message: "`acme` forbids access via a personal access token (classic). Please use a " +
+			"GitHub App."}, "classic", "of this kind, or of so long a life"},
+		{githubtest.Fault{Status: 451, Message: "Repository access blocked"}, "451",
+			"GitHub has blocked the repository itself"},
+		{githubtest.Fault{Status: 403, Message: "Repository access blocked"}, "403",
+			"GitHub has blocked the repository itself"},
+		{githubtest.Fault{Status: 451, Message: "Sorry"}, "451", "legal reasons"},
+		{githubtest.Fault{Status: 403, Message: "Actions has been disabled for this repository."},
+			"disabled", "switch it on"},
+		{githubtest.Fault{Status: 403, Message: "Sorry. Your account was suspended."}, "suspended", "use another's token"},
+		{githubtest.Fault{Status: 403, Message: "Repository has been locked for migration."}, "locked", "run again once"},
+		{githubtest.Fault{Status: 403,
+			Message: "Upgrade to GitHub Pro or make this repository public to enable this feature."},
+			"Upgrade", "raise it"},
+		{githubtest.Fault{Status: 403, Message: "A reason of tomorrow's."}, "tomorrow's", "GitHub's message says why"},
+	} {
+		s := simulator(t, githubtest.Options{})
+		s.Fail(test.fault)
+		_, err := client(t, s, githubtest.DefaultToken).PublicKey(t.Context(), fleetScope)
+		var e *github.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Error(), test.want) || !strings.Contains(e.Remedy(), test.remedy) {
+			t.Errorf("%v with the remedy %q, want %q", err, e.Remedy(), test.remedy)
+		}
+		if (e.Lacks() != "" || strings.Contains(e.Remedy(), `"Secrets: write"`)) !=
+			strings.Contains(test.remedy, "says why") {
+			t.Errorf("%q: the remedy is a permission: %q", test.fault.Message, e.Remedy())
+		}
+	}
+}
+
+// GitHub's 422 names the field in its message, or in a list beside a message that says nothing.
+func TestInvalidRequestsNameTheField(t *testing.T) {
+	for _, test := range []struct {
+		message string
+		errors  []any
+		want    string
+	}{
+		{"Invalid request.\n\n\"key_id\" wasn't supplied.", nil, `Invalid request. "key_id" wasn't supplied.`},
+		{"Validation Failed", []any{map[string]string{"resource": "Secret", "field": "visibility", "code": "missing_field"}},
+			"Validation Failed: Secret.visibility is missing"},
+		{"Validation Failed",
+			[]any{map[string]string{"field": "name", "code": "already_exists"}, map[string]string{"code": "custom"}},
+			"Validation Failed: name exists already; custom"},
+		{"Validation Failed",
+			[]any{map[string]string{"resource": "Secret", "code": "custom", "message": "visibility can't be all"}},
+			"Validation Failed: visibility can't be all"},
+		{"Validation Failed", []any{"name is too long", "value is too large"},
+			"Validation Failed: name is too long; value is too large"},
+		{"name is too long", []any{"name is too long"}, "name is too long"},
+		{"Validation Failed", []any{7, nil, []string{}}, "Validation Failed"},
+	} {
+		s := simulator(t, githubtest.Options{})
+		s.Fail(githubtest.Fault{Route: "POST *", Status: 422, Message: test.message, Errors: test.errors})
+		err := client(t, s, githubtest.DefaultToken).PutVariable(t.Context(), fleetScope, "V", "x", false)
+		var e *github.Error
+		if !errors.As(err, &e) || e.Message != test.want || !strings.Contains(e.Remedy(), "correct that where you gave it") {
+			t.Errorf("%v with the remedy %q, want %q", err, e.Remedy(), test.want)
+		}
 	}
 }
 

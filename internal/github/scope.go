@@ -88,8 +88,10 @@ func (s Scope) path(kind string) string {
 // permission is what a token needs, named as in the settings of a fine-grained token or an App.
 type permission struct{ name, level string }
 
-// needs is the permission for the scope's secrets or variables (kind).
-func (s Scope) needs(kind, level string) permission {
+// needs is the permission for the scope's secrets or variables (kind): to write, since whoever reads them here writes
+// them later, and a remedy has to name what both need.
+func (s Scope) needs(kind string) permission {
+	const level = "write"
 	switch {
 	case s.Organization != "":
 		return permission{"Organization " + kind, level}

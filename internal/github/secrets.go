@@ -35,7 +35,7 @@ func (c *Client) PublicKey(ctx context.Context, s Scope) (PublicKey, error) {
 	}
 	var answer github.PublicKey
 	path := s.path("secrets") + "/public-key"
-	if _, err := c.call(ctx, s.needs("secrets", "write"), http.MethodGet, path, nil, &answer); err != nil {
+	if _, err := c.call(ctx, s.needs("secrets"), http.MethodGet, path, nil, &answer); err != nil {
 		return PublicKey{}, err
 	}
 	raw, err := base64.StdEncoding.DecodeString(answer.GetKey())
@@ -55,7 +55,7 @@ func (c *Client) Secrets(ctx context.Context, s Scope) ([]SecretInfo, error) {
 	for page := 1; page > 0; {
 		var answer github.Secrets
 		path := fmt.Sprintf("%s?per_page=100&page=%d", s.path("secrets"), page)
-		resp, err := c.call(ctx, s.needs("secrets", "write"), http.MethodGet, path, nil, &answer)
+		resp, err := c.call(ctx, s.needs("secrets"), http.MethodGet, path, nil, &answer)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +122,7 @@ func (c *Client) put(
 		return false, fmt.Errorf("seal the secret %s: %w", name, err)
 	}
 	body.KeyID, body.Value = key.ID, base64.StdEncoding.EncodeToString(box)
-	resp, err := c.call(ctx, s.needs("secrets", "write"), http.MethodPut, s.path("secrets")+"/"+name, body, nil)
+	resp, err := c.call(ctx, s.needs("secrets"), http.MethodPut, s.path("secrets")+"/"+name, body, nil)
 	if err != nil {
 		return false, err
 	}
@@ -135,7 +135,7 @@ func (c *Client) audience(
 	ctx context.Context, s Scope, name string,
 ) (visibility string, repositories *[]int64, err error) {
 	var now github.Secret
-	need, path := s.needs("secrets", "write"), s.path("secrets")+"/"+name
+	need, path := s.needs("secrets"), s.path("secrets")+"/"+name
 	if _, err := c.call(ctx, need, http.MethodGet, path, nil, &now); err != nil && !IsStatus(err, http.StatusNotFound) {
 		return "", nil, err
 	}
@@ -184,7 +184,7 @@ func (c *Client) DeleteSecret(ctx context.Context, s Scope, name string) error {
 	if err := check(s, name); err != nil {
 		return err
 	}
-	_, err := c.call(ctx, s.needs("secrets", "write"), http.MethodDelete, s.path("secrets")+"/"+name, nil, nil)
+	_, err := c.call(ctx, s.needs("secrets"), http.MethodDelete, s.path("secrets")+"/"+name, nil, nil)
 	if IsStatus(err, http.StatusNotFound) {
 		return nil
 	}

@@ -18,7 +18,7 @@ func (c *Client) Variable(
 		return "", time.Time{}, false, err
 	}
 	var answer github.ActionsVariable
-	_, err = c.call(ctx, s.needs("variables", "read"), http.MethodGet, s.path("variables")+"/"+name, nil, &answer)
+	_, err = c.call(ctx, s.needs("variables"), http.MethodGet, s.path("variables")+"/"+name, nil, &answer)
 	if IsStatus(err, http.StatusNotFound) {
 		return "", time.Time{}, false, nil
 	}
@@ -38,7 +38,7 @@ func (c *Client) PutVariable(ctx context.Context, s Scope, name, value string, e
 		return fmt.Errorf("the value of the variable %s has %d bytes, and GitHub accepts %d", name, len(value), MaxValue)
 	}
 	update := func() error {
-		_, err := c.call(ctx, s.needs("variables", "write"), http.MethodPatch, s.path("variables")+"/"+name,
+		_, err := c.call(ctx, s.needs("variables"), http.MethodPatch, s.path("variables")+"/"+name,
 			&github.ActionsVariable{Name: name, Value: value}, nil)
 		return err
 	}
@@ -47,7 +47,7 @@ func (c *Client) PutVariable(ctx context.Context, s Scope, name, value string, e
 		if s.Organization != "" {
 			body.Visibility = github.String("private")
 		}
-		_, err := c.call(ctx, s.needs("variables", "write"), http.MethodPost, s.path("variables"), body, nil)
+		_, err := c.call(ctx, s.needs("variables"), http.MethodPost, s.path("variables"), body, nil)
 		return err
 	}
 	first, second, missed := create, update, http.StatusConflict

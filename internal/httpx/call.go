@@ -94,8 +94,8 @@ func (c *call) tooLong(ctx context.Context, now time.Time, wait time.Duration, h
 	return ""
 }
 
-// left is how long the call may still wait; ok is false if that is not bounded. While all calls are held, the work's own
-// time limit does not count.
+// left is how long the call may still wait; ok is false if that is not bounded. While all calls are held, the work's
+// own time limit does not count.
 func (c *call) left(ctx context.Context, held bool) (left time.Duration, ok bool) {
 	if !held {
 		return deadline.Left(ctx)

@@ -60,7 +60,12 @@ func newLimiter(o Options) *limiter {
 // come first; its error is then a [*notSentError]. The caller must pass the reservation to release.
 func (l *limiter) reserve(ctx context.Context, route string, write bool) (r *reservation, err error) {
 	resume := deadline.Pause(ctx)
-	defer func() { resume(err == nil) }()
+	defer func() {
+		resume(err == nil)
+		if err == nil && write {
+			deadline.Change(ctx)
+		}
+	}()
 	q := l.queue(route, write)
 	if q.slots != nil {
 		if err := acquire(ctx, q.slots); err != nil {

@@ -294,7 +294,8 @@ func TestNoWaitForADay(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		_, err = get(t.Context(), client.HTTP(), "/")
-		const want = "waiting for the server's rate limit, which lasts 27h46m40s (until 2000-01-02 03:46:40 UTC): not waited for"
+		const want = "waiting for the server's rate limit, which lasts 27h46m40s (until 2000-01-02 03:46:40 UTC): not " +
+			"waited for"
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the next: %v", err)
 		}
@@ -322,4 +323,26 @@ func TestWaitsAreNotTheWorksTime(t *testing.T) {
 			t.Errorf("paused for %s", got)
 		}
 	})
+}
+
+// Work that ends while it waits to begin has only waited if its calls have read, and not written.
+func TestReadsBeginNoWork(t *testing.T) {
+	client := New(Options{Base: serve(t, func(http.ResponseWriter, *http.Request) {})})
+	for method, begins := range map[string]bool{http.MethodGet: false, http.MethodPost: true} {
+		ctx, cancel := deadline.Context(t.Context(), time.Minute, errors.New("late"))
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, method, "http://api.example.com/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.HTTP().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		deadline.TurnAway(ctx)
+		if deadline.OnlyWaited(ctx) == begins {
+			t.Errorf("%s: only waited: %t", method, !begins)
+		}
+	}
 }

@@ -19,9 +19,10 @@ import (
 // rolls it back as a whole.
 const transactionTries = 3
 
-// catalogTries is the same for transactions that meet in the server's own catalog, in a unique index or in a row, because
-// they create or change one object at the same moment: an extension, for example, that every schema's file creates if it
-// does not exist. One of them goes on each time, and those that try again find its work. There may be 32 of them.
+// catalogTries is the same for transactions that meet in the server's own catalog, in a unique index or in a row,
+// because they create or change one object at the same moment: an extension, for example, that every schema's file
+// creates if it does not exist. One of them goes on each time, and those that try again find its work. There may be 32
+// of them.
 const catalogTries = 15
 
 // applier applies one database's pending migrations: it turns dbmate's calls into messages to the server. A migration
@@ -192,9 +193,9 @@ func (a *applier) await(m migration, try, tries int, failed error) (alone bool, 
 // connection as the next schema must find it.
 func (a *applier) cleanup() []string {
 	if a.schema != "" && len(a.pending) == 1 {
-		return postgres.ResetSession()
+		return a.conn.ResetSession()
 	}
-	return postgres.ResetSettings()
+	return a.conn.ResetSettings()
 }
 
 // settings are the statements before a migration: the schema that it works in, and how long its statements wait for
@@ -291,8 +292,8 @@ func (m migration) endedBy(tags []string) string {
 	return ""
 }
 
-// triesAfter returns how often a transaction is run in all, the server having said why it had no effect. After any other
-// error it is not run again.
+// triesAfter returns how often a transaction is run in all, the server having said why it had no effect. After any
+// other error it is not run again.
 func triesAfter(err error) int {
 	var pg *pgconn.PgError
 	switch {

@@ -31,6 +31,7 @@ const (
 	TableLocked      postgres.Cause = "table locked"
 	PrivilegeMissing postgres.Cause = "privilege missing"
 	DiskFull         postgres.Cause = "no room on the server"
+	LimitReached     postgres.Cause = "memory, locks or temporary files used up"
 	ReadOnly         postgres.Cause = "session read-only"
 	TimeOut          postgres.Cause = "statement_timeout reached"
 	Stopped          postgres.Cause = "migration stopped"      // cancelled, or its session was terminated
@@ -44,8 +45,8 @@ var (
 	errLockReleased = errors.New("it released the lock that keeps other runs away; it is applied and recorded, and " +
 		"no file after it was run")
 	errLockReleasedInside = errors.New("it released the lock that keeps other runs away")
-	errNotKept            = errors.New("the table does not keep versions as they are (the type of its column, a rule or a " +
-		"trigger changes them)")
+	errNotKept            = errors.New("the table does not keep versions as they are (the type of its column, a rule or " +
+		"a trigger changes them)")
 	errPathChanged = errors.New("it changed the search_path, so that names without a schema mean another one")
 )
 
@@ -60,6 +61,7 @@ type Error struct {
 	Err     error
 
 	snippet     string // the failing line of the file, with a mark under the column
+	context     string // the functions in which it arose
 	notRecorded bool
 	lost        bool // the connection broke
 	outside     bool // it ran outside a transaction
@@ -87,6 +89,7 @@ func (e *Error) Error() string {
 		if pg.Hint != "" {
 			text += "; hint: " + pg.Hint
 		}
+		text += e.context
 		return place + ": " + text + left + e.snippet
 	case errors.Is(e.Err, errIndexInvalid):
 		return fmt.Sprintf("%s: %v: %s", place, e.Err, e.invalid())
@@ -139,6 +142,8 @@ func (e *Error) Cause() postgres.Cause {
 		return PrivilegeMissing
 	case postgres.HasCode(e.Err, "53100"):
 		return DiskFull
+	case postgres.HasCode(e.Err, "53200"), postgres.HasCode(e.Err, "53400"):
+		return LimitReached
 	case postgres.HasCode(e.Err, "25006"):
 		return ReadOnly
 	case postgres.HasCode(e.Err, "57014") && strings.Contains(e.Err.Error(), "statement timeout"):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -29,23 +30,31 @@ func (a *applier) failure(err error, msg message, tags []string) error {
 		a.conn.Log().Error(pg.Message, "detail", pg.Detail)
 	}
 	e.partial = m.transaction && m.endedBy(tags) != ""
-	if pg.Position > 0 {
-		e.locate(m, sqltext.RuneOffset(m.up, int(pg.Position)-1-len([]rune(msg.head()))))
-		return e
-	}
+	e.context = describe(a.find(e, pg, msg, tags))
+	return e
+}
+
+// find sets the place of the server's error, or says which statement after the migration's own it is about. It returns
+// the functions that the place does not say.
+func (a *applier) find(e *Error, pg *pgconn.PgError, msg message, tags []string) []frame {
+	m, frames := a.pending[0], framesOf(pg.Where)
+	parsing := len(tags) == 0 && pg.Position > 0
 	list := sqltext.Statements(m.up)
 	switch i := len(tags) - len(msg.prefix); {
-	case i < 0:
-	case i < len(list):
-		e.locate(m, list[i].Start)
-	case len(msg.suffix) == 0: // all of them completed, and nothing else was sent
+	case i < len(list) && (i >= 0 || parsing && len(list) > 0):
+		at := m.place(failed{pg, list[max(i, 0)], utf8.RuneCountInString(msg.head()), parsing})
+		e.locate(m, at.offset)
+		if last := len(frames) - 1; at.inBody && last >= 0 && !frames[last].compiling {
+			return frames[:last]
+		}
+	case i < 0, len(msg.suffix) == 0: // before them, or all of them completed and nothing else was sent
 	default:
-		e.Err = a.unproven(m, msg.suffix[min(i-len(list), len(msg.suffix)-1)], err)
+		e.Err = a.unproven(m, msg.suffix[min(i-len(list), len(msg.suffix)-1)], e.Err)
 		if errors.Is(e.Err, errIndexInvalid) {
 			e.Invalid = a.passedOver(m)
 		}
 	}
-	return e
+	return frames
 }
 
 // unproven is the error of a statement after the migration's own.

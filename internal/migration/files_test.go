@@ -82,7 +82,8 @@ func TestLoadRefuses(t *testing.T) {
 		"drop index": {
 			[]string{"1_a.sql", alone("select 1; drop index concurrently a")}, "line 2: DROP INDEX CONCURRENTLY has to be",
 		},
-		"reindex":           {[]string{"1_a.sql", alone("reindex (concurrently) table a; select 1")}, "line 2: REINDEX CONCURRENTLY has"},
+		"reindex": {[]string{"1_a.sql", alone("reindex (concurrently) table a; select 1")},
+			"line 2: REINDEX CONCURRENTLY has"},
 		"vacuum":            {[]string{"1_a.sql", alone("select 1;\nvacuum a")}, "line 3: VACUUM has to be alone"},
 		"option, space":     {[]string{"1_a.sql", "-- migrate:up transaction: false\n" + down}, `"transaction: false" after`},
 		"option, capital":   {[]string{"1_a.sql", "-- migrate:up transaction:False\n" + down}, `"transaction:False" after`},
@@ -90,7 +91,8 @@ func TestLoadRefuses(t *testing.T) {
 		"option, Capital":   {[]string{"1_a.sql", "-- migrate:up Transaction:false\n" + down}, `"Transaction:false" after`},
 		"option, negative":  {[]string{"1_a.sql", "-- migrate:up no-transaction\n" + down}, `"no-transaction" after`},
 		"option, shortened": {[]string{"1_a.sql", "-- migrate:up tx : false\n" + down}, `"tx : false" after`},
-		"restrict":          {[]string{"1_a.sql", up("\\restrict x\nselect 1")}, `line 2: a backslash begins a command of psql's`},
+		"restrict": {[]string{"1_a.sql", up("\\restrict x\nselect 1")},
+			`line 2: a backslash begins a command of psql's`},
 		"copy from a file": {
 			[]string{"1_a.sql", up("create table t ();\n\\copy t from 'x'")}, `line 3: a backslash begins a command`,
 		},

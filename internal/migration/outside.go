@@ -42,7 +42,7 @@ func (a *applier) runOutside(m migration) error {
 	}
 	// What the file has set for its session must neither hide an index from the look nor keep the record from being
 	// written: a role, a timeout, read-only transactions.
-	look := append(postgres.ResetSettings(), postgres.InvalidIndexesSQL(a.schema))
+	look := append(a.conn.ResetSettings(), postgres.InvalidIndexesSQL(a.schema))
 	answers, looked := a.after(late, strings.Join(look, "; "))
 	if err == nil && looked != nil {
 		return a.notRecorded(m, looked)

@@ -10,8 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// What every schema's file creates if it does not exist, two workers may create at the same moment. The second meets the
-// first in the server's own catalog, and finds the object there when it tries again.
+// What every schema's file creates if it does not exist, two workers may create at the same moment. The second meets
+// the first in the server's own catalog, and finds the object there when it tries again.
 func TestCreatedByTwoAtOnce(t *testing.T) {
 	for name, sql := range map[string]string{
 		"an extension":          "create extension if not exists citext schema public",

@@ -211,7 +211,8 @@ func TestSchemasRoundTrips(t *testing.T) {
 // The versions of all schemas are read at once, whatever their names and whatever is wrong with one of them.
 func TestReadSchemas(t *testing.T) {
 	url := pgtest.Database(t)
-	names := append([]string{"done", "part", "empty", "odd", "forbidden", "foreign", "hidden", "view"}, pgtest.HostileNames...)
+	names := append([]string{"done", "part", "empty", "odd", "forbidden", "foreign", "hidden", "view"},
+		pgtest.HostileNames...)
 	pgtest.CreateSchemas(t, url, names...)
 	m := files(t, "1_a.sql", up("select 1"), "2_b.sql", up("select 1"))
 	c := openShared(t, url)

@@ -248,8 +248,8 @@ func TestLocksOfAStatementAlone(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	locks := got.Traces[0].Locks
-	if len(locks) != 1 || locks[0].Mode != "ACCESS EXCLUSIVE" || locks[0].Table != "orders" || locks[0].Held < 200*time.Millisecond ||
-		locks[0].Held > got.Traces[0].Elapsed {
+	if len(locks) != 1 || locks[0].Mode != "ACCESS EXCLUSIVE" || locks[0].Table != "orders" ||
+		locks[0].Held < 200*time.Millisecond || locks[0].Held > got.Traces[0].Elapsed {
 		t.Errorf("%+v", got.Traces[0])
 	}
 }

@@ -41,6 +41,8 @@ type Work struct {
 type Found struct {
 	// Tenants are those to work on, canaries first.
 	Tenants []fleet.Tenant
+	// Canaries is how many of them are canaries.
+	Canaries int
 	// All is every tenant that the source lists, selected or not, with its key.
 	All []fleet.Tenant
 	// Whole is true if the listing is complete and nothing narrowed it, neither a pattern nor a shard. Only then is
@@ -94,4 +96,7 @@ type Env struct {
 	Notice func(text string)
 	// Say writes a line of progress to the log only.
 	Say func(text string)
+	// Progress returns what shows the progress of work on some tenants before or after the run's own, and the function
+	// that ends it. The label begins its lines.
+	Progress func(label string, total int) (o fleet.Observer, end func())
 }

@@ -35,8 +35,8 @@ var (
 // ReadStore reads the inputs about the bucket and its credentials. Mistakes are left with in.
 func ReadStore(in *input.Reader) *Store {
 	s := &Store{options: bucket.Options{
-		Bucket:         in.Required("s3-bucket"),
-		Prefix:         in.String("s3-prefix"),
+		Bucket:         readBucket(in),
+		Prefix:         readPrefix(in),
 		Region:         in.String("aws-region"),
 		PathStyle:      in.Bool("s3-path-style"),
 		SessionName:    in.String("role-session-name"),
@@ -55,6 +55,7 @@ func ReadStore(in *input.Reader) *Store {
 			in.Mistake("s3-endpoint", "every backup would be sent unencrypted to %s; write https:// "+
 				"(http:// is for this machine and private networks)", u.Host)
 		}
+		checkEndpoint(in, u, o.Bucket)
 		o.Endpoint = u.String()
 	}
 	if !session.MatchString(o.SessionName) {

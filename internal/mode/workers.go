@@ -84,6 +84,9 @@ func (o *Worker) enter(ctx context.Context, may func() bool, working bool) (err 
 		case <-changed:
 		case <-ctx.Done():
 			o.gone = true
+			if !working {
+				deadline.TurnAway(ctx)
+			}
 			return fmt.Errorf("wait for other workers of this run: %w", context.Cause(ctx))
 		}
 	}

@@ -164,6 +164,46 @@ func TestWorkersThatOnlyWaited(t *testing.T) {
 	})
 }
 
+// What was read from an API before, such as a connection string, begins nothing; what was written there does, and so
+// does work on the server.
+func TestWorkersThatPreparedAndWaited(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(context.Context)
+		wait    func(context.Context, *Worker) error
+		only    bool
+	}{
+		"an answer": {func(ctx context.Context) { deadline.Pause(ctx)(true) }, yield, true},
+		"a change":  {deadline.Change, yield, false},
+		"a migration that was rolled back": {func(ctx context.Context) { deadline.Pause(ctx)(true) },
+			func(ctx context.Context, w *Worker) error {
+				_, err := w.Alone(ctx)
+				return err
+			}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var w Workers
+				one, _ := w.Enter(t.Context(), "h:1")
+				two, _ := w.Enter(t.Context(), "h:1")
+				ctx, cancel := context.WithCancel(t.Context())
+				own, release := deadline.Context(ctx, time.Minute, errors.New("late"))
+				defer release()
+				time.AfterFunc(time.Hour, cancel)
+				c.prepare(own)
+				if err := c.wait(own, two); err == nil || deadline.OnlyWaited(own) != c.only {
+					t.Errorf("%v, only waited: %v", err, deadline.OnlyWaited(own))
+				}
+				one.Leave()
+			})
+		})
+	}
+}
+
+func yield(ctx context.Context, w *Worker) error {
+	_, err := w.Yield(ctx, 0)
+	return err
+}
+
 // Whoever is cancelled while waiting keeps nobody else waiting.
 func TestWorkersCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

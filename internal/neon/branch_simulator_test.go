@@ -138,9 +138,8 @@ func TestRestoreToATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Advance(t.Context(), time.Minute); err != nil {
-		t.Fatal(err)
-	}
+	s.Age(p.ID, time.Hour)
+	kept.At = kept.At.Add(-time.Hour)
 	pgtest.Do(t, p.URL, "update t set v = 'later'")
 	beside := create(t, c, p, neon.BranchSpec{Name: "beside", ParentTime: kept.At})
 	byLSN := create(t, c, p, neon.BranchSpec{Name: "by LSN", ParentLSN: kept.LSN})
@@ -151,7 +150,12 @@ func TestRestoreToATime(t *testing.T) {
 	if _, err := c.RestoreBranch(t.Context(), p.ID, p.BranchID, back); err != nil || rows(t, p.URL) != "parent" {
 		t.Errorf("replaced by %s, %v", rows(t, p.URL), err)
 	}
-	back.At, back.PreserveAs = kept.At.AddDate(0, 0, -2), "again"
+	project, err := c.Project(t.Context(), p.ID)
+	if err != nil || project.HistorySeconds != 24*3600 {
+		t.Fatalf("%+v, %v", project, err)
+	}
+	back.At = s.Now().Add(-time.Duration(project.HistorySeconds+60) * time.Second)
+	back.PreserveAs = "again"
 	if _, err := c.RestoreBranch(t.Context(), p.ID, p.BranchID, back); !neon.IsStatus(err, http.StatusBadRequest) {
 		t.Errorf("beyond the history: %v", err)
 	}

@@ -26,7 +26,7 @@ func (c *Client) UpdateBranch(ctx context.Context, projectID, branchID string, u
 		branch["expires_at"] = optional(at.Truncate(time.Second)) // null removes it
 	}
 	b, err := c.changeBranch(ctx, projectID, func(out *branchChange) error {
-		return repeat(ctx, func(int) error {
+		return repeat(ctx, func() error {
 			return c.call(ctx, http.MethodPatch, map[string]any{"branch": branch}, out, nil, "/projects/{}/branches/{}",
 				projectID, branchID)
 		})
@@ -68,7 +68,7 @@ func (c *Client) RestoreBranch(ctx context.Context, projectID, branchID string, 
 		}
 	}
 	b, err := c.changeBranch(ctx, projectID, func(out *branchChange) error {
-		return whenReady(ctx, func() error { return c.postRestore(ctx, projectID, branchID, r, out) })
+		return c.postRestore(ctx, projectID, branchID, r, out)
 	})
 	if err == nil && b.ID == "" { // the answer was lost
 		if err = c.WaitProject(ctx, projectID); err == nil {
@@ -93,13 +93,16 @@ func (c *Client) postRestore(ctx context.Context, projectID, branchID string, r 
 		LSN      string     `json:"source_lsn,omitempty"`
 		Preserve string     `json:"preserve_under_name,omitempty"`
 	}{r.SourceID, optional(r.At), r.LSN, r.PreserveAs}
-	return repeat(ctx, func(try int) error {
+	lost := false
+	post := func() error {
 		err := c.call(ctx, http.MethodPost, body, out, nil, "/projects/{}/branches/{}/restore", projectID, branchID)
-		if try > 1 && r.PreserveAs != "" && IsStatus(err, http.StatusConflict) {
-			return nil // an earlier attempt has taken the name
+		if lost && r.PreserveAs != "" && IsStatus(err, http.StatusConflict) {
+			return nil // the attempt whose answer was lost has taken the name
 		}
+		lost = lost || ambiguous(err)
 		return err
-	})
+	}
+	return whenReady(ctx, func() error { return repeat(ctx, post) })
 }
 
 // ResetToParent restores a branch to the head of its parent, and waits until that is done. What was written to the

@@ -1,6 +1,7 @@
 package neon
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -76,6 +77,7 @@ func TestRestoreThroughEveryFault(t *testing.T) {
 		{name: "dropped before", faults: []string{"drop", "drop"}, preserve: "old", restores: 1, posts: 3},
 		{name: "dropped after", faults: []string{"lose"}, restores: 2, posts: 2},
 		{name: "dropped after, preserved", faults: []string{"lose"}, preserve: "old", restores: 1, posts: 2},
+		{name: "dropped after, and not ready then", faults: []string{"lose", "422"}, preserve: "old", restores: 1, posts: 3},
 		{name: "not ready", faults: []string{"422", "422"}, restores: 1, posts: 3},
 		{name: "refused", faults: []string{"400"}, posts: 1,
 			says: "restore branch br of project p: POST /projects/p/branches/br/restore: 400 Bad Request: too long ago"},
@@ -157,4 +159,19 @@ func TestUpdateBranch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// If the context ends while Neon has the request, the error says that the restore may have been done.
+func TestRestoreStops(t *testing.T) {
+	fakeClock(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body) // from then on the server notices that the client hangs up
+		<-r.Context().Done()
+	}, func(t *testing.T, client *Client, _ *[]string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err := client.RestoreBranch(ctx, "p", "br", Restore{SourceID: "main"})
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "it is not known whether") {
+			t.Errorf("%v", err)
+		}
+	})
 }

@@ -26,7 +26,7 @@ func (c *Client) DeleteBranch(ctx context.Context, projectID, branchID string) e
 
 // remove calls DELETE. Ids are never reused, and deleting twice is no error.
 func (c *Client) remove(ctx context.Context, pattern string, ids ...string) error {
-	return repeat(ctx, func(int) error {
+	return repeat(ctx, func() error {
 		var ignored struct{}
 		return c.call(ctx, http.MethodDelete, nil, &ignored, nil, pattern, ids...)
 	})
@@ -38,10 +38,10 @@ const (
 )
 
 // repeat makes a call that does no harm if it is made twice. Unlike other changes it is repeated if it may have been
-// done already. The call gets its number, from 1 on.
-func repeat(ctx context.Context, call func(try int) error) error {
+// done already.
+func repeat(ctx context.Context, call func() error) error {
 	for try := 1; ; try++ {
-		err := call(try)
+		err := call()
 		if err == nil || !ambiguous(err) || try == repeatTries || !sleep(ctx, repeatPause) {
 			return err
 		}

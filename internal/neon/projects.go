@@ -26,8 +26,8 @@ type Project struct {
 	CreatedAt time.Time `json:"created_at"`
 	// ComputeLastActiveAt is when one of its computes was last active; zero if Neon does not say.
 	ComputeLastActiveAt time.Time `json:"compute_last_active_at"`
-	// HistorySeconds is how far back its history reaches, in seconds.
-	HistorySeconds int `json:"history_retention_seconds"`
+	// HistorySeconds is how far back its branches can be restored, or branched from.
+	HistorySeconds int64 `json:"history_retention_seconds"`
 	// StorePasswords is false if Neon keeps no passwords, and so has no complete connection string.
 	StorePasswords bool `json:"store_passwords"`
 	Settings       struct {

@@ -135,6 +135,15 @@ func TestEnvironmentAndArguments(t *testing.T) {
 				"PGOPTIONS": `endpoint=ep-a -c search_path=a\\b -c client_connection_check_interval=2s`,
 			},
 		},
+		"parameters of libpq that pgx does not know": {
+			url: "postgres://u:p@h,i/d?sslmode=require&hostaddr=10.0.0.1,10.0.0.2&fallback_application_name=x" +
+				"&ssl_min_protocol_version=TLSv1.3&gssencmode=prefer&keepalives_idle=1&keepalives=0&tcp_user_timeout=1" +
+				"&load_balance_hosts=random&replication=false&requirepeer=a&scram_client_key=secret&sslcompression=1&tty=x",
+			want: map[string]string{
+				"PGHOST": "h,i", "PGHOSTADDR": "10.0.0.1,10.0.0.2", "PGPORT": "5432,5432", "PGUSER": "u", "PGPASSWORD": "p",
+				"PGDATABASE": "d", "PGSSLMODE": "require", "PGAPPNAME": "x", "PGSSLMINPROTOCOLVERSION": "TLSv1.3",
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env, args := received(t, c.url, c.insecure, pgdump.DumpOptions{Args: []string{"--exclude-table=a b"}})

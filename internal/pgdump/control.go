@@ -65,9 +65,9 @@ func tokens(sql string, lexer sqltext.Lexer, most int) []string {
 	return list
 }
 
-// copiesFromStdin reports whether a statement is COPY table (columns) FROM stdin and nothing more, the form that pg_dump
-// writes. No other form is allowed, because COPY is sent in the protocol that takes several statements: this one holds
-// no string that the server could read in another way.
+// copiesFromStdin reports whether a statement is COPY table (columns) FROM stdin and nothing more, the form that
+// pg_dump writes. No other form is allowed, because COPY is sent in the protocol that takes several statements: this
+// one holds no string that the server could read in another way.
 func copiesFromStdin(sql string, lexer sqltext.Lexer) bool {
 	var last, before string
 	for i := 0; i < len(sql); {

@@ -52,6 +52,7 @@ type DumpOptions struct {
 	Recipients  []age.Recipient // to encrypt to; none: not encrypted
 	CountRows   bool            // count the rows of an archive, too; those of a plain dump always are
 	Stall       time.Duration   // stop a pg_dump that has written nothing for this long; 0: 15 min
+	NoSettings  bool            // send no settings of ours at startup, see [postgres.Conn.SettingsRefused]
 	Log         *slog.Logger    // receives pg_dump's warnings; nil discards them
 }
 
@@ -92,7 +93,11 @@ func Dump(ctx context.Context, t postgres.Target, o DumpOptions, w io.Writer) (D
 	if err != nil {
 		return Dumped{}, err
 	}
-	l, err := libpqEnvironment(t, vanishedClient)
+	var settings []string
+	if !o.NoSettings {
+		settings = append(settings, vanishedClient)
+	}
+	l, err := libpqEnvironment(t, settings...)
 	if err != nil {
 		return Dumped{}, err
 	}
@@ -105,7 +110,8 @@ func Dump(ctx context.Context, t postgres.Target, o DumpOptions, w io.Writer) (D
 }
 
 // vanishedClient makes the server check every 2 s whether the client is still there, even while it sorts or builds and
-// has nothing to send: a killed child leaves no query behind. (PostgreSQL 14 and newer.)
+// has nothing to send: a killed child leaves no query behind. (PostgreSQL 14 and newer.) pg_dump can set it in the
+// startup message only.
 const vanishedClient = "client_connection_check_interval=2s"
 
 // dump is one run of pg_dump.

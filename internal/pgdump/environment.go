@@ -73,6 +73,7 @@ func libpqEnvironment(t postgres.Target, settings ...string) (libpq, error) {
 	hosts, ports := addresses(cfg)
 	variables := map[string]string{
 		"PGHOST":            hosts,
+		"PGHOSTADDR":        t.Parameter("hostaddr"),
 		"PGPORT":            ports,
 		"PGUSER":            cfg.User,
 		"PGDATABASE":        cfg.Database,
@@ -85,6 +86,10 @@ func libpqEnvironment(t postgres.Target, settings ...string) (libpq, error) {
 		"PGSSLCERT":         cmp.Or(t.Parameter("sslcert"), nowhere),
 		"PGSSLKEY":          cmp.Or(t.Parameter("sslkey"), nowhere),
 		"PGOPTIONS":         sessionOptions(cfg.RuntimeParams, settings),
+	}
+	if c := cfg.TLSConfig; c != nil {
+		variables["PGSSLMINPROTOCOLVERSION"] = tlsVersions[c.MinVersion]
+		variables["PGSSLMAXPROTOCOLVERSION"] = tlsVersions[c.MaxVersion]
 	}
 	for name, variable := range passedOn {
 		variables[variable] = t.Parameter(name)
@@ -100,6 +105,9 @@ func libpqEnvironment(t postgres.Target, settings ...string) (libpq, error) {
 	slices.Sort(l.env)
 	return l, nil
 }
+
+// tlsVersions are libpq's names of those that a connection string can ask for. Any other is libpq's own, as it is Go's.
+var tlsVersions = map[uint16]string{tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"}
 
 // sslMode is libpq's name for what our own connection does about TLS.
 func sslMode(cfg *pgconn.Config) string {

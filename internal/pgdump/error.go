@@ -104,6 +104,7 @@ func (e *StallError) Remedy() string {
 const (
 	UnusableBackup  postgres.Cause = "backup unusable" // damaged, or never whole
 	EncryptedBackup postgres.Cause = "backup encrypted"
+	OtherKey        postgres.Cause = "backup encrypted for another key"
 	NewerBackup     postgres.Cause = "backup of a newer major"
 	NewerArchive    postgres.Cause = "archive of a newer major"
 )

@@ -48,7 +48,7 @@ type Restored struct {
 // first.
 //
 // Other errors: [*postgres.ConnectError], [*RestoreError], [*BackupError], [*NoClientsError] with an archive, the
-// cause of ctx.
+// cause of ctx. Only with an [*UncountedError] does the target hold the backup all the same.
 func Restore(ctx context.Context, t postgres.Target, o RestoreOptions, r io.Reader) (Restored, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -74,7 +74,7 @@ func Restore(ctx context.Context, t postgres.Target, o RestoreOptions, r io.Read
 	}
 	counted, err := countRows(ctx, t, o.Log)
 	if err != nil {
-		return Restored{}, fmt.Errorf("the backup is restored, but its rows could not be counted: %w", err)
+		return Restored{}, &UncountedError{err}
 	}
 	restored := Restored{StoredSize: in.size, StoredSHA256: in.sum(), loaded: loaded, counted: counted}
 	for _, table := range counted {

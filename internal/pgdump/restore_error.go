@@ -123,3 +123,12 @@ func (e *RestoreError) Cause() postgres.Cause {
 	}
 	return RestoreRolledBack
 }
+
+// UncountedError is the error of a restore that was committed, and whose rows could not be counted afterwards.
+type UncountedError struct{ Err error }
+
+func (e *UncountedError) Error() string {
+	return "the backup is restored, but its rows could not be counted: " + e.Err.Error()
+}
+
+func (e *UncountedError) Unwrap() error { return e.Err }

@@ -28,7 +28,8 @@ func TestRestoreBesideWhatOthersOwn(t *testing.T) {
 	super := superuserOf(t, source)
 	pgtest.Do(t, super, prepare+"; comment on schema public is 'ours'")
 	pgtest.Do(t, super, `grant usage on schema "Ext; ""1""" to public`)
-	pgtest.Do(t, source, `create schema own; comment on schema own is 'mine'; create table own.t (c public.citext primary key,
+	pgtest.Do(t, source, `create schema own; comment on schema own is 'mine';
+		create table own.t (c public.citext primary key,
 		h "Ext; ""1""".hstore); insert into own.t values ('A', 'a=>1')`)
 	do := dumpOptions(t)
 	do.Compression = compress.None

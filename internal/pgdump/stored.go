@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"filippo.io/age"
 
@@ -61,6 +63,13 @@ func (s *stored) Close() { _ = s.decoder.Close() } // it frees memory
 func (s *stored) readError(err error) error {
 	if s.failed != nil {
 		return fmt.Errorf("read the backup: %w", s.failed)
+	}
+	if other := (*age.NoIdentityMatchError)(nil); errors.As(err, &other) {
+		problem := "it is encrypted for another key than the age identity that was given"
+		if slices.Contains(other.StanzaTypes, "scrypt") {
+			problem = "it is encrypted with a passphrase, and not for a key"
+		}
+		return &BackupError{Cause: OtherKey, Problem: problem, Err: err}
 	}
 	return &BackupError{Problem: "it is damaged or cut short: " + err.Error(), Err: err}
 }

@@ -27,8 +27,12 @@ begin
 				where pg_catalog.quote_ident(subname) = names[i];
 			execute pg_catalog.format('alter subscription %s disable', names[i]);
 			execute pg_catalog.format('alter subscription %s set (slot_name = none)', names[i]);
-			raise warning 'the subscription % is dropped, and its slot % stays on the publisher: drop it there',
-				names[i], slot;
+			if slot is null then
+				raise warning 'the subscription % is dropped; it had no slot on the publisher', names[i];
+			else
+				raise warning 'the subscription % is dropped, and its slot % stays on the publisher: drop it there',
+					names[i], slot;
+			end if;
 		end if;
 		execute pg_catalog.format('drop %s if exists %s cascade', case types[i]
 			when 'foreign-data wrapper' then 'foreign data wrapper' when 'statistics object' then 'statistics'

@@ -37,6 +37,8 @@ type Options struct {
 	// NoSearchPath gives the session an empty search_path, to which RESET ALL returns: a name without a schema is then
 	// an error and never another schema's table.
 	NoSearchPath bool
+	// FirstSchema is put before the schemas of the session's search_path, which stay. Empty: the path is as it is.
+	FirstSchema string
 	// NoRoom is called when the server, or the role's limit, has no room for another connection ([NoRoom]). If it
 	// returns true, Connect fails at once, for a caller that can wait for its own connections; otherwise Connect tries
 	// again. Nil: it tries again.
@@ -58,11 +60,11 @@ type Conn struct {
 	owned   bool         // the session is known to be this connection's own without it
 	backend atomic.Value // string: the process that serves it, if that is known
 
-	readOnly string // the statement that makes the session read-only; "" if it is not
+	settings string // the statement that sets what its options ask for; "" if there is nothing to set
 }
 
 // Connect opens a connection, and retries with backoff for up to 60 s while a compute starts. Only connecting is
-// retried, never a statement. The error is a [*ConnectError], or that of making the session read-only, which is a
+// retried, never a statement. The error is a [*ConnectError], or that of a setting of the session, which is a
 // [*TransactionPoolerError] behind such a pooler.
 func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 	c := &Conn{log: o.Log, target: t}
@@ -74,11 +76,9 @@ func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 	if err := c.dial(ctx, t, cfg, o); err != nil {
 		return nil, err
 	}
-	if o.ReadOnly {
-		if err := c.makeReadOnly(ctx, o.LockTimeout); err != nil {
-			c.Close()
-			return nil, err
-		}
+	if err := c.set(ctx, o); err != nil {
+		c.Close()
+		return nil, err
 	}
 	return c, nil
 }

@@ -25,6 +25,7 @@ const (
 	UntrustedCertificate Cause = "untrusted certificate"
 	NoSuchHost           Cause = "no such host"
 	SettingRefused       Cause = "setting refused" // most likely by a pooler
+	SettingUnknown       Cause = "setting unknown" // to the server, or its value
 	NoAnswer             Cause = "no answer"       // within 60 s, or by the context's deadline
 )
 
@@ -71,6 +72,8 @@ func (e *ConnectError) Cause() Cause {
 		return ConnectionLimit
 	case strings.Contains(e.Err.Error(), "unsupported startup parameter"):
 		return SettingRefused
+	case HasCode(e.Err, "42704"), HasCode(e.Err, "55P02"), HasCode(e.Err, "22023"):
+		return SettingUnknown
 	case errors.As(e.Err, new(*tls.CertificateVerificationError)):
 		return UntrustedCertificate
 	case isNotFound(e.Err):

@@ -121,3 +121,21 @@ func TestFactsOfADatabase(t *testing.T) {
 	}
 	servertest.Equal(t, "major", c.ServerMajor(), pgtest.Shared(t).Version)
 }
+
+// A raw % before two hexadecimal digits is no mistake that a connection string shows: the login fails, and says so.
+func TestPasswordWithARawPercentSign(t *testing.T) {
+	server := pgtest.Shared(t)
+	encoded, err := server.CreateTenant(t.Context(), "percent", "x%41y", "percent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := connect(t.Context(), encoded, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	_, err = connect(t.Context(), strings.ReplaceAll(encoded, "%25", "%"), postgres.Options{})
+	if err == nil || !strings.Contains(err.Error(), "28P01") || !strings.Contains(remedies.Of(err), "% is %25") {
+		t.Errorf("got %v, %s", err, remedies.Of(err))
+	}
+}

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -39,7 +40,8 @@ var everyKind = []struct{ kind, sql string }{
 	{"conversion", "create conversion conv for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8"},
 	{"operator", "create operator === (leftarg = int, rightarg = int, function = int4eq)"},
 	{"operator family", "create operator family family using btree"},
-	{"operator class", "create operator class class for type int using btree as operator 1 <, function 1 btint4cmp(int, int)"},
+	{"operator class", "create operator class class for type int using btree as operator 1 <, " +
+		"function 1 btint4cmp(int, int)"},
 	{"text search dictionary", "create text search dictionary dict (template = simple)"},
 	{"text search configuration", "create text search configuration conf (copy = simple)"},
 	{"text search parser", `create text search parser parser (start = prsd_start, gettoken = prsd_nexttoken,
@@ -143,6 +145,35 @@ func TestObjectsOfEveryKindAreSeenAndCleared(t *testing.T) {
 	}
 }
 
+// Whoever empties a database is told which slots its subscriptions leave on their publishers.
+func TestClearedSubscriptions(t *testing.T) {
+	url, name := superuserDatabase(t)
+	pgtest.Do(t, url, "create subscription one connection 'host=nowhere.invalid' publication p "+
+		"with (connect = false, slot_name = 'kept'); create subscription two connection 'host=nowhere.invalid' "+
+		"publication p with (connect = false, slot_name = none)")
+	t.Cleanup(func() { // nothing if the test succeeds
+		_ = pgtest.Shared(t).Exec(context.Background(), name, "alter subscription one set (slot_name = none)",
+			"drop subscription one", "drop subscription two")
+	})
+	var log strings.Builder
+	conn, err := connect(t.Context(), url, postgres.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Exec(t.Context(), "begin; "+postgres.ClearSQL+"commit"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"the subscription one is dropped, and its slot kept stays on the publisher: drop it there",
+		"the subscription two is dropped; it had no slot on the publisher",
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not in\n%s", want, log.String())
+		}
+	}
+}
+
 // Each kind by itself, too, because another may hide it or take it along.
 func TestObjectsOfEachKindByItself(t *testing.T) {
 	t.Parallel()
@@ -183,7 +214,8 @@ func everyKindSQL(kind string) string {
 // dumped is what pg_dump says about a database, privileges and owners included, and blanks that differ.
 func dumped(t *testing.T, url string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(pgtest.Shared(t).BinDir, "pg_dump"), "--dbname="+url).Output()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(pgtest.Shared(t).BinDir, "pg_dump"),
+		"--dbname="+url).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,6 +199,8 @@ func TestIncompleteURLsAreRefused(t *testing.T) {
 		"postgres://localhost/db": "it names no user", "postgres://:p@localhost/db": "it names no user",
 		"postgres:///db": "it names no server", "postgres://u:p@/db": "it names no server",
 		"postgres://u:p@h1,,h2/db": "it names no server", "postgres://u:p@localhost/db?host=": "it names no server",
+		"postgres://u:p@localhost:port/db": "its host or port is not valid", "postgres://u:p@[::1/db": "its host or port",
+		"postgres://u:hush":                                           "its host or port is not valid",
 		"postgres://u:p@localhost:70000/db":                           "its port, or the value of a parameter, is none",
 		"postgres://u:p@localhost/db?target_session_attrs=x":          "its port, or the value of a parameter, is none",
 		"postgres://u:p@localhost/db?a=1&a=2":                         "a parameter is given more than once",

@@ -18,8 +18,10 @@ func TestBatch(t *testing.T) {
 		done       int
 		code       string
 	}{
-		"none":  {nil, 0, ""},
-		"all":   {[]string{"select 1, 'x'", "", "create table b (i int)", "insert into b select generate_series(1, 9)"}, 4, ""},
+		"none": {nil, 0, ""},
+		"all": {
+			[]string{"select 1, 'x'", "", "create table b (i int)", "insert into b select generate_series(1, 9)"}, 4, "",
+		},
 		"one":   {[]string{"select 1", "select 1 / 0", "create table c (i int)"}, 1, "22012"},
 		"two":   {[]string{"select 1", "create table d (i int); commit"}, 1, "42601"},
 		"parse": {[]string{"selec"}, 0, "42601"},

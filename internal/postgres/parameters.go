@@ -44,19 +44,18 @@ func naming(name string) string {
 }
 
 func known(name string) bool {
-	return slices.Contains(libpqParameters, name) || slices.Contains(clientParameters, name) ||
-		slices.Contains(indirect, name)
+	return slices.Contains(libpqParameters, name) || slices.Contains(psqlOnly, name) ||
+		slices.Contains(clientParameters, name) || slices.Contains(indirect, name)
 }
 
 // libpqParameters are those that clients interpret themselves, and the settings that they know by name. A server takes
 // any other for a setting of the session.
 var libpqParameters = []string{
-	"host", "hostaddr", "port", "dbname", "database", "user", "password", "connect_timeout", "options",
-	"application_name", "fallback_application_name", "client_encoding", "search_path", "timezone",
+	"host", "port", "dbname", "database", "user", "password", "connect_timeout", "options",
+	"application_name", "client_encoding", "search_path", "timezone",
 	"sslmode", "ssl", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslcertmode", "sslrootcert", "sslsni",
 	"channel_binding", "require_auth", "target_session_attrs", "min_protocol_version", "max_protocol_version",
-	"krbsrvname", "krbspn", "gssencmode", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
-	"tcp_user_timeout",
+	"krbsrvname", "krbspn",
 }
 
 // indirect are parameters that have a client take more from a file of this machine, or write one.
@@ -95,16 +94,11 @@ var defaults = map[string]string{
 
 // parseAlone has pgx parse a connection string, by which alone it goes.
 func parseAlone(u url.URL, q url.Values) (*pgconn.Config, error) {
-	const form = "give it in the form postgresql://user:password@host/database"
-	servers := authorityHosts(&u)
-	if q.Has("host") {
-		servers = strings.Split(q.Get("host"), ",")
-	}
 	switch {
-	case slices.Contains(servers, ""):
-		return nil, &URLError{"it names no server", form}
+	case slices.Contains(servers(&u, q), ""):
+		return nil, &URLError{"it names no server", plainForm}
 	case u.User.Username() == "" && q.Get("user") == "":
-		return nil, &URLError{"it names no user", form}
+		return nil, &URLError{"it names no user", wholeForm}
 	}
 	if !q.Has("port") && u.Port() == "" && !strings.Contains(u.Host, ",") {
 		q.Set("port", "5432") // for all hosts

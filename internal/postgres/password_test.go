@@ -36,6 +36,38 @@ func TestUnencodedPasswordIsRefused(t *testing.T) {
 	}
 }
 
+// The error of a character that has to be encoded names the rule and how the character is written; with that, the
+// password is what it was.
+func TestHowAPasswordIsEncoded(t *testing.T) {
+	const slash = "it contains an @ after the host"
+	for character, c := range map[string]struct{ problem, encoded string }{
+		"#": {"it contains a # as it is", "%23"}, "%": {"it contains a % that two hexadecimal digits", "%25"},
+		"/": {slash, "%2F"}, "?": {slash, "%3F"}, "[": {"has a special character as it is", "%5B"},
+		"]": {"has a special character as it is", "%5D"}, "%00": {"a NUL character", "%2500"},
+		"^": {"has a special character as it is", "%5E"},
+		" ": {"has a special character as it is", "%20"}, "%4": {"two hexadecimal digits", "%254"},
+		"@": {"", "%40"}, ":": {"", "%3A"},
+	} {
+		for _, around := range []string{"hush", "12", "", "x@y"} {
+			for _, host := range []string{"db.example.com:5432/app?sslmode=require", "localhost"} {
+				_, err := ParseTarget("postgres://user:"+around+character+"z"+around+"@"+host, false)
+				var refused *URLError
+				switch {
+				case c.problem == "" && err != nil: // those that end nothing are taken as they are
+					t.Errorf("%s: %v", character, err)
+				case c.problem != "" && (!errors.As(err, &refused) || !strings.Contains(refused.Problem, c.problem) ||
+					!strings.Contains(refused.Fix, character[:1]+" is "+c.encoded[:3]) && character != " "):
+					t.Errorf("%s: %v", character, err)
+				}
+				target, err := ParseTarget("postgres://user:"+c.encoded+"z@"+host, false)
+				if err != nil || target.Config().Password != character+"z" {
+					t.Errorf("%s as %s: %v", character, c.encoded, err)
+				}
+			}
+		}
+	}
+}
+
 func TestPasswordAmongTheParameters(t *testing.T) {
 	for query, works := range map[string]bool{
 		"password=hush": true, "user=u&password=hush&sslmode=require": true, "password=a%26hush": true,
@@ -119,22 +151,24 @@ func TestNoPartOfAPasswordIsPrinted(t *testing.T) {
 		around := aroundPasswords[random.IntN(len(aroundPasswords))]
 		text := around.before + string(password) + around.after
 		said := shown(text)
-		if run := leaked(string(password), said, around.before, around.after, "5432"); run != "" {
+		if run := leaked(string(password), said, around.before, around.after, "5432", encode); run != "" {
 			t.Fatalf("of %q is printed %q:\n%s", text, run, said)
 		}
 	}
 }
 
 func FuzzPasswordIsNotPrinted(f *testing.F) {
-	for i, password := range []string{"12/hush", "a@b?hush", "12?hush", "a&hush=1", "%41hush", "a]hush", ",hush:1"} {
+	for i, password := range []string{"12/hush", "a@b?hush", "12?hush", "a&hush=1", "%41hush", "a]hush", ",hush:1",
+		"%00 hush"} {
 		f.Add(password, i)
 	}
 	f.Fuzz(func(t *testing.T, password string, i int) {
 		around := aroundPasswords[uint(i)%uint(len(aroundPasswords))]
 		said := shown(around.before + password + around.after)
-		texts := []string{around.before, around.after, "5432",
+		texts := []string{around.before, encode, wholeForm, around.after, "5432",
 			"it cannot be used: its port, or the value of a parameter, is none",
 			shown("x"), shown("postgres://u:a/b@h"), shown("postgres://u:%@h"), shown("postgres://u:b#@h/x"),
+			shown("postgres://u:^@h/x"), shown("postgres://u:%00@h"), shown("postgres://u:b@h:x"),
 			shown("postgres://h/x"), shown("postgres:///x"), shown("postgres://u@h/x?a=1&a=2"), shown("postgres://u@h/x?a=%"),
 			shown("postgres://u@localhost/x?password=1&b=2")}
 		if run := leaked(password, said, texts...); run != "" {

@@ -18,25 +18,54 @@ const (
 	dropGrace     = 5 * time.Second // for dropping one after a cancel
 )
 
-// WithScratchDatabase creates a database on the server that can hold what one of that encoding holds, calls use with it,
-// and drops it again, even if ctx has ended. The role needs the privilege to create databases. Errors are those of
+// WithScratchDatabase creates a database on the server that can hold what one of that encoding holds, calls use with
+// it, and drops it again, even if ctx has ended. The role needs the privilege to create databases. Errors are those of
 // connecting, of the two statements, and of use.
 func WithScratchDatabase(ctx context.Context, server Target, encoding string, use func(Target) error) (err error) {
+	return withScratch(ctx, server, use, func(c *Conn) (string, error) {
+		clause, err := c.scratchEncoding(ctx, encoding)
+		return "template0" + clause, err
+	})
+}
+
+// WithCopy is [WithScratchDatabase] for a copy of a database with all it holds. While the server copies, nobody can
+// connect to the database. It refuses one to which others are connected, or whose role may not copy it: [CopyRefused].
+func WithCopy(ctx context.Context, source Target, use func(Target) error) (err error) {
+	return withScratch(ctx, source, use, func(*Conn) (string, error) {
+		return sqltext.QuoteIdentifier(source.Database()), nil
+	})
+}
+
+// CopyRefused reports whether a database cannot be copied because others use it, or for want of a privilege.
+func CopyRefused(err error) bool {
+	var refused *scratchError
+	return errors.As(err, &refused) && (HasCode(err, "55006") || HasCode(err, "42501"))
+}
+
+// scratchError is the error of a throwaway database that was not created.
+type scratchError struct{ err error }
+
+func (e *scratchError) Error() string { return fmt.Sprintf("create a throwaway database: %v", e.err) }
+func (e *scratchError) Unwrap() error { return e.err }
+
+func withScratch(
+	ctx context.Context, server Target, use func(Target) error, template func(*Conn) (string, error),
+) (err error) {
 	c, err := Connect(ctx, server, Options{})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	name := scratchPrefix + strings.ToLower(rand.Text()[:16])
-	clause, err := c.scratchEncoding(ctx, encoding)
+	like, err := template(c)
 	if err == nil {
-		_, err = c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template template0"+clause)
+		_, err = c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template "+like)
 	}
 	if HasCode(err, "42501") {
 		err = &privilegeError{err}
 	}
 	if err != nil {
-		return fmt.Errorf("create a throwaway database: %w", err)
+		return &scratchError{err}
 	}
 	defer func() {
 		late, cancel := grace.Context(ctx, dropGrace)
@@ -51,7 +80,8 @@ func WithScratchDatabase(ctx context.Context, server Target, encoding string, us
 }
 
 // scratchEncoding is the clause of CREATE DATABASE for data in that encoding. UTF-8 takes the characters of all others,
-// in the server's own locale; SQL_ASCII may hold any bytes, which only SQL_ASCII takes. The locale C fits every encoding.
+// in the server's own locale; SQL_ASCII may hold any bytes, which only SQL_ASCII takes. The locale C fits every
+// encoding.
 func (c *Conn) scratchEncoding(ctx context.Context, encoding string) (string, error) {
 	answers, err := c.Results(ctx, `select pg_catalog.pg_encoding_to_char(encoding) from pg_catalog.pg_database
 		where datname = 'template0'`)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // A session's lock and settings are worth something only in a session that is the connection's own. A pooler in
@@ -46,6 +48,10 @@ func (c *Conn) unmark(cfg *pgconn.Config) bool {
 	return true
 }
 
+// SettingsRefused reports whether the server, most likely a pooler in session mode, refused a setting in the startup
+// message, so that the connection was made without one. Another client's would be refused too.
+func (c *Conn) SettingsRefused() bool { return c.session == "" }
+
 // refusesMark reports whether a server, most likely a pooler, may have refused the connection because of its mark:
 // "unsupported startup parameter: options", "unsupported startup parameter in options: …" (PgBouncer), "RDS Proxy
 // currently doesn't support command-line options".
@@ -66,26 +72,49 @@ func (c *Conn) ownSession() string {
 	return "false"
 }
 
-// makeReadOnly makes the session's transactions read-only, and bounds how long they wait for a lock. In a session that
-// may be another client's next, nothing is set, and the error is a [*TransactionPoolerError].
-func (c *Conn) makeReadOnly(ctx context.Context, lockTimeout time.Duration) error {
-	settings := "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
-	if lockTimeout > 0 {
-		settings += fmt.Sprintf(", pg_catalog.set_config('lock_timeout', '%d', false)", lockTimeout.Milliseconds())
+// set makes the settings of the session that the options ask for. In a session that may be another client's next,
+// nothing is set, and the error is a [*TransactionPoolerError].
+func (c *Conn) set(ctx context.Context, o Options) error {
+	settings := o.settings()
+	if settings == "" {
+		return nil
 	}
 	for {
 		answers, err := c.Results(ctx, settings+" where "+c.ownSession())
 		if err != nil {
-			return fmt.Errorf("make the session read-only: %w", err)
+			return fmt.Errorf("make the session's settings: %w", err)
 		}
 		if len(answers[0]) > 0 {
-			c.readOnly = settings
+			c.settings = settings
 			return nil
 		}
 		if err := c.findSession(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// settings is the statement that makes a session read-only, bounds how long its statements wait for a lock, and extends
+// its search_path; "" if none of these is asked for.
+func (o Options) settings() string {
+	var calls []string
+	set := func(name, value string) {
+		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', %s, false)", name, value))
+	}
+	if o.ReadOnly {
+		set("default_transaction_read_only", "'on'")
+	}
+	if o.ReadOnly && o.LockTimeout > 0 {
+		set("lock_timeout", fmt.Sprintf("'%d'", o.LockTimeout.Milliseconds()))
+	}
+	if o.FirstSchema != "" {
+		set("search_path", "pg_catalog.concat_ws(', ', "+sqltext.QuoteLiteral(sqltext.QuoteIdentifier(o.FirstSchema))+
+			", nullif(pg_catalog.current_setting('search_path'), ''))")
+	}
+	if len(calls) == 0 {
+		return ""
+	}
+	return "select " + strings.Join(calls, ", ")
 }
 
 // TransactionPoolerError is the error of a connection that was to hold a lock or settings and leads through a pooler in

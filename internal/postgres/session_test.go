@@ -62,8 +62,8 @@ func TestLocksBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// A read-only connection sets that for its session. Behind a pooler in transaction mode the setting would reach the next
-// client, an application, and refuse its writes.
+// A read-only connection sets that for its session. Behind a pooler in transaction mode the setting would reach the
+// next client, an application, and refuse its writes.
 func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

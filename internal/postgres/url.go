@@ -4,6 +4,7 @@
 package postgres
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -46,26 +47,14 @@ func (e *PlaintextError) Error() string {
 	return "connection string: sslmode=disable sends the password and the data in the clear to a public host"
 }
 
-// parseURL reads a postgres URL and its parameters. It keeps back net/url's errors, because they quote their input.
+// parseURL reads a postgres URL and its parameters.
 func parseURL(text string) (*url.URL, url.Values, error) {
+	if err := checkEncoding(text); err != nil {
+		return nil, nil, err
+	}
 	u, err := url.Parse(text)
-	if err != nil {
-		return nil, nil, &URLError{"it is not a valid URL",
-			"percent-encode special characters of the user and the password (@ is %40, / is %2F, : is %3A)"}
-	}
-	if u.Fragment != "" || strings.HasSuffix(text, "#") {
-		return nil, nil, &URLError{"it contains a # as it is", "percent-encode it: # is %23"}
-	}
-	if u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" {
-		return nil, nil, &URLError{"it does not begin with postgres:// or postgresql://",
-			"give it in the form postgresql://user:password@host/database?sslmode=require"}
-	}
-	if strings.Contains(u.EscapedPath()+u.RawQuery, "@") {
-		// A / or ? in the password ends the host, and the rest of it would be printed as the name of a server, a database or
-		// a setting. A database whose name has an @ cannot be told from that, and has to write it as %40.
-		return nil, nil, &URLError{"it contains an @ after the host",
-			"percent-encode special characters of the user and the password (@ is %40, / is %2F, ? is %3F), and an @ " +
-				"anywhere else"}
+	if err != nil { // it quotes its input
+		return nil, nil, &URLError{"its host or port is not valid", wholeForm}
 	}
 	q, err := readParameters(u.RawQuery)
 	return u, q, err
@@ -112,8 +101,15 @@ func config(u url.URL, q url.Values, p policy) (*pgconn.Config, error) {
 		return nil, &URLError{
 			fmt.Sprintf("there is no sslnegotiation %q", way), "write direct or postgres, or leave it out"}
 	}
+	given := maps.Clone(q)
+	if err := obeyPsqls(&u, q); err != nil {
+		return nil, err
+	}
 	cfg, err := parseAlone(u, q)
 	if err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(connectTo(cfg, servers(&u, q), given.Get("hostaddr")), boundTLS(cfg, given)); err != nil {
 		return nil, err
 	}
 	if host := unverifiedHost(cfg); host != "" && !p.insecure {

@@ -19,7 +19,7 @@ type hint struct {
 var hints = []hint{
 	// A database that cannot be connected to.
 	{postgres.BadCredentials, "the role or its password is wrong or was changed since: reset it, or correct the " +
-		"connection string"},
+		"connection string, in which special characters of the password are percent-encoded (% is %25, : is %3A, # is %23)"},
 	{postgres.NoSuchDatabase, "there is no such database on this server: correct database-name or the connection " +
 		"string"},
 	{postgres.ConnectionLimit, "the server has no connection left: lower concurrency, or run when fewer clients are " +
@@ -31,6 +31,8 @@ var hints = []hint{
 		"connection string is misspelt"},
 	{postgres.SettingRefused, "a connection pooler takes no setting in the startup message: give the database's own " +
 		"host and port in the connection string, or take the setting out"},
+	{postgres.SettingUnknown, "take that parameter out of the connection string, or correct it: the server takes every " +
+		"one that no client of PostgreSQL knows for a setting"},
 	{postgres.NoAnswer, "the server does not answer: see whether it runs, and whether its firewall or IP allow list " +
 		"lets this runner in"},
 	{(*postgres.PlaintextError)(nil), "use sslmode=verify-full (or require, which is verified here all the same); " +
@@ -40,12 +42,13 @@ var hints = []hint{
 
 	// The table of applied versions, and the list of schemas.
 	{postgres.NoSchema, "set migrations-table: public.{name}, or give the role a search_path"},
-	{postgres.OtherSchema, "set migrations-table: {table} if that is this tenant's record, or correct the role's " +
+	{postgres.OtherSchema, "set migrations-table: {table} if every tenant's record is there, or correct the role's " +
 		"search_path"},
 	{postgres.VersionsRefused, "grant it select and insert there, or name the role that owns it with role-name"},
 	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or name " +
 		"with role-name the table's owner or a role with BYPASSRLS"},
-	{postgres.VersionsNotOurs, "name another table with migrations-table"},
+	{postgres.VersionsNotOurs, "rename the other tool's table (alter table {quoted} rename to …), or name another with " +
+		"migrations-table, which is then every tenant's"},
 	{(*postgres.SearchPathError)(nil), "create the schema, or correct the search_path in the connection string or of " +
 		"the role (alter role … set search_path)"},
 	{postgres.SchemaListColumn, "name the table that lists the schemas with schema-tracker; the schemas' names are " +
@@ -73,6 +76,8 @@ var hints = []hint{
 		"role-name; the file was rolled back"},
 	{migration.DiskFull, "the server has no room left: give it more, or delete what is not needed, then run again; the " +
 		"file was rolled back"},
+	{migration.LimitReached, "the server does not give the file enough memory, locks or temporary files: raise what the " +
+		"message names (max_locks_per_transaction where it is shared memory), or split the file; the file was rolled back"},
 	{migration.ReadOnly, "the session may only read: the file says so itself, the role or the database does " +
 		"(default_transaction_read_only), or the server is a replica; the file was rolled back"},
 	{migration.TimeOut, "the role or the database has a statement_timeout that is too short for this: begin the file " +
@@ -158,6 +163,7 @@ var hints = []hint{
 		"this one"},
 	{pgdump.EncryptedBackup, "give age-identity, the secret key (AGE-SECRET-KEY-1…) of one of the recipients it was " +
 		"encrypted to"},
+	{pgdump.OtherKey, "give age-identity, the secret key of one of the backup's recipients; nothing was changed"},
 	{pgdump.NewerBackup, "restore it into a server of PostgreSQL {major}"},
 	{pgdump.NewerArchive, "the backup was made by a newer major: restore it with that major, into a server of that " +
 		"major"},
@@ -169,12 +175,26 @@ var hints = []hint{
 	{bucket.ExposedEndpoint, "write https:// in s3-endpoint, or in AWS's own variable or file that names the endpoint; " +
 		"http:// is for this machine and private networks"},
 	{bucket.NoRegion, "give aws-region, or set AWS_REGION"},
-	{bucket.BadCredentials, "the store does not accept these credentials: check them, and that they are this store's"},
-	{bucket.ClockSkew, "set this machine's clock"},
+	{bucket.UnknownAccessKey, "the store knows no such access key: AWS_ACCESS_KEY_ID was deleted, or is another " +
+		"account's or another store's; store the key again, check s3-endpoint, or set role-to-assume in place of keys"},
+	{bucket.WrongSecretKey, "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID: store both again, without a " +
+		"blank or a line break; with another store than AWS check aws-region and s3-path-style too"},
+	{bucket.SessionEnded, "the session whose credentials these are has ended, and they cannot be renewed here: set " +
+		"role-to-assume, so that the run renews its own, or have aws-actions/configure-aws-credentials run again right " +
+		"before"},
+	{bucket.WrongSessionToken, "AWS_SESSION_TOKEN does not belong to AWS_ACCESS_KEY_ID: set all three variables from " +
+		"one place, or unset the token for a key that has none"},
+	{bucket.ClockSkew, "this machine's clock and the store's differ too much: set this machine's clock"},
 	{bucket.Denied, "let the role do {permission} on this bucket, in its own policy and in the bucket's"},
 	{bucket.KeyDenied, "let the role use the key of s3-kms-key-id: kms:GenerateDataKey and kms:Decrypt"},
 	{bucket.KeyUnusable, "check that the key of s3-kms-key-id exists in the bucket's region and is enabled"},
 	{bucket.UnknownStorageClass, "check s3-storage-class: the store does not know it"},
+	{bucket.NoEncryption, "the store cannot encrypt with a key that s3-kms-key-id names: leave it out, or set up a key " +
+		"service in the store"},
+	{bucket.NoObjectLock, "the bucket has no Object Lock: leave s3-object-lock-days out, or use a bucket that was made " +
+		"with Object Lock"},
+	{bucket.Unsupported, "the store does not support all that this request asks for: leave out those of s3-kms-key-id, " +
+		"s3-storage-class and s3-object-lock-days that are set; if none is, check that s3-endpoint is an S3 store's"},
 	{bucket.ObjectTooLarge, "the store takes no object of this size"},
 	{bucket.TooManyParts, "the size of parts follows from the database's size, and the backup became much larger than " +
 		"that: raise compression-level, or use a store that allows parts of unequal size"},
@@ -182,6 +202,9 @@ var hints = []hint{
 	{bucket.ObjectExists, "another run made a backup of this tenant in the same second: don't run two at once"},
 	{bucket.ObjectReplaced, "the object was replaced while it was being read: find out what writes to it and run " +
 		"again, or name another backup with backup-key; nothing was restored"},
+	{bucket.ObjectArchived, "the object is in an archive, through s3-storage-class (GLACIER, DEEP_ARCHIVE) or a " +
+		"lifecycle rule, and takes hours to come back: have the store restore it and its manifest (aws s3api " +
+		"restore-object), then run again"},
 	{bucket.ServerError, "the store has a problem, which is usually temporary: run again later"},
 	{bucket.UnknownAuthority, "the store's certificate is signed by an authority that is not known here: name a file " +
 		"with the authority's certificate in AWS_CA_BUNDLE"},
@@ -192,6 +215,13 @@ var hints = []hint{
 	{bucket.NoCredentials, "set role-to-assume to the role's ARN (a variable or a secret that does not exist gives " +
 		"an empty text), with permissions: id-token: write; or let aws-actions/configure-aws-credentials run before, " +
 		"or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+	{bucket.NoSuchProfile, "AWS_PROFILE names it, or a profile's source_profile does, and this machine does not have " +
+		"it: unset or correct that; in a job, set role-to-assume, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+	{bucket.BadConfiguration, "correct or unset the variable of AWS's that names what the message is about " +
+		"(AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE, AWS_CONTAINER_CREDENTIALS_FULL_URI)"},
+	{bucket.SourceFailed, "AWS's variables and files name a source of credentials that gave none: correct or unset what " +
+		"the message is about; in a job, set role-to-assume with permissions: id-token: write, or let " +
+		"aws-actions/configure-aws-credentials run before"},
 	{bucket.UntrustedJob, "the role's trust policy does not let this job in: check that it names the identity " +
 		"provider token.actions.githubusercontent.com, the audience {audience}, and this repository in sub, as " +
 		"repo:OWNER/REPO:… or, for repositories made or renamed after 15 July 2026, repo:OWNER@ID/REPO@ID:…; jobs " +

@@ -63,6 +63,7 @@ func TestRemedies(t *testing.T) {
 		{connect(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), "sslrootcert="},
 		{connect(&net.DNSError{IsNotFound: true}), "the connection string is misspelt"},
 		{connect(&pgconn.PgError{Message: "unsupported startup parameter: options"}), "the database's own host and port"},
+		{connect(refused("42704")), "take that parameter out"},
 		{&postgres.PlaintextError{}, "allow-insecure: true"},
 		{&postgres.TransactionPoolerError{}, "the database's own host and port"},
 		{&postgres.TableError{Cause: postgres.NoSchema, Table: table}, "set migrations-table: public.versions"},
@@ -85,6 +86,8 @@ func TestRemedies(t *testing.T) {
 		{&migration.Error{Err: refused("57014")}, "run again"},
 		{&migration.Error{Err: refused("57P01")}, "run again"},
 		{&migration.Error{Err: refused("53100")}, "no room left"},
+		{&migration.Error{Err: refused("53200")}, "max_locks_per_transaction"},
+		{&migration.Error{Err: refused("53400")}, "or split the file"},
 		{&migration.Error{Err: refused("25006")}, "default_transaction_read_only"},
 		{&migration.Error{Err: &pgconn.PgError{Code: "57014", Message: "canceling statement due to statement timeout"}},
 			"set statement_timeout = 0"},
@@ -117,6 +120,7 @@ func TestRemedies(t *testing.T) {
 		{&pgdump.NotEmptyError{}, "overwrite: true"},
 		{&pgdump.BackupError{}, "backup-key"},
 		{&pgdump.BackupError{Cause: pgdump.EncryptedBackup}, "age-identity"},
+		{&pgdump.BackupError{Cause: pgdump.OtherKey}, "one of the backup's recipients"},
 		{&pgdump.BackupError{Cause: pgdump.NewerBackup, Major: 17}, "a server of PostgreSQL 17"},
 		{&pgdump.BackupError{Cause: pgdump.NewerArchive}, "restore it with that major"},
 		{&pgdump.RestoreError{Statement: "set transaction_timeout", Err: refused("42704")}, "of the same major"},
@@ -136,11 +140,18 @@ func TestRemedies(t *testing.T) {
 
 		{store(http.StatusNotFound, "NoSuchBucket", ""), "s3-bucket, aws-region and s3-endpoint"},
 		{store(http.StatusMovedPermanently, "PermanentRedirect", ""), "check aws-region"},
-		{store(http.StatusForbidden, "SignatureDoesNotMatch", ""), "does not accept these credentials"},
+		{store(http.StatusForbidden, "InvalidAccessKeyId", ""), "AWS_ACCESS_KEY_ID was deleted"},
+		{store(http.StatusForbidden, "InvalidClientTokenId", ""), "set role-to-assume in place of keys"},
+		{store(http.StatusForbidden, "InvalidTokenId", ""), "AWS_ACCESS_KEY_ID was deleted"},
+		{store(http.StatusForbidden, "SignatureDoesNotMatch", ""), "AWS_SECRET_ACCESS_KEY does not belong"},
+		{store(http.StatusBadRequest, "ExpiredToken", ""), "set role-to-assume, so that the run renews its own"},
+		{store(http.StatusBadRequest, "InvalidToken", ""), "AWS_SESSION_TOKEN does not belong"},
+		{store(http.StatusBadRequest, "KMSNotConfigured", ""), "a key that s3-kms-key-id names: leave it out"},
 		{store(http.StatusForbidden, "RequestTimeTooSkewed", ""), "clock"},
 		{store(http.StatusForbidden, "AccessDenied", "not authorized to use KMS"), "s3-kms-key-id"},
 		{store(http.StatusBadRequest, "KMS.NotFoundException", ""), "s3-kms-key-id exists"},
 		{store(http.StatusBadRequest, "InvalidStorageClass", ""), "s3-storage-class"},
+		{store(http.StatusForbidden, "InvalidObjectState", ""), "aws s3api restore-object"},
 		{store(http.StatusBadRequest, "EntityTooLarge", ""), "no object of this size"},
 		{store(http.StatusInsufficientStorage, "QuotaExceeded", ""), "retention-days"},
 		{store(http.StatusPreconditionFailed, "PreconditionFailed", ""), "in the same second"},
@@ -160,7 +171,8 @@ func TestRemedies(t *testing.T) {
 		migration.AppliedInPart, migration.LockReleased, migration.NameElsewhere, migration.NotRecorded,
 		pgdump.CommitUnknown, pgdump.StillExists, bucket.ObjectReplaced,
 		bucket.OtherRegion, bucket.ExposedEndpoint, bucket.TooManyParts, bucket.NoRegion,
-		bucket.Denied, bucket.NoCredentials,
+		bucket.Denied, bucket.NoCredentials, bucket.NoSuchProfile, bucket.BadConfiguration, bucket.SourceFailed,
+		bucket.NoObjectLock, bucket.Unsupported,
 		bucket.UntrustedJob, bucket.NoIdentityProvider, bucket.TokenExpired, bucket.InvalidRoleSession,
 		bucket.TokenServiceInactive,
 	}
@@ -178,8 +190,9 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	others := []string{
-		"verify-full", "id-token", "AGE-SECRET-KEY-1…", "create-tenant", "--exclude-table", "--exclude-schema",
-		"--lock-wait-timeout", "--build-arg", "postgresql-client-{major}", "aws-actions/configure-aws-credentials",
+		"verify-full", "id-token", "percent-encoded", "AGE-SECRET-KEY-1…", "create-tenant", "--exclude-table",
+		"--exclude-schema", "--lock-wait-timeout", "--build-arg", "restore-object", "postgresql-client-{major}",
+		"aws-actions/configure-aws-credentials",
 	}
 	between := func(r rune) bool { return strings.ContainsRune(" :;,()=", r) }
 	for _, h := range hints {

@@ -93,10 +93,10 @@ func TestDecodeRefuses(t *testing.T) {
 		one("succeeded", "", 0, 0):                      "its totals are 0 (",
 		one("done", "", 1, 0): `tenant "acme" has the state "done", ` +
 			"and the states are succeeded, unchanged, failed and skipped",
-		one("", "", 1, 0):          `tenant "acme" has the state ""`,
-		one("Succeeded", "", 1, 0): `tenant "acme" has the state "Succeeded"`,
-		one("failed", "", 0, 1):    `tenant "acme" is failed and has no error that says why`,
-		one("succeeded", `,"error":{"message":"no room"}`, 1, 0):               `tenant "acme" is succeeded and has an error: no room`,
+		one("", "", 1, 0):                                     `tenant "acme" has the state ""`,
+		one("Succeeded", "", 1, 0):                            `tenant "acme" has the state "Succeeded"`,
+		one("failed", "", 0, 1):                               `tenant "acme" is failed and has no error that says why`,
+		one("succeeded", `,"error":{"message":"full"}`, 1, 0): `tenant "acme" is succeeded and has an error: full`,
 		strings.Replace(one("succeeded", "", 1, 0), `:1,"fail`, `:2,"fail`, 1): "its totals are 1 (2 succeeded",
 	} {
 		if _, err := Decode([]byte(data)); err == nil || !strings.Contains(err.Error(), want) ||

@@ -55,8 +55,8 @@ func Unset(r Run) string {
 	if size <= maxValue {
 		return ""
 	}
-	text := fmt.Sprintf("the output failed-tenants is not set: the names of %s take %s, more than the %s that a later step "+
-		"can be given; ", words.Count(r.Totals().Failed, "failed tenant", "failed tenants"), words.Size(int64(size)),
+	text := fmt.Sprintf("the output failed-tenants is not set: the names of %s take %s, more than the %s that a later "+
+		"step can be given; ", words.Count(r.Totals().Failed, "failed tenant", "failed tenants"), words.Size(int64(size)),
 		words.Size(maxValue))
 	if r.ReportFile == "" {
 		return text + "set report-file to have them listed, or run over all tenants again"

@@ -26,8 +26,8 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// A list that no step could be given is left out, with a warning that says what to do. A run that is given it in an empty
-// text refuses that.
+// A list that no step could be given is left out, with a warning that says what to do. A run that is given it in an
+// empty text refuses that.
 func TestFailedTenantsAreBounded(t *testing.T) {
 	const name = 100
 	fits := (maxValue - len("[]") + 1) / (name + len(`"",`))

@@ -81,36 +81,55 @@ func slowestPicture(results []fleet.Result) string {
 		return ""
 	}
 	median := ran[len(ran)/2].Elapsed
-	unit, per := "seconds", time.Second
-	if ran[0].Elapsed >= 5*time.Minute {
-		unit, per = "minutes", time.Minute
-	}
-	var names, values []string
-	seen := map[string]int{}
+	slowest := Bars{Title: fmt.Sprintf("Slowest tenants (median: %s)", words.Duration(median))}
 	for i, r := range ran[:min(bars, len(ran))] {
 		if i > 0 && r.Elapsed < stretch*median {
 			break
 		}
-		label := chartLabel(r.Tenant)
+		slowest.Bars = append(slowest.Bars, Bar{displayName(r.Tenant), r.Elapsed.Milliseconds()})
+	}
+	return slowest.draw()
+}
+
+// markdown draws the bars if they compare anything.
+func (c Bars) markdown() string {
+	if len(c.Bars) < 2 {
+		return ""
+	}
+	return c.draw()
+}
+
+func (b Bar) length() time.Duration { return time.Duration(b.LengthMS) * time.Millisecond }
+
+func (c Bars) draw() string {
+	longest := slices.MaxFunc(c.Bars, func(a, b Bar) int { return cmp.Compare(a.LengthMS, b.LengthMS) }).length()
+	unit, per := "seconds", time.Second
+	if longest >= 5*time.Minute {
+		unit, per = "minutes", time.Minute
+	}
+	var names, values []string
+	seen := map[string]int{}
+	for _, b := range c.Bars {
+		label := chartLabel(b.Label)
 		if seen[label]++; seen[label] > 1 {
 			label += fmt.Sprintf(" %d", seen[label]) // bars with the same label would overlap
 		}
 		names = append(names, `"`+label+`"`)
-		values = append(values, fmt.Sprintf("%.1f", float64(r.Elapsed)/float64(per)))
+		values = append(values, fmt.Sprintf("%.1f", float64(b.length())/float64(per)))
 	}
 	return fmt.Sprintf("```mermaid\n"+
 		"%%%%{init: {\"xyChart\": {\"width\": 700, \"height\": %d, \"showDataLabel\": true}, "+
 		"\"themeVariables\": {\"xyChart\": {\"plotColorPalette\": \"#54aeff\"}}}}%%%%\n"+
-		"xychart-beta horizontal\n  title \"Slowest tenants (median: %s)\"\n  x-axis [%s]\n"+
+		"xychart-beta horizontal\n  title \"%s\"\n  x-axis [%s]\n"+
 		"  y-axis \"%s\" 0 --> %.1f\n  bar [%s]\n```\n\n",
-		110+28*len(names), words.Duration(median), strings.Join(names, ", "),
-		unit, float64(ran[0].Elapsed)/float64(per)*1.05, strings.Join(values, ", "))
+		110+28*len(names), c.Title, strings.Join(names, ", "),
+		unit, float64(longest)/float64(per)*1.05, strings.Join(values, ", "))
 }
 
-// chartLabel is a tenant's name for a chart, shortened; see [chartWords].
-func chartLabel(t fleet.Tenant) string {
+// chartLabel is a name for a chart, shortened; see [chartWords].
+func chartLabel(text string) string {
 	const limit = 24
-	name := []rune(displayName(t))
+	name := []rune(text)
 	if len(name) > limit {
 		name = append(name[:limit-1], '…')
 	}

@@ -19,6 +19,8 @@ type Progress struct {
 	// Quiet is how long nothing finishes before a heartbeat, and the time from one heartbeat to the next. It may be
 	// set before the first tenant starts.
 	Quiet time.Duration
+	// Label begins every line; empty for the run's own work. It may be set before the first tenant starts.
+	Label string
 
 	console *Console
 	total   int
@@ -180,7 +182,11 @@ func (p *Progress) slowest(now time.Time) []string {
 // counter writes how many tenants have finished, at a width that stays the same during the run: "[ 37/500]".
 func (p *Progress) counter() string {
 	total := fmt.Sprint(p.total)
-	return fmt.Sprintf("[%*d/%s]", len(total), p.finished, total)
+	counter := fmt.Sprintf("[%*d/%s]", len(total), p.finished, total)
+	if p.Label != "" {
+		counter = p.Label + " " + counter
+	}
+	return counter
 }
 
 // finishedLine describes a finished tenant in one line, with two spaces between its fields.

@@ -16,8 +16,22 @@ type Section struct {
 	// Pie shows parts of the fleet, in place of the pie of how the tenants ended. It is left out if it would be nearly
 	// one colour.
 	Pie []Slice `json:"pie,omitempty"`
+	// Bars follow the lines. They are left out if there are fewer than two.
+	Bars Bars `json:"bars,omitzero"`
 	// Blocks follow the lines.
 	Blocks []Block `json:"blocks,omitempty"`
+}
+
+// Bars is a chart that compares a few durations.
+type Bars struct {
+	Title string `json:"title"`
+	Bars  []Bar  `json:"bars"`
+}
+
+// Bar is one bar of a chart.
+type Bar struct {
+	Label    string `json:"label"`
+	LengthMS int64  `json:"length_ms"`
 }
 
 // Slice is one part of a pie.
@@ -27,27 +41,44 @@ type Slice struct {
 	Count  int    `json:"count"`
 }
 
-// Block is a titled difference between two texts, and the tenants it is about.
+// Block is a titled difference between two texts or some SQL, and the tenants it is about.
 type Block struct {
 	Title string `json:"title"`
 	// Diff is the difference's lines, each of which begins with "+ ", "- ", "~ " or blanks.
 	Diff []string `json:"diff"`
 	// Names are the tenants' names.
 	Names []string `json:"names"`
+	// SQL is a text to paste, in lines. It is shown instead of a difference.
+	SQL []string `json:"sql,omitempty"`
 }
 
 // addSections shows the mode's sections in the summary.
 func addSections(p *page, r Run, keep int) {
 	for _, s := range r.Sections {
-		var b strings.Builder
-		b.WriteString("### " + prose(s.Title) + "\n\n")
-		for _, line := range s.Lines {
-			b.WriteString("- " + prose(clip(line, 4<<10)) + "\n")
-		}
-		p.add(b.String()+"\n", keep)
+		p.add(s.head(), keep)
 		p.add(pie(s.Pie), keep)
+		p.add(s.Bars.markdown(), keep)
 		addBlocks(p, r, s.Blocks, keep)
 	}
+}
+
+// head is the section's title and lines.
+func (s Section) head() string {
+	var b strings.Builder
+	b.WriteString("### " + prose(s.Title) + "\n\n")
+	for _, line := range s.Lines {
+		b.WriteString("- " + prose(clip(line, 4<<10)) + "\n")
+	}
+	return b.String() + "\n"
+}
+
+// Markdown is the section as the summary shows it, for another page, whose length is not bounded here.
+func (s Section) Markdown() string {
+	text := s.head() + pie(s.Pie) + s.Bars.markdown()
+	for _, b := range s.Blocks {
+		text += b.markdown()
+	}
+	return text
 }
 
 // addBlocks shows the first blocks and the number of the others.
@@ -70,6 +101,9 @@ func (b Block) markdown() string {
 	text := title + "\n\n"
 	if len(b.Diff) > 0 {
 		text += fence("diff", b.Diff) + "\n"
+	}
+	if len(b.SQL) > 0 {
+		text += fence("sql", b.SQL) + "\n"
 	}
 	if len(b.Names) > few {
 		text += foldedNames(b.Names)
@@ -109,6 +143,9 @@ func (s Section) Text() string {
 		}
 		lines = append(lines, oneLine(title))
 		for _, line := range b.Diff[:min(shownLines, len(b.Diff))] {
+			lines = append(lines, indent+visible(clip(line, 500)))
+		}
+		for _, line := range b.SQL {
 			lines = append(lines, indent+visible(clip(line, 500)))
 		}
 		if more := len(b.Diff) - shownLines; more > 0 {

@@ -31,8 +31,9 @@ func TestBlocks(t *testing.T) {
 	diff := []string{"+ column users.extra integer", "- x ``````", "~ a\n```\n<img src=x>", "::error::x"}
 	r := Run{Mode: "health-check", Sections: []Section{{
 		Title: "Schemas", Lines: []string{"one"},
-		Pie:    []Slice{{"healthy", "#2da44e", 30}, {"schema drift", "#8250df", 10}, {"none", "#000000", 0}},
-		Blocks: []Block{{"2 tenants differ", diff, []string{"a", "b"}}, {"1200 tenants differ", diff[:1], names}},
+		Pie: []Slice{{"healthy", "#2da44e", 30}, {"schema drift", "#8250df", 10}, {"none", "#000000", 0}},
+		Blocks: []Block{{Title: "2 tenants differ", Diff: diff, Names: []string{"a", "b"}},
+			{Title: "1200 tenants differ", Diff: diff[:1], Names: names}},
 	}}}
 	summary := Summary(r)
 	for _, want := range []string{

@@ -78,6 +78,45 @@ func showRepair(ctx context.Context, w *world, r *runner) error {
 	})
 }
 
+const (
+	rewritingFile = "20250301080000_titles.sql"
+	rewritingSQL  = `-- Titles of tasks have no length any more.
+
+-- migrate:up
+alter table tasks alter column title type text;
+
+-- migrate:down
+`
+)
+
+func showRehearsal(ctx context.Context, w *world, r *runner) error {
+	r.out.tell("Rehearse it on copies of all tenants", `
+		The next file changes a column's type, which is nothing where it has that type already. In Globex somebody
+		once made it char(80). With rehearse: all, each tenant is migrated on a Neon branch first, with its data,
+		and what the file does to its tables is watched. A table of more than a megabyte may not be written anew,
+		so no tenant is touched.`)
+	file := filepath.Join(r.workspace, "db", "migrations", rewritingFile)
+	if err := os.WriteFile(file, []byte(rewritingSQL), 0o600); err != nil {
+		return err
+	}
+	if err := w.exec(ctx, "Globex", "alter table tasks alter column title type char(80); "+
+		"insert into users (email, name) values ('bo@globex.example', 'Bo'); "+
+		"insert into projects (owner_id, name) values (1, 'Doomsday'); "+
+		"insert into tasks (project_id, title) select 1, i from generate_series(1, 20000) i"); err != nil {
+		return err
+	}
+	if err := r.step(ctx, step{
+		inputs: []string{"mode=migrate", "rehearse=all", "rehearse-fail-on=rewrite>1MB"}, fails: true,
+		outputs: []string{"failed=1", "skipped=5"},
+	}); err != nil {
+		return err
+	}
+	r.out.say("Globex has few users at this hour, so the table may be written anew. The run goes on to the tenants:")
+	return r.step(ctx, step{
+		inputs: []string{"mode=migrate", "rehearse=all"}, outputs: []string{"succeeded=6", "failed=0"},
+	})
+}
+
 func showBackup(ctx context.Context, w *world, r *runner) error {
 	r.out.tell("Back everybody up, without a stored AWS key", `
 		pg_dump, gzip and the upload are one stream, without a temporary file. The job's OIDC token buys a

@@ -36,8 +36,8 @@ func serve(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
-	fmt.Printf(`Running: a Neon organization with %d projects; S3 (%s) with a token service that trusts this sandbox's
-identity tokens; GitHub's API with the repository acme/fleet and its secrets. Ctrl-C stops and removes all of it.
+	fmt.Printf(`Running: a Neon organization with %d projects; S3 (%s) with a token service that trusts this
+sandbox's identity tokens; GitHub's API with the repository acme/fleet and its secrets. Ctrl-C stops and removes all.
 
 %s
 Try it from another terminal:
@@ -46,7 +46,12 @@ Try it from another terminal:
   curl -s -H "Authorization: Bearer $GITHUB_TOKEN" "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/actions/secrets"
   export NEON_TENANTS_NEON_API_KEY="$NEON_API_KEY"
   go run . --mode migrate --neon-api-url "$NEON_API_URL" --migrations-path migrations/example
-  go run . --mode backup --neon-api-url "$NEON_API_URL" --s3-bucket "$S3_BUCKET" --s3-endpoint "$S3_ENDPOINT" --s3-path-style --role-to-assume "$ROLE_TO_ASSUME"
+  go run . --mode backup --neon-api-url "$NEON_API_URL" --s3-bucket "$S3_BUCKET" --s3-endpoint "$S3_ENDPOINT" \
+    --s3-path-style --role-to-assume "$ROLE_TO_ASSUME"
+GitHub's command line takes no address and speaks plain HTTP to github.localhost only; the sandbox is the proxy to that:
+  sandbox_gh() { HTTP_PROXY="$GITHUB_API_URL" NO_PROXY=none GH_HOST=github.localhost GH_TOKEN="$GITHUB_TOKEN" gh "$@"; }
+  sandbox_gh secret set FROM_GH --body hello --repo "$GITHUB_REPOSITORY"
+  sandbox_gh secret list --repo "$GITHUB_REPOSITORY"
 `, len(w.projects), w.store, exports(text.String()))
 	<-ctx.Done()
 	return nil

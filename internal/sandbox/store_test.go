@@ -41,7 +41,8 @@ func TestStores(t *testing.T) {
 			if err := s.put(t.Context(), "b", "past the role"); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("a"), Body: strings.NewReader("by the role")}); err != nil {
+			if _, err := c.PutObject(t.Context(),
+				&s3.PutObjectInput{Bucket: bucket, Key: aws.String("a"), Body: strings.NewReader("by the role")}); err != nil {
 				t.Fatal(err)
 			}
 			if keys, err := s.keys(t.Context()); err != nil || !slices.Equal(keys, []string{"a", "b"}) {
@@ -99,7 +100,8 @@ func TestTokensAreChecked(t *testing.T) {
 			t.Errorf("a token that is %s: %q, want %q", name, code, test.code)
 		}
 	}
-	if code := list(s3.New(s3.Options{Region: buckettest.Region, BaseEndpoint: &s.url, UsePathStyle: true, RetryMaxAttempts: 1})); code != "AccessDenied" {
+	if code := list(s3.New(s3.Options{Region: buckettest.Region, BaseEndpoint: &s.url, UsePathStyle: true,
+		RetryMaxAttempts: 1})); code != "AccessDenied" {
 		t.Errorf("without a session: %q", code)
 	}
 }
@@ -116,7 +118,8 @@ func TestAnotherRepositoryIsRefused(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	_, err = client(s, tokenOf(t, i, audience, time.Minute)).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(backups)})
+	_, err = client(s, tokenOf(t, i, audience, time.Minute)).ListObjectsV2(t.Context(),
+		&s3.ListObjectsV2Input{Bucket: aws.String(backups)})
 	if err == nil || !strings.Contains(err.Error(), "Not authorized to perform sts:AssumeRoleWithWebIdentity") {
 		t.Errorf("got %v", err)
 	}
@@ -160,12 +163,15 @@ func client(s store, token string) *s3.Client {
 	if m, ok := s.(minio); ok {
 		roots := x509.NewCertPool()
 		roots.AppendCertsFromPEM(m.CA)
-		transport = transport.WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig = &tls.Config{RootCAs: roots} })
+		transport = transport.WithTransportOptions(
+			func(t *http.Transport) { t.TLSClientConfig = &tls.Config{RootCAs: roots} })
 	}
 	region := value["AWS_REGION"]
-	service := sts.New(sts.Options{Region: region, BaseEndpoint: aws.String(value["AWS_ENDPOINT_URL_STS"]), HTTPClient: transport, RetryMaxAttempts: 1})
+	service := sts.New(sts.Options{Region: region, BaseEndpoint: aws.String(value["AWS_ENDPOINT_URL_STS"]),
+		HTTPClient: transport, RetryMaxAttempts: 1})
 	return s3.New(s3.Options{
-		Region: region, BaseEndpoint: aws.String(value["S3_ENDPOINT"]), UsePathStyle: true, HTTPClient: transport, RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: aws.String(value["S3_ENDPOINT"]), UsePathStyle: true, HTTPClient: transport,
+		RetryMaxAttempts:           1,
 		Credentials:                stscreds.NewWebIdentityRoleProvider(service, value["ROLE_TO_ASSUME"], identity(token)),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 	})

@@ -13,7 +13,8 @@ func TestView(t *testing.T) {
 	v := &view{out: &printer{Writer: &out}}
 	for _, piece := range []string{
 		"::add-mask::s3cret\nfound s3", "cret of 2\n", "::group::log of ACME\n  one\n  two s3cret\n::endgroup::\n",
-		"::error file=a.sql,line=5::ACME: no%0Awhat to do: 100%25\n", "  " + strings.Repeat("word ", 25) + "end\n", "no line break yet",
+		"::error file=a.sql,line=5::ACME: no%0Awhat to do: 100%25\n", "  " + strings.Repeat("word ", 25) + "end\n",
+		"no line break yet",
 	} {
 		if n, err := io.WriteString(v, piece); n != len(piece) || err != nil {
 			t.Fatal(n, err)

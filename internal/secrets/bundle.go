@@ -148,8 +148,8 @@ func (p Packing) used() int {
 	return len(bundles)
 }
 
-// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space. If closed is not
-// nil, bundles in it and bundles that a member leaves gain none; it adds the latter to closed.
+// pack keeps in place what still fits there, and puts the rest into the first bundle with enough space. If closed is
+// not nil, bundles in it and bundles that a member leaves gain none; it adds the latter to closed.
 func pack(sizes map[string]int, earlier map[string]int, locked, closed map[int]bool) Packing {
 	p := Packing{Bundle: make(map[string]int, len(sizes))}
 	taken := map[int]int{}

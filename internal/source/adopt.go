@@ -19,8 +19,8 @@ type existing struct {
 }
 
 // adopt returns an error unless a run that was cut off may have left it: it is empty, or records a beginning of the
-// migrations. versions are those of all files, in their order. Anything else belongs to another application: Rails, Ecto
-// and golang-migrate name their table schema_migrations too.
+// migrations. versions are those of all files, in their order. Anything else belongs to another application: Rails,
+// Ecto and golang-migrate name their table schema_migrations too.
 func (e existing) adopt(versions []string) error {
 	why := e.foreign(versions)
 	if why == "" {
@@ -49,8 +49,8 @@ func (e existing) foreign(versions []string) string {
 	return ""
 }
 
-// compareRecord compares what is recorded with the versions of all files. unknown are recorded and have no file; skipped
-// is the first that is not recorded although a later one is.
+// compareRecord compares what is recorded with the versions of all files. unknown are recorded and have no file;
+// skipped is the first that is not recorded although a later one is.
 func compareRecord(recorded, versions []string) (unknown []string, skipped string) {
 	last := -1
 	for _, v := range recorded {

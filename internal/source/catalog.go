@@ -38,6 +38,7 @@ var (
 	_ fleet.Activity     = (*Catalog)(nil)
 	_ fleet.Orphans      = (*Catalog)(nil)
 	_ fleet.Locator      = (*Catalog)(nil)
+	_ fleet.Searcher     = (*Catalog)(nil)
 )
 
 func newCatalog(in *input.Reader, o Options) fleet.Source {
@@ -80,6 +81,16 @@ func (c *Catalog) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 		c.rows[r.ID] = r
 	}
 	return tenants, nil
+}
+
+// Searched implements [fleet.Searcher].
+func (c *Catalog) Searched() (looked, remedy string) {
+	if c.query != "" {
+		return "every row that catalog-query returns from " + c.target.String() + " counts",
+			"check the conditions of catalog-query, and that database-url names the right database"
+	}
+	return "every active tenant in the catalog's own tables in " + c.target.String() + " counts",
+		"add tenants with mode create-tenant, write a catalog-query, or check that database-url names the right database"
 }
 
 // row returns the tenant's row; zero if none is listed.
@@ -199,6 +210,15 @@ func (c *Catalog) CreateProject(
 		return "", fleet.Secret{}, err
 	}
 	return n.CreateProject(ctx, project, name)
+}
+
+// DeleteProject is [Neon.DeleteProject].
+func (c *Catalog) DeleteProject(ctx context.Context, like fleet.Tenant, id string) error {
+	n, project, err := c.project(like)
+	if err != nil {
+		return err
+	}
+	return n.DeleteProject(ctx, project, id)
 }
 
 // LastActive implements [fleet.Activity]. It is known only of tenants whose row names a Neon project.

@@ -62,6 +62,15 @@ func (c *Catalog) RestoreBranch(
 	return n.RestoreBranch(ctx, project, branchID, sourceID, at, preserveAs)
 }
 
+// ExpireBranch is [Neon.ExpireBranch] for a tenant whose row names a project.
+func (c *Catalog) ExpireBranch(ctx context.Context, t fleet.Tenant, branchID string, at time.Time) error {
+	n, project, err := c.project(t)
+	if err != nil {
+		return err
+	}
+	return n.ExpireBranch(ctx, project, branchID, at)
+}
+
 // DeleteBranch is [Neon.DeleteBranch] for a tenant whose row names a project.
 func (c *Catalog) DeleteBranch(ctx context.Context, t fleet.Tenant, branchID string) error {
 	n, project, err := c.project(t)

@@ -28,6 +28,7 @@ type Neon struct {
 	database, role string // in every project
 	creation       creation
 	diagnosed      atomic.Int64 // tenants whose diagnosis took calls
+	warn           func(string)
 
 	mu       sync.Mutex
 	projects map[string]neon.Project // as they were listed, by id
@@ -42,6 +43,7 @@ var (
 	_ fleet.Activity     = (*Neon)(nil)
 	_ fleet.Pooler       = (*Neon)(nil)
 	_ fleet.Locator      = (*Neon)(nil)
+	_ fleet.Searcher     = (*Neon)(nil)
 )
 
 // userAgent names this program to Neon's support.
@@ -53,6 +55,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 		branch:   in.String("neon-branch"),
 		database: in.Required("database-name"),
 		role:     in.Required("role-name"),
+		warn:     o.warn,
 		projects: map[string]neon.Project{},
 	}
 	key := in.Secret("neon-api-key")
@@ -86,7 +89,8 @@ func (n *Neon) Place(t fleet.Tenant) fleet.Place {
 	return fleet.Place{NeonProjectID: t.ID, NeonBranch: n.branch}
 }
 
-// Tenants implements [fleet.Source] with every project of the organization.
+// Tenants implements [fleet.Source] with every project of the organization, except those that a restore made: beside
+// its original, a copy would be migrated, backed up and given a secret as one more tenant.
 func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	projects, missing, err := n.client.Projects(ctx, n.orgID)
 	if several := (*neon.OrgError)(nil); errors.As(err, &several) {
@@ -99,17 +103,37 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	if err != nil {
 		return nil, keyRemedy(err)
 	}
-	tenants := make([]fleet.Tenant, len(projects))
+	var tenants []fleet.Tenant
+	var copies []string
 	n.mu.Lock()
-	for i, p := range projects {
-		tenants[i] = fleet.Tenant{Name: p.Name, ID: p.ID}
+	for _, p := range projects {
 		n.projects[p.ID] = p
+		if fleet.IsRestored(p.Name) {
+			copies = append(copies, fmt.Sprintf("%q (%s)", p.Name, p.ID))
+			continue
+		}
+		tenants = append(tenants, fleet.Tenant{Name: p.Name, ID: p.ID})
 	}
 	n.mu.Unlock()
+	if len(copies) > 0 {
+		const shown = 3
+		n.warn(fmt.Sprintf("%s out that mode restore made: %s; such a project is no tenant until it is renamed in Neon's "+
+			"console", words.Count(len(copies), "project is left", "projects are left"), words.List(copies, shown)))
+	}
 	if len(missing) > 0 {
 		return tenants, &fleet.IncompleteError{Missing: missing}
 	}
 	return tenants, nil
+}
+
+// Searched implements [fleet.Searcher].
+func (n *Neon) Searched() (looked, remedy string) {
+	where := "the organization of neon-api-key"
+	if n.orgID != "" {
+		where = "the organization " + n.orgID
+	}
+	return "every project of " + where + " counts", "check that neon-api-key and neon-org-id are those of the " +
+		"organization that owns the projects"
 }
 
 // keyRemedy adds to an API error that concerns the key, the organization or the address which input to correct.

@@ -47,7 +47,7 @@ func (n *Neon) Branches(ctx context.Context, t fleet.Tenant, search string) ([]f
 func branchOf(b neon.Branch) fleet.Branch {
 	return fleet.Branch{
 		ID: b.ID, Name: b.Name, ParentID: b.ParentID, Default: b.Default, Protected: b.Protected,
-		CreatedAt: b.CreatedAt, ExpiresAt: b.ExpiresAt,
+		CreatedAt: b.CreatedAt, ExpiresAt: b.ExpiresAt, Busy: b.State == "init" || b.State == "resetting",
 	}
 }
 
@@ -106,6 +106,12 @@ func (n *Neon) RestoreBranch(
 	if exists := (*neon.ExistsError)(nil); errors.As(err, &exists) {
 		return &fleet.ExistingBranch{Name: preserveAs, ID: exists.ID, Err: changeRemedy(err)}
 	}
+	return changeRemedy(err)
+}
+
+// ExpireBranch implements [fleet.Brancher].
+func (n *Neon) ExpireBranch(ctx context.Context, t fleet.Tenant, branchID string, at time.Time) error {
+	_, err := n.client.UpdateBranch(ctx, t.ID, branchID, neon.BranchUpdate{ExpiresAt: &at})
 	return changeRemedy(err)
 }
 

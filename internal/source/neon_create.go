@@ -66,6 +66,11 @@ func (n *Neon) CreateProject(
 	return created.ID, url, nil
 }
 
+// DeleteProject implements [fleet.ProjectMaker].
+func (n *Neon) DeleteProject(ctx context.Context, _ fleet.Tenant, id string) error {
+	return changeRemedy(n.client.DeleteProject(ctx, id))
+}
+
 // LastActive implements [fleet.Activity] with the latest activity of any of the project's computes, as of the listing.
 func (n *Neon) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, known bool, err error) {
 	p, err := n.project(ctx, t.ID)
@@ -159,6 +164,9 @@ func changeRemedy(err error) error {
 		return keyRemedy(err)
 	}
 	switch {
+	case e.Code == "BRANCHES_LIMIT_EXCEEDED":
+		return fleet.WithRemedy(err, "the project has as many branches as the plan allows: delete some (mode "+
+			"delete-branches, or Neon's console), let new ones expire with branch-expires-in, or upgrade the plan")
 	case e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests &&
 		strings.Contains(strings.ToLower(e.Message), "limit"):
 		return fleet.WithRemedy(err, "the plan's limit is reached: delete what is no longer needed in Neon's console "+

@@ -224,7 +224,8 @@ func TestNeonSaysWhatIsLeft(t *testing.T) {
 	// While the run goes on, deleting waits for the operations.
 	sim, q, m, other := creator(t, neontest.Options{OperationTime: 2 * time.Second}, neontest.Spec{}, nil)
 	sim.Fail(neontest.Fault{Route: "GET /projects/{project_id}/operations*", Status: http.StatusForbidden})
-	if _, _, err := m.CreateBranch(t.Context(), other, fleet.BranchSpec{Name: "x"}); !neon.IsStatus(err, http.StatusForbidden) ||
+	if _, _, err := m.CreateBranch(t.Context(), other,
+		fleet.BranchSpec{Name: "x"}); !neon.IsStatus(err, http.StatusForbidden) ||
 		strings.Contains(err.Error(), "is left") {
 		t.Errorf("%v", err)
 	}

@@ -196,3 +196,12 @@ func TestNeonCreateProject(t *testing.T) {
 		t.Errorf("projects: %v", names)
 	}
 }
+
+// A tenant of that name would be left out of every run.
+func TestNoTenantIsNamedAsARestoresCopy(t *testing.T) {
+	n := &Neon{}
+	name := fleet.RestoredName("Payroll Inc", time.Now(), time.Now())
+	if err := n.CheckName(name); err == nil || !strings.Contains(err.Error(), "mode restore made") {
+		t.Errorf("%s: %v", name, err)
+	}
+}

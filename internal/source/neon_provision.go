@@ -48,6 +48,8 @@ func (n *Neon) CheckName(name string) error {
 		return errors.New("is empty, or begins or ends with a space")
 	case strings.ContainsFunc(name, unicode.IsControl):
 		return errors.New("contains a line break or another control character")
+	case fleet.IsRestored(name):
+		return errors.New("ends as the name of a project that mode restore made, which is no tenant")
 	}
 	return nil
 }

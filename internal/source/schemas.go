@@ -36,6 +36,7 @@ var (
 	_ fleet.Provisioner = (*Schemas)(nil)
 	_ fleet.Orphans     = (*Schemas)(nil)
 	_ fleet.Closer      = (*Schemas)(nil)
+	_ fleet.Searcher    = (*Schemas)(nil)
 	_ postgres.Lender   = (*Schemas)(nil)
 )
 
@@ -87,11 +88,18 @@ func (s *Schemas) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	return tenants, nil
 }
 
+// Searched implements [fleet.Searcher].
+func (s *Schemas) Searched() (looked, remedy string) {
+	return fmt.Sprintf("every name in %s of %s counts", s.list, s.target),
+		"check that schema-tracker and database-url name the right table and database, or add tenants with mode create-tenant"
+}
+
 // namesNoSchema says which rows of the list are skipped, and how to delete them.
 func namesNoSchema(list postgres.SchemaList, blank []string) string {
 	const shown = 5
 	return fmt.Sprintf("rows of %s that name no schema are skipped (name is %s); delete them: "+
-		"delete from %s where name is null or name::text !~ '[^[:space:]]'", list, words.List(blank, shown), list.Table.Quoted())
+		"delete from %s where name is null or name::text !~ '[^[:space:]]'", list, words.List(blank, shown),
+		list.Table.Quoted())
 }
 
 // URL implements [fleet.Source] with the database's own connection string. A listed name that no tenant's schema can

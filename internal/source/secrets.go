@@ -13,11 +13,16 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Secrets is the source whose tenants are entries of a JSON object such as ${{ toJSON(secrets) }}, or members of bundles
-// in the job's environment. It makes no call.
+// Secrets is the source whose tenants are entries of a JSON object such as ${{ toJSON(secrets) }}, or members of
+// bundles in the job's environment. It makes no call.
 type Secrets struct {
 	tenants []fleet.Tenant
 	found   map[string]foundSecret // by the tenant's id
+
+	template secrets.Template
+	// How many entries the input has, how many of them are bundles or match the template, and how many bundles the
+	// job's environment has.
+	entries, bundles, matches, variables int
 }
 
 // foundSecret is a tenant's connection string.
@@ -26,38 +31,41 @@ type foundSecret struct {
 	value fleet.Secret
 }
 
-var _ fleet.Source = (*Secrets)(nil)
+var (
+	_ fleet.Source   = (*Secrets)(nil)
+	_ fleet.Searcher = (*Secrets)(nil)
+)
 
 // mostBundles is the highest number of a bundle that is looked for in the environment: no place on GitHub holds more
 // secrets, and Linux gives a program no more than 2 MiB of arguments and environment, which some 40 full ones take.
 const mostBundles = 1000
 
 func newSecrets(in *input.Reader, o Options) fleet.Source {
-	s := &Secrets{found: map[string]foundSecret{}}
-	template := input.Parse(in, "secret-name", secrets.ParseTemplate)
+	s := &Secrets{found: map[string]foundSecret{}, template: input.Parse(in, "secret-name", secrets.ParseTemplate)}
 	text := in.String("tenant-secrets")
 	in.Confidential("tenant-secrets") // of which the tenants' values are concealed below, one by one
-	if bundles := s.readEnvironment(in, o); bundles == 0 && text == "" {
+	if s.variables = s.readEnvironment(in, o); s.variables == 0 && text == "" {
 		in.Mistake("tenant-secrets", "is required for tenant-source: secrets and is empty, and the job's environment has "+
 			"no bundle such as %s either; pass tenant-secrets: ${{ toJSON(secrets) }}", secrets.BundleName(1))
 		return s
 	}
 	if text != "" {
-		s.readInput(in, template, text)
+		s.readInput(in, text)
 	}
 	slices.SortFunc(s.tenants, func(a, b fleet.Tenant) int { return strings.Compare(a.Name, b.Name) })
 	return s
 }
 
 // readInput reads the JSON object of the input tenant-secrets.
-func (s *Secrets) readInput(in *input.Reader, template secrets.Template, text string) {
+func (s *Secrets) readInput(in *input.Reader, text string) {
 	entries, err := secrets.ParseObject(text)
 	if err != nil {
 		in.Mistake("tenant-secrets", "%v; pass tenant-secrets: ${{ toJSON(secrets) }}, or one bundle as it is", err)
 		return
 	}
+	s.entries = len(entries)
 	for _, e := range entries {
-		s.read(in, template, e)
+		s.read(in, e)
 	}
 }
 
@@ -88,17 +96,20 @@ func (s *Secrets) readEnvironment(in *input.Reader, o Options) (bundles int) {
 
 // read adds the tenants of an entry: a bundle, one tenant's secret, or a member of a bundle that was passed by itself.
 // Any other entry is ignored.
-func (s *Secrets) read(in *input.Reader, template secrets.Template, e secrets.Entry) {
+func (s *Secrets) read(in *input.Reader, e secrets.Entry) {
 	if _, ok := secrets.IsBundle(e.Name); ok {
+		s.bundles++
 		s.readBundle(in, "tenant-secrets", e.Name, e.Value)
 		return
 	}
-	if key, ok := template.Match(e.Name); ok {
+	if key, ok := s.template.Match(e.Name); ok {
+		s.matches++
 		s.add(in, key, e.Name, e.Value)
 		return
 	}
 	// A secret's name is never a key: GitHub stores names in upper case, except github_token, which has an underscore.
 	if e.Name != "" && e.Name == fleet.Slug(e.Name) {
+		s.matches++
 		s.add(in, e.Name, "the member "+e.Name, e.Value)
 	}
 }
@@ -134,6 +145,22 @@ func (s *Secrets) add(in *input.Reader, name, place, value string) {
 // Tenants implements [fleet.Source].
 func (s *Secrets) Tenants(context.Context) ([]fleet.Tenant, error) {
 	return slices.Clone(s.tenants), nil
+}
+
+// Searched implements [fleet.Searcher]. It names no entry: some are not tenants, and nobody asked for their names.
+func (s *Secrets) Searched() (looked, remedy string) {
+	looked = fmt.Sprintf("of the %s of tenant-secrets, %d have the form of secret-name: %s, and %d are bundles",
+		words.Count(s.entries, "entry", "entries"), s.matches, s.template, s.bundles)
+	if s.variables > 0 {
+		looked += fmt.Sprintf("; the job's environment has %s", words.Count(s.variables, "bundle", "bundles"))
+	}
+	// A job always has github_token, so one entry may be none of the user's.
+	if s.entries <= 1 && s.variables == 0 {
+		return looked, "the job sees no secrets: a workflow that another calls needs secrets: inherit, and a pull request " +
+			"from a fork gets none; pass tenant-secrets: ${{ toJSON(secrets) }}"
+	}
+	return looked, "set secret-name to the form of the secrets' names, with {TENANT} for the tenant, and let the job " +
+		"have the secrets (those of an environment need environment: in the job)"
 }
 
 // URL implements [fleet.Source].

@@ -43,7 +43,8 @@ func TestSecretsAreTenants(t *testing.T) {
 		"github_token": "ghs_0123456789", "NEON_API_KEY": "napi_0123456789", "DATABASE_URL": "postgresql://app:app-pw@h/app",
 		"PAYROLL_INC_DATABASE_URL": "postgresql://u:payroll-pw@h/d",
 		"LEGACY_DATABASE_URL": "mysql://u:legacy-pw@h/d",
-		"NEON_TENANTS_BUNDLE_1": "{\"acme-corp\":\"postgres://u:acme-pw@h/d\",\"payroll-inc\":\"postgresql://u:payroll-pw@h/d\",\"no-password\":\"postgresql://u@h/d\"}",
+		"NEON_TENANTS_BUNDLE_1": "{\"acme-corp\":\"postgres://u:acme-pw@h/d\",` +
+		`\"payroll-inc\":\"postgresql://u:payroll-pw@h/d\",\"no-password\":\"postgresql://u@h/d\"}",
 		"NEON_TENANTS_BUNDLE_2": "{}"}`})
 	if err := in.Err(); err != nil {
 		t.Fatal(err)
@@ -93,7 +94,8 @@ func TestSecretsAreTrimmed(t *testing.T) {
 	if err := in.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if url, err := s.URL(t.Context(), fleet.Tenant{Name: "acme", ID: "acme"}); err != nil || url.Reveal() != "postgres://u:p@h/db" {
+	if url, err := s.URL(t.Context(), fleet.Tenant{Name: "acme", ID: "acme"}); err != nil ||
+		url.Reveal() != "postgres://u:p@h/db" {
 		t.Errorf("%q, %v", url.Reveal(), err)
 	}
 }
@@ -212,12 +214,14 @@ func TestSecretsMistakes(t *testing.T) {
 			[]string{"secret-name: ", "{TENANT}_DATABASE_URL"}},
 		"two values": {
 			map[string]string{
-				"tenant-secrets": `{"ACME_CORP_DATABASE_URL":"postgresql://u:hush-hush@h/d","NEON_TENANTS_BUNDLE_1":"{\"acme-corp\":\"postgresql://u:hush-too@h/d\"}"}`},
+				"tenant-secrets": `{"ACME_CORP_DATABASE_URL":"postgresql://u:hush-hush@h/d",` +
+					`"NEON_TENANTS_BUNDLE_1":"{\"acme-corp\":\"postgresql://u:hush-too@h/d\"}"}`},
 			[]string{"ACME_CORP_DATABASE_URL and NEON_TENANTS_BUNDLE_1 (member acme-corp) hold different " +
 				"connection strings for one tenant, acme-corp"}},
 		"two bundles": {
 			map[string]string{
-				"tenant-secrets": `{"NEON_TENANTS_BUNDLE_1":"{\"a\":\"postgresql://u:hush-hush@h/d\"}","NEON_TENANTS_BUNDLE_2":"{\"a\":\"postgresql://u:hush-too@h/d\"}"}`},
+				"tenant-secrets": `{"NEON_TENANTS_BUNDLE_1":"{\"a\":\"postgresql://u:hush-hush@h/d\"}",` +
+					`"NEON_TENANTS_BUNDLE_2":"{\"a\":\"postgresql://u:hush-too@h/d\"}"}`},
 			[]string{"NEON_TENANTS_BUNDLE_1 (member a) and NEON_TENANTS_BUNDLE_2 (member a)"}},
 	} {
 		in, _ := readSecrets(t, test.inputs)

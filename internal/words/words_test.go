@@ -53,7 +53,8 @@ func TestListFuncQuotes(t *testing.T) {
 
 func TestListFuncAsksOnlyForWhatItWrites(t *testing.T) {
 	asked := 0
-	if got, want := ListFunc(make([]int, 5000), 2, func(int) string { asked++; return "x" }), "x, x and 4998 more"; got != want {
+	one := func(int) string { asked++; return "x" }
+	if got, want := ListFunc(make([]int, 5000), 2, one), "x, x and 4998 more"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if asked != 2 {

@@ -46,7 +46,8 @@ func holds(t *testing.T, path, want string) {
 }
 
 func TestWrite(t *testing.T) {
-	for _, path := range []string{"new.json", "./a/../b/c/new.json", "old.json", "dir/new.json", "inside/new.json", "..x"} {
+	for _, path := range []string{"new.json", "./a/../b/c/new.json", "old.json", "dir/new.json", "inside/new.json",
+		"..x"} {
 		root, _ := places(t)
 		for _, given := range []string{path, filepath.Join(root, path)} {
 			f, err := Workspace{Root: root, Confined: true}.File(given)
@@ -76,7 +77,8 @@ func TestWrite(t *testing.T) {
 func TestNothingIsWrittenOutside(t *testing.T) {
 	for path, atOnce := range map[string]bool{
 		"../outside/new.json": true, "dir/../../outside/new.json": true, "..": true, "/new.json": true, "/": true,
-		"out/new.json": false, "up/new.json": false, "out/a/b/new.json": false, "tmp/new.json": false, "dangling/new.json": false,
+		"out/new.json": false, "up/new.json": false, "out/a/b/new.json": false, "tmp/new.json": false,
+		"dangling/new.json": false,
 		"old.json/new.json": false, "dir": false, ".": false, "": false,
 	} {
 		root, outside := places(t)
@@ -88,7 +90,8 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 			continue
 		}
 		err = f.Write([]byte("after"))
-		if err == nil || (path[:min(2, len(path))] == "ou" || path[:min(2, len(path))] == "up") && !errors.Is(err, ErrOutside) {
+		if err == nil || (path[:min(2, len(path))] == "ou" || path[:min(2, len(path))] == "up") &&
+			!errors.Is(err, ErrOutside) {
 			t.Errorf("%s: %v", path, err)
 		}
 		if entries, err := os.ReadDir(outside); err != nil || len(entries) != 1 {

@@ -24,6 +24,10 @@ type Fault struct {
 	RetryAfter string
 	// Message replaces the usual one for the status.
 	Message string
+	// Errors are what the answer says beside Message: texts, or maps with resource, field and code.
+	Errors []any
+	// Header is added to the answer's.
+	Header map[string]string
 	// Delay comes before anything else.
 	Delay time.Duration
 	// Lose lets the API do its work, and loses the answer.
@@ -65,6 +69,9 @@ func (s *Server) strike(w http.ResponseWriter, r *http.Request, route string) (l
 	if fault.RetryAfter != "" {
 		w.Header().Set("Retry-After", fault.RetryAfter)
 	}
+	for name, value := range fault.Header {
+		w.Header().Set(name, value)
+	}
 	status := fault.Status
 	if status == 0 && (fault.Secondary || fault.Primary > 0) {
 		status = http.StatusForbidden
@@ -84,7 +91,9 @@ func (s *Server) strike(w http.ResponseWriter, r *http.Request, route string) (l
 	case fault.Message == "":
 		refuse(status, "%s", http.StatusText(status)).send(w)
 	default:
-		refuse(status, "%s", fault.Message).send(w)
+		answer(w, status, map[string]any{
+			"message": fault.Message, "errors": fault.Errors, "documentation_url": "https://docs.github.com/rest",
+		})
 	}
 	return false, true
 }

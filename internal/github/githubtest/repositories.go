@@ -7,6 +7,9 @@ type repository struct {
 	name         string // owner/repo
 	vault        *vault
 	environments map[string]*vault // by name in lower case
+	archived     bool
+	pulls        []int      // numbers of the pull requests
+	comments     []*comment // of pull requests, the oldest first
 }
 
 func (r *repository) owner() string { return r.name[:strings.IndexByte(r.name, '/')] }
@@ -25,6 +28,13 @@ func (s *Server) AddRepository(name string) int64 {
 		id: s.lastID, name: name, vault: newVault(s.options.NumericKeyIDs, 100, 500), environments: map[string]*vault{},
 	}
 	return s.lastID
+}
+
+// Archive archives a repository: it can be read, and nothing in it can be changed.
+func (s *Server) Archive(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.repositories[strings.ToLower(name)].archived = true
 }
 
 // AddEnvironment adds an environment to a repository.
@@ -46,7 +56,8 @@ func (r *repository) describe() map[string]any {
 	owner, name, _ := strings.Cut(r.name, "/")
 	return map[string]any{
 		"id": r.id, "name": name, "full_name": r.name, "private": true, "visibility": "private", "default_branch": "main",
-		"owner": map[string]any{"login": owner, "id": 65123, "type": "Organization"},
+		"archived": r.archived,
+		"owner":    map[string]any{"login": owner, "id": 65123, "type": "Organization"},
 	}
 }
 

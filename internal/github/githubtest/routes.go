@@ -12,7 +12,7 @@ import (
 // route is one operation of the API.
 type route struct {
 	pattern    string // as ServeMux wants it, and as GitHub's description has it
-	permission string // that a token needs; the level depends on the method
+	permission string // that a token needs, or several of which one is enough; the level depends on the method
 	serve      func(s *Server, r *request) reply
 }
 
@@ -48,9 +48,13 @@ func (s *Server) newRoutes() *http.ServeMux {
 	}
 	add("GET /orgs/{org}/actions/secrets/{secret_name}/repositories", "organization_secrets", listSelected)
 	add("GET /repos/{owner}/{repo}", "metadata", getRepository)
-	add("GET /user", "", func(*Server, *request) reply {
-		return ok(map[string]any{"login": "octocat", "id": 583231, "type": "User"})
-	})
+	const either = "issues; pull_requests"
+	add("GET /repos/{owner}/{repo}/issues/{issue_number}/comments", either, listComments)
+	add("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", either, createComment)
+	add("PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}", either, updateComment)
+	add("DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}", either, deleteComment)
+	add("GET /user", "", getUser)
+	add("POST /graphql", "", graphQL)
 	mux.Handle("/", &served{s, route{"", "", func(*Server, *request) reply { return notFound() }}})
 	return mux
 }
@@ -111,11 +115,12 @@ func (h *served) answer(header http.Header, r *http.Request, token *Token, write
 		level = "write"
 	}
 	if h.route.permission != "" {
-		header.Set("X-Accepted-GitHub-Permissions", h.route.permission+"="+level)
+		accepted := strings.ReplaceAll(h.route.permission, "; ", "="+level+"; ") + "=" + level
+		header.Set("X-Accepted-GitHub-Permissions", accepted)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	call := &request{Request: r, header: header, base: base(r)}
+	call := &request{Request: r, header: header, base: base(r), token: token}
 	owner := ""
 	switch {
 	case r.PathValue("org") != "":
@@ -139,6 +144,9 @@ func (h *served) answer(header http.Header, r *http.Request, token *Token, write
 			return refuse(http.StatusForbidden, "Resource not accessible by integration")
 		}
 		return refuse(http.StatusForbidden, "Resource not accessible by personal access token")
+	}
+	if write && call.repository != nil && call.repository.archived {
+		return refuse(http.StatusForbidden, "Repository was archived so is read-only.")
 	}
 	if name := r.PathValue("environment_name"); name != "" {
 		call.vault = call.repository.environments[strings.ToLower(name)]

@@ -27,8 +27,8 @@ type Options struct {
 	NumericKeyIDs bool
 }
 
-// Server is GitHub's API for the secrets and variables of Actions. It opens every sealed box it receives, and refuses
-// what GitHub refuses and what no client should send.
+// Server is GitHub's API for the secrets and variables of Actions, and for comments of pull requests. It opens every
+// sealed box it receives, and refuses what GitHub refuses and what no client should send.
 type Server struct {
 	// URL is the API's address after Start, which a runner gives as GITHUB_API_URL.
 	URL string
@@ -56,7 +56,7 @@ func New(o Options) *Server {
 	}
 	s.limits.configure(o.Limits)
 	s.AddToken(Token{Secret: DefaultToken, Permissions: everything()})
-	ofJob := map[string]string{"metadata": "read", "contents": "write", "actions": "write"}
+	ofJob := map[string]string{"metadata": "read", "contents": "write", "actions": "write", "pull_requests": "write"}
 	s.AddToken(Token{Secret: JobToken, Permissions: ofJob})
 	s.routes = s.newRoutes()
 	return s
@@ -87,8 +87,11 @@ func (s *Server) Close() error {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	prefix := ""
-	if strings.HasPrefix(r.URL.Path, EnterprisePath+"/") {
+	switch {
+	case strings.HasPrefix(r.URL.Path, EnterprisePath+"/"):
 		prefix = EnterprisePath
+	case r.URL.Path == "/api/graphql":
+		prefix = "/api"
 	}
 	http.StripPrefix(prefix, s.routes).ServeHTTP(w, r)
 }
@@ -99,6 +102,7 @@ type request struct {
 	repository   *repository
 	organization *organization
 	vault        *vault // of the scope
+	token        *Token
 	header       http.Header
 	base         string // the API's address as the client uses it
 }

@@ -81,8 +81,8 @@ func TestOctokit(t *testing.T) {
 }
 
 // TestGH lets GitHub's command line use the simulator, in the two ways in which it goes to another host than
-// github.com: over TLS to an enterprise's server, and in the open to the host that GitHub's developers have, through
-// a proxy.
+// github.com: over TLS to an enterprise's server, and in the open to the host that GitHub's developers have, through a
+// proxy, as `make sandbox` says.
 func TestGH(t *testing.T) {
 	gh, err := exec.LookPath("gh")
 	if err != nil {
@@ -99,9 +99,8 @@ func TestGH(t *testing.T) {
 	}
 	enterprise := strings.TrimPrefix(secure.URL, "https://")
 	for host, environment := range map[string][]string{
-		enterprise: {"SSL_CERT_FILE=" + ca, "GH_ENTERPRISE_TOKEN=" + githubtest.DefaultToken},
-		"github.localhost": {"http_proxy=" + s.URL, "GH_TOKEN=" + githubtest.DefaultToken,
-			"GH_ENTERPRISE_TOKEN=" + githubtest.DefaultToken},
+		enterprise:         {"SSL_CERT_FILE=" + ca, "GH_ENTERPRISE_TOKEN=" + githubtest.DefaultToken},
+		"github.localhost": {"HTTP_PROXY=" + s.URL, "NO_PROXY=none", "GH_TOKEN=" + githubtest.DefaultToken},
 	} {
 		t.Run(host, func(t *testing.T) {
 			home := t.TempDir()

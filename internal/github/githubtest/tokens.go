@@ -10,7 +10,7 @@ import (
 const (
 	// DefaultToken is a fine-grained personal access token with every permission.
 	DefaultToken = "github_pat_11AAAAAAA0sandboxsandbox_everythingthatthereisinthissandbox"
-	// JobToken is a job's GITHUB_TOKEN, which has access to neither secrets nor variables.
+	// JobToken is a job's GITHUB_TOKEN, which has access to neither secrets nor variables, and may write comments.
 	JobToken = "ghs_sandboxtokenofthisjobonly0123456789"
 )
 
@@ -19,10 +19,13 @@ type Token struct {
 	// Secret is the token itself. It begins with ghs_ if it is an App's, as a job's own token is.
 	Secret string
 	// Permissions are levels ("read", "write") by GitHub's names, as in X-Accepted-GitHub-Permissions: secrets,
-	// environments, actions_variables, organization_secrets, organization_actions_variables, metadata.
+	// environments, actions_variables, organization_secrets, organization_actions_variables, issues, pull_requests,
+	// metadata.
 	Permissions map[string]string
 	// Only are the repositories (owner/repo) and organizations that the token gives access to. Empty: all.
 	Only []string
+	// Login is that of the account that the token acts for. Empty: octocat, or github-actions[bot] for an App's.
+	Login string
 	// Expired tokens are refused.
 	Expired bool
 }
@@ -30,7 +33,7 @@ type Token struct {
 func everything() map[string]string {
 	all := map[string]string{"metadata": "read"}
 	for _, name := range []string{"secrets", "environments", "actions_variables", "organization_secrets",
-		"organization_actions_variables"} {
+		"organization_actions_variables", "pull_requests"} {
 		all[name] = "write"
 	}
 	return all
@@ -61,7 +64,10 @@ func (t *Token) covers(name string) bool {
 	return len(t.Only) == 0 || slices.ContainsFunc(t.Only, func(one string) bool { return strings.EqualFold(one, name) })
 }
 
+// allows reports whether the token has a permission, or one of several that are separated by "; ".
 func (t *Token) allows(permission, level string) bool {
-	has := t.Permissions[permission]
-	return has == "write" || has == level
+	return slices.ContainsFunc(strings.Split(permission, "; "), func(one string) bool {
+		has := t.Permissions[one]
+		return has == "write" || has == level
+	})
 }

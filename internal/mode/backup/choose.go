@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
@@ -76,12 +77,20 @@ func (r *restore) named(ctx context.Context, o backups.Owner, folder string) (so
 	case backups.Foreign:
 		return source{}, nil, fleet.WithRemedy(fmt.Errorf("%s is not restored: %s", key, j.Why()),
 			"name that tenant in tenants; if it is gone, load the object with psql or pg_restore yourself")
-	case backups.Damaged, backups.Unreadable:
+	case backups.Unreadable:
+		return source{}, nil, fleet.WithRemedy(fmt.Errorf("%s is not restored: %s", key, j.Why()), unreadable)
+	case backups.Damaged:
 		return source{}, nil, fleet.WithRemedy(fmt.Errorf("%s is not restored: %s", key, j.Why()),
 			"name an older backup with backup-key, and find out what altered this one")
 	}
 	return source{key, j.Manifest}, []string{fmt.Sprintf("%s: %s", key, j.Why())}, nil
 }
+
+// unreadable is the remedy for a backup whose manifest cannot be used. Nothing says then whose it is, or whether it is
+// whole, unless the user does.
+const unreadable = "name another backup with backup-key; to load this one all the same, put back the manifest as it " +
+	"was (the key and .json), or delete it and give backup-key: without a manifest the backup is loaded with a warning, " +
+	"and its SHA-256 is not compared"
 
 // parseKey parses the key of a backup in whatever folder.
 func parseKey(key string) (backups.Key, bool) {
@@ -100,10 +109,14 @@ func noneCounts(odd []backups.Judged, folder string) error {
 		}
 	}
 	err := notFound("", folder)
-	if text := backups.Passed(odd); text != "" {
-		err = fleet.WithRemedy(fmt.Errorf("%w; %s", err, text), fleet.Remedy(err))
+	text, remedy := backups.Passed(odd), fleet.Remedy(err)
+	if text == "" {
+		return err
 	}
-	return err
+	if slices.ContainsFunc(odd, func(j backups.Judged) bool { return j.Standing == backups.Unreadable }) {
+		remedy = unreadable
+	}
+	return fleet.WithRemedy(fmt.Errorf("%w; %s", err, text), remedy)
 }
 
 // notFound says that a tenant's folder has no backup with that key, or no verified one if the key is empty.

@@ -1,12 +1,10 @@
 package backup
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"filippo.io/age"
 	"github.com/mattn/go-shellwords"
 
 	"github.com/org/neon-tenants-action/internal/backups"
@@ -124,27 +122,6 @@ func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 		o.Major = in.Int("pg-version", 14, 99)
 	}
 	return o
-}
-
-func parseRecipients(text string) ([]age.Recipient, error) {
-	var recipients []age.Recipient
-	for _, key := range input.List(text) {
-		r, err := age.ParseX25519Recipient(key)
-		switch {
-		case err == nil:
-		case strings.HasPrefix(strings.ToUpper(key), "AGE-SECRET-KEY-"): // no message repeats it
-			return nil, errors.New("contains a private age key; give its public key, age1..., which age-keygen -y prints")
-		default:
-			return nil, fmt.Errorf("%q is not an age recipient; "+
-				"give public keys such as age1..., separated by commas or line breaks", key)
-		}
-		recipients = append(recipients, r)
-	}
-	if len(recipients) == 0 && text != "" {
-		return nil, errors.New("names no recipient, so the backups would not be encrypted; " +
-			"give public keys such as age1..., or leave it out")
-	}
-	return recipients, nil
 }
 
 // readTarget parses the connection string in an input. The target is zero if it is invalid, which is a mistake.

@@ -15,8 +15,10 @@ func TestKinds(t *testing.T) {
 		format      pgdump.Format
 		compression compress.Kind
 	}{
-		{pgdump.DumpOptions{Format: pgdump.Plain, Compression: compress.Gzip}, backups.PlainGzip, pgdump.Plain, compress.Gzip},
-		{pgdump.DumpOptions{Format: pgdump.Plain, Compression: compress.Zstd}, backups.PlainZstd, pgdump.Plain, compress.Zstd},
+		{pgdump.DumpOptions{Format: pgdump.Plain, Compression: compress.Gzip}, backups.PlainGzip, pgdump.Plain,
+			compress.Gzip},
+		{pgdump.DumpOptions{Format: pgdump.Plain, Compression: compress.Zstd}, backups.PlainZstd, pgdump.Plain,
+			compress.Zstd},
 		{pgdump.DumpOptions{Format: pgdump.Custom, Compression: compress.Gzip}, backups.Custom, pgdump.Custom, compress.None},
 		{pgdump.DumpOptions{Format: pgdump.Custom, Compression: compress.Zstd}, backups.Custom, pgdump.Custom, compress.None},
 	} {

@@ -13,8 +13,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// prune deletes the tenant's backups that the policy does not keep, and records them in d. It warns of those in the
-// tenant's folder that are not the tenant's, or that cannot be relied on.
+// prune deletes the tenant's backups that the policy does not keep, and records them in d. In a dry run it only records
+// them. It warns of those in the tenant's folder that are not the tenant's, or that cannot be relied on.
 func (b *Job) prune(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Detail) (warnings []string, err error) {
 	if b.policy == nil {
 		return nil, nil
@@ -23,9 +23,9 @@ func (b *Job) prune(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Det
 	if err != nil {
 		return nil, err
 	}
-	decisions, judged, err := b.Store.Due(ctx, existing, o, *b.policy)
-	if err != nil {
-		return nil, err
+	decisions, warnings, err := b.due(ctx, existing, o, d)
+	if err != nil || b.env.DryRun {
+		return warnings, err
 	}
 	p, err := b.Store.Prune(ctx, decisions, o)
 	d.Pruned, d.Retained = pruned(p.Deleted), p.Retained
@@ -36,7 +36,6 @@ func (b *Job) prune(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Det
 		b.env.Notice("the bucket keeps the versions of its objects, so what is pruned is only marked as deleted, and " +
 			"still stored and billed; a lifecycle rule with NoncurrentVersionExpiration deletes the versions")
 	}
-	warnings = passed(judged)
 	if len(p.Left) > 0 {
 		warnings = append(warnings, fmt.Sprintf("%s past retention that were never finished, and that do not say that "+
 			"they are this tenant's, are left: %s", words.Count(len(p.Left), "backup", "backups"), words.List(p.Left, 3)))
@@ -52,32 +51,24 @@ func (b *Job) pruneOnly(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 		return fleet.Outcome{}, err
 	}
 	o, d := b.owner(t, target), Detail{}
-	var warnings []string
 	note := "%d pruned"
 	if b.env.DryRun {
 		note = "%d to prune"
-		warnings, err = b.due(ctx, t, o, &d)
-	} else {
-		warnings, err = b.prune(ctx, t, o, &d)
 	}
+	warnings, err := b.prune(ctx, t, o, &d)
 	if len(d.Pruned) == 0 && !b.env.DryRun {
 		return fleet.Outcome{Unchanged: true, Warnings: warnings, Detail: d}, err
 	}
 	return fleet.Outcome{Note: fmt.Sprintf(note, len(d.Pruned)), Warnings: warnings, Detail: d}, err
 }
 
-// due records in d what is past its retention.
-func (b *Job) due(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Detail) (warnings []string, err error) {
-	if b.policy == nil {
-		return nil, nil
-	}
-	existing, err := b.Store.List(ctx, t.Key)
-	if err != nil {
-		return nil, err
-	}
-	decisions, judged, err := b.Store.Due(ctx, existing, o, *b.policy)
+// due decides which of the listed backups the policy keeps, and records the others in d. It warns as [Job.prune] does.
+func (b *Job) due(
+	ctx context.Context, listed []backups.Backup, o backups.Owner, d *Detail,
+) (decisions []backups.Decision, warnings []string, err error) {
+	decisions, judged, err := b.Store.Due(ctx, listed, o, *b.policy)
 	d.Pruned = pruned(decisions)
-	return passed(judged), err
+	return decisions, passed(judged), err
 }
 
 // passed warns of the backups in a tenant's folder that were passed over.
@@ -96,9 +87,8 @@ func (b *Job) wouldPrune(
 		return nil, nil
 	}
 	written := backups.Backup{Key: key.String(), Time: key.Time, Verified: true}
-	decisions, judged, err := b.Store.Due(ctx, slices.Insert(slices.Clone(existing), 0, written), o, *b.policy)
-	d.Pruned = pruned(decisions)
-	return passed(judged), err
+	_, warnings, err = b.due(ctx, slices.Insert(slices.Clone(existing), 0, written), o, d)
+	return warnings, err
 }
 
 // pruned returns the backups that are not to be kept, with the reasons.

@@ -3,7 +3,6 @@ package backup
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -72,11 +70,10 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 			"give the target's connection string as a secret, or restore-into: new-project or branch")
 	}
 	if in.String("age-identity") != "" {
-		identities, err := age.ParseIdentities(strings.NewReader(in.Secret("age-identity")))
-		if err != nil {
-			in.Mistake("age-identity", "is not an age identity; give the secret key that begins with AGE-SECRET-KEY-1")
+		var err error
+		if r.identities, err = parseIdentities(in.Secret("age-identity")); err != nil {
+			in.Mistake("age-identity", "%v", err)
 		}
-		r.identities = identities
 	}
 	if _, ok := env.Source.(fleet.SchemaHost); ok && r.overwrite {
 		in.Mistake("overwrite", "would drop everything in the target database, which with tenant-source: schemas may "+
@@ -120,8 +117,7 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		return o, err
 	}
 	if s.key.Encrypted && len(r.identities) == 0 {
-		return o, fleet.WithRemedy(fmt.Errorf("the backup %s is encrypted", s.key),
-			"give age-identity, the secret key of one of the recipients, as a secret")
+		return o, errEncrypted(s)
 	}
 	d := RestoreDetail{
 		Key: s.key.String(), Target: cmp.Or(r.into, "url"), SchemaVersion: s.manifest.SchemaVersion,
@@ -176,13 +172,13 @@ func (r *restore) load(
 	if err != nil {
 		return restored, err
 	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	if r.into != "" {
-		if d.TargetID, target, err = r.create(ctx, t, s.key, log); err != nil {
-			return restored, err
-		}
+	defer func() { _ = in.Close() }() // what was read is verified before the restore is committed, and stands
+	if r.into == "" {
+		return pgdump.Restore(ctx, target, options, in)
 	}
-	return pgdump.Restore(ctx, target, options, in)
+	return r.loadInto(ctx, t, s.key, d, log, func(target postgres.Target) (pgdump.Restored, error) {
+		return pgdump.Restore(ctx, target, options, in)
+	})
 }
 
 // note sums up the restore of a backup from the given time.
@@ -214,30 +210,7 @@ func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (
 		WantSHA256: s.manifest.StoredSHA256, Major: s.key.Major,
 	})
 	d.StoredSize, d.StoredSHA256 = checked.StoredSize, checked.StoredSHA256
-	return in.Object, checked, err
-}
-
-// create creates the project or branch to restore into.
-func (r *restore) create(
-	ctx context.Context, t fleet.Tenant, key backups.Key, log *slog.Logger,
-) (id string, target postgres.Target, err error) {
-	// With the time of the restore, the name is new even if the same backup is restored again.
-	const layout = "20060102-150405"
-	stamp := key.Time.Format(layout) + "-at-" + time.Now().UTC().Format(layout)
-	var secret fleet.Secret
-	if r.into == "new-project" {
-		id, secret, err = r.maker.CreateProject(ctx, t, t.Name+" restored "+stamp)
-	} else {
-		var b fleet.Branch
-		b, secret, err = r.brancher.CreateBranch(ctx, t, fleet.BranchSpec{Name: "restore/" + stamp})
-		id = b.ID
-	}
-	if err != nil {
-		return "", postgres.Target{}, err
-	}
-	log.Info("created the target", "kind", r.into, "id", id)
-	target, err = mode.Parse(r.env, secret, log)
-	return id, target, err
+	return in.Object, checked, explainKey(err, s.manifest)
 }
 
 // restoreFacts returns which backup was proved by its restore, without the version, which is the backup's and not the

@@ -59,7 +59,8 @@ func newToTime(in *input.Reader, env mode.Env) mode.Work {
 	}
 	switch into := in.Choice("restore-into", "new-project", "branch"); {
 	case into == "new-project":
-		in.Mistake("restore-into", "a project's history stays in the project; with restore-to-time, give branch, or leave it out")
+		in.Mistake("restore-into", "a project's history stays in the project; with restore-to-time, give branch, or "+
+			"leave it out")
 	case into == "branch" && r.confirm != "":
 		in.Mistake("confirm", "is given to replace the tenant's own branch, and restore-into: branch makes a new one; leave "+
 			"one of the two out")

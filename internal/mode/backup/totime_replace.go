@@ -57,8 +57,8 @@ func (r *toTime) replace(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 	release() // the restore has ended its session
 	d.PreservedAs = name
 	if d.SchemaVersion, err = r.ask(ctx, t, log); err != nil {
-		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken to %s, with what it was before kept as %s, "+
-			"but could not be asked what it records now: %w", moment(r.at), name, err),
+		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken to %s, with what it was before kept "+
+			"as %s, but could not be asked what it records now: %w", moment(r.at), name, err),
 			cmp.Or(remedies.Of(err), "look at the tenant"))
 	}
 	return fleet.Outcome{Detail: d, Note: fmt.Sprintf("restored to %s; what it was before is kept as %s", moment(r.at),
@@ -77,8 +77,8 @@ func (r *toTime) replacedBefore(
 	if err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
-	return fleet.Outcome{Unchanged: true, Detail: d, Note: fmt.Sprintf("was restored to %s before, on %s UTC; what it was "+
-		"until then is kept as %s", moment(r.at), kept.CreatedAt.UTC().Format(time.DateTime), kept.Name)}, nil
+	return fleet.Outcome{Unchanged: true, Detail: d, Note: fmt.Sprintf("was restored to %s before, on %s UTC; what it "+
+		"was until then is kept as %s", moment(r.at), kept.CreatedAt.UTC().Format(time.DateTime), kept.Name)}, nil
 }
 
 // lock keeps migrations away until the restore ends the session. A tenant that cannot be connected to, which may be why

@@ -16,11 +16,12 @@ func TestParseMoment(t *testing.T) {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}
+	const neither = " is neither a time nor how long ago; write for example 2026-03-14T09:26:53Z or 2h"
 	for text, want := range map[string]string{
 		"2026-03-14T09:26:54Z": "2026-03-14T09:26:54Z has not come yet; give a time that has passed, with its zone",
-		"2026-03-14T09:26:53":  `"2026-03-14T09:26:53" is neither a time nor how long ago; write for example 2026-03-14T09:26:53Z or 2h`,
-		"-2h":                  `"-2h" is neither a time nor how long ago; write for example 2026-03-14T09:26:53Z or 2h`,
-		"noon":                 `"noon" is neither a time nor how long ago; write for example 2026-03-14T09:26:53Z or 2h`,
+		"2026-03-14T09:26:53":  `"2026-03-14T09:26:53"` + neither,
+		"-2h":                  `"-2h"` + neither,
+		"noon":                 `"noon"` + neither,
 	} {
 		if _, err := parseMoment(text, now); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", text, err)

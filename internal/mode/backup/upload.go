@@ -25,6 +25,8 @@ type database struct {
 	around  postgres.Surroundings // only if each backup is restored for verification
 	look    backups.Look          // before the dump; zero if the source does not tell when a tenant was in use
 	conn    *postgres.Conn        // for the look after the dump; nil without the first
+
+	noSettings bool // a pooler refuses settings in the startup message
 }
 
 func (db database) close() {
@@ -49,7 +51,9 @@ func (b *Job) inspect(
 			conn.Close()
 		}
 	}()
-	db = database{major: cmp.Or(b.dump.Major, conn.ServerMajor()), schema: b.env.Schema(t)}
+	db = database{
+		major: cmp.Or(b.dump.Major, conn.ServerMajor()), schema: b.env.Schema(t), noSettings: conn.SettingsRefused(),
+	}
 	table := b.table
 	if db.schema != "" {
 		table = table.In(db.schema)
@@ -83,8 +87,8 @@ func (b *Job) inspect(
 const cleanupTimeout = 5 * time.Second
 
 // upload streams a dump into the bucket. The object appears only once pg_dump has succeeded and the dump is complete.
-// Its manifest, which makes it a verified backup, is written once the object has been checked. What it returns beside an
-// error is the manifest only if it was written.
+// Its manifest, which makes it a verified backup, is written once the object has been checked. What it returns beside
+// an error is the manifest only if it was written.
 func (b *Job) upload(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, owner backups.Owner,
 	log *slog.Logger,
@@ -103,6 +107,7 @@ func (b *Job) upload(
 	}()
 	o := b.dump
 	o.Major, o.Schema, o.Log, o.CountRows = db.major, db.schema, log, !b.verifyOn.Zero()
+	o.NoSettings = db.noSettings
 	dumped, err := pgdump.Dump(ctx, target, o, w)
 	if err != nil {
 		return m, err
@@ -130,6 +135,7 @@ func (b *Job) manifest(
 		Args: b.dump.Args, Whole: len(backups.LeftOut(b.dump.Args)) == 0,
 		ServerVersion: dumped.ServerVersion, ClientVersion: dumped.ClientVersion, SchemaVersion: db.version,
 		Format: string(b.dump.Format), Compression: string(b.dump.Compression), Encrypted: key.Encrypted,
+		Recipients: recipientNames(b.dump.Recipients),
 		StoredSize: stored.Size, StoredSHA256: fmt.Sprintf("%x", stored.SHA256),
 		PlainSize: dumped.PlainSize, PlainSHA256: dumped.PlainSHA256,
 		Verified: backups.Verification{How: "stream", At: b.Store.Now().UTC(), Stored: stored.Checked},

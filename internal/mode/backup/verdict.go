@@ -119,7 +119,8 @@ type missingExtension struct {
 }
 
 func (e *missingExtension) Error() string {
-	return fmt.Sprintf("%v; the server for throwaway databases did not create every extension of the tenant's database: %v",
+	return fmt.Sprintf("%v; the server for throwaway databases did not create every extension of the tenant's "+
+		"database: %v",
 		e.err, errors.Join(e.missing...))
 }
 

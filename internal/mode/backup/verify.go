@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -23,7 +22,7 @@ func (b *Job) tryRestore(
 	if err != nil {
 		return v, err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	defer func() { _ = r.Close() }() // what was read is verified by then
 	format, compression := encodingOf(key.Kind)
 	o := pgdump.RestoreOptions{
 		Major: key.Major, Format: format, Compression: compression, WantSHA256: m.StoredSHA256,

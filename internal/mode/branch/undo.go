@@ -1,4 +1,3 @@
-// Package branch holds the modes that work with branches of the tenants' Neon projects: undo.
 package branch
 
 import (
@@ -49,9 +48,9 @@ type undo struct {
 	selection string // the input tenants
 	allowNone bool
 
-	changes map[string]change // of the tenants to work on, by id
-	gone    []string          // tenants that the run changed and that are not listed
-	listed  bool              // all tenants could be listed
+	changes map[string]tenantChange // of the tenants to work on, by id
+	gone    []string                // tenants that the run changed and that are not listed
+	listed  bool                    // all tenants could be listed
 }
 
 // NewUndo is mode undo: it takes exactly the tenants that a run of mode migrate changed back to their undo points.
@@ -93,7 +92,7 @@ func (u *undo) choose(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 		return nil, fmt.Errorf("tenants: %w", err)
 	}
 	u.doubt(selection, known)
-	u.changes = map[string]change{}
+	u.changes = map[string]tenantChange{}
 	var picked []fleet.Tenant
 	for _, c := range u.run.changes {
 		switch t, ok := listed[c.tenant.ID]; {
@@ -156,8 +155,8 @@ func (u *undo) unlisted() error {
 func (u *undo) finish(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	err := u.unlisted()
 	if len(u.run.missing) > 0 {
-		err = errors.Join(err, fleet.WithRemedy(fmt.Errorf("there is no report of shard %s of the run %s, whose tenants were "+
-			"not undone", words.List(u.run.missing, 0), u.run.id),
+		err = errors.Join(err, fleet.WithRemedy(fmt.Errorf("there is no report of shard %s of the run %s, whose tenants "+
+			"were not undone", words.List(u.run.missing, 0), u.run.id),
 			"have previous-report match the report files of all its jobs, and run again; what is undone stays so"))
 	}
 	ending := mode.Ending{}
@@ -186,8 +185,8 @@ func (u *undo) section(results []fleet.Result) report.Section {
 		s.Lines = append(s.Lines, "everything that was written since the undo point, in all databases of the tenant's branch")
 	}
 	if counted {
-		s.Lines = append(s.Lines, "the rows are the server's count of what was inserted, updated or deleted since then, with "+
-			"what the migrations did, and without about the last second")
+		s.Lines = append(s.Lines, "the rows are the server's count of what was inserted, updated or deleted since then, "+
+			"with what the migrations did, and without about the last second")
 	}
 	switch name := mode.UndoneName(u.run.id); {
 	case u.env.DryRun && lost > 0:

@@ -16,13 +16,13 @@ import (
 
 // undoneRun is what the report files say about the run that is to be undone.
 type undoneRun struct {
-	id      string   // empty after a mistake
-	changes []change // by the tenants' keys
-	missing []string // shards without a report
+	id      string         // empty after a mistake
+	changes []tenantChange // by the tenants' keys
+	missing []string       // shards without a report
 }
 
-// change is what a run did to one tenant, in all its attempts and steps.
-type change struct {
+// tenantChange is what a run did to one tenant, in all its attempts and steps.
+type tenantChange struct {
 	tenant fleet.Tenant
 	point  *mode.UndoPoint // made before the first change; nil if none was
 	points map[string]bool // ids of all points that the reports tell of
@@ -100,8 +100,8 @@ func undoneBy(files []report.NamedFile, source string) (run undoneRun, err error
 	if run.changes, err = changesIn(files); err != nil {
 		return undoneRun{}, fleet.WithRemedy(err, remedy)
 	}
-	pointless := func(c change) bool { return c.point == nil }
-	if len(run.changes) > 0 && !slices.ContainsFunc(run.changes, func(c change) bool { return !pointless(c) }) {
+	hasPoint := func(c tenantChange) bool { return c.point != nil }
+	if len(run.changes) > 0 && !slices.ContainsFunc(run.changes, hasPoint) {
 		return undoneRun{}, fleet.WithRemedy(fmt.Errorf("the run %s changed tenants and made no undo points", run.id),
 			"give the report of a run with undo-point: true; without one, take a tenant back with mode restore")
 	}
@@ -119,17 +119,17 @@ type migrated struct {
 }
 
 // changesIn returns what the run changed, by the tenants' keys.
-func changesIn(files []report.NamedFile) ([]change, error) {
+func changesIn(files []report.NamedFile) ([]tenantChange, error) {
 	entries := map[string][]report.TenantEntry{}
 	for _, f := range files {
 		for _, e := range f.Tenants {
 			entries[e.ID] = append(entries[e.ID], e)
 		}
 	}
-	var changes []change
+	var changes []tenantChange
 	for _, some := range entries {
 		slices.SortStableFunc(some, func(a, b report.TenantEntry) int { return a.StartedAt.Compare(b.StartedAt) })
-		c := change{points: map[string]bool{}, applied: map[string]bool{}}
+		c := tenantChange{points: map[string]bool{}, applied: map[string]bool{}}
 		for _, e := range some {
 			if err := c.add(e); err != nil {
 				return nil, fmt.Errorf("read what the run did to tenant %q: %w", e.Name, err)
@@ -139,7 +139,7 @@ func changesIn(files []report.NamedFile) ([]change, error) {
 			changes = append(changes, c)
 		}
 	}
-	slices.SortFunc(changes, func(a, b change) int {
+	slices.SortFunc(changes, func(a, b tenantChange) int {
 		return cmp.Or(cmp.Compare(a.tenant.Key, b.tenant.Key), cmp.Compare(a.tenant.ID, b.tenant.ID))
 	})
 	return changes, nil
@@ -148,7 +148,7 @@ func changesIn(files []report.NamedFile) ([]change, error) {
 var leadingDigits = regexp.MustCompile(`^\d+`)
 
 // add adds what one attempt or step of the run did to the tenant, after the earlier ones.
-func (c *change) add(e report.TenantEntry) error {
+func (c *tenantChange) add(e report.TenantEntry) error {
 	c.tenant = fleet.Tenant{Name: e.Name, ID: e.ID, Key: e.Key}
 	var d migrated
 	if e.Detail == nil {
@@ -189,7 +189,7 @@ const (
 )
 
 // standing compares the versions that the tenant records now.
-func (c change) standing(now map[string]bool) standing {
+func (c tenantChange) standing(now map[string]bool) standing {
 	if mode.HashVersions(now) == c.point.Versions {
 		return asBefore
 	}

@@ -21,7 +21,7 @@ func versions(all ...string) map[string]bool {
 }
 
 func TestStanding(t *testing.T) {
-	c := change{point: &mode.UndoPoint{Versions: mode.HashVersions(versions("1", "2"))}, applied: versions("3", "4")}
+	c := tenantChange{point: &mode.UndoPoint{Versions: mode.HashVersions(versions("1", "2"))}, applied: versions("3", "4")}
 	for now, want := range map[string]standing{
 		"1 2 3 4": asLeft, "1 2": asBefore,
 		"1 2 3": another, "1 2 3 4 5": another, "1 3 4": another, "1 2 5": another, "": another, "3 4": another,
@@ -30,7 +30,7 @@ func TestStanding(t *testing.T) {
 			t.Errorf("%s: %d, want %d", now, got, want)
 		}
 	}
-	first := change{point: &mode.UndoPoint{Versions: mode.HashVersions(nil)}, applied: versions("1")}
+	first := tenantChange{point: &mode.UndoPoint{Versions: mode.HashVersions(nil)}, applied: versions("1")}
 	for now, want := range map[string]standing{"": asBefore, "1": asLeft, "2": another} {
 		if got := first.standing(versions(strings.Fields(now)...)); got != want {
 			t.Errorf("from nothing, %s: %d, want %d", now, got, want)
@@ -40,7 +40,8 @@ func TestStanding(t *testing.T) {
 
 // entry is a tenant of a report. Its detail is JSON without braces.
 func entry(id string, minute int, detail string) report.TenantEntry {
-	e := report.TenantEntry{Name: "tenant " + id, ID: id, Key: id, StartedAt: time.Date(2026, 3, 1, 9, minute, 0, 0, time.UTC)}
+	e := report.TenantEntry{Name: "tenant " + id, ID: id, Key: id, StartedAt: time.Date(2026, 3, 1, 9, minute, 0, 0,
+		time.UTC)}
 	if detail != "" {
 		e.Detail = json.RawMessage("{" + detail + "}")
 	}
@@ -72,7 +73,8 @@ func TestChanges(t *testing.T) {
 		if c.point != nil {
 			id = c.point.BranchID
 		}
-		said = append(said, fmt.Sprintf("%s from %s (of %d) by %d to %s", c.tenant.ID, id, len(c.points), len(c.applied), c.after))
+		said = append(said, fmt.Sprintf("%s from %s (of %d) by %d to %s", c.tenant.ID, id, len(c.points), len(c.applied),
+			c.after))
 	}
 	want := "pointless from none (of 0) by 1 to 2; recorded from p1 (of 1) by 2 to 2; second from p2 (of 2) by 1 to 2; " +
 		"twice from p1 (of 2) by 2 to 3"
@@ -98,7 +100,7 @@ func TestOnlySomeHaveAPoint(t *testing.T) {
 	if err != nil || len(run.changes) != 2 {
 		t.Fatalf("%+v, %v", run, err)
 	}
-	u := &undo{run: run, changes: map[string]change{"a": run.changes[0]}}
+	u := &undo{run: run, changes: map[string]tenantChange{"a": run.changes[0]}}
 	_, err = u.job(t.Context(), run.changes[0].tenant, nil)
 	if err == nil || err.Error() != "the run 7 changed it and made no undo point of it before" || fleet.Remedy(err) == "" {
 		t.Error(err)

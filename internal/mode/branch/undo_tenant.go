@@ -71,7 +71,7 @@ type branches struct {
 }
 
 // look lists the project's branches, once a restore that an earlier run began has ended.
-func (u *undo) look(ctx context.Context, t fleet.Tenant, c change) (found branches, err error) {
+func (u *undo) look(ctx context.Context, t fleet.Tenant, c tenantChange) (found branches, err error) {
 	all, err := u.brancher.Branches(ctx, t, u.run.id)
 	if err != nil {
 		return found, err
@@ -109,7 +109,7 @@ func (u *undo) lock(ctx context.Context, conn *postgres.Conn) (postgres.Status, 
 }
 
 // check refuses what a restore would not make right.
-func (u *undo) check(found branches, c change) error {
+func (u *undo) check(found branches, c tenantChange) error {
 	switch {
 	case found.own.ID != c.point.ParentID:
 		return fleet.WithRemedy(fmt.Errorf("its branch is %s (%s) now, and the undo point is one of %s", found.own.Name,
@@ -131,7 +131,7 @@ func (u *undo) check(found branches, c change) error {
 // restore takes the tenant back to its undo point, and proves by a new connection that it was. release gives back the
 // one that holds the lock, which the restore ends.
 func (u *undo) restore(
-	ctx context.Context, t fleet.Tenant, c change, d UndoDetail, release func(), log *slog.Logger,
+	ctx context.Context, t fleet.Tenant, c tenantChange, d UndoDetail, release func(), log *slog.Logger,
 ) (fleet.Outcome, error) {
 	d.known = false
 	name := mode.UndoneName(u.run.id)
@@ -145,8 +145,8 @@ func (u *undo) restore(
 	d.PreservedAs = name
 	versions, err := u.recorded(ctx, t, log)
 	if err != nil {
-		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but could not be asked what it "+
-			"records now: %w", c.point.Name, err), cmp.Or(remedies.Of(err), "run again, which checks it"))
+		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but could not be asked "+
+			"what it records now: %w", c.point.Name, err), cmp.Or(remedies.Of(err), "run again, which checks it"))
 	}
 	if c.standing(versions.Versions) != asBefore {
 		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but records other versions "+
@@ -179,20 +179,22 @@ func (u *undo) undoneAlready(d UndoDetail, found branches) fleet.Outcome {
 }
 
 // migratedSince is the error of a tenant that records neither what the run left nor what was there before.
-func (u *undo) migratedSince(d UndoDetail, c change) error {
+func (u *undo) migratedSince(d UndoDetail, c tenantChange) error {
 	now, left := cmp.Or(d.Before, "none"), cmp.Or(c.after, "none")
 	what := fmt.Sprintf("the run left it at version %s, and it is at %s now", left, now)
 	if now == left {
 		what = fmt.Sprintf("beside its version %s it records others than the run left", now)
 	}
-	return fleet.WithRemedy(fmt.Errorf("not undone: it was migrated again since: %s", what), "if a later run did that, undo "+
-		"that one first; if it was another attempt or step of this run, have previous-report match its report too")
+	return fleet.WithRemedy(fmt.Errorf("not undone: it was migrated again since: %s", what),
+		"if a later run did that, undo "+
+			"that one first; if it was another attempt or step of this run, have previous-report match its report too")
 }
 
 // undoneAndMigrated is the error of a tenant that was undone and records the run's versions all the same.
 func (u *undo) undoneAndMigrated() error {
 	name := mode.UndoneName(u.run.id)
-	return fleet.WithRemedy(fmt.Errorf("not undone: it was undone before, as the branch %s shows, and migrated again since",
+	return fleet.WithRemedy(fmt.Errorf("not undone: it was undone before, as the branch %s shows, and migrated again "+
+		"since",
 		name), "undo the run that migrated it; if the earlier undo failed instead, delete the branch "+name+
 		" once you need nothing in it, and run again")
 }

@@ -19,6 +19,7 @@ import (
 func New(in *input.Reader, env mode.Env) mode.Work {
 	unguarded := NewUnguarded(in, env)
 	unguarded.migrator.readBaseline(in)
+	unguarded.migrator.readRehearsal(in)
 	work := unguarded.migrator.readUndoPoint(in, unguarded.Work)
 	within := in.Duration("require-backup-within")
 	if within == 0 {

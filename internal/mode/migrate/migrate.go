@@ -4,7 +4,9 @@ package migrate
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -13,6 +15,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/remedies"
+	"github.com/org/neon-tenants-action/internal/report"
 )
 
 // migrator is the mode with its inputs read.
@@ -24,8 +27,9 @@ type migrator struct {
 	creator fleet.Creator // nil unless create-missing concerns databases
 	schemas *migrateSchemas
 
-	baseline *baseline   // nil: no tenant gets one
-	undo     *undoPoints // nil: no tenant gets one
+	baseline  *baseline   // nil: no tenant gets one
+	rehearsal *rehearsal  // nil: there is none
+	undo      *undoPoints // nil: no tenant gets one
 }
 
 // Unguarded is mode migrate without require-backup-within.
@@ -49,7 +53,6 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 		DryRun:               env.DryRun,
 	}}
 	m.files = mode.ReadMigrations(in, "migrations-path")
-	refuseUnavailable(in, "rehearse")
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
 	u := Unguarded{migrator: m}
@@ -58,10 +61,13 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	}
 	u.Work = mode.Work{
 		Prepare: func(ctx context.Context, found mode.Found) error {
+			if m.rehearsal.run(ctx, found); m.rehearsal.blocks() || ctx.Err() != nil {
+				return nil // every tenant says why it is not touched
+			}
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)
 		},
 		Job:    m.run,
-		Finish: func(context.Context, []fleet.Result) (mode.Ending, error) { return ending(m.schemas.did), nil },
+		Finish: func(ctx context.Context, _ []fleet.Result) (mode.Ending, error) { return m.ending(ctx), nil },
 		Close:  m.conns.Close,
 		Facts: func(r fleet.Result) catalog.Facts {
 			d, _ := r.Outcome.Detail.(Detail) // without one, the catalog still learns that the migration failed
@@ -71,24 +77,49 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	return u
 }
 
-// refuseUnavailable refuses inputs that this version does not act on: whoever sets rehearse relies on it.
-func refuseUnavailable(in *input.Reader, names ...string) {
-	for _, name := range names {
-		if in.Given(name) {
-			in.Mistake(name, "is not available in this version; leave it out")
-		}
+// RunDetail is what the report file says about the run as a whole.
+type RunDetail struct {
+	Public    *Detail         `json:"public,omitempty"`    // what was done to the schema public
+	Rehearsal *FleetRehearsal `json:"rehearsal,omitempty"` // what the rehearsals showed
+}
+
+// ending reports what was done beside the tenants: to the schema public, and in rehearsals.
+func (m *migrator) ending(ctx context.Context) mode.Ending {
+	e := publicEnding(m.schemas.did)
+	f := m.rehearsal.summary()
+	if f == nil {
+		return e
 	}
+	detail, _ := e.Detail.(RunDetail)
+	detail.Rehearsal = f
+	e.Detail, e.Sections = detail, slices.Concat([]report.Section{f.section()}, e.Sections)
+	e.Outputs = map[string]string{"rehearsal": f.output()}
+	if err := m.rehearsal.commenter.Comment(ctx, "rehearsal", f.section().Markdown()); err != nil {
+		e.Warnings = append(e.Warnings, fmt.Sprintf("%v: %s", err, remedies.Of(err)))
+	}
+	return e
+}
+
+// open connects to a tenant, by the connection string of its rehearsal if there was one.
+func (m *migrator) open(ctx context.Context, t fleet.Tenant, log *slog.Logger) (*postgres.Conn, func(), error) {
+	if target, known := m.rehearsal.targetOf(t); known {
+		return m.conns.OpenTarget(ctx, t, target, log)
+	}
+	return m.conns.Open(ctx, t, log)
 }
 
 // run migrates one tenant.
 func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	if err := m.rehearsal.refuse(t); err != nil {
+		return m.rehearsal.refused(t), err
+	}
 	o := m.options
 	o.Schema = m.env.Schema(t)
 	o.Baseline = m.baseline.of(o, log)
 	if result, known, err := m.schemas.migrate(ctx, m.env, t, m.files, o); known {
 		return describe(result, o.DryRun, err != nil), remedies.Explain(err)
 	}
-	conn, release, err := m.conns.Open(ctx, t, log)
+	conn, release, err := m.open(ctx, t, log)
 	created, create := false, false
 	if err != nil {
 		if create, err = createMissing(err, m.creator, t); create {
@@ -99,7 +130,7 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 				o.Baseline = nil // a new database is migrated from the first file on
 			}
 			if err == nil {
-				conn, release, err = m.conns.Open(ctx, t, log)
+				conn, release, err = m.open(ctx, t, log)
 			}
 		}
 	}
@@ -110,7 +141,9 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	o.Alone = func(ctx context.Context, failed error) (bool, error) { return m.conns.Alone(ctx, conn, failed) }
 	point := m.undo.before(&o, t, log)
 	result, err := migration.Migrate(ctx, conn, m.files, o)
-	outcome := withUndoPoint(describe(result, o.DryRun, err != nil), point)
+	outcome := describe(result, o.DryRun, err != nil)
+	m.rehearsal.add(&outcome, t, result)
+	outcome = withUndoPoint(outcome, point)
 	if created {
 		outcome = afterCreation(outcome)
 	}

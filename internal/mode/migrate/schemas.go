@@ -94,6 +94,10 @@ func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn,
 		before := words.Count(len(m.Applied), "file before it was", "files before it were")
 		err = fmt.Errorf("%w; %s applied", err, before)
 	}
+	if table := (*postgres.TableError)(nil); errors.As(err, &table) && table.Cause == postgres.VersionsNotOurs {
+		return fleet.WithRemedy(err, fmt.Sprintf("rename the other tool's table (alter table %s rename to …); another "+
+			"migrations-table would be every tenant's too, and hide what they record now", table.Table.Quoted()))
+	}
 	if err != nil {
 		return remedies.Explain(err)
 	}
@@ -115,13 +119,8 @@ func (s *migrateSchemas) migrate(
 	return s.states.Migrate(files, o)
 }
 
-// PublicDetail is what the report file says about the schema public.
-type PublicDetail struct {
-	Public Detail `json:"public"`
-}
-
-// ending reports what was done to the schema public; did is nil if nothing was.
-func ending(did *migration.Result) mode.Ending {
+// publicEnding reports what was done to the schema public; did is nil if nothing was.
+func publicEnding(did *migration.Result) mode.Ending {
 	if did == nil {
 		return mode.Ending{}
 	}
@@ -137,5 +136,5 @@ func ending(did *migration.Result) mode.Ending {
 		section.Lines = []string{"nothing pending"}
 	}
 	detail, _ := o.Detail.(Detail)
-	return mode.Ending{Sections: []report.Section{section}, Warnings: o.Warnings, Detail: PublicDetail{detail}}
+	return mode.Ending{Sections: []report.Section{section}, Warnings: o.Warnings, Detail: RunDetail{Public: &detail}}
 }

@@ -60,7 +60,7 @@ func TestEnding(t *testing.T) {
 		"with its warnings": {did: &migration.Result{Applied: applied, Warnings: []string{"x"}},
 			lines: []string{"2_b.sql applied in 1.2s"}, warnings: 1},
 	} {
-		e := ending(c.did)
+		e := publicEnding(c.did)
 		var want []report.Section
 		if c.lines != nil {
 			want = []report.Section{{Title: "Schema public", Lines: c.lines}}

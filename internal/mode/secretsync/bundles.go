@@ -115,9 +115,9 @@ func bundleNames(members map[int][]string) (names []string) {
 	return names
 }
 
-// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why. A tenant
-// that is gone may leave its bundle only if every tenant of the run was read: otherwise it may be the former name of
-// one that was not, and hold its only connection string.
+// lockedBundles returns the bundles that hold a tenant whose connection string this run does not have, and why. A
+// tenant that is gone may leave its bundle only if every tenant of the run was read: otherwise it may be the former
+// name of one that was not, and hold its only connection string.
 func (p *plan) lockedBundles(values map[string]string) map[int]error {
 	have := map[secrets.Print]bool{}
 	for key := range values {
@@ -192,8 +192,8 @@ func (p *plan) bundleAction(b bundlePlan, s bundleStep, keys []string) bundleAct
 	return writeBundle
 }
 
-// losesOnlyGone reports whether writing a bundle would do no more than drop tenants that are gone, which without pruning
-// nobody asked for.
+// losesOnlyGone reports whether writing a bundle would do no more than drop tenants that are gone, which without
+// pruning nobody asked for.
 func (p *plan) losesOnlyGone(b bundlePlan, bundle int, keys []string) bool {
 	loses := false
 	for key, m := range p.past.state.Members {

@@ -87,7 +87,8 @@ func (w *writer) send(name, value string) error {
 		_, err = w.client.PutSecret(w.ctx, w.scope, key, name, value)
 	}
 	switch {
-	case github.IsStatus(err, http.StatusUnauthorized), github.IsStatus(err, http.StatusForbidden):
+	case github.IsStatus(err, http.StatusUnauthorized), github.IsStatus(err, http.StatusForbidden),
+		github.IsStatus(err, http.StatusUnavailableForLegalReasons):
 		w.refused = fmt.Errorf("write the secrets of %s: %w", w.scope, err)
 		return w.refused
 	case err != nil:

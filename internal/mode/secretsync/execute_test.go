@@ -222,7 +222,8 @@ func TestNobodyLeavesABundleBeforeTheOthersAreWritten(t *testing.T) {
 	w := h.writer(t, t.Context())
 	failed := w.writeBundles(steps())
 	equal(t, "not written", slices.Sorted(maps.Keys(failed)), []int{1, 2, 3})
-	fails(t, failed[1], "NEON_TENANTS_BUNDLE_1 is left as it is, because another bundle, to which its tenants may have moved,", "")
+	fails(t, failed[1], "NEON_TENANTS_BUNDLE_1 is left as it is, because another bundle, to which its tenants may have "+
+		"moved,", "")
 	equal(t, "secrets", h.Secrets(inSimulator), old)
 	past := packedBefore(map[int]bundle{1: small("acme")})
 	p := &plan{situation: situation{listed: listedAt(lastSync, bundle1), past: past}}

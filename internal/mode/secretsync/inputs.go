@@ -2,17 +2,13 @@ package secretsync
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/github"
-	"github.com/org/neon-tenants-action/internal/httpx"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/secrets"
-	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // New reads the inputs of mode sync-secrets.
@@ -95,22 +91,12 @@ func gitHubClient(in *input.Reader, env mode.Env) *github.Client {
 	token := in.OptionalSecret("github-token")
 	if token == "" {
 		in.Mistake("github-token", "is required here and is empty; store a fine-grained personal access token with "+
-			"the permission \"Secrets: write\" as a secret, or create a GitHub App's token in the job, and pass that "+
-			"(the job's own GITHUB_TOKEN has no access to secrets, and a secret that does not exist is an empty text)")
+			"the permissions \"Secrets: write\" and \"Variables: write\" as a secret, or create a GitHub App's token in the "+
+			"job, and pass that (the job's own GITHUB_TOKEN has no access to secrets, and a secret that does not "+
+			"exist is an empty text)")
 		return nil
 	}
-	limits := github.Limits()
-	limits.OnWait = func(d time.Duration, why string) {
-		env.Say(fmt.Sprintf("waiting %s for GitHub: %s", words.Duration(d.Round(time.Second)), why))
-	}
-	client, err := github.New(github.Options{
-		BaseURL: in.Variable("GITHUB_API_URL"), Token: token, HTTP: httpx.New(limits).HTTP(),
-		UserAgent: "neon-tenants-action (+https://github.com/org/neon-tenants-action)",
-	})
-	if err != nil {
-		in.Mistake("github-token", "%v", err)
-	}
-	return client
+	return mode.GitHub(in, env, token)
 }
 
 // keyMaterial keys the fingerprints of values: the Neon API key, or without one the GitHub token. Both are random. A

@@ -76,7 +76,8 @@ func loadState(ctx context.Context, client *github.Client, scope github.Scope, k
 // giveUp stops remembering. The sync works without.
 func (s *state) giveUp(err error) {
 	s.off = true
-	s.env.Notice("every run writes every secret, because what it writes cannot be remembered: " + withRemedy(err))
+	s.env.Notice("every run writes every secret, because what it writes cannot be remembered: " + withRemedy(err) +
+		"; the sync itself works without that, and prunes nothing")
 }
 
 // remembers reports whether the next sync will be able to tell what is unchanged.

@@ -39,7 +39,7 @@ type syncer struct {
 func (s *syncer) prepare(ctx context.Context, found mode.Found) error {
 	listed, err := listSecrets(ctx, s.client, s.scope)
 	if err != nil {
-		return fmt.Errorf("list the secrets of %s: %w", s.scope, err)
+		return fmt.Errorf("list the secrets of %s: %w", s.scope, s.alsoVariables(err))
 	}
 	state, err := loadState(ctx, s.client, s.scope, s.keys, s.env)
 	if err != nil {
@@ -57,6 +57,21 @@ func (s *syncer) prepare(ctx context.Context, found mode.Found) error {
 		s.announce()
 	}
 	return nil
+}
+
+// alsoVariables adds to the remedy for a missing permission the one that the next run would ask for. An environment has
+// a single one for both.
+func (s *syncer) alsoVariables(err error) error {
+	var e *github.Error
+	if !errors.As(err, &e) || e.Lacks() == "" || s.keys == nil || s.scope.Environment != "" {
+		return err
+	}
+	need := "Variables: write"
+	if s.scope.Organization != "" {
+		need = "Organization variables: write"
+	}
+	return fleet.WithRemedy(err, fmt.Sprintf("%s; give it %q too: without that, which is optional, every run writes "+
+		"every secret and prunes none", e.Remedy(), need))
 }
 
 // keys lists the tenants' keys.

@@ -77,8 +77,9 @@ func TestAWorkflowFileListsBundles(t *testing.T) {
 		whole: true, listed: listedAt(lastSync, first, second), past: wroteNames(first, second),
 	}}
 	got := p.existing(conclusion{
-		results: []fleet.Result{ended(Detail{first, unchanged}), ended(Detail{first, updated}), ended(Detail{third, created})},
-		done:    journal{deleted: []string{second}},
+		results: []fleet.Result{ended(Detail{first, unchanged}), ended(Detail{first, updated}),
+			ended(Detail{third, created})},
+		done: journal{deleted: []string{second}},
 	})
 	got = slices.Compact(slices.Sorted(slices.Values(got)))
 	if want := []string{first, third}; !slices.Equal(got, want) {

@@ -58,12 +58,7 @@ func (s *Server) deleteBranch(r *request) (int, any, error) {
 	if err := p.begin(); err != nil {
 		return 0, nil, err
 	}
-	steps := []step{}
-	for _, e := range p.endpoints {
-		if e.branch == b {
-			steps = append(steps, step{"suspend_compute", b, e})
-		}
-	}
+	steps := b.computeSteps("suspend_compute")
 	databases := s.remove(b)
 	s.inBackground(func(ctx context.Context) error { return s.drop(ctx, databases...) })
 	operations := s.schedule(p, append(steps, step{"delete_timeline", b, nil})...)

@@ -123,18 +123,12 @@ func (s *Server) copyContents(ctx context.Context, from *kept, ownPasswords, sch
 // finishBranch ends the change, and returns the answer. Called with the lock held.
 func (s *Server) finishBranch(b *branch) map[string]any {
 	p := b.project
-	steps := []step{{"create_branch", b, nil}}
-	for _, e := range p.endpoints {
-		if e.branch == b {
-			steps = append(steps, step{"start_compute", b, e})
-		}
-	}
 	p.branches = append(p.branches, b)
 	for _, d := range b.databases {
 		d.id = s.nextID()
 		s.byDatabase[d.real] = b
 	}
-	operations := s.schedule(p, steps...)
+	operations := s.schedule(p, append([]step{{"create_branch", b, nil}}, b.computeSteps("start_compute")...)...)
 	b.ready = p.busyUntil
 	answer := map[string]any{
 		"branch": b.view(), "endpoints": p.endpointViews(s, b), "operations": operations, "roles": b.roleViews(true),
@@ -190,11 +184,13 @@ func (s *Server) beginBranch(r *request, body *branchBody) (*branch, *kept, erro
 		return nil, nil, err
 	}
 	for _, o := range body.Endpoints {
-		if _, err := b.addEndpoint(o); err != nil {
+		e, err := b.addEndpoint(o)
+		if err != nil {
 			p.dropEndpoints(b)
 			p.changing = false
 			return nil, nil, err
 		}
+		e.suspended = b.archived
 	}
 	return b, from, nil
 }

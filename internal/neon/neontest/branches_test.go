@@ -138,3 +138,24 @@ func TestPasswords(t *testing.T) {
 		t.Error("a list of roles shows passwords")
 	}
 }
+
+func TestArchivedBranchTakesLongerToWake(t *testing.T) {
+	s := start(t, neontest.Options{WakeTime: time.Hour})
+	p := add(t, s, neontest.Spec{})
+	branches := "/projects/" + p.ID + "/branches"
+	made := call(t, s, 201, "POST "+branches, `{"branch":{"archived":true},`+withCompute+`}`)
+	id, url := made.text(t, "branch", "id"), made.text(t, "connection_uris", 0, "connection_uri")
+	state := func() string { return call(t, s, 200, "GET "+branches+"/"+id, nil).text(t, "branch", "current_state") }
+	if e := refused(t, url); e.Message != "Couldn't connect to compute node" || state() != "archived" {
+		t.Errorf("%v while it is %s", e, state())
+	}
+	advance(t, s, 2*time.Hour)
+	if e := refused(t, url); e.Message != "Couldn't connect to compute node" {
+		t.Errorf("after two hours: %v", e)
+	}
+	advance(t, s, time.Hour)
+	mustQuery(t, url, "select 'awake'")
+	if got := state(); got != "ready" {
+		t.Errorf("the branch is %s", got)
+	}
+}

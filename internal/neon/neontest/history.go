@@ -33,8 +33,8 @@ type Kept struct {
 
 // Keep makes the present state of a branch a point of its history; the project's default branch if branchID is "".
 // Neon has every state of a branch. The simulator has those that were kept, and answers a time or an LSN with the last
-// one before it, so that what was written since then is missing. Whoever asks in whole seconds moves the clock on with
-// [Server.Advance] first.
+// one before it, so that what was written since then is missing. Whoever asks in whole seconds makes it older with
+// [Server.Age] first.
 func (s *Server) Keep(ctx context.Context, projectID, branchID string) (Kept, error) {
 	b, err := s.holdBranch(ctx, projectID, branchID)
 	if err != nil {
@@ -108,11 +108,11 @@ func (b *branch) past(at point) (*kept, error) {
 		return nil, refuse(http.StatusBadRequest, "%q is not an LSN", at.lsn)
 	}
 	for i := len(b.history) - 1; i >= 0; i-- {
-		if k := &b.history[i]; reached(k) {
+		if k := b.history[i]; reached(&k) {
 			if at.timestamp == "" && k.at.Before(b.project.historyStart()) {
 				return nil, beyondHistory(at.lsn)
 			}
-			return k, nil
+			return &k, nil
 		}
 	}
 	return nil, refuse(http.StatusNotImplemented, "the simulator kept no state of the branch from before %s%s: call Keep",
@@ -140,8 +140,8 @@ func beyondHistory(at string) error {
 // historyStart is the oldest time that a project's branches can go back to.
 func (p *project) historyStart() time.Time {
 	start := p.clock.now().Add(-time.Duration(p.historySeconds) * time.Second)
-	if p.created.After(start) {
-		return p.created
+	if began := p.created.Add(-p.age); began.After(start) {
+		return began
 	}
 	return start
 }

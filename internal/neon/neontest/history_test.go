@@ -21,7 +21,7 @@ func keep(t *testing.T, s *neontest.Server, projectID, branchID string) neontest
 
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 
-// past is a project whose table t had a, then also b, then also c, a minute apart, and now has d.
+// past is a project whose table t had a, then also b, then also c, a minute apart, and now, a minute later, has d.
 func past(t *testing.T, s *neontest.Server) (p neontest.Project, branches string, points []neontest.Kept) {
 	t.Helper()
 	p = add(t, s, neontest.Spec{})
@@ -29,7 +29,10 @@ func past(t *testing.T, s *neontest.Server) (p neontest.Project, branches string
 	for _, v := range []string{"a", "b", "c"} {
 		execute(t, p.URL, "insert into t values ('"+v+"')")
 		points = append(points, keep(t, s, p.ID, ""))
-		advance(t, s, time.Minute)
+		s.Age(p.ID, time.Minute)
+		for i := range points {
+			points[i].At = points[i].At.Add(-time.Minute)
+		}
 	}
 	execute(t, p.URL, "delete from t; insert into t values ('d')")
 	return p, "/projects/" + p.ID + "/branches", points

@@ -50,6 +50,16 @@ type step struct {
 	endpoint *endpoint
 }
 
+// computeSteps returns a step for each compute of the branch.
+func (b *branch) computeSteps(action string) (steps []step) {
+	for _, e := range b.project.endpoints {
+		if e.branch == b {
+			steps = append(steps, step{action, b, e})
+		}
+	}
+	return steps
+}
+
 // schedule ends a change. Its steps run one after another from now on and together take Options.OperationTime, during
 // which the project accepts no other change. Called with the lock held.
 func (s *Server) schedule(p *project, steps ...step) []operationView {

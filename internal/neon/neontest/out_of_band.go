@@ -27,3 +27,22 @@ func (s *Server) Use(id string, at time.Time) bool {
 	p.active = at
 	return true
 }
+
+// Age makes the history of a project's branches older, as if all that is in it had happened that much earlier. Unlike
+// [Server.Advance] it keeps the simulator's clock with that of clients, which may refuse what is in their future. It
+// reports false if there is no such project.
+func (s *Server) Age(id string, d time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.byID[id]
+	if p == nil {
+		return false
+	}
+	p.age += d
+	for _, b := range p.branches {
+		for i := range b.history {
+			b.history[i].at = b.history[i].at.Add(-d)
+		}
+	}
+	return true
+}

@@ -58,6 +58,7 @@ func TestChildrenOfAProtectedBranch(t *testing.T) {
 		t.Error("the child of a branch that is not protected has another password")
 	}
 	call(t, s, 200, "PATCH "+branches+"/"+p.BranchID, `{"branch":{"protected":true}}`)
+	call(t, s, 422, "DELETE /projects/"+p.ID, nil)
 	made := call(t, s, 201, "POST "+branches, `{`+withCompute+`}`)
 	id, url := made.text(t, "branch", "id"), made.text(t, "connection_uris", 0, "connection_uri")
 	password := reveal(id)

@@ -178,6 +178,8 @@ func (s *Server) deleteProject(r *request) (int, any, error) {
 		err = refuse(http.StatusNotFound, "project not found")
 	case r.caller.project != "":
 		err = refuse(http.StatusForbidden, "a project-scoped API key can't delete its project")
+	case slices.ContainsFunc(p.branches, func(b *branch) bool { return b.protected }):
+		err = refuse(http.StatusUnprocessableEntity, "a project with protected branches can't be deleted")
 	case p.deleted != nil:
 		defer s.mu.Unlock()
 		return http.StatusOK, map[string]any{"project": p.details()}, nil

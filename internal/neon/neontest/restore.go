@@ -3,6 +3,7 @@ package neontest
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
@@ -39,19 +40,8 @@ func (s *Server) restoreBranch(r *request) (int, any, error) {
 	defer s.mu.Unlock()
 	b := change.branch
 	change.finish(s)
-	var steps []step
-	for _, e := range p.endpoints {
-		if e.branch == b {
-			steps = append(steps, step{"suspend_compute", b, e})
-		}
-	}
-	steps = append(steps, step{"create_branch", b, nil})
-	for _, e := range p.endpoints {
-		if e.branch == b {
-			steps = append(steps, step{"start_compute", b, e})
-		}
-	}
-	operations := s.schedule(p, steps...)
+	operations := s.schedule(p, slices.Concat(
+		b.computeSteps("suspend_compute"), []step{{"create_branch", b, nil}}, b.computeSteps("start_compute"))...)
 	b.ready = p.busyUntil
 	return http.StatusOK, map[string]any{"branch": b.view(), "operations": operations}, nil
 }

@@ -23,6 +23,7 @@ type project struct {
 	noStorePasswords      bool
 	historySeconds        int
 	plan                  *Plan
+	age                   time.Duration // how much longer its history is than since it was created
 	settings              settings
 	endpointSettings      json.RawMessage
 	quotaExceeded         bool

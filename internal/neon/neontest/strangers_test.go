@@ -35,6 +35,7 @@ func TestStrangers(t *testing.T) {
 	document := filepath.Join(dir, "node_modules", "@neondatabase", "api-client", "public-v2-for-users.gen.yaml")
 	t.Run("openapi", func(t *testing.T) { checkAgainstDocument(t, document) })
 	t.Run("clients", func(t *testing.T) { useClients(t, ctx, dir) })
+	t.Run("branches", func(t *testing.T) { branchWithNeonctl(ctx, t, dir) })
 }
 
 func useClients(t *testing.T, ctx context.Context, dir string) {

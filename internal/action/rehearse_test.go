@@ -1,0 +1,306 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/mode/migrate"
+	"github.com/org/neon-tenants-action/internal/neon"
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+// leavesNoBranch checks that every branch that a run made is gone again.
+func (f *organisation) leavesNoBranch(t *testing.T) {
+	t.Helper()
+	for _, p := range f.projects {
+		all, err := neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey}).Branches(t.Context(), p.ID, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range all {
+			if !b.Default {
+				t.Errorf("%s has the branch %s", p.Name, b.Name)
+			}
+		}
+	}
+}
+
+// rehearsed reads the output rehearsal.
+func (o outcome) rehearsed(t *testing.T) (f migrate.FleetRehearsal) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(o.outputs["rehearsal"]), &f); err != nil {
+		t.Fatalf("%v: %q", err, o.outputs["rehearsal"])
+	}
+	return f
+}
+
+const widen = "alter table tasks alter column title type varchar(100);\ncreate index on users (name);"
+
+// fill gives a tenant some rows.
+const fill = "insert into users (email, name) select i::text, i::text from generate_series(1, 1000) i; " +
+	"insert into projects (owner_id, name) select id, name from users; " +
+	"insert into tasks (project_id, title) select id, name from projects"
+
+// Every tenant is migrated on a branch of its own before one of them is touched.
+func TestRehearsal(t *testing.T) {
+	f := newFleet(t, named("acme", "umbra", "current")...)
+	f.run(t, t.Context()).counts(t, 3, 0, 0, 0)
+	f.write(t, "20250101090300_wider.sql", widen)
+	f.run(t, t.Context(), "tenants=current").counts(t, 1, 0, 0, 0)
+	query(t, f.projects[0], fill)
+	f.ResetCalls()
+
+	o := f.run(t, t.Context(), "rehearse=all")
+	o.counts(t, 2, 1, 0, 0)
+	o.says(t, "rehearsal [", "acme  1 file in ", "; writes anew: tasks; holds ACCESS EXCLUSIVE on tasks for ",
+		"current  nothing to rehearse", "acme  1 applied")
+	for _, p := range f.projects[:2] {
+		calls := 0
+		for _, n := range f.Calls().ByProject[p.ID] {
+			calls += n
+		}
+		if calls > 4 {
+			t.Errorf("%s took %d calls: %v", p.Name, calls, f.Calls().ByProject[p.ID])
+		}
+	}
+	f.leavesNoBranch(t)
+	got := o.rehearsed(t)
+	if !got.Passed || got.Rehearsed != 2 || got.Unchanged != 1 || got.Cost.Branches != 2 || len(got.Files) != 1 ||
+		got.Files[0].Rewrites[0].Most == "" || len(got.Files[0].Hints) != 2 ||
+		!strings.HasPrefix(got.Sentence, "2 of 3 tenants write tasks anew; the longest, ") {
+		t.Errorf("%+v", got)
+	}
+	for _, want := range []string{"### Rehearsal", "write tasks anew", "create index concurrently", "```sql",
+		"How 2 schemas change", "~ column tasks.title"} {
+		if !strings.Contains(o.summary, want) {
+			t.Errorf("the summary has no %q:\n%s", want, o.summary)
+		}
+	}
+	d := detail[migrate.Detail](t, o, "acme")
+	if d.Rehearsal == nil || d.Rehearsal.On != "branch" || len(d.Rehearsal.Files) != 1 || len(d.Applied) != 1 {
+		t.Errorf("%+v", d)
+	}
+	o.keeps(t, f.projects)
+}
+
+// One tenant whose data a file does not fit keeps everybody from being touched.
+func TestFailedRehearsal(t *testing.T) {
+	f := newFleet(t, named("acme", "umbra", "zeta")...)
+	f.run(t, t.Context()).counts(t, 3, 0, 0, 0)
+	f.write(t, "20250101090300_names.sql", "create unique index on users (name);")
+	query(t, f.projects[1], "insert into users (email, name) values ('a', 'same'), ('b', 'same')")
+	for _, dry := range []string{"dry-run=false", "dry-run=true"} {
+		o := f.run(t, t.Context(), "rehearse=all", dry)
+		o.counts(t, 0, 0, 1, 2)
+		o.says(t, "umbra  failed",
+			"it was not touched, because its rehearsal failed: db/migrations/20250101090300_names.sql:2:1",
+			"this was a copy, and no tenant was touched", "2 tenants skipped: not started: the rehearsal of umbra failed")
+		if got := o.rehearsed(t); got.Passed || got.Failed != 1 || got.Rehearsed != 2 {
+			t.Errorf("%+v", got)
+		}
+	}
+	for _, p := range f.projects {
+		same(t, p.Name, query(t, p, "select max(version) from schema_migrations"), "20250101090200")
+	}
+	f.leavesNoBranch(t)
+
+	t.Log("the canaries alone, then with a dry run, then everybody")
+	f.run(t, t.Context(), "rehearse=canary", "canary=acme", "dry-run=true").says(t, "rehearsal [1/1] acme  1 file in ",
+		"acme  1 pending")
+	query(t, f.projects[1], "delete from users")
+	o := f.run(t, t.Context(), "rehearse=all", "dry-run=true")
+	o.counts(t, 3, 0, 0, 0)
+	same(t, "after a dry run", query(t, f.projects[0], "select max(version) from schema_migrations"), "20250101090200")
+	f.run(t, t.Context(), "rehearse=all").counts(t, 3, 0, 0, 0)
+	f.leavesNoBranch(t)
+}
+
+// What a rehearsal shows can be too much.
+func TestRehearsalOverItsLimits(t *testing.T) {
+	f := newFleet(t, named("large", "small")...)
+	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
+	f.write(t, "20250101090300_wider.sql", widen)
+	query(t, f.projects[0], fill)
+	o := f.run(t, t.Context(), "rehearse=all", "rehearse-fail-on=rewrite>20kB")
+	o.counts(t, 0, 0, 1, 1)
+	o.says(t, "large  failed", "rehearse-fail-on does not allow this: 20250101090300_wider.sql writes tasks anew, ",
+		"(rewrite>20kB)", "the summary has one")
+	f.run(t, t.Context(), "rehearse=all", "rehearse-fail-on=rewrite>1GB").counts(t, 2, 0, 0, 0)
+
+	for inputs, says := range map[string]string{
+		"rehearse=canary":                            "rehearses the canaries, and there are none",
+		"rehearse-fail-on=rewrite>1GB":               "there is none; give rehearse: all",
+		"rehearse=all rehearse-fail-on=rewrite>lots": "is no size",
+		"rehearse=everybody":                         "write one of",
+	} {
+		f.run(t, t.Context(), strings.Fields(inputs)...).says(t, says)
+	}
+}
+
+// Nothing is left behind, whatever the API does and whenever a run is cancelled.
+func TestRehearsalLeavesNothing(t *testing.T) {
+	const post, remove = "POST /projects/{project_id}/branches", "DELETE /projects/{project_id}/branches/{branch_id}"
+	f := newFleet(t, named("acme")...)
+	for name, c := range map[string]struct {
+		fault neontest.Fault
+		says  string
+	}{
+		"the plan's limit": {neontest.Fault{Route: post, Status: 422, Message: "branches limit exceeded"},
+			"the plan's limit is reached"},
+		"forbidden":            {neontest.Fault{Route: post, Status: 403}, "may not change this"},
+		"busy at the deletion": {neontest.Fault{Route: remove, Status: 423, Times: 1}, ""},
+	} {
+		f.Fail(c.fault)
+		o := f.run(t, t.Context(), "rehearse=all", "dry-run=true")
+		f.ClearFaults()
+		if c.says != "" {
+			o.counts(t, 0, 0, 1, 0)
+			o.says(t, "make a branch to rehearse on", c.says)
+		} else if o.err != nil {
+			t.Errorf("%s: %v", name, o.err)
+		}
+		f.leavesNoBranch(t)
+	}
+
+	t.Log("a cancel while the files run")
+	f.write(t, "20250101090300_hang.sql", "select pg_sleep(60);")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	o := f.cancelled(t, ctx, cancel, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'", "rehearse=all")
+	o.counts(t, 0, 0, 0, 1)
+	f.leavesNoBranch(t)
+	if err := os.Remove(filepath.Join(f.workspace, "db", "migrations", "20250101090300_hang.sql")); err != nil {
+		t.Fatal(err)
+	}
+
+	t.Log("a branch that cannot be deleted is named, with the time at which it expires")
+	f.Fail(neontest.Fault{Route: remove, Status: 403})
+	o = f.run(t, t.Context(), "rehearse=all", "dry-run=true")
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "was not deleted; it expires at ")
+	f.ClearFaults()
+	if err := f.Advance(t.Context(), 3*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	f.leavesNoBranch(t)
+}
+
+// cancelled runs until SQL finds something on the server, and cancels the run.
+func (f *organisation) cancelled(
+	t *testing.T, ctx context.Context, cancel context.CancelCauseFunc, until string, inputs ...string,
+) outcome {
+	t.Helper()
+	done := make(chan outcome, 1)
+	go func() { done <- f.run(t, ctx, inputs...) }()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if got := askAll(t, pgtest.Shared(t).URL("postgres"), until); got[0] != "0" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Error("it did not come to run")
+			break
+		}
+	}
+	cancel(errors.New("cancelled by interrupt"))
+	return <-done
+}
+
+// Where there are no branches, the copy is on the tenant's own server: with its data if nobody uses the database.
+func TestRehearsalOnACopy(t *testing.T) {
+	f, catalog := newFleet(t, named("unused")...), catalogDatabase(t)
+	askAll(t, catalog, "create table schools (name text, database text); "+
+		"insert into schools select s, lower(s) || '_' || current_database() from (values ('North'), ('South')) v(s)")
+	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "neon-api-key=", "neon-api-url=",
+		"catalog-query=select name, name as id, database from schools", "create-missing=true", "rehearse=all"}
+	f.run(t, t.Context(), inputs...).says(t, "North  nothing to rehearse: it does not exist yet",
+		"North  created, 3 applied")
+	databases := askAll(t, catalog, "select database from schools order by name")
+	north, south := sibling(t, catalog, databases[0]), sibling(t, catalog, databases[1])
+	for _, url := range []string{north, south} {
+		askAll(t, url, fill)
+	}
+	f.write(t, "20250101090300_wider.sql", widen)
+	connected, err := pgx.Connect(t.Context(), south)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := f.run(t, t.Context(), inputs...)
+	o.counts(t, 2, 0, 0, 0)
+	_ = connected.Close(context.Background())
+	same(t, "North's copy", string(detail[migrate.Detail](t, o, "North").Rehearsal.On), "copy")
+	same(t, "South's copy", string(detail[migrate.Detail](t, o, "South").Rehearsal.On), "schema")
+	o.says(t, "1 of them without the data")
+	left := askAll(t, catalog, "select datname from pg_database where datname like 'neon_tenants_scratch_%' and "+
+		"datdba = current_user::regrole")
+	same(t, "databases", len(left), 0)
+}
+
+// The schema public's files are rehearsed with the tenants', and run only after all of them have passed.
+func TestRehearsalOfSchemas(t *testing.T) {
+	e := newEstate(t, "acme", "umbra")
+	e.createdb(t)
+	e.writePublic(t, "20240101000000_plans.sql", "create table plans (id int primary key);")
+	inputs := []string{"public-migrations-path=db/public", "rehearse=all"}
+	e.run(t, inputs...).counts(t, 2, 0, 0, 0)
+	e.writePublic(t, "20240101000100_more.sql", "alter table plans add column name text;")
+	e.write(t, "20250101090300_plan.sql", "alter table users add column plan int references public.plans;\n"+
+		"alter table users alter column name type varchar(80);")
+	e.do(t, "drop table umbra.users cascade")
+	o := e.run(t, inputs...)
+	o.counts(t, 0, 0, 1, 1)
+	o.says(t, "umbra  failed", `relation "users" does not exist`)
+	same(t, "columns of plans", e.do(t, "select attname::text from pg_attribute where attrelid = 'plans'::regclass and "+
+		"attnum > 0"), []string{"id"})
+	o = e.run(t, append(inputs, "tenants=acme")...)
+	o.counts(t, 1, 0, 0, 0)
+	got := o.rehearsed(t)
+	if got.Cost.WithoutData != 1 || len(got.Files) != 2 ||
+		!slices.ContainsFunc(got.Files[1].Rewrites, func(u migrate.FleetUse) bool { return u.Table == "users" }) {
+		t.Errorf("%+v", got)
+	}
+	same(t, "left behind", e.do(t, "select datname from pg_database where datname like 'neon_tenants_scratch_%' and "+
+		"datdba = current_user::regrole"), []string{})
+}
+
+// What a rehearsal showed stands in one comment of the pull request, which the next run updates.
+func TestRehearsalComments(t *testing.T) {
+	f := newFleet(t, named("acme", "umbra")...)
+	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
+	f.write(t, "20250101090300_wider.sql", widen)
+	hub, err := githubtest.Start(githubtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hub.Close() })
+	hub.AddRepository("acme/app")
+	hub.AddPullRequest("acme/app", 7)
+	event := filepath.Join(t.TempDir(), "event.json")
+	const opened = `{"action":"opened","number":7,"pull_request":{"number":7}}`
+	if err := os.WriteFile(event, []byte(opened), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inputs := []string{"rehearse=all", "dry-run=true", "comment=true", "github-token=" + githubtest.JobToken,
+		"$GITHUB_EVENT_PATH=" + event, "$GITHUB_API_URL=" + hub.URL, "$GITHUB_REPOSITORY=acme/app"}
+	for range 2 {
+		o := f.run(t, t.Context(), inputs...)
+		o.counts(t, 2, 0, 0, 0)
+		o.says(t, "commented on the pull request: ")
+	}
+	all := hub.Comments("acme/app", 7)
+	if len(all) != 1 || !strings.Contains(all[0].Body, "### Rehearsal") ||
+		!strings.Contains(all[0].Body, "2 of 2 tenants write tasks anew") ||
+		!strings.Contains(all[0].Body, "```sql\n-- in a file of its own:") {
+		t.Errorf("%+v", all)
+	}
+	f.run(t, t.Context(), "comment=true").says(t, "there is none; give rehearse: all")
+}

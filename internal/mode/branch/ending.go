@@ -1,0 +1,98 @@
+package branch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
+)
+
+// finish gives the branches to later steps and jobs.
+func (p *previews) finish(_ context.Context, results []fleet.Result) (mode.Ending, error) {
+	var variables []string
+	var err error
+	if p.exports != nil && !p.env.DryRun {
+		variables, err = p.exports.write(results)
+	}
+	e := p.output(results)
+	e.Sections = []report.Section{{Title: "Branches", Lines: p.lines(results, variables)}}
+	return e, err
+}
+
+// listed is one entry of the output branches.
+type listed struct {
+	Tenant string `json:"tenant"`
+	Key    string `json:"key"`
+	Detail
+}
+
+// maxOutput is the largest output, in bytes, that a later step can be given in its environment: Linux holds 128 KiB in
+// one string of it, of which a KiB is left for the variable's name.
+const maxOutput = 127 << 10
+
+// output is the output branches: those of the tenants that did not fail.
+func (p *previews) output(results []fleet.Result) (e mode.Ending) {
+	list := []listed{}
+	for _, r := range results {
+		d, ok := r.Outcome.Detail.(Detail)
+		if ok && r.State != fleet.Failed && (d.ID != "" || p.env.DryRun) {
+			list = append(list, listed{Tenant: r.Tenant.Name, Key: r.Tenant.Key, Detail: d})
+		}
+	}
+	text, _ := json.Marshal(list) // texts and times always marshal
+	if len(text) <= maxOutput {
+		e.Outputs = map[string]string{"branches": string(text)}
+		return e
+	}
+	e.Warnings = []string{fmt.Sprintf("the output branches is not set: %s take %s, more than the %s that a later step "+
+		"can be given; the report file lists them all", words.Count(len(list), "branch", "branches"),
+		words.Size(int64(len(text))), words.Size(maxOutput))}
+	return e
+}
+
+// lines say what became of the branches, and what they cost.
+func (p *previews) lines(results []fleet.Result, variables []string) []string {
+	counts := map[change]int{}
+	for _, r := range results {
+		if d, ok := r.Outcome.Detail.(Detail); ok && r.State != fleet.Failed {
+			counts[d.Change]++
+		}
+	}
+	var parts []string
+	for _, c := range []change{created, reset, deleted, unchanged} {
+		switch n := counts[c]; {
+		case n == 0:
+		case p.env.DryRun && c != unchanged:
+			parts = append(parts, fmt.Sprintf("%d would be %s", n, c))
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", n, c))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"nothing was done"}
+	}
+	lines := []string{fmt.Sprintf("branch %q: %s", p.name, strings.Join(parts, ", "))}
+	if counts[created] > 0 && !p.env.DryRun {
+		lines = append(lines, p.cost()...)
+	}
+	if len(variables) > 0 {
+		const shown = 10
+		lines = append(lines, "connection strings for later steps of this job: "+words.List(variables, shown))
+	}
+	return lines
+}
+
+// cost says what new branches cost, and until when.
+func (p *previews) cost() []string {
+	end := "without branch-expires-in, they stay until mode delete-branches deletes them"
+	if p.life > 0 {
+		end = "they expire at " + p.end().Format("2006-01-02 15:04 UTC") + ", unless a later run renews them"
+	}
+	return []string{"new branches count towards the limit of their project's plan, and cost what is written to them and " +
+		"the time that their computes run", end}
+}

@@ -1,0 +1,223 @@
+package migrate
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/grace"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/pgdump"
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
+
+// copyKind is what a tenant was rehearsed on.
+type copyKind string
+
+const (
+	onBranch copyKind = "branch" // copy-on-write, with all data
+	onCopy   copyKind = "copy"   // of the database, with all data
+	onSchema copyKind = "schema" // of the definitions alone: the data was not there
+)
+
+// tenantCopy is a copy of a tenant that may be changed.
+type tenantCopy struct {
+	target postgres.Target
+	kind   copyKind
+}
+
+// copier makes throwaway copies of tenants.
+type copier struct {
+	env      mode.Env
+	runID    string         // of the workflow's run; may be empty
+	lifetime time.Duration  // of a branch that nobody deletes
+	table    postgres.Table // of versions
+}
+
+// rehearsalPrefix begins the names of branches for rehearsals.
+const rehearsalPrefix = "rehearsal/"
+
+// with calls use with a copy of the tenant, and removes the copy again, also after an error or a cancel.
+func (c copier) with(
+	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger, use func(tenantCopy) error,
+	one *rehearsed,
+) error {
+	if b, ok := c.env.Source.(fleet.Brancher); ok && b.CanBranch(t) == nil {
+		return c.withBranch(ctx, t, b, log, use, one)
+	}
+	return c.withScratch(ctx, t, target, log, use)
+}
+
+// deleteGrace is how long after a cancel a branch may still be deleted. It expires by itself otherwise.
+const deleteGrace = 4500 * time.Millisecond
+
+func (c copier) withBranch(
+	ctx context.Context, t fleet.Tenant, b fleet.Brancher, log *slog.Logger, use func(tenantCopy) error, one *rehearsed,
+) (err error) {
+	spec := fleet.BranchSpec{Name: c.branchName(), ExpiresAt: time.Now().Add(c.lifetime)}
+	branch, secret, err := b.CreateBranch(ctx, t, spec)
+	if err != nil {
+		if c.sweep(ctx, t, b) == 0 {
+			return fmt.Errorf("make a branch to rehearse on: %w", err)
+		}
+		if branch, secret, err = b.CreateBranch(ctx, t, spec); err != nil {
+			return fmt.Errorf("make a branch to rehearse on: %w", err)
+		}
+	}
+	began := time.Now()
+	log.Info("rehearses on a branch", "branch", branch.Name, "id", branch.ID, "expires", branch.ExpiresAt)
+	defer func() {
+		late, cancel := grace.Context(ctx, deleteGrace)
+		defer cancel()
+		one.compute = time.Since(began)
+		if left := b.DeleteBranch(late, t, branch.ID); left != nil {
+			err = errors.Join(err, fmt.Errorf("the branch %s (%s) was not deleted; it expires at %s: %w", branch.Name,
+				branch.ID, branch.ExpiresAt.UTC().Format(time.RFC3339), left))
+		}
+	}()
+	target, err := mode.Parse(c.env, secret, log)
+	if err != nil {
+		return err
+	}
+	return use(tenantCopy{target, onBranch})
+}
+
+// branchName is a new name, so that two runs, or two attempts of one, never meet.
+func (c copier) branchName() string {
+	suffix := strings.ToLower(rand.Text()[:8])
+	if c.runID == "" {
+		return rehearsalPrefix + suffix
+	}
+	return rehearsalPrefix + c.runID + "-" + suffix
+}
+
+// sweep deletes the tenant's branches of earlier rehearsals that are past their time, which Neon does by itself, but
+// not at once. It returns how many.
+func (c copier) sweep(ctx context.Context, t fleet.Tenant, b fleet.Brancher) (deleted int) {
+	all, err := b.Branches(ctx, t, rehearsalPrefix)
+	if err != nil {
+		return 0
+	}
+	for _, old := range all {
+		if !strings.HasPrefix(old.Name, rehearsalPrefix) || old.ExpiresAt.IsZero() || time.Now().Before(old.ExpiresAt) {
+			continue
+		}
+		if b.DeleteBranch(ctx, t, old.ID) == nil {
+			deleted++
+			c.env.Notice(fmt.Sprintf("%s: deleted the branch %s of an earlier rehearsal, which was past its time", t.Name,
+				old.Name))
+		}
+	}
+	return deleted
+}
+
+// mostCopied is the size up to which a database is copied with its data: nobody can connect to it meanwhile, and the
+// server has to have the room twice.
+const mostCopied = 256_000_000
+
+// withScratch makes the copy on the tenant's own server: of everything, where the server allows that, or else of the
+// definitions.
+func (c copier) withScratch(
+	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger, use func(tenantCopy) error,
+) error {
+	schema := c.env.Schema(t)
+	source, err := c.look(ctx, t, target, schema, log)
+	if err != nil {
+		return err
+	}
+	if source.size <= mostCopied && schema == "" {
+		used := false
+		err := postgres.WithCopy(ctx, target, func(scratch postgres.Target) error {
+			used = true
+			log.Info("rehearses on a copy of the database, with its data")
+			return use(tenantCopy{scratch, onCopy})
+		})
+		if used || !postgres.CopyRefused(err) {
+			return err
+		}
+		log.Info("the database is not copied with its data", "because", err)
+	}
+	return postgres.WithScratchDatabase(ctx, target, source.around.Encoding, func(scratch postgres.Target) error {
+		if err := c.copyDefinitions(ctx, target, scratch, schema, source, log); err != nil {
+			return fmt.Errorf("copy its definitions into a throwaway database: %w", err)
+		}
+		log.Info("rehearses on a copy of the definitions; the data is not there")
+		return use(tenantCopy{scratch, onSchema})
+	})
+}
+
+// sourceFacts is what a copy has to know of the tenant.
+type sourceFacts struct {
+	size   int64
+	major  int
+	around postgres.Surroundings
+	// records are what is applied: to the tenant, and to the schema public that it shares.
+	records []postgres.Status
+}
+
+func (c copier) look(
+	ctx context.Context, t fleet.Tenant, target postgres.Target, schema string, log *slog.Logger,
+) (f sourceFacts, err error) {
+	conn, err := mode.Dial(ctx, c.env, t, target, postgres.Options{ReadOnly: true, NoSearchPath: schema != ""}, log)
+	if err != nil {
+		return f, err
+	}
+	defer conn.Close()
+	f.major = conn.ServerMajor()
+	if f.size, err = conn.DatabaseSize(ctx); err != nil {
+		return f, err
+	}
+	if f.around, err = conn.Surroundings(ctx); err != nil {
+		return f, err
+	}
+	tables := []postgres.Table{c.table}
+	if schema != "" {
+		tables = []postgres.Table{c.table.In(schema), c.table.In("public")}
+	}
+	for _, table := range tables {
+		status, err := postgres.ReadStatus(ctx, conn, table, false)
+		if err != nil {
+			return f, err
+		}
+		if len(status.Versions) > 0 {
+			f.records = append(f.records, status)
+		}
+	}
+	return f, nil
+}
+
+// copyDefinitions makes the scratch database like the tenant's, but for the rows: only the record of versions has its
+// own.
+func (c copier) copyDefinitions(
+	ctx context.Context, target, scratch postgres.Target, schema string, source sourceFacts, log *slog.Logger,
+) error {
+	var schemas []string
+	if schema != "" {
+		schemas = []string{"public", schema}
+		// What the server lacks is an error only if something uses it.
+		if _, err := postgres.CreateExtensions(ctx, scratch, source.around.Extensions); err != nil {
+			return err
+		}
+	}
+	if err := pgdump.CopyDefinitions(ctx, target, scratch, source.major, schemas, log); err != nil {
+		return err
+	}
+	conn, err := postgres.Connect(ctx, scratch, postgres.Options{})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, r := range source.records {
+		if err := postgres.AddVersions(ctx, conn, r.Table, slices.Sorted(maps.Keys(r.Versions))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

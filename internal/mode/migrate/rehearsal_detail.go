@@ -1,0 +1,115 @@
+package migrate
+
+import (
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/words"
+)
+
+// TenantRehearsal is what the report file says about one tenant's rehearsal.
+type TenantRehearsal struct {
+	On        copyKind        `json:"on"` // branch, copy (with the data) or schema (without it)
+	ElapsedMS int64           `json:"elapsed_ms"`
+	Files     []RehearsedFile `json:"files"`
+	Change    []string        `json:"schema_change,omitempty"` // lines of a difference
+}
+
+// RehearsedFile is what one file was seen to do.
+type RehearsedFile struct {
+	Version   string         `json:"version"`
+	File      string         `json:"file"`
+	ElapsedMS int64          `json:"elapsed_ms"`
+	Locks     []RehearsedUse `json:"locks,omitempty"`
+	Rewrites  []RehearsedUse `json:"rewrites,omitempty"`
+	Indexes   []RehearsedUse `json:"indexes,omitempty"`
+	Hints     []string       `json:"hints,omitempty"`   // ids
+	Sampled   bool           `json:"sampled,omitempty"` // locks shorter than some 10 ms may be missing
+}
+
+// RehearsedUse is a lock, a table that was written anew, or an index that was built.
+type RehearsedUse struct {
+	Table     string `json:"table"`
+	Index     string `json:"index,omitempty"`
+	Lock      string `json:"lock,omitempty"`  // "ACCESS EXCLUSIVE"
+	Stops     string `json:"stops,omitempty"` // "reads and writes"
+	HeldMS    int64  `json:"held_ms,omitempty"`
+	Bytes     int64  `json:"bytes,omitempty"`
+	ElapsedMS int64  `json:"elapsed_ms,omitempty"` // of the statement
+	Line      int    `json:"line"`                 // of the file
+}
+
+// detail is what the report file says; nil if nothing ran.
+func (r *rehearsed) detail() *TenantRehearsal {
+	if r == nil || len(r.traces) == 0 {
+		return nil
+	}
+	d := &TenantRehearsal{On: r.copy, ElapsedMS: r.elapsed().Milliseconds(), Change: r.change}
+	for _, t := range r.traces {
+		d.Files = append(d.Files, fileDetail(t))
+	}
+	return d
+}
+
+func fileDetail(t migration.Trace) RehearsedFile {
+	f := RehearsedFile{Version: t.Version, File: t.File, ElapsedMS: t.Elapsed.Milliseconds(), Sampled: t.Sampled}
+	for _, l := range t.Locks {
+		f.Locks = append(f.Locks, RehearsedUse{Table: l.Table, Lock: l.Mode, Stops: l.Stops(),
+			HeldMS: l.Held.Milliseconds(), Line: t.Statements[l.Statement].Line})
+	}
+	for _, w := range t.Rewrites {
+		s := t.Statements[w.Statement]
+		f.Rewrites = append(f.Rewrites, RehearsedUse{Table: w.Table, Bytes: w.Bytes, Line: s.Line,
+			ElapsedMS: s.Elapsed.Milliseconds()})
+	}
+	for _, i := range t.Indexes {
+		s := t.Statements[i.Statement]
+		f.Indexes = append(f.Indexes, RehearsedUse{Table: i.Table, Index: i.Index, Bytes: i.Bytes, Line: s.Line,
+			ElapsedMS: s.Elapsed.Milliseconds()})
+	}
+	for _, h := range t.Hints() {
+		f.Hints = append(f.Hints, h.ID)
+	}
+	return f
+}
+
+// apart says that a tenant's files took far longer than on its copy, "" if they did not.
+func (r *rehearsed) apart(applied []migration.Applied) string {
+	if r == nil || len(r.traces) == 0 {
+		return ""
+	}
+	rehearsed := map[string]migration.Trace{}
+	for _, t := range r.traces {
+		rehearsed[t.Version] = t
+	}
+	for _, a := range applied {
+		t, known := rehearsed[a.Version]
+		if known && a.Elapsed > muchLonger*t.Elapsed && a.Elapsed-t.Elapsed > worthSaying {
+			return a.File + " took " + words.Duration(a.Elapsed) + ", and " + words.Duration(t.Elapsed) +
+				" in its rehearsal: other sessions held it up, or the server was busier"
+		}
+	}
+	return ""
+}
+
+// add adds to a tenant's outcome what its rehearsal showed, and a warning if the real run was far from it.
+func (r *rehearsal) add(o *fleet.Outcome, t fleet.Tenant, m migration.Result) {
+	if r == nil {
+		return
+	}
+	one := r.done[t.ID]
+	if d, ok := o.Detail.(Detail); ok {
+		d.Rehearsal = one.detail()
+		o.Detail = d
+	}
+	if text := one.apart(m.Applied); text != "" {
+		o.Warnings = append(o.Warnings, text)
+	}
+}
+
+// refused is the outcome of a tenant that was not touched.
+func (r *rehearsal) refused(t fleet.Tenant) fleet.Outcome {
+	if d := r.done[t.ID].detail(); d != nil {
+		return fleet.Outcome{Detail: Detail{Applied: []Applied{}, Rehearsal: d}}
+	}
+	return fleet.Outcome{}
+}

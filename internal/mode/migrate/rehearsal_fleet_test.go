@@ -1,0 +1,89 @@
+package migrate
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/migration"
+)
+
+// ran is a tenant's rehearsal of one file that locks orders, and writes it anew if it has bytes.
+func ran(name string, took time.Duration, bytes int64) *rehearsed {
+	t := migration.Trace{Version: "1", File: "1_a.sql", Elapsed: took,
+		Statements: []migration.TracedStatement{{Line: 3, SQL: "alter table orders alter total type bigint", Elapsed: took}},
+		Locks:      []migration.TableLock{{Table: "orders", Mode: "ACCESS EXCLUSIVE", Held: took}}}
+	if bytes > 0 {
+		t.Rewrites = []migration.Rewrite{{Table: "orders", Bytes: bytes}}
+	}
+	return &rehearsed{tenant: fleet.Tenant{Name: name}, copy: onBranch, compute: 300 * time.Millisecond,
+		traces: []migration.Trace{t}, change: []string{"~ column orders.total integer -> bigint"}}
+}
+
+func TestSummarize(t *testing.T) {
+	failed := &rehearsed{tenant: fleet.Tenant{Name: "broken"}, err: errors.New("x")}
+	idle := &rehearsed{tenant: fleet.Tenant{Name: "idle"}}
+	acme := ran("acme", 41*time.Second, 2_100_000_000)
+	for name, c := range map[string]struct {
+		all     []*rehearsed
+		tenants int
+		want    string // the sentence
+		lines   []string
+	}{
+		"nothing pending": {[]*rehearsed{idle, idle}, 2, "nothing is pending in any of 2 tenants", nil},
+		"one is large": {[]*rehearsed{acme, ran("umbra", time.Second, 0), idle}, 400,
+			"1 of 400 tenants writes orders anew; the longest, acme, holds ACCESS EXCLUSIVE on it for 41s",
+			[]string{"2 of 400 tenants rehearsed on 2 branches (1s of compute time); 1 with nothing pending.",
+				"1_a.sql takes 41s at most (acme), median 1s over 2 tenants.",
+				"1_a.sql writes orders anew in 1 tenant, 2.1 GB at most (acme).",
+				"1_a.sql holds ACCESS EXCLUSIVE on orders in 2 tenants, 41s at most (acme): " +
+					"nobody reads or writes it meanwhile."}},
+		"no rewrite": {[]*rehearsed{ran("umbra", time.Second, 0)}, 1,
+			"no table is written anew; the longest tenant, umbra, takes 1s", nil},
+		"one failed": {[]*rehearsed{ran("umbra", time.Second, 0), failed}, 2,
+			"1 of 2 rehearsals failed; no table is written anew; the longest tenant, umbra, takes 1s",
+			[]string{"1 of 2 tenants rehearsed on 1 branch (1s of compute time); " +
+				"1 failed, and so no tenant was touched."}},
+		"none could be made": {[]*rehearsed{failed}, 1, "1 of 1 rehearsal failed", nil},
+	} {
+		f := summarize(c.all, c.tenants, 32)
+		if f.Sentence != c.want {
+			t.Errorf("%s: %s", name, f.Sentence)
+		}
+		text := strings.Join(f.section().Lines, "\n")
+		for _, line := range c.lines {
+			if !strings.Contains(text, line) {
+				t.Errorf("%s: no %q in\n%s", name, line, text)
+			}
+		}
+		if f.Passed != (f.Failed == 0) {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	f := summarize([]*rehearsed{acme, ran("b", time.Second, 0), ran("c", time.Second, 0)}, 3, 2)
+	want := []SchemaChange{{Lines: []string{"~ column orders.total integer -> bigint"},
+		Tenants: []string{"acme", "b", "c"}, Count: 3}}
+	if diff := cmp.Diff(want, f.Changes); diff != "" || f.EstimateMS != 41_000 || f.Files[0].TotalMS != 43_000 {
+		t.Errorf("%+v\n%s", f, diff)
+	}
+}
+
+// A file that took far longer than in its rehearsal is worth a warning, and one that took a little longer is not.
+func TestFarFromItsRehearsal(t *testing.T) {
+	r := ran("acme", time.Second, 0)
+	for elapsed, warns := range map[time.Duration]bool{
+		time.Second: false, 2900 * time.Millisecond: false, 4 * time.Second: true,
+	} {
+		text := r.apart([]migration.Applied{{Version: "1", File: "1_a.sql", Elapsed: elapsed}})
+		if warns != strings.Contains(text, "1_a.sql took 4s, and 1s in its rehearsal") || !warns && text != "" {
+			t.Errorf("%s: %q", elapsed, text)
+		}
+	}
+	if text := (*rehearsed)(nil).apart([]migration.Applied{{Version: "1", Elapsed: time.Hour}}); text != "" {
+		t.Error(text)
+	}
+}
