@@ -23,9 +23,7 @@ import (
 )
 
 // unread are the declared inputs that nothing reads yet: their descriptions must say so.
-var unread = []string{
-	"undo-point",
-}
+var unread = []string{}
 
 // unset are the declared outputs that nothing sets yet: their descriptions must say so.
 var unset = []string{}

@@ -87,6 +87,10 @@ func modeNames(t *testing.T) []string {
 
 const aDatabase = "postgresql://app:secret@127.0.0.1:1/app"
 
+// aReport is that of a migrate run whose id is otherwise's confirm.
+const aReport = `{"version": 1, "run_id": "acme", "mode": "migrate", "source": "SOURCE", "tenants": [],
+	"started_at": "2026-03-14T09:26:53.589Z"}`
+
 // otherwise has a non-default value for every input but mode and tenant-source.
 var otherwise = map[string]string{
 	"neon-api-key":             "key",
@@ -132,6 +136,8 @@ var otherwise = map[string]string{
 	"rehearse-fail-on":       "rewrite>1GB",
 	"comment":                "true",
 	"undo-point":             "true",
+	"undo-keep":              "1d",
+	"previous-report":        "neon.json", // or catalog.json
 
 	"s3-bucket":             "backups",
 	"s3-prefix":             "tenants",
@@ -168,6 +174,9 @@ var otherwise = map[string]string{
 	"restore-url":  aDatabase,
 	"restore-into": "branch",
 	"overwrite":    "true",
+
+	"restore-to-time": "2h",
+
 	"age-identity": "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
 
 	"tenant-name":     "acme",
@@ -202,10 +211,14 @@ var otherwise = map[string]string{
 var variants = [][]string{
 	{
 		"aws-account-id", "iam-role", "restore-url", "verify", "verify-database-url", "github-organization",
-		"without-backup", "shard",
+		"without-backup", "shard", "restore-to-time",
 	},
-	{"role-to-assume", "restore-into", "age-recipients", "github-environment", "without-backup", "secret-layout"},
-	{"aws-account-id", "iam-role", "restore-url", "age-recipients", "github-environment"},
+	{
+		"role-to-assume", "restore-into", "age-recipients", "github-environment", "without-backup", "secret-layout",
+		"restore-to-time",
+	},
+	{"aws-account-id", "iam-role", "restore-url", "age-recipients", "github-environment", "restore-to-time"},
+	{"aws-account-id", "iam-role", "restore-url", "restore-into", "age-recipients", "github-environment"},
 }
 
 // workspaceFor returns a workspace with the files that the values of otherwise name.
@@ -219,6 +232,8 @@ func workspaceFor(t *testing.T) string {
 		"migrations/1_a.sql": "-- migrate:up\nselect 1;\n-- migrate:down\n",
 		"workflow.yml":       "env:\n  # neon-tenants:begin\n  # neon-tenants:end\n",
 		"report.json":        "{}",
+		"neon.json":          strings.Replace(aReport, "SOURCE", "neon", 1),
+		"catalog.json":       strings.Replace(aReport, "SOURCE", "catalog", 1),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -244,6 +259,9 @@ func inputsByMode(t *testing.T, modes []string) map[string]map[string]bool {
 			for _, without := range variants {
 				inputs := maps.Clone(otherwise)
 				inputs["mode"], inputs["tenant-source"] = mode, source
+				if source == "catalog" {
+					inputs["previous-report"] = "catalog.json"
+				}
 				for _, name := range without {
 					delete(inputs, name)
 				}

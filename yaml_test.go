@@ -87,6 +87,9 @@ func checkYAML(t *testing.T, workspace, where, text string) (steps int) {
 				}
 			}
 		}
+		if step.With["mode"] == "undo" {
+			step.With["previous-report"], step.With["confirm"] = otherwise["previous-report"], otherwise["confirm"]
+		}
 		if got := try(t, workspace, step.With); len(got.wrong)+len(got.unused) > 0 {
 			t.Errorf("%s: wrong %v, without effect %v: %s", where, got.wrong, got.unused, got.err)
 		}

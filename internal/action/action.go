@@ -4,12 +4,14 @@ package action
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,6 +39,15 @@ func (e Env) get(name string) string {
 	return v
 }
 
+// runID is GitHub's id of the workflow run, which its attempts and jobs share. Outside of Actions it is made up: the
+// time, for people, and a random end.
+func (e Env) runID() string {
+	if id := e.get("GITHUB_RUN_ID"); id != "" {
+		return id
+	}
+	return time.Now().UTC().Format("20060102T150405Z-") + strings.ToLower(rand.Text()[:6])
+}
+
 // errFailed is the error of a run that failed and has reported why.
 var errFailed = errors.New("the run failed")
 
@@ -54,7 +65,7 @@ func Run(ctx context.Context, env Env) error {
 		def.Help(env.Stdout, modeNames())
 		return nil
 	}
-	r := &run{env: env, in: in, console: console, record: report.Run{Started: time.Now()}}
+	r := &run{env: env, in: in, console: console, record: report.Run{ID: env.runID(), Started: time.Now()}}
 	r.do(ctx)
 	return r.finish()
 }

@@ -255,7 +255,7 @@ func TestEveryMistakeAtOnceAndNoCall(t *testing.T) {
 	f.ResetCalls()
 	o := f.run(t, t.Context(), "mode=migrate", "neon-api-key=", "concurrency=0", "shard=3/2", "tenant-timeout=soon",
 		"max-failures=-1%", "dry-run=perhaps",
-		"tenant-source=oracle", "tenants=", "tenant-key=email", "migrations-table=a.b.c", "strict-order=on", "rehearse=all")
+		"tenant-source=oracle", "tenants=", "tenant-key=email", "migrations-table=a.b.c", "strict-order=on", "rehearse=some")
 	for _, name := range []string{"concurrency: ", "shard: ", "tenant-timeout: ", "max-failures: ", "dry-run: ",
 		"tenant-source: ", "tenants: ", "tenant-key: ", "migrations-table: ", "strict-order: ", "rehearse: ",
 		"migrations-path: "} {

@@ -3,17 +3,13 @@ package action
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/mode/health"
 	"github.com/org/neon-tenants-action/internal/report"
 )
-
-// maxReport bounds a report file in bytes. That of 10,000 tenants is a hundredth of it; a larger file was matched by
-// mistake.
-const maxReport = 1 << 30
 
 // joined are the modes that find out something only from the results of all shards.
 var joined = map[string]func(report.Run) (report.Run, error){"health-check": health.Merge}
@@ -31,7 +27,7 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 		var merged []string
 		var refused []error
 		for _, f := range files {
-			one, err := readReport(f)
+			one, err := mode.ReadReport(f)
 			if err != nil {
 				refused = append(refused, err)
 				continue
@@ -79,25 +75,4 @@ func joinShards(run report.Run) report.Run {
 		return run
 	}
 	return whole
-}
-
-// readReport reads one report file. Errors name it.
-func readReport(f input.File) (report.NamedFile, error) {
-	info, err := os.Stat(f.Path)
-	if err == nil && info.Size() > maxReport {
-		err = fleet.WithRemedy(errors.New("it is too large to be a report file"),
-			"check which files report-files matches")
-	}
-	var data []byte
-	if err == nil {
-		data, err = os.ReadFile(f.Path)
-	}
-	var file report.File
-	if err == nil {
-		file, err = report.Decode(data)
-	}
-	if err != nil {
-		return report.NamedFile{}, fmt.Errorf("%s: %w", f.Name, err)
-	}
-	return report.NamedFile{Path: f.Name, File: file}, nil
 }

@@ -48,6 +48,7 @@ var modes = map[string]entry{
 	"reset-branches":  {concurrency: 8, construct: branch.NewReset},
 	"restore":         {concurrency: 1, construct: backup.NewRestore, one: true},
 	"sync-secrets":    {concurrency: 4, construct: secretsync.New},
+	"undo":            {concurrency: 8, construct: branch.NewUndo},
 }
 
 // modeNames lists the modes.

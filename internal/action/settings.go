@@ -76,6 +76,7 @@ func (r *run) settings() settings {
 	s.work = m.construct(in, mode.Env{
 		Source:      s.source,
 		Kinds:       source.Kinds(),
+		RunID:       r.record.ID,
 		Concurrency: s.options.Concurrency,
 		DryRun:      r.record.DryRun,
 		Insecure:    insecure,

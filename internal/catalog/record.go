@@ -12,6 +12,7 @@ import (
 // Facts are what a run has learned about one tenant. A zero field is unknown, and leaves the catalog's value as it is.
 type Facts struct {
 	SchemaVersion string // the highest applied migration
+	NoVersion     bool   // there is none any more
 
 	MigratedAt time.Time
 	Migration  string // its outcome: succeeded, unchanged or failed
@@ -103,7 +104,7 @@ on conflict (identity) do update set
 	source = excluded.source,
 	source_id = excluded.source_id,
 	key = coalesce(excluded.key, p.key),
-	schema_version = coalesce(excluded.schema_version, p.schema_version),
+	schema_version = nullif(coalesce(excluded.schema_version, p.schema_version), ''),
 	last_seen_at = greatest(p.last_seen_at, excluded.last_seen_at),
 	last_migration_at = greatest(p.last_migration_at, excluded.last_migration_at),
 	last_migration_outcome = case when excluded.last_migration_at < p.last_migration_at then p.last_migration_outcome
@@ -139,11 +140,20 @@ func (e Entry) row() map[string]any {
 	return map[string]any{
 		"name": clip(name), "key": text(e.Key), "neon_project_id": text(e.NeonProjectID), "database": text(e.Database),
 		"source": e.Source, "source_id": text(clip(e.ID)),
-		"schema_version": text(f.SchemaVersion), "seen_at": moment(e.SeenAt),
+		"schema_version": f.version(), "seen_at": moment(e.SeenAt),
 		"migration_at": moment(f.MigratedAt), "migration_outcome": text(f.Migration),
 		"backup_at": moment(f.BackupAt), "backup_key": text(f.BackupKey),
 		"restore_at": moment(f.RestoredAt), "restore_key": text(f.RestoredKey), "dropped_at": moment(f.DroppedAt),
 	}
+}
+
+// version is the tenant's version: NULL if it is unknown, and an empty text, which [record] takes for that, if there is
+// none.
+func (f Facts) version() any {
+	if f.NoVersion {
+		return ""
+	}
+	return text(f.SchemaVersion)
 }
 
 // text prepares a text for PostgreSQL, which accepts no NUL byte in JSON. An empty text is nil, for NULL.

@@ -6,18 +6,20 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-// TestMigrateSharded runs the jobs that list a fleet, migrate it in shards and merge the reports. A folder stands in
-// for GitHub's artifacts.
+// TestMigrateSharded runs the jobs that list a fleet, migrate it in shards and merge the reports, and then the one that
+// undoes it. A folder stands in for GitHub's artifacts.
 func TestMigrateSharded(t *testing.T) {
 	sandbox := startSandbox(t)
 	repository := newRepository(t, "migrate-sharded.yml")
 	total := strconv.Itoa(len(sandbox.tenants))
-	options := append(actArtifacts(t), "--input", "shards=3")
+	artifacts := actArtifacts(t)
+	options := append(slices.Clone(artifacts), "--input", "shards=3")
 
 	job := runAct(t, sandbox, repository, "workflow_dispatch", options...)
 	job.wants(t, "total", total) // the output of the job that ends last
@@ -42,6 +44,17 @@ func TestMigrateSharded(t *testing.T) {
 			t.Errorf("the merged report does not list %q", shard)
 		}
 	}
+
+	// act gives every run the id 1.
+	undo := runAct(t, sandbox, newRepository(t, "undo-by-hand.yml"), "workflow_dispatch",
+		append(artifacts, "--input", "run-id=1", "--input", "dry-run=false", "--input", "tenants=*")...)
+	undo.wants(t, "succeeded", total)
+	undo.wants(t, "failed", "0")
+	for _, tenant := range sandbox.tenants {
+		if gone := query[bool](t, tenant, "select to_regclass('schema_migrations') is null"); !gone {
+			t.Errorf("%s was not taken back", tenant.name)
+		}
+	}
 }
 
 // actArtifacts returns the options that replace GitHub's artifact actions, which come from the network, by a folder.
@@ -57,7 +70,7 @@ runs:
     - shell: bash
       run: mkdir -p "/artifacts/${{ inputs.name }}" && cp "${{ inputs.path }}" "/artifacts/${{ inputs.name }}/"
 `,
-		"actions/download-artifact@v8": `inputs: {pattern: {}, path: {}}
+		"actions/download-artifact@v8": `inputs: {pattern: {}, path: {}, run-id: {}, github-token: {}}
 runs:
   using: composite
   steps:

@@ -54,6 +54,8 @@ type Brancher interface {
 	DeleteBranch(ctx context.Context, t Tenant, branchID string) error
 	// APICalls is how many calls of the platform's API the source has made so far.
 	APICalls() int64
+	// Settle waits until the changes of the tenant's project that are in progress have ended, one way or the other.
+	Settle(ctx context.Context, t Tenant) error
 	// History is how far back the tenant's history reaches.
 	History(ctx context.Context, t Tenant) (time.Duration, error)
 }

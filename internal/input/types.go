@@ -57,15 +57,36 @@ func (r *Reader) Int(name string, low, high int) int {
 	})
 }
 
-// Duration returns a positive Go duration; zero if the input is empty.
-func (r *Reader) Duration(name string) time.Duration {
-	return Parse(r, name, func(s string) (time.Duration, error) {
-		d, err := time.ParseDuration(s)
-		if err != nil || d <= 0 {
-			return 0, fmt.Errorf("%q is not a positive duration; write for example 90s, 30m or 1h30m", s)
+// Duration returns a positive duration; zero if the input is empty.
+func (r *Reader) Duration(name string) time.Duration { return Parse(r, name, ParseDuration) }
+
+// ParseDuration parses a positive duration: Go's own, which may begin with a whole number of days of 24 hours, such as
+// 7d or 1d12h.
+func ParseDuration(s string) (time.Duration, error) {
+	wrong := fmt.Errorf("%q is not a positive duration; write for example 90s, 30m, 1h30m or 7d", s)
+	d := time.Duration(0)
+	days, rest, found := strings.Cut(s, "d")
+	if !found {
+		rest = s
+	} else {
+		const most = 100 * 365 // far from what a time.Duration holds
+		n, err := strconv.ParseUint(days, 10, 64)
+		if err != nil || n > most {
+			return 0, wrong
 		}
-		return d, nil
-	})
+		d = time.Duration(n) * 24 * time.Hour
+	}
+	if rest != "" {
+		more, err := time.ParseDuration(rest)
+		if err != nil || more < 0 {
+			return 0, wrong
+		}
+		d += more
+	}
+	if d <= 0 {
+		return 0, wrong
+	}
+	return d, nil
 }
 
 // Choice returns one of the allowed values.

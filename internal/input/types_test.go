@@ -83,7 +83,7 @@ func TestMistakes(t *testing.T) {
 		required    = "is required here and is empty; set it under with: in the workflow, or give --mode"
 		notBool     = " is neither true nor false; write true or false"
 		notInt      = " is not a whole number from 1 to 1000; write for example concurrency: 1"
-		notDuration = " is not a positive duration; write for example 90s, 30m or 1h30m"
+		notDuration = " is not a positive duration; write for example 90s, 30m, 1h30m or 7d"
 		notURL      = "is not an absolute https URL without credentials or query; " +
 			"write for example api-url: https://host/path"
 		noDir    = " in the workspace; add a step that uses actions/checkout before this one, or correct the path"
@@ -113,7 +113,12 @@ func TestMistakes(t *testing.T) {
 		{"timeout", "30", timeout, `"30"` + notDuration},
 		{"timeout", "0s", timeout, `"0s"` + notDuration},
 		{"timeout", "-5m", timeout, `"-5m"` + notDuration},
-		{"timeout", "7d", timeout, `"7d"` + notDuration},
+		{"timeout", "d", timeout, `"d"` + notDuration},
+		{"timeout", "1.5d", timeout, `"1.5d"` + notDuration},
+		{"timeout", "-1d", timeout, `"-1d"` + notDuration},
+		{"timeout", "0d", timeout, `"0d"` + notDuration},
+		{"timeout", "7d-1h", timeout, `"7d-1h"` + notDuration},
+		{"timeout", nines + "d", timeout, `"` + nines + `d"` + notDuration},
 		{"tenant-key", "Name", tenantKey, `"Name" is not one of its values; write one of name, id`},
 		{"api-url", "host/api", apiURL, notURL},
 		{"api-url", "ftp://host", apiURL, notURL},
@@ -164,7 +169,7 @@ func TestMistakesComeTogether(t *testing.T) {
   - tenant-key: "size" is not one of its values; write one of name, id
   - mode: 5 is wrong
   - concurrency: "many" is not a whole number from 1 to 9; write for example concurrency: 1
-  - timeout: "soon" is not a positive duration; write for example 90s, 30m or 1h30m`
+  - timeout: "soon" is not a positive duration; write for example 90s, 30m, 1h30m or 7d`
 	if diff := cmp.Diff(want, r.Err().Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -263,4 +268,15 @@ func FuzzReader(f *testing.F) {
 			t.Errorf("a mistake holds the secret: %v", err)
 		}
 	})
+}
+
+func TestDurationsMayHaveDays(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"90s": 90 * time.Second, "7d": 168 * time.Hour, "1d12h": 36 * time.Hour, "0d5m": 5 * time.Minute,
+		"30d1h2m3s": 721*time.Hour + 2*time.Minute + 3*time.Second,
+	} {
+		if got, err := ParseDuration(text); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", text, got, err, want)
+		}
+	}
 }

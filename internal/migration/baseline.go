@@ -60,6 +60,9 @@ func adopt(
 		if err := o.Baseline.Check(ctx, c); err != nil {
 			return s, nil, err
 		}
+		if err := o.before(ctx, c, s); err != nil {
+			return s, nil, err
+		}
 		if err := newApplier(ctx, c, s, some.ordered, o).recordAll(); err != nil {
 			return s, nil, err
 		}

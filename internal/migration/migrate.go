@@ -42,6 +42,9 @@ type Options struct {
 	Alone func(ctx context.Context, failed error) (bool, error)
 	// Baseline is given to a database that records no versions. Nil: all files are run there.
 	Baseline *Baseline
+	// Before is called once while the lock is held, before the first file is run or recorded, with the versions that are
+	// recorded until then. If it fails, nothing is changed. Nil: there is nothing to do first.
+	Before func(ctx context.Context, c *postgres.Conn, recorded map[string]bool) error
 	// Watch follows what each file does to the tables: see [Trace]. It needs a database that nobody else uses.
 	Watch bool
 	// DryRun reads what is pending, takes no lock and changes nothing.
@@ -70,8 +73,8 @@ type Applied struct {
 // Migrate migrates one database to the files' latest version with dbmate's engine over an open connection. Its lock on
 // the database ends with the connection. It costs one round trip if nothing is pending, and one more for each
 // migration. Even if it fails, it returns what was done. Errors: [*Error], [*LockError], [*OrderError],
-// [*BeginningError], [*postgres.MissingSchemaError], [*postgres.TableError], those of [Baseline].Check, the server's,
-// the cause of ctx.
+// [*BeginningError], [*postgres.MissingSchemaError], [*postgres.TableError], those of [Baseline].Check and
+// [Options].Before, the server's, the cause of ctx.
 func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Result, error) {
 	if o.Schema != "" {
 		o.Table = o.Table.In(o.Schema)
@@ -104,6 +107,11 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 		clean = clean || !status.Locked
 		return result, nil
 	}
+	if len(recorded) == 0 { // adopt has called it otherwise
+		if err := o.before(ctx, c, status); err != nil {
+			return result, err
+		}
+	}
 	a := newApplier(ctx, c, status, pending, o)
 	if o.Watch {
 		if err := a.startWatching(); err != nil {
@@ -113,6 +121,14 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	err = withEngine(files.files, a, func(db *dbmate.DB) error { return db.Migrate() })
 	clean = clean || err == nil // the last message has reset the session
 	return result.after(a), err
+}
+
+// before calls [Options].Before.
+func (o Options) before(ctx context.Context, c *postgres.Conn, s postgres.Status) error {
+	if o.Before == nil {
+		return nil
+	}
+	return o.Before(ctx, c, s.Versions)
 }
 
 // after adds to a result what was applied.

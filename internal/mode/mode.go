@@ -75,6 +75,8 @@ type Env struct {
 	// Kinds holds a nil pointer of each source's type, by the source's name. [Able] and [Having] read their method
 	// sets.
 	Kinds map[string]fleet.Source
+	// RunID names the run in what it leaves: GitHub's id of the workflow run, which all its attempts and jobs share.
+	RunID string
 	// Concurrency is how many tenants are worked on at once, at most.
 	Concurrency int
 	// DryRun is true if the run is to say what would happen and change nothing.

@@ -85,8 +85,8 @@ func five() Run {
 	}
 	results[0].Outcome.Detail = map[string]any{"before": "20260228080000", "after": "20260312101500",
 		"applied": []string{"a.sql", "b.sql"}}
-	return Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 2340 * time.Millisecond, Results: results,
-		ReportFile: "neon-tenants-report.json"}
+	return Run{ID: "14923871102", Mode: "migrate", Source: "neon", Started: began, Elapsed: 2340 * time.Millisecond,
+		Results: results, ReportFile: "neon-tenants-report.json"}
 }
 
 // hundred is an ordinary release: most succeed, a few fail in different ways, some tenants are slow.

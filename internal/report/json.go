@@ -16,10 +16,13 @@ const FileVersion = 1
 
 // File is the report file: one schema for all modes, described field by field in docs/report-file.md.
 type File struct {
-	Version int    `json:"version"`
-	Mode    string `json:"mode"`
-	Source  string `json:"source"`
-	DryRun  bool   `json:"dry_run"`
+	Version int `json:"version"`
+	// RunID is GitHub's id of the workflow run, or one made up outside of Actions. It is empty if the report is merged
+	// from several runs.
+	RunID  string `json:"run_id"`
+	Mode   string `json:"mode"`
+	Source string `json:"source"`
+	DryRun bool   `json:"dry_run"`
 	// Shard is this job's share, "2/8"; empty if the run was not sharded.
 	Shard     string    `json:"shard"`
 	StartedAt time.Time `json:"started_at"`
@@ -67,7 +70,7 @@ type FileError struct {
 // marshalled.
 func JSON(r Run) ([]byte, error) {
 	f := File{
-		Version: FileVersion, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
+		Version: FileVersion, RunID: r.ID, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
 		StartedAt: fileTime(r.Started), ElapsedMS: r.Elapsed.Milliseconds(), Totals: r.Totals(),
 		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices), Sections: r.Sections,
 		Merged: r.Merged, Tenants: make([]TenantEntry, 0, len(r.Results)),
@@ -105,7 +108,7 @@ func object(v any) (json.RawMessage, error) {
 // Decode reads a report file written by any release with this schema version or an older one. What no run writes is an
 // error, with a remedy.
 func Decode(data []byte) (File, error) {
-	const remedy = "run the job that wrote this file again; if none did, make report-files match only the files that " +
+	const remedy = "run the job that wrote this file again; if none did, have the glob match only the files that " +
 		"report-file named in the jobs"
 	var f File
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -115,7 +118,7 @@ func Decode(data []byte) (File, error) {
 	case f.Version == 0:
 		return File{}, fleet.WithRemedy(
 			errors.New("read a report file: it has no version, so this action did not write it"),
-			"check which files report-files matches: they must be those that report-file named in the other jobs")
+			"check which files the glob matches: they must be those that report-file named in the other jobs")
 	case f.Version > FileVersion:
 		return File{}, fleet.WithRemedy(
 			fmt.Errorf("read a report file: it has version %d; this release reads up to %d", f.Version, FileVersion),
@@ -131,7 +134,7 @@ func Decode(data []byte) (File, error) {
 // original ones, and each Detail is the JSON from the file.
 func (f File) Run() Run {
 	r := Run{
-		Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
+		ID: f.RunID, Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
 		Started: f.StartedAt, Elapsed: time.Duration(f.ElapsedMS) * time.Millisecond,
 		Notices: f.Notices, Warnings: f.Warnings, Sections: f.Sections, Merged: f.Merged, Err: f.Error.err(),
 	}

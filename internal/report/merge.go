@@ -46,16 +46,24 @@ func Merge(files []NamedFile) (Run, error) {
 		return Run{}, err
 	}
 	m := newMerger(files)
-	r := Run{Mode: files[0].Mode, Source: files[0].Source, DryRun: files[0].DryRun}
+	r := Run{ID: commonRunID(files), Mode: files[0].Mode, Source: files[0].Source, DryRun: files[0].DryRun}
 	m.addBounds(&r)
 	m.addResults(&r)
 	m.addMessages(&r, missingShards(files, count))
 	return r, nil
 }
 
+// commonRunID is the id of the run that all files are from, empty if there are several.
+func commonRunID(files []NamedFile) string {
+	if slices.ContainsFunc(files, func(f NamedFile) bool { return f.RunID != files[0].RunID }) {
+		return ""
+	}
+	return files[0].RunID
+}
+
 // agree checks that the files are from one kind of run, and returns the number of shards; 0 if none is sharded.
 func agree(files []NamedFile) (shards int, err error) {
-	const remedy = "make report-files match only the files of one job matrix"
+	const remedy = "have the glob match only the files of one job matrix"
 	first := files[0]
 	sharded := first
 	for _, f := range files {
@@ -92,6 +100,16 @@ func differ(a, b NamedFile) string {
 		return fmt.Sprintf("only one of %s and %s is from a dry run", a.Path, b.Path)
 	}
 	return ""
+}
+
+// MissingShards lists the shards of one run that have no file. The error says in what the files differ if they are not
+// of one kind of run.
+func MissingShards(files []NamedFile) ([]string, error) {
+	count, err := agree(files)
+	if err != nil {
+		return nil, err
+	}
+	return missingShards(files, count), nil
 }
 
 // missingShards lists the shards without a file.

@@ -187,3 +187,17 @@ func TestMergeOfOneFileIsThatRun(t *testing.T) {
 		}
 	}
 }
+
+// The shards of one workflow run have its id; runs from shells have one each.
+func TestMergeKeepsTheRunsID(t *testing.T) {
+	for ids, want := range map[[2]string]string{{"7", "7"}: "7", {"7", "8"}: "", {"7", ""}: "", {"", ""}: ""} {
+		var files []NamedFile
+		for i, id := range ids {
+			shard := fmt.Sprintf("%d/2", i+1)
+			files = append(files, stored(t, Run{ID: id, Mode: "migrate", Shard: shard, Started: began}))
+		}
+		if run, err := Merge(files); err != nil || run.ID != want {
+			t.Errorf("%q: %q, %v", ids, run.ID, err)
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 type Run struct {
 	// Mode and Source are the inputs' values: "migrate", "neon".
 	Mode, Source string
+	// ID is GitHub's id of the workflow run, or one made up outside of Actions; empty if the run is merged from several.
+	ID string
 	// DryRun is true if nothing was changed.
 	DryRun bool
 	// Shard is this job's share, "2/8"; empty if the run was not sharded.

@@ -80,6 +80,15 @@ func (c *Catalog) DeleteBranch(ctx context.Context, t fleet.Tenant, branchID str
 	return n.DeleteBranch(ctx, project, branchID)
 }
 
+// Settle is [Neon.Settle] for a tenant whose row names a project.
+func (c *Catalog) Settle(ctx context.Context, t fleet.Tenant) error {
+	n, project, err := c.project(t)
+	if err != nil {
+		return err
+	}
+	return n.Settle(ctx, project)
+}
+
 // History is [Neon.History] for a tenant whose row names a project.
 func (c *Catalog) History(ctx context.Context, t fleet.Tenant) (time.Duration, error) {
 	n, project, err := c.project(t)

@@ -120,6 +120,11 @@ func (n *Neon) DeleteBranch(ctx context.Context, t fleet.Tenant, id string) erro
 	return changeRemedy(n.client.DeleteBranch(ctx, t.ID, id))
 }
 
+// Settle implements [fleet.Brancher].
+func (n *Neon) Settle(ctx context.Context, t fleet.Tenant) error {
+	return keyRemedy(n.client.WaitProject(ctx, t.ID))
+}
+
 // History implements [fleet.Brancher].
 func (n *Neon) History(ctx context.Context, t fleet.Tenant) (time.Duration, error) {
 	p, err := n.project(ctx, t.ID)

@@ -29,6 +29,9 @@ func TestNeonRestoresABranch(t *testing.T) {
 	if got := run(t, p.URL, "select v from t"); got != "before" {
 		t.Errorf("restored to %q", got)
 	}
+	if err := n.Settle(t.Context(), tenant); err != nil {
+		t.Errorf("nothing is in progress, and waiting for it fails: %v", err)
+	}
 	var exists *fleet.ExistingBranch
 	err = n.RestoreBranch(t.Context(), tenant, own.ID, own.ID, time.Now(), "undone/1")
 	if !errors.As(err, &exists) || exists.Name != "undone/1" {

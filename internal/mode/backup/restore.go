@@ -53,6 +53,9 @@ type restore struct {
 
 // NewRestore reads the inputs of mode restore.
 func NewRestore(in *input.Reader, env mode.Env) mode.Work {
+	if in.String("restore-to-time") != "" {
+		return newToTime(in, env)
+	}
 	r := &restore{
 		env: env, store: mode.ReadStore(in), key: in.String("backup-key"),
 		into: in.Choice("restore-into", "new-project", "branch"), overwrite: in.Bool("overwrite"),
@@ -87,10 +90,8 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 }
 
 func (r *restore) prepare(ctx context.Context, found mode.Found) error {
-	if len(found.Tenants) != 1 {
-		return fleet.WithRemedy(
-			fmt.Errorf("tenants selects %d tenants, and restore works on exactly one", len(found.Tenants)),
-			"name one tenant, such as tenants: acme-corp")
+	if _, err := only(found); err != nil {
+		return err
 	}
 	r.present = map[string]string{}
 	for _, t := range found.All {

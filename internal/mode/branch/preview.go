@@ -1,6 +1,6 @@
 // Package branch is the modes about branches of the tenants' Neon projects. Those for previews and for development
 // (create-branches, reset-branches and delete-branches) work on the branch of one name in every selected tenant, and
-// do nothing twice.
+// do nothing twice. undo takes tenants back to the branches that a run of mode migrate made of them.
 package branch
 
 import (

@@ -20,7 +20,7 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 	unguarded := NewUnguarded(in, env)
 	unguarded.migrator.readBaseline(in)
 	unguarded.migrator.readRehearsal(in)
-	work := unguarded.Work
+	work := unguarded.migrator.readUndoPoint(in, unguarded.Work)
 	within := in.Duration("require-backup-within")
 	if within == 0 {
 		return work

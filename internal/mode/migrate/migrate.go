@@ -27,8 +27,9 @@ type migrator struct {
 	creator fleet.Creator // nil unless create-missing concerns databases
 	schemas *migrateSchemas
 
-	baseline  *baseline  // nil: no tenant gets one
-	rehearsal *rehearsal // nil: there is none
+	baseline  *baseline   // nil: no tenant gets one
+	rehearsal *rehearsal  // nil: there is none
+	undo      *undoPoints // nil: no tenant gets one
 }
 
 // Unguarded is mode migrate without require-backup-within.
@@ -52,7 +53,6 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 		DryRun:               env.DryRun,
 	}}
 	m.files = mode.ReadMigrations(in, "migrations-path")
-	refuseUnavailable(in, "undo-point")
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
 	u := Unguarded{migrator: m}
@@ -75,15 +75,6 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 		},
 	}
 	return u
-}
-
-// refuseUnavailable refuses inputs that this version does not act on: whoever sets undo-point relies on it.
-func refuseUnavailable(in *input.Reader, names ...string) {
-	for _, name := range names {
-		if in.Given(name) {
-			in.Mistake(name, "is not available in this version; leave it out")
-		}
-	}
 }
 
 // RunDetail is what the report file says about the run as a whole.
@@ -148,9 +139,11 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	}
 	defer release()
 	o.Alone = func(ctx context.Context, failed error) (bool, error) { return m.conns.Alone(ctx, conn, failed) }
+	point := m.undo.before(&o, t, log)
 	result, err := migration.Migrate(ctx, conn, m.files, o)
 	outcome := describe(result, o.DryRun, err != nil)
 	m.rehearsal.add(&outcome, t, result)
+	outcome = withUndoPoint(outcome, point)
 	if created {
 		outcome = afterCreation(outcome)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -21,6 +22,8 @@ type Detail struct {
 	Unknown    []string  `json:"unknown,omitempty"`      // recorded versions that have no file
 
 	Rehearsal *TenantRehearsal `json:"rehearsal,omitempty"`
+
+	UndoPoint *mode.UndoPoint `json:"undo_point,omitempty"` // nil if none was made
 }
 
 // Applied is one file that ran.

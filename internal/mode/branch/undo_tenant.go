@@ -1,0 +1,222 @@
+package branch
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
+	"github.com/org/neon-tenants-action/internal/words"
+)
+
+// job undoes what the run did to one tenant. The restore is one change of Neon's, so a run that is cut off has begun it
+// or not: the next one finds out which, and checks the result in either case.
+func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	c := u.changes[t.ID]
+	if c.point == nil {
+		return fleet.Outcome{}, fleet.WithRemedy(fmt.Errorf("the run %s changed it and made no undo point of it before",
+			u.run.id), "take it back with mode restore: with restore-to-time, or to a backup")
+	}
+	if err := u.brancher.CanBranch(t); err != nil {
+		return fleet.Outcome{}, err
+	}
+	branches, err := u.look(ctx, t, c)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	conn, release, err := u.conns.Open(ctx, t, log)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	release = sync.OnceFunc(release)
+	defer release()
+	status, err := u.lock(ctx, conn)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	d := UndoDetail{Before: status.Highest(), After: status.Highest(), UndoPoint: *c.point, known: true}
+	switch c.standing(status.Versions) {
+	case asBefore:
+		return u.undoneAlready(d, branches), nil
+	case another:
+		return fleet.Outcome{Detail: d}, u.migratedSince(d, c)
+	}
+	if branches.kept {
+		return fleet.Outcome{Detail: d}, u.undoneAndMigrated()
+	}
+	if err := u.check(branches, c); err != nil {
+		return fleet.Outcome{Detail: d}, err
+	}
+	d.Lost = lostSince(ctx, conn, c.point, time.Now())
+	if u.env.DryRun {
+		d.known = false
+		return fleet.Outcome{Detail: d, Note: "would be undone to " + c.point.Name + ", losing " + d.Lost.text()}, nil
+	}
+	return u.restore(ctx, t, c, d, release, log)
+}
+
+// branches are what an undo needs to know of a project's.
+type branches struct {
+	own     fleet.Branch
+	point   bool   // the undo point is there
+	kept    bool   // an undo of this run has been begun: what was there before is preserved
+	earlier string // a point of an attempt of the run that no report tells of; empty if there is none
+}
+
+// look lists the project's branches, once a restore that an earlier run began has ended.
+func (u *undo) look(ctx context.Context, t fleet.Tenant, c tenantChange) (found branches, err error) {
+	all, err := u.brancher.Branches(ctx, t, u.run.id)
+	if err != nil {
+		return found, err
+	}
+	ofRun := regexp.MustCompile("^" + regexp.QuoteMeta(mode.UndoName(u.run.id)) + `(-\d+)?$`)
+	for _, b := range all {
+		switch {
+		case b.ID == c.point.BranchID:
+			found.point = true
+		case b.Name == mode.UndoneName(u.run.id):
+			found.kept = true
+		case ofRun.MatchString(b.Name) && !c.points[b.ID] && b.CreatedAt.Before(c.point.CreatedAt):
+			found.earlier = b.Name
+		}
+	}
+	if found.kept {
+		if err := u.brancher.Settle(ctx, t); err != nil {
+			return found, err
+		}
+	}
+	found.own, err = u.brancher.OwnBranch(ctx, t)
+	return found, err
+}
+
+// lock reads the recorded versions. Unless this is a dry run, it holds the tenant's lock from then on, so that no
+// migration runs until the restore ends the session.
+func (u *undo) lock(ctx context.Context, conn *postgres.Conn) (postgres.Status, error) {
+	status, err := postgres.ReadStatus(ctx, conn, u.table, !u.env.DryRun)
+	if err == nil && !status.Locked && !u.env.DryRun {
+		holder := cmp.Or(postgres.LockHolder(ctx, conn, u.table), "a session that has ended meanwhile")
+		err = fleet.WithRemedy(fmt.Errorf("another run holds the migration lock: %s", holder),
+			"let it finish and run again")
+	}
+	return status, err
+}
+
+// check refuses what a restore would not make right.
+func (u *undo) check(found branches, c tenantChange) error {
+	switch {
+	case found.own.ID != c.point.ParentID:
+		return fleet.WithRemedy(fmt.Errorf("its branch is %s (%s) now, and the undo point is one of %s", found.own.Name,
+			found.own.ID, c.point.ParentID), "give the neon-branch that the run had")
+	case !found.point:
+		at := c.point.CreatedAt.UTC().Format(time.RFC3339Nano)
+		return fleet.WithRemedy(fmt.Errorf("its undo point %s (%s) is not there any more; it was to expire on %s UTC",
+			c.point.Name, c.point.BranchID, c.point.ExpiresAt.UTC().Format(time.DateTime)), fmt.Sprintf("take it back with "+
+			"mode restore: restore-to-time: %s as far as Neon's history of the project reaches, or else the newest backup "+
+			"from before", at))
+	case found.earlier != "":
+		return fleet.WithRemedy(fmt.Errorf("the run made another undo point of it before, %s, of an attempt whose report is "+
+			"not given", found.earlier), "have previous-report match the reports of all attempts; if that one left none, take "+
+			"the tenant back with mode restore and restore-to-time, to when that branch was made")
+	}
+	return nil
+}
+
+// restore takes the tenant back to its undo point, and proves by a new connection that it was. release gives back the
+// one that holds the lock, which the restore ends.
+func (u *undo) restore(
+	ctx context.Context, t fleet.Tenant, c tenantChange, d UndoDetail, release func(), log *slog.Logger,
+) (fleet.Outcome, error) {
+	d.known = false
+	name := mode.UndoneName(u.run.id)
+	log.Info("restoring from the undo point", "branch", c.point.Name, "preserving what is there as", name)
+	if err := u.brancher.RestoreBranch(ctx, t, d.UndoPoint.ParentID, c.point.BranchID, time.Time{}, name); err != nil {
+		d.Lost = nil
+		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("take it back to %s: %w", c.point.Name, err),
+			cmp.Or(remedies.Of(err), "run again, which completes what was begun"))
+	}
+	release()
+	d.PreservedAs = name
+	versions, err := u.recorded(ctx, t, log)
+	if err != nil {
+		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but could not be asked "+
+			"what it records now: %w", c.point.Name, err), cmp.Or(remedies.Of(err), "run again, which checks it"))
+	}
+	if c.standing(versions.Versions) != asBefore {
+		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but records other versions "+
+			"than before the run, up to %s", c.point.Name, cmp.Or(versions.Highest(), "none")), "look at the tenant: a run may "+
+			"have migrated it at once; what it was until the undo is kept as the branch "+name)
+	}
+	d.After, d.known = versions.Highest(), true
+	return fleet.Outcome{Detail: d, Note: "undone to " + c.point.Name + ", losing " + d.Lost.text()}, nil
+}
+
+// recorded reads what the tenant records, through a new connection.
+func (u *undo) recorded(ctx context.Context, t fleet.Tenant, log *slog.Logger) (postgres.Status, error) {
+	conn, release, err := u.conns.Open(ctx, t, log)
+	if err != nil {
+		return postgres.Status{}, err
+	}
+	defer release()
+	return postgres.ReadStatus(ctx, conn, u.table, false)
+}
+
+// undoneAlready is the outcome of a tenant that records the versions of before.
+func (u *undo) undoneAlready(d UndoDetail, found branches) fleet.Outcome {
+	o := fleet.Outcome{Unchanged: true, Note: "records the versions of before the run"}
+	if found.kept {
+		d.PreservedAs = mode.UndoneName(u.run.id)
+		o.Note = "undone before; kept as " + d.PreservedAs
+	}
+	o.Detail = d
+	return o
+}
+
+// migratedSince is the error of a tenant that records neither what the run left nor what was there before.
+func (u *undo) migratedSince(d UndoDetail, c tenantChange) error {
+	now, left := cmp.Or(d.Before, "none"), cmp.Or(c.after, "none")
+	what := fmt.Sprintf("the run left it at version %s, and it is at %s now", left, now)
+	if now == left {
+		what = fmt.Sprintf("beside its version %s it records others than the run left", now)
+	}
+	return fleet.WithRemedy(fmt.Errorf("not undone: it was migrated again since: %s", what),
+		"if a later run did that, undo "+
+			"that one first; if it was another attempt or step of this run, have previous-report match its report too")
+}
+
+// undoneAndMigrated is the error of a tenant that was undone and records the run's versions all the same.
+func (u *undo) undoneAndMigrated() error {
+	name := mode.UndoneName(u.run.id)
+	return fleet.WithRemedy(fmt.Errorf("not undone: it was undone before, as the branch %s shows, and migrated again "+
+		"since",
+		name), "undo the run that migrated it; if the earlier undo failed instead, delete the branch "+name+
+		" once you need nothing in it, and run again")
+}
+
+// lostSince is what was written since an undo point.
+func lostSince(ctx context.Context, conn *postgres.Conn, p *mode.UndoPoint, now time.Time) *Lost {
+	lost := &Lost{Since: p.CreatedAt.UTC(), ElapsedMS: max(0, now.Sub(p.CreatedAt)).Milliseconds()}
+	written, err := postgres.ReadWritten(ctx, conn)
+	if err != nil {
+		return lost // it is told for information only
+	}
+	if rows, known := written.After(postgres.Written{Rows: p.RowsWritten, Since: p.CountedSince}); known {
+		lost.Rows = &rows
+	}
+	return lost
+}
+
+// text says what is lost, as far as it is known.
+func (l *Lost) text() string {
+	text := "the last " + words.Duration(time.Duration(l.ElapsedMS)*time.Millisecond)
+	if l.Rows != nil {
+		text += ", about " + words.Count(int(*l.Rows), "row", "rows")
+	}
+	return text
+}

@@ -1,0 +1,151 @@
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
+	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
+)
+
+// undoPoints makes a branch of each tenant before its first pending migration.
+type undoPoints struct {
+	brancher fleet.Brancher
+	runID    string
+	keep     time.Duration
+}
+
+// longestKeep is the longest time that Neon lets a branch expire in.
+const longestKeep = 30 * 24 * time.Hour
+
+// readUndoPoint reads the inputs about undo points, and returns the mode's work with them.
+func (m *migrator) readUndoPoint(in *input.Reader, work mode.Work) mode.Work {
+	keep := in.Duration("undo-keep")
+	if keep > longestKeep {
+		in.Mistake("undo-keep", "%s is more than the 30 days that Neon keeps a branch that expires; write for example 7d",
+			in.String("undo-keep"))
+	}
+	if !in.Bool("undo-point") {
+		return work
+	}
+	brancher, ok := mode.Able[fleet.Brancher](in, m.env, "undo-point",
+		"this source has no branches to take a tenant back to; leave it out")
+	if !ok {
+		return work
+	}
+	m.undo = &undoPoints{brancher: brancher, runID: m.env.RunID, keep: keep}
+	finish := work.Finish
+	work.Finish = func(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
+		ending, err := finish(ctx, results)
+		if s := m.undo.section(results); len(s.Lines) > 0 {
+			ending.Sections = append(ending.Sections, s)
+		}
+		return ending, err
+	}
+	return work
+}
+
+// before has a migration make the tenant's undo point first. The point is zero until that has happened; it is nil if
+// tenants get none.
+func (u *undoPoints) before(o *migration.Options, t fleet.Tenant, log *slog.Logger) *mode.UndoPoint {
+	if u == nil {
+		return nil
+	}
+	point := &mode.UndoPoint{}
+	o.Before = func(ctx context.Context, c *postgres.Conn, recorded map[string]bool) error {
+		made, err := u.make(ctx, t, log)
+		if err != nil {
+			return fleet.WithRemedy(fmt.Errorf("the undo point could not be made, so nothing was changed: %w", err),
+				cmp.Or(remedies.Of(err), "run again, or leave out undo-point"))
+		}
+		made.Versions = mode.HashVersions(recorded)
+		if written, err := postgres.ReadWritten(ctx, c); err == nil { // else an undo cannot tell what it takes back
+			made.RowsWritten, made.CountedSince = written.Rows, written.Since
+		}
+		*point = made
+		return nil
+	}
+	return point
+}
+
+// make makes the branch. A name that is taken is that of an earlier attempt or step of this run, whose point holds an
+// earlier state: this one gets the next number.
+func (u *undoPoints) make(ctx context.Context, t fleet.Tenant, log *slog.Logger) (mode.UndoPoint, error) {
+	if err := u.brancher.CanBranch(t); err != nil {
+		return mode.UndoPoint{}, err
+	}
+	name := mode.UndoName(u.runID)
+	spec := fleet.BranchSpec{Name: name, ExpiresAt: time.Now().Add(u.keep), NoCompute: true}
+	b, _, err := u.brancher.CreateBranch(ctx, t, spec)
+	if errors.As(err, new(*fleet.ExistingBranch)) {
+		var taken []fleet.Branch
+		if taken, err = u.brancher.Branches(ctx, t, name); err != nil {
+			return mode.UndoPoint{}, err
+		}
+		spec.Name = nextName(name, taken)
+		b, _, err = u.brancher.CreateBranch(ctx, t, spec)
+	}
+	if err != nil {
+		return mode.UndoPoint{}, err
+	}
+	log.Info("made the undo point", "branch", b.Name, "id", b.ID, "expires", b.ExpiresAt.UTC().Format(time.DateTime))
+	return mode.UndoPoint{
+		BranchID: b.ID, Name: b.Name, ParentID: b.ParentID, CreatedAt: b.CreatedAt.UTC(), ExpiresAt: b.ExpiresAt.UTC(),
+	}, nil
+}
+
+// nextName returns the first of name-2, name-3 and so on that no branch has.
+func nextName(name string, taken []fleet.Branch) string {
+	for i := 2; ; i++ {
+		next := fmt.Sprintf("%s-%d", name, i)
+		if !slices.ContainsFunc(taken, func(b fleet.Branch) bool { return b.Name == next }) {
+			return next
+		}
+	}
+}
+
+// withUndoPoint adds to a tenant's outcome the undo point that was made.
+func withUndoPoint(o fleet.Outcome, point *mode.UndoPoint) fleet.Outcome {
+	d, ok := o.Detail.(Detail)
+	if point == nil || point.BranchID == "" || !ok {
+		return o
+	}
+	d.UndoPoint = point
+	o.Detail = d
+	o.Note += ", undo point " + point.Name
+	return o
+}
+
+// section says how the run is undone; it has no lines if it changed no tenant.
+func (u *undoPoints) section(results []fleet.Result) report.Section {
+	var first time.Time // to expire
+	changed := 0
+	for _, r := range results {
+		d, _ := r.Outcome.Detail.(Detail)
+		if d.UndoPoint == nil || len(d.Applied)+len(d.Recorded) == 0 {
+			continue
+		}
+		changed++
+		if first.IsZero() || d.UndoPoint.ExpiresAt.Before(first) {
+			first = d.UndoPoint.ExpiresAt
+		}
+	}
+	s := report.Section{Title: "Undo points"}
+	if changed > 0 {
+		s.Lines = []string{fmt.Sprintf("until %s UTC, mode undo takes %s back to before this run: give it this run's "+
+			"report file as previous-report, and confirm: %s", first.Format(time.DateTime),
+			words.Count(changed, "tenant", "tenants"), u.runID)}
+	}
+	return s
+}
