@@ -270,11 +270,11 @@ func TestAMigrationInProgressIsNotUndone(t *testing.T) {
 	for !sleeping(f.projects[0]) && t.Context().Err() == nil {
 		time.Sleep(20 * time.Millisecond)
 	}
-	o := f.run(t, t.Context(), undo()...)
+	o := f.run(t, t.Context(), undo("lock-timeout=1s")...)
 	cancel()
 	<-ended
 	o.counts(t, 0, 0, 1, 0)
-	o.says(t, "another run holds the migration lock: server process ", "let it finish and run again")
+	o.says(t, "another run holds the migration lock (server process ", "let the other run finish and run again")
 	f.run(t, t.Context(), undo()...).counts(t, 1, 0, 0, 0)
 }
 

@@ -13,23 +13,42 @@ import (
 // lockAndRead takes the database's lock and reads its versions, in one message that it repeats until the lock is free.
 // If everything is applied it does not wait for the lock: whoever holds it has nothing of ours left to apply.
 func lockAndRead(ctx context.Context, c *postgres.Conn, files *Files, o Options) (postgres.Status, error) {
+	if o.DryRun {
+		return postgres.ReadStatus(ctx, c, o.Table, false)
+	}
+	return lock(ctx, c, o.Table, o.LockTimeout, func(s postgres.Status) bool {
+		_, pending := compare(s, files)
+		return len(pending) == 0
+	})
+}
+
+// Lock takes the database's lock, so that nobody migrates it as long as the connection lasts, and reads its versions. It
+// waits for another run's lock for so long at most. Errors: [*LockError], those of [postgres.ReadStatus].
+func Lock(ctx context.Context, c *postgres.Conn, t postgres.Table, wait time.Duration) (postgres.Status, error) {
+	return lock(ctx, c, t, wait, func(postgres.Status) bool { return false })
+}
+
+// lock tries to take the lock and reads the versions until it has the lock, or what it reads is enough without it.
+func lock(
+	ctx context.Context, c *postgres.Conn, t postgres.Table, wait time.Duration, enough func(postgres.Status) bool,
+) (postgres.Status, error) {
 	began, pause := time.Now(), 100*time.Millisecond
 	for {
-		status, err := postgres.ReadStatus(ctx, c, o.Table, !o.DryRun)
+		status, err := postgres.ReadStatus(ctx, c, t, true)
 		if err != nil {
 			return postgres.Status{}, err
 		}
-		if _, pending := compare(status, files); status.Locked || o.DryRun || len(pending) == 0 {
+		if status.Locked || enough(status) {
 			return status, nil
 		}
 		waited := time.Since(began)
-		if waited >= o.LockTimeout {
-			return postgres.Status{}, &LockError{waited, postgres.LockHolder(ctx, c, o.Table)}
+		if waited >= wait {
+			return postgres.Status{}, &LockError{waited, postgres.LockHolder(ctx, c, t)}
 		}
 		if pause < 200*time.Millisecond {
-			c.Log().Info("another run holds the migration lock, waiting for it", "at most", o.LockTimeout)
+			c.Log().Info("another run holds the migration lock, waiting for it", "at most", wait)
 		}
-		half := min(pause, o.LockTimeout-waited) / 2
+		half := min(pause, wait-waited) / 2
 		select {
 		case <-ctx.Done():
 			return postgres.Status{}, fmt.Errorf("wait for another run's lock: %w", context.Cause(ctx))

@@ -35,16 +35,18 @@ type toTime struct {
 	brancher fleet.Brancher
 	conns    *mode.Connections
 	table    postgres.Table
-	at       time.Time
-	confirm  string      // the tenant whose own branch is replaced; empty: a new branch is made
-	store    *mode.Store // nil: without the inputs about the bucket, no backup is named
+	// lockTimeout is how long to wait for a run that migrates the tenant.
+	lockTimeout time.Duration
+	at          time.Time
+	confirm     string      // the tenant whose own branch is replaced; empty: a new branch is made
+	store       *mode.Store // nil: without the inputs about the bucket, no backup is named
 }
 
 // newToTime reads the inputs of mode restore with restore-to-time.
 func newToTime(in *input.Reader, env mode.Env) mode.Work {
 	r := &toTime{
 		env: env, conns: mode.NewConnections(env, mode.Changes), confirm: in.String("confirm"),
-		table: input.Parse(in, "migrations-table", postgres.ParseTable),
+		table: input.Parse(in, "migrations-table", postgres.ParseTable), lockTimeout: in.Duration("lock-timeout"),
 		at: input.Parse(in, "restore-to-time", func(text string) (time.Time, error) {
 			return parseMoment(text, time.Now())
 		}),

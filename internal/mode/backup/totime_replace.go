@@ -3,13 +3,14 @@ package backup
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
@@ -92,16 +93,13 @@ func (r *toTime) lock(ctx context.Context, t fleet.Tenant, log *slog.Logger) (re
 		log.Info("the tenant cannot be connected to, so no lock keeps migrations away", "error", err)
 		return func() {}, nil
 	}
-	status, err := postgres.ReadStatus(ctx, conn, r.table, true)
+	_, err = migration.Lock(ctx, conn, r.table, r.lockTimeout)
+	if held := (*migration.LockError)(nil); errors.As(err, &held) {
+		release()
+		return nil, err
+	}
 	if err != nil {
 		log.Info("the tenant's versions cannot be read, so no lock keeps migrations away", "error", err)
-		return release, nil
-	}
-	if !status.Locked {
-		holder := cmp.Or(postgres.LockHolder(ctx, conn, r.table), "a session that has ended meanwhile")
-		release()
-		return nil, fleet.WithRemedy(fmt.Errorf("another run holds the migration lock: %s", holder),
-			"let it finish and run again")
 	}
 	return release, nil
 }

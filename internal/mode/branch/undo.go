@@ -40,13 +40,15 @@ type Lost struct {
 
 // undo is the mode with its inputs read.
 type undo struct {
-	env       mode.Env
-	brancher  fleet.Brancher
-	conns     *mode.Connections
-	table     postgres.Table
-	run       undoneRun
-	selection string // the input tenants
-	allowNone bool
+	env      mode.Env
+	brancher fleet.Brancher
+	conns    *mode.Connections
+	table    postgres.Table
+	// lockTimeout is how long to wait for a run that migrates the tenant.
+	lockTimeout time.Duration
+	run         undoneRun
+	selection   string // the input tenants
+	allowNone   bool
 
 	changes map[string]tenantChange // of the tenants to work on, by id
 	gone    []string                // tenants that the run changed and that are not listed
@@ -57,7 +59,7 @@ type undo struct {
 func NewUndo(in *input.Reader, env mode.Env) mode.Work {
 	u := &undo{
 		env: env, conns: mode.NewConnections(env, mode.Changes),
-		table:     input.Parse(in, "migrations-table", postgres.ParseTable),
+		table: input.Parse(in, "migrations-table", postgres.ParseTable), lockTimeout: in.Duration("lock-timeout"),
 		selection: in.Text("tenants"), allowNone: in.Bool("allow-empty"),
 	}
 	u.brancher, _ = mode.Able[fleet.Brancher](in, env, "tenant-source",

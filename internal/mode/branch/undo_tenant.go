@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/remedies"
@@ -99,13 +100,10 @@ func (u *undo) look(ctx context.Context, t fleet.Tenant, c tenantChange) (found 
 // lock reads the recorded versions. Unless this is a dry run, it holds the tenant's lock from then on, so that no
 // migration runs until the restore ends the session.
 func (u *undo) lock(ctx context.Context, conn *postgres.Conn) (postgres.Status, error) {
-	status, err := postgres.ReadStatus(ctx, conn, u.table, !u.env.DryRun)
-	if err == nil && !status.Locked && !u.env.DryRun {
-		holder := cmp.Or(postgres.LockHolder(ctx, conn, u.table), "a session that has ended meanwhile")
-		err = fleet.WithRemedy(fmt.Errorf("another run holds the migration lock: %s", holder),
-			"let it finish and run again")
+	if u.env.DryRun {
+		return postgres.ReadStatus(ctx, conn, u.table, false)
 	}
-	return status, err
+	return migration.Lock(ctx, conn, u.table, u.lockTimeout)
 }
 
 // check refuses what a restore would not make right.
