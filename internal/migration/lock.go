@@ -22,8 +22,8 @@ func lockAndRead(ctx context.Context, c *postgres.Conn, files *Files, o Options)
 	})
 }
 
-// Lock takes the database's lock, so that nobody migrates it as long as the connection lasts, and reads its versions. It
-// waits for another run's lock for so long at most. Errors: [*LockError], those of [postgres.ReadStatus].
+// Lock takes the database's lock, so that nobody migrates it as long as the connection lasts, and reads its versions.
+// It waits for another run's lock for so long at most. Errors: [*LockError], those of [postgres.ReadStatus].
 func Lock(ctx context.Context, c *postgres.Conn, t postgres.Table, wait time.Duration) (postgres.Status, error) {
 	return lock(ctx, c, t, wait, func(postgres.Status) bool { return false })
 }
