@@ -81,6 +81,9 @@ func (r *runner) step(ctx context.Context, s step) error {
 	return err
 }
 
+// runID is the workflow run's id.
+const runID = "14923871102"
+
 // file is where this step keeps something.
 func (r *runner) file(name string) string {
 	return filepath.Join(r.temp, fmt.Sprintf("%s-%d", name, r.steps))
@@ -95,7 +98,7 @@ func (r *runner) command(ctx context.Context, inputs []string) *exec.Cmd {
 	cmd.Stdout, cmd.Stderr = &view{out: r.out}, os.Stderr
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + r.temp, "CI=true", "GITHUB_ACTIONS=true",
-		"GITHUB_WORKSPACE=" + r.workspace,
+		"GITHUB_WORKSPACE=" + r.workspace, "GITHUB_RUN_ID=" + runID,
 	}
 	for _, e := range r.environment {
 		cmd.Env = append(cmd.Env, e[0]+"="+e[1])
