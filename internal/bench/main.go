@@ -41,6 +41,7 @@ var sections = []section{
 	{"distance", distance},
 	{"sequential", sequential},
 	{"fleet", wholeFleet},
+	{"rehearsal", rehearsals},
 	{"schemas", schemas},
 	{"health", health},
 	{"backup-large", backupLarge},

@@ -41,6 +41,9 @@ type Options struct {
 	Host string
 	// Listen is the address that the API and the proxy listen on, default 127.0.0.1.
 	Listen string
+	// Front returns which port to put into connection strings in place of the one that the simulator's proxy or the
+	// PostgreSQL server listens on, so that a test can put distance in between. Nil: the same.
+	Front func(port int) int
 	// Port is the API's, default any free one.
 	Port int
 	// Orgs are the organizations of the personal key's user, default one, [DefaultOrg].

@@ -17,6 +17,9 @@ func (s *Server) uri(b *branch, e *endpoint, r *role, d *database, pooled bool) 
 	case b.project.special(b, e):
 		port = s.proxy.port
 	}
+	if s.options.Front != nil {
+		port = s.options.Front(port)
+	}
 	// The password is escaped, so the first @ ends it.
 	before, after, _ := strings.Cut(s.pg.TenantURL(r.real, r.password, d.real), "@")
 	_, after, _ = strings.Cut(after, "/")
