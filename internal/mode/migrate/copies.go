@@ -47,13 +47,14 @@ const longestLife = 29 * 24 * time.Hour
 // rehearsalPrefix begins the names of branches for rehearsals.
 const rehearsalPrefix = "rehearsal/"
 
-// with calls use with a copy of the tenant, and removes the copy again, also after an error or a cancel.
+// with calls use with a copy of the tenant, and removes the copy again, also after an error or a cancel. It may leave
+// the seat while it waits for the copy.
 func (c copier) with(
-	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger, use func(tenantCopy) error,
-	one *rehearsed,
+	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger, place *seat,
+	use func(tenantCopy) error, one *rehearsed,
 ) error {
 	if b, ok := c.env.Source.(fleet.Brancher); ok && b.CanBranch(t) == nil {
-		return c.withBranch(ctx, t, b, log, use, one)
+		return c.withBranch(ctx, t, b, log, place, use, one)
 	}
 	return c.withScratch(ctx, t, target, log, use)
 }
@@ -62,8 +63,10 @@ func (c copier) with(
 const deleteGrace = 4500 * time.Millisecond
 
 func (c copier) withBranch(
-	ctx context.Context, t fleet.Tenant, b fleet.Brancher, log *slog.Logger, use func(tenantCopy) error, one *rehearsed,
+	ctx context.Context, t fleet.Tenant, b fleet.Brancher, log *slog.Logger, place *seat, use func(tenantCopy) error,
+	one *rehearsed,
 ) (err error) {
+	place.leave()
 	spec := fleet.BranchSpec{Name: c.branchName(), ExpiresAt: time.Now().Add(c.lifetime)}
 	branch, secret, err := b.CreateBranch(ctx, t, spec)
 	if err != nil {
@@ -89,6 +92,10 @@ func (c copier) withBranch(
 	if err != nil {
 		return err
 	}
+	if err := place.take(ctx); err != nil {
+		return err
+	}
+	defer place.leave()
 	return use(tenantCopy{target, onBranch})
 }
 

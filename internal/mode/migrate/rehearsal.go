@@ -26,6 +26,7 @@ type rehearsal struct {
 	migrator  *migrator
 	copies    copier
 	commenter *mode.Commenter // nil: no comment is wanted
+	seats     seats
 
 	done  map[string]*rehearsed // by the tenant's id
 	total int                   // of the run's tenants
@@ -103,10 +104,12 @@ func (r *rehearsal) run(ctx context.Context, found mode.Found) {
 	r.lookAtPublic(ctx)
 	calls := r.apiCalls()
 	defer func() { r.calls = r.apiCalls() - calls }()
+	var underWay int
+	r.seats, underWay = newSeats(r.migrator.env)
 	observer, end := r.migrator.env.Progress("rehearsal", len(tenants))
 	defer end()
 	for _, result := range fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: r.job}, fleet.Options{
-		Concurrency: r.migrator.env.Concurrency, TenantTimeout: r.timeout, Observer: observer,
+		Concurrency: underWay, TenantTimeout: r.timeout, Observer: observer,
 	}) {
 		one := r.done[result.Tenant.ID]
 		if result.State == fleet.Failed || result.State == fleet.Skipped {
@@ -145,6 +148,11 @@ func (r *rehearsal) targetOf(t fleet.Tenant) (postgres.Target, bool) {
 // job rehearses one tenant.
 func (r *rehearsal) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	one := r.done[t.ID]
+	place := seat{of: r.seats}
+	if err := place.take(ctx); err != nil {
+		return fleet.Outcome{}, err
+	}
+	defer place.leave()
 	target, found, err := r.look(ctx, t, log)
 	switch {
 	case r.migrator.creator != nil && postgres.MissingDatabase(err), err == nil && found.Creates:
@@ -157,7 +165,7 @@ func (r *rehearsal) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 	if len(found.Pending) == 0 && !publicToo {
 		return fleet.Outcome{Unchanged: true, Note: "nothing to rehearse"}, nil
 	}
-	err = r.copies.with(ctx, t, target, log, func(c tenantCopy) error {
+	err = r.copies.with(ctx, t, target, log, &place, func(c tenantCopy) error {
 		one.copy = c.kind
 		return r.migrate(ctx, t, c, one, log)
 	}, one)
