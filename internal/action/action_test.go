@@ -34,7 +34,12 @@ type organisation struct {
 
 func newFleet(t *testing.T, specs ...neontest.Spec) *organisation {
 	t.Helper()
-	server, err := neontest.New(pgtest.Shared(t), neontest.Options{WakeTime: 300 * time.Millisecond})
+	return newFleetWith(t, neontest.Options{WakeTime: 300 * time.Millisecond}, specs...)
+}
+
+func newFleetWith(t *testing.T, options neontest.Options, specs ...neontest.Spec) *organisation {
+	t.Helper()
+	server, err := neontest.New(pgtest.Shared(t), options)
 	if err != nil {
 		t.Fatal(err)
 	}

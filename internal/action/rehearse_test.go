@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 )
 
 // leavesNoBranch checks that every branch that a run made is gone again.
@@ -125,6 +128,39 @@ func TestFailedRehearsal(t *testing.T) {
 	same(t, "after a dry run", query(t, f.projects[0], "select max(version) from schema_migrations"), "20250101090200")
 	f.run(t, t.Context(), "rehearse=all").counts(t, 3, 0, 0, 0)
 	f.leavesNoBranch(t)
+}
+
+// What a rehearsal has found pending is what a dry run reports: it does not wake the tenant to ask again.
+func TestDryRunAfterRehearsalConnectsOnce(t *testing.T) {
+	pg := pgtest.Shared(t)
+	proxy, err := wiretest.NewProxy(net.JoinHostPort(pg.Host, strconv.Itoa(pg.Port)), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+	_, port, err := net.SplitHostPort(proxy.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A new branch's string leads through the simulator's own proxy, so only the tenants themselves are counted.
+	f := newFleetWith(t, neontest.Options{Front: func(port int) int {
+		if port == pg.Port {
+			return front
+		}
+		return port
+	}}, named("acme", "umbra")...)
+	o := f.run(t, t.Context(), "rehearse=all", "dry-run=true")
+	o.counts(t, 2, 0, 0, 0)
+	o.says(t, "acme  3 pending", "umbra  3 pending")
+	same(t, "connections to tenants", proxy.Traffic().Connections, 2)
+	d := detail[migrate.Detail](t, o, "acme")
+	if len(d.Pending) != 3 || d.Rehearsal == nil || len(d.Rehearsal.Files) != 3 {
+		t.Errorf("%+v", d)
+	}
 }
 
 // What a rehearsal shows can be too much.

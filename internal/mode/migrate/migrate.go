@@ -119,6 +119,11 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	if result, known, err := m.schemas.migrate(ctx, m.env, t, m.files, o); known {
 		return describe(result, o.DryRun, err != nil), remedies.Explain(err)
 	}
+	if found, known := m.rehearsal.foundIn(t); known && o.DryRun && o.Baseline == nil {
+		outcome := describe(found, true, false)
+		m.rehearsal.add(&outcome, t, found)
+		return outcome, nil
+	}
 	conn, release, err := m.open(ctx, t, log)
 	created, create := false, false
 	if err != nil {

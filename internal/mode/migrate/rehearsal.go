@@ -41,6 +41,7 @@ type rehearsed struct {
 	tenant  fleet.Tenant
 	order   int // in the run
 	target  postgres.Target
+	found   migration.Result // what was pending in the tenant itself; known if target is
 	copy    copyKind
 	traces  []migration.Trace
 	change  []string      // how the copy's schema changed: lines of a difference
@@ -145,6 +146,14 @@ func (r *rehearsal) targetOf(t fleet.Tenant) (postgres.Target, bool) {
 	return r.done[t.ID].target, true
 }
 
+// foundIn returns what was pending in a tenant before its rehearsal. In a dry run nothing is newer.
+func (r *rehearsal) foundIn(t fleet.Tenant) (migration.Result, bool) {
+	if _, known := r.targetOf(t); !known {
+		return migration.Result{}, false
+	}
+	return r.done[t.ID].found, true
+}
+
 // job rehearses one tenant.
 func (r *rehearsal) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	one := r.done[t.ID]
@@ -160,7 +169,7 @@ func (r *rehearsal) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 	case err != nil:
 		return fleet.Outcome{}, err
 	}
-	one.target = target
+	one.target, one.found = target, found
 	publicToo := r.publicPending && one.order == 0 // its files are the same for all
 	if len(found.Pending) == 0 && !publicToo {
 		return fleet.Outcome{Unchanged: true, Note: "nothing to rehearse"}, nil
