@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -50,7 +51,7 @@ func rehearsals(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	var costs [rehearsalWays][]float64 // seconds, by round
+	var costs [rehearsalWays][]siteCost // by round
 	var calls [rehearsalWays]neontest.Calls
 	for round := range b.rounds {
 		for i := range ways {
@@ -59,9 +60,9 @@ func rehearsals(ctx context.Context, b *bench) (err error) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", ways[i].name, err)
 			}
-			costs[i] = append(costs[i], took.Seconds())
+			costs[i] = append(costs[i], took)
 			calls[i] = s.neon.Calls()
-			b.progress("rehearsal, round %d: %s: %.2f s", round+1, ways[i].name, took.Seconds())
+			b.progress("rehearsal, round %d: %s: %.2f s", round+1, ways[i].name, took.wall.Seconds())
 		}
 	}
 	s.print(ways, costs, calls)
@@ -90,25 +91,35 @@ func (s *rehearsalSite) ways() ([]rehearsalWay, error) {
 	return ways, nil
 }
 
-func (s *rehearsalSite) measure(ctx context.Context, way rehearsalWay) (time.Duration, error) {
+// siteCost is what one run took. The CPU time is this process's, in which the simulator and the proxies run too.
+type siteCost struct {
+	cost
+	server time.Duration // PostgreSQL's CPU time, which includes dropping the branches' databases after the run
+}
+
+func (s *rehearsalSite) measure(ctx context.Context, way rehearsalWay) (c siteCost, err error) {
 	if err := s.empty(ctx); err != nil {
-		return 0, fmt.Errorf("empty the tenants: %w", err)
+		return c, fmt.Errorf("empty the tenants: %w", err)
 	}
 	if err := s.settle(ctx); err != nil {
-		return 0, err
+		return c, err
 	}
 	s.neon.ResetLimits() // each run has a minute's calls to itself
 	s.neon.ResetCalls()
 	runtime.GC()
-	began := time.Now()
-	if err := way.run(ctx); err != nil {
-		return 0, err
+	before, err := processCPU(s.server.PID())
+	if err != nil {
+		return c, err
 	}
-	took := time.Since(began)
+	if c.cost, err = inProcess(func() error { return way.run(ctx) }); err != nil {
+		return c, err
+	}
 	if err := s.settle(ctx); err != nil {
-		return 0, err
+		return c, err
 	}
-	return took, s.check(ctx, way.migrates)
+	after, err := processCPU(s.server.PID())
+	c.server = after - before
+	return c, errors.Join(err, s.check(ctx, way.migrates))
 }
 
 // branches makes a branch of every project, waits for it and deletes it, with the client of the action and all at once:
@@ -144,14 +155,17 @@ func (s *rehearsalSite) copies(ctx context.Context) error {
 
 // print prints the table, and what Neon's limits allow.
 func (s *rehearsalSite) print(
-	ways []rehearsalWay, costs [rehearsalWays][]float64, calls [rehearsalWays]neontest.Calls,
+	ways []rehearsalWay, costs [rehearsalWays][]siteCost, calls [rehearsalWays]neontest.Calls,
 ) {
 	n := len(s.projects)
 	fmt.Printf("\n### Rehearsing, %d ms round trip, TLS: %d tenants, three pending, %d at once\n\n",
 		distanceRoundTrip.Milliseconds(), n, rehearsalConcurrency)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprint(w, "| \t| n\t| wall, s\t| × migration\t| less the branches alone, × migration\t| calls\t| most in a second\t|\n"+
-		"| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|\n")
+	row := func(cells ...string) { fmt.Fprintln(w, "| "+strings.Join(cells, "\t| ")+"\t|") }
+	head := []string{"", "n", "wall, s", "× migration", "less the branches alone", "CPU s", "PostgreSQL's", "calls",
+		"most in a second"}
+	row(head...)
+	row(slices.Repeat([]string{"---"}, len(head))...)
 	for i, way := range ways {
 		net, counted, most := "–", "–", "–"
 		if i == rehearseOnly || i == rehearseAndMigrate {
@@ -160,29 +174,47 @@ func (s *rehearsalSite) print(
 		if i < copiesOnly {
 			counted, most = fmt.Sprint(calls[i].Total), fmt.Sprint(mostInASecond(calls[i]))
 		}
-		fmt.Fprintf(w, "| %s\t| %d\t| %s\t| %.2f\t| %s\t| %s\t| %s\t|\n", way.name, len(costs[i]), seconds(costs[i]),
-			median(times(costs[i], nil, costs[migrateOnly])), net, counted, most)
+		own, server := cpuOfSite(costs[i])
+		row(way.name, fmt.Sprint(len(costs[i])), seconds(siteWalls(costs[i])),
+			fmt.Sprintf("%.2f", median(times(costs[i], nil, costs[migrateOnly]))), net,
+			fmt.Sprintf("%.1f", own), fmt.Sprintf("%.1f", server), counted, most)
 	}
 	_ = w.Flush() // to standard output; if that is closed, nobody reads it
 	limit := leastTime(n) + operationWait
 	fmt.Printf("\nNeon's limits: creating %d branches takes %s at %d calls a second, and the operations of the last one "+
 		"are asked for after %s: %.1f s.\nTwice the migration and that limit: %.2f s.\n", n, leastTime(n), callsPerSecond,
-		operationWait, limit.Seconds(), 2*median(costs[migrateOnly])+limit.Seconds())
+		operationWait, limit.Seconds(), 2*median(siteWalls(costs[migrateOnly]))+limit.Seconds())
 }
 
 // operationWait is how long the client waits before it first asks for a branch's operations.
 const operationWait = time.Second
 
 // times returns a's time without that of less, which may be nil, divided by b's, for each round.
-func times(a, less, b []float64) (all []float64) {
+func times(a, less, b []siteCost) (all []float64) {
 	for i := range a {
-		t := a[i]
+		t := a[i].wall
 		if less != nil {
-			t -= less[i]
+			t -= less[i].wall
 		}
-		all = append(all, t/b[i])
+		all = append(all, t.Seconds()/b[i].wall.Seconds())
 	}
 	return all
+}
+
+func siteWalls(costs []siteCost) (all []float64) {
+	for _, c := range costs {
+		all = append(all, c.wall.Seconds())
+	}
+	return all
+}
+
+// cpuOfSite returns the medians of the CPU times in seconds.
+func cpuOfSite(costs []siteCost) (own, server float64) {
+	var owns, servers []float64
+	for _, c := range costs {
+		owns, servers = append(owns, c.cpu.Seconds()), append(servers, c.server.Seconds())
+	}
+	return median(owns), median(servers)
 }
 
 func mostInASecond(c neontest.Calls) (most int) {
