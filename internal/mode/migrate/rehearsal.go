@@ -81,8 +81,8 @@ func (m *migrator) readRehearsal(in *input.Reader) {
 	}
 	r := &rehearsal{everybody: which == "all", limits: limits, timeout: in.Duration("tenant-timeout"), migrator: m,
 		done: map[string]*rehearsed{}}
-	r.copies = copier{env: m.env, runID: in.Variable("GITHUB_RUN_ID"), lifetime: min(r.timeout+time.Hour, longestLife),
-		table: m.options.Table}
+	r.copies = copier{env: m.env, runID: in.Variable("GITHUB_RUN_ID"), table: m.options.Table,
+		lifetime: min((aheadPerSeat+1)*r.timeout+time.Hour, longestLife)}
 	if comment {
 		r.commenter = mode.NewCommenter(in, m.env)
 	}

@@ -13,9 +13,14 @@ import (
 // for Neon to make or delete a branch, which takes over a second, and uses nothing of what concurrency spares.
 type seats chan struct{}
 
-// mostAhead is how many tenants are under way beyond concurrency, at most: as many branches as Neon makes in a second.
-// A cancelled job has the time to delete about four times as many.
-const mostAhead = 40
+// How many tenants are under way beyond concurrency, at most.
+const (
+	// aheadPerSeat is also how many tenants a branch may have to wait for, each for up to tenant-timeout.
+	aheadPerSeat = 2
+	// mostAhead is as many branches as Neon makes in a second. A cancelled job has the time to delete about four times as
+	// many.
+	mostAhead = 40
+)
 
 // newSeats returns the seats, and how many tenants are to be under way at once: more than there are seats if the source
 // has branches.
@@ -23,7 +28,7 @@ func newSeats(env mode.Env) (_ seats, underWay int) {
 	n := max(1, env.Concurrency)
 	underWay = n
 	if _, ok := env.Source.(fleet.Brancher); ok {
-		underWay += min(2*n, mostAhead)
+		underWay += min(aheadPerSeat*n, mostAhead)
 	}
 	return make(seats, n), underWay
 }
