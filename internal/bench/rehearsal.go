@@ -94,7 +94,7 @@ func (s *rehearsalSite) ways() ([]rehearsalWay, error) {
 // siteCost is what one run took. The CPU time is this process's, in which the simulator and the proxies run too.
 type siteCost struct {
 	cost
-	server time.Duration // PostgreSQL's CPU time, which includes dropping the branches' databases after the run
+	server time.Duration // PostgreSQL's CPU time, with that of copying databases, and of dropping them after the run
 }
 
 func (s *rehearsalSite) measure(ctx context.Context, way rehearsalWay) (c siteCost, err error) {
@@ -107,7 +107,7 @@ func (s *rehearsalSite) measure(ctx context.Context, way rehearsalWay) (c siteCo
 	s.neon.ResetLimits() // each run has a minute's calls to itself
 	s.neon.ResetCalls()
 	runtime.GC()
-	before, err := processCPU(s.server.PID())
+	before, err := s.serverCPU()
 	if err != nil {
 		return c, err
 	}
@@ -117,7 +117,7 @@ func (s *rehearsalSite) measure(ctx context.Context, way rehearsalWay) (c siteCo
 	if err := s.settle(ctx); err != nil {
 		return c, err
 	}
-	after, err := processCPU(s.server.PID())
+	after, err := s.serverCPU()
 	c.server = after - before
 	return c, errors.Join(err, s.check(ctx, way.migrates))
 }
@@ -180,10 +180,13 @@ func (s *rehearsalSite) print(
 			fmt.Sprintf("%.1f", own), fmt.Sprintf("%.1f", server), counted, most)
 	}
 	_ = w.Flush() // to standard output; if that is closed, nobody reads it
-	limit := leastTime(n) + operationWait
-	fmt.Printf("\nNeon's limits: creating %d branches takes %s at %d calls a second, and the operations of the last one "+
-		"are asked for after %s: %.1f s.\nTwice the migration and that limit: %.2f s.\n", n, leastTime(n), callsPerSecond,
-		operationWait, limit.Seconds(), 2*median(siteWalls(costs[migrateOnly]))+limit.Seconds())
+	limit := (leastTime(n) + operationWait).Seconds()
+	once := median(siteWalls(costs[migrateOnly]))
+	fmt.Printf("\nNeon's limits: %d branches take %s to create at %d calls a second, and the operations of the last one are "+
+		"asked for after %s: %.1f s.\n", n, leastTime(n), callsPerSecond, operationWait, limit)
+	fmt.Printf("Twice the migration and that limit: %.2f s; the rehearsal took %.2f s. Three times the migration and that "+
+		"limit: %.2f s; both together took %.2f s.\n", 2*once+limit, median(siteWalls(costs[rehearseOnly])),
+		3*once+limit, median(siteWalls(costs[rehearseAndMigrate])))
 }
 
 // operationWait is how long the client waits before it first asks for a branch's operations.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,4 +162,17 @@ func (s *rehearsalSite) settle(ctx context.Context) error {
 			return fmt.Errorf("%d databases of branches are left", databases-len(s.databases))
 		}
 	}
+}
+
+// serverCPU is the CPU time that PostgreSQL has used so far, also in sessions that go on, such as the simulator's.
+func (s *rehearsalSite) serverCPU() (time.Duration, error) {
+	pid := s.server.PID()
+	sum, err := processCPU(pid)
+	for _, child := range strings.Fields(readText(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))) {
+		if id, err := strconv.Atoi(child); err == nil {
+			one, _ := processCPU(id) // one that has just ended is counted already
+			sum += one
+		}
+	}
+	return sum, err
 }
