@@ -182,10 +182,10 @@ func (s *rehearsalSite) print(
 	_ = w.Flush() // to standard output; if that is closed, nobody reads it
 	limit := (leastTime(n) + operationWait).Seconds()
 	once := median(siteWalls(costs[migrateOnly]))
-	fmt.Printf("\nNeon's limits: %d branches take %s to create at %d calls a second, and the operations of the last one are "+
-		"asked for after %s: %.1f s.\n", n, leastTime(n), callsPerSecond, operationWait, limit)
-	fmt.Printf("Twice the migration and that limit: %.2f s; the rehearsal took %.2f s. Three times the migration and that "+
-		"limit: %.2f s; both together took %.2f s.\n", 2*once+limit, median(siteWalls(costs[rehearseOnly])),
+	fmt.Printf("\nNeon's limits: %d branches take %s to create at %d calls a second, and the operations of the last one "+
+		"are asked for after %s: %.1f s.\n", n, leastTime(n), callsPerSecond, operationWait, limit)
+	fmt.Printf("Twice the migration and that limit: %.2f s; the rehearsal took %.2f s. Three times the migration and "+
+		"that limit: %.2f s; both together took %.2f s.\n", 2*once+limit, median(siteWalls(costs[rehearseOnly])),
 		3*once+limit, median(siteWalls(costs[rehearseAndMigrate])))
 }
 

@@ -48,9 +48,9 @@ const longestLife = 29 * 24 * time.Hour
 const rehearsalPrefix = "rehearsal/"
 
 // with calls use with a copy of the tenant, and removes the copy again, also after an error or a cancel. It may leave
-// the seat while it waits for the copy.
+// the slot while it waits for the copy.
 func (c copier) with(
-	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger, place *seat,
+	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger, place *slot,
 	use func(tenantCopy) error, one *rehearsed,
 ) error {
 	if b, ok := c.env.Source.(fleet.Brancher); ok && b.CanBranch(t) == nil {
@@ -63,7 +63,7 @@ func (c copier) with(
 const deleteGrace = 4500 * time.Millisecond
 
 func (c copier) withBranch(
-	ctx context.Context, t fleet.Tenant, b fleet.Brancher, log *slog.Logger, place *seat, use func(tenantCopy) error,
+	ctx context.Context, t fleet.Tenant, b fleet.Brancher, log *slog.Logger, place *slot, use func(tenantCopy) error,
 	one *rehearsed,
 ) (err error) {
 	place.leave()

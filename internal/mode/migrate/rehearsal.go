@@ -26,7 +26,7 @@ type rehearsal struct {
 	migrator  *migrator
 	copies    copier
 	commenter *mode.Commenter // nil: no comment is wanted
-	seats     seats
+	slots     slots
 
 	done  map[string]*rehearsed // by the tenant's id
 	total int                   // of the run's tenants
@@ -82,7 +82,7 @@ func (m *migrator) readRehearsal(in *input.Reader) {
 	r := &rehearsal{everybody: which == "all", limits: limits, timeout: in.Duration("tenant-timeout"), migrator: m,
 		done: map[string]*rehearsed{}}
 	r.copies = copier{env: m.env, runID: in.Variable("GITHUB_RUN_ID"), table: m.options.Table,
-		lifetime: min((aheadPerSeat+1)*r.timeout+time.Hour, longestLife)}
+		lifetime: min((aheadPerSlot+1)*r.timeout+time.Hour, longestLife)}
 	if comment {
 		r.commenter = mode.NewCommenter(in, m.env)
 	}
@@ -106,7 +106,7 @@ func (r *rehearsal) run(ctx context.Context, found mode.Found) {
 	calls := r.apiCalls()
 	defer func() { r.calls = r.apiCalls() - calls }()
 	var underWay int
-	r.seats, underWay = newSeats(r.migrator.env)
+	r.slots, underWay = newSlots(r.migrator.env)
 	observer, end := r.migrator.env.Progress("rehearsal", len(tenants))
 	defer end()
 	for _, result := range fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: r.job}, fleet.Options{
@@ -157,7 +157,7 @@ func (r *rehearsal) foundIn(t fleet.Tenant) (migration.Result, bool) {
 // job rehearses one tenant.
 func (r *rehearsal) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	one := r.done[t.ID]
-	place := seat{of: r.seats}
+	place := slot{of: r.slots}
 	if err := place.take(ctx); err != nil {
 		return fleet.Outcome{}, err
 	}

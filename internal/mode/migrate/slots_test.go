@@ -32,20 +32,20 @@ func TestTenantsUnderWay(t *testing.T) {
 		{brancher{}, 32, 72},
 		{brancher{}, 64, 104},
 	} {
-		free, underWay := newSeats(mode.Env{Source: c.source, Concurrency: c.concurrency})
-		servertest.Equal(t, "seats", cap(free), c.concurrency)
+		free, underWay := newSlots(mode.Env{Source: c.source, Concurrency: c.concurrency})
+		servertest.Equal(t, "slots", cap(free), c.concurrency)
 		servertest.Equal(t, "under way", underWay, c.underWay)
 	}
 }
 
-func TestSeats(t *testing.T) {
-	free := make(seats, 1)
-	first, second := seat{of: free}, seat{of: free}
+func TestSlots(t *testing.T) {
+	free := make(slots, 1)
+	first, second := slot{of: free}, slot{of: free}
 	if err := first.take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 
-	t.Log("waiting for a seat ends with the run, and takes none of the tenant's time")
+	t.Log("waiting for a slot ends with the run, and takes none of the tenant's time")
 	run, cancel := context.WithCancelCause(t.Context())
 	own, end := deadline.Context(run, time.Hour, errors.New("too late"))
 	defer end()
@@ -59,7 +59,7 @@ func TestSeats(t *testing.T) {
 	second.leave() // it has none, and gives nobody's away
 	servertest.Equal(t, "taken", len(free), 1)
 
-	t.Log("a seat that is left is free, and is left once")
+	t.Log("a slot that is left is free, and is left once")
 	first.leave()
 	if err := second.take(t.Context()); err != nil {
 		t.Fatal(err)
