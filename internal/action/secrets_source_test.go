@@ -56,6 +56,8 @@ func TestTooFewTenantsNameTheSourcesOwnInputs(t *testing.T) {
 				"0 have the form of secret-name: {TENANT}_DATABASE_URL, and 0 are bundles", "set secret-name to the form of"}},
 		{[]string{"tenant-source=secrets", `tenant-secrets={"github_token": "ghs_hush"}`},
 			[]string{"of the 1 entry of tenant-secrets", "secrets: inherit"}},
+		{[]string{"tenant-source=secrets", `tenant-secrets={"ACME_DB": "postgres://u:hush@h/d"}`},
+			[]string{"of the 1 entry of tenant-secrets", "set secret-name to the form of"}},
 		{[]string{"tenant-source=secrets", "$NEON_TENANTS_BUNDLE_1={}"}, []string{"the job's environment has 1 bundle"}},
 		{[]string{"tenant-source=schemas", "database-url=" + url},
 			[]string{"every name in public.schema_tracker of ", "check that schema-tracker"}},

@@ -24,6 +24,10 @@ var (
 	plainUser = regexp.MustCompile(`^[A-Za-z0-9\-._~!$&'()*+,;=:%@]*$`)
 )
 
+// CheckURL returns a [*URLError] if it can be told from the text alone why it is no connection string: it has another
+// scheme, or a special character is not percent-encoded.
+func CheckURL(text string) error { return checkEncoding(text) }
+
 // checkEncoding looks for what is not percent-encoded, as far as it can be told from what it may have been meant for.
 func checkEncoding(text string) error {
 	start := scheme.FindStringIndex(text)

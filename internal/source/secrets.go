@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/secrets"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -20,9 +21,9 @@ type Secrets struct {
 	found   map[string]foundSecret // by the tenant's id
 
 	template secrets.Template
-	// How many entries the input has, how many of them are bundles or match the template, and how many bundles the
-	// job's environment has.
-	entries, bundles, matches, variables int
+	// How many entries the input has, how many of them are bundles, match the template or are GitHub's own, and how many
+	// bundles the job's environment has.
+	entries, bundles, matches, githubs, variables int
 }
 
 // foundSecret is a tenant's connection string.
@@ -65,6 +66,9 @@ func (s *Secrets) readInput(in *input.Reader, text string) {
 	}
 	s.entries = len(entries)
 	for _, e := range entries {
+		if strings.EqualFold(e.Name, "github_token") { // which every job has
+			s.githubs++
+		}
 		s.read(in, e)
 	}
 }
@@ -154,8 +158,7 @@ func (s *Secrets) Searched() (looked, remedy string) {
 	if s.variables > 0 {
 		looked += fmt.Sprintf("; the job's environment has %s", words.Count(s.variables, "bundle", "bundles"))
 	}
-	// A job always has github_token, so one entry may be none of the user's.
-	if s.entries <= 1 && s.variables == 0 {
+	if s.entries == s.githubs && s.variables == 0 {
 		return looked, "the job sees no secrets: a workflow that another calls needs secrets: inherit, and a pull request " +
 			"from a fork gets none; pass tenant-secrets: ${{ toJSON(secrets) }}"
 	}
@@ -169,10 +172,14 @@ func (s *Secrets) URL(_ context.Context, t fleet.Tenant) (fleet.Secret, error) {
 	if !ok {
 		return fleet.Secret{}, fmt.Errorf("there is no secret for the tenant %s", t.ID)
 	}
-	if !isPostgresURL(found.value.Reveal()) {
-		return fleet.Secret{}, fleet.WithRemedy(fmt.Errorf("the value of %s is not a Postgres URL", found.place),
-			"store it again as postgresql://user:password@host/database, "+
-				"or exclude the tenant with tenants: '!"+t.Name+"'")
+	if text := found.value.Reveal(); !isPostgresURL(text) {
+		problem, remedy := "is not a Postgres URL", "store it again as postgresql://user:password@host/database"
+		var wrong *postgres.URLError
+		if errors.As(postgres.CheckURL(text), &wrong) {
+			problem, remedy = problem+": "+wrong.Problem, wrong.Fix+"; store it again like that"
+		}
+		return fleet.Secret{}, fleet.WithRemedy(fmt.Errorf("the value of %s %s", found.place, problem),
+			remedy+", or exclude the tenant with tenants: '!"+t.Name+"'")
 	}
 	return found.value, nil
 }

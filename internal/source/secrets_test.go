@@ -100,6 +100,22 @@ func TestSecretsAreTrimmed(t *testing.T) {
 	}
 }
 
+// A password that is stored as it is gets the remedy that helps: stored again, it would be refused again.
+func TestSecretsWithRawCharacters(t *testing.T) {
+	for value, want := range map[string]string{
+		"postgres://u:hu#sh@h/db": "# is %23", "postgres://u:hu%sh@h/db": "% is %25", "postgres://u:hu/sh@h/db": "/ is %2F",
+		"postgres://u:hu?sh@h/db": "? is %3F", "postgres://u:hu[sh@h/db": "[ is %5B", "postgres://u:hu^sh@h/db": "^ is %5E",
+		"DATABASE_URL=postgres://u:hush@h/db": "give it in the form", "postgres://u:hush@h:port/db": "store it again as",
+	} {
+		_, s := readSecrets(t, map[string]string{"tenant-secrets": `{"ACME_DATABASE_URL": "` + value + `"}`})
+		_, err := s.URL(t.Context(), fleet.Tenant{Name: "acme", ID: "acme"})
+		if err == nil || !strings.Contains(err.Error(), "is not a Postgres URL") || strings.Contains(err.Error(), "sh") ||
+			!strings.Contains(fleet.Remedy(err), want) || !strings.HasSuffix(fleet.Remedy(err), "tenants: '!acme'") {
+			t.Errorf("%s: %v (%s)", value, err, fleet.Remedy(err))
+		}
+	}
+}
+
 func TestABundleByItselfHoldsTenants(t *testing.T) {
 	in,
 		s := readSecrets(t,
