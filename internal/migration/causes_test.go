@@ -56,6 +56,18 @@ func TestTableThatStaysLocked(t *testing.T) {
 	}
 }
 
+// A file is not blamed for the table of versions that cannot be created before it.
+func TestRecordThatMayNotBeCreated(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, "revoke create on schema public from public, pg_database_owner")
+	_, err := migrate(t.Context(), url, files(t, "1_a.sql", up("select 1")), options())
+	if causeOf(t, err) != migration.PrivilegeMissing || !strings.HasPrefix(err.Error(), "db/migrations/1_a.sql: the "+
+		`table of versions, "public"."schema_migrations", could not be created: permission denied for schema public`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // The message of a record that may not be written names the table.
 func TestRecordThatMayNotBeWritten(t *testing.T) {
 	url := pgtest.Database(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -47,7 +48,11 @@ func (a *applier) find(e *Error, pg *pgconn.PgError, msg message, tags []string)
 		if last := len(frames) - 1; at.inBody && last >= 0 && !frames[last].compiling {
 			return frames[:last]
 		}
-	case i < 0, len(msg.suffix) == 0: // before them, or all of them completed and nothing else was sent
+	case i < 0: // before them
+		if len(tags) > 0 && slices.Contains(a.setup, msg.prefix[len(tags)]) {
+			e.Err = fmt.Errorf("the table of versions, %s, could not be created: %w", a.table.Quoted(), e.Err)
+		}
+	case len(msg.suffix) == 0: // all of them completed and nothing else was sent
 	default:
 		e.Err = a.unproven(m, msg.suffix[min(i-len(list), len(msg.suffix)-1)], e.Err)
 		if errors.Is(e.Err, errIndexInvalid) {
