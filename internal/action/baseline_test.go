@@ -154,3 +154,33 @@ func TestBaselineOfSchemas(t *testing.T) {
 	same(t, "left behind", e.do(t, "select datname from pg_database where datname like 'neon_tenants_scratch_%'"),
 		[]string{})
 }
+
+// The throwaway database has the tenant's own encoding and locale, which no file makes and nobody can change.
+func TestBaselineInOtherLocales(t *testing.T) {
+	f, catalog := newFleet(t), catalogDatabase(t)
+	for name, locale := range map[string]string{
+		"acme": "encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'", "umbra": "encoding 'UTF8' lc_collate 'C' lc_ctype 'C'",
+	} {
+		askAll(t, catalog, "create database "+name+" template template0 "+locale)
+		askAll(t, sibling(t, catalog, name), byHand(t, 2))
+	}
+	o := f.run(t, t.Context(), "tenant-source=catalog", "database-url="+catalog, "neon-api-key=", "neon-api-url=",
+		"catalog-query=select v as name, v as database from (values ('acme'), ('umbra')) v(v)", "baseline="+second)
+	o.counts(t, 2, 0, 0, 0)
+	o.says(t, "acme  2 recorded, 1 applied", "umbra  2 recorded, 1 applied")
+}
+
+// A record that is to be in a schema of its own is missing like any other.
+func TestBaselineWhoseRecordHasNoSchema(t *testing.T) {
+	f := newFleet(t, named("acme")...)
+	acme := f.projects[0]
+	query(t, acme, byHand(t, 2)+"; insert into users (email, name) values ('ada@example.com', 'Ada')")
+	f.write(t, "20250101090050_rename.sql", "update users set name = 'nobody';")
+	o := f.run(t, t.Context(), "baseline="+second, "migrations-table=ops.versions")
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "- schema ops")
+	same(t, "data", query(t, acme, "select name from users"), "Ada")
+	query(t, acme, "create schema ops")
+	f.run(t, t.Context(), "baseline="+second, "migrations-table=ops.versions").says(t, "acme  3 recorded, 1 applied")
+	same(t, "data", query(t, acme, "select name from users"), "Ada")
+}

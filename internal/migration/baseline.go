@@ -39,9 +39,10 @@ func (m *Files) UpTo(version string) (_ *Files, ok bool) {
 	return some, true
 }
 
-// adopts reports whether a database is one that gets a baseline: it exists and records nothing.
+// adopts reports whether a database is one that gets a baseline: it records nothing. A schema that does not exist has
+// nothing to adopt, but a database may be without the one that its record is to be in.
 func (o Options) adopts(s postgres.Status) bool {
-	return o.Baseline != nil && s.SchemaExists && len(s.Versions) == 0
+	return o.Baseline != nil && (s.SchemaExists || o.Schema == "") && len(s.Versions) == 0
 }
 
 // adopt gives a database that records nothing its baseline, and returns the files that it recorded, and the status with

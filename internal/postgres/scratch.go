@@ -28,6 +28,28 @@ func WithScratchDatabase(ctx context.Context, server Target, encoding string, us
 	})
 }
 
+// WithScratchLike is [WithScratchDatabase] for a database with the encoding and locale that [Conn.LocaleClause] gave.
+func WithScratchLike(ctx context.Context, server Target, locale string, use func(Target) error) (err error) {
+	return withScratch(ctx, server, use, func(*Conn) (string, error) { return "template0 " + locale, nil })
+}
+
+// LocaleClause is what CREATE DATABASE has to say for a database of the same encoding, locale and locale provider.
+func (c *Conn) LocaleClause(ctx context.Context) (string, error) {
+	answers, err := c.Results(ctx, `select pg_catalog.format('encoding %L lc_collate %L lc_ctype %L',
+			pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype) ||
+		case v ->> 'datlocprovider' when 'c' then ' locale_provider libc'
+			when 'i' then pg_catalog.format(' locale_provider icu icu_locale %L', coalesce(v ->> 'datlocale',
+				v ->> 'daticulocale')) || coalesce(' icu_rules ' || pg_catalog.quote_literal(v ->> 'daticurules'), '')
+			when 'b' then pg_catalog.format(' locale_provider builtin builtin_locale %L', v ->> 'datlocale')
+			else '' end
+		from pg_catalog.pg_database d, lateral pg_catalog.to_jsonb(d) v
+		where d.datname = pg_catalog.current_database()`)
+	if err != nil {
+		return "", fmt.Errorf("read the database's locale: %w", err)
+	}
+	return string(answers[0][0][0]), nil
+}
+
 // WithCopy is [WithScratchDatabase] for a copy of a database with all it holds. While the server copies, nobody can
 // connect to the database. It refuses one to which others are connected, or whose role may not copy it: [CopyRefused].
 func WithCopy(ctx context.Context, source Target, use func(Target) error) (err error) {

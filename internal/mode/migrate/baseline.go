@@ -131,12 +131,16 @@ func (b *baseline) mismatch(other string, lines []string, log *slog.Logger) erro
 func (b *baseline) reference(ctx context.Context, c *postgres.Conn, o migration.Options) (*reference, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	kind := fmt.Sprint(c.ServerMajor(), c.Parameter("server_encoding"))
+	locale, err := c.LocaleClause(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kind := fmt.Sprint(c.ServerMajor(), locale)
 	if r, ok := b.made[kind]; ok {
 		return r, r.err
 	}
 	r := &reference{versions: map[string]string{}}
-	err := b.makeReference(ctx, c, o, r)
+	err = b.makeReference(ctx, c, locale, o, r)
 	var inFile *migration.Error
 	switch {
 	case errors.As(err, &inFile) && ctx.Err() == nil:
@@ -156,12 +160,14 @@ func (b *baseline) reference(ctx context.Context, c *postgres.Conn, o migration.
 
 // makeReference runs the files one by one in a throwaway database. Those after the baseline only serve to say which
 // version another schema is of, so that one which fails there is no error.
-func (b *baseline) makeReference(ctx context.Context, c *postgres.Conn, o migration.Options, r *reference) error {
+func (b *baseline) makeReference(
+	ctx context.Context, c *postgres.Conn, locale string, o migration.Options, r *reference,
+) error {
 	around, err := c.Surroundings(ctx)
 	if err != nil {
 		return err
 	}
-	return postgres.WithScratchDatabase(ctx, c.Target(), around.Encoding, func(scratch postgres.Target) error {
+	return postgres.WithScratchLike(ctx, c.Target(), locale, func(scratch postgres.Target) error {
 		if o.Schema != "" {
 			// What it lacks is an error only if a file needs it.
 			if _, err := postgres.CreateExtensions(ctx, scratch, around.Extensions); err != nil {
