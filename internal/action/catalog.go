@@ -67,7 +67,8 @@ func (r *run) withCatalog(ctx context.Context, s settings, work func() mode.Foun
 		defer stop()
 		c, err = r.openCatalog(late, s.catalog)
 	}
-	if _, listed := s.source.(*source.Catalog); listed {
+	lists, ok := s.source.(*source.Catalog)
+	if ok && !s.catalog.target.Zero() && lists.ReadsFrom(s.catalog.target) {
 		open() // it may create the tables that list the tenants
 	} else {
 		go open() // nobody waits for a catalog that does not answer

@@ -152,9 +152,20 @@ func TestACancelledRunIsRecorded(t *testing.T) {
 	}
 }
 
-// Nobody waits for a catalog that does not answer.
+// Nobody waits for a catalog that does not answer, also if the tenants are listed in another one.
 func TestACatalogThatDoesNotAnswerDelaysNobody(t *testing.T) {
 	f := newFleet(t, named("a")...)
+	t.Run("neon", func(t *testing.T) { f.runsWithoutCatalog(t) })
+	list, tenant := pgtest.Database(t), newFleet(t, named("b")...).projects[0]
+	f.projects[0] = tenant
+	t.Run("catalog", func(t *testing.T) {
+		f.runsWithoutCatalog(t, "tenant-source=catalog", "database-url="+list, "neon-api-key=", "neon-api-url=",
+			"catalog-query=select 'b' as name, "+pgtest.Literal(tenant.URL)+" as url")
+	})
+}
+
+func (f *organisation) runsWithoutCatalog(t *testing.T, inputs ...string) {
+	t.Helper()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // never accepts
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +175,8 @@ func TestACatalogThatDoesNotAnswerDelaysNobody(t *testing.T) {
 	defer cancel(nil)
 	ended := make(chan outcome, 1)
 	go func() {
-		ended <- f.run(t, ctx, "catalog-url=postgresql://u:p@"+silent.Addr().String()+"/catalog?sslmode=disable")
+		ended <- f.run(t, ctx, append(inputs, "catalog-url=postgresql://u:p@"+silent.Addr().String()+
+			"/catalog?sslmode=disable")...)
 	}()
 	servertest.WaitFor(t, func() bool {
 		select {

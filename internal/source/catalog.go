@@ -93,6 +93,11 @@ func (c *Catalog) Searched() (looked, remedy string) {
 		"add tenants with mode create-tenant, write a catalog-query, or check that database-url names the right database"
 }
 
+// ReadsFrom reports whether the tenants are listed in that database.
+func (c *Catalog) ReadsFrom(t postgres.Target) bool {
+	return c.target.Server() == t.Server() && c.target.Database() == t.Database()
+}
+
 // row returns the tenant's row; zero if none is listed.
 func (c *Catalog) row(t fleet.Tenant) catalog.Row {
 	c.mu.Lock()
