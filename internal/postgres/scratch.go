@@ -128,9 +128,14 @@ func dropScratch(ctx context.Context, server Target, name string) error {
 		return fmt.Errorf("drop the throwaway database %s: %w", name, err)
 	}
 	defer c.Close()
-	drop := "drop database if exists " + sqltext.QuoteIdentifier(name) + " with (force)"
-	_, err = c.Exec(ctx, drop)
+	drop := "drop database if exists " + sqltext.QuoteIdentifier(name)
+	_, err = c.Exec(ctx, drop+" with (force)")
 	if HasCode(err, "55006") && forgetSubscriptions(ctx, server, name) == nil {
+		_, err = c.Exec(ctx, drop+" with (force)")
+	}
+	if HasCode(err, "42501") {
+		// An autovacuum worker is there, which FORCE ends for superusers only. Without FORCE the server ends it itself, and
+		// waits for all others to leave.
 		_, err = c.Exec(ctx, drop)
 	}
 	if err != nil {
