@@ -92,7 +92,7 @@ func withScratch(
 	defer func() {
 		late, cancel := grace.Context(ctx, dropGrace)
 		defer cancel()
-		err = errors.Join(err, dropScratch(late, server, name))
+		err = errors.Join(err, dropScratch(late, c, server, name))
 	}()
 	scratch, err := server.At(name)
 	if err != nil {
@@ -121,15 +121,25 @@ func (c *Conn) scratchEncoding(ctx context.Context, encoding string) (string, er
 	return clause, nil
 }
 
-// dropScratch opens a connection of its own, because a cancel may have closed the first one.
-func dropScratch(ctx context.Context, server Target, name string) error {
-	c, err := Connect(ctx, server, Options{})
+// dropScratch drops it over the connection that made it, since the server may have room for no other. If that has ended
+// meanwhile, it opens one of its own.
+func dropScratch(ctx context.Context, c *Conn, server Target, name string) error {
+	err := dropOver(ctx, c, server, name)
+	if err != nil && c.Closed() {
+		if c, err = Connect(ctx, server, Options{}); err == nil {
+			defer c.Close()
+			err = dropOver(ctx, c, server, name)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("drop the throwaway database %s: %w", name, err)
 	}
-	defer c.Close()
+	return nil
+}
+
+func dropOver(ctx context.Context, c *Conn, server Target, name string) error {
 	drop := "drop database if exists " + sqltext.QuoteIdentifier(name)
-	_, err = c.Exec(ctx, drop+" with (force)")
+	_, err := c.Exec(ctx, drop+" with (force)")
 	if HasCode(err, "55006") && forgetSubscriptions(ctx, server, name) == nil {
 		_, err = c.Exec(ctx, drop+" with (force)")
 	}
@@ -138,10 +148,7 @@ func dropScratch(ctx context.Context, server Target, name string) error {
 		// waits for all others to leave.
 		_, err = c.Exec(ctx, drop)
 	}
-	if err != nil {
-		return fmt.Errorf("drop the throwaway database %s: %w", name, err)
-	}
-	return nil
+	return err
 }
 
 // forgetSubscriptions drops the subscriptions that came with a dump, for as long as which a database cannot be dropped.

@@ -12,25 +12,38 @@ import (
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
+// scratchServer is a server on which a role of its own may create databases, and the role's connection string.
+func scratchServer(t *testing.T) (server postgres.Target, url, role string) {
+	t.Helper()
+	url = pgtest.Database(t)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role = pgtest.Identifier(config.User)
+	if err := pgtest.Shared(t).Exec(t.Context(), "postgres", "alter role "+role+" createdb"); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = postgres.ParseTrusted(url, false); err != nil {
+		t.Fatal(err)
+	}
+	return server, url, role
+}
+
+func isGone(t *testing.T, url, name string) {
+	t.Helper()
+	servertest.Equal(t, "left", pgtest.Ask(t, url, "select datname::text from pg_database where datname = "+
+		pgtest.Literal(name)), []string{})
+}
+
 // A throwaway database is dropped though a process is in it that its role may not end, as autovacuum's at any moment.
 // Here it is a session of another role, which ends a little later.
 func TestScratchDatabaseWithAnotherRolesProcess(t *testing.T) {
 	t.Parallel()
-	own, other := pgtest.Database(t), pgtest.Database(t)
-	config, err := pgx.ParseConfig(own)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := pgtest.Shared(t).Exec(t.Context(), "postgres",
-		"alter role "+pgtest.Identifier(config.User)+" createdb"); err != nil {
-		t.Fatal(err)
-	}
-	server, err := postgres.ParseTrusted(own, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	server, own, _ := scratchServer(t)
+	other := pgtest.Database(t)
 	var name string
-	err = postgres.WithScratchDatabase(t.Context(), server, "", func(scratch postgres.Target) error {
+	err := postgres.WithScratchDatabase(t.Context(), server, "", func(scratch postgres.Target) error {
 		name = scratch.Database()
 		theirs, err := pgx.ParseConfig(other)
 		if err != nil {
@@ -47,6 +60,39 @@ func TestScratchDatabaseWithAnotherRolesProcess(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	servertest.Equal(t, "left", pgtest.Ask(t, own, "select datname::text from pg_database where datname = "+
-		pgtest.Literal(name)), []string{})
+	isGone(t, own, name)
+}
+
+// A cancelled run drops its throwaway database on a server that has no room for one more connection.
+func TestScratchDatabaseWithoutAnotherConnection(t *testing.T) {
+	t.Parallel()
+	server, url, role := scratchServer(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var name string
+	err := postgres.WithScratchDatabase(ctx, server, "", func(scratch postgres.Target) error {
+		name = scratch.Database()
+		cancel()
+		return pgtest.Shared(t).Exec(t.Context(), "postgres", "alter role "+role+" connection limit 1")
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	isGone(t, url, name)
+}
+
+// If the connection that made it is gone, another drops it.
+func TestScratchDatabaseWhoseConnectionIsGone(t *testing.T) {
+	t.Parallel()
+	server, url, _ := scratchServer(t)
+	var name string
+	err := postgres.WithScratchDatabase(t.Context(), server, "", func(scratch postgres.Target) error {
+		name = scratch.Database()
+		pgtest.Do(t, url, "select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user "+
+			"and pid <> pg_backend_pid()")
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	isGone(t, url, name)
 }
