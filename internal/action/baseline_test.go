@@ -1,12 +1,15 @@
 package action
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -183,4 +186,22 @@ func TestBaselineWhoseRecordHasNoSchema(t *testing.T) {
 	query(t, acme, "create schema ops")
 	f.run(t, t.Context(), "baseline="+second, "migrations-table=ops.versions").says(t, "acme  3 recorded, 1 applied")
 	same(t, "data", query(t, acme, "select name from users"), "Ada")
+}
+
+// A tenant whose table somebody keeps locked is not waited for longer than a migration's statement would wait.
+func TestBaselineOfALockedTable(t *testing.T) {
+	f := newFleet(t, named("acme")...)
+	query(t, f.projects[0], byHand(t, 3))
+	holder, err := pgx.Connect(t.Context(), f.projects[0].URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.Background()) }()
+	if _, err := holder.Exec(t.Context(), "begin; lock table users"); err != nil {
+		t.Fatal(err)
+	}
+	o := f.run(t, t.Context(), "baseline="+third, "statement-lock-timeout=50ms")
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "canceling statement due to lock timeout", "run at a quieter hour, or raise statement-lock-timeout")
+	same(t, "record", query(t, f.projects[0], "select to_regclass('schema_migrations')"), "")
 }

@@ -77,7 +77,7 @@ func (b *baseline) check(ctx context.Context, c *postgres.Conn, o migration.Opti
 	options := fingerprint.Options{Schema: o.Schema, Table: o.Table}
 	found, err := fingerprint.Take(ctx, c, options)
 	if err != nil {
-		return fmt.Errorf("compare its schema with that of the files up to %s: %w", b.version, err)
+		return b.notCompared(err)
 	}
 	if found.Hash == want.hash {
 		log.Info("the schema is that of the migration files", "up to", b.version, "objects", found.Objects)
@@ -85,7 +85,7 @@ func (b *baseline) check(ctx context.Context, c *postgres.Conn, o migration.Opti
 	}
 	objects, err := fingerprint.Describe(ctx, c, options)
 	if err != nil {
-		return fmt.Errorf("compare its schema with that of the files up to %s: %w", b.version, err)
+		return b.notCompared(err)
 	}
 	exists := c.ExistingDatabase
 	if o.Schema != "" {
@@ -98,12 +98,23 @@ func (b *baseline) check(ctx context.Context, c *postgres.Conn, o migration.Opti
 	return b.mismatch(want.versions[found.Hash], fingerprint.Diff(want.objects, objects), log)
 }
 
+// notCompared is the error of a tenant whose schema could not be read.
+func (b *baseline) notCompared(err error) error {
+	locked := postgres.HasCode(err, "55P03")
+	err = fmt.Errorf("compare its schema with that of the files up to %s: %w", b.version, err)
+	if locked {
+		return fleet.WithRemedy(err, "another session holds a lock on one of its tables: run at a quieter hour, or raise "+
+			"statement-lock-timeout; nothing was changed")
+	}
+	return err
+}
+
 // mismatch is the error of a tenant whose schema is not that of the files. The log gets all differences, the error the
 // first ones. other is the version up to which the files make this very schema; it may be empty.
 func (b *baseline) mismatch(other string, lines []string, log *slog.Logger) error {
 	const shown, logged = 3, 100
 	if len(lines) == 0 {
-		return fmt.Errorf("compare its schema with that of the files up to %s: %w", b.version, fingerprint.ErrChanged)
+		return b.notCompared(fingerprint.ErrChanged)
 	}
 	var first []string
 	for i, line := range lines {
