@@ -93,8 +93,8 @@ func showRehearsal(ctx context.Context, w *world, r *runner) error {
 	r.out.tell("Rehearse it on copies of all tenants", `
 		The next file changes a column's type, which is nothing where it has that type already. In Globex somebody
 		once made it char(80). With rehearse: all, each tenant is migrated on a Neon branch first, with its data,
-		and what the file does to its tables is watched. A table of more than a megabyte may not be written anew,
-		so no tenant is touched.`)
+		and what the file does to its tables is watched. A table of more than a megabyte may not be rewritten, so
+		no tenant is touched.`)
 	file := filepath.Join(r.workspace, "db", "migrations", rewritingFile)
 	if err := os.WriteFile(file, []byte(rewritingSQL), 0o600); err != nil {
 		return err
@@ -111,7 +111,7 @@ func showRehearsal(ctx context.Context, w *world, r *runner) error {
 	}); err != nil {
 		return err
 	}
-	r.out.say("Globex has few users at this hour, so the table may be written anew. The run goes on to the tenants, " +
+	r.out.say("Globex has few users at this hour, so the table may be rewritten. The run goes on to the tenants, " +
 		"and makes an undo point of each:")
 	return r.step(ctx, step{
 		inputs:  []string{"mode=migrate", "rehearse=all", "undo-point=true", "report-file=migrate.json"},

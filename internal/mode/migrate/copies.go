@@ -13,6 +13,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/grace"
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -39,7 +40,11 @@ type copier struct {
 	runID    string         // of the workflow's run; may be empty
 	lifetime time.Duration  // of a branch that nobody deletes
 	table    postgres.Table // of versions
+	copying  slots          // for copies on a server
 }
+
+// copiesAtOnce bounds the copies on servers: each takes room on a disk, and three connections.
+const copiesAtOnce = 2
 
 // longestLife is that of a branch that expires. Neon allows 30 days.
 const longestLife = 29 * 24 * time.Hour
@@ -56,7 +61,20 @@ func (c copier) with(
 	if b, ok := c.env.Source.(fleet.Brancher); ok && b.CanBranch(t) == nil {
 		return c.withBranch(ctx, t, b, log, place, use, one)
 	}
-	return c.withScratch(ctx, t, target, log, use)
+	place.leave()
+	return c.withScratch(ctx, t, target, c.env.Schema(t), log, use)
+}
+
+// refuse returns an error if pending files would change a server that the copy is on.
+func (c tenantCopy) refuse(files *migration.Files, pending []string) error {
+	if c.kind == onBranch {
+		return nil // which has a server of its own
+	}
+	if path, what, ok := files.ServerWide(pending); ok {
+		return fleet.WithRemedy(fmt.Errorf("%s has a %s, which a server has once: on a copy there it would be real", path,
+			what), "run that by hand and take it out of the file, or migrate without a rehearsal; no tenant was touched")
+	}
+	return nil
 }
 
 // deleteGrace is how long after a cancel a branch may still be deleted. It expires by itself otherwise.
@@ -67,6 +85,7 @@ func (c copier) withBranch(
 	one *rehearsed,
 ) (err error) {
 	place.leave()
+	began := time.Now()
 	spec := fleet.BranchSpec{Name: c.branchName(), ExpiresAt: time.Now().Add(c.lifetime)}
 	branch, secret, err := b.CreateBranch(ctx, t, spec)
 	if err != nil {
@@ -77,7 +96,6 @@ func (c copier) withBranch(
 			return fmt.Errorf("make a branch to rehearse on: %w", err)
 		}
 	}
-	began := time.Now()
 	log.Info("rehearses on a branch", "branch", branch.Name, "id", branch.ID, "expires", branch.ExpiresAt)
 	defer func() {
 		late, cancel := grace.Context(ctx, deleteGrace)
@@ -135,9 +153,14 @@ const mostCopied = 256_000_000
 // withScratch makes the copy on the tenant's own server: of everything, where the server allows that, or else of the
 // definitions.
 func (c copier) withScratch(
-	ctx context.Context, t fleet.Tenant, target postgres.Target, log *slog.Logger, use func(tenantCopy) error,
+	ctx context.Context, t fleet.Tenant, target postgres.Target, schema string, log *slog.Logger,
+	use func(tenantCopy) error,
 ) error {
-	schema := c.env.Schema(t)
+	turn := slot{of: c.copying}
+	if err := turn.take(ctx); err != nil {
+		return err
+	}
+	defer turn.leave()
 	source, err := c.look(ctx, t, target, schema, log)
 	if err != nil {
 		return err
@@ -189,7 +212,7 @@ func (c copier) look(
 	}
 	tables := []postgres.Table{c.table}
 	if schema != "" {
-		tables = []postgres.Table{c.table.In(schema), c.table.In("public")}
+		tables = slices.Compact([]postgres.Table{c.table.In(schema), c.table.In(publicSchema)})
 	}
 	for _, table := range tables {
 		status, err := postgres.ReadStatus(ctx, conn, table, false)
@@ -210,7 +233,7 @@ func (c copier) copyDefinitions(
 ) error {
 	var schemas []string
 	if schema != "" {
-		schemas = []string{"public", schema}
+		schemas = slices.Compact([]string{publicSchema, schema})
 		// What the server lacks is an error only if something uses it.
 		if _, err := postgres.CreateExtensions(ctx, scratch, source.around.Extensions); err != nil {
 			return err

@@ -40,6 +40,9 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		return prepare(ctx, found)
 	}
 	work.Job = func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		if err := unguarded.migrator.rehearsal.refuse(t); err != nil { // a backup would not change that
+			return unguarded.migrator.rehearsal.refused(t), err
+		}
 		if err := requireBackup(ctx, env, store, t, within, log); err != nil {
 			return fleet.Outcome{}, err
 		}

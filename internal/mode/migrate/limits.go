@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -9,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // rehearsalLimits bound what a tenant's rehearsal may show. A limit that is not set is -1.
 type rehearsalLimits struct {
-	rewrite   int64         // bytes of one table that is written anew
+	rewrite   int64         // bytes of one table that is rewritten
 	exclusive time.Duration // for which one table's reads are kept waiting
 	duration  time.Duration // of all files
 }
@@ -66,7 +68,7 @@ func (l *rehearsalLimits) set(name, value string) (err error) {
 	return err
 }
 
-var errTwice = fmt.Errorf("the limit is there twice; give it once")
+var errTwice = errors.New("the limit is there twice; give it once")
 
 func parseLimitDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
@@ -98,6 +100,20 @@ func parseSize(text string) (int64, error) {
 	return int64(n), nil
 }
 
+// judge returns an error if a tenant's rehearsal is over a limit, or if that cannot be told.
+func (l rehearsalLimits) judge(r *rehearsed) error {
+	if l != noLimits && r.copy == onSchema {
+		return fleet.WithRemedy(errors.New("rehearse-fail-on cannot be measured, because the copy has no data: the "+
+			"database is large, or others are connected to it"), "leave rehearse-fail-on out, or rehearse such tenants apart; "+
+			"no tenant was touched")
+	}
+	if over := l.exceeded(r.traces); len(over) > 0 {
+		return fleet.WithRemedy(fmt.Errorf("rehearse-fail-on does not allow this: %s", words.List(over, 3)),
+			"write the file in a safer form (the summary has one where it is known), or raise the limit; no tenant was touched")
+	}
+	return nil
+}
+
 // exceeded says which limits a tenant's rehearsal is over, each with what was seen; nil if it is over none.
 func (l rehearsalLimits) exceeded(traces []migration.Trace) (over []string) {
 	var total time.Duration
@@ -105,7 +121,7 @@ func (l rehearsalLimits) exceeded(traces []migration.Trace) (over []string) {
 		total += t.Elapsed
 		for _, r := range t.Rewrites {
 			if l.rewrite >= 0 && r.Bytes > l.rewrite {
-				over = append(over, fmt.Sprintf("%s writes %s anew, %s (rewrite>%s)", t.File, r.Table,
+				over = append(over, fmt.Sprintf("%s rewrites %s, %s (rewrite>%s)", t.File, r.Table,
 					words.Size(r.Bytes), strings.ReplaceAll(words.Size(l.rewrite), " ", "")))
 			}
 		}

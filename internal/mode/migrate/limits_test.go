@@ -49,12 +49,12 @@ func TestExceeded(t *testing.T) {
 	for text, want := range map[string][]string{
 		"":             nil,
 		"rewrite>2GB":  nil,
-		"rewrite>1GB":  {"1_a.sql writes users anew, 2 GB (rewrite>1GB)"},
+		"rewrite>1GB":  {"1_a.sql rewrites users, 2 GB (rewrite>1GB)"},
 		"exclusive>3s": nil,
 		"exclusive>2s": {"1_a.sql holds ACCESS EXCLUSIVE on users for 3s (exclusive>2s)"},
 		"duration>6s":  nil,
 		"duration>5s":  {"its files take 6s (duration>5s)"},
-		"rewrite>0, exclusive>0": {"1_a.sql writes users anew, 2 GB (rewrite>0bytes)",
+		"rewrite>0, exclusive>0": {"1_a.sql rewrites users, 2 GB (rewrite>0bytes)",
 			"1_a.sql holds ACCESS EXCLUSIVE on users for 3s (exclusive>0s)"},
 	} {
 		limits, err := parseLimits(text)

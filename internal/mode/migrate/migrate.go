@@ -4,7 +4,6 @@ package migrate
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 
@@ -61,7 +60,10 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	}
 	u.Work = mode.Work{
 		Prepare: func(ctx context.Context, found mode.Found) error {
-			if m.rehearsal.run(ctx, found); m.rehearsal.blocks() || ctx.Err() != nil {
+			if err := m.rehearsal.run(ctx, found); err != nil {
+				return err
+			}
+			if m.rehearsal.blocks() || ctx.Err() != nil {
 				return nil // every tenant says why it is not touched
 			}
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)
@@ -93,9 +95,21 @@ func (m *migrator) ending(ctx context.Context) mode.Ending {
 	detail, _ := e.Detail.(RunDetail)
 	detail.Rehearsal = f
 	e.Detail, e.Sections = detail, slices.Concat([]report.Section{f.section()}, e.Sections)
-	e.Outputs = map[string]string{"rehearsal": f.output()}
-	if err := m.rehearsal.commenter.Comment(ctx, "rehearsal", f.section().Markdown()); err != nil {
-		e.Warnings = append(e.Warnings, fmt.Sprintf("%v: %s", err, remedies.Of(err)))
+	if text, ok := f.output(); ok {
+		e.Outputs = map[string]string{"rehearsal": text}
+	} else {
+		e.Warnings = append(e.Warnings, "the output rehearsal is not set: it would take more than the 127 KiB that a step "+
+			"can be given; the report file has it")
+	}
+	if ctx.Err() != nil {
+		return e // nobody waits for the comment of a run that was cancelled
+	}
+	if err := m.rehearsal.commenter.Comment(ctx, m.rehearsal.marker, f.section().Markdown()); err != nil {
+		warning := err.Error()
+		if remedy := remedies.Of(err); remedy != "" {
+			warning += ": " + remedy
+		}
+		e.Warnings = append(e.Warnings, warning)
 	}
 	return e
 }

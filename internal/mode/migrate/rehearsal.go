@@ -2,9 +2,12 @@ package migrate
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,21 +29,24 @@ type rehearsal struct {
 	migrator  *migrator
 	copies    copier
 	commenter *mode.Commenter // nil: no comment is wanted
+	marker    string          // of the comment
 	slots     slots
+	conns     *mode.Connections // that only read
 
-	done  map[string]*rehearsed // by the tenant's id
-	total int                   // of the run's tenants
-	// publicPending is true if files of the schema public are.
-	publicPending bool
-	failed        []string // names
-	calls         int64    // of Neon's API
+	// What the rehearsals found. It is complete, and does not change, once run has returned.
+	done   map[string]*rehearsed // by the tenant's id
+	public *rehearsed            // of the schema public; nil if none of its files is pending
+	total  int                   // of the run's tenants
+	failed []string              // names
+	calls  int64                 // of Neon's API
 }
 
 // rehearsed is one tenant's rehearsal.
 type rehearsed struct {
 	tenant  fleet.Tenant
-	order   int // in the run
-	target  postgres.Target
+	order   int              // in the run
+	missing bool             // it does not exist yet
+	target  postgres.Target  // zero if it is not known
 	found   migration.Result // what was pending in the tenant itself; known if target is
 	copy    copyKind
 	traces  []migration.Trace
@@ -82,42 +88,67 @@ func (m *migrator) readRehearsal(in *input.Reader) {
 	r := &rehearsal{everybody: which == "all", limits: limits, timeout: in.Duration("tenant-timeout"), migrator: m,
 		done: map[string]*rehearsed{}}
 	r.copies = copier{env: m.env, runID: in.Variable("GITHUB_RUN_ID"), table: m.options.Table,
-		lifetime: min((aheadPerSlot+1)*r.timeout+time.Hour, longestLife)}
+		lifetime: min((aheadPerSlot+1)*r.timeout+time.Hour, longestLife), copying: make(slots, copiesAtOnce)}
 	if comment {
 		r.commenter = mode.NewCommenter(in, m.env)
+		r.marker = commentMarker(in)
+	}
+	if _, ok := m.env.Source.(fleet.SchemaHost); ok && limits != noLimits {
+		in.Mistake("rehearse-fail-on", "cannot be measured with tenant-source: schemas, whose copies have no data; leave it "+
+			"out")
 	}
 	m.rehearsal = r
 }
 
-// run rehearses the chosen tenants, and notes what keeps the others from being touched.
-func (r *rehearsal) run(ctx context.Context, found mode.Found) {
-	if r == nil || len(found.Tenants) == 0 {
-		return
+// commentMarker tells the comments of several workflows, jobs and shards on one pull request apart.
+func commentMarker(in *input.Reader) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		in.Variable("GITHUB_WORKFLOW"), in.Variable("GITHUB_JOB"), in.String("shard"), in.String("tenants"),
+	}, "\x00")))
+	return "rehearsal-" + hex.EncodeToString(sum[:6])
+}
+
+// run rehearses the chosen tenants, and notes what keeps the others from being touched. An error ends the run: the
+// schema public could not be rehearsed.
+func (r *rehearsal) run(ctx context.Context, found mode.Found) error {
+	if r == nil {
+		return nil
 	}
 	tenants := found.Tenants
 	if !r.everybody {
 		tenants = tenants[:found.Canaries]
 	}
 	r.total = len(found.Tenants)
-	for i, t := range tenants {
-		r.done[t.ID] = &rehearsed{tenant: t, order: i}
-	}
-	r.lookAtPublic(ctx)
 	calls := r.apiCalls()
 	defer func() { r.calls = r.apiCalls() - calls }()
+	r.conns = mode.NewConnections(r.migrator.env, mode.Reads)
+	defer r.conns.Close()
+	if err := r.rehearsePublic(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("rehearse the schema public: %w", err)
+	}
+	if len(tenants) == 0 {
+		return nil
+	}
 	var underWay int
 	r.slots, underWay = newSlots(r.migrator.env)
 	observer, end := r.migrator.env.Progress("rehearsal", len(tenants))
 	defer end()
-	for _, result := range fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: r.job}, fleet.Options{
+	results := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: r.job}, fleet.Options{
 		Concurrency: underWay, TenantTimeout: r.timeout, Observer: observer,
-	}) {
-		one := r.done[result.Tenant.ID]
+	})
+	for i, result := range results {
+		one, ok := result.Outcome.Detail.(*rehearsed)
+		if !ok { // it was not started, or did not stop in time
+			one = &rehearsed{}
+		}
+		one.tenant, one.order = result.Tenant, i
 		if result.State == fleet.Failed || result.State == fleet.Skipped {
 			one.err = result.Err
 			r.failed = append(r.failed, result.Tenant.Name)
 		}
+		r.done[result.Tenant.ID] = one
 	}
+	return nil
 }
 
 // blocks reports whether no tenant may be touched.
@@ -154,9 +185,17 @@ func (r *rehearsal) foundIn(t fleet.Tenant) (migration.Result, bool) {
 	return r.done[t.ID].found, true
 }
 
-// job rehearses one tenant.
+// job rehearses one tenant. Its outcome's detail is a [*rehearsed], also with an error.
 func (r *rehearsal) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-	one := r.done[t.ID]
+	one := &rehearsed{tenant: t}
+	outcome, err := r.rehearse(ctx, t, one, log)
+	outcome.Detail = one
+	return outcome, err
+}
+
+func (r *rehearsal) rehearse(
+	ctx context.Context, t fleet.Tenant, one *rehearsed, log *slog.Logger,
+) (fleet.Outcome, error) {
 	place := slot{of: r.slots}
 	if err := place.take(ctx); err != nil {
 		return fleet.Outcome{}, err
@@ -165,33 +204,32 @@ func (r *rehearsal) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 	target, found, err := r.look(ctx, t, log)
 	switch {
 	case r.migrator.creator != nil && postgres.MissingDatabase(err), err == nil && found.Creates:
+		one.missing = true
 		return fleet.Outcome{Unchanged: true, Note: "nothing to rehearse: it does not exist yet"}, nil
 	case err != nil:
 		return fleet.Outcome{}, err
 	}
 	one.target, one.found = target, found
-	publicToo := r.publicPending && one.order == 0 // its files are the same for all
-	if len(found.Pending) == 0 && !publicToo {
+	if len(found.Pending) == 0 {
 		return fleet.Outcome{Unchanged: true, Note: "nothing to rehearse"}, nil
 	}
 	err = r.copies.with(ctx, t, target, log, &place, func(c tenantCopy) error {
 		one.copy = c.kind
 		return r.migrate(ctx, t, c, one, log)
 	}, one)
+	if err != nil {
+		return fleet.Outcome{}, onACopy(err)
+	}
+	return fleet.Outcome{Note: one.note()}, r.limits.judge(one)
+}
+
+// onACopy is the error of a rehearsal: the remedy of a migration's error is about the tenant itself.
+func onACopy(err error) error {
 	if failed := (*migration.Error)(nil); errors.As(err, &failed) {
-		err = fleet.WithRemedy(err, "correct the file, or the tenant's data, and run again; this was a copy, and no tenant "+
+		return fleet.WithRemedy(err, "correct the file, or the tenant's data, and run again; this was a copy, and no tenant "+
 			"was touched")
 	}
-	if err != nil {
-		return fleet.Outcome{}, remedies.Explain(err)
-	}
-	if over := r.limits.exceeded(one.traces); len(over) > 0 {
-		return fleet.Outcome{}, fleet.WithRemedy(
-			fmt.Errorf("rehearse-fail-on does not allow this: %s", words.List(over, 3)),
-			"write the file in a safer form (the summary has one where it is known), or raise the limit; "+
-				"no tenant was touched")
-	}
-	return fleet.Outcome{Note: one.note()}, nil
+	return remedies.Explain(err)
 }
 
 // look reads what is pending in the tenant itself, over a connection that only reads.
@@ -208,9 +246,7 @@ func (r *rehearsal) look(
 			return target, found, err
 		}
 	}
-	conns := mode.NewConnections(env, mode.Reads)
-	defer conns.Close()
-	conn, release, err := conns.OpenTarget(ctx, t, target, log)
+	conn, release, err := r.conns.OpenTarget(ctx, t, target, log)
 	if err != nil {
 		return target, found, err
 	}
@@ -228,32 +264,15 @@ func (r *rehearsal) apiCalls() int64 {
 	return 0
 }
 
-// lookAtPublic finds out whether files of the schema public are pending. What keeps it from being read fails the run
-// later, before any tenant.
-func (r *rehearsal) lookAtPublic(ctx context.Context) {
-	files := r.migrator.schemas.public
-	if files == nil {
-		return
-	}
-	conns := mode.NewConnections(r.migrator.env, mode.Reads)
-	defer conns.Close()
-	conn, release, err := conns.OpenShared(ctx, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return
-	}
-	defer release()
-	o := r.migrator.options
-	o.Schema, o.CreateSchema, o.DryRun = "public", false, true
-	found, err := migration.Migrate(ctx, conn, files, o)
-	r.publicPending = err == nil && len(found.Pending) > 0
-}
-
 // migrate runs the files on the copy and watches what they do.
 func (r *rehearsal) migrate(
 	ctx context.Context, t fleet.Tenant, c tenantCopy, one *rehearsed, log *slog.Logger,
 ) error {
 	o := r.migrator.options
 	o.Schema = r.migrator.env.Schema(t)
+	if err := c.refuse(r.migrator.files, one.found.Pending); err != nil {
+		return err
+	}
 	conn, err := mode.Dial(ctx, r.migrator.env, t, c.target, postgres.Options{NoSearchPath: o.Schema != ""}, log)
 	if err != nil {
 		return err
@@ -264,28 +283,36 @@ func (r *rehearsal) migrate(
 	if err != nil {
 		return err
 	}
-	o.Watch, o.DryRun = true, false
+	o.DryRun = false
 	if files := r.migrator.schemas.public; files != nil {
-		public := o
-		public.Schema, public.CreateSchema = "public", false
-		result, err := migration.Migrate(ctx, conn, files, public)
-		if one.traces = result.Traces; err != nil {
+		if _, err := migration.Migrate(ctx, conn, files, ofPublic(o)); err != nil { // watched once, on a copy of its own
 			return err
 		}
 	}
-	o.Baseline = r.migrator.baseline.of(o, log)
+	o.Watch, o.Baseline = true, r.migrator.baseline.of(o, log)
 	result, err := migration.Migrate(ctx, conn, r.migrator.files, o)
-	if one.traces = append(one.traces, result.Traces...); err != nil {
+	if one.traces = result.Traces; err != nil {
 		return err
 	}
 	after, err := fingerprint.Describe(ctx, conn, look)
 	if err != nil {
 		return err
 	}
-	for _, line := range fingerprint.Diff(before, after) {
-		one.change = append(one.change, fleet.Redact(log, line))
-	}
+	one.change = shorten(fingerprint.Diff(before, after), log)
 	return nil
+}
+
+// shorten redacts the lines of a difference, and keeps the first.
+func shorten(lines []string, log *slog.Logger) []string {
+	const most = 50
+	kept := make([]string, 0, min(len(lines), most+1))
+	for _, line := range lines[:min(len(lines), most)] {
+		kept = append(kept, fleet.Redact(log, line))
+	}
+	if more := len(lines) - most; more > 0 {
+		kept = append(kept, words.More(more))
+	}
+	return kept
 }
 
 // note says in a line of progress what the rehearsal showed.
@@ -304,7 +331,7 @@ func (r *rehearsed) note() string {
 		}
 	}
 	if len(rewrites) > 0 {
-		text += "; writes anew: " + words.List(rewrites, 3)
+		text += "; rewrites " + words.List(slices.Compact(rewrites), 3)
 	}
 	if longest.Held > 0 {
 		text += fmt.Sprintf("; holds %s on %s for %s", longest.Mode, longest.Table, words.Duration(longest.Held))

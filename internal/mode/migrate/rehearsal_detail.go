@@ -1,6 +1,8 @@
 package migrate
 
 import (
+	"fmt"
+
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/words"
@@ -26,7 +28,7 @@ type RehearsedFile struct {
 	Sampled   bool           `json:"sampled,omitempty"` // locks shorter than some 10 ms may be missing
 }
 
-// RehearsedUse is a lock, a table that was written anew, or an index that was built.
+// RehearsedUse is a lock, a table that was rewritten, or an index that was built.
 type RehearsedUse struct {
 	Table     string `json:"table"`
 	Index     string `json:"index,omitempty"`
@@ -72,23 +74,28 @@ func fileDetail(t migration.Trace) RehearsedFile {
 	return f
 }
 
-// apart says that a tenant's files took far longer than on its copy, "" if they did not.
-func (r *rehearsed) apart(applied []migration.Applied) string {
-	if r == nil || len(r.traces) == 0 {
+// slowerThanRehearsed names the files that took far longer than on the tenant's copy, "" if none did. On a copy without
+// data every file is fast.
+func (r *rehearsed) slowerThanRehearsed(applied []migration.Applied) string {
+	if r == nil || r.copy == onSchema {
 		return ""
 	}
-	rehearsed := map[string]migration.Trace{}
+	traced := map[string]migration.Trace{}
 	for _, t := range r.traces {
-		rehearsed[t.Version] = t
+		traced[t.File] = t
 	}
+	var slow []string
 	for _, a := range applied {
-		t, known := rehearsed[a.Version]
+		t, known := traced[a.File]
 		if known && a.Elapsed > muchLonger*t.Elapsed && a.Elapsed-t.Elapsed > worthSaying {
-			return a.File + " took " + words.Duration(a.Elapsed) + ", and " + words.Duration(t.Elapsed) +
-				" in its rehearsal: other sessions held it up, or the server was busier"
+			slow = append(slow, fmt.Sprintf("%s took %s, and %s in its rehearsal", a.File, words.Duration(a.Elapsed),
+				words.Duration(t.Elapsed)))
 		}
 	}
-	return ""
+	if len(slow) == 0 {
+		return ""
+	}
+	return words.List(slow, 3) + ": other sessions may have held it up, or the server was busier"
 }
 
 // add adds to a tenant's outcome what its rehearsal showed, and a warning if the real run was far from it.
@@ -101,7 +108,7 @@ func (r *rehearsal) add(o *fleet.Outcome, t fleet.Tenant, m migration.Result) {
 		d.Rehearsal = one.detail()
 		o.Detail = d
 	}
-	if text := one.apart(m.Applied); text != "" {
+	if text := one.slowerThanRehearsed(m.Applied); text != "" {
 		o.Warnings = append(o.Warnings, text)
 	}
 }

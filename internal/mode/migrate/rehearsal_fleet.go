@@ -3,6 +3,7 @@ package migrate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type FleetRehearsal struct {
 	Tenants   int    `json:"tenants"`  // of the run
 	Rehearsed int    `json:"rehearsed"`
 	Unchanged int    `json:"unchanged"` // had nothing pending
+	Missing   int    `json:"missing"`   // do not exist yet
 	Failed    int    `json:"failed"`
 
 	MedianMS   int64  `json:"median_ms"`
@@ -31,6 +33,7 @@ type FleetRehearsal struct {
 	EstimateMS int64  `json:"estimate_ms"`       // of the run itself, at its concurrency
 
 	Files   []FleetFile    `json:"files"`
+	Public  []FleetFile    `json:"public_files,omitempty"` // of the schema public, which run once
 	Changes []SchemaChange `json:"schema_changes,omitempty"`
 	Cost    Cost           `json:"cost"`
 }
@@ -87,28 +90,19 @@ type Cost struct {
 	WithoutData    int   `json:"without_data"` // of them
 }
 
-// summarize joins the tenants' rehearsals. all are in the run's order, tenants is how many the run has.
-func summarize(all []*rehearsed, tenants, concurrency int) FleetRehearsal {
-	f := FleetRehearsal{Tenants: tenants, Passed: true, Files: []FleetFile{}}
+// summarize joins the tenants' rehearsals and that of the schema public, which may be nil. all are in the run's order,
+// tenants is how many the run has.
+func summarize(all []*rehearsed, public *rehearsed, tenants, concurrency int) FleetRehearsal {
+	f := FleetRehearsal{Tenants: tenants, Passed: true}
 	var ran []*rehearsed
 	var times []time.Duration
 	for _, r := range all {
 		f.Cost.add(r)
-		switch {
-		case r.err != nil:
-			f.Failed++
-			f.Passed = false
-		case len(r.traces) == 0:
-			f.Unchanged++
-			times = append(times, 0)
-			continue
-		default:
-			f.Rehearsed++
-		}
+		f.count(r)
 		if len(r.traces) > 0 {
 			ran = append(ran, r)
-			times = append(times, r.elapsed())
 		}
+		times = append(times, r.elapsed())
 	}
 	if len(ran) > 0 {
 		byTime := slices.SortedStableFunc(slices.Values(ran), func(a, b *rehearsed) int {
@@ -120,12 +114,36 @@ func summarize(all []*rehearsed, tenants, concurrency int) FleetRehearsal {
 		for len(times) < tenants { // those that were not rehearsed
 			times = append(times, median)
 		}
-		f.EstimateMS = estimate(times, concurrency).Milliseconds()
 	}
+	total := estimate(times, concurrency)
+	if public != nil {
+		f.Cost.add(public)
+		f.Public = joinFiles([]*rehearsed{public})
+		total += public.elapsed()
+	}
+	f.EstimateMS = total.Milliseconds()
 	f.Files, f.Changes = joinFiles(ran), joinChanges(ran)
 	f.Sentence = f.sentence()
 	return f
 }
+
+// count adds how a tenant's rehearsal ended.
+func (f *FleetRehearsal) count(r *rehearsed) {
+	switch {
+	case r.err != nil:
+		f.Failed++
+		f.Passed = false
+	case r.missing:
+		f.Missing++
+	case r.copy == "":
+		f.Unchanged++
+	default:
+		f.Rehearsed++
+	}
+}
+
+// looked is how many tenants were looked at.
+func (f FleetRehearsal) looked() int { return f.Rehearsed + f.Unchanged + f.Missing + f.Failed }
 
 func (c *Cost) add(r *rehearsed) {
 	switch r.copy {
@@ -147,23 +165,17 @@ func joinFiles(ran []*rehearsed) []FleetFile {
 		r *rehearsed
 		t migration.Trace
 	}
-	byVersion := map[string][]seen{}
-	var versions []string
+	byFile := map[string][]seen{}
 	for _, r := range ran {
 		for _, t := range r.traces {
-			if byVersion[t.Version] == nil {
-				versions = append(versions, t.Version)
-			}
-			byVersion[t.Version] = append(byVersion[t.Version], seen{r, t})
+			byFile[t.File] = append(byFile[t.File], seen{r, t})
 		}
 	}
-	slices.Sort(versions)
 	files := []FleetFile{}
-	for _, v := range versions {
-		all := byVersion[v]
-		f := FleetFile{Version: v, File: all[0].t.File, Tenants: len(all)}
+	for _, file := range slices.Sorted(maps.Keys(byFile)) { // all versions are of one length
+		all := byFile[file]
+		f := FleetFile{Version: all[0].t.Version, File: file, Tenants: len(all)}
 		var times []time.Duration
-		hints := map[string]bool{}
 		for _, one := range all {
 			times = append(times, one.t.Elapsed)
 			f.TotalMS += one.t.Elapsed.Milliseconds()
@@ -171,13 +183,7 @@ func joinFiles(ran []*rehearsed) []FleetFile {
 				f.LongestMS, f.Longest = ms, one.r.tenant.Name
 			}
 			f.join(fileDetail(one.t), one.r.tenant.Name)
-			for _, h := range one.t.Hints() {
-				line := one.t.Statements[h.Statement].Line
-				if key := fmt.Sprint(line, h.ID, h.Safer); !hints[key] {
-					hints[key] = true
-					f.Hints = append(f.Hints, FileHint{h.ID, line, h.Why, h.Safer})
-				}
-			}
+			f.addHints(one.t)
 		}
 		slices.Sort(times)
 		f.MedianMS = times[(len(times)-1)/2].Milliseconds()
@@ -187,6 +193,16 @@ func joinFiles(ran []*rehearsed) []FleetFile {
 	return files
 }
 
+// addHints adds the hints that no other tenant gave.
+func (f *FleetFile) addHints(t migration.Trace) {
+	for _, h := range t.Hints() {
+		hint := FileHint{h.ID, t.Statements[h.Statement].Line, h.Why, h.Safer}
+		if !slices.Contains(f.Hints, hint) {
+			f.Hints = append(f.Hints, hint)
+		}
+	}
+}
+
 // join adds what the file did in one tenant.
 func (f *FleetFile) join(d RehearsedFile, tenant string) {
 	f.Locks = joinUses(f.Locks, d.Locks, tenant, func(u RehearsedUse) int64 { return u.HeldMS })
@@ -194,7 +210,10 @@ func (f *FleetFile) join(d RehearsedFile, tenant string) {
 	f.Indexes = joinUses(f.Indexes, d.Indexes, tenant, func(u RehearsedUse) int64 { return u.ElapsedMS })
 }
 
+// joinUses adds one tenant's uses, of which several may be of one table.
 func joinUses(all []FleetUse, more []RehearsedUse, tenant string, took func(RehearsedUse) int64) []FleetUse {
+	type total struct{ ms, bytes int64 }
+	totals := map[int]total{} // by the index in all
 	for _, u := range more {
 		i := slices.IndexFunc(all, func(f FleetUse) bool {
 			return f.Table == u.Table && f.Index == u.Index && f.Lock == u.Lock
@@ -203,12 +222,16 @@ func joinUses(all []FleetUse, more []RehearsedUse, tenant string, took func(Rehe
 			all = append(all, FleetUse{Table: u.Table, Index: u.Index, Lock: u.Lock, Stops: u.Stops, MostMS: -1})
 			i = len(all) - 1
 		}
+		t := totals[i]
+		totals[i] = total{t.ms + took(u), t.bytes + u.Bytes}
+	}
+	for i, t := range totals {
 		f := &all[i]
 		f.Tenants++
-		if ms := took(u); ms > f.MostMS || ms == f.MostMS && u.Bytes > f.Bytes {
-			f.MostMS, f.Most = ms, tenant
+		if t.ms > f.MostMS || t.ms == f.MostMS && t.bytes > f.Bytes {
+			f.MostMS, f.Most = t.ms, tenant
 		}
-		f.Bytes = max(f.Bytes, u.Bytes)
+		f.Bytes = max(f.Bytes, t.bytes)
 	}
 	return all
 }
@@ -239,51 +262,52 @@ func joinChanges(ran []*rehearsed) []SchemaChange {
 
 // sentence says the most important thing.
 func (f FleetRehearsal) sentence() string {
-	if f.Failed > 0 {
-		text := fmt.Sprintf("%d of %s failed", f.Failed, words.Count(f.Rehearsed+f.Failed, "rehearsal", "rehearsals"))
-		if shown := f.finding(); shown != "" {
-			text += "; " + shown
-		}
-		return text
+	text := f.finding()
+	switch {
+	case f.Failed > 0:
+		failed := fmt.Sprintf("%d of %s failed", f.Failed, words.Count(f.Rehearsed+f.Failed, "rehearsal", "rehearsals"))
+		text = strings.TrimSuffix(failed+"; "+text, "; ")
+	case text == "" && f.Rehearsed == 0:
+		text = "nothing is pending in any of " + words.Count(f.looked(), "tenant", "tenants")
+	case text == "":
+		text = words.Count(f.Rehearsed, "tenant", "tenants") + " rehearsed; no file had to run"
 	}
-	if f.Rehearsed == 0 {
-		return "nothing is pending in any of " + words.Count(f.Tenants, "tenant", "tenants")
+	if others := f.Tenants - f.looked(); others > 0 {
+		text += fmt.Sprintf("; %d others were not looked at", others)
 	}
-	return f.finding()
+	return text
 }
 
 // finding is what the files were seen to do; "" if none ran.
 func (f FleetRehearsal) finding() string {
 	var worst FleetUse
-	rewrites := map[string]FleetUse{}
-	for _, file := range f.Files {
+	for _, file := range slices.Concat(f.Public, f.Files) {
 		for _, w := range file.Rewrites {
-			rewrites[w.Table] = w
 			if w.MostMS > worst.MostMS || worst.Table == "" {
 				worst = w
 			}
 		}
 	}
 	if worst.Table != "" {
-		text := fmt.Sprintf("%d of %s write %s anew", worst.Tenants, words.Count(f.Tenants, "tenant", "tenants"), worst.Table)
+		verb := "rewrite"
 		if worst.Tenants == 1 {
-			text = fmt.Sprintf("1 of %s writes %s anew", words.Count(f.Tenants, "tenant", "tenants"), worst.Table)
+			verb = "rewrites"
 		}
+		text := fmt.Sprintf("%d of %s %s %s", worst.Tenants, words.Count(f.looked(), "tenant", "tenants"), verb, worst.Table)
 		if l, ok := f.lockOn(worst.Table); ok {
-			text += fmt.Sprintf("; the longest, %s, holds %s on it for %s", l.Most, l.Lock,
-				ms(l.MostMS))
+			text += fmt.Sprintf("; the longest, %s, holds %s on it for %s", l.Most, l.Lock, ms(l.MostMS))
 		}
 		return text
 	}
 	if f.Longest == "" {
 		return ""
 	}
-	return fmt.Sprintf("no table is written anew; the longest tenant, %s, takes %s", f.Longest, ms(f.LongestMS))
+	return fmt.Sprintf("no table is rewritten; the longest tenant, %s, takes %s", f.Longest, ms(f.LongestMS))
 }
 
 // lockOn returns the lock on a table that was held longest.
 func (f FleetRehearsal) lockOn(table string) (longest FleetUse, found bool) {
-	for _, file := range f.Files {
+	for _, file := range slices.Concat(f.Public, f.Files) {
 		for _, l := range file.Locks {
 			if l.Table == table && (!found || l.MostMS > longest.MostMS) {
 				longest, found = l, true

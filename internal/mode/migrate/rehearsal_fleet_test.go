@@ -12,7 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 )
 
-// ran is a tenant's rehearsal of one file that locks orders, and writes it anew if it has bytes.
+// ran is a tenant's rehearsal of one file that locks orders, and rewrites it if it has bytes.
 func ran(name string, took time.Duration, bytes int64) *rehearsed {
 	t := migration.Trace{Version: "1", File: "1_a.sql", Elapsed: took,
 		Statements: []migration.TracedStatement{{Line: 3, SQL: "alter table orders alter total type bigint", Elapsed: took}},
@@ -36,22 +36,23 @@ func TestSummarize(t *testing.T) {
 	}{
 		"nothing pending": {[]*rehearsed{idle, idle}, 2, "nothing is pending in any of 2 tenants", nil},
 		"one is large": {[]*rehearsed{acme, ran("umbra", time.Second, 0), idle}, 400,
-			"1 of 400 tenants writes orders anew; the longest, acme, holds ACCESS EXCLUSIVE on it for 41s",
-			[]string{"2 of 400 tenants rehearsed on 2 branches (1s of compute time, 0 calls of Neon's API); " +
+			"1 of 3 tenants rewrites orders; the longest, acme, holds ACCESS EXCLUSIVE on it for 41s; " +
+				"397 others were not looked at",
+			[]string{"2 of 400 tenants rehearsed on 2 branches (about 1s of compute time, 0 calls of Neon's API); " +
 				"1 with nothing pending.",
 				"1_a.sql takes 41s at most (acme), median 1s over 2 tenants.",
-				"1_a.sql writes orders anew in 1 tenant, 2.1 GB at most (acme).",
+				"1_a.sql rewrites orders in 1 tenant, 2.1 GB at most (acme).",
 				"1_a.sql holds ACCESS EXCLUSIVE on orders in 2 tenants, 41s at most (acme): " +
 					"nobody reads or writes it meanwhile."}},
 		"no rewrite": {[]*rehearsed{ran("umbra", time.Second, 0)}, 1,
-			"no table is written anew; the longest tenant, umbra, takes 1s", nil},
+			"no table is rewritten; the longest tenant, umbra, takes 1s", nil},
 		"one failed": {[]*rehearsed{ran("umbra", time.Second, 0), failed}, 2,
-			"1 of 2 rehearsals failed; no table is written anew; the longest tenant, umbra, takes 1s",
-			[]string{"1 of 2 tenants rehearsed on 1 branch (1s of compute time, 0 calls of Neon's API); " +
+			"1 of 2 rehearsals failed; no table is rewritten; the longest tenant, umbra, takes 1s",
+			[]string{"1 of 2 tenants rehearsed on 1 branch (about 1s of compute time, 0 calls of Neon's API); " +
 				"1 failed, and so no tenant was touched."}},
 		"none could be made": {[]*rehearsed{failed}, 1, "1 of 1 rehearsal failed", nil},
 	} {
-		f := summarize(c.all, c.tenants, 32)
+		f := summarize(c.all, nil, c.tenants, 32)
 		if f.Sentence != c.want {
 			t.Errorf("%s: %s", name, f.Sentence)
 		}
@@ -65,7 +66,7 @@ func TestSummarize(t *testing.T) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
-	f := summarize([]*rehearsed{acme, ran("b", time.Second, 0), ran("c", time.Second, 0)}, 3, 2)
+	f := summarize([]*rehearsed{acme, ran("b", time.Second, 0), ran("c", time.Second, 0)}, nil, 3, 2)
 	want := []SchemaChange{{Lines: []string{"~ column orders.total integer -> bigint"},
 		Tenants: []string{"acme", "b", "c"}, Count: 3}}
 	if diff := cmp.Diff(want, f.Changes); diff != "" || f.EstimateMS != 41_000 || f.Files[0].TotalMS != 43_000 {
@@ -79,12 +80,54 @@ func TestFarFromItsRehearsal(t *testing.T) {
 	for elapsed, warns := range map[time.Duration]bool{
 		time.Second: false, 2900 * time.Millisecond: false, 4 * time.Second: true,
 	} {
-		text := r.apart([]migration.Applied{{Version: "1", File: "1_a.sql", Elapsed: elapsed}})
+		text := r.slowerThanRehearsed([]migration.Applied{{Version: "1", File: "1_a.sql", Elapsed: elapsed}})
 		if warns != strings.Contains(text, "1_a.sql took 4s, and 1s in its rehearsal") || !warns && text != "" {
 			t.Errorf("%s: %q", elapsed, text)
 		}
 	}
-	if text := (*rehearsed)(nil).apart([]migration.Applied{{Version: "1", Elapsed: time.Hour}}); text != "" {
+	if text := (*rehearsed)(nil).slowerThanRehearsed([]migration.Applied{{Version: "1", Elapsed: time.Hour}}); text != "" {
 		t.Error(text)
+	}
+}
+
+// Several statements of a file may lock, rewrite or index one table: that is still one tenant.
+func TestUsesAreCountedByTenant(t *testing.T) {
+	twice := ran("acme", time.Second, 1_000)
+	twice.traces[0].Rewrites = append(twice.traces[0].Rewrites, migration.Rewrite{Table: "orders", Bytes: 2_000})
+	f := summarize([]*rehearsed{twice, ran("umbra", time.Second, 500)}, nil, 2, 1)
+	got := f.Files[0].Rewrites
+	if len(got) != 1 || got[0].Tenants != 2 || got[0].Bytes != 3_000 || got[0].Most != "acme" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The files of the schema public run once, and tenants that do not exist yet, or are adopted, are not idle.
+func TestPublicAndTenantsWithoutFiles(t *testing.T) {
+	public := ran("the schema public", 5*time.Second, 0)
+	public.copy, public.compute = onSchema, 0
+	missing := &rehearsed{tenant: fleet.Tenant{Name: "new"}, missing: true}
+	adopted := &rehearsed{tenant: fleet.Tenant{Name: "old"}, copy: onBranch}
+	f := summarize([]*rehearsed{ran("acme", time.Second, 0), missing, adopted}, public, 3, 1)
+	if f.Rehearsed != 2 || f.Missing != 1 || f.Unchanged != 0 || f.EstimateMS != 6_000 || len(f.Public) != 1 ||
+		f.Files[0].Tenants != 1 || f.Cost.WithoutData != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestLimitsNeedTheData(t *testing.T) {
+	limits, err := parseLimits("rewrite>1GB")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := ran("acme", time.Second, 0)
+	if err := limits.judge(r); err != nil {
+		t.Error(err)
+	}
+	r.copy = onSchema
+	if err := limits.judge(r); err == nil || !strings.Contains(err.Error(), "the copy has no data") {
+		t.Errorf("%v", err)
+	}
+	if err := noLimits.judge(r); err != nil {
+		t.Error(err)
 	}
 }

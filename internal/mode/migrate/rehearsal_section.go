@@ -13,31 +13,25 @@ import (
 
 // summary joins the rehearsals; nil if there were none.
 func (r *rehearsal) summary() *FleetRehearsal {
-	if r == nil || len(r.done) == 0 {
+	if r == nil || len(r.done) == 0 && r.public == nil {
 		return nil
 	}
 	all := make([]*rehearsed, len(r.done))
 	for _, one := range r.done {
 		all[one.order] = one
 	}
-	f := summarize(all, r.total, r.migrator.env.Concurrency)
+	f := summarize(all, r.public, r.total, r.migrator.env.Concurrency)
 	f.Cost.APICalls = r.calls
 	return &f
 }
 
-// output is the value of the output rehearsal: the summary without the schemas' changes, cut to what an output holds.
-func (f FleetRehearsal) output() string {
-	const most = 200_000 // bytes; GitHub takes a megabyte of all outputs together
+// output is the value of the output rehearsal: the summary without the schemas' changes. ok is false if it takes more
+// than the 127 KiB that a later step can be given: a part of it would be taken for the whole.
+func (f FleetRehearsal) output() (text string, ok bool) {
+	const most = 127 << 10
 	f.Changes = nil
-	text, err := json.Marshal(f)
-	for err == nil && len(text) > most && len(f.Files) > 0 {
-		f.Files = f.Files[:len(f.Files)/2]
-		text, err = json.Marshal(f)
-	}
-	if err != nil {
-		return ""
-	}
-	return string(text)
+	all, err := json.Marshal(f)
+	return string(all), err == nil && len(all) <= most
 }
 
 // ms writes milliseconds, of which the fraction is not known.
@@ -51,7 +45,7 @@ func ms(n int64) string {
 // section shows the rehearsal: the fleet, then the files, then what they change.
 func (f FleetRehearsal) section() report.Section {
 	s := report.Section{Title: "Rehearsal", Lines: f.fleetLines()}
-	for _, file := range f.Files {
+	for _, file := range slices.Concat(f.Public, f.Files) {
 		s.Lines = append(s.Lines, file.lines()...)
 		s.Bars.Bars = append(s.Bars.Bars, report.Bar{Label: file.File, LengthMS: file.TotalMS})
 		for _, h := range file.Hints {
@@ -62,7 +56,7 @@ func (f FleetRehearsal) section() report.Section {
 	const bars = 10
 	slices.SortStableFunc(s.Bars.Bars, func(a, b report.Bar) int { return int(b.LengthMS - a.LengthMS) })
 	s.Bars.Bars = s.Bars.Bars[:min(bars, len(s.Bars.Bars))]
-	if len(f.Files) > 0 {
+	if len(f.Public)+len(f.Files) > 0 {
 		s.Lines = append(s.Lines, "A rehearsal has no traffic and a cold cache: it shows how long a lock is held, and "+
 			"not how long others wait for it, nor how long the migration waits for them.")
 	}
@@ -77,7 +71,7 @@ func (f FleetRehearsal) fleetLines() []string {
 	lines := []string{strings.ToUpper(f.Sentence[:1]) + f.Sentence[1:] + "."}
 	where := ""
 	if f.Cost.Branches > 0 {
-		where = fmt.Sprintf(" on %s (%s of compute time, %s of Neon's API)",
+		where = fmt.Sprintf(" on %s (about %s of compute time, %s of Neon's API)",
 			words.Count(f.Cost.Branches, "branch", "branches"),
 			words.Duration(time.Duration(f.Cost.ComputeSeconds)*time.Second),
 			words.Count(int(f.Cost.APICalls), "call", "calls"))
@@ -92,6 +86,9 @@ func (f FleetRehearsal) fleetLines() []string {
 	if f.Unchanged > 0 {
 		text += fmt.Sprintf("; %d with nothing pending", f.Unchanged)
 	}
+	if f.Missing > 0 {
+		text += fmt.Sprintf("; %d that do not exist yet", f.Missing)
+	}
 	if f.Failed > 0 {
 		text += fmt.Sprintf("; %d failed, and so no tenant was touched", f.Failed)
 	}
@@ -103,14 +100,14 @@ func (f FleetRehearsal) fleetLines() []string {
 	return lines
 }
 
-// lines say what a file does: its time, then tables written anew, locks and indexes.
+// lines say what a file does: its time, then tables rewritten, locks and indexes.
 func (f FleetFile) lines() []string {
 	const most = 5
 	lines := []string{fmt.Sprintf("%s takes %s at most (%s), median %s over %s.", f.File, ms(f.LongestMS), f.Longest,
 		ms(f.MedianMS), words.Count(f.Tenants, "tenant", "tenants"))}
 	var parts []string
 	for _, w := range f.Rewrites {
-		parts = append(parts, fmt.Sprintf("writes %s anew in %s, %s at most (%s)", w.Table, tenants(w), words.Size(w.Bytes),
+		parts = append(parts, fmt.Sprintf("rewrites %s in %s, %s at most (%s)", w.Table, tenants(w), words.Size(w.Bytes),
 			w.Most))
 	}
 	for _, l := range f.Locks {
@@ -122,7 +119,7 @@ func (f FleetFile) lines() []string {
 			ms(l.MostMS), l.Most, stops))
 	}
 	for _, i := range f.Indexes {
-		if !f.rewrites(i.Table) { // otherwise it is built anew with its table
+		if !f.rewrites(i.Table) { // otherwise it is rebuilt with its table
 			parts = append(parts, fmt.Sprintf("builds %s on %s in %s, %s and %s at most (%s)", i.Index, i.Table, tenants(i),
 				words.Size(i.Bytes), ms(i.MostMS), i.Most))
 		}
