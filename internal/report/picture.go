@@ -91,18 +91,23 @@ func slowestPicture(results []fleet.Result) string {
 	return slowest.draw()
 }
 
-// markdown draws the bars if they compare anything.
+// markdown draws the bars if they compare anything: in tenths of seconds, short ones would all be 0.0.
 func (c Bars) markdown() string {
-	if len(c.Bars) < 2 {
+	const worth = time.Second
+	if len(c.Bars) < 2 || c.longest() < worth {
 		return ""
 	}
 	return c.draw()
 }
 
+func (c Bars) longest() time.Duration {
+	return slices.MaxFunc(c.Bars, func(a, b Bar) int { return cmp.Compare(a.LengthMS, b.LengthMS) }).length()
+}
+
 func (b Bar) length() time.Duration { return time.Duration(b.LengthMS) * time.Millisecond }
 
 func (c Bars) draw() string {
-	longest := slices.MaxFunc(c.Bars, func(a, b Bar) int { return cmp.Compare(a.LengthMS, b.LengthMS) }).length()
+	longest := c.longest()
 	unit, per := "seconds", time.Second
 	if longest >= 5*time.Minute {
 		unit, per = "minutes", time.Minute

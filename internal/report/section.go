@@ -16,7 +16,7 @@ type Section struct {
 	// Pie shows parts of the fleet, in place of the pie of how the tenants ended. It is left out if it would be nearly
 	// one colour.
 	Pie []Slice `json:"pie,omitempty"`
-	// Bars follow the lines. They are left out if there are fewer than two.
+	// Bars follow the lines. They are left out if there are fewer than two, or none is as long as a second.
 	Bars Bars `json:"bars,omitzero"`
 	// Blocks follow the lines.
 	Blocks []Block `json:"blocks,omitempty"`

@@ -22,6 +22,28 @@ func TestSections(t *testing.T) {
 	}
 }
 
+func TestBarsThatAreWorthAPicture(t *testing.T) {
+	for name, c := range map[string]struct {
+		lengths []int64
+		axis    string // empty: no picture
+	}{
+		"none":         {nil, ""},
+		"one":          {[]int64{60_000}, ""},
+		"milliseconds": {[]int64{999, 40, 0}, ""},
+		"a second":     {[]int64{40, 1000}, `y-axis "seconds" 0 --> 1.1`},
+		"minutes":      {[]int64{300_000, 40}, `y-axis "minutes" 0 --> 5.2`},
+	} {
+		var bars Bars
+		for _, length := range c.lengths {
+			bars.Bars = append(bars.Bars, Bar{"20250101090000_files.sql", length})
+		}
+		text := Section{Title: "Rehearsal", Bars: bars}.Markdown()
+		if drawn := strings.Contains(text, "xychart"); drawn != (c.axis != "") || !strings.Contains(text, c.axis) {
+			t.Errorf("%s: want the axis %q in\n%s", name, c.axis, text)
+		}
+	}
+}
+
 // A difference is untrusted text: it must not end its code block, and a reader must see all of it.
 func TestBlocks(t *testing.T) {
 	names := make([]string, 1200)
