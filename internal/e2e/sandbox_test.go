@@ -156,23 +156,36 @@ func (tn tenant) wake(t *testing.T) {
 	}
 }
 
+// get asks Neon.
 func (s *sandbox) get(t *testing.T, path string, query url.Values, into any) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.apiURL+path+"?"+query.Encode(), nil)
+	getJSON(t, s.apiURL+path+"?"+query.Encode(), s.apiKey, into)
+}
+
+// getGitHub asks GitHub for something of the repository.
+func (s *sandbox) getGitHub(t *testing.T, path string, into any) {
+	t.Helper()
+	getJSON(t, s.environment["GITHUB_API_URL"]+"/repos/"+s.environment["GITHUB_REPOSITORY"]+path,
+		s.environment["GITHUB_TOKEN"], into)
+}
+
+func getJSON(t *testing.T, address, token string, into any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+s.apiKey)
+	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("GET %s: %s", path, resp.Status)
+		t.Fatalf("GET %s: %s", address, resp.Status)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		t.Fatalf("GET %s: %v", path, err)
+		t.Fatalf("GET %s: %v", address, err)
 	}
 }
 

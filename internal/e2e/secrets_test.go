@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,22 +102,8 @@ func TestSecretsExamples(t *testing.T) {
 // secretNames lists the repository's secrets, as any client does.
 func (s *sandbox) secretNames(t *testing.T) []string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-		s.environment["GITHUB_API_URL"]+"/repos/"+s.environment["GITHUB_REPOSITORY"]+"/actions/secrets?per_page=100",
-		nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+s.environment["GITHUB_TOKEN"])
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
 	var list struct{ Secrets []struct{ Name string } }
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s, %v", resp.Status, err)
-	}
+	s.getGitHub(t, "/actions/secrets?per_page=100", &list)
 	var names []string
 	for _, secret := range list.Secrets {
 		names = append(names, secret.Name)

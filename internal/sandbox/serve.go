@@ -37,7 +37,8 @@ func serve(ctx context.Context, args []string) (err error) {
 		}
 	}
 	fmt.Printf(`Running: a Neon organization with %d projects; S3 (%s) with a token service that trusts this
-sandbox's identity tokens; GitHub's API with the repository acme/fleet and its secrets. Ctrl-C stops and removes all.
+sandbox's identity tokens; GitHub's API with the repository %s, its secrets and its pull request #%d. Ctrl-C stops and
+removes all.
 
 %s
 Try it from another terminal:
@@ -52,7 +53,7 @@ GitHub's command line takes no address and speaks plain HTTP to github.localhost
   sandbox_gh() { HTTP_PROXY="$GITHUB_API_URL" NO_PROXY=none GH_HOST=github.localhost GH_TOKEN="$GITHUB_TOKEN" gh "$@"; }
   sandbox_gh secret set FROM_GH --body hello --repo "$GITHUB_REPOSITORY"
   sandbox_gh secret list --repo "$GITHUB_REPOSITORY"
-`, len(w.projects), w.store, exports(text.String()))
+`, len(w.projects), w.store, fleet, pullRequest, exports(text.String()))
 	<-ctx.Done()
 	return nil
 }

@@ -14,8 +14,12 @@ import (
 // customers are the sandbox's tenants. The first four are the ones of the blog post that this project grew from.
 var customers = []string{"ACME Corp", "Payroll Inc", "Finance Co", "Talent Biz", "Initech", "Globex"}
 
-// fleet is the repository on the sandbox's GitHub, with two environments, in an organization of its own.
-const fleet = "acme/fleet"
+// fleet is the repository on the sandbox's GitHub, with two environments and a pull request, in an organization of its
+// own.
+const (
+	fleet       = "acme/fleet"
+	pullRequest = 7
+)
 
 // world is all that the action talks to: PostgreSQL, Neon's API in front of it, a store for backups, GitHub's API for
 // secrets and variables, and its issuer of identity tokens, which the store trusts.
@@ -46,6 +50,7 @@ func startWorld(ctx context.Context, port, tenants int) (w *world, err error) {
 	w.github.AddRepository(fleet)
 	w.github.AddEnvironment(fleet, "production")
 	w.github.AddEnvironment(fleet, "staging")
+	w.github.AddPullRequest(fleet, pullRequest)
 	if w.issuer, err = githubtest.StartIssuer(githubtest.IssuerOptions{}); err != nil {
 		return w, err
 	}
