@@ -46,13 +46,33 @@ func TestMigrateSharded(t *testing.T) {
 	}
 
 	// act gives every run the id 1.
-	undo := runAct(t, sandbox, newRepository(t, "undo-by-hand.yml"), "workflow_dispatch",
-		append(artifacts, "--input", "run-id=1", "--input", "dry-run=false", "--input", "tenants=*")...)
+	back := append(artifacts, "--input", "run-id=1", "--input", "tenants=*")
+	repository = newRepository(t, "undo-by-hand.yml")
+
+	t.Log("an undo with the form's defaults: a dry run")
+	undo := runAct(t, sandbox, repository, "workflow_dispatch", back...)
+	undo.wants(t, "total", total)
+	undo.wants(t, "failed", "0")
+	for _, tenant := range sandbox.tenants {
+		if version := query[string](t, tenant, "select max(version) from schema_migrations"); version != last {
+			t.Errorf("after the dry run %s is at %s, want %s", tenant.name, version, last)
+		}
+	}
+
+	t.Log("an undo")
+	undo = runAct(t, sandbox, repository, "workflow_dispatch", append(back, "--input", "dry-run=false")...)
 	undo.wants(t, "succeeded", total)
 	undo.wants(t, "failed", "0")
+	if want := total + " taken back, 0 were so already, failed - 0"; !strings.Contains(undo.log, want) {
+		t.Errorf("the workflow's last step did not say %q", want)
+	}
 	for _, tenant := range sandbox.tenants {
 		if gone := query[bool](t, tenant, "select to_regclass('schema_migrations') is null"); !gone {
 			t.Errorf("%s was not taken back", tenant.name)
+		}
+		if all := sandbox.branches(t, tenant); !slices.ContainsFunc(all,
+			func(b branch) bool { return b.Name == "undone/1" }) {
+			t.Errorf("what %s was is not kept: it has the branches %+v", tenant.name, all)
 		}
 	}
 }
@@ -68,7 +88,7 @@ runs:
   using: composite
   steps:
     - shell: bash
-      run: mkdir -p "/artifacts/${{ inputs.name }}" && cp "${{ inputs.path }}" "/artifacts/${{ inputs.name }}/"
+      run: mkdir -p -m 777 "/artifacts/${{ inputs.name }}" && cp "${{ inputs.path }}" "/artifacts/${{ inputs.name }}/"
 `,
 		"actions/download-artifact@v8": `inputs: {pattern: {}, path: {}, run-id: {}, github-token: {}}
 runs:
