@@ -280,5 +280,9 @@ func TestRehearsalComments(t *testing.T) {
 		!strings.Contains(all[0].Body, "```sql\n-- in a file of its own:") {
 		t.Errorf("%+v", all)
 	}
+	f.run(t, t.Context(), append(inputs, "rehearse-fail-on=rewrite>1B")...).says(t, "commented on the pull request: ")
+	if all = hub.Comments("acme/app", 7); len(all) != 1 || !strings.Contains(all[0].Body, "2 of 2 rehearsals failed") {
+		t.Errorf("after a limit was exceeded: %+v", all)
+	}
 	f.run(t, t.Context(), "comment=true").says(t, "there is none; give rehearse: all")
 }
