@@ -117,7 +117,7 @@ func testRehearseOnPullRequest(t *testing.T, sandbox *sandbox) {
 	if first.User.Login != "github-actions[bot]" {
 		t.Errorf("the comment is by %s", first.User.Login)
 	}
-	if want := fmt.Sprintf("%[1]d of %[1]d tenants write users anew", len(sandbox.tenants)); !strings.Contains(
+	if want := fmt.Sprintf("%[1]d of %[1]d tenants rewrite users", len(sandbox.tenants)); !strings.Contains(
 		first.Body, want) {
 		t.Errorf("the comment does not say %q:\n%s", want, first.Body)
 	}
