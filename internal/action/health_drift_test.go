@@ -97,7 +97,9 @@ func TestHealthDuringMigrations(t *testing.T) {
 		o.counts(t, 3, 0, 0, 0)
 		for _, e := range o.report.Tenants {
 			drift := o.healthOf(t, e.Name).Drift
-			if e.Name != "b" && len(e.Warnings) > 0 || drift != "" && !strings.Contains(drift, "churned") {
+			// Where the server is slow, b may change during each of several looks.
+			known := strings.Contains(drift, "churned") || strings.Contains(drift, "changed each time it was read")
+			if e.Name != "b" && len(e.Warnings) > 0 || drift != "" && !known {
 				t.Errorf("of %s it says %q, %q", e.Name, e.Warnings, drift)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 
 // whileItChanges looks at a schema again if it was changed while it was read, as by a migration at the same moment.
 func whileItChanges[T any](look func() (T, error)) (found T, err error) {
-	const looks = 3
+	const looks = 5
 	for range looks {
 		if found, err = look(); !fingerprint.Changed(err) {
 			return found, err
