@@ -82,3 +82,37 @@ func TestRehearsalOfSchemas(t *testing.T) {
 	same(t, "left behind", e.do(t, "select datname from pg_database where datname like 'neon_tenants_scratch_%' and "+
 		"datdba = current_user::regrole"), []string{})
 }
+
+// A copy has the settings that the database has, for everybody and for the role.
+func TestRehearsalOnACopyWithSettings(t *testing.T) {
+	f, catalog := newFleet(t, named("unused")...), catalogDatabase(t)
+	askAll(t, catalog, "create table schools as select 'North' as name, 'north_' || current_database() as database")
+	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "neon-api-key=", "neon-api-url=",
+		"catalog-query=select name, name as id, database from schools", "create-missing=true", "rehearse=all",
+		"migrations-table=public.schema_migrations"}
+	f.run(t, t.Context(), inputs...).counts(t, 1, 0, 0, 0)
+	north := sibling(t, catalog, askAll(t, catalog, "select database from schools")[0])
+	askAll(t, north, `create schema "My app"; create table "My app".things (id int);
+		do $$ begin
+			execute format('alter database %I set search_path = "My app", public', current_database());
+			execute format('alter database %I set timezone = ''Asia/Tokyo''', current_database());
+			execute format('alter database %I set work_mem = ''1MB''', current_database());
+			execute format('alter role %I in database %I set work_mem = ''2MB''', current_user, current_database());
+		end $$`)
+	f.write(t, "20250101090300_things.sql", "alter table things add column n int;\n"+
+		"select 1 / (current_setting('timezone') = 'Asia/Tokyo' and current_setting('work_mem') = '2MB')::int;")
+	for _, kind := range []string{"copy", "schema"} {
+		connected, err := pgx.Connect(t.Context(), north)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind == "copy" {
+			_ = connected.Close(t.Context())
+		}
+		o := f.run(t, t.Context(), append(inputs, "dry-run=true")...)
+		o.counts(t, 1, 0, 0, 0)
+		_ = connected.Close(context.Background())
+		same(t, "copied", string(detail[migrate.Detail](t, o, "North").Rehearsal.On), kind)
+	}
+	f.run(t, t.Context(), inputs...).counts(t, 1, 0, 0, 0)
+}

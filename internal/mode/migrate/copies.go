@@ -169,6 +169,9 @@ func (c copier) withScratch(
 		used := false
 		err := postgres.WithCopy(ctx, target, func(scratch postgres.Target) error {
 			used = true
+			if err := source.configure(ctx, scratch, log); err != nil {
+				return err
+			}
 			log.Info("rehearses on a copy of the database, with its data")
 			return use(tenantCopy{scratch, onCopy})
 		})
@@ -181,6 +184,9 @@ func (c copier) withScratch(
 		if err := c.copyDefinitions(ctx, target, scratch, schema, source, log); err != nil {
 			return fmt.Errorf("copy its definitions into a throwaway database: %w", err)
 		}
+		if err := source.configure(ctx, scratch, log); err != nil {
+			return err
+		}
 		log.Info("rehearses on a copy of the definitions; the data is not there")
 		return use(tenantCopy{scratch, onSchema})
 	})
@@ -191,8 +197,19 @@ type sourceFacts struct {
 	size   int64
 	major  int
 	around postgres.Surroundings
+	// settings are those of the database, such as a search_path, which a copy does not have by itself.
+	settings []postgres.Setting
 	// records are what is applied: to the tenant, and to the schema public that it shares.
 	records []postgres.Status
+}
+
+// configure gives a copy the settings of the database.
+func (f sourceFacts) configure(ctx context.Context, scratch postgres.Target, log *slog.Logger) error {
+	refused, err := postgres.ApplySettings(ctx, scratch, f.settings)
+	if len(refused) > 0 {
+		log.Warn("the copy lacks settings of the database that the role may not make", "settings", refused)
+	}
+	return err
 }
 
 func (c copier) look(
@@ -208,6 +225,9 @@ func (c copier) look(
 		return f, err
 	}
 	if f.around, err = conn.Surroundings(ctx); err != nil {
+		return f, err
+	}
+	if f.settings, err = conn.Settings(ctx); err != nil {
 		return f, err
 	}
 	tables := []postgres.Table{c.table}
