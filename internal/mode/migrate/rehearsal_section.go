@@ -77,6 +77,9 @@ func (f FleetRehearsal) fleetLines() []string {
 			words.Count(int(f.Cost.APICalls), "call", "calls"))
 	}
 	if f.Cost.Copies > 0 {
+		if where != "" {
+			where += " and"
+		}
 		where += fmt.Sprintf(" on %s of databases, on their own servers", words.Count(f.Cost.Copies, "copy", "copies"))
 		if n := f.Cost.WithoutData; n > 0 {
 			where += fmt.Sprintf(", %d of them without the data, where a statement takes less time", n)
