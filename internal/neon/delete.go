@@ -18,7 +18,8 @@ func (c *Client) DeleteProject(ctx context.Context, id string) error {
 // DeleteBranch deletes a branch with its computes. It does not wait for the operations, during which the project takes
 // no other change. A branch that does not exist is no error.
 func (c *Client) DeleteBranch(ctx context.Context, projectID, branchID string) error {
-	if err := c.remove(ctx, "/projects/{}/branches/{}", projectID, branchID); err != nil {
+	err := c.remove(ctx, "/projects/{}/branches/{}", projectID, branchID)
+	if err != nil && !IsStatus(err, http.StatusNotFound) { // Neon says 204 of a branch that is gone, a proxy may say 404
 		return fmt.Errorf("delete branch %s of project %s: %w", branchID, projectID, err)
 	}
 	return nil

@@ -16,6 +16,7 @@ func TestDelete(t *testing.T) {
 	}{
 		{"there", nil, 200, 1, ""},
 		{"gone", nil, 204, 1, ""},
+		{"gone, to a proxy", nil, 404, 1, ""},
 		{"busy", []int{423, 503}, 200, 3, ""},
 		{"dropped, 524", []int{0, 524}, 204, 3, ""},
 		{"dropped for ever", []int{0, 0, 0, 0}, 200, 3, "EOF"},
