@@ -24,6 +24,7 @@ type sampler struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	seen   map[uint32]sample
+	err    error // why it ended before it was stopped
 }
 
 func (s *sampler) start(ctx context.Context, watched *postgres.Conn) error {
@@ -41,10 +42,13 @@ func (s *sampler) start(ctx context.Context, watched *postgres.Conn) error {
 		defer tick.Stop()
 		for {
 			answers, err := c.Results(sampling, query)
-			if err != nil {
-				return
+			if err == nil {
+				err = s.add(answers[0])
 			}
-			if s.add(answers[0]) != nil {
+			if err != nil {
+				if sampling.Err() == nil {
+					s.err = err
+				}
 				return
 			}
 			select {
@@ -90,8 +94,10 @@ func (s *sampler) add(rows [][][]byte) error {
 	return nil
 }
 
-func (s *sampler) stop() map[uint32]sample {
+// stop returns the locks that were seen, or why they are not known: a sampler that ended early has seen too few of
+// them, or for too short a time.
+func (s *sampler) stop() (map[uint32]sample, error) {
 	s.cancel()
 	<-s.done
-	return s.seen
+	return s.seen, s.err
 }

@@ -1,12 +1,7 @@
 package migration
 
 import (
-	"cmp"
-	"encoding/json"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
@@ -15,7 +10,9 @@ import (
 // Trace is what one file was seen to do to a database that others would be using meanwhile.
 type Trace struct {
 	Version, File string
-	// Elapsed is from the first statement to the end of the commit, by the server's clock and without what watching took.
+	Path          string // as [Error].File has it: two directories may have files of one version
+	// Elapsed is from the first statement to the end of the commit, without what watching took: by the server's clock, or
+	// by this machine's if the statement ran alone.
 	Elapsed    time.Duration
 	Statements []TracedStatement
 	Locks      []TableLock
@@ -53,139 +50,18 @@ func (l TableLock) Stops() string {
 	return "writes"
 }
 
-// Rewrite is a table that was written anew as a whole.
+// Rewrite is a table that was rewritten as a whole.
 type Rewrite struct {
 	Table     string
 	Bytes     int64
 	Statement int // an index
 }
 
-// IndexBuild is an index that was built, or built anew, on a table that was there before.
+// IndexBuild is an index that was built or rebuilt on a table that was there before.
 type IndexBuild struct {
 	Index, Table string
 	Bytes        int64
 	Statement    int // an index
-}
-
-// lockModes are those that keep others from writing or reading, the weakest first, as pg_locks has them.
-var lockModes = []string{"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"}
-
-// modeNames are the same as SQL has them.
-var modeNames = []string{"SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE"}
-
-// relation is a table, view, index and so on that was there before the run.
-type relation struct {
-	name     string
-	kind     string // relkind
-	table    uint32 // of an index
-	filenode int64
-}
-
-// snapshotQuery returns everything that can be locked or rewritten.
-const snapshotQuery = `select pg_catalog.json_agg(pg_catalog.json_build_array(c.oid::bigint, n.nspname,
-	pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.relkind,
-	coalesce(i.indrelid::bigint, 0), coalesce(pg_catalog.pg_relation_filenode(c.oid)::bigint, 0)))
-from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-left join pg_catalog.pg_index i on i.indexrelid = c.oid
-where c.oid >= 16384 and c.relkind in ('r', 'p', 'm', 'v', 'f', 'i', 'I')`
-
-// lookQuery returns the session's own strong locks with the files and sizes of what they are on, the indexes of these
-// tables, and the time, because looking takes some.
-var lookQuery = `with l as materialized (select relation, mode from pg_catalog.pg_locks where
-	pid = pg_catalog.pg_backend_pid() and locktype = 'relation' and granted and mode in ('` +
-	strings.Join(lockModes, "', '") + `') and database = (
-	select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))
-select (select pg_catalog.json_agg(pg_catalog.json_build_array(l.relation::bigint, l.mode,
-	coalesce(pg_catalog.pg_relation_filenode(l.relation)::bigint, 0),
-	case when l.relation in (select relation from l where mode = 'AccessExclusiveLock')
-	then coalesce(pg_catalog.pg_table_size(l.relation), 0) else 0 end)) from l),
-(select pg_catalog.json_agg(pg_catalog.json_build_array(i.indexrelid::bigint, i.indrelid::bigint,
-	pg_catalog.quote_ident(c.relname),
-	pg_catalog.pg_relation_size(i.indexrelid)))
-	from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
-	where i.indrelid in (select relation from l)), ` + microseconds
-
-const microseconds = `(extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint`
-
-// look is an answer to lookQuery.
-type look struct {
-	began, ended time.Duration // by the server's clock, since 1970; began is that of a query before it
-	locks        []heldLock
-	indexes      []indexOf
-}
-
-type heldLock struct {
-	relation        uint32
-	mode            int // an index into lockModes
-	filenode, bytes int64
-}
-
-type indexOf struct {
-	index, table uint32
-	name         string
-	bytes        int64
-}
-
-// parseTime reads a time in microseconds.
-func parseTime(text []byte) (time.Duration, error) {
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	return time.Duration(n) * time.Microsecond, err
-}
-
-// parseLook reads the one row of lookQuery.
-func parseLook(rows [][][]byte) (l look, err error) {
-	row := rows[0]
-	if l.ended, err = parseTime(row[2]); err != nil {
-		return l, err
-	}
-	err = eachArray(row[0], func(values []json.RawMessage) error {
-		var h heldLock
-		var mode string
-		if err := decodeAll(values, &h.relation, &mode, &h.filenode, &h.bytes); err != nil {
-			return err
-		}
-		h.mode = slices.Index(lockModes, mode)
-		l.locks = append(l.locks, h)
-		return nil
-	})
-	if err != nil {
-		return l, err
-	}
-	return l, eachArray(row[1], func(values []json.RawMessage) error {
-		var i indexOf
-		err := decodeAll(values, &i.index, &i.table, &i.name, &i.bytes)
-		l.indexes = append(l.indexes, i)
-		return err
-	})
-}
-
-// eachArray calls read with each array in a JSON array of arrays. Nil is an empty one.
-func eachArray(text []byte, read func([]json.RawMessage) error) error {
-	var all [][]json.RawMessage
-	if text == nil {
-		return nil
-	}
-	if err := json.Unmarshal(text, &all); err != nil {
-		return err
-	}
-	for _, one := range all {
-		if err := read(one); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func decodeAll(values []json.RawMessage, into ...any) error {
-	if len(values) != len(into) {
-		return fmt.Errorf("the server answers %d values, not %d", len(values), len(into))
-	}
-	for i, v := range values {
-		if err := json.Unmarshal(v, into[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // watch follows the files of one run.
@@ -194,41 +70,24 @@ type watch struct {
 	traces    []Trace
 }
 
-// parseSnapshot reads the row of snapshotQuery. Names are without the schema if that is home, or public if home is
-// empty.
-func parseSnapshot(rows [][][]byte, home string) (map[uint32]relation, error) {
-	all := map[uint32]relation{}
-	return all, eachArray(rows[0][0], func(values []json.RawMessage) error {
-		var oid uint32
-		var schema, quoted string
-		var r relation
-		if err := decodeAll(values, &oid, &schema, &quoted, &r.name, &r.kind, &r.table, &r.filenode); err != nil {
-			return err
-		}
-		if schema != cmp.Or(home, publicSchema) {
-			r.name = quoted + "." + r.name
-		}
-		all[oid] = r
-		return nil
-	})
-}
-
-// trace makes a file's trace of the looks before, between and after its statements, and the time at which it had been
-// committed.
+// trace makes a file's trace of the looks after its statements, the first of which is only the time before them, and
+// the time at which it had been committed.
 func (w *watch) trace(m migration, looks []look, committed time.Duration) Trace {
-	t := Trace{Version: m.version, File: m.file}
-	statements := sqltext.Statements(m.up)
-	for i := range looks[1:] {
-		s := statements[i]
+	t := Trace{Version: m.version, File: m.file, Path: m.path}
+	end := looks[len(looks)-1]
+	for _, s := range sqltext.Statements(m.up)[:end.next] {
 		line, _ := sqltext.LineColumn(m.up, s.Start)
-		t.Statements = append(t.Statements, TracedStatement{Line: m.line + line - 1, SQL: m.up[s.Start:s.End],
-			Elapsed: looks[i+1].began - looks[i].ended})
-		t.Elapsed += t.Statements[i].Elapsed
-		w.compare(&t, i, looks[i+1])
+		t.Statements = append(t.Statements, TracedStatement{Line: m.line + line - 1, SQL: m.up[s.Start:s.End]})
 	}
-	last := max(0, committed-looks[len(looks)-1].ended)
+	for i, l := range looks[1:] {
+		took := l.began - looks[i].ended
+		t.Statements[l.statement].Elapsed = took
+		t.Elapsed += took
+		w.compare(&t, l.statement, l)
+	}
+	last := max(0, committed-end.ended)
 	t.Elapsed += last
-	t.Locks = w.locks(t.Statements, looks, last)
+	t.Locks = w.locks(t.Statements, looks[1:], last)
 	return t
 }
 
@@ -273,7 +132,7 @@ func (w *watch) locks(statements []TracedStatement, looks []look, last time.Dura
 	strongest := map[uint32]heldLock{}
 	var locks []TableLock
 	at := map[uint32]int{} // in locks
-	for i, l := range looks[1:] {
+	for i, l := range looks {
 		for _, h := range l.locks {
 			r, known := w.relations[h.relation]
 			before, seen := strongest[h.relation]
@@ -281,7 +140,7 @@ func (w *watch) locks(statements []TracedStatement, looks []look, last time.Dura
 				continue
 			}
 			strongest[h.relation] = h
-			one := TableLock{r.name, modeNames[h.mode], i, held(statements, looks, i, h, last)}
+			one := TableLock{r.name, modeNames[h.mode], l.statement, held(statements, looks[i:], h, last)}
 			if seen {
 				locks[at[h.relation]] = one
 				continue
@@ -293,15 +152,12 @@ func (w *watch) locks(statements []TracedStatement, looks []look, last time.Dura
 	return locks
 }
 
-// held is how long a lock was held that a statement took: until the end, or until the first look that does not find it.
-func held(
-	statements []TracedStatement, looks []look, statement int, h heldLock, last time.Duration,
-) (held time.Duration) {
-	for i := statement; i < len(statements); i++ {
-		held += statements[i].Elapsed
-		gone := !slices.ContainsFunc(looks[i+1].locks, func(l heldLock) bool {
-			return l.relation == h.relation && l.mode == h.mode
-		})
+// held is how long a lock was held that was taken before the first of these looks: until the end, or until the first
+// look that does not find it.
+func held(statements []TracedStatement, looks []look, h heldLock, last time.Duration) (held time.Duration) {
+	for _, l := range looks {
+		held += statements[l.statement].Elapsed
+		gone := !slices.ContainsFunc(l.locks, func(l heldLock) bool { return l.relation == h.relation && l.mode == h.mode })
 		if gone {
 			return held
 		}

@@ -1,13 +1,10 @@
 package migration
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -37,10 +34,18 @@ func (a *applier) startWatching() error {
 type script struct {
 	sql     strings.Builder
 	starts  []int // of each statement in the message, in characters from 0
-	looks   []int // which statements begin a look
-	entries []int // of each statement: its index in the message without looks, -1 for one of a look
+	entries []int // of each statement: its index in the message without looks, -1 for one that watches
 	length  int   // of the message, in characters
+
+	began     int           // the stamp before the transaction, an index into starts, as those below
+	body      int           // the file's first statement
+	looks     []placeOfLook // after the file's statements
+	committed int           // the stamp after the commit; 0: there is none
 }
+
+// placeOfLook is where a look stands: its stamp, which the look follows, and how many of the file's statements are
+// before it.
+type placeOfLook struct{ stamp, statements int }
 
 func (s *script) add(sql string, entry int) {
 	s.starts = append(s.starts, s.length)
@@ -50,19 +55,14 @@ func (s *script) add(sql string, entry int) {
 	s.sql.WriteString(sql)
 }
 
-// stamp asks for the time alone, which takes the server less than planning a look.
-func (s *script) stamp() {
-	s.looks = append(s.looks, len(s.starts))
+// stamp asks for the time alone, which takes the server less than planning a look. It returns its index.
+func (s *script) stamp() int {
 	s.add("select "+microseconds, -1)
+	return len(s.starts) - 1
 }
 
-func (s *script) look() {
-	s.stamp()
-	s.add(lookQuery, -1)
-}
-
-// watched writes a message with looks: one before the file's first statement, one after each of them, and the time at
-// the end of the transaction, or of the message.
+// watched writes a message with looks: one after each of the file's statements, and the time before the transaction and
+// at its end. The first stamp has a transaction of its own, because a query must not come before SET TRANSACTION.
 func watched(m migration, msg message) *script {
 	s := &script{}
 	entry := 0
@@ -70,21 +70,60 @@ func watched(m migration, msg message) *script {
 		s.add(sql, entry)
 		entry++
 	}
+	s.add("begin", -1)
+	s.began = s.stamp()
+	s.add("commit", -1)
 	for _, sql := range msg.prefix {
 		next(sql)
 	}
-	s.look()
-	for _, part := range sqltext.Statements(m.up) {
+	s.body = len(s.starts)
+	for i, part := range sqltext.Statements(m.up) {
 		next(m.up[part.Start:part.End])
-		s.look()
+		if !bringsSetTransaction(m.statements[i+1:]) {
+			s.looks = append(s.looks, placeOfLook{s.stamp(), i + 1})
+			s.add(lookQuery, -1)
+		}
 	}
 	for _, sql := range msg.suffix {
 		next(sql)
 		if sql == "commit" {
-			s.stamp()
+			s.committed = s.stamp()
 		}
 	}
 	return s
+}
+
+// bringsSetTransaction reports whether statements come to one that sets a transaction's mode, which the server refuses
+// after a query, without a query before it.
+func bringsSetTransaction(statements []statement) bool {
+	for _, s := range statements {
+		if s.setsTransaction() {
+			return true
+		}
+		if !slices.Contains(noQueries, s.tokens[0]) {
+			return false
+		}
+	}
+	return false
+}
+
+// noQueries are statements for which the server takes no snapshot, so that SET TRANSACTION may follow them
+// (PlannedStmtRequiresSnapshot in its utility.c). Those that end a transaction do not matter: after a look before them,
+// the next transaction still begins without a query.
+var noQueries = []string{"begin", "start", "set", "reset", "show", "lock", "listen", "unlisten", "notify", "checkpoint"}
+
+// setsTransaction reports whether a statement sets the mode of the transaction that it runs in.
+func (s statement) setsTransaction() bool {
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(s.tokens, w) })
+	}
+	switch s.tokens[0] {
+	case "begin", "start":
+		return has("isolation", "read", "deferrable")
+	case "set":
+		return has("transaction", "transaction_isolation", "transaction_read_only", "transaction_deferrable")
+	}
+	return false
 }
 
 // send sends a message with looks and adds the file's trace to the watch. An error is as it would be without looks, and
@@ -105,38 +144,43 @@ func (a *applier) send(m migration, msg message) (tags []string, err error) {
 
 // follow adds the trace of a file that was run, or of its part before an error.
 func (a *applier) follow(m migration, s *script, answers [][][][]byte) error {
-	var looks []look
-	var committed time.Duration
-	for _, at := range s.looks {
-		if at >= len(answers) {
-			break
-		}
-		began, err := parseTime(answers[at][0][0])
-		if err != nil {
-			return fmt.Errorf("look at the locks: %w", err)
-		}
-		if committed = began; at+1 == len(answers) {
-			break
-		}
-		if s.entries[at+1] >= 0 { // the stamp after the commit
-			break
-		}
-		l, err := parseLook(answers[at+1])
-		if err != nil {
-			return fmt.Errorf("look at the locks: %w", err)
-		}
-		l.began = began
-		looks = append(looks, l)
-	}
-	if len(looks) == 0 {
+	if len(answers) < s.body {
 		return nil
 	}
+	began, err := parseTime(answers[s.began][0][0])
+	looks := []look{{ended: began}}
+	for _, place := range s.looks {
+		if err != nil || place.stamp+1 >= len(answers) {
+			break
+		}
+		var l look
+		l, err = parseLook(answers[place.stamp][0][0], answers[place.stamp+1])
+		l.statement, l.next = blamed(m, looks[len(looks)-1].next, place.statements), place.statements
+		looks = append(looks, l)
+	}
+	committed := looks[len(looks)-1].ended
+	if err == nil && s.committed > 0 && s.committed < len(answers) {
+		committed, err = parseTime(answers[s.committed][0][0])
+	}
+	if err != nil {
+		return fmt.Errorf("look at the locks: %w", err)
+	}
 	traces := a.watch.traces
-	if n := len(traces); n > 0 && traces[n-1].Version == m.version { // of an attempt that was rolled back
+	if n := len(traces); n > 0 && traces[n-1].Path == m.path { // of an attempt that was rolled back
 		traces = traces[:n-1]
 	}
 	a.watch.traces = append(traces, a.watch.trace(m, looks, committed))
 	return nil
+}
+
+// blamed is which of the statements between two looks did what the second one sees: LOCK, or else the last one.
+func blamed(m migration, from, to int) int {
+	for i := from; i < to; i++ {
+		if m.statements[i].tokens[0] == "lock" {
+			return i
+		}
+	}
+	return to - 1
 }
 
 // replace gives an error the position that it would have in the message without looks.
@@ -158,71 +202,4 @@ func (s *script) replace(err error, m migration, msg message) error {
 		moved.Position = int32(before + offset - s.starts[failed] + 1)
 	}
 	return &moved
-}
-
-// sendAlone sends a migration whose only statement has to be alone in its message.
-func (a *applier) sendAlone(m migration) (tags []string, err error) {
-	locks := &sampler{}
-	if err := locks.start(a.ctx, a.conn); err != nil {
-		return nil, fmt.Errorf("%s was not run: watch its locks: %w", m.path, err)
-	}
-	began := time.Now()
-	tags, err = a.conn.Exec(a.ctx, m.up)
-	elapsed := time.Since(began)
-	seen := locks.stop()
-	if a.conn.Closed() || !a.conn.Idle() {
-		return tags, err
-	}
-	answers, looked := a.conn.Results(a.ctx, snapshotQuery+"; "+sizesQuery)
-	if looked != nil {
-		return tags, errors.Join(err, looked)
-	}
-	t, looked := a.watch.alone(m, answers, a.schema, elapsed, seen)
-	a.watch.traces = append(a.watch.traces, t)
-	return tags, errors.Join(err, looked)
-}
-
-// sizesQuery returns the sizes of all tables and indexes.
-const sizesQuery = `select pg_catalog.json_agg(pg_catalog.json_build_array(c.oid::bigint,
-	pg_catalog.pg_table_size(c.oid))) from pg_catalog.pg_class c where c.oid >= 16384 and c.relkind in ('r', 'm', 'i')`
-
-// alone makes the trace of a statement that ran alone.
-func (w *watch) alone(
-	m migration, answers [][][][]byte, home string, elapsed time.Duration, seen map[uint32]sample,
-) (Trace, error) {
-	s := sqltext.Statements(m.up)[0]
-	line, _ := sqltext.LineColumn(m.up, s.Start)
-	t := Trace{Version: m.version, File: m.file, Elapsed: elapsed, Sampled: true, Statements: []TracedStatement{
-		{Line: m.line + line - 1, SQL: m.up[s.Start:s.End], Elapsed: elapsed}}}
-	after, err := parseSnapshot(answers[0], home)
-	if err != nil {
-		return t, err
-	}
-	sizes := map[uint32]int64{}
-	err = eachArray(answers[1][0][0], func(values []json.RawMessage) error {
-		var oid uint32
-		var bytes int64
-		err := decodeAll(values, &oid, &bytes)
-		sizes[oid] = bytes
-		return err
-	})
-	for _, oid := range slices.Sorted(maps.Keys(after)) {
-		r := after[oid]
-		before, known := w.relations[oid]
-		_, onTable := w.relations[r.table]
-		switch {
-		case known && before.filenode != r.filenode:
-			w.relations[oid] = r
-			w.rewritten(&t, 0, r, sizes[oid])
-		case !known && r.kind == "i" && onTable:
-			w.relations[oid] = r
-			t.Indexes = append(t.Indexes, IndexBuild{r.name, w.relations[r.table].name, sizes[oid], 0})
-		}
-	}
-	for _, oid := range slices.Sorted(maps.Keys(seen)) {
-		if r, known := w.relations[oid]; known && r.kind != "i" && r.kind != "I" {
-			t.Locks = append(t.Locks, TableLock{r.name, modeNames[seen[oid].mode], 0, seen[oid].last - seen[oid].first})
-		}
-	}
-	return t, err
 }
