@@ -46,7 +46,8 @@ func (w *watch) alone(
 ) (Trace, error) {
 	s := sqltext.Statements(m.up)[0]
 	line, _ := sqltext.LineColumn(m.up, s.Start)
-	t := Trace{Version: m.version, File: m.file, Path: m.path, Elapsed: elapsed, Sampled: true}
+	t := Trace{Version: m.version, File: m.file, Path: m.path, Elapsed: elapsed, Sampled: true,
+		facts: facts{home: w.home}}
 	t.Statements = []TracedStatement{{Line: m.line + line - 1, SQL: m.up[s.Start:s.End], Elapsed: elapsed}}
 	after, err := parseSnapshot(answers[0], home)
 	if err != nil {
@@ -74,7 +75,11 @@ func (w *watch) alone(
 		}
 	}
 	for _, oid := range slices.Sorted(maps.Keys(seen)) {
-		if r, known := w.relations[oid]; known && r.kind != "i" && r.kind != "I" {
+		r, known := w.relations[oid]
+		if known {
+			t.facts.add(r)
+		}
+		if known && r.kind != "i" && r.kind != "I" {
 			t.Locks = append(t.Locks, TableLock{r.name, modeNames[seen[oid].mode], 0, seen[oid].last - seen[oid].first})
 		}
 	}

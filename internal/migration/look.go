@@ -18,7 +18,9 @@ var modeNames = []string{"SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EX
 
 // relation is a table, view, index and so on that was there before the run.
 type relation struct {
-	name     string
+	name     string // with its schema if that is not the home schema, quoted where need be
+	schema   string
+	plain    string // the name without schema and quotes
 	kind     string // relkind
 	table    uint32 // of an index
 	filenode int64
@@ -26,14 +28,14 @@ type relation struct {
 
 // snapshotQuery returns everything that can be locked or rewritten.
 const snapshotQuery = `select pg_catalog.json_agg(pg_catalog.json_build_array(c.oid::bigint, n.nspname,
-	pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.relkind,
+	pg_catalog.quote_ident(n.nspname), c.relname, pg_catalog.quote_ident(c.relname), c.relkind,
 	coalesce(i.indrelid::bigint, 0), coalesce(pg_catalog.pg_relation_filenode(c.oid)::bigint, 0)))
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_index i on i.indexrelid = c.oid
 where c.oid >= 16384 and c.relkind in ('r', 'p', 'm', 'v', 'f', 'i', 'I')`
 
 // lookQuery returns the session's own strong locks with the files and sizes of what they are on, the indexes of these
-// tables, and the time, because looking takes some.
+// tables, the columns that a valid check says are not null, and the time, because looking takes some.
 var lookQuery = `with l as materialized (select relation, mode from pg_catalog.pg_locks where
 	pid = pg_catalog.pg_backend_pid() and locktype = 'relation' and granted and mode in ('` +
 	strings.Join(lockModes, "', '") + `') and database = (
@@ -43,10 +45,15 @@ select (select pg_catalog.json_agg(pg_catalog.json_build_array(l.relation::bigin
 	case when l.relation in (select relation from l where mode = 'AccessExclusiveLock')
 	then coalesce(pg_catalog.pg_table_size(l.relation), 0) else 0 end)) from l),
 (select pg_catalog.json_agg(pg_catalog.json_build_array(i.indexrelid::bigint, i.indrelid::bigint,
-	pg_catalog.quote_ident(c.relname),
+	c.relnamespace::pg_catalog.regnamespace::text, pg_catalog.quote_ident(c.relname),
 	pg_catalog.pg_relation_size(i.indexrelid)))
 	from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
-	where i.indrelid in (select relation from l)), ` + microseconds
+	where i.indrelid in (select relation from l) and c.relkind = 'i'),
+(select pg_catalog.json_agg(pg_catalog.json_build_array(k.conrelid::bigint, a.attname))
+	from pg_catalog.pg_constraint k join pg_catalog.pg_attribute a on a.attrelid = k.conrelid
+	where k.conrelid in (select relation from l where mode = 'AccessExclusiveLock') and k.contype = 'c'
+	and k.convalidated and k.conkey = array[a.attnum] and pg_catalog.pg_get_expr(k.conbin, k.conrelid) =
+	'(' || pg_catalog.quote_ident(a.attname) || ' IS NOT NULL)'), ` + microseconds
 
 const microseconds = `(extract(epoch from pg_catalog.clock_timestamp()) * 1000000)::bigint`
 
@@ -55,6 +62,7 @@ type look struct {
 	began, ended time.Duration // by the server's clock, since 1970; began is that of a query before it
 	locks        []heldLock
 	indexes      []indexOf
+	notNull      []notNullColumn
 	statement    int // whose doing it shows
 	next         int // the statement after it
 }
@@ -65,9 +73,14 @@ type heldLock struct {
 	filenode, bytes int64
 }
 
+type notNullColumn struct {
+	table uint32
+	name  string
+}
+
 type indexOf struct {
 	index, table uint32
-	name         string
+	schema, name string // quoted where need be
 	bytes        int64
 }
 
@@ -83,7 +96,7 @@ func parseLook(began []byte, rows [][][]byte) (l look, err error) {
 	if l.began, err = parseTime(began); err != nil {
 		return l, err
 	}
-	if l.ended, err = parseTime(row[2]); err != nil {
+	if l.ended, err = parseTime(row[3]); err != nil {
 		return l, err
 	}
 	err = eachArray(row[0], func(values []json.RawMessage) error {
@@ -99,10 +112,19 @@ func parseLook(began []byte, rows [][][]byte) (l look, err error) {
 	if err != nil {
 		return l, err
 	}
-	return l, eachArray(row[1], func(values []json.RawMessage) error {
+	err = eachArray(row[1], func(values []json.RawMessage) error {
 		var i indexOf
-		err := decodeAll(values, &i.index, &i.table, &i.name, &i.bytes)
+		err := decodeAll(values, &i.index, &i.table, &i.schema, &i.name, &i.bytes)
 		l.indexes = append(l.indexes, i)
+		return err
+	})
+	if err != nil {
+		return l, err
+	}
+	return l, eachArray(row[2], func(values []json.RawMessage) error {
+		var c notNullColumn
+		err := decodeAll(values, &c.table, &c.name)
+		l.notNull = append(l.notNull, c)
 		return err
 	})
 }
@@ -142,12 +164,13 @@ func parseSnapshot(rows [][][]byte, home string) (map[uint32]relation, error) {
 	all := map[uint32]relation{}
 	return all, eachArray(rows[0][0], func(values []json.RawMessage) error {
 		var oid uint32
-		var schema, quoted string
+		var quoted string
 		var r relation
-		if err := decodeAll(values, &oid, &schema, &quoted, &r.name, &r.kind, &r.table, &r.filenode); err != nil {
+		err := decodeAll(values, &oid, &r.schema, &quoted, &r.plain, &r.name, &r.kind, &r.table, &r.filenode)
+		if err != nil {
 			return err
 		}
-		if schema != cmp.Or(home, publicSchema) {
+		if r.schema != cmp.Or(home, publicSchema) {
 			r.name = quoted + "." + r.name
 		}
 		all[oid] = r

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -21,6 +22,8 @@ type Trace struct {
 	// Sampled is true if a statement had to run alone, so that its locks could only be looked for from another session,
 	// every [sampleEvery]: shorter ones are missing, and the others were held a little longer.
 	Sampled bool
+
+	facts facts // for the hints
 }
 
 // TracedStatement is one statement of the file.
@@ -66,6 +69,7 @@ type IndexBuild struct {
 
 // watch follows the files of one run.
 type watch struct {
+	home      string              // the schema of names without one; "": public
 	relations map[uint32]relation // that were there before the run
 	traces    []Trace
 }
@@ -73,7 +77,7 @@ type watch struct {
 // trace makes a file's trace of the looks after its statements, the first of which is only the time before them, and
 // the time at which it had been committed.
 func (w *watch) trace(m migration, looks []look, committed time.Duration) Trace {
-	t := Trace{Version: m.version, File: m.file, Path: m.path}
+	t := Trace{Version: m.version, File: m.file, Path: m.path, facts: facts{home: w.home}}
 	end := looks[len(looks)-1]
 	for _, s := range sqltext.Statements(m.up)[:end.next] {
 		line, _ := sqltext.LineColumn(m.up, s.Start)
@@ -95,6 +99,9 @@ func (w *watch) trace(m migration, looks []look, committed time.Duration) Trace 
 func (w *watch) compare(t *Trace, statement int, l look) {
 	for _, h := range l.locks {
 		r, known := w.relations[h.relation]
+		if known {
+			t.facts.add(r)
+		}
 		if !known || r.filenode == h.filenode || h.filenode == 0 {
 			continue
 		}
@@ -102,19 +109,31 @@ func (w *watch) compare(t *Trace, statement int, l look) {
 		w.relations[h.relation] = r
 		w.rewritten(t, statement, r, h.bytes)
 	}
+	for _, c := range l.notNull {
+		if r, known := w.relations[c.table]; known {
+			f := t.facts.add(r)
+			f.notNull[statement] = append(f.notNull[statement], c.name)
+		}
+	}
 	for _, i := range l.indexes {
 		table, known := w.relations[i.table]
 		if _, before := w.relations[i.index]; known && !before {
-			w.relations[i.index] = relation{name: i.name, kind: "i", table: i.table}
-			t.Indexes = append(t.Indexes, IndexBuild{i.name, table.name, i.bytes, statement})
+			name := i.name
+			if table.schema != cmp.Or(w.home, publicSchema) {
+				name = i.schema + "." + name
+			}
+			w.relations[i.index] = relation{name: name, kind: "i", table: i.table}
+			t.Indexes = append(t.Indexes, IndexBuild{name, table.name, i.bytes, statement})
 		}
 	}
 }
 
-// rewritten adds to a trace that a table or an index has a new file. TRUNCATE makes one too, and writes nothing.
+// rewritten adds to a trace that a table or an index has a new file. TRUNCATE and REFRESH … WITH NO DATA make one too,
+// and write nothing.
 func (w *watch) rewritten(t *Trace, statement int, r relation, bytes int64) {
-	sql := t.Statements[statement].SQL
-	if sqltext.Begins(sqltext.Leading(sql, sqltext.Statement{End: len(sql)}, 1), "truncate") {
+	tokens, _ := tokensOf(t.Statements[statement].SQL)
+	if sqltext.Begins(tokens, "truncate") ||
+		sqltext.Begins(tokens, "refresh") && sqltext.Begins(tokens[len(tokens)-2:], "no", "data") {
 		return
 	}
 	switch r.kind {

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/servertest"
@@ -17,125 +20,75 @@ func watching() migration.Options {
 	return o
 }
 
-// shop is what the traced files find.
-const shop = `create table customers (id int primary key, email text, age int);
-create table orders (id int primary key, customer int, total int, placed timestamptz default now());
-create table parted (id int) partition by range (id);
-create table part (id int);
-create materialized view totals as select customer, sum(total) from orders group by customer;
-create unique index on totals (customer);
-create index orders_customer_idx on orders (customer);
-insert into customers select i, i || '@example.com', i from generate_series(1, 3000) i;
-insert into orders select i, 1 + i % 3000, i from generate_series(1, 10000) i;
-create table one (id int) partition by range (id); create table one_part partition of one for values from (1) to (9);
-create unlogged table cache (id int); insert into cache select generate_series(1, 1000)`
-
-// traced is a statement with what it does to the tables.
-type traced struct {
-	sql      string
-	hint     string   // its ID; "" if there is none
-	locks    []string // "orders SHARE"
-	rewrites []string
-	indexes  []string // on a table that was there
-	safer    bool     // the safer form can be run as it is, and has no hint any more
-	alone    bool     // the file is transaction:false
-}
-
-const exclusive = " ACCESS EXCLUSIVE"
-
-var shapes = map[string]traced{
-	"check": {"alter table orders add constraint positive check (total > 0)", "check-not-valid",
-		[]string{"orders" + exclusive}, nil, nil, true, false},
-	"check without a name": {"ALTER TABLE Orders ADD CHECK (total > 0)", "check-not-valid",
-		[]string{"orders" + exclusive}, nil, nil, true, false},
-	"check not valid": {"alter table orders add constraint positive check (total > 0) not valid", "",
-		[]string{"orders" + exclusive}, nil, nil, false, false},
-	"foreign key": {"alter table orders add constraint whose foreign key (customer) references customers",
-		"foreign-key-not-valid",
-		[]string{"customers SHARE ROW EXCLUSIVE", "orders SHARE ROW EXCLUSIVE"}, nil, nil, true, false},
-	"column that references": {"alter table orders add column friend int references customers",
-		"foreign-key-of-new-column",
-		[]string{"customers SHARE ROW EXCLUSIVE", "orders" + exclusive}, nil, nil, false, false},
-	"not null": {"alter table customers alter email set not null", "not-null-by-check",
-		[]string{"customers" + exclusive}, nil, nil, true, false},
-	"unique": {"alter table customers add constraint emails unique (email)", "unique-using-index",
-		[]string{"customers" + exclusive}, nil, []string{"emails on customers"}, true, false},
-	"primary key": {"alter table public.part add primary key (id)", "unique-using-index",
-		[]string{"part" + exclusive}, nil, []string{"part_pkey on part"}, false, false},
-	"exclusion": {"alter table customers add exclude using btree (id with =)", "exclusion",
-		[]string{"customers" + exclusive}, nil, []string{"customers_id_excl on customers"}, false, false},
-	"type, rewritten": {"alter table customers alter column age type bigint", "column-type",
-		[]string{"customers" + exclusive}, []string{"customers"}, []string{"customers_pkey on customers"}, false, false},
-	"type, not rewritten": {"alter table customers alter column email type varchar", "",
-		[]string{"customers" + exclusive}, nil, nil, false, false},
-	"default, volatile": {"alter table orders add column token uuid default gen_random_uuid()", "volatile-default",
-		[]string{"orders" + exclusive}, []string{"orders"},
-		[]string{"orders_customer_idx on orders", "orders_pkey on orders"}, false, false},
-	"default, constant": {"alter table orders add column paid boolean not null default false", "",
-		[]string{"orders" + exclusive}, nil, nil, false, false},
-	"stored": {"alter table orders add gross int generated always as (total * 2) stored", "stored-column",
-		[]string{"orders" + exclusive}, []string{"orders"},
-		[]string{"orders_customer_idx on orders", "orders_pkey on orders"}, false, false},
-	"serial": {"alter table orders add column n serial", "stored-column",
-		[]string{"orders" + exclusive}, []string{"orders"},
-		[]string{"orders_customer_idx on orders", "orders_pkey on orders"}, false, false},
-	"logged": {"alter table cache set logged", "table-rewritten",
-		[]string{"cache" + exclusive}, []string{"cache"}, nil, false, false},
-	"cluster": {"cluster orders using orders_pkey", "table-rewritten",
-		[]string{"orders" + exclusive}, []string{"orders"},
-		[]string{"orders_customer_idx on orders", "orders_pkey on orders"}, false, false},
-	"attach": {"alter table parted attach partition part for values from (1) to (9)", "attach-checked",
-		[]string{"part" + exclusive}, nil, nil, false, false},
-	"detach": {"alter table one detach partition one_part", "detach-concurrently",
-		[]string{"one" + exclusive, "one_part" + exclusive}, nil, nil, true, false},
-	"index": {"create index totals_idx on orders (total)", "index-concurrently",
-		[]string{"orders SHARE"}, nil, []string{"totals_idx on orders"}, true, false},
-	"unique index": {"CREATE UNIQUE INDEX emails ON customers (email)", "index-concurrently",
-		[]string{"customers SHARE"}, nil, []string{"emails on customers"}, true, false},
-	"index concurrently": {"create index concurrently if not exists totals_idx on orders (total)", "",
-		nil, nil, []string{"totals_idx on orders"}, false, true},
-	"drop index": {"drop index orders_customer_idx", "drop-index-concurrently",
-		[]string{"orders" + exclusive}, nil, nil, true, false},
-	"reindex": {"reindex table orders", "reindex-concurrently",
-		[]string{"orders SHARE"}, nil, []string{"orders_customer_idx on orders", "orders_pkey on orders"}, true, false},
-	"refresh": {"refresh materialized view totals", "refresh-concurrently",
-		[]string{"totals" + exclusive}, []string{"totals"}, []string{"totals_customer_idx on totals"}, true, false},
-	"lock": {"lock table orders in exclusive mode", "lock-table", []string{"orders EXCLUSIVE"}, nil, nil, false, false},
-	"truncate": {"truncate orders", "", []string{"orders" + exclusive}, nil,
-		nil, false, false},
-	"insert": {"insert into orders values (0)", "", nil, nil, nil, false, false},
-	"a new table": {"create table fresh (id int primary key); create index on fresh (id)", "",
-		nil, nil, nil, false, false},
-	"a view": {"create or replace view v as select 1 as a", "", nil, nil, nil, false, false},
-	"in a block": {"do $$ begin create index totals_idx on orders (total); end $$", "",
-		[]string{"orders SHARE"}, nil, []string{"totals_idx on orders"}, false, false},
-	"dropped": {"drop table part", "", []string{"part" + exclusive}, nil, nil, false, false},
-	"vacuum full": {"vacuum full orders", "table-rewritten", nil, []string{"orders"},
-		[]string{"orders_customer_idx on orders", "orders_pkey on orders"}, false, true},
-}
-
-// Each known shape has the locks and the rewrites that its hint speaks of, on a real server.
+// Each known shape has the locks and the rewrites that its hint speaks of, on a real server, and its safer form can be
+// run as it is, on tables with rows, and comes to the same.
 func TestTraces(t *testing.T) {
-	for name, s := range shapes {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := pgtest.Database(t)
-			pgtest.Do(t, url, shop)
-			file := up(s.sql + ";")
-			if s.alone {
-				file = alone(s.sql + ";")
+	for group, all := range map[string]map[string]traced{"": shapes, "named ": named, "parts ": parts} {
+		for name, s := range all {
+			t.Run(group+name, func(t *testing.T) {
+				t.Parallel()
+				testShape(t, s)
+			})
+		}
+	}
+}
+
+func testShape(t *testing.T, s traced) {
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, shop)
+	file := up(s.sql + ";")
+	if s.alone {
+		file = alone(s.sql + ";")
+	}
+	got, err := migrate(t.Context(), url, files(t, "001_a.sql", file), watching())
+	if err != nil || len(got.Traces) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	same(t, s, got.Traces[0])
+	var forms []string
+	for _, h := range got.Traces[0].Hints() {
+		if h.Safer != "" {
+			forms = append(forms, h.Safer)
+		}
+	}
+	if !s.safer {
+		for _, f := range forms {
+			if !strings.Contains(f, "…") { // it takes something that only its reader knows
+				t.Errorf("a safer form is not run:\n%s", f)
 			}
-			got, err := migrate(t.Context(), url, files(t, "001_a.sql", file), watching())
-			if err != nil || len(got.Traces) != 1 {
-				t.Fatalf("%+v, %v", got, err)
+		}
+		return
+	}
+	safer := runSafer(t, forms)
+	if !strings.Contains(s.sql, "stored") && !strings.Contains(s.sql, "detach") { // their forms say what is left to do
+		servertest.Equal(t, "schema", pgtest.Ask(t, safer, schemaQuery), pgtest.Ask(t, url, schemaQuery))
+	}
+}
+
+// schemaQuery describes columns, constraints and indexes, without their order.
+const schemaQuery = `select * from (
+	select attrelid::regclass || ' ' || attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull || ' ' ||
+		attcollation || ' ' || coalesce(pg_get_expr(adbin, adrelid), '') as line
+	from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
+	where attnum > 0 and not attisdropped and attrelid in
+		(select oid from pg_class where oid >= 16384 and relkind in ('r', 'p'))
+	union all select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint
+	where conrelid >= 16384
+	union all select pg_get_indexdef(indexrelid) || indisvalid from pg_index where indrelid in
+		(select oid from pg_class where oid >= 16384 and relkind in ('r', 'p', 'm'))) s order by 1`
+
+// A statement that ends early, as one that failed may, has hints or none, and they end.
+func TestHintsOfPartOfAStatement(t *testing.T) {
+	for _, all := range []map[string]traced{shapes, named, parts} {
+		for _, s := range all {
+			for end := range s.sql {
+				trace := migration.Trace{Statements: []migration.TracedStatement{{SQL: s.sql[:end]}},
+					Locks: []migration.TableLock{{Mode: "EXCLUSIVE"}}, Rewrites: []migration.Rewrite{{Bytes: 1}}}
+				if n := len(trace.Hints()); n > 2 {
+					t.Errorf("%s: %d hints", s.sql[:end], n)
+				}
 			}
-			trace := got.Traces[0]
-			same(t, s, trace)
-			hints := trace.Hints()
-			if s.safer {
-				servertest.Equal(t, "hints of the safer form", len(saferHints(t, hints[0].Safer)), 0)
-			}
-		})
+		}
 	}
 }
 
@@ -174,35 +127,74 @@ func same(t *testing.T, want traced, got migration.Trace) {
 	servertest.Equal(t, "hints", strings.Join(hints, " "), want.hint)
 }
 
-// saferHints runs a safer form, each of its files as a migration, and returns the hints that there are about these.
-func saferHints(t *testing.T, sql string) (hints []string) {
+// runSafer runs safer forms, each of their files as a migration, and returns the database. There are no hints about
+// them, and no table is read or rewritten under a strong lock.
+func runSafer(t *testing.T, forms []string) (url string) {
 	t.Helper()
-	url := pgtest.Database(t)
+	url = pgtest.Database(t)
 	pgtest.Do(t, url, shop)
-	var pairs []string
-	for i, part := range strings.Split(sql, "-- in a file of its own") {
-		if _, text, separated := strings.Cut(part, ":\n"); separated && i > 0 {
-			part = text
+	var pairs, parts []string
+	for _, form := range forms {
+		for i, part := range strings.Split(form, "-- in a file of its own") {
+			if _, text, separated := strings.Cut(part, ":\n"); separated && i > 0 {
+				part = text
+			}
+			if strings.TrimSpace(part) == "" {
+				continue
+			}
+			if !strings.Contains(part, "migrate:up") {
+				part = "-- migrate:up\n" + part
+			}
+			parts = append(parts, part)
+			pairs = append(pairs, fmt.Sprintf("%03d_a.sql", len(pairs)/2+1), part+"\n-- migrate:down\n")
 		}
-		if strings.TrimSpace(part) == "" {
-			continue
-		}
-		if !strings.Contains(part, "migrate:up") {
-			part = "-- migrate:up\n" + part
-		}
-		pairs = append(pairs, fmt.Sprintf("%03d_a.sql", i+1), part+"\n-- migrate:down\n")
 	}
 	got, err := migrate(t.Context(), url, files(t, pairs...), watching())
 	if err != nil {
-		t.Fatalf("%s\n%v", sql, err)
+		t.Fatalf("%s\n%v", forms, err)
 	}
 	for _, trace := range got.Traces {
 		for _, h := range trace.Hints() {
-			// PostgreSQL knows nothing that is weaker to go through than the last step, which reads nothing.
-			if h.ID != "not-null-by-check" {
-				hints = append(hints, h.ID)
-			}
+			t.Errorf("%s: %s", trace.Statements[h.Statement].SQL, h.ID)
 		}
 	}
-	return hints
+	readsNothing(t, parts)
+	return url
+}
+
+// readsNothing proves that PostgreSQL, by its own account, rewrites no table for these files, and reads one only to
+// validate a constraint.
+func readsNothing(t *testing.T, parts []string) {
+	t.Helper()
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, shop)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var notices []string
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notices = append(notices, n.Message) }
+	config.RuntimeParams["client_min_messages"] = "debug1"
+	c, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close(t.Context()) }()
+	for _, part := range parts {
+		notices = nil
+		if _, err := c.PgConn().Exec(t.Context(), part).ReadAll(); err != nil {
+			t.Fatalf("%s\n%v", part, err)
+		}
+		proven := false
+		for _, n := range notices {
+			proven = proven || strings.Contains(n, "are sufficient to prove")
+			if strings.HasPrefix(n, "rewriting table") ||
+				strings.HasPrefix(n, "verifying table") && !strings.Contains(part, "validate constraint") {
+				t.Errorf("%s\n%s", part, n)
+			}
+		}
+		if strings.Contains(part, "set not null") && !proven {
+			t.Errorf("%s\n%q", part, notices)
+		}
+	}
 }

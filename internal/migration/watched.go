@@ -26,7 +26,7 @@ func (a *applier) startWatching() error {
 	if err != nil {
 		return fmt.Errorf("look at the tables before the migration: %w", err)
 	}
-	a.watch = &watch{relations: relations}
+	a.watch = &watch{home: a.schema, relations: relations}
 	return nil
 }
 
