@@ -152,44 +152,46 @@ func (c column) serial() string { return serialTypes[lower(c.typ)] }
 func (a action) inSteps() string {
 	c := a.newColumn()
 	value, generated := c.part("generated")
-	serial := c.serial()
 	if generated && !strings.HasSuffix(lower(value.text), "stored") ||
 		a.partitioned() && (c.has("references") || c.has("unique") || c.has("primary")) {
 		return ""
 	}
-	add := "add column "
-	if c.ifAbsent {
-		add += "if not exists "
+	add, fill := a.withoutConstraints(c)
+	notNull := c.has("not null") || c.serial() != ""
+	if notNull && !a.rewritten { // the default is the value of each row, which PostgreSQL does not look at
+		add, notNull = strings.TrimSuffix(add, ";")+" not null;", false
 	}
-	first, fill := "", ""
-	byDefault := "update " + a.table + " set " + c.name + " = default where " + c.name + " is null;" + inBatches
-	late := a.rewritten // the constraints on the values
+	return steps(slices.Concat([]string{add, fill}, a.constraintsOf(c, notNull))...)
+}
+
+// withoutConstraints adds a column, with its default if that does not rewrite the table; otherwise fill gives the rows
+// their values.
+func (a action) withoutConstraints(c column) (add, fill string) {
+	column := "add column "
+	if c.ifAbsent {
+		column += "if not exists "
+	}
+	column += c.name
+	update := "update " + a.table + " set " + c.name + " = "
+	byDefault := update + "default where " + c.name + " is null;" + inBatches
+	value, generated := c.part("generated")
 	def, hasDefault := c.part("default")
-	switch {
+	switch serial := c.serial(); {
 	case generated:
 		expression := a.part(slices.Index(a.tokens[value.from:], "(")+value.from, value.to-1)
-		first = a.alter(add+c.name+" "+c.typ) + " -- new rows get their value from a trigger"
-		fill = "update " + a.table + " set " + c.name + " = " + expression + " where " + c.name + " is distinct from " +
-			expression + ";" + inBatches
+		return a.alter(column+" "+c.typ) + " -- new rows get their value from a trigger",
+			update + expression + " where " + c.name + " is distinct from " + expression + ";" + inBatches
 	case serial != "":
 		sequence := a.beside(a.name("seq", c.name))
-		first = a.alter(add+c.name+" "+serial) +
+		return a.alter(column+" "+serial) +
 			"\ncreate sequence " + sequence + " as " + serial + " owned by " + a.table + "." + c.name + ";\n" +
-			a.alter("alter column "+c.name+" set default nextval("+sqltext.QuoteLiteral(sequence)+")")
-		fill = byDefault
-	case hasDefault && late:
-		first = a.alter(add+c.name+" "+c.typ) + "\n" + a.alter("alter column "+c.name+" set "+def.text)
-		fill = byDefault
+			a.alter("alter column "+c.name+" set default nextval("+sqltext.QuoteLiteral(sequence)+")"), byDefault
+	case hasDefault && a.rewritten:
+		return a.alter(column+" "+c.typ) + "\n" + a.alter("alter column "+c.name+" set "+def.text), byDefault
 	case hasDefault:
-		first = a.alter(add + c.name + " " + c.typ + " " + def.text)
-	default:
-		first = a.alter(add + c.name + " " + c.typ)
+		return a.alter(column + " " + c.typ + " " + def.text), ""
 	}
-	notNull := c.has("not null") || serial != ""
-	if notNull && !late {
-		first = strings.TrimSuffix(first, ";") + " not null;"
-	}
-	return steps(slices.Concat([]string{first, fill}, a.constraintsOf(c, notNull && late))...)
+	return a.alter(column + " " + c.typ), ""
 }
 
 const inBatches = " -- in batches, outside the migration"
