@@ -67,6 +67,22 @@ type look struct {
 	next         int // the statement after it
 }
 
+// holds reports whether a look finds a lock.
+func (l look) holds(h heldLock) bool {
+	return slices.ContainsFunc(l.locks, func(found heldLock) bool {
+		return found.relation == h.relation && found.mode == h.mode
+	})
+}
+
+// filenode is the file of something that is locked, as what was just made always is.
+func (l look) filenode(oid uint32) int64 {
+	i := slices.IndexFunc(l.locks, func(h heldLock) bool { return h.relation == oid })
+	if i < 0 {
+		return 0
+	}
+	return l.locks[i].filenode
+}
+
 type heldLock struct {
 	relation        uint32
 	mode            int // an index into lockModes

@@ -2,7 +2,6 @@ package migration
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
@@ -122,7 +121,7 @@ func (w *watch) compare(t *Trace, statement int, l look) {
 			if table.schema != cmp.Or(w.home, publicSchema) {
 				name = i.schema + "." + name
 			}
-			w.relations[i.index] = relation{name: name, kind: "i", table: i.table}
+			w.relations[i.index] = relation{name: name, kind: "i", table: i.table, filenode: l.filenode(i.index)}
 			t.Indexes = append(t.Indexes, IndexBuild{name, table.name, i.bytes, statement})
 		}
 	}
@@ -146,26 +145,28 @@ func (w *watch) rewritten(t *Trace, statement int, r relation, bytes int64) {
 	}
 }
 
-// locks returns the strongest lock on each table. last is how long the commit took.
+// locks returns the strongest lock on each table, and the longest time for which it was held if it was taken several
+// times. last is how long the commit took.
 func (w *watch) locks(statements []TracedStatement, looks []look, last time.Duration) []TableLock {
-	strongest := map[uint32]heldLock{}
+	strongest := map[uint32]int{} // modes
 	var locks []TableLock
 	at := map[uint32]int{} // in locks
 	for i, l := range looks {
 		for _, h := range l.locks {
 			r, known := w.relations[h.relation]
-			before, seen := strongest[h.relation]
-			if !known || r.kind == "i" || r.kind == "I" || seen && before.mode >= h.mode {
+			mode, seen := strongest[h.relation]
+			if !known || r.kind == "i" || r.kind == "I" || seen && mode > h.mode || i > 0 && looks[i-1].holds(h) {
 				continue
 			}
-			strongest[h.relation] = h
 			one := TableLock{r.name, modeNames[h.mode], l.statement, held(statements, looks[i:], h, last)}
-			if seen {
+			switch {
+			case !seen:
+				at[h.relation] = len(locks)
+				locks = append(locks, one)
+			case mode < h.mode, one.Held > locks[at[h.relation]].Held:
 				locks[at[h.relation]] = one
-				continue
 			}
-			at[h.relation] = len(locks)
-			locks = append(locks, one)
+			strongest[h.relation] = h.mode
 		}
 	}
 	return locks
@@ -176,8 +177,7 @@ func (w *watch) locks(statements []TracedStatement, looks []look, last time.Dura
 func held(statements []TracedStatement, looks []look, h heldLock, last time.Duration) (held time.Duration) {
 	for _, l := range looks {
 		held += statements[l.statement].Elapsed
-		gone := !slices.ContainsFunc(l.locks, func(l heldLock) bool { return l.relation == h.relation && l.mode == h.mode })
-		if gone {
+		if !l.holds(h) {
 			return held
 		}
 	}
