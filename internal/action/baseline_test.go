@@ -154,8 +154,8 @@ func TestBaselineOfSchemas(t *testing.T) {
 	o.says(t, "acme  3 recorded, 1 applied", "+ view everybody")
 	same(t, "versions", e.do(t, "select count(*) from acme.schema_migrations"), []string{"4"})
 	e.run(t, append(inputs, "tenants=acme,fresh")...).counts(t, 0, 2, 0, 0)
-	same(t, "left behind", e.do(t, "select datname from pg_database where datname like 'neon_tenants_scratch_%'"),
-		[]string{})
+	same(t, "left behind", e.do(t, "select datname from pg_database where datname like 'neon_tenants_scratch_%' "+
+		"and datdba = current_user::regrole"), []string{})
 }
 
 // The throwaway database has the tenant's own encoding and locale, which no file makes and nobody can change.

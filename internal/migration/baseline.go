@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,13 +14,17 @@ import (
 
 var errLockLost = errors.New("the lock that keeps other runs away was lost")
 
+// ErrNewSession is for a [Baseline].Check that had to reconnect: the lock is gone, so the database is locked and read
+// again.
+var ErrNewSession = errors.New("the connection has a new session")
+
 // Baseline is how a database that has tables and records no versions is adopted: the files that it was made by, in
 // another way, are recorded and not run.
 type Baseline struct {
 	// Version is that of the last such file.
 	Version string
 	// Check returns an error unless the database is as those files make it. It is called while the lock is held, and the
-	// connection's session is as a migration finds it.
+	// connection's session is as a migration finds it. [ErrNewSession] has it called again.
 	Check func(ctx context.Context, c *postgres.Conn) error
 }
 
@@ -37,6 +42,16 @@ func (m *Files) UpTo(version string) (_ *Files, ok bool) {
 		some.files.contents[one.file] = m.files.contents[one.file]
 	}
 	return some, true
+}
+
+// serverWide matches SQL that changes what a whole server has once. A comment that says so counts as well: it is better
+// to take too many files for such than too few.
+var serverWide = regexp.MustCompile(
+	`(?i)\b(?:create|alter|drop)\s+(?:role|user|group|database|tablespace|subscription|system)\b`)
+
+// LastIsServerWide reports whether the last file seems to change something that a whole server has once, as a role.
+func (m *Files) LastIsServerWide() bool {
+	return serverWide.MatchString(m.ordered[len(m.ordered)-1].up)
 }
 
 // adopts reports whether a database is one that gets a baseline: it records nothing. A schema that does not exist has

@@ -5,6 +5,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -85,16 +86,7 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 			c.Reset(ctx)
 		}
 	}()
-	status, err := lockAndRead(ctx, c, files, o)
-	if postgres.OutOfLocks(err) && o.Alone != nil {
-		if alone, ended := o.Alone(ctx, err); alone && ended == nil {
-			status, err = lockAndRead(ctx, c, files, o)
-		}
-	}
-	if err != nil {
-		return Result{}, err
-	}
-	status, recorded, err := adopt(ctx, c, status, files, o)
+	status, recorded, err := lockAndAdopt(ctx, c, files, o)
 	if err != nil {
 		return Result{}, err
 	}
@@ -121,6 +113,27 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	err = withEngine(files.files, a, func(db *dbmate.DB) error { return db.Migrate() })
 	clean = clean || err == nil // the last message has reset the session
 	return result.after(a), err
+}
+
+// lockAndAdopt takes the lock, reads the versions, and gives a database that records none its baseline.
+func lockAndAdopt(
+	ctx context.Context, c *postgres.Conn, files *Files, o Options,
+) (status postgres.Status, recorded []string, err error) {
+	for {
+		status, err = lockAndRead(ctx, c, files, o)
+		if postgres.OutOfLocks(err) && o.Alone != nil {
+			if alone, ended := o.Alone(ctx, err); alone && ended == nil {
+				status, err = lockAndRead(ctx, c, files, o)
+			}
+		}
+		if err != nil {
+			return status, nil, err
+		}
+		status, recorded, err = adopt(ctx, c, status, files, o)
+		if !errors.Is(err, ErrNewSession) {
+			return status, recorded, err
+		}
+	}
 }
 
 // before calls [Options].Before.

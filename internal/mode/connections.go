@@ -115,6 +115,19 @@ func (c *Connections) OpenTarget(
 func (c *Connections) connect(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, worker *Worker, log *slog.Logger,
 ) (*postgres.Conn, error) {
+	return c.withRoom(ctx, worker, func(o postgres.Options) (*postgres.Conn, error) {
+		if conn := c.take(); conn != nil {
+			conn.SetLog(log)
+			return conn, nil
+		}
+		return Dial(ctx, c.env, t, target, o, log)
+	})
+}
+
+// withRoom calls connect until the server has room for the worker's connection.
+func (c *Connections) withRoom(
+	ctx context.Context, worker *Worker, connect func(postgres.Options) (*postgres.Conn, error),
+) (*postgres.Conn, error) {
 	crowded := false // the server is full, and other workers of the run are on it
 	options := c.options
 	options.NoRoom = func() bool {
@@ -123,11 +136,7 @@ func (c *Connections) connect(
 		return crowded
 	}
 	for {
-		if conn := c.take(); conn != nil {
-			conn.SetLog(log)
-			return conn, nil
-		}
-		conn, err := Dial(ctx, c.env, t, target, options, log)
+		conn, err := connect(options)
 		if err == nil || !crowded || !postgres.NoRoom(err) {
 			return conn, err
 		}

@@ -39,6 +39,8 @@ type Options struct {
 	NoSearchPath bool
 	// FirstSchema is put before the schemas of the session's search_path, which stay. Empty: the path is as it is.
 	FirstSchema string
+	// SearchPath is the session's search_path, to which RESET ALL returns. Empty: that of the role or the database.
+	SearchPath string
 	// NoRoom is called when the server, or the role's limit, has no room for another connection ([NoRoom]). If it
 	// returns true, Connect fails at once, for a caller that can wait for its own connections; otherwise Connect tries
 	// again. Nil: it tries again.
@@ -71,16 +73,37 @@ func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	cfg := c.config(t, o)
-	c.mark(cfg)
-	if err := c.dial(ctx, t, cfg, o); err != nil {
-		return nil, err
-	}
-	if err := c.set(ctx, o); err != nil {
-		c.Close()
+	if err := c.open(ctx, o); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Reopen closes the connection and opens it again, as [Connect] does: its session is a new one. After an error it stays
+// closed.
+func (c *Conn) Reopen(ctx context.Context, o Options) error {
+	c.Close()
+	old := c.pg
+	c.owned, c.settings = false, ""
+	c.backend.Store("")
+	if err := c.open(ctx, o); err != nil {
+		c.pg = old
+		return err
+	}
+	return nil
+}
+
+func (c *Conn) open(ctx context.Context, o Options) error {
+	cfg := c.config(c.target, o)
+	c.mark(cfg)
+	if err := c.dial(ctx, c.target, cfg, o); err != nil {
+		return err
+	}
+	if err := c.set(ctx, o); err != nil {
+		c.Close()
+		return err
+	}
+	return nil
 }
 
 // config is the target's configuration with the options applied.
@@ -93,6 +116,10 @@ func (c *Conn) config(t Target, o Options) *pgconn.Config {
 	if o.NoSearchPath {
 		delete(cfg.RuntimeParams, "search_path") // it would override the option
 		addOption(cfg, "search_path=")
+	}
+	if o.SearchPath != "" {
+		delete(cfg.RuntimeParams, "search_path")
+		addOption(cfg, "search_path="+optionEscape.Replace(o.SearchPath))
 	}
 	cfg.ConnectTimeout = AttemptTimeout
 	// Notices a peer that vanished after 15 + 4 × 5 s; the kernel's default is two hours.
@@ -108,6 +135,9 @@ func (c *Conn) config(t Target, o Options) *pgconn.Config {
 	}
 	return cfg
 }
+
+// optionEscape keeps a setting's value in one piece: the server splits options at white space.
+var optionEscape = strings.NewReplacer(`\`, `\\`, " ", `\ `, "\t", "\\\t", "\n", "\\\n")
 
 // addOption adds a setting to those that the session begins with. As an option it also gets through Neon's proxy, which
 // drops most parameters of the startup message without a word.

@@ -28,9 +28,10 @@ func WithScratchDatabase(ctx context.Context, server Target, encoding string, us
 	})
 }
 
-// WithScratchLike is [WithScratchDatabase] for a database with the encoding and locale that [Conn.LocaleClause] gave.
-func WithScratchLike(ctx context.Context, server Target, locale string, use func(Target) error) (err error) {
-	return withScratch(ctx, server, use, func(*Conn) (string, error) { return "template0 " + locale, nil })
+// WithScratchLike is [WithScratchDatabase] for a database with the encoding and locale of [Conn.LocaleClause]. It
+// makes no connection of its own, so it is for a session that is in no transaction.
+func (c *Conn) WithScratchLike(ctx context.Context, locale string, use func(Target) error) error {
+	return c.withScratch(ctx, "template0 "+locale, use)
 }
 
 // LocaleClause is what CREATE DATABASE has to say for a database of the same encoding, locale and locale provider.
@@ -72,17 +73,22 @@ func (e *scratchError) Unwrap() error { return e.err }
 
 func withScratch(
 	ctx context.Context, server Target, use func(Target) error, template func(*Conn) (string, error),
-) (err error) {
+) error {
 	c, err := Connect(ctx, server, Options{})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	name := scratchPrefix + strings.ToLower(rand.Text()[:16])
 	like, err := template(c)
-	if err == nil {
-		_, err = c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template "+like)
+	if err != nil {
+		return &scratchError{err}
 	}
+	return c.withScratch(ctx, like, use)
+}
+
+func (c *Conn) withScratch(ctx context.Context, template string, use func(Target) error) (err error) {
+	name := scratchPrefix + strings.ToLower(rand.Text()[:16])
+	_, err = c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template "+template)
 	if HasCode(err, "42501") {
 		err = &privilegeError{err}
 	}
@@ -92,9 +98,9 @@ func withScratch(
 	defer func() {
 		late, cancel := grace.Context(ctx, dropGrace)
 		defer cancel()
-		err = errors.Join(err, dropScratch(late, c, server, name))
+		err = errors.Join(err, c.dropScratch(late, name))
 	}()
-	scratch, err := server.At(name)
+	scratch, err := c.target.At(name)
 	if err != nil {
 		return fmt.Errorf("create a throwaway database: %w", err)
 	}
@@ -123,12 +129,13 @@ func (c *Conn) scratchEncoding(ctx context.Context, encoding string) (string, er
 
 // dropScratch drops it over the connection that made it, since the server may have room for no other. If that has ended
 // meanwhile, it opens one of its own.
-func dropScratch(ctx context.Context, c *Conn, server Target, name string) error {
-	err := dropOver(ctx, c, server, name)
+func (c *Conn) dropScratch(ctx context.Context, name string) error {
+	err := c.dropOver(ctx, name)
 	if err != nil && c.Closed() {
-		if c, err = Connect(ctx, server, Options{}); err == nil {
-			defer c.Close()
-			err = dropOver(ctx, c, server, name)
+		var other *Conn
+		if other, err = Connect(ctx, c.target, Options{}); err == nil {
+			defer other.Close()
+			err = other.dropOver(ctx, name)
 		}
 	}
 	if err != nil {
@@ -137,10 +144,10 @@ func dropScratch(ctx context.Context, c *Conn, server Target, name string) error
 	return nil
 }
 
-func dropOver(ctx context.Context, c *Conn, server Target, name string) error {
+func (c *Conn) dropOver(ctx context.Context, name string) error {
 	drop := "drop database if exists " + sqltext.QuoteIdentifier(name)
 	_, err := c.Exec(ctx, drop+" with (force)")
-	if HasCode(err, "55006") && forgetSubscriptions(ctx, server, name) == nil {
+	if HasCode(err, "55006") && forgetSubscriptions(ctx, c.target, name) == nil {
 		_, err = c.Exec(ctx, drop+" with (force)")
 	}
 	if HasCode(err, "42501") {
@@ -151,8 +158,9 @@ func dropOver(ctx context.Context, c *Conn, server Target, name string) error {
 	return err
 }
 
-// forgetSubscriptions drops the subscriptions that came with a dump, for as long as which a database cannot be dropped.
-// They were never connected to their publishers, and the slots there are those of the database that was dumped.
+// forgetSubscriptions drops the subscriptions that came with a dump. A database cannot be dropped while it has
+// subscriptions. They were never connected to their publishers, and the slots there are those of the database that was
+// dumped.
 func forgetSubscriptions(ctx context.Context, server Target, name string) error {
 	scratch, err := server.At(name)
 	if err != nil {

@@ -18,23 +18,17 @@ import (
 )
 
 // baseline adopts tenants that have tables and no record: their schema is compared with one that the files make in a
-// throwaway database on the tenant's own server, which is of the same major and has the same extensions and roles.
+// throwaway database. That is on the server of the first such tenant of each [serverKind].
 type baseline struct {
 	version string
-	files   *migration.Files
+	files   *migration.Files // all of them
+	adopted *migration.Files // those up to the version
 	public  *migration.Files // of the schema public; nil if there are none
 	env     mode.Env
+	conns   *mode.Connections
 
-	mu   sync.Mutex            // held while a reference is made, which takes as long as running the files
-	made map[string]*reference // by what a schema's printed form depends on
-}
-
-// reference is what the files make of an empty database.
-type reference struct {
-	hash     string
-	objects  []fingerprint.Object
-	versions map[string]string // of other last files, by the hash of the schema that they leave
-	err      error             // why the files cannot be run
+	mu    sync.Mutex
+	kinds map[string]*serverKind // by what a schema's printed form depends on
 }
 
 // readBaseline reads the input baseline.
@@ -43,15 +37,16 @@ func (m *migrator) readBaseline(in *input.Reader) {
 	if version == "" || m.files == nil {
 		return
 	}
-	if _, ok := m.files.UpTo(version); !ok {
+	adopted, ok := m.files.UpTo(version)
+	if !ok {
 		all := m.files.Versions()
 		in.Mistake("baseline", "no file in migrations-path has the version %q; the first is %s and the last %s: give the "+
 			"version, the digits before the name, of the last file whose work the tenants have", version, all[0],
 			all[len(all)-1])
 		return
 	}
-	m.baseline = &baseline{version: version, files: m.files, public: m.schemas.public, env: m.env,
-		made: map[string]*reference{}}
+	m.baseline = &baseline{version: version, files: m.files, adopted: adopted, public: m.schemas.public, env: m.env,
+		conns: m.conns, kinds: map[string]*serverKind{}}
 }
 
 // of returns the baseline of a tenant with these options; nil if tenants get none.
@@ -66,7 +61,11 @@ func (b *baseline) of(o migration.Options, log *slog.Logger) *migration.Baseline
 
 // check returns an error unless the tenant's schema is the one that the files make.
 func (b *baseline) check(ctx context.Context, c *postgres.Conn, o migration.Options, log *slog.Logger) error {
-	want, err := b.reference(ctx, c, o)
+	kind, err := b.kindOf(ctx, c, o)
+	if err != nil {
+		return err
+	}
+	want, err := b.reference(ctx, c, kind, o)
 	if err != nil {
 		return err
 	}
@@ -95,7 +94,11 @@ func (b *baseline) check(ctx context.Context, c *postgres.Conn, o migration.Opti
 		return fleet.WithRemedy(errors.New("it records no versions and is empty, so it has nothing to adopt"),
 			"see whether this is the tenant's database; if it really is empty, migrate it in a run without baseline")
 	}
-	return b.mismatch(want.versions[found.Hash], fingerprint.Diff(want.objects, objects), log)
+	versions, err := b.versions(ctx, c, kind, o)
+	if err != nil {
+		return err
+	}
+	return b.mismatch(versions[found.Hash], fingerprint.Diff(want.objects, objects), log)
 }
 
 // notCompared is the error of a tenant whose schema could not be read.
@@ -109,9 +112,9 @@ func (b *baseline) notCompared(err error) error {
 	return err
 }
 
-// mismatch is the error of a tenant whose schema is not that of the files. The log gets all differences, the error the
-// first ones. other is the version up to which the files make this very schema; it may be empty.
-func (b *baseline) mismatch(other string, lines []string, log *slog.Logger) error {
+// mismatch is the error of a tenant whose schema is not that of the files. The log gets the differences, the error the
+// first ones. others are the versions up to which the files make this very schema, if there are any.
+func (b *baseline) mismatch(others versionSpan, lines []string, log *slog.Logger) error {
 	const shown, logged = 3, 100
 	if len(lines) == 0 {
 		return b.notCompared(fingerprint.ErrChanged)
@@ -126,106 +129,27 @@ func (b *baseline) mismatch(other string, lines []string, log *slog.Logger) erro
 			first = append(first, line)
 		}
 	}
-	if other != "" {
-		return fleet.WithRemedy(fmt.Errorf("it records no versions, and its schema is that of the files up to %s, not up "+
-			"to %s", other, b.version), fmt.Sprintf("give it baseline: %s, in a run of its own with the tenants that fail "+
-			"like this; nothing was changed", other))
+	differences := "its log has all differences"
+	if left := len(lines) - logged; left > 0 {
+		log.Error("schema: " + words.More(left))
+		differences = fmt.Sprintf("its log has the first %d lines of the differences", logged)
+	}
+	if others.first != "" {
+		return b.otherVersion(others)
 	}
 	return fleet.WithRemedy(fmt.Errorf("it records no versions, and its schema is not the one that the files up to %s "+
 		"make: %s", b.version, words.List(first, shown)), "make its schema that of the files, or the files that of the "+
-		"tenant, then run again; its log has all differences (- it lacks, + it has in addition, ~ is different); nothing "+
-		"was changed")
+		"tenant, then run again; "+differences+" (- it lacks, + it has in addition, ~ is different); nothing was changed")
 }
 
-// reference returns what the files make, of the first tenant's server of each kind. One that could not be made for a
-// reason of that server's, such as a privilege, is tried again for the next tenant.
-func (b *baseline) reference(ctx context.Context, c *postgres.Conn, o migration.Options) (*reference, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	locale, err := c.LocaleClause(ctx)
-	if err != nil {
-		return nil, err
+// otherVersion is the error of a tenant whose schema is that of other files than the baseline's.
+func (b *baseline) otherVersion(others versionSpan) error {
+	const apart = ", in a run of its own with the tenants that fail like this; nothing was changed"
+	if others.first == others.last {
+		return fleet.WithRemedy(fmt.Errorf("it records no versions, and its schema is that of the files up to %s, not up "+
+			"to %s", others.first, b.version), "give it baseline: "+others.first+apart)
 	}
-	kind := fmt.Sprint(c.ServerMajor(), locale)
-	if r, ok := b.made[kind]; ok {
-		return r, r.err
-	}
-	r := &reference{versions: map[string]string{}}
-	err = b.makeReference(ctx, c, locale, o, r)
-	var inFile *migration.Error
-	switch {
-	case errors.As(err, &inFile) && ctx.Err() == nil:
-		r.err = fleet.WithRemedy(fmt.Errorf("the files up to %s cannot be run in an empty database, so there is nothing to "+
-			"compare with: %w", b.version, err), "correct the files so that they make a new tenant's schema, then run again; "+
-			"nothing was changed")
-	case err != nil:
-		return nil, fmt.Errorf("run the files up to %s in a throwaway database on its server, to compare with: %w",
-			b.version, err)
-	default:
-		b.env.Notice(fmt.Sprintf("baseline: the tenants' schemas are compared with what the files up to %s make of an empty "+
-			"database (PostgreSQL %d, %s)", b.version, c.ServerMajor(), words.Count(len(r.objects), "object", "objects")))
-	}
-	b.made[kind] = r
-	return r, r.err
-}
-
-// makeReference runs the files one by one in a throwaway database. Those after the baseline only serve to say which
-// version another schema is of, so that one which fails there is no error.
-func (b *baseline) makeReference(
-	ctx context.Context, c *postgres.Conn, locale string, o migration.Options, r *reference,
-) error {
-	around, err := c.Surroundings(ctx)
-	if err != nil {
-		return err
-	}
-	return postgres.WithScratchLike(ctx, c.Target(), locale, func(scratch postgres.Target) error {
-		if o.Schema != "" {
-			// What it lacks is an error only if a file needs it.
-			if _, err := postgres.CreateExtensions(ctx, scratch, around.Extensions); err != nil {
-				return err
-			}
-		}
-		conn, err := postgres.Connect(ctx, scratch, postgres.Options{NoSearchPath: o.Schema != ""})
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		o.Baseline, o.Alone, o.CreateSchema, o.Strict = nil, nil, true, false
-		if b.public != nil {
-			public := o
-			public.Schema, public.CreateSchema = "public", false
-			if _, err := migration.Migrate(ctx, conn, b.public, public); err != nil {
-				return err
-			}
-		}
-		return b.follow(ctx, conn, o, r)
-	})
-}
-
-// follow runs one file after the other and takes the schema's fingerprint after each.
-func (b *baseline) follow(ctx context.Context, conn *postgres.Conn, o migration.Options, r *reference) error {
-	options := fingerprint.Options{Schema: o.Schema, Table: o.Table}
-	for _, version := range b.files.Versions() {
-		files, _ := b.files.UpTo(version)
-		_, err := migration.Migrate(ctx, conn, files, o)
-		if err != nil && r.hash != "" {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		f, err := fingerprint.Take(ctx, conn, options)
-		if err != nil {
-			return err
-		}
-		r.versions[f.Hash] = version
-		if version != b.version {
-			continue
-		}
-		r.hash = f.Hash
-		if r.objects, err = fingerprint.Describe(ctx, conn, options); err != nil {
-			return err
-		}
-	}
-	return nil
+	return fleet.WithRemedy(fmt.Errorf("it records no versions, and its schema is that of the files up to any from %s to "+
+		"%s, not up to %s", others.first, others.last, b.version), "rows are not compared: give it as baseline the last of "+
+		"these versions whose data it has"+apart)
 }
