@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/compress"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -24,19 +25,22 @@ func CopyDefinitions(
 		return err
 	}
 	_, err := Restore(ctx, to, RestoreOptions{Major: major, Format: Plain, Compression: compress.None, Log: log},
-		bytes.NewReader(withoutPublic(script.Bytes())))
+		strings.NewReader(withoutPublic(script.String())))
 	return err
 }
 
 // withoutPublic takes out of a script what makes the schema public, which every database has: pg_dump writes that if
-// schemas are named.
-func withoutPublic(script []byte) []byte {
-	var kept [][]byte
-	for _, line := range bytes.SplitAfter(script, []byte("\n")) {
-		made := bytes.Equal(line, []byte("CREATE SCHEMA public;\n"))
-		if !made && !bytes.HasPrefix(line, []byte("COMMENT ON SCHEMA public IS ")) {
-			kept = append(kept, line)
+// schemas are named. A comment may have several lines, and a function's body may look like such a statement.
+func withoutPublic(script string) string {
+	var kept strings.Builder
+	from := 0
+	for _, s := range sqltext.Statements(script) {
+		text := script[s.Start:s.End]
+		if text == "CREATE SCHEMA public" || strings.HasPrefix(text, "COMMENT ON SCHEMA public IS ") {
+			kept.WriteString(script[from:s.Start])
+			from = min(s.End+1, len(script)) // with the semicolon
 		}
 	}
-	return bytes.Join(kept, nil)
+	kept.WriteString(script[from:])
+	return kept.String()
 }
