@@ -100,11 +100,13 @@ func fold(objects []Object) []*folded {
 	return all
 }
 
-// partKinds is the order in which a table's parts are counted, with their plural.
-var partKinds = [][2]string{
-	{"column", "columns"}, {"constraint", "constraints"}, {"index", "indexes"}, {"sequence", "sequences"},
-	{"trigger", "triggers"}, {"rule", "rules"}, {"policy", "policies"}, {"statistics", "statistics"},
-	{"partition", "partitions"}, {"published table", "publications"}, {"options", "options"},
+// partKinds is the order in which a table's parts are counted: each kind, and what one and several are called.
+var partKinds = [][3]string{
+	{"column", "column", "columns"}, {"constraint", "constraint", "constraints"}, {"index", "index", "indexes"},
+	{"sequence", "sequence", "sequences"}, {"trigger", "trigger", "triggers"}, {"rule", "rule", "rules"},
+	{"policy", "policy", "policies"}, {"statistics", "statistics object", "statistics objects"},
+	{"partition", "partition", "partitions"}, {"published table", "publication", "publications"},
+	{"options", "set of options", "sets of options"},
 }
 
 func (f *folded) line() string {
@@ -116,7 +118,7 @@ func (f *folded) line() string {
 	var parts []string
 	for _, k := range partKinds {
 		if n := f.parts[k[0]]; n > 0 {
-			parts = append(parts, words.Count(n, k[0], k[1]))
+			parts = append(parts, words.Count(n, k[1], k[2]))
 		}
 	}
 	if len(parts) > 0 {
