@@ -129,8 +129,8 @@ func TestBackupThenRestore(t *testing.T) {
 		t.Errorf("a dry run left %v", got)
 	}
 
-	o = f.run(t, t.Context(),
-		v.inputs("mode=backup", "verify=restore", "verify-database-url="+pgtest.Shared(t).URL("postgres"))...)
+	verifyOn := verifier(t)
+	o = f.run(t, t.Context(), v.inputs("mode=backup", "verify=restore", "verify-database-url="+verifyOn)...)
 	o.counts(t, 2, 0, 0, 0)
 	o.keeps(t, f.projects)
 	d := detail[backup.Detail](t, o, "ACME Corp")
@@ -142,9 +142,7 @@ func TestBackupThenRestore(t *testing.T) {
 		!slices.Contains(keys, d.Key+".json") {
 		t.Errorf("the bucket has %v", keys)
 	}
-	if strings.Contains(query(t, f.projects[0], "select string_agg(datname, ' ') from pg_database"), "scratch") {
-		t.Error("a throwaway database was left behind")
-	}
+	same(t, "left behind", scratchesOf(t, verifyOn), []string{})
 
 	// Into a database of one's own.
 	target := pgtest.Database(t)

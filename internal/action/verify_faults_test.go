@@ -143,9 +143,11 @@ func TestVerificationWithASubscription(t *testing.T) {
 		column(t, url, `alter subscription "S" set (slot_name = none)`)
 		column(t, url, `drop subscription "S"`)
 	}()
-	o := f.run(t, t.Context(), secretTenants(t, v, map[string]string{"a": url})...)
+	verifyOn := verifier(t)
+	o := f.run(t, t.Context(),
+		secretTenants(t, v, map[string]string{"a": url}, "verify-database-url="+verifyOn)...)
 	o.counts(t, 1, 0, 0, 0)
-	same(t, "left behind", column(t, url, "select datname from pg_database where datname like '%scratch%'"), []string{})
+	same(t, "left behind", scratchesOf(t, verifyOn), []string{})
 }
 
 // A run that is cancelled while it verifies leaves the backup as one that was not verified by restore.
@@ -155,18 +157,19 @@ func TestVerificationThatIsCancelled(t *testing.T) {
 	column(t, url, `create function fits(i int) returns bool language sql as 'select true';
 		create table t (i int check (fits(i))); insert into t values (1);
 		create or replace function fits(i int) returns bool language sql as 'select pg_sleep(600) is not null'; select 1`)
+	verifyOn := verifier(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
 		defer cancel()
-		asleep := `select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname like '%scratch%'`
-		for ctx.Err() == nil && len(column(t, pgtest.Shared(t).URL("postgres"), asleep)) == 0 {
+		asleep := `select 1 from pg_stat_activity where wait_event = 'PgSleep' and usename = current_user`
+		for ctx.Err() == nil && len(column(t, verifyOn, asleep)) == 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}()
-	o := f.run(t, ctx, secretTenants(t, v, map[string]string{"a": url})...)
+	o := f.run(t, ctx, secretTenants(t, v, map[string]string{"a": url}, "verify-database-url="+verifyOn)...)
 	cancel()
 	<-asked
 	o.says(t, "is whole and counts as with verify: stream, but could not be restored")
@@ -174,6 +177,5 @@ func TestVerificationThatIsCancelled(t *testing.T) {
 	if m := v.manifest(t, d.Key); m.Verified.How != "stream" || m.Verified.Problem == "" {
 		t.Errorf("%+v", m.Verified)
 	}
-	same(t, "left behind", column(t, pgtest.Shared(t).URL("postgres"),
-		"select datname from pg_database where datname like '%scratch%'"), []string{})
+	same(t, "left behind", scratchesOf(t, verifyOn), []string{})
 }

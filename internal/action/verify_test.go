@@ -44,6 +44,22 @@ func secretTenants(t *testing.T, v *vault, urls map[string]string, more ...strin
 	}, more...)...)
 }
 
+// verifier is a superuser of its own to verify with: the throwaway databases that it owns are this test's.
+func verifier(t *testing.T) string {
+	t.Helper()
+	url := pgtest.Database(t)
+	role := pgtest.Identifier(column(t, url, "select current_user")[0])
+	column(t, superuserURL(t, "postgres"), "alter role "+role+" superuser")
+	return url
+}
+
+// scratchesOf lists the throwaway databases of a connection string's role.
+func scratchesOf(t *testing.T, url string) []string {
+	t.Helper()
+	return column(t, url, "select datname from pg_database where datname like 'neon_tenants_scratch_%' "+
+		"and datdba = current_user::regrole")
+}
+
 func superuserURL(t *testing.T, database string) string {
 	t.Helper()
 	return pgtest.Shared(t).URL(database)
