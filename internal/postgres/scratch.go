@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// scratchPrefix begins the names of throwaway databases, so that whoever finds one knows where it came from.
+	// scratchPrefix begins the names of throwaway databases, so that whoever finds one knows where it came from. The time
+	// follows, in seconds since 1970, and a random part.
 	scratchPrefix = "neon_tenants_scratch_"
 	dropGrace     = 5 * time.Second // for dropping one after a cancel
 )
@@ -87,7 +88,12 @@ func withScratch(
 }
 
 func (c *Conn) withScratch(ctx context.Context, template string, use func(Target) error) (err error) {
-	name := scratchPrefix + strings.ToLower(rand.Text()[:16])
+	now, stale, err := c.staleScratches(ctx)
+	if err != nil {
+		return &scratchError{err}
+	}
+	c.dropStale(ctx, stale)
+	name := scratchPrefix + now + "_" + strings.ToLower(rand.Text()[:16])
 	_, err = c.Exec(ctx, "create database "+sqltext.QuoteIdentifier(name)+" template "+template)
 	if HasCode(err, "42501") {
 		err = &privilegeError{err}

@@ -2,6 +2,9 @@ package postgres_test
 
 import (
 	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,4 +98,42 @@ func TestScratchDatabaseWhoseConnectionIsGone(t *testing.T) {
 		t.Error(err)
 	}
 	isGone(t, url, name)
+}
+
+// Throwaway databases of runs that were killed are dropped a day later. Younger ones, other roles', those in use and
+// those that only look alike stay.
+func TestScratchDatabasesOfKilledRuns(t *testing.T) {
+	t.Parallel()
+	server, url, _ := scratchServer(t)
+	_, other, _ := scratchServer(t)
+	name := func(age time.Duration) string {
+		return fmt.Sprintf("neon_tenants_scratch_%d_%s", time.Now().Add(-age).Unix(), strings.ToLower(rand.Text()[:16]))
+	}
+	old, used, young, theirs := name(25*time.Hour), name(48*time.Hour), name(23*time.Hour), name(48*time.Hour)
+	alike := "neon_tenants_scratch_" + strings.ToLower(rand.Text()[:16])
+	for database, owner := range map[string]string{old: url, used: url, young: url, alike: url, theirs: other} {
+		pgtest.Do(t, owner, "create database "+database+" template template0")
+		t.Cleanup(func() {
+			_ = pgtest.Shared(t).Exec(context.Background(), "postgres", "drop database if exists "+database+" with (force)")
+		})
+	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Database = used
+	session, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = session.Close(context.Background()) }()
+	err = postgres.WithScratchDatabase(t.Context(), server, "", func(postgres.Target) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	isGone(t, url, old)
+	for _, database := range []string{used, young, alike, theirs} {
+		servertest.Equal(t, "kept", pgtest.Ask(t, url, "select datname::text from pg_database where datname = "+
+			pgtest.Literal(database)), []string{database})
+	}
 }
