@@ -97,3 +97,39 @@ func TestBaselineWithASearchPath(t *testing.T) {
 		})
 	}
 }
+
+// Settings of the role and missing privileges are not the files' fault.
+func TestBaselineThatTheServerRefuses(t *testing.T) {
+	const nothing = "nothing was changed"
+	for name, c := range map[string]struct {
+		file, set string
+		want      []string
+	}{
+		"read-only": {"select 1;", "alter role current_user set default_transaction_read_only = on", []string{
+			"in a read-only transaction", "default_transaction_read_only", nothing,
+		}},
+		"timeout": {"select pg_sleep(case when current_database() ~ 'scratch' then 9 else 0 end);",
+			"alter role current_user set statement_timeout = '3s'", []string{
+				"canceling statement due to statement timeout", "alter role … set statement_timeout", nothing,
+			}},
+		"privilege": {"create extension if not exists pageinspect;", "", []string{
+			"permission denied to create extension", "not trusted takes a superuser", nothing,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, named("acme")...)
+			acme := f.projects[0]
+			query(t, acme, byHand(t, 2))
+			if c.set != "" {
+				query(t, acme, c.set)
+			}
+			f.write(t, "20250101090099_more.sql", c.file)
+			o := f.run(t, t.Context(), "baseline="+second)
+			o.counts(t, 0, 0, 1, 0)
+			o.says(t, c.want...)
+			if strings.Contains(o.log, "correct the files") {
+				t.Error(o.log)
+			}
+		})
+	}
+}

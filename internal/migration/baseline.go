@@ -28,6 +28,25 @@ type Baseline struct {
 	Check func(ctx context.Context, c *postgres.Conn) error
 }
 
+// BaselineError is the error of a baseline that was not recorded.
+type BaselineError struct{ Err error }
+
+func (e *BaselineError) Error() string {
+	return fmt.Sprintf("the baseline was not recorded: %v", e.Err)
+}
+func (e *BaselineError) Unwrap() error { return e.Err }
+
+// Cause is why, if it is the session's settings.
+func (e *BaselineError) Cause() postgres.Cause {
+	switch {
+	case postgres.HasCode(e.Err, "25006"):
+		return BaselineReadOnly
+	case IsTimeout(e.Err):
+		return BaselineTimeOut
+	}
+	return ""
+}
+
 // UpTo returns the files up to a version. None has that version: ok is false.
 func (m *Files) UpTo(version string) (_ *Files, ok bool) {
 	last := slices.IndexFunc(m.ordered, func(one migration) bool { return one.version == version })
@@ -108,10 +127,9 @@ func (a *applier) recordAll() error {
 	case a.conn.Closed():
 		return fmt.Errorf("the connection was lost while the baseline was recorded, wholly or not at all: %w", err)
 	case len(tags) == len(a.setup)+1 && postgres.HasCode(err, "22012"):
-		return fmt.Errorf("the baseline was not recorded: %w", errLockLost)
+		return &BaselineError{errLockLost}
 	case len(tags) == proven && postgres.HasCode(err, "22012"):
 		err = errNotKept
 	}
-	return fmt.Errorf("the baseline was not recorded: %w",
-		postgres.NotRecordable(err, a.table, versions[len(versions)-1]))
+	return &BaselineError{postgres.NotRecordable(err, a.table, versions[len(versions)-1])}
 }

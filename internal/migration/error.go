@@ -34,6 +34,10 @@ const (
 	LimitReached     postgres.Cause = "memory, locks or temporary files used up"
 	ReadOnly         postgres.Cause = "session read-only"
 	TimeOut          postgres.Cause = "statement_timeout reached"
+
+	// Of a [BaselineError].
+	BaselineReadOnly postgres.Cause = "baseline in a read-only session"
+	BaselineTimeOut  postgres.Cause = "baseline over the statement_timeout"
 	Stopped          postgres.Cause = "migration stopped"      // cancelled, or its session was terminated
 	NameElsewhere    postgres.Cause = "name in another schema" // the schema that is migrated has none of that name
 	RolledBack       postgres.Cause = "migration rolled back"
@@ -146,7 +150,7 @@ func (e *Error) Cause() postgres.Cause {
 		return LimitReached
 	case postgres.HasCode(e.Err, "25006"):
 		return ReadOnly
-	case postgres.HasCode(e.Err, "57014") && strings.Contains(e.Err.Error(), "statement timeout"):
+	case IsTimeout(e.Err):
 		return TimeOut
 	case postgres.HasCode(e.Err, "57014"), postgres.HasCode(e.Err, "57P01"):
 		return Stopped
@@ -154,6 +158,11 @@ func (e *Error) Cause() postgres.Cause {
 		return NameElsewhere
 	}
 	return RolledBack
+}
+
+// IsTimeout reports whether a statement_timeout ended the statement.
+func IsTimeout(err error) bool {
+	return postgres.HasCode(err, "57014") && strings.Contains(err.Error(), "statement timeout")
 }
 
 // isUnknownName reports whether the server knows no table, function, type or operator of a name.

@@ -44,9 +44,10 @@ var hints = []hint{
 	{postgres.NoSchema, "set migrations-table: public.{name}, or give the role a search_path"},
 	{postgres.OtherSchema, "set migrations-table: {table} if every tenant's record is there, or correct the role's " +
 		"search_path"},
-	{postgres.VersionsRefused, "grant it select and insert there, or name the role that owns it with role-name"},
-	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or name " +
-		"with role-name the table's owner or a role with BYPASSRLS"},
+	{postgres.VersionsRefused, "grant it select and insert there, or connect as the role that owns it (role-name, or " +
+		"the user of the connection string)"},
+	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or " +
+		"connect as the table's owner or a role with BYPASSRLS (role-name, or the user of the connection string)"},
 	{postgres.VersionsNotOurs, "rename the other tool's table (alter table {quoted} rename to …), or name another with " +
 		"migrations-table, which is then every tenant's"},
 	{(*postgres.SearchPathError)(nil), "create the schema, or correct the search_path in the connection string or of " +
@@ -72,8 +73,8 @@ var hints = []hint{
 		"choose another tenant-name; or, if it is that tenant's, list it by hand and run mode migrate"},
 	{migration.TableLocked, "another session holds a lock on a table that the migration changes: run at a quieter " +
 		"hour, or raise statement-lock-timeout; the file was rolled back"},
-	{migration.PrivilegeMissing, "the role may not do this: grant it the privilege, or name a role that has it with " +
-		"role-name; the file was rolled back"},
+	{migration.PrivilegeMissing, "the role may not do this: grant it the privilege, or connect as one that has it " +
+		"(role-name, or the user of the connection string); the file was rolled back"},
 	{migration.DiskFull, "the server has no room left: give it more, or delete what is not needed, then run again; the " +
 		"file was rolled back"},
 	{migration.LimitReached, "the server does not give the file enough memory, locks or temporary files: raise what the " +
@@ -82,6 +83,11 @@ var hints = []hint{
 		"(default_transaction_read_only), or the server is a replica; the file was rolled back"},
 	{migration.TimeOut, "the role or the database has a statement_timeout that is too short for this: begin the file " +
 		"with set statement_timeout = 0, then run again; the file was rolled back"},
+	{migration.BaselineReadOnly, "the session may only read: the role or the database says so " +
+		"(default_transaction_read_only), or the server is a replica: let the role write, then run again; nothing was " +
+		"changed"},
+	{migration.BaselineTimeOut, "the role or the database has a statement_timeout that is too short for this: raise it " +
+		"(alter role … set statement_timeout), then run again; nothing was changed"},
 	{migration.Stopped, "the statement was stopped and the file rolled back; run again"},
 	{migration.RolledBack, "the file was rolled back and the tenant is at the version before it: correct the file or " +
 		"the tenant's data, then run again"},
@@ -113,11 +119,11 @@ var hints = []hint{
 	{(*pgdump.NoClientsError)(nil), "pg_dump and pg_restore have to be of the server's own major: use the action's " +
 		"published image, build it with --build-arg PG_CLIENTS=\"{majors}\" (and PG_REPO=pgdg, which has them " +
 		"all), or outside of the image install postgresql-client-{major}"},
-	{pgdump.RowSecurity, "the role does not see all rows, so the dump would not be whole: name the tables' owner or " +
-		"a role with BYPASSRLS in role-name"},
-	{pgdump.ReadDenied, "the role may not read everything in the database: name the one that owns it with role-name, " +
-		"grant it pg_read_all_data, or leave the object out with pg-dump-args: --exclude-table=… or " +
-		"--exclude-schema=…"},
+	{pgdump.RowSecurity, "the role does not see all rows, so the dump would not be whole: connect as the tables' " +
+		"owner or a role with BYPASSRLS (role-name, or the user of the connection string)"},
+	{pgdump.ReadDenied, "the role may not read everything in the database: connect as the one that owns it " +
+		"(role-name, or the user of the connection string), grant it pg_read_all_data, or leave the object out with " +
+		"pg-dump-args: --exclude-table=… or --exclude-schema=…"},
 	{pgdump.LockWait, "another session, such as a migration, kept a table locked for too long: run at a quieter " +
 		"hour, or wait longer with pg-dump-args: --lock-wait-timeout=10min"},
 	{pgdump.StatementLockWait, "another session, such as a migration, holds a lock on a table: run at a quieter hour"},

@@ -101,6 +101,11 @@ func describe(err error) (about any, facts []string) {
 		return (*postgres.MissingListError)(nil), []string{"{table}", e.List.Table.Quoted()}
 	case *migration.Error:
 		return e.Cause(), []string{"{version}", e.Version, "{table}", e.Table, "{drop}", e.Drop()}
+	case *migration.BaselineError:
+		if e.Cause() == "" {
+			return nil, nil // what it wraps may have one
+		}
+		return e.Cause(), nil
 	case *migration.OrderError:
 		return (*migration.OrderError)(nil), []string{"{version}", e.Highest}
 	case *migration.BeginningError:

@@ -14,6 +14,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -103,11 +104,17 @@ func (b *baseline) check(ctx context.Context, c *postgres.Conn, o migration.Opti
 
 // notCompared is the error of a tenant whose schema could not be read.
 func (b *baseline) notCompared(err error) error {
-	locked := postgres.HasCode(err, "55P03")
-	err = fmt.Errorf("compare its schema with that of the files up to %s: %w", b.version, err)
-	if locked {
+	return forSession(fmt.Errorf("compare its schema with that of the files up to %s: %w", b.version, err))
+}
+
+// forSession adds the remedy to an error that is not the files', but due to locks or to the session's settings.
+func forSession(err error) error {
+	switch {
+	case postgres.HasCode(err, "55P03"):
 		return fleet.WithRemedy(err, "another session holds a lock on one of its tables: run at a quieter hour, or raise "+
 			"statement-lock-timeout; nothing was changed")
+	case postgres.HasCode(err, "25006"), migration.IsTimeout(err):
+		return fleet.WithRemedy(err, remedies.Of(&migration.BaselineError{Err: err}))
 	}
 	return err
 }

@@ -148,13 +148,18 @@ func (b *baseline) makeReference(
 	})
 	var inFile *migration.Error
 	switch {
-	case errors.As(err, &inFile) && ctx.Err() == nil:
+	case errors.As(err, &inFile) && inFile.Cause() == migration.PrivilegeMissing:
+		return nil, fleet.WithRemedy(fmt.Errorf("the files up to %s cannot be run in a throwaway database on its server, to "+
+			"compare with: %w", b.version, err), "connect as a role that may do this in a new database (an extension that is "+
+			"not trusted takes a superuser), at least until every tenant has a record; nothing was changed")
+	case errors.As(err, &inFile) && inFile.Cause() != migration.TimeOut && inFile.Cause() != migration.ReadOnly &&
+		ctx.Err() == nil:
 		r.err = fleet.WithRemedy(fmt.Errorf("the files up to %s cannot be run in an empty database, so there is nothing to "+
 			"compare with: %w", b.version, err), "correct the files so that they make a new tenant's schema, then run again; "+
 			"nothing was changed")
 	case err != nil:
-		return nil, fmt.Errorf("run the files up to %s in a throwaway database on its server, to compare with: %w",
-			b.version, err)
+		return nil, forSession(fmt.Errorf("run the files up to %s in a throwaway database on its server, to compare "+
+			"with: %w", b.version, err))
 	default:
 		b.env.Notice(fmt.Sprintf("baseline: the tenants' schemas are compared with what the files up to %s make of an empty "+
 			"database (PostgreSQL %d, %s)", b.version, c.ServerMajor(), words.Count(len(r.objects), "object", "objects")))
