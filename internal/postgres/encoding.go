@@ -28,7 +28,8 @@ var (
 // scheme, or a special character is not percent-encoded.
 func CheckURL(text string) error { return checkEncoding(text) }
 
-// checkEncoding looks for what is not percent-encoded, as far as it can be told from what it may have been meant for.
+// checkEncoding looks for special characters that are not percent-encoded. It cannot find those that also make sense
+// as they are.
 func checkEncoding(text string) error {
 	start := scheme.FindStringIndex(text)
 	if start == nil {

@@ -15,10 +15,10 @@ import (
 // A connection string that works with psql has to work here. pgx takes the parameters that it does not know for
 // settings of the session, which a server refuses.
 
-// psqlOnly are the parameters of libpq, of PostgreSQL 18 and before, that pgx does not know. Those that are not obeyed
+// libpqOnly are the parameters of libpq, of PostgreSQL 18 and before, that pgx does not know. Those not applied
 // below change nothing here: the connection has keepalives and time limits of its own, tries several hosts in their
 // order, and compresses nothing.
-var psqlOnly = []string{
+var libpqOnly = []string{
 	"hostaddr", "fallback_application_name", "ssl_min_protocol_version", "ssl_max_protocol_version", "requiressl",
 	"gssencmode", "replication", "requirepeer", "scram_client_key", "scram_server_key",
 	"oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope",
@@ -26,10 +26,10 @@ var psqlOnly = []string{
 	"load_balance_hosts", "gsslib", "gssdelegation", "sslcompression", "authtype", "tty",
 }
 
-// obeyPsqls takes the parameters that only libpq knows out of those for pgx, and puts others in their place where that
+// applyLibpq takes the parameters that only libpq knows out of those for pgx, and puts others in their place where that
 // is possible. The error is for one that would mean something else if it were left out.
-func obeyPsqls(u *url.URL, q url.Values) error {
-	if err := checkPsqls(u, q); err != nil {
+func applyLibpq(u *url.URL, q url.Values) error {
+	if err := checkLibpq(u, q); err != nil {
 		return err
 	}
 	if address := q.Get("hostaddr"); address != "" && u.Host == "" && q.Get("host") == "" {
@@ -41,13 +41,13 @@ func obeyPsqls(u *url.URL, q url.Values) error {
 	if q.Get("requiressl") == "1" && q.Get("sslmode") == "" {
 		q.Set("sslmode", "require")
 	}
-	for _, name := range psqlOnly {
+	for _, name := range libpqOnly {
 		q.Del(name)
 	}
 	return nil
 }
 
-func checkPsqls(u *url.URL, q url.Values) error {
+func checkLibpq(u *url.URL, q url.Values) error {
 	password, _ := u.User.Password()
 	switch {
 	case q.Get("gssencmode") == "require":
@@ -107,8 +107,8 @@ var tlsVersions = map[string]uint16{
 	"tlsv1.2": tls.VersionTLS12, "tlsv1.3": tls.VersionTLS13,
 }
 
-// boundTLS sets the lowest and the highest version of TLS that the connection string allows.
-func boundTLS(cfg *pgconn.Config, q url.Values) error {
+// limitTLSVersions sets the lowest and the highest version of TLS that the connection string allows.
+func limitTLSVersions(cfg *pgconn.Config, q url.Values) error {
 	const lowest, highest = "ssl_min_protocol_version", "ssl_max_protocol_version"
 	for _, name := range []string{lowest, highest} {
 		if _, known := tlsVersions[strings.ToLower(q.Get(name))]; !known {

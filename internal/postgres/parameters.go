@@ -44,7 +44,7 @@ func naming(name string) string {
 }
 
 func known(name string) bool {
-	return slices.Contains(libpqParameters, name) || slices.Contains(psqlOnly, name) ||
+	return slices.Contains(libpqParameters, name) || slices.Contains(libpqOnly, name) ||
 		slices.Contains(clientParameters, name) || slices.Contains(indirect, name)
 }
 

@@ -102,14 +102,14 @@ func config(u url.URL, q url.Values, p policy) (*pgconn.Config, error) {
 			fmt.Sprintf("there is no sslnegotiation %q", way), "write direct or postgres, or leave it out"}
 	}
 	given := maps.Clone(q)
-	if err := obeyPsqls(&u, q); err != nil {
+	if err := applyLibpq(&u, q); err != nil {
 		return nil, err
 	}
 	cfg, err := parseAlone(u, q)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(connectTo(cfg, servers(&u, q), given.Get("hostaddr")), boundTLS(cfg, given)); err != nil {
+	if err := cmp.Or(connectTo(cfg, servers(&u, q), given.Get("hostaddr")), limitTLSVersions(cfg, given)); err != nil {
 		return nil, err
 	}
 	if host := unverifiedHost(cfg); host != "" && !p.insecure {
