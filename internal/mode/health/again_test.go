@@ -44,7 +44,7 @@ func TestWhileItChanges(t *testing.T) {
 		"quiet":         {[]error{nil}, 1, false},
 		"changed once":  {[]error{fingerprint.ErrChanged, nil}, 2, false},
 		"dropped once":  {[]error{dropped, nil}, 2, false},
-		"always":        {[]error{dropped, dropped, dropped, nil}, 3, true},
+		"always":        {[]error{dropped, dropped, dropped, dropped, dropped, nil}, 5, true},
 		"another error": {[]error{errors.New("gone")}, 1, true},
 	} {
 		looks := 0
