@@ -237,7 +237,7 @@ func TestRelativesOfABranch(t *testing.T) {
 	// As after an undo, the branch comes from another one than the tenant.
 	o := p.do(t, t.Context(), "reset-branches", "branch-name=dev/child")
 	o.counts(t, 1, 0, 0, 0)
-	o.says(t, `branch "dev/child" was made from another branch than "main", which the tenant is`,
+	o.says(t, `branch "dev/child" is not a child of the tenant's branch "main"; delete it with delete-branches`,
 		"delete it with mode delete-branches to have it made from that")
 	p.do(t, t.Context(), "delete-branches", "branch-name=dev/child").counts(t, 1, 0, 0, 0)
 

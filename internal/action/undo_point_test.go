@@ -172,8 +172,9 @@ func TestUndoPointsNeedBranches(t *testing.T) {
 	for _, c := range []struct{ input, says string }{
 		{"tenant-source=schemas", "undo-point: this source has no branches to take a tenant back to; leave it out, or use " +
 			"tenant-source: catalog or neon"},
-		{"undo-keep=31d", `undo-keep: 31d is more than the 30 days`},
-		{"undo-keep=soon", `undo-keep: "soon" is not a positive duration`},
+		{"undo-keep=31d", `undo-keep: "31d" is not a duration from 1m to 30d`},
+		{"undo-keep=1s", `undo-keep: "1s" is not a duration from 1m to 30d`},
+		{"undo-keep=soon", `undo-keep: "soon" is not a duration from 1m to 30d`},
 	} {
 		f.ResetCalls()
 		o := f.run(t, t.Context(), "undo-point=true", "database-url=postgresql://app:x@127.0.0.1:1/app", c.input)

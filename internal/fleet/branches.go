@@ -19,10 +19,13 @@ type Branch struct {
 	ExpiresAt time.Time
 }
 
+// LongestBranchLife is how far ahead a branch may expire, by the platform's clock.
+const LongestBranchLife = 30 * 24 * time.Hour
+
 // BranchSpec describes a branch to create from the tenant's own.
 type BranchSpec struct {
 	Name string
-	// ExpiresAt is when it is to be deleted by itself, at most 30 days ahead; zero: never.
+	// ExpiresAt is when it is to be deleted by itself, at most [LongestBranchLife] ahead; zero: never.
 	ExpiresAt time.Time
 	// At is a time within the tenant's history from which it starts; zero: now.
 	At time.Time
@@ -48,7 +51,7 @@ type Brancher interface {
 	// head). preserveAs is the name of a new branch that keeps what it was; it may only be empty if source is another
 	// branch. Connection strings stay, sessions end.
 	RestoreBranch(ctx context.Context, t Tenant, branchID, sourceID string, at time.Time, preserveAs string) error
-	// ExpireBranch sets when a branch is to be deleted by itself, at most 30 days ahead; zero: never.
+	// ExpireBranch sets when a branch is to be deleted by itself, at most [LongestBranchLife] ahead; zero: never.
 	ExpireBranch(ctx context.Context, t Tenant, branchID string, at time.Time) error
 	// DeleteBranch deletes a branch. One that does not exist is no error.
 	DeleteBranch(ctx context.Context, t Tenant, branchID string) error

@@ -47,6 +47,18 @@ func (e *BaselineError) Cause() postgres.Cause {
 	return ""
 }
 
+// LostBaselineError is the error of a connection that broke while the baseline was recorded.
+type LostBaselineError struct {
+	Versions []string // recorded all together, or not at all
+	Err      error
+}
+
+func (e *LostBaselineError) Error() string {
+	return fmt.Sprintf("the connection was lost while the baseline was recorded, wholly or not at all: %v", e.Err)
+}
+
+func (e *LostBaselineError) Unwrap() error { return e.Err }
+
 // UpTo returns the files up to a version. None has that version: ok is false.
 func (m *Files) UpTo(version string) (_ *Files, ok bool) {
 	last := slices.IndexFunc(m.ordered, func(one migration) bool { return one.version == version })
@@ -125,7 +137,7 @@ func (a *applier) recordAll() error {
 	case err == nil:
 		return nil
 	case a.conn.Closed():
-		return fmt.Errorf("the connection was lost while the baseline was recorded, wholly or not at all: %w", err)
+		return &LostBaselineError{versions, err}
 	case len(tags) == len(a.setup)+1 && postgres.HasCode(err, "22012"):
 		return &BaselineError{errLockLost}
 	case len(tags) == proven && postgres.HasCode(err, "22012"):

@@ -237,3 +237,31 @@ func TestSettingsOfTheRole(t *testing.T) {
 		})
 	}
 }
+
+// Whether a baseline was recorded is not known if the connection breaks at its commit: the error says which versions
+// those are.
+func TestConnectionCutWhileTheBaselineIsRecorded(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	proxied, proxy := wiretest.Breakable(t, direct)
+	pgtest.Do(t, direct, "create table schema_migrations (version varchar(128) primary key); create function wait() "+
+		"returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(4711), pg_sleep(60); return null; end $$"+
+		"; create constraint trigger wait after insert on schema_migrations deferrable initially deferred for each row "+
+		"execute function wait()")
+	m := files(t, "1_a.sql", up("create table a (i int)"), "2_b.sql", up("create table b (i int)"))
+	done := make(chan error, 1)
+	go func() {
+		_, err := migrate(t.Context(), proxied, m, adopting("2", nil))
+		done <- err
+	}()
+	servertest.WaitFor(t, func() bool {
+		return len(done) > 0 || len(pgtest.Ask(t, direct, "select pid::text from ("+holder+") h")) == 1
+	})
+	proxy.Stop()
+	err := <-done
+	var lost *migration.LostBaselineError
+	if !errors.As(err, &lost) {
+		t.Fatalf("got %v", err)
+	}
+	servertest.Equal(t, "in doubt", lost.Versions, []string{"1", "2"})
+}

@@ -24,6 +24,17 @@ type UndoPoint struct {
 	// not tell.
 	RowsWritten  int64  `json:"rows_written,omitempty"`
 	CountedSince string `json:"counted_since,omitempty"`
+	// InDoubt is what the run does not know of its own changes; nil if it knows all of them.
+	InDoubt *InDoubt `json:"in_doubt,omitempty"`
+}
+
+// InDoubt is a change of which a run does not know whether it was made: the connection broke before the server's answer
+// arrived.
+type InDoubt struct {
+	// Versions are recorded all together, or not at all.
+	Versions []string `json:"versions"`
+	// OutsideTransaction: it may have taken effect, wholly or in part, without being recorded.
+	OutsideTransaction bool `json:"outside_transaction,omitempty"`
 }
 
 // UndoName is the name of a run's first undo point of a tenant. Later ones, of other attempts or steps of the run, end

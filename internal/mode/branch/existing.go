@@ -17,14 +17,14 @@ type existing struct {
 	own fleet.Branch // the one that the tenant is
 }
 
-// warnings say that the branch's data is another's than the tenant's, as after an undo, which gives the tenant another
-// past and leaves the branches of the old one where they are.
+// warnings say that the branch is not a child of the tenant's own, so that it has other data. An undo does that: the
+// tenant's earlier branches become children of the branch that keeps what it was.
 func (b *existing) warnings() []string {
 	if b.ParentID == b.own.ID {
 		return nil
 	}
-	return []string{fmt.Sprintf("branch %q was made from another branch than %q, which the tenant is; delete it with "+
-		"mode delete-branches to have it made from that", b.Name, b.own.Name)}
+	return []string{fmt.Sprintf("branch %q is not a child of the tenant's branch %q; delete it with delete-branches and "+
+		"it is created from there", b.Name, b.own.Name)}
 }
 
 // busyPause is how often to look whether another run has finished with a branch, which takes about a second.

@@ -3,10 +3,7 @@ package branch
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -47,36 +44,4 @@ func checkName(name string) error {
 		return fmt.Errorf("%q contains a line break or another control character; give a name without one", name)
 	}
 	return nil
-}
-
-// maxLife is the longest that Neon lets a branch live that expires.
-const maxLife = 30 * day
-
-const day = 24 * time.Hour
-
-func (p *previews) readLife(in *input.Reader) {
-	p.life = input.Parse(in, "branch-expires-in", parseLife)
-	// The runner's clock may be ahead of Neon's, for which the last minute of 30 days would be too late.
-	p.life = min(p.life, maxLife-time.Minute)
-}
-
-var days = regexp.MustCompile(`^([0-9]{1,3})d(.*)$`)
-
-// parseLife reads a duration that may begin with days: 36h, 7d or 1d12h.
-func parseLife(text string) (time.Duration, error) {
-	var whole, rest time.Duration
-	var err error
-	part := text
-	if m := days.FindStringSubmatch(text); m != nil {
-		n, _ := strconv.Atoi(m[1]) // three digits
-		whole, part = time.Duration(n)*day, m[2]
-	}
-	if part != "" {
-		rest, err = time.ParseDuration(part)
-	}
-	if life := whole + rest; err == nil && rest >= 0 && life >= time.Minute && life <= maxLife {
-		return life, nil
-	}
-	return 0, fmt.Errorf("%q is not a duration from 1m to 30d, the longest that Neon allows; write for example 12h or 7d",
-		text)
 }

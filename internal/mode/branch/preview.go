@@ -50,7 +50,7 @@ type previews struct {
 // NewCreate is mode create-branches.
 func NewCreate(in *input.Reader, env mode.Env) mode.Work {
 	p := readPreviews(in, env)
-	p.readLife(in)
+	p.life = input.Parse(in, "branch-expires-in", mode.ParseBranchLife)
 	p.exports = readExports(in)
 	return mode.Work{Prepare: p.prepare, Job: p.create, Finish: p.finish}
 }
@@ -58,7 +58,7 @@ func NewCreate(in *input.Reader, env mode.Env) mode.Work {
 // NewReset is mode reset-branches.
 func NewReset(in *input.Reader, env mode.Env) mode.Work {
 	p := readPreviews(in, env)
-	p.readLife(in)
+	p.life = input.Parse(in, "branch-expires-in", mode.ParseBranchLife)
 	p.exports = readExports(in)
 	return mode.Work{Prepare: p.prepare, Job: p.reset, Finish: p.finish}
 }

@@ -93,7 +93,7 @@ func (u *undo) choose(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 	if err != nil {
 		return nil, fmt.Errorf("tenants: %w", err)
 	}
-	u.doubt(selection, known)
+	u.warnAboutSelection(selection, known)
 	u.changes = map[string]tenantChange{}
 	var picked []fleet.Tenant
 	for _, c := range u.run.changes {
@@ -108,11 +108,11 @@ func (u *undo) choose(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 	if len(picked) > 0 || u.allowNone {
 		return picked, nil
 	}
-	return nil, u.nobody(len(all))
+	return nil, u.errNothingToUndo(len(all))
 }
 
-// doubt says what may be wrong with the input tenants.
-func (u *undo) doubt(selection fleet.Selection, known []fleet.Tenant) {
+// warnAboutSelection says what may be wrong with the input tenants.
+func (u *undo) warnAboutSelection(selection fleet.Selection, known []fleet.Tenant) {
 	for _, doubt := range selection.Doubts {
 		u.env.Notice("tenants: " + doubt)
 	}
@@ -122,8 +122,8 @@ func (u *undo) doubt(selection fleet.Selection, known []fleet.Tenant) {
 	}
 }
 
-// nobody is the error of an undo that would work on no tenant.
-func (u *undo) nobody(listed int) error {
+// errNothingToUndo is the error of an undo that would work on no tenant.
+func (u *undo) errNothingToUndo(listed int) error {
 	switch changed := len(u.run.changes); {
 	case changed == 0:
 		return fleet.WithRemedy(fmt.Errorf("the run %s changed no tenant, so there is nothing to undo", u.run.id),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 
@@ -28,7 +29,8 @@ type tenantChange struct {
 	points map[string]bool // ids of all points that the reports tell of
 	// applied are the versions that the run applied or recorded.
 	applied map[string]bool
-	after   string // the highest version that it left
+	doubts  []mode.InDoubt // versions that it may have applied or recorded besides
+	after   string         // the highest version that it is known to have left
 }
 
 // readUndoneRun reads the report files. What they may not be is a mistake.
@@ -135,7 +137,7 @@ func changesIn(files []report.NamedFile) ([]tenantChange, error) {
 				return nil, fmt.Errorf("read what the run did to tenant %q: %w", e.Name, err)
 			}
 		}
-		if len(c.applied) > 0 {
+		if c.changed() {
 			changes = append(changes, c)
 		}
 	}
@@ -162,12 +164,17 @@ func (c *tenantChange) add(e report.TenantEntry) error {
 			return errors.New("its undo_point lacks what an undo needs")
 		}
 		c.points[d.UndoPoint.BranchID] = true
+		c.settle(*d.UndoPoint)
 	}
-	if len(d.Applied)+len(d.Recorded) == 0 {
+	inDoubt := d.UndoPoint != nil && d.UndoPoint.InDoubt != nil
+	if len(d.Applied)+len(d.Recorded) == 0 && !inDoubt {
 		return nil
 	}
-	if len(c.applied) == 0 {
+	if !c.changed() {
 		c.point = d.UndoPoint
+	}
+	if inDoubt {
+		c.doubts = append(c.doubts, *d.UndoPoint.InDoubt)
 	}
 	for _, a := range d.Applied {
 		c.applied[a.Version] = true
@@ -179,27 +186,56 @@ func (c *tenantChange) add(e report.TenantEntry) error {
 	return nil
 }
 
-// standing is how a tenant's recorded versions compare with what a run did.
-type standing int
+// changed reports whether the run changed the tenant, as far as is known, or may have.
+func (c *tenantChange) changed() bool { return len(c.applied)+len(c.doubts) > 0 }
+
+// settle drops doubts that a later attempt's undo point settles: if it holds the versions of before the run, none of
+// them was applied.
+func (c *tenantChange) settle(later mode.UndoPoint) {
+	if len(c.applied) == 0 && len(c.doubts) > 0 && !c.mayBePartial() && later.Versions == c.point.Versions {
+		c.doubts = nil
+	}
+}
+
+// mayBePartial reports whether the run may have left something that it did not record.
+func (c *tenantChange) mayBePartial() bool {
+	return slices.ContainsFunc(c.doubts, func(d mode.InDoubt) bool { return d.OutsideTransaction })
+}
+
+// state is how a tenant's recorded versions compare with what a run did.
+type state int
 
 const (
-	asLeft   standing = iota // those that the run left
-	asBefore                 // those of before the run
-	another                  // neither
+	asLeft   state = iota // those that the run left
+	asBefore              // those of before the run
+	another               // neither
 )
 
-// standing compares the versions that the tenant records now.
-func (c tenantChange) standing(now map[string]bool) standing {
+// compare compares the versions that the tenant records now. Versions in doubt may be among them or not.
+func (c tenantChange) compare(now map[string]bool) state {
 	if mode.HashVersions(now) == c.point.Versions {
 		return asBefore
 	}
-	before := map[string]bool{}
-	for v := range now {
-		if !c.applied[v] {
-			before[v] = true
+	before := maps.Clone(now)
+	for v := range c.applied {
+		if !now[v] {
+			return another
+		}
+		delete(before, v)
+	}
+	for _, doubt := range c.doubts {
+		recorded := 0
+		for _, v := range doubt.Versions {
+			if now[v] {
+				recorded++
+			}
+			delete(before, v)
+		}
+		if recorded > 0 && recorded < len(doubt.Versions) {
+			return another
 		}
 	}
-	if len(before)+len(c.applied) == len(now) && mode.HashVersions(before) == c.point.Versions {
+	if mode.HashVersions(before) == c.point.Versions {
 		return asLeft
 	}
 	return another

@@ -43,8 +43,11 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 		return fleet.Outcome{}, err
 	}
 	d := UndoDetail{Before: status.Highest(), After: status.Highest(), UndoPoint: *c.point, known: true}
-	switch c.standing(status.Versions) {
+	switch c.compare(status.Versions) {
 	case asBefore:
+		if c.mayBePartial() && !branches.kept {
+			return fleet.Outcome{Detail: d}, c.fateUnknown()
+		}
 		return u.undoneAlready(d, branches), nil
 	case another:
 		return fleet.Outcome{Detail: d}, u.migratedSince(d, c)
@@ -54,6 +57,9 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	}
 	if err := u.check(branches, c); err != nil {
 		return fleet.Outcome{Detail: d}, err
+	}
+	for _, v := range c.inDoubt(status.Versions) {
+		log.Info("the connection broke while the run applied it, and it is recorded", "version", v)
 	}
 	d.Lost = lostSince(ctx, conn, c.point, time.Now())
 	if u.env.DryRun {
@@ -146,7 +152,7 @@ func (u *undo) restore(
 		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but could not be asked "+
 			"what it records now: %w", c.point.Name, err), cmp.Or(remedies.Of(err), "run again, which checks it"))
 	}
-	if c.standing(versions.Versions) != asBefore {
+	if c.compare(versions.Versions) != asBefore {
 		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but records other versions "+
 			"than before the run, up to %s", c.point.Name, cmp.Or(versions.Highest(), "none")), "look at the tenant: a run may "+
 			"have migrated it at once; what it was until the undo is kept as the branch "+name)
@@ -183,9 +189,37 @@ func (u *undo) migratedSince(d UndoDetail, c tenantChange) error {
 	if now == left {
 		what = fmt.Sprintf("beside its version %s it records others than the run left", now)
 	}
+	if doubts := c.inDoubt(nil); len(doubts) > 0 {
+		what += "; the connection broke while the run applied " + words.List(doubts, shownVersions) +
+			", so it does not know whether it did"
+	}
 	return fleet.WithRemedy(fmt.Errorf("not undone: it was migrated again since: %s", what),
 		"if a later run did that, undo "+
 			"that one first; if it was another attempt or step of this run, have previous-report match its report too")
+}
+
+const shownVersions = 3
+
+// inDoubt are the versions of which the run does not know whether it applied them: those among recorded, or all if that
+// is nil.
+func (c *tenantChange) inDoubt(recorded map[string]bool) (versions []string) {
+	for _, doubt := range c.doubts {
+		for _, v := range doubt.Versions {
+			if !c.applied[v] && (recorded == nil || recorded[v]) {
+				versions = append(versions, v)
+			}
+		}
+	}
+	return versions
+}
+
+// fateUnknown is the error of a tenant that records the versions of before, and may have changed all the same.
+func (c *tenantChange) fateUnknown() error {
+	return fleet.WithRemedy(fmt.Errorf("not undone: it records the versions of before the run, but the connection broke "+
+		"while %s ran outside a transaction, so that may have been applied, wholly or in part, without being recorded",
+		words.List(c.inDoubt(nil), shownVersions)), "look at the tenant: if it has changed, take it back with mode restore, "+
+		"restore-to-time: "+c.point.CreatedAt.UTC().Format(time.RFC3339Nano)+", or reset its branch to "+c.point.Name+
+		" in Neon's console")
 }
 
 // undoneAndMigrated is the error of a tenant that was undone and records the run's versions all the same.

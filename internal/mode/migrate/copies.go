@@ -46,8 +46,8 @@ type copier struct {
 // copiesAtOnce bounds the copies on servers: each takes room on a disk, and three connections.
 const copiesAtOnce = 2
 
-// longestLife is that of a branch that expires. Neon allows 30 days.
-const longestLife = 29 * 24 * time.Hour
+// longestLife is that of a branch that expires: a minute less than Neon allows, whose clock may be behind the runner's.
+const longestLife = fleet.LongestBranchLife - time.Minute
 
 // rehearsalPrefix begins the names of branches for rehearsals.
 const rehearsalPrefix = "rehearsal/"

@@ -26,16 +26,9 @@ type undoPoints struct {
 	keep     time.Duration
 }
 
-// longestKeep is the longest time that Neon lets a branch expire in.
-const longestKeep = 30 * 24 * time.Hour
-
 // readUndoPoint reads the inputs about undo points, and returns the mode's work with them.
 func (m *migrator) readUndoPoint(in *input.Reader, work mode.Work) mode.Work {
-	keep := in.Duration("undo-keep")
-	if keep > longestKeep {
-		in.Mistake("undo-keep", "%s is more than the 30 days that Neon keeps a branch that expires; write for example 7d",
-			in.String("undo-keep"))
-	}
+	keep := input.Parse(in, "undo-keep", mode.ParseBranchLife)
 	if !in.Bool("undo-point") {
 		return work
 	}
@@ -45,7 +38,11 @@ func (m *migrator) readUndoPoint(in *input.Reader, work mode.Work) mode.Work {
 		return work
 	}
 	m.undo = &undoPoints{brancher: brancher, runID: m.env.RunID, keep: keep}
-	finish := work.Finish
+	job, finish := work.Job, work.Finish
+	work.Job = func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		o, err := job(ctx, t, log)
+		return withDoubt(o, err), err
+	}
 	work.Finish = func(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
 		ending, err := finish(ctx, results)
 		if s := m.undo.section(results); len(s.Lines) > 0 {
@@ -127,13 +124,48 @@ func withUndoPoint(o fleet.Outcome, point *mode.UndoPoint) fleet.Outcome {
 	return o
 }
 
+// withDoubt adds to the undo point of a tenant that failed what the run cannot know: whether a migration was applied
+// during which the connection broke. Without that, an undo would leave the tenant out, or blame another run for the
+// migration.
+func withDoubt(o fleet.Outcome, err error) fleet.Outcome {
+	d, _ := o.Detail.(Detail)
+	doubt := inDoubt(err)
+	if doubt == nil || d.UndoPoint == nil {
+		return o
+	}
+	point := *d.UndoPoint
+	point.InDoubt = doubt
+	d.UndoPoint = &point
+	o.Detail = d
+	return o
+}
+
+// inDoubt returns what may have been applied by a migration that failed; nil if that is known.
+func inDoubt(err error) *mode.InDoubt {
+	var failed *migration.Error
+	var baseline *migration.LostBaselineError
+	switch {
+	case errors.As(err, &baseline):
+		return &mode.InDoubt{Versions: baseline.Versions}
+	case !errors.As(err, &failed):
+		return nil
+	}
+	switch failed.Cause() {
+	case migration.ConnectionLost:
+		return &mode.InDoubt{Versions: []string{failed.Version}}
+	case migration.LostOutsideTransaction, migration.NotRecorded:
+		return &mode.InDoubt{Versions: []string{failed.Version}, OutsideTransaction: true}
+	}
+	return nil
+}
+
 // section says how the run is undone; it has no lines if it changed no tenant.
 func (u *undoPoints) section(results []fleet.Result) report.Section {
 	var first time.Time // to expire
 	changed := 0
 	for _, r := range results {
 		d, _ := r.Outcome.Detail.(Detail)
-		if d.UndoPoint == nil || len(d.Applied)+len(d.Recorded) == 0 {
+		if d.UndoPoint == nil || len(d.Applied)+len(d.Recorded) == 0 && d.UndoPoint.InDoubt == nil {
 			continue
 		}
 		changed++
