@@ -175,7 +175,7 @@ var otherwise = map[string]string{
 	"restore-into": "branch",
 	"overwrite":    "true",
 
-	"restore-to-time": "2h",
+	"restore-to-time": "2020-03-14T09:26:53Z",
 
 	"age-identity": "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
 

@@ -238,7 +238,7 @@ func TestRelativesOfABranch(t *testing.T) {
 	o := p.do(t, t.Context(), "reset-branches", "branch-name=dev/child")
 	o.counts(t, 1, 0, 0, 0)
 	o.says(t, `branch "dev/child" is not a child of the tenant's branch "main"; delete it with delete-branches`,
-		"delete it with mode delete-branches to have it made from that")
+		"and it is created from there")
 	p.do(t, t.Context(), "delete-branches", "branch-name=dev/child").counts(t, 1, 0, 0, 0)
 
 	p.do(t, t.Context(), "create-branches", "branch-name=dev", "branch-expires-in=1d").counts(t, 0, 1, 0, 0)

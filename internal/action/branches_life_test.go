@@ -27,7 +27,7 @@ func TestABranchExpiresAndComesBack(t *testing.T) {
 	dev := []string{"branch-name=dev/alice", "branch-expires-in=7d"}
 	o := p.do(t, t.Context(), "create-branches", dev...)
 	o.counts(t, 1, 0, 0, 0)
-	o.says(t, "they expire at ", " UTC, unless a later run renews them")
+	o.says(t, "they expire from ", " UTC on, unless a later run renews them", " calls of Neon's API")
 	if got := expiry(); got != 7*24*time.Hour || listed(t, o)[0]["expires_at"] == nil {
 		t.Errorf("expires in %s", got)
 	}

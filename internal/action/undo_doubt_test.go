@@ -34,15 +34,21 @@ func (f *organisation) throughBreakable(t *testing.T, p neontest.Project) (input
 		}
 		hosts[i] = u.Host
 	}
+	return f.rewriting(t, hosts[0], hosts[1]), proxy
+}
+
+// rewriting returns the input for an API whose answers have one text in place of another.
+func (f *organisation) rewriting(t *testing.T, old, now string) (input string) {
+	t.Helper()
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
 		f.ServeHTTP(answer, r)
 		w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
 		w.WriteHeader(answer.Code)
-		_, _ = w.Write([]byte(strings.ReplaceAll(answer.Body.String(), hosts[0], hosts[1])))
+		_, _ = w.Write([]byte(strings.ReplaceAll(answer.Body.String(), old, now)))
 	}))
 	t.Cleanup(front.Close)
-	return "neon-api-url=" + front.URL + neontest.BasePath, proxy
+	return "neon-api-url=" + front.URL + neontest.BasePath
 }
 
 // The test's sessions and the tenant's share an advisory lock of its database.

@@ -59,6 +59,9 @@ type Brancher interface {
 	APICalls() int64
 	// Settle waits until the changes of the tenant's project that are in progress have ended, one way or the other.
 	Settle(ctx context.Context, t Tenant) error
+	// Restored settles, and reports whether the RestoreBranch that preserved the branch's old state as kept is known to
+	// have succeeded.
+	Restored(ctx context.Context, t Tenant, branchID string, kept Branch) (bool, error)
 	// History is how far back the tenant's history reaches.
 	History(ctx context.Context, t Tenant) (time.Duration, error)
 }

@@ -22,6 +22,8 @@ type Operation struct {
 	Status string `json:"status"`
 	// Message says why it failed.
 	Message string `json:"error"`
+	// CreatedAt is by Neon's clock.
+	CreatedAt time.Time `json:"created_at"`
 }
 
 func (o *Operation) succeeded() bool { return o.Status == "finished" || o.Status == "skipped" }

@@ -2,10 +2,10 @@ package postgres_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 func TestRowsWritten(t *testing.T) {
@@ -29,16 +29,13 @@ func TestRowsWritten(t *testing.T) {
 	before := read()
 	pgtest.Do(t, url, "create table t as select i from generate_series(1, 1000) i; update t set i = 0 where i <= 10; "+
 		"delete from t where i > 990; insert into t values (1)")
-	for { // a session's count arrives with its end
+	servertest.WaitFor(t, func() bool { // a session's count arrives with its end
 		rows, known := read().After(before)
 		if !known {
 			t.Fatalf("%+v", before)
 		}
-		if rows >= 1000 {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return rows >= 1000
+	})
 	later := before
 	later.Since += "x"
 	if _, known := later.After(before); known {

@@ -89,6 +89,15 @@ func (c *Catalog) Settle(ctx context.Context, t fleet.Tenant) error {
 	return n.Settle(ctx, project)
 }
 
+// Restored is [Neon.Restored] for a tenant whose row names a project.
+func (c *Catalog) Restored(ctx context.Context, t fleet.Tenant, branchID string, kept fleet.Branch) (bool, error) {
+	n, project, err := c.project(t)
+	if err != nil {
+		return false, err
+	}
+	return n.Restored(ctx, project, branchID, kept)
+}
+
 // History is [Neon.History] for a tenant whose row names a project.
 func (c *Catalog) History(ctx context.Context, t fleet.Tenant) (time.Duration, error) {
 	n, project, err := c.project(t)

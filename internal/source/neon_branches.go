@@ -125,6 +125,12 @@ func (n *Neon) Settle(ctx context.Context, t fleet.Tenant) error {
 	return keyRemedy(n.client.WaitProject(ctx, t.ID))
 }
 
+// Restored implements [fleet.Brancher].
+func (n *Neon) Restored(ctx context.Context, t fleet.Tenant, branchID string, kept fleet.Branch) (bool, error) {
+	done, err := n.client.Restored(ctx, t.ID, branchID, neon.Branch{ID: kept.ID, CreatedAt: kept.CreatedAt})
+	return done, keyRemedy(err)
+}
+
 // History implements [fleet.Brancher].
 func (n *Neon) History(ctx context.Context, t fleet.Tenant) (time.Duration, error) {
 	p, err := n.project(ctx, t.ID)

@@ -2,8 +2,10 @@ package backup
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
@@ -67,10 +69,19 @@ func newToTime(in *input.Reader, env mode.Env) mode.Work {
 		in.Mistake("confirm", "is given to replace the tenant's own branch, and restore-into: branch makes a new one; leave "+
 			"one of the two out")
 	}
+	if text := in.String("restore-to-time"); r.confirm != "" && !r.at.IsZero() && isDuration(text) {
+		in.Mistake("restore-to-time", "%q is another moment whenever the run is started, so that a repeated run would "+
+			"restore once more; with confirm, give the moment: %s", text, r.at.Truncate(time.Second).Format(time.RFC3339))
+	}
 	if in.String("s3-bucket") != "" {
 		r.store = mode.ReadStore(in)
 	}
 	return mode.Work{Prepare: r.prepare, Job: r.run, Close: r.close, Facts: toTimeFacts}
+}
+
+func isDuration(text string) bool {
+	_, err := input.ParseDuration(text)
+	return err == nil
 }
 
 // parseMoment parses a time as in RFC 3339, or a duration before now. It must have passed.
@@ -113,9 +124,6 @@ func (r *toTime) close() {
 
 func (r *toTime) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	if err := r.brancher.CanBranch(t); err != nil {
-		return fleet.Outcome{}, err
-	}
-	if err := r.checkHistory(ctx, t, log); err != nil {
 		return fleet.Outcome{}, err
 	}
 	if r.confirm == "" {
@@ -178,9 +186,13 @@ func moment(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 // intoBranch makes a new branch of what the tenant was.
 func (r *toTime) intoBranch(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-	// With the time of the restore, the name is new even if the same moment is restored again.
+	if err := r.checkHistory(ctx, t, log); err != nil {
+		return fleet.Outcome{}, err
+	}
+	// The name is new even if two runs restore the same moment within a second.
 	const layout = "20060102-150405"
-	name := "restore/" + r.at.Format(layout) + "-at-" + time.Now().UTC().Format(layout)
+	name := "restore/" + r.at.Format(layout) + "-at-" + time.Now().UTC().Format(layout) + "-" +
+		strings.ToLower(rand.Text()[:6])
 	d := ToTimeDetail{RestoredTo: r.at, Target: newBranch, Branch: name}
 	if r.env.DryRun {
 		return fleet.Outcome{Detail: d, Note: fmt.Sprintf("would be restored to %s, into a new branch", moment(r.at))}, nil

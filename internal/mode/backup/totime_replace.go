@@ -41,6 +41,9 @@ func (r *toTime) replace(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 			return r.replacedBefore(ctx, t, d, b, log)
 		}
 	}
+	if err := r.checkHistory(ctx, t, log); err != nil {
+		return fleet.Outcome{}, err
+	}
 	if r.env.DryRun {
 		return fleet.Outcome{Detail: d, Note: fmt.Sprintf("would be restored to %s; what it is now would be kept as %s",
 			moment(r.at), name)}, nil
@@ -53,25 +56,33 @@ func (r *toTime) replace(ctx context.Context, t fleet.Tenant, log *slog.Logger) 
 	defer release()
 	log.Info("restoring the branch", "id", own.ID, "to", moment(r.at), "preserving what is there as", name)
 	if err := r.brancher.RestoreBranch(ctx, t, own.ID, own.ID, r.at, name); err != nil {
-		return fleet.Outcome{}, r.refused(ctx, t, err, log)
+		return fleet.Outcome{}, r.notReplaced(ctx, t, err, log)
 	}
 	release() // the restore has ended its session
 	d.PreservedAs = name
 	if d.SchemaVersion, err = r.ask(ctx, t, log); err != nil {
 		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken to %s, with what it was before kept "+
 			"as %s, but could not be asked what it records now: %w", moment(r.at), name, err),
-			cmp.Or(remedies.Of(err), "look at the tenant"))
+			cmp.Or(remedies.Of(err), r.again()+", which asks it"))
 	}
 	return fleet.Outcome{Detail: d, Note: fmt.Sprintf("restored to %s; what it was before is kept as %s", moment(r.at),
 		name)}, nil
 }
 
-// replacedBefore is the outcome of a tenant that an earlier run took to this very time.
+// replacedBefore is the outcome of a tenant that an earlier run began to take to this very time. That the branch which
+// keeps the old state is there does not prove that the restore succeeded.
 func (r *toTime) replacedBefore(
 	ctx context.Context, t fleet.Tenant, d ToTimeDetail, kept fleet.Branch, log *slog.Logger,
 ) (fleet.Outcome, error) {
 	d.PreservedAs = kept.Name
-	err := r.brancher.Settle(ctx, t) // it may have been cut off
+	began := kept.CreatedAt.UTC().Format(time.DateTime)
+	restored, err := r.brancher.Restored(ctx, t, d.TargetID, kept)
+	if err == nil && !restored {
+		err = fleet.WithRemedy(fmt.Errorf("a restore to %s was begun on %s UTC, and Neon does not say that it succeeded",
+			moment(r.at), began), fmt.Sprintf("look at the tenant: if it is not what it was then, rename the branch %s (%s), "+
+			"which keeps what it was when the restore began, and %s", kept.Name, kept.ID,
+			r.again()))
+	}
 	if err == nil {
 		d.SchemaVersion, err = r.ask(ctx, t, log)
 	}
@@ -79,7 +90,21 @@ func (r *toTime) replacedBefore(
 		return fleet.Outcome{Detail: d}, err
 	}
 	return fleet.Outcome{Unchanged: true, Detail: d, Note: fmt.Sprintf("was restored to %s before, on %s UTC; what it "+
-		"was until then is kept as %s", moment(r.at), kept.CreatedAt.UTC().Format(time.DateTime), kept.Name)}, nil
+		"was until then is kept as %s", moment(r.at), began, kept.Name)}, nil
+}
+
+// again says how to repeat the run so that it finds what this one began, which the exact time tells.
+func (r *toTime) again() string {
+	return "run again with restore-to-time: " + r.at.Format(time.RFC3339Nano)
+}
+
+// notReplaced is the error of a restore that failed, or whose outcome this run does not know.
+func (r *toTime) notReplaced(ctx context.Context, t fleet.Tenant, err error, log *slog.Logger) error {
+	err = r.refused(ctx, t, err, log)
+	if remedies.Of(err) == "" {
+		return fleet.WithRemedy(err, r.again()+", which finds out whether it was begun")
+	}
+	return fleet.WithRemedy(err, remedies.Of(err)+"; to repeat it, "+r.again())
 }
 
 // lock keeps migrations away until the restore ends the session. A tenant that cannot be connected to, which may be why
@@ -94,6 +119,10 @@ func (r *toTime) lock(ctx context.Context, t fleet.Tenant, log *slog.Logger) (re
 		return func() {}, nil
 	}
 	_, err = migration.Lock(ctx, conn, r.table, r.lockTimeout)
+	if ctx.Err() != nil { // then nobody knows whether a migration is running
+		release()
+		return nil, fmt.Errorf("wait for the migration lock: %w", context.Cause(ctx))
+	}
 	if held := (*migration.LockError)(nil); errors.As(err, &held) {
 		release()
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/mode"
@@ -78,7 +79,10 @@ func (p *previews) lines(results []fleet.Result, variables []string) []string {
 	}
 	lines := []string{fmt.Sprintf("branch %q: %s", p.name, strings.Join(parts, ", "))}
 	if counts[created] > 0 && !p.env.DryRun {
-		lines = append(lines, p.cost()...)
+		lines = append(lines, cost, expiry(results))
+	}
+	if p.source != nil {
+		lines = append(lines, words.Count(int(p.source.APICalls()), "call", "calls")+" of Neon's API")
 	}
 	if len(variables) > 0 {
 		const shown = 10
@@ -87,12 +91,21 @@ func (p *previews) lines(results []fleet.Result, variables []string) []string {
 	return lines
 }
 
-// cost says what new branches cost, and until when.
-func (p *previews) cost() []string {
-	end := "without branch-expires-in, they stay until mode delete-branches deletes them"
-	if p.life > 0 {
-		end = "they expire at " + p.end().Format("2006-01-02 15:04 UTC") + ", unless a later run renews them"
+// cost is that of new branches.
+const cost = "new branches count towards the limit of their project's plan, and cost what is written to them and the " +
+	"time that their computes run"
+
+// expiry says until when new branches cost something.
+func expiry(results []fleet.Result) string {
+	var first time.Time
+	for _, r := range results {
+		d, ok := r.Outcome.Detail.(Detail)
+		if ok && d.Change == created && d.ExpiresAt != nil && (first.IsZero() || d.ExpiresAt.Before(first)) {
+			first = *d.ExpiresAt
+		}
 	}
-	return []string{"new branches count towards the limit of their project's plan, and cost what is written to them and " +
-		"the time that their computes run", end}
+	if first.IsZero() {
+		return "without branch-expires-in, they stay until mode delete-branches deletes them"
+	}
+	return "they expire from " + first.UTC().Format("2006-01-02 15:04 UTC") + " on, unless a later run renews them"
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -59,8 +60,6 @@ func TestLines(t *testing.T) {
 		}
 		return all
 	}
-	const cost = "new branches count towards the limit of their project's plan, and cost what is written to them and " +
-		"the time that their computes run"
 	for name, c := range map[string]struct {
 		results   []fleet.Result
 		variables []string
@@ -80,6 +79,19 @@ func TestLines(t *testing.T) {
 		if diff := cmp.Diff(c.want, p.lines(c.results, c.variables)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// What costs something ends with the first branch that expires, not with the run or the last one.
+func TestExpiry(t *testing.T) {
+	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	var results []fleet.Result
+	for i, what := range []change{unchanged, created, created} {
+		end := at.Add(time.Duration(i) * time.Hour)
+		results = append(results, result("x", fleet.Succeeded, Detail{Change: what, ExpiresAt: &end}))
+	}
+	if got := expiry(results); got != "they expire from 2026-03-01 10:00 UTC on, unless a later run renews them" {
+		t.Error(got)
 	}
 }
 

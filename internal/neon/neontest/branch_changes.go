@@ -61,7 +61,7 @@ func (s *Server) deleteBranch(r *request) (int, any, error) {
 	steps := b.computeSteps("suspend_compute")
 	databases := s.remove(b)
 	s.inBackground(func(ctx context.Context) error { return s.drop(ctx, databases...) })
-	operations := s.schedule(p, append(steps, step{"delete_timeline", b, nil})...)
+	operations := s.schedule(p, append(steps, step{action: "delete_timeline", branch: b})...)
 	return http.StatusOK, map[string]any{"branch": b.view(), "operations": operations}, nil
 }
 

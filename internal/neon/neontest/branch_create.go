@@ -128,7 +128,8 @@ func (s *Server) finishBranch(b *branch) map[string]any {
 		d.id = s.nextID()
 		s.byDatabase[d.real] = b
 	}
-	operations := s.schedule(p, append([]step{{"create_branch", b, nil}}, b.computeSteps("start_compute")...)...)
+	steps := append([]step{{action: "create_branch", branch: b}}, b.computeSteps("start_compute")...)
+	operations := s.schedule(p, steps...)
 	b.ready = p.busyUntil
 	answer := map[string]any{
 		"branch": b.view(), "endpoints": p.endpointViews(s, b), "operations": operations, "roles": b.roleViews(true),

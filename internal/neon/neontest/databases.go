@@ -71,7 +71,7 @@ func (s *Server) createDatabase(r *request) (int, any, error) {
 	d.id = s.nextID()
 	b.databases = append(b.databases, d)
 	s.byDatabase[d.real] = b
-	operations := s.schedule(b.project, step{"apply_config", b, b.endpoint()})
+	operations := s.schedule(b.project, step{action: "apply_config", branch: b, endpoint: b.endpoint()})
 	return http.StatusCreated, map[string]any{"database": b.databaseView(d), "operations": operations}, nil
 }
 

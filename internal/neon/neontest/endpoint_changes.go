@@ -97,7 +97,7 @@ func (s *Server) createEndpoint(r *request) (int, any, error) {
 		p.changing = false
 		return 0, nil, err
 	}
-	operations := s.schedule(p, step{"start_compute", b, e})
+	operations := s.schedule(p, step{action: "start_compute", branch: b, endpoint: e})
 	return http.StatusCreated, map[string]any{"endpoint": e.view(s), "operations": operations}, nil
 }
 
@@ -120,7 +120,7 @@ func (s *Server) changeEndpoint(r *request, action string, change func(*endpoint
 		return nil, nil, err
 	}
 	e.updated = s.clock.now()
-	return e, s.schedule(p, step{action, e.branch, e}), nil
+	return e, s.schedule(p, step{action: action, branch: e.branch, endpoint: e}), nil
 }
 
 func (s *Server) answerEndpoint(e *endpoint, operations []operationView, err error) (int, any, error) {

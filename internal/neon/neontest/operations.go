@@ -12,6 +12,7 @@ type operation struct {
 	branch, endpoint string
 	created          time.Time
 	starts, finishes time.Time
+	failed           bool
 }
 
 type operationView struct {
@@ -21,6 +22,7 @@ type operationView struct {
 	EndpointID    string `json:"endpoint_id,omitempty"`
 	Action        string `json:"action"`
 	Status        string `json:"status"`
+	Error         string `json:"error,omitempty"`
 	FailuresCount int    `json:"failures_count"`
 	CreatedAt     string `json:"created_at"`
 	UpdatedAt     string `json:"updated_at"`
@@ -39,6 +41,9 @@ func (o *operation) view(p *project, now time.Time) operationView {
 		v.Status, v.UpdatedAt = "running", stamp(o.starts)
 	default:
 		v.Status, v.UpdatedAt, v.TotalDuration = "finished", stamp(o.finishes), o.finishes.Sub(o.starts).Milliseconds()
+		if o.failed {
+			v.Status, v.FailuresCount, v.Error = "failed", 1, "internal error"
+		}
 	}
 	return v
 }
@@ -48,13 +53,14 @@ type step struct {
 	action   string
 	branch   *branch
 	endpoint *endpoint
+	failed   bool
 }
 
 // computeSteps returns a step for each compute of the branch.
 func (b *branch) computeSteps(action string) (steps []step) {
 	for _, e := range b.project.endpoints {
 		if e.branch == b {
-			steps = append(steps, step{action, b, e})
+			steps = append(steps, step{action: action, branch: b, endpoint: e})
 		}
 	}
 	return steps
@@ -69,7 +75,7 @@ func (s *Server) schedule(p *project, steps ...step) []operationView {
 	views := []operationView{}
 	for i, step := range steps {
 		o := &operation{
-			id: newUUID(), action: step.action, created: s.now(),
+			id: newUUID(), action: step.action, created: s.now(), failed: step.failed,
 			starts: now.Add(time.Duration(i) * each), finishes: now.Add(time.Duration(i+1) * each),
 		}
 		if step.branch != nil {

@@ -28,6 +28,20 @@ func (s *Server) Use(id string, at time.Time) bool {
 	return true
 }
 
+// FailRestore makes the next restore of a project's branch fail as Neon's work on an accepted change can: the branch
+// that preserves the old state is made, and the restored one stays as it is. It reports false if there is no such
+// project.
+func (s *Server) FailRestore(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.byID[id]
+	if p == nil {
+		return false
+	}
+	p.failRestore = true
+	return true
+}
+
 // Age makes the history of a project's branches older, as if all that is in it had happened that much earlier. Unlike
 // [Server.Advance] it keeps the simulator's clock with that of clients, which may refuse what is in their future. It
 // reports false if there is no such project.

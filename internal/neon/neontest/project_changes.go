@@ -129,7 +129,8 @@ func (s *Server) createProject(r *request) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.register(p)
-	operations := s.schedule(p, step{"create_timeline", b, nil}, step{"start_compute", b, p.endpoints[0]})
+	operations := s.schedule(p, step{action: "create_timeline", branch: b},
+		step{action: "start_compute", branch: b, endpoint: p.endpoints[0]})
 	b.ready = p.busyUntil
 	return http.StatusCreated, map[string]any{
 		"project": p.details(), "branch": b.view(), "endpoints": p.endpointViews(s, b), "operations": operations,

@@ -31,17 +31,27 @@ func (s *Server) restoreBranch(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	p := change.branch.project
-	if err := change.replaceDatabases(context.WithoutCancel(r.Context()), s); err != nil {
+	b, p := change.branch, change.branch.project
+	ctx := context.WithoutCancel(r.Context())
+	if change.fails {
+		change.now.roles = b.roles
+		change.now.databases, err = s.copyDatabases(ctx, &b.contents, b.roles, false)
+	} else {
+		err = change.replaceDatabases(ctx, s)
+	}
+	if err != nil {
 		s.end(p)
 		return 0, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := change.branch
-	change.finish(s)
-	operations := s.schedule(p, slices.Concat(
-		b.computeSteps("suspend_compute"), []step{{"create_branch", b, nil}}, b.computeSteps("start_compute"))...)
+	if change.fails {
+		change.fail(s)
+	} else {
+		change.finish(s)
+	}
+	operations := s.schedule(p, slices.Concat(b.computeSteps("suspend_compute"),
+		[]step{{action: "create_branch", branch: b, failed: change.fails}}, b.computeSteps("start_compute"))...)
 	b.ready = p.busyUntil
 	return http.StatusOK, map[string]any{"branch": b.view(), "operations": operations}, nil
 }
@@ -54,6 +64,7 @@ type restore struct {
 	preserve *branch  // takes over what the branch was; nil if nothing does
 	now      contents // what the branch becomes
 	dropped  []string // databases on the real server
+	fails    bool     // once it has been accepted
 }
 
 // beginRestore starts the change. Called with the lock held.
@@ -79,6 +90,7 @@ func (s *Server) beginRestore(r *request, body *restoreBody) (*restore, error) {
 		}
 	}
 	if body.Preserve != "" {
+		change.fails, p.failRestore = p.failRestore, false
 		change.preserve = &branch{
 			project: p, id: newID("br"), name: body.Preserve, parent: b.parent, parentLSN: b.parentLSN,
 			parentTime: b.parentTime, created: s.now(), updated: b.updated, ready: b.ready, initSource: b.initSource,
@@ -171,6 +183,16 @@ func (s *Server) allowConnections(ctx context.Context, database string, allow bo
 
 func (s *Server) rename(ctx context.Context, from, to string) error {
 	return s.pg.Exec(ctx, "postgres", "ALTER DATABASE "+pgtest.Identifier(from)+" RENAME TO "+pgtest.Identifier(to))
+}
+
+// fail makes the branch that was to preserve what the branch was, with a copy of what it is. Called with the lock held.
+func (c *restore) fail(s *Server) {
+	c.preserve.contents = c.now
+	c.branch.project.branches = append(c.branch.project.branches, c.preserve)
+	for _, d := range c.preserve.databases {
+		d.id = s.nextID()
+		s.byDatabase[d.real] = c.preserve
+	}
 }
 
 // finish gives the branch its new contents, and what it was to the branch that preserves it, which takes over its

@@ -96,7 +96,7 @@ func (s *Server) createRole(r *request) (int, any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.roles = append(b.roles, made)
-	operations := s.schedule(b.project, step{"apply_config", b, b.endpoint()})
+	operations := s.schedule(b.project, step{action: "apply_config", branch: b, endpoint: b.endpoint()})
 	return http.StatusCreated, map[string]any{"role": made.view(b, true), "operations": operations}, nil
 }
 

@@ -34,6 +34,8 @@ type project struct {
 	operations []*operation // by creation
 	changing   bool         // a request is changing it
 	busyUntil  time.Time    // when its operations are finished
+
+	failRestore bool // the next restore that preserves a branch is accepted and fails
 }
 
 type settings struct {
