@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
@@ -250,39 +250,32 @@ func (f *organisation) cancelled(
 	return <-done
 }
 
-// What a rehearsal showed stands in one comment of the pull request, which the next run updates.
-func TestRehearsalComments(t *testing.T) {
-	f := newFleet(t, named("acme", "umbra")...)
-	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
-	f.write(t, "20250101090300_wider.sql", widen)
-	hub, err := githubtest.Start(githubtest.Options{})
+// A protected parent gives its branch new passwords, an archived one wakes slowly, and one without a compute has no
+// connection string, which is said.
+func TestRehearsalOfUnusualBranches(t *testing.T) {
+	specs := named("archived", "protected", "bare")
+	specs[0].Archived = true
+	f := newFleet(t, specs[:2]...)
+	protect, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, f.URL()+"/projects/"+f.projects[1].ID+
+		"/branches/"+f.projects[1].BranchID, strings.NewReader(`{"branch": {"protected": true}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = hub.Close() })
-	hub.AddRepository("acme/app")
-	hub.AddPullRequest("acme/app", 7)
-	event := filepath.Join(t.TempDir(), "event.json")
-	const opened = `{"action":"opened","number":7,"pull_request":{"number":7}}`
-	if err := os.WriteFile(event, []byte(opened), 0o600); err != nil {
-		t.Fatal(err)
+	protect.Header.Set("Authorization", "Bearer "+neontest.OrgKey)
+	protect.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(protect)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%v, %v", answer, err)
 	}
-	inputs := []string{"rehearse=all", "dry-run=true", "comment=true", "github-token=" + githubtest.JobToken,
-		"$GITHUB_EVENT_PATH=" + event, "$GITHUB_API_URL=" + hub.URL, "$GITHUB_REPOSITORY=acme/app"}
-	for range 2 {
-		o := f.run(t, t.Context(), inputs...)
-		o.counts(t, 2, 0, 0, 0)
-		o.says(t, "commented on the pull request: ")
-	}
-	all := hub.Comments("acme/app", 7)
-	if len(all) != 1 || !strings.Contains(all[0].Body, "### Rehearsal") ||
-		!strings.Contains(all[0].Body, "2 of 2 tenants rewrite tasks") ||
-		!strings.Contains(all[0].Body, "```sql\n-- in a file of its own:") {
-		t.Errorf("%+v", all)
-	}
-	f.run(t, t.Context(), append(inputs, "rehearse-fail-on=rewrite>1B")...).says(t, "commented on the pull request: ")
-	if all = hub.Comments("acme/app", 7); len(all) != 1 || !strings.Contains(all[0].Body, "2 of 2 rehearsals failed") {
-		t.Errorf("after a limit was exceeded: %+v", all)
-	}
-	f.run(t, t.Context(), "comment=true").says(t, "there is none; give rehearse: all")
+	_ = answer.Body.Close()
+	o := f.run(t, t.Context(), "rehearse=all")
+	o.counts(t, 2, 0, 0, 0)
+	f.leavesNoBranch(t)
+
+	specs[2].NoCompute = true
+	bare := newFleet(t, specs[2])
+	o = bare.run(t, t.Context(), "rehearse=all")
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "it was not touched, because its rehearsal failed", "the branch has no compute to connect to: add one")
+	bare.leavesNoBranch(t)
 }

@@ -202,6 +202,11 @@ func (n *Neon) explainURI(ctx context.Context, t fleet.Tenant, branchID string, 
 	if p, ok := n.listed(t.ID); ok && !p.StorePasswords {
 		return fleet.WithRemedy(err, noPasswords)
 	}
+	var e *neon.Error
+	if errors.As(err, &e) && e.Status == http.StatusNotFound && strings.Contains(e.Message, "endpoint not found") {
+		return fleet.WithRemedy(err, "the branch has no compute to connect to: add one on its page in Neon's console, or "+
+			"name with neon-branch one that has a compute")
+	}
 	if n.diagnosed.Add(1) > maxDiagnosed {
 		return fleet.WithRemedy(err, namesRemedy)
 	}
