@@ -89,6 +89,22 @@ func TestBaseline(t *testing.T) {
 	f.run(t, t.Context(), "baseline="+second, "tenants=adopted,recorded,ahead,empty").counts(t, 0, 4, 0, 0)
 }
 
+// A baseline can be rehearsed: the tenant's branch is compared, and the files after the baseline run there first.
+func TestBaselineIsRehearsed(t *testing.T) {
+	f := newFleet(t, named("same", "other")...)
+	query(t, f.projects[0], byHand(t, 2))
+	query(t, f.projects[1], byHand(t, 2)+"; alter table users add column nickname text")
+	o := f.run(t, t.Context(), "baseline="+second, "rehearse=all", "dry-run=true")
+	o.counts(t, 0, 0, 1, 1)
+	o.says(t, "same  1 file in ", "other  failed", "+ column users.nickname text")
+	query(t, f.projects[1], "alter table users drop column nickname")
+	f.run(t, t.Context(), "baseline="+second, "rehearse=all").counts(t, 2, 0, 0, 0)
+	f.leavesNoBranch(t)
+	for _, p := range f.projects {
+		same(t, p.Name, query(t, p, versionsOf), "20250101090000 "+second+" "+third)
+	}
+}
+
 // A dump of one tenant serves as the first file, which has to name no version of psql's.
 func TestBaselineFromADump(t *testing.T) {
 	f := newFleet(t, named("acme", "umbra")...)

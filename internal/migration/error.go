@@ -40,6 +40,7 @@ const (
 	BaselineTimeOut  postgres.Cause = "baseline over the statement_timeout"
 	Stopped          postgres.Cause = "migration stopped"      // cancelled, or its session was terminated
 	NameElsewhere    postgres.Cause = "name in another schema" // the schema that is migrated has none of that name
+	AlreadyThere     postgres.Cause = "already in the database"
 	RolledBack       postgres.Cause = "migration rolled back"
 )
 
@@ -156,6 +157,8 @@ func (e *Error) Cause() postgres.Cause {
 		return Stopped
 	case e.elsewhere && isUnknownName(e.Err):
 		return NameElsewhere
+	case isTaken(e.Err):
+		return AlreadyThere
 	}
 	return RolledBack
 }
@@ -163,6 +166,13 @@ func (e *Error) Cause() postgres.Cause {
 // IsTimeout reports whether a statement_timeout ended the statement.
 func IsTimeout(err error) bool {
 	return postgres.HasCode(err, "57014") && strings.Contains(err.Error(), "statement timeout")
+}
+
+// isTaken reports whether there is a table, column, schema, function or other object of a name already.
+func isTaken(err error) bool {
+	return slices.ContainsFunc([]string{"42P07", "42701", "42P06", "42723", "42710"}, func(code string) bool {
+		return postgres.HasCode(err, code)
+	})
 }
 
 // isUnknownName reports whether the server knows no table, function, type or operator of a name.

@@ -89,6 +89,8 @@ var hints = []hint{
 	{migration.BaselineTimeOut, "the role or the database has a statement_timeout that is too short for this: raise it " +
 		"(alter role … set statement_timeout), then run again; nothing was changed"},
 	{migration.Stopped, "the statement was stopped and the file rolled back; run again"},
+	{migration.AlreadyThere, "the file was rolled back: if the tenant's tables were made without these files, adopt it " +
+		"with baseline; otherwise correct the file, then run again"},
 	{migration.RolledBack, "the file was rolled back and the tenant is at the version before it: correct the file or " +
 		"the tenant's data, then run again"},
 	{migration.ConnectionLost, "run again: it was applied and recorded, or neither, and it is never applied twice"},

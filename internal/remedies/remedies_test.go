@@ -98,6 +98,7 @@ func TestRemedies(t *testing.T) {
 		{&migration.Error{Err: refused("23505"), Invalid: []postgres.InvalidIndex{{Schema: "a", Name: "B", Table: "t"}}},
 			`run drop index concurrently "a"."B"; on`},
 		{&migration.Error{Err: refused("22012")}, "correct the file or the tenant's data"},
+		{&migration.Error{Err: refused("42P07")}, "adopt it with baseline"},
 
 		{pgdump.CheckArgs([]string{"-f", "x"}), "take it out"},
 		{pgdump.CheckArgs([]string{"--format=c"}), "set backup-format"},

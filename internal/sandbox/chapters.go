@@ -122,7 +122,8 @@ func showRehearsal(ctx context.Context, w *world, r *runner) error {
 func showUndo(ctx context.Context, w *world, r *runner) error {
 	r.out.tell("Take it back", `
 		Globex turns out to need the blanks at the end of its titles. The run is undone there: its branch goes back to
-		the undo point, and what is there now stays as a branch. The run is named twice: by its report and by its id.`)
+		the undo point, and what is there now stays as a branch. The run is named twice, so that nobody undoes another one:
+		by its report, and by the number at the end of its address on GitHub.`)
 	if err := r.step(ctx, step{
 		inputs:  []string{"mode=undo", "tenants=Globex", "previous-report=migrate.json", "confirm=" + runID},
 		outputs: []string{"succeeded=1", "failed=0"},

@@ -145,7 +145,7 @@ func (p *printer) farewell(took time.Duration) {
 	p.say(`
 		Where to go next:
 
-		  README.md                       the smallest workflow of each mode, and what it needs
+		  README.md                       the smallest workflows, and what each mode needs
 		  examples/migrate-on-merge.yml   a complete workflow to copy; there is one for every mode
 		  docs/backups.md                 the bucket, the role and its trust policy on AWS
 		  make sandbox                    this Neon, S3 and GitHub, kept running for your own experiments`)

@@ -193,9 +193,9 @@ func (u *undo) section(results []fleet.Result) report.Section {
 	switch name := mode.UndoneName(u.run.id); {
 	case u.env.DryRun && lost > 0:
 		s.Title = "What would be lost"
-		s.Lines = append(s.Lines, "a branch "+name+" in each project would keep it until you delete that")
+		s.Lines = append(s.Lines, "a branch "+name+" in each project would keep it")
 	case kept > 0:
-		s.Lines = append(s.Lines, fmt.Sprintf("the branch %s of %s keeps what was there before the undo, until you delete it",
+		s.Lines = append(s.Lines, fmt.Sprintf("the branch %s of %s keeps what was there before the undo",
 			name, words.Count(kept, "project", "projects")))
 	}
 	return s

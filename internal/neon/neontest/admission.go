@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,9 @@ func (s *Server) admit(endpointID string, start *startup, from netip.Addr) (refu
 			return unknownMessage
 		}
 		b = e.branch
+	}
+	if b == nil {
+		b = s.branchOf(start.user()) // Neon knows the endpoint by the host, whatever databases were made with SQL
 	}
 	if b == nil {
 		return unnamedMessage
@@ -52,6 +56,19 @@ func (s *Server) admit(endpointID string, start *startup, from netip.Addr) (refu
 		start.set("database", d.real)
 	}
 	return ""
+}
+
+// branchOf returns the newest branch with an endpoint and a role that the real server knows by that name.
+func (s *Server) branchOf(user string) (found *branch) {
+	for _, p := range s.projects {
+		for _, b := range p.branches {
+			has := slices.ContainsFunc(b.roles, func(r *role) bool { return r.real == user })
+			if p.deleted == nil && b.endpoint() != nil && has && (found == nil || found.created.Before(b.created)) {
+				found = b
+			}
+		}
+	}
+	return found
 }
 
 func (s *Server) endpointByID(id string) *endpoint {
