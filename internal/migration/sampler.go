@@ -21,10 +21,10 @@ type sample struct {
 
 // sampler looks at the locks of one session from another one.
 type sampler struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	seen   map[uint32]sample
-	err    error // why it ended before it was stopped
+	quit chan struct{}
+	done chan struct{}
+	seen map[uint32]sample
+	err  error // why it could not look until it was stopped
 }
 
 func (s *sampler) start(ctx context.Context, watched *postgres.Conn) error {
@@ -32,28 +32,27 @@ func (s *sampler) start(ctx context.Context, watched *postgres.Conn) error {
 	if err != nil {
 		return err
 	}
-	sampling, cancel := context.WithCancel(ctx)
-	s.cancel, s.done, s.seen = cancel, make(chan struct{}), map[uint32]sample{}
+	s.quit, s.done, s.seen = make(chan struct{}), make(chan struct{}), map[uint32]sample{}
 	query := fmt.Sprintf(sampleQuery, watched.Backend())
 	go func() {
 		defer close(s.done)
 		defer c.Close()
 		tick := time.NewTicker(sampleEvery)
 		defer tick.Stop()
-		for {
-			answers, err := c.Results(sampling, query)
+		for last := false; ; {
+			answers, err := c.Results(ctx, query)
 			if err == nil {
 				err = s.add(answers[0])
 			}
-			if err != nil {
-				if sampling.Err() == nil {
-					s.err = err
-				}
+			if err != nil && ctx.Err() == nil {
+				s.err = err
+			}
+			if err != nil || last {
 				return
 			}
 			select {
-			case <-sampling.Done():
-				return
+			case <-s.quit: // one more look tells whether it could look until now
+				last = true
 			case <-tick.C:
 			}
 		}
@@ -97,7 +96,7 @@ func (s *sampler) add(rows [][][]byte) error {
 // stop returns the locks that were seen, or why they are not known: a sampler that ended early has seen too few of
 // them, or for too short a time.
 func (s *sampler) stop() (map[uint32]sample, error) {
-	s.cancel()
+	close(s.quit)
 	<-s.done
 	return s.seen, s.err
 }

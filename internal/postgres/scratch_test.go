@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -106,8 +107,12 @@ func TestScratchDatabasesOfKilledRuns(t *testing.T) {
 	t.Parallel()
 	server, url, _ := scratchServer(t)
 	_, other, _ := scratchServer(t)
-	name := func(age time.Duration) string {
-		return fmt.Sprintf("neon_tenants_scratch_%d_%s", time.Now().Add(-age).Unix(), strings.ToLower(rand.Text()[:16]))
+	now, err := strconv.ParseInt(pgtest.Ask(t, url, "select extract(epoch from now())::bigint::text")[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(age time.Duration) string { // by the server's clock, which decides
+		return fmt.Sprintf("neon_tenants_scratch_%d_%s", now-int64(age.Seconds()), strings.ToLower(rand.Text()[:16]))
 	}
 	old, used, young, theirs := name(25*time.Hour), name(48*time.Hour), name(23*time.Hour), name(48*time.Hour)
 	alike := "neon_tenants_scratch_" + strings.ToLower(rand.Text()[:16])
