@@ -11,15 +11,7 @@ import (
 // rows of every statement that completed, as text (NULL is nil); after an error, those before the failed one, after
 // which the server runs none.
 func (c *Conn) Results(ctx context.Context, sql string) ([][][][]byte, error) {
-	var answers [][][][]byte
-	_, err := c.each(ctx, sql, func(r *pgconn.ResultReader) error {
-		answer := r.Read()
-		if answer.Err == nil {
-			answers = append(answers, answer.Rows)
-		}
-		return answer.Err
-	})
-	return answers, err
+	return c.SomeResults(ctx, sql, func(int) bool { return true })
 }
 
 // SomeResults is [Conn.Results] that keeps the rows of some statements only, by their index. The others have none.

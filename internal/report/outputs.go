@@ -18,9 +18,10 @@ import (
 // Output is one output of the action, or one variable for later steps.
 type Output struct{ Name, Value string }
 
-// maxValue is the largest output that a later step can be given: Linux holds no more than 128 KiB in one string of the
-// environment, in which the runner passes every input and every env. A KiB is left for the variable's name.
-const maxValue = 127 << 10
+// MaxOutput is the largest output, in bytes, that a later step can be given: Linux holds no more than 128 KiB in one
+// string of the environment, in which the runner passes every input and every env. A KiB is left for the variable's
+// name.
+const MaxOutput = 127 << 10
 
 // Outputs lists the outputs that every mode has. failed-tenants is left out where it is larger than a step can take: a
 // part of it would be taken for the whole. See [Unset].
@@ -33,7 +34,7 @@ func Outputs(r Run) []Output {
 		{"failed", strconv.Itoa(t.Failed)},
 		{"skipped", strconv.Itoa(t.Skipped)},
 	}
-	if failed := failedTenants(r); len(failed) <= maxValue {
+	if failed := failedTenants(r); len(failed) <= MaxOutput {
 		outputs = append(outputs, Output{"failed-tenants", failed})
 	}
 	return append(outputs, Output{"report-file", r.ReportFile})
@@ -52,12 +53,12 @@ func failedTenants(r Run) string {
 // Unset says that failed-tenants is left out of [Outputs], and what to use instead; it is empty if it is not.
 func Unset(r Run) string {
 	size := len(failedTenants(r))
-	if size <= maxValue {
+	if size <= MaxOutput {
 		return ""
 	}
 	text := fmt.Sprintf("the output failed-tenants is not set: the names of %s take %s, more than the %s that a later "+
 		"step can be given; ", words.Count(r.Totals().Failed, "failed tenant", "failed tenants"), words.Size(int64(size)),
-		words.Size(maxValue))
+		words.Size(MaxOutput))
 	if r.ReportFile == "" {
 		return text + "set report-file to have them listed, or run over all tenants again"
 	}

@@ -30,7 +30,7 @@ func TestOutputs(t *testing.T) {
 // empty text refuses that.
 func TestFailedTenantsAreBounded(t *testing.T) {
 	const name = 100
-	fits := (maxValue - len("[]") + 1) / (name + len(`"",`))
+	fits := (MaxOutput - len("[]") + 1) / (name + len(`"",`))
 	for count, want := range map[int]string{
 		fits: "",
 		fits + 1: "the output failed-tenants is not set: the names of 1263 failed tenants take 130.1 kB, more than the " +

@@ -32,10 +32,6 @@ type listed struct {
 	Detail
 }
 
-// maxOutput is the largest output, in bytes, that a later step can be given in its environment: Linux holds 128 KiB in
-// one string of it, of which a KiB is left for the variable's name.
-const maxOutput = 127 << 10
-
 // output is the output branches: those of the tenants that did not fail.
 func (p *previews) output(results []fleet.Result) (e mode.Ending) {
 	list := []listed{}
@@ -46,13 +42,13 @@ func (p *previews) output(results []fleet.Result) (e mode.Ending) {
 		}
 	}
 	text, _ := json.Marshal(list) // texts and times always marshal
-	if len(text) <= maxOutput {
+	if len(text) <= report.MaxOutput {
 		e.Outputs = map[string]string{"branches": string(text)}
 		return e
 	}
 	e.Warnings = []string{fmt.Sprintf("the output branches is not set: %s take %s, more than the %s that a later step "+
 		"can be given; the report file lists them all", words.Count(len(list), "branch", "branches"),
-		words.Size(int64(len(text))), words.Size(maxOutput))}
+		words.Size(int64(len(text))), words.Size(report.MaxOutput))}
 	return e
 }
 

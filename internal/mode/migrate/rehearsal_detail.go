@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/migration"
@@ -119,4 +120,28 @@ func (r *rehearsal) refused(t fleet.Tenant) fleet.Outcome {
 		return fleet.Outcome{Detail: Detail{Applied: []Applied{}, Rehearsal: d}}
 	}
 	return fleet.Outcome{}
+}
+
+// note says in a line of progress what the rehearsal showed.
+func (r *rehearsed) note() string {
+	text := fmt.Sprintf("%s in %s", words.Count(len(r.traces), "file", "files"), words.Duration(r.elapsed()))
+	var rewrites []string
+	var longest migration.TableLock
+	for _, t := range r.traces {
+		for _, w := range t.Rewrites {
+			rewrites = append(rewrites, w.Table)
+		}
+		for _, l := range t.Locks {
+			if l.Held > longest.Held {
+				longest = l
+			}
+		}
+	}
+	if len(rewrites) > 0 {
+		text += "; rewrites " + words.List(slices.Compact(rewrites), 3)
+	}
+	if longest.Held > 0 {
+		text += fmt.Sprintf("; holds %s on %s for %s", longest.Mode, longest.Table, words.Duration(longest.Held))
+	}
+	return text
 }

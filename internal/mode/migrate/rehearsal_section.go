@@ -26,12 +26,11 @@ func (r *rehearsal) summary() *FleetRehearsal {
 }
 
 // output is the value of the output rehearsal: the summary without the schemas' changes. ok is false if it takes more
-// than the 127 KiB that a later step can be given: a part of it would be taken for the whole.
+// than [report.MaxOutput]: a part of it would be taken for the whole.
 func (f FleetRehearsal) output() (text string, ok bool) {
-	const most = 127 << 10
 	f.Changes = nil
 	all, err := json.Marshal(f)
-	return string(all), err == nil && len(all) <= most
+	return string(all), err == nil && len(all) <= report.MaxOutput
 }
 
 // ms writes milliseconds, of which the fraction is not known.
