@@ -79,6 +79,33 @@ type ProjectMaker interface {
 type Activity interface {
 	// LastActive is when a compute of the tenant was last active; known is false where nobody can tell.
 	LastActive(ctx context.Context, t Tenant) (at time.Time, known bool, err error)
+	// Computes returns what the platform says of the computes of the tenants that were listed, without a call for each and
+	// without waking one.
+	Computes(ctx context.Context) (Computes, error)
+}
+
+// Computes are the computes of the listed tenants.
+type Computes struct {
+	// Of returns a tenant's; known is false where the platform says nothing of it. It makes no call.
+	Of func(t Tenant) (c Compute, known bool)
+	// At is when the platform said so.
+	At time.Time
+}
+
+// Compute is what a platform says of a tenant's compute, or of the one that was in use last if it has several.
+type Compute struct {
+	LastActive time.Time // zero: not known
+	// ChangedAt is when something about the tenant was last changed other than by using it; zero: not known.
+	ChangedAt time.Time
+	// SuspendAfter is how long after its last use the compute is suspended; negative: never.
+	SuspendAfter time.Duration
+	// MinUnits is the least number of compute units that it runs with.
+	MinUnits float64
+}
+
+// Asleep reports whether the compute was suspended at a time.
+func (c Compute) Asleep(at time.Time) bool {
+	return c.SuspendAfter >= 0 && !c.LastActive.IsZero() && c.LastActive.Add(c.SuspendAfter).Before(at)
 }
 
 // Pooler knows connection strings that lead through a connection pooler, for applications.
@@ -101,9 +128,10 @@ type Searcher interface {
 // Place is where a tenant lives, as far as a catalog records it; empty parts are unknown or do not apply.
 type Place struct {
 	NeonProjectID string
-	Server        string // host:port
-	Database      string // on that server
 	NeonBranch    string // by name; empty: the project's default branch
+	Server        string // host:port
+	Database      string // on that server, or in that project
+	Role          string // that connects to the project
 }
 
 // Locator knows where its tenants live. Place makes no call.

@@ -20,7 +20,12 @@ type File struct {
 // Files returns the files that match a list of globs, which are absolute or relative to the workspace: *, ? and [abc]
 // match within one name, ** any number of folders. The files are sorted by name, each once. A glob that is malformed or
 // matches no file is a mistake.
-func (r *Reader) Files(name string) []File {
+func (r *Reader) Files(name string) []File { return r.files(name, true) }
+
+// FilesIfAny is [Reader.Files], for globs that may match nothing.
+func (r *Reader) FilesIfAny(name string) []File { return r.files(name, false) }
+
+func (r *Reader) files(name string, required bool) []File {
 	var files []File
 	for _, glob := range r.List(name) {
 		found, err := r.match(glob)
@@ -31,7 +36,7 @@ func (r *Reader) Files(name string) []File {
 		case err != nil:
 			r.Mistake(name, "the files %q cannot be read: %v; "+
 				"correct the glob, or give the workflow's user read access", glob, err)
-		case len(found) == 0:
+		case len(found) == 0 && required:
 			r.Mistake(name, "%q matches no file in the workspace; "+
 				"check that an earlier step put the files there, or correct the glob", glob)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -90,6 +91,8 @@ type Env struct {
 	// Catalog is where the run records its results, as host:port/database; empty if it does not. That database is never
 	// a tenant, even if the source lists it.
 	Catalog string
+	// Remembered adds to a book what the catalog knows of tenants. Nil: there is no catalog.
+	Remembered func(ctx context.Context, tenants []fleet.Tenant, book *records.Book) error
 	// Mask hides texts in the run's log from now on.
 	Mask func(forms ...string)
 	// Notice adds a sentence that concerns no single tenant to the log and the report, each text once.

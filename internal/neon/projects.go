@@ -24,8 +24,16 @@ type Project struct {
 	OrgID     string `json:"org_id"`
 	// CreatedAt is by Neon's clock.
 	CreatedAt time.Time `json:"created_at"`
+	// UpdatedAt is when Neon last changed what it knows of the project, such as its default branch.
+	UpdatedAt time.Time `json:"updated_at"`
 	// ComputeLastActiveAt is when one of its computes was last active; zero if Neon does not say.
 	ComputeLastActiveAt time.Time `json:"compute_last_active_at"`
+	// Defaults are the settings of its computes, unless one has been given others.
+	Defaults struct {
+		// SuspendSeconds is how long after its last use a compute is suspended: 0 is Neon's default, -1 is never.
+		SuspendSeconds int64   `json:"suspend_timeout_seconds"`
+		MinUnits       float64 `json:"autoscaling_limit_min_cu"`
+	} `json:"default_endpoint_settings"`
 	// HistorySeconds is how far back its branches can be restored, or branched from.
 	HistorySeconds int64 `json:"history_retention_seconds"`
 	// StorePasswords is false if Neon keeps no passwords, and so has no complete connection string.
@@ -69,6 +77,20 @@ func (p *Project) Exceeded() string {
 		}
 	}
 	return ""
+}
+
+// SuspendAfter is how long after its last use the project's compute is suspended; negative: never.
+func (p *Project) SuspendAfter() time.Duration {
+	if p.Defaults.SuspendSeconds == 0 {
+		return 300 * time.Second // Neon's default
+	}
+	return time.Duration(p.Defaults.SuspendSeconds) * time.Second
+}
+
+// MinUnits is the least number of compute units with which the project's compute runs.
+func (p *Project) MinUnits() float64 {
+	const smallest = 0.25
+	return max(p.Defaults.MinUnits, smallest)
 }
 
 const (

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -24,6 +26,8 @@ type Status struct {
 	SchemaExists bool
 	// Versions are the recorded ones.
 	Versions map[string]bool
+	// At is when they began to be read, by the server's clock.
+	At time.Time
 }
 
 // Highest is the highest recorded version, "" if there is none.
@@ -65,6 +69,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 	if err != nil && (!HasCode(err, "42P01") || len(answers) < versions) {
 		return Status{}, versionsError(err, t)
 	}
+	found := err == nil
 	row := answers[session].Values[0]
 	c.backend.Store(string(row[6]))
 	// Without a schema there is no key for a lock either, and nothing to find out.
@@ -78,9 +83,14 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 		Locked:       lock && string(row[0]) == "t",
 		Table:        Table{string(row[1]), t.Name},
 		SchemaExists: string(row[2]) == "t",
-		Found:        err == nil,
+		Found:        found,
 		Versions:     map[string]bool{},
 	}
+	micros, err := strconv.ParseInt(string(row[7]), 10, 64)
+	if err != nil {
+		return Status{}, fmt.Errorf("read the server's clock: %w", err)
+	}
+	s.At = time.UnixMicro(micros).UTC()
 	if s.Table.Schema == "" {
 		return Status{}, &TableError{NoSchema, t,
 			fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", t.Name)}
@@ -151,7 +161,8 @@ func statusQuery(t Table, lock bool, own string) string {
 	}
 	return "set transaction isolation level read committed; set local row_security = off; " +
 		"select " + tryLock + ", " + t.schemaExpression() + ", " + schemaExists + ", current_schemas(false), " +
-		"current_setting('search_path'), current_schema(), pg_backend_pid(); " +
+		"current_setting('search_path'), current_schema(), pg_backend_pid(), " +
+		"(extract(epoch from now()) * 1000000)::bigint; " +
 		"select * from " + t.Quoted()
 }
 

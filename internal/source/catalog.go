@@ -238,6 +238,26 @@ func (c *Catalog) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time,
 	return n.LastActive(ctx, project)
 }
 
+// Computes implements [fleet.Activity] with one list of the projects, if the key for it is given.
+func (c *Catalog) Computes(ctx context.Context) (fleet.Computes, error) {
+	none := func(fleet.Tenant) (fleet.Compute, bool) { return fleet.Compute{}, false }
+	if c.neon == nil {
+		return fleet.Computes{Of: none, At: time.Now()}, nil
+	}
+	listed, err := c.neon.Computes(ctx)
+	if err != nil {
+		return fleet.Computes{}, err
+	}
+	of := func(t fleet.Tenant) (fleet.Compute, bool) {
+		id := c.row(t).NeonProjectID
+		if id == "" {
+			return fleet.Compute{}, false
+		}
+		return listed.Of(fleet.Tenant{ID: id})
+	}
+	return fleet.Computes{Of: of, At: listed.At}, nil
+}
+
 // Place implements [fleet.Locator]. Of a tenant at a connection string nothing is known.
 func (c *Catalog) Place(t fleet.Tenant) fleet.Place {
 	r := c.row(t)
@@ -245,11 +265,10 @@ func (c *Catalog) Place(t fleet.Tenant) fleet.Place {
 	case at == atDatabase && c.checkDatabase(r.Database) == nil:
 		return fleet.Place{Server: c.target.Server(), Database: r.Database}
 	case at == atProject:
-		place := fleet.Place{NeonProjectID: r.NeonProjectID}
 		if c.neon != nil {
-			place.NeonBranch = c.neon.branch
+			return c.neon.place(r.NeonProjectID)
 		}
-		return place
+		return fleet.Place{NeonProjectID: r.NeonProjectID}
 	}
 	return fleet.Place{}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/hosts"
@@ -33,6 +34,7 @@ type Neon struct {
 
 	mu       sync.Mutex
 	projects map[string]neon.Project // as they were listed, by id
+	listedAt time.Time               // when the last list began; zero: there was none
 }
 
 var (
@@ -88,13 +90,17 @@ const mostPerMinute = 60_000
 
 // Place implements [fleet.Locator].
 func (n *Neon) Place(t fleet.Tenant) fleet.Place {
-	return fleet.Place{NeonProjectID: t.ID, NeonBranch: n.branch}
+	return n.place(t.ID)
+}
+
+func (n *Neon) place(projectID string) fleet.Place {
+	return fleet.Place{NeonProjectID: projectID, NeonBranch: n.branch, Database: n.database, Role: n.role}
 }
 
 // Tenants implements [fleet.Source] with every project of the organization, except those that a restore made: beside
 // its original, a copy would be migrated, backed up and given a secret as one more tenant.
 func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
-	projects, missing, err := n.client.Projects(ctx, n.orgID)
+	projects, missing, err := n.list(ctx)
 	if several := (*neon.OrgError)(nil); errors.As(err, &several) {
 		if len(several.Organizations) == 0 {
 			return nil, fleet.WithRemedy(err, "set neon-api-key to a key of the organization that owns the projects")
@@ -107,16 +113,13 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	}
 	var tenants []fleet.Tenant
 	var copies []string
-	n.mu.Lock()
 	for _, p := range projects {
-		n.projects[p.ID] = p
 		if fleet.IsRestored(p.Name) {
 			copies = append(copies, fmt.Sprintf("%q (%s)", p.Name, p.ID))
 			continue
 		}
 		tenants = append(tenants, fleet.Tenant{Name: p.Name, ID: p.ID})
 	}
-	n.mu.Unlock()
 	if len(copies) > 0 {
 		const shown = 3
 		n.warn(fmt.Sprintf("%s out that mode restore made: %s; such a project is no tenant until it is renamed in Neon's "+
@@ -126,6 +129,21 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 		return tenants, &fleet.IncompleteError{Missing: missing}
 	}
 	return tenants, nil
+}
+
+// list lists the organization's projects and remembers them.
+func (n *Neon) list(ctx context.Context) (projects []neon.Project, missing []string, err error) {
+	began := time.Now()
+	if projects, missing, err = n.client.Projects(ctx, n.orgID); err != nil {
+		return nil, nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.listedAt = began
+	for _, p := range projects {
+		n.projects[p.ID] = p
+	}
+	return projects, missing, nil
 }
 
 // Searched implements [fleet.Searcher].

@@ -77,6 +77,26 @@ func (n *Neon) LastActive(ctx context.Context, t fleet.Tenant) (at time.Time, kn
 	return p.ComputeLastActiveAt, !p.ComputeLastActiveAt.IsZero(), err
 }
 
+// Computes implements [fleet.Activity]. What counts is the list of the projects, which is made if there is none yet.
+func (n *Neon) Computes(ctx context.Context) (fleet.Computes, error) {
+	n.mu.Lock()
+	at := n.listedAt
+	n.mu.Unlock()
+	if at.IsZero() {
+		at = time.Now()
+		if _, _, err := n.list(ctx); err != nil {
+			return fleet.Computes{}, keyRemedy(err)
+		}
+	}
+	of := func(t fleet.Tenant) (fleet.Compute, bool) {
+		p, ok := n.listed(t.ID)
+		return fleet.Compute{
+			LastActive: p.ComputeLastActiveAt, ChangedAt: p.UpdatedAt, SuspendAfter: p.SuspendAfter(), MinUnits: p.MinUnits(),
+		}, ok
+	}
+	return fleet.Computes{Of: of, At: at}, nil
+}
+
 // listed returns a project as it was listed; ok is false if it was not.
 func (n *Neon) listed(id string) (p neon.Project, ok bool) {
 	n.mu.Lock()

@@ -1,0 +1,109 @@
+package mode
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/records"
+	"github.com/org/neon-tenants-action/internal/report"
+)
+
+// Records are those that a run starts from: what earlier runs found out about tenants, from their report files and from
+// the catalog. What cannot be read is not known, which is said and costs no tenant its result.
+type Records struct {
+	env   Env
+	files []input.File
+	given bool // there is somewhere to read from
+	book  records.Book
+}
+
+// ReadRecords reads the inputs that say where records are. A glob for report files that matches nothing is no mistake:
+// a first run has none.
+func ReadRecords(in *input.Reader, env Env) *Records {
+	return &Records{
+		env: env, files: in.FilesIfAny("previous-report"),
+		given: in.String("previous-report") != "" || env.Remembered != nil,
+	}
+}
+
+// Given reports whether there is anywhere to read records from.
+func (r *Records) Given() bool { return r.given }
+
+// Book returns the records. [Records.Load] fills it.
+func (r *Records) Book() *records.Book { return &r.book }
+
+// Load reads the records of the listed tenants.
+func (r *Records) Load(ctx context.Context, found Found) {
+	for _, f := range r.files {
+		if err := r.read(f); err != nil {
+			r.env.Notice(fmt.Sprintf("previous-report: nothing is known from a file: %v", err))
+		}
+	}
+	if r.env.Remembered == nil {
+		return
+	}
+	if err := r.env.Remembered(ctx, found.All, &r.book); err != nil {
+		r.env.Notice(fmt.Sprintf("nothing is known from the catalog of catalog-url: %v", err))
+	}
+}
+
+// read adds what a report file says.
+func (r *Records) read(f input.File) error {
+	file, err := ReadReport(f)
+	if err != nil {
+		return err
+	}
+	for _, detail := range runDetails(file.File) {
+		var d struct {
+			Sets records.Sets `json:"file_sets"`
+		}
+		if json.Unmarshal(detail, &d) == nil { // another mode's detail may be anything
+			r.book.NoteSets(d.Sets)
+		}
+	}
+	if file.DryRun {
+		return nil
+	}
+	for _, t := range file.Tenants {
+		if record, ok := recordIn(file.Mode, t); ok {
+			r.book.Note(t.ID, record, file.StartedAt)
+		}
+	}
+	return nil
+}
+
+// runDetails are the details of a report's run, or of those that it was merged from.
+func runDetails(f report.File) []json.RawMessage {
+	details := []json.RawMessage{f.Detail}
+	for _, m := range f.Merged {
+		details = append(details, m.Detail)
+	}
+	return details
+}
+
+// leaves are the modes that never change a tenant's database, and so leave what is known of it.
+var leaves = map[string]bool{
+	"backup": true, "sync-secrets": true, "list-tenants": true, "create-branches": true, "reset-branches": true,
+	"delete-branches": true,
+}
+
+// recordIn returns what a tenant's entry in a report says of it; ok is false if it says nothing. An entry without a
+// record, of a run that may have changed the tenant, says that nothing is known of it any more.
+func recordIn(mode string, t report.TenantEntry) (r records.Record, ok bool) {
+	if t.State == fleet.Skipped || leaves[mode] {
+		return r, false
+	}
+	var d struct {
+		Record *records.Record `json:"record"`
+	}
+	if json.Unmarshal(t.Detail, &d) == nil && d.Record != nil {
+		r = *d.Record
+	}
+	if t.State == fleet.Failed {
+		r = records.Record{Place: r.Place, Applied: r.Applied}
+	}
+	return r, true
+}

@@ -1,0 +1,80 @@
+package records
+
+import (
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
+
+// slack is by how much the clocks of a tenant's server and of Neon may differ, together with what Neon's times mean to
+// the second.
+const slack = time.Minute
+
+// Reason is why a tenant is connected to although sleeping ones are to be left asleep.
+type Reason string
+
+// The reasons, in the words of a report.
+const (
+	NoRecord     Reason = "no record says that they are current"
+	OtherFiles   Reason = "the migration files are not those of their record"
+	OtherPlace   Reason = "their record is about another database"
+	NotChecked   Reason = "their record does not say what this check looks for"
+	Unknown      Reason = "Neon does not say when they were last in use"
+	InUse        Reason = "they were in use since their record"
+	Changed      Reason = "Neon says that their project was changed since their record"
+	NeverSleeps  Reason = "their compute is never suspended"
+	FutureRecord Reason = "their record is from the future"
+)
+
+// Present is what a run knows of a tenant without asking it.
+type Present struct {
+	Place string // see [PlaceOf]
+	Files string // the [Set.Digest] of the run's files
+	// Checks is the [Schema].Checks of a health check; empty if the run is none.
+	Checks string
+	// Compute is what Neon says of the tenant's compute; Known is false if it says nothing.
+	Compute fleet.Compute
+	Known   bool
+	// Now is when Neon said it.
+	Now time.Time
+}
+
+// Wake decides whether a tenant has to be connected to, and why; it returns "" for one that may be left asleep: its
+// record says that it was current at a time, in this very database and with these very files, and Neon says that nobody
+// has used or changed it since. The record's own visit kept the compute up for as long as it takes to be suspended, and
+// Neon may count that as activity.
+func Wake(r Record, p Present) Reason {
+	c := p.Compute
+	until := r.CurrentAt.Add(c.SuspendAfter + slack) // of what may have been the visit itself
+	switch {
+	case !r.Known():
+		return NoRecord
+	case r.Place != p.Place:
+		return OtherPlace
+	case r.Files != p.Files:
+		return OtherFiles
+	case p.Checks != "" && (r.Schema == nil || r.Schema.Checks != p.Checks):
+		return NotChecked
+	case !p.Known || c.LastActive.IsZero():
+		return Unknown
+	case c.SuspendAfter < 0:
+		return NeverSleeps
+	case r.CurrentAt.After(p.Now.Add(slack)):
+		return FutureRecord
+	case c.LastActive.After(until):
+		return InUse
+	case c.ChangedAt.After(until):
+		return Changed
+	}
+	return ""
+}
+
+// PlaceOf names a tenant's database as far as it is known without asking anybody: where it lives, and the table in which
+// it records its versions.
+func PlaceOf(p fleet.Place, table string) string {
+	branch := p.NeonBranch
+	if branch == "" {
+		branch = "(default)"
+	}
+	return "neon " + p.NeonProjectID + " " + branch + " " + p.Database + " " + p.Role + " " + table
+}
