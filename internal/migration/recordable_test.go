@@ -105,7 +105,7 @@ func TestServerThatTakesNoRecord(t *testing.T) {
 func TestRecordedWhateverTheFileSets(t *testing.T) {
 	for _, sql := range []string{
 		"set role pg_monitor", "set session authorization default; set role pg_monitor",
-		"set default_transaction_read_only = on", "set statement_timeout = 1", "set search_path = nowhere",
+		"set default_transaction_read_only = on", "set statement_timeout = 50", "set search_path = nowhere",
 		"begin; select 1; commit; set role pg_monitor",
 	} {
 		t.Run(sql, func(t *testing.T) {

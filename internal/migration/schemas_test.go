@@ -76,7 +76,7 @@ func TestNothingLeaksIntoTheNextSchema(t *testing.T) {
 		"outside":             {alone("set search_path = public"), false},
 		"an open transaction": {alone("begin; select nothing"), true},
 		"reset":               {up("reset all"), false},
-		"settings": {up("set statement_timeout = 1; set statement_timeout = 0; " +
+		"settings": {up("set statement_timeout = 60000; set statement_timeout = 0; " +
 			"set default_transaction_read_only = on; set role none; set row_security = off"), false},
 		"temporary table":    {up("create temporary table a (j text)"), false},
 		"temporary, failing": {alone("create temporary table a (j text); select nothing"), true},

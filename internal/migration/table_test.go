@@ -27,7 +27,7 @@ func TestTableIsDbmates(t *testing.T) {
 func TestEachFileStartsFresh(t *testing.T) {
 	url := pgtest.Database(t)
 	m := files(t,
-		"1_dump.sql", up("select pg_catalog.set_config('search_path', '', false);\nset statement_timeout = 1;\n"+
+		"1_dump.sql", up("select pg_catalog.set_config('search_path', '', false);\nset statement_timeout = 60000;\n"+
 			"set statement_timeout = 0;\nset default_transaction_read_only = on;\ncreate table public.a (i int)"),
 		"2_more.sql", up("create table b (i int)"),
 		"3_alone.sql", alone("create table c (i int)"),
