@@ -73,6 +73,8 @@ const (
 type Outcome struct {
 	// Unchanged is true if there was nothing to do.
 	Unchanged bool
+	// Quiet is true if the tenant was not worked on: with the other quiet ones it is one line of the log.
+	Quiet bool
 	// Note is a phrase for the progress line and the summary's table: "3 applied".
 	Note string
 	// Warnings are sentences for the reader of a tenant that did not fail.

@@ -28,8 +28,8 @@ type Progress struct {
 	mu       sync.Mutex
 	finished int
 	running  map[fleet.Tenant]time.Time
-	skipped  map[string]int // by reason
-	reasons  []string       // of skipped, in order of appearance
+	counted  map[string]int // tenants without a line of their own, by what that line says of them
+	phrases  []string       // of counted, in order of appearance
 	last     time.Time      // when a tenant last finished, or the first one started
 	stop     chan struct{}  // nil until the heartbeat runs
 	stopped  bool
@@ -40,7 +40,7 @@ type Progress struct {
 func NewProgress(c *Console, total int) *Progress {
 	return &Progress{
 		Quiet: 15 * time.Second, console: c, total: total,
-		running: map[fleet.Tenant]time.Time{}, skipped: map[string]int{},
+		running: map[fleet.Tenant]time.Time{}, counted: map[string]int{},
 	}
 }
 
@@ -56,14 +56,14 @@ func (p *Progress) Started(t fleet.Tenant) {
 	}
 }
 
-// Finished prints how a tenant ended. Skipped tenants are only counted: [Progress.Stop] prints them.
+// Finished prints how a tenant ended. Tenants that were not worked on are only counted: [Progress.Stop] prints them.
 func (p *Progress) Finished(r fleet.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.running, r.Tenant)
 	p.finished++
-	if r.State == fleet.Skipped {
-		p.countSkipped(r)
+	if r.State == fleet.Skipped || r.Outcome.Quiet {
+		p.count(r)
 		return
 	}
 	p.last = time.Now()
@@ -80,19 +80,22 @@ func (p *Progress) Finished(r fleet.Result) {
 	p.console.write(&b)
 }
 
-// countSkipped counts a skipped tenant by its reason. The caller holds p.mu.
-func (p *Progress) countSkipped(r fleet.Result) {
-	reason := "not started"
-	if r.Err != nil {
-		reason = firstLine(clip(r.Err.Error(), maxCompared))
+// count counts a tenant that has no line of its own. The caller holds p.mu.
+func (p *Progress) count(r fleet.Result) {
+	phrase := r.Outcome.Note
+	if r.State == fleet.Skipped {
+		phrase = "skipped: not started"
+		if r.Err != nil {
+			phrase = "skipped: " + firstLine(clip(r.Err.Error(), maxCompared))
+		}
 	}
-	if p.skipped[reason] == 0 {
-		p.reasons = append(p.reasons, reason)
+	if p.counted[phrase] == 0 {
+		p.phrases = append(p.phrases, phrase)
 	}
-	p.skipped[reason]++
+	p.counted[phrase]++
 }
 
-// Stop ends the heartbeat and prints how many tenants were skipped, a line for each reason. Calling it again does
+// Stop ends the heartbeat and prints how many tenants were not worked on, a line for each reason. Calling it again does
 // nothing.
 func (p *Progress) Stop() {
 	p.mu.Lock()
@@ -111,16 +114,16 @@ func (p *Progress) Stop() {
 	defer p.mu.Unlock()
 	const shown = 10
 	var b bytes.Buffer
-	for i, reason := range p.reasons {
+	for i, phrase := range p.phrases {
 		if i == shown {
 			rest := 0
-			for _, reason := range p.reasons[i:] {
-				rest += p.skipped[reason]
+			for _, phrase := range p.phrases[i:] {
+				rest += p.counted[phrase]
 			}
 			appendLine(&b, fmt.Sprintf("%s skipped for other reasons", tenants(rest)))
 			break
 		}
-		appendLine(&b, fmt.Sprintf("%s skipped: %s", tenants(p.skipped[reason]), reason))
+		appendLine(&b, fmt.Sprintf("%s %s", tenants(p.counted[phrase]), phrase))
 	}
 	if b.Len() > 0 {
 		p.console.write(&b)

@@ -70,11 +70,24 @@ func (p *project) view() projectView {
 	return v
 }
 
+// lastActive is when a compute was last in use. It is, for a while, when the project is created.
 func (p *project) lastActive() time.Time {
-	if p.active.IsZero() {
-		return p.updated
+	switch {
+	case !p.active.IsZero():
+		return p.active
+	case p.used.IsZero():
+		return p.created
 	}
-	return p.active
+	return p.used
+}
+
+// inUse notes that a compute is in use, by the name of one of its databases on the real server.
+func (s *Server) inUse(database string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.byDatabase[database]; b != nil {
+		b.project.used = s.clock.now()
+	}
 }
 
 func (p *project) details() projectDetails {

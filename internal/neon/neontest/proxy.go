@@ -204,6 +204,8 @@ func (p *proxy) connect(raw, client net.Conn, start *startup, sni string, pooled
 		return err
 	}
 	_ = raw.SetDeadline(time.Time{})
+	p.server.inUse(start.database())
+	defer p.server.inUse(start.database())
 	var both sync.WaitGroup
 	both.Go(func() {
 		_, _ = io.Copy(server, client) // the connection ends when either side does

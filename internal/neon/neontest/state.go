@@ -18,7 +18,8 @@ type project struct {
 	id, name, org, region string
 	pgVersion             int
 	created, updated      time.Time
-	active                time.Time // when a compute was last in use, as Neon says; zero: when it was updated
+	used                  time.Time // when a connection to a compute last began or ended; zero: there was none
+	active                time.Time // when a compute was last in use, as a test wants Neon to say; zero: as it was
 	deleted               *time.Time
 	noStorePasswords      bool
 	historySeconds        int

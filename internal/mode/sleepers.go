@@ -1,0 +1,190 @@
+package mode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/records"
+	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
+)
+
+// Sleepers are the tenants that a run leaves asleep, because a record proves that there is nothing to do for them. A nil
+// value leaves nobody asleep.
+type Sleepers struct {
+	// Table is where tenants record their versions, Files the digest of the run's files, and Checks what a health check
+	// looks for, as in [records.Schema]; they say what a record must be about.
+	Table, Files, Checks string
+
+	records  *Records
+	activity fleet.Activity
+	locator  fleet.Locator
+	price    price
+
+	left  map[string]records.Record // by the tenant's id
+	sleep Sleep
+}
+
+// Sleep is what the report file says about the computes of a run that leaves tenants asleep.
+type Sleep struct {
+	LeftAsleep int `json:"left_asleep"`
+	// Woken are those of the others whose compute was suspended when the run began.
+	Woken int `json:"woken"`
+	// Reasons are why tenants were connected to, with their numbers.
+	Reasons map[records.Reason]int `json:"reasons,omitempty"`
+	// HoursSaved and HoursWoken are in hours of one compute unit. Each compute that is woken runs for its suspend delay at
+	// least.
+	HoursSaved float64 `json:"compute_hours_saved"`
+	HoursWoken float64 `json:"compute_hours_woken"`
+}
+
+// ReadSleepers reads the inputs about sleeping tenants; nil unless they are to be left asleep. Where records are read
+// from says r.
+func ReadSleepers(in *input.Reader, env Env, r *Records) *Sleepers {
+	price := input.Parse(in, "compute-price", parsePrice)
+	if !in.Bool("leave-asleep") {
+		return nil
+	}
+	const remedy = "this source does not know when a tenant was last in use; leave it out"
+	s := &Sleepers{records: r, price: price, left: map[string]records.Record{}}
+	var able, located bool
+	s.activity, able = Able[fleet.Activity](in, env, "leave-asleep", remedy)
+	s.locator, located = env.Source.(fleet.Locator)
+	if able && !located {
+		in.Mistake("leave-asleep", remedy)
+	}
+	if !r.Given() {
+		in.Mistake("leave-asleep", "needs the records of earlier runs; give catalog-url, or previous-report with the report "+
+			"file of the run before, kept in a cache or an artifact")
+	}
+	return s
+}
+
+// Choose decides who is left asleep. The records have been loaded.
+func (s *Sleepers) Choose(ctx context.Context, found Found) error {
+	if s == nil {
+		return nil
+	}
+	computes, err := s.activity.Computes(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		return fmt.Errorf("leave-asleep: find out when the tenants were last in use: %w", err)
+	}
+	s.sleep.Reasons = map[records.Reason]int{}
+	for _, t := range found.Tenants {
+		record, _ := s.records.Book().Of(t.ID)
+		present := records.Present{
+			Place: records.PlaceOf(s.locator.Place(t), s.Table), Files: s.Files, Checks: s.Checks, Now: computes.At,
+		}
+		present.Compute, present.Known = computes.Of(t)
+		reason := records.Wake(record, present)
+		s.sleep.add(reason, present)
+		if reason == "" {
+			s.left[t.ID] = record
+		}
+	}
+	return nil
+}
+
+// add counts one tenant. No reason leaves it asleep.
+func (s *Sleep) add(reason records.Reason, p records.Present) {
+	hours := 0.0 // that waking it costs
+	if p.Compute.Asleep(p.Now) {
+		hours = p.Compute.SuspendAfter.Hours() * p.Compute.MinUnits
+	}
+	if reason == "" {
+		s.LeftAsleep++
+		s.HoursSaved += hours
+		return
+	}
+	s.Reasons[reason]++
+	if hours > 0 {
+		s.Woken++
+		s.HoursWoken += hours
+	}
+}
+
+// Left returns the record of a tenant that is left asleep; ok is false for one that is not.
+func (s *Sleepers) Left(t fleet.Tenant) (r records.Record, ok bool) {
+	if s == nil {
+		return r, false
+	}
+	r, ok = s.left[t.ID]
+	return r, ok
+}
+
+// Awake returns the tenants that are not left asleep, in their order.
+func (s *Sleepers) Awake(tenants []fleet.Tenant) []fleet.Tenant {
+	if s == nil || len(s.left) == 0 {
+		return tenants
+	}
+	return slices.DeleteFunc(slices.Clone(tenants), func(t fleet.Tenant) bool {
+		_, left := s.left[t.ID]
+		return left
+	})
+}
+
+// Outcome is that of a tenant that is left asleep.
+func (s *Sleepers) Outcome(detail any) fleet.Outcome {
+	return fleet.Outcome{Unchanged: true, Quiet: true, Note: "left asleep", Detail: detail}
+}
+
+// Sleep is what the report file says; nil if the run leaves nobody asleep by its inputs.
+func (s *Sleepers) Sleep() *Sleep {
+	if s == nil || s.sleep.Reasons == nil {
+		return nil
+	}
+	return &s.sleep
+}
+
+// Section says it in words; ok is false if there is nothing to say.
+func (s *Sleepers) Section() (_ report.Section, ok bool) {
+	sleep := s.Sleep()
+	if sleep == nil {
+		return report.Section{}, false
+	}
+	return report.Section{Title: "Sleeping computes", Lines: sleep.lines(s.price)}, true
+}
+
+// lines are the section's.
+func (s Sleep) lines(p price) []string {
+	connected := 0
+	for _, n := range s.Reasons {
+		connected += n
+	}
+	left := fmt.Sprintf("%s left asleep: current by their record, and not used since", words.Count(s.LeftAsleep,
+		"tenant was", "tenants were"))
+	if s.HoursSaved > 0 {
+		left += "; waking them would have cost at least " + p.cost(s.HoursSaved)
+	}
+	lines := []string{left}
+	if connected == 0 {
+		return lines
+	}
+	woken := fmt.Sprintf("%s connected to, of which %s asleep", words.Count(connected, "tenant was", "tenants were"),
+		words.Count(s.Woken, "was", "were"))
+	if s.Woken > 0 {
+		woken += ": at least " + p.cost(s.HoursWoken)
+	}
+	lines = append(lines, woken)
+	byNumber := func(a, b records.Reason) int {
+		if s.Reasons[a] != s.Reasons[b] {
+			return s.Reasons[b] - s.Reasons[a]
+		}
+		if a < b {
+			return -1
+		}
+		return 1
+	}
+	for _, reason := range slices.SortedFunc(maps.Keys(s.Reasons), byNumber) {
+		lines = append(lines, fmt.Sprintf("connected to, because %s: %d", reason, s.Reasons[reason]))
+	}
+	return lines
+}
