@@ -88,8 +88,10 @@ type Activity interface {
 type Computes struct {
 	// Of returns a tenant's; known is false where the platform says nothing of it. It makes no call.
 	Of func(t Tenant) (c Compute, known bool)
-	// At is when the platform said so.
+	// At is when the platform said so, by this machine's clock.
 	At time.Time
+	// Ahead is by how much the platform's clock is ahead of this machine's, to a second or so.
+	Ahead time.Duration
 }
 
 // Compute is what a platform says of a tenant's compute, or of the one that was in use last if it has several.

@@ -81,7 +81,8 @@ func (s *Sleepers) Choose(ctx context.Context, found Found) error {
 	for _, t := range found.Tenants {
 		record, _ := s.records.Book().Of(t.ID)
 		present := records.Present{
-			Place: records.PlaceOf(s.locator.Place(t), s.Table), Files: s.Files, Checks: s.Checks, Now: computes.At,
+			Place: records.PlaceOf(s.locator.Place(t), s.Table), Files: s.Files, Checks: s.Checks,
+			Now: computes.At, Ahead: computes.Ahead,
 		}
 		present.Compute, present.Known = computes.Of(t)
 		reason := records.Wake(record, present)

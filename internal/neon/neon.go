@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/httpx"
@@ -46,10 +47,15 @@ type Options struct {
 // Client calls the API. It is safe for concurrent use. The error of every call is or wraps an [*Error], unless its
 // method names another one.
 type Client struct {
-	base string
-	key  string
-	http *http.Client
+	base  string
+	key   string
+	http  *http.Client
+	ahead atomic.Int64 // a duration
 }
+
+// Ahead is by how much Neon's clock was ahead of this machine's at the last answer, to a second or so; zero if Neon does
+// not tell.
+func (c *Client) Ahead() time.Duration { return time.Duration(c.ahead.Load()) }
 
 // New returns a client. It makes no call.
 func New(o Options) *Client {
@@ -87,6 +93,8 @@ func (c *Client) call(
 		return &Error{APIError: httpx.NoAnswer(ctx, method, path, err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
+	now := time.Now()
+	c.ahead.Store(int64(httpx.ServerTime(resp, now).Sub(now)))
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return refused(method, path, resp)

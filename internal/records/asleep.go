@@ -6,9 +6,13 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// slack is by how much the clocks of a tenant's server and of Neon may differ, together with what Neon's times mean to
-// the second.
-const slack = time.Minute
+// MaxSkew is by how much two clocks may differ. A tenant's server and Neon are each compared with the runner's, when a
+// record is made and when it is relied on: two clocks that agree are taken to be right.
+const MaxSkew = 30 * time.Second
+
+// slack is by how much a tenant's server and Neon may differ then, which is also more than what Neon's times mean to the
+// second.
+const slack = 2 * MaxSkew
 
 // Reason is why a tenant is connected to although sleeping ones are to be left asleep.
 type Reason string
@@ -24,6 +28,7 @@ const (
 	Changed      Reason = "Neon says that their project was changed since their record"
 	NeverSleeps  Reason = "their compute is never suspended"
 	FutureRecord Reason = "their record is from the future"
+	ClocksDiffer Reason = "Neon's clock and this runner's differ by more than half a minute"
 )
 
 // Present is what a run knows of a tenant without asking it.
@@ -35,14 +40,15 @@ type Present struct {
 	// Compute is what Neon says of the tenant's compute; Known is false if it says nothing.
 	Compute fleet.Compute
 	Known   bool
-	// Now is when Neon said it.
-	Now time.Time
+	// Now is when Neon said it, by the runner's clock, and Ahead by how much Neon's is ahead of that.
+	Now   time.Time
+	Ahead time.Duration
 }
 
 // Wake decides whether a tenant has to be connected to, and why; it returns "" for one that may be left asleep: its
 // record says that it was current at a time, in this very database and with these very files, and Neon says that nobody
-// has used or changed it since. The record's own visit kept the compute up for as long as it takes to be suspended, and
-// Neon may count that as activity.
+// has used or changed it since. The record's own visit kept the compute up until it was suspended, and Neon may count all
+// of that as activity: what somebody else does in these minutes cannot be told from the visit.
 func Wake(r Record, p Present) Reason {
 	c := p.Compute
 	until := r.CurrentAt.Add(c.SuspendAfter + slack) // of what may have been the visit itself
@@ -57,6 +63,8 @@ func Wake(r Record, p Present) Reason {
 		return NotChecked
 	case !p.Known || c.LastActive.IsZero():
 		return Unknown
+	case p.Ahead.Abs() > MaxSkew:
+		return ClocksDiffer
 	case c.SuspendAfter < 0:
 		return NeverSleeps
 	case r.CurrentAt.After(p.Now.Add(slack)):
@@ -77,4 +85,13 @@ func PlaceOf(p fleet.Place, table string) string {
 		branch = "(default)"
 	}
 	return "neon " + p.NeonProjectID + " " + branch + " " + p.Database + " " + p.Role + " " + table
+}
+
+// SeenAt is the [Record].CurrentAt of a visit, at a time by the clock of the tenant's server and by the runner's: zero if
+// these differ too much to rely on either.
+func SeenAt(server, runner time.Time) time.Time {
+	if server.Sub(runner).Abs() > MaxSkew {
+		return time.Time{}
+	}
+	return server
 }

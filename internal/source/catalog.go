@@ -255,7 +255,7 @@ func (c *Catalog) Computes(ctx context.Context) (fleet.Computes, error) {
 		}
 		return listed.Of(fleet.Tenant{ID: id})
 	}
-	return fleet.Computes{Of: of, At: listed.At}, nil
+	return fleet.Computes{Of: of, At: listed.At, Ahead: listed.Ahead}, nil
 }
 
 // Place implements [fleet.Locator]. Of a tenant at a connection string nothing is known.

@@ -94,7 +94,7 @@ func (n *Neon) Computes(ctx context.Context) (fleet.Computes, error) {
 			LastActive: p.ComputeLastActiveAt, ChangedAt: p.UpdatedAt, SuspendAfter: p.SuspendAfter(), MinUnits: p.MinUnits(),
 		}, ok
 	}
-	return fleet.Computes{Of: of, At: at}, nil
+	return fleet.Computes{Of: of, At: at, Ahead: n.client.Ahead()}, nil
 }
 
 // listed returns a project as it was listed; ok is false if it was not.
