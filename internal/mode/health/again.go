@@ -48,6 +48,7 @@ func (h *checker) compare(ctx context.Context, results []fleet.Result, observed 
 		if o.result >= 0 {
 			known := results[o.result].Outcome.Detail.(Detail)
 			known.Fingerprint, known.Objects, known.PostgresMajor = d.Fingerprint, d.Objects, d.PostgresMajor
+			known.forget()
 			c.results[o.result].Outcome.Detail = known
 		}
 	}
@@ -89,7 +90,7 @@ func (c compared) changed() (tenants []fleet.Tenant) {
 func (h *checker) lookAgain(ctx context.Context, tenants []fleet.Tenant) map[string]Detail {
 	look := func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 		var d Detail
-		err := h.look(ctx, t, &d, log)
+		_, err := h.look(ctx, t, &d, log)
 		return fleet.Outcome{Detail: d}, err
 	}
 	details := map[string]Detail{}

@@ -19,6 +19,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
 )
 
 // Detail is what the report file says about a tenant that was checked.
@@ -42,6 +43,9 @@ type Detail struct {
 	NewestBackup string `json:"newest_backup,omitempty"`      // key of the newest verified one
 	BackupAge    *int64 `json:"backup_age_seconds,omitempty"` // of that one
 
+	Asleep bool            `json:"asleep,omitempty"` // and left so: this is what its record says
+	Record *records.Record `json:"record,omitempty"` // for later runs
+
 	target postgres.Target // zero if it is not known
 	passed string          // the backups that do not count; empty: none was met
 }
@@ -57,6 +61,8 @@ type checker struct {
 	referenceName string      // a tenant's name, id or key; empty: none
 	store         *mode.Store // nil: backups are not looked for
 	maxAge        time.Duration
+	records       *mode.Records
+	sleepers      *mode.Sleepers // nil: nobody is left asleep
 
 	reference *fleet.Tenant // found by prepare; nil: none
 	outside   *Detail       // of a reference that is none of the run's tenants, once it is known
@@ -85,6 +91,7 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 	h.sharded = err == nil && shard.Count > 1 // the run itself reports a mistake
 	h.files = h.readFiles(in)
 	h.readStore(in)
+	h.readSleepers(in)
 	return mode.Work{Prepare: h.prepare, Job: h.run, Finish: h.finish, Close: h.close, Facts: facts}
 }
 
@@ -126,12 +133,16 @@ func (h *checker) close() {
 	}
 }
 
-// prepare opens the bucket and finds the reference.
+// prepare opens the bucket, decides who is left asleep, and finds the reference.
 func (h *checker) prepare(ctx context.Context, found mode.Found) error {
 	if h.store != nil {
 		if err := h.store.Open(ctx, 1); err != nil {
 			return err
 		}
+	}
+	h.records.Load(ctx, found)
+	if err := h.sleepers.Choose(ctx, found); err != nil {
+		return err
 	}
 	if h.referenceName == "" {
 		return nil
@@ -163,40 +174,42 @@ func findReference(all []fleet.Tenant, name string) (fleet.Tenant, error) {
 
 // run checks one tenant, except for drift, which shows only once every tenant has been checked.
 func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-	var d Detail
+	d, asleep := h.leave(t)
 	var found problems
-	if err := h.look(ctx, t, &d, log); err != nil {
-		if errors.Is(ctx.Err(), context.Canceled) { // the whole run
-			return fleet.Outcome{}, err
-		}
-		found = append(found, d.unreachable(ctx, err))
-	}
-	found = append(found, d.problems(h.files != nil)...)
-	if h.store != nil && ctx.Err() == nil {
-		existing, err := h.store.List(ctx, t.Key)
+	if !asleep {
+		m, err := h.look(ctx, t, &d, log)
 		if err != nil {
-			return fleet.Outcome{Detail: d}, err
+			if errors.Is(ctx.Err(), context.Canceled) { // the whole run
+				return fleet.Outcome{}, err
+			}
+			found = append(found, d.unreachable(ctx, err))
 		}
-		newest, passed, err := h.store.Newest(ctx, existing, mode.Owner(h.env, t, d.target))
-		if err != nil {
-			return fleet.Outcome{Detail: d}, err
-		}
-		found = append(found, d.addBackup(newest.Backup, passed, h.store.Now(), h.maxAge)...)
+		found = append(found, d.problems(h.files != nil)...)
+		h.remember(t, &d, m, found)
 	}
-	return d.outcome(found, h.failOn)
+	more, err := h.addBackupOf(ctx, t, &d)
+	if err != nil {
+		return fleet.Outcome{Detail: d}, err
+	}
+	if asleep && len(more) == 0 {
+		d.Problems = more.checks()
+		return h.sleepers.Outcome(d), nil
+	}
+	return d.outcome(append(found, more...), h.failOn)
 }
 
 // look reads everything that the tenant's server knows, in two round trips on a connection that is read-only already.
 // What it has read before an error stands in the detail. The error is a [*lockedError] if another session keeps a table
 // locked.
-func (h *checker) look(ctx context.Context, t fleet.Tenant, d *Detail, log *slog.Logger) error {
-	var err error
+func (h *checker) look(
+	ctx context.Context, t fleet.Tenant, d *Detail, log *slog.Logger,
+) (m migration.Result, err error) {
 	if d.target, err = mode.Resolve(ctx, h.env, t, log); err != nil {
-		return err
+		return m, err
 	}
 	conn, release, err := h.conns.OpenTarget(ctx, t, d.target, log)
 	if err != nil {
-		return err
+		return m, err
 	}
 	defer release()
 	o, files := h.state, h.files
@@ -205,9 +218,8 @@ func (h *checker) look(ctx context.Context, t fleet.Tenant, d *Detail, log *slog
 		files = &migration.Files{}
 	}
 	d.PostgresMajor = conn.ServerMajor()
-	m, err := migration.Migrate(ctx, conn, files, o)
-	if err != nil {
-		return explainLock(ctx, conn, o.Schema, err)
+	if m, err = migration.Migrate(ctx, conn, files, o); err != nil {
+		return m, explainLock(ctx, conn, o.Schema, err)
 	}
 	d.Version = m.Before
 	if h.files != nil {
@@ -217,14 +229,14 @@ func (h *checker) look(ctx context.Context, t fleet.Tenant, d *Detail, log *slog
 		return fingerprint.Take(ctx, conn, h.fingerprintOptions(t))
 	})
 	if err != nil {
-		return explainLock(ctx, conn, o.Schema, err)
+		return m, explainLock(ctx, conn, o.Schema, err)
 	}
 	if f.Uncommon {
 		h.uncommon.Store(true)
 	}
 	d.MissingTables, d.Extensions, d.Invalid = f.Missing, f.Extensions, f.Invalid
 	d.Fingerprint, d.Objects, d.FingerprintVersion = f.Hash, f.Objects, fingerprint.Version
-	return nil
+	return m, nil
 }
 
 func (h *checker) fingerprintOptions(t fleet.Tenant) fingerprint.Options {

@@ -17,6 +17,7 @@ type observation struct {
 	hash    string
 	version string // the highest recorded one
 	peers   peers
+	asleep  bool // and left so
 }
 
 // peers is the same for all tenants whose schemas must be equal: those with the same pending migrations, on the same
@@ -40,7 +41,7 @@ func observations(results []fleet.Result, compared bool) (all []observation) {
 }
 
 func observe(result int, t fleet.Tenant, d Detail, compared bool) observation {
-	return observation{result, t, d.Fingerprint, d.Version, peersOf(d, compared)}
+	return observation{result, t, d.Fingerprint, d.Version, peersOf(d, compared), d.Asleep}
 }
 
 // peersOf returns a tenant's peers. Without migration files to compare with, its version says what is applied.

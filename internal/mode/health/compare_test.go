@@ -14,7 +14,7 @@ func seen(texts ...string) (all []observation) {
 	for i, text := range texts {
 		f := strings.Split(text+"   ", " ")
 		all = append(all, observation{i, fleet.Tenant{Name: f[0], ID: "id-" + f[0], Key: f[0]}, f[1], f[2],
-			peers{applied: f[3]}})
+			peers{applied: f[3]}, false})
 	}
 	return all
 }

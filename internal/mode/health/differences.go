@@ -23,16 +23,24 @@ func choosePairs(sets []comparisonSet, norms bool) (pairs []schemaPair, chosen m
 	chosen = map[string]fleet.Tenant{}
 	for _, set := range sets {
 		if norms && len(chosen) < shownDifferences {
-			chosen[set.norm.hash] = set.norm.members[0].tenant
+			chosen[set.norm.hash] = set.norm.speaker()
 		}
 		for _, g := range set.others {
 			if len(pairs) < shownDifferences && g.size() > 0 {
-				chosen[set.norm.hash], chosen[g.hash] = set.norm.members[0].tenant, g.members[0].tenant
+				chosen[set.norm.hash], chosen[g.hash] = set.norm.speaker(), g.speaker()
 				pairs = append(pairs, schemaPair{set.norm.hash, g.hash})
 			}
 		}
 	}
 	return pairs, chosen
+}
+
+// speaker is the member that describes the group's schema: the first that is not left asleep, if there is one.
+func (g schemaGroup) speaker() fleet.Tenant {
+	if i := slices.IndexFunc(g.members, func(o observation) bool { return !o.asleep }); i >= 0 {
+		return g.members[i].tenant
+	}
+	return g.members[0].tenant
 }
 
 // description is a tenant's schema in full, or why it could not be read.

@@ -22,9 +22,10 @@ type Report struct {
 	Orphans  []string       `json:"orphans,omitempty"` // what looks like a tenant and is none
 	// FailOn is the input, Compared whether there were migration files to compare with, and Reference the tenant that
 	// was the norm wherever it could be: mode report compares the tenants of several runs in the same way.
-	FailOn    []string   `json:"fail_on"`
-	Compared  bool       `json:"migrations_compared"`
-	Reference *Reference `json:"reference,omitempty"`
+	Sleep     *mode.Sleep `json:"sleep,omitempty"` // of the computes; nil unless leave-asleep is given
+	FailOn    []string    `json:"fail_on"`
+	Compared  bool        `json:"migrations_compared"`
+	Reference *Reference  `json:"reference,omitempty"`
 }
 
 // Reference is a tenant that was named as the norm, with what it is compared by.
@@ -73,6 +74,9 @@ func (h *checker) finish(ctx context.Context, results []fleet.Result) (mode.Endi
 	if err != nil && !slices.Contains(h.failOn, onOrphans) {
 		e.Warnings = append(e.Warnings, err.Error())
 		err = nil
+	}
+	if s, ok := h.sleepers.Section(); ok {
+		whole.Sleep, e.Sections = h.sleepers.Sleep(), append(e.Sections, s)
 	}
 	e.Detail = whole
 	return e, err
@@ -140,7 +144,8 @@ func (h *checker) addReference(
 	}
 	d := &Detail{}
 	look := func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		return fleet.Outcome{}, h.look(ctx, t, d, log)
+		_, err := h.look(ctx, t, d, log)
+		return fleet.Outcome{}, err
 	}
 	if err := h.aside(ctx, []fleet.Tenant{*h.reference}, look)[0].Err; err != nil {
 		return observed, err

@@ -18,6 +18,7 @@ import (
 // that is being created has none, and no tables to adopt, so create-tenant uses [NewUnguarded].
 func New(in *input.Reader, env mode.Env) mode.Work {
 	unguarded := NewUnguarded(in, env)
+	unguarded.migrator.readSleepers(in)
 	unguarded.migrator.readBaseline(in)
 	unguarded.migrator.readRehearsal(in)
 	work := unguarded.migrator.readUndoPoint(in, unguarded.Work)
@@ -40,6 +41,9 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		return prepare(ctx, found)
 	}
 	work.Job = func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		if o, left := unguarded.migrator.leave(t); left { // there is nothing to migrate
+			return o, nil
+		}
 		if err := unguarded.migrator.rehearsal.refuse(t); err != nil { // a backup would not change that
 			return unguarded.migrator.rehearsal.refused(t), err
 		}

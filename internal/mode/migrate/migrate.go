@@ -25,10 +25,12 @@ type migrator struct {
 	files   *migration.Files
 	creator fleet.Creator // nil unless create-missing concerns databases
 	schemas *migrateSchemas
+	records *mode.Records
 
-	baseline  *baseline   // nil: no tenant gets one
-	rehearsal *rehearsal  // nil: there is none
-	undo      *undoPoints // nil: no tenant gets one
+	sleepers  *mode.Sleepers // nil: nobody is left asleep
+	baseline  *baseline      // nil: no tenant gets one
+	rehearsal *rehearsal     // nil: there is none
+	undo      *undoPoints    // nil: no tenant gets one
 }
 
 // Unguarded is mode migrate without require-backup-within.
@@ -52,6 +54,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 		DryRun:               env.DryRun,
 	}}
 	m.files = mode.ReadMigrations(in, "migrations-path")
+	m.records = mode.ReadRecords(in, env)
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
 	u := Unguarded{migrator: m}
@@ -60,6 +63,10 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	}
 	u.Work = mode.Work{
 		Prepare: func(ctx context.Context, found mode.Found) error {
+			m.records.Load(ctx, found)
+			if err := m.sleepers.Choose(ctx, found); err != nil {
+				return err
+			}
 			if err := m.rehearsal.run(ctx, found); err != nil {
 				return err
 			}
@@ -81,6 +88,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 
 // RunDetail is what the report file says about the run as a whole.
 type RunDetail struct {
+	Sleep     *mode.Sleep     `json:"sleep,omitempty"`     // of the computes; nil unless leave-asleep is given
 	Public    *Detail         `json:"public,omitempty"`    // what was done to the schema public
 	Rehearsal *FleetRehearsal `json:"rehearsal,omitempty"` // what the rehearsals showed
 }
@@ -88,11 +96,15 @@ type RunDetail struct {
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.
 func (m *migrator) ending(ctx context.Context) mode.Ending {
 	e := publicEnding(m.schemas.did)
+	detail, _ := e.Detail.(RunDetail)
+	if s, ok := m.sleepers.Section(); ok {
+		detail.Sleep = m.sleepers.Sleep()
+		e.Detail, e.Sections = detail, slices.Concat([]report.Section{s}, e.Sections)
+	}
 	f := m.rehearsal.summary()
 	if f == nil {
 		return e
 	}
-	detail, _ := e.Detail.(RunDetail)
 	detail.Rehearsal = f
 	e.Detail, e.Sections = detail, slices.Concat([]report.Section{f.section()}, e.Sections)
 	if text, ok := f.output(); ok {
@@ -124,6 +136,9 @@ func (m *migrator) open(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 
 // run migrates one tenant.
 func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+	if o, left := m.leave(t); left {
+		return o, nil
+	}
 	if err := m.rehearsal.refuse(t); err != nil {
 		return m.rehearsal.refused(t), err
 	}

@@ -7,12 +7,14 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Detail is what the report file says about a migrated tenant.
 type Detail struct {
 	Created    bool      `json:"created,omitempty"` // by this run: its database or schema
+	Asleep     bool      `json:"asleep,omitempty"`  // and left so: the versions are those of its record
 	Before     string    `json:"version_before"`    // the highest recorded version, empty if there was none
 	After      string    `json:"version_after"`
 	Recorded   []string  `json:"recorded,omitempty"`     // files recorded for the baseline and not run
@@ -24,6 +26,8 @@ type Detail struct {
 	Rehearsal *TenantRehearsal `json:"rehearsal,omitempty"`
 
 	UndoPoint *mode.UndoPoint `json:"undo_point,omitempty"` // nil if none was made
+
+	Record *records.Record `json:"record,omitempty"` // for later runs
 }
 
 // Applied is one file that ran.

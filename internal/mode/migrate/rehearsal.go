@@ -68,7 +68,8 @@ func (r *rehearsal) run(ctx context.Context, found mode.Found) error {
 	if !r.everybody {
 		tenants = tenants[:found.Canaries]
 	}
-	r.total = len(found.Tenants)
+	tenants = r.migrator.sleepers.Awake(tenants)
+	r.total = len(r.migrator.sleepers.Awake(found.Tenants))
 	calls := r.apiCalls()
 	defer func() { r.calls = r.apiCalls() - calls }()
 	r.conns = mode.NewConnections(r.migrator.env, mode.Reads)

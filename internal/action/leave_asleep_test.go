@@ -1,0 +1,109 @@
+package action
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+// keepLast writes a run's report where later runs take it for previous-report.
+func (f *organisation) keepLast(t *testing.T, o outcome) {
+	t.Helper()
+	path := filepath.Join(f.workspace, "last", "report.json")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(o.reportText), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// resolved is how often a connection string was asked for since the last call.
+func (f *organisation) resolved() int {
+	n := f.Calls().ByRoute["GET /projects/{project_id}/connection_uri"]
+	f.ResetCalls()
+	return n
+}
+
+// slept returns what the report says of the computes.
+func slept(t *testing.T, o outcome) mode.Sleep {
+	t.Helper()
+	var detail struct {
+		Sleep mode.Sleep `json:"sleep"`
+	}
+	if err := json.Unmarshal(o.report.Detail, &detail); err != nil {
+		t.Fatal(err)
+	}
+	return detail.Sleep
+}
+
+// A tenant that its record shows to be current, and that nobody has used since, costs neither a call nor a connection,
+// in both modes and with both kinds of records.
+func TestSleepersAreLeftAsleep(t *testing.T) {
+	for _, name := range []string{"migrate", "health-check"} {
+		for _, kept := range []string{"report", "catalog"} {
+			t.Run(name+" "+kept, func(t *testing.T) {
+				t.Parallel()
+				f := newFleet(t, named("a", "b", "c")...)
+				inputs := []string{"mode=" + name, "leave-asleep=true", "compute-price=$0.106"}
+				if kept == "report" {
+					inputs = append(inputs, "previous-report=last/*.json")
+				} else {
+					inputs = append(inputs, "catalog-url="+pgtest.Database(t))
+				}
+				f.run(t, t.Context(), "mode=migrate")
+				first := f.run(t, t.Context(), inputs...)
+				if first.err != nil {
+					t.Fatal(first.log)
+				}
+				f.keepLast(t, first)
+				f.resolved()
+				o := f.run(t, t.Context(), inputs...)
+				o.counts(t, 0, 3, 0, 0)
+				o.says(t, "3 tenants left asleep")
+				if n := f.resolved(); n != 0 {
+					t.Errorf("%d connection strings were asked for", n)
+				}
+				f.keepLast(t, o)
+
+				// One is used, and changed by hand; its record says so no more.
+				f.Use(f.projects[1].ID, time.Now().Add(time.Hour))
+				query(t, f.projects[1], "create index by_hand on users (name)")
+				o = f.run(t, t.Context(), inputs...)
+				if n := f.resolved(); n != 1 && name == "migrate" {
+					t.Errorf("%d connection strings were asked for", n)
+				}
+				if name == "health-check" {
+					o.says(t, "the schema differs from that of 2 others")
+				} else {
+					o.counts(t, 0, 3, 0, 0)
+				}
+				if s := slept(t, o); s.LeftAsleep != 2 || s.Reasons["they were in use since their record"] != 1 {
+					t.Errorf("the report says %+v", s)
+				}
+			})
+		}
+	}
+}
+
+// Inputs that cannot work are refused before any call.
+func TestLeaveAsleepIsRefused(t *testing.T) {
+	f := newFleet(t)
+	for want, inputs := range map[string][]string{
+		"leave-asleep: needs the records of earlier runs":         nil,
+		"leave-asleep: this source does not know when":            {"tenant-source=secrets", "tenant-secrets={}"},
+		`compute-price: "cheap" is not a price of one compute`:    {"compute-price=cheap", "previous-report=x"},
+		`compute-price: "$1 EUR" is not a price of one compute h`: {"compute-price=$1 EUR", "previous-report=x"},
+	} {
+		o := f.run(t, t.Context(), append(inputs, "leave-asleep=true")...)
+		o.says(t, want)
+	}
+	if n := f.Calls().Total; n > 0 {
+		t.Errorf("there were %d calls", n)
+	}
+}

@@ -1,0 +1,117 @@
+package health
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/fingerprint"
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
+)
+
+// readSleepers reads the inputs about records and about tenants that are left asleep.
+func (h *checker) readSleepers(in *input.Reader) {
+	h.records = mode.ReadRecords(in, h.env)
+	if h.sleepers = mode.ReadSleepers(in, h.env, h.records); h.sleepers != nil {
+		h.sleepers.Table, h.sleepers.Files, h.sleepers.Checks = h.state.Table.String(), h.filesDigest(), h.checksDigest()
+	}
+}
+
+// filesDigest is the digest of the migration files, of none if there are none to compare with.
+func (h *checker) filesDigest() string {
+	if h.files == nil {
+		return records.Set{}.Digest()
+	}
+	return records.Set(h.files.Digests()).Digest()
+}
+
+// checksDigest is a digest of what is looked for in each tenant: see [records.Schema].
+func (h *checker) checksDigest() string {
+	var required []string
+	for _, t := range h.required {
+		required = append(required, t.Quoted())
+	}
+	slices.Sort(required)
+	sum := sha256.Sum256([]byte(fmt.Sprint(fingerprint.Version, h.files != nil, strings.Join(required, "\n"))))
+	return hex.EncodeToString(sum[:])
+}
+
+// remember keeps what the look at a tenant found for later runs. Only of a tenant in which nothing is wrong is anything
+// known later.
+func (h *checker) remember(t fleet.Tenant, d *Detail, m migration.Result, found problems) {
+	locator, ok := h.env.Source.(fleet.Locator)
+	if !ok {
+		return
+	}
+	old, _ := h.records.Book().Of(t.ID)
+	r := records.Record{Place: records.PlaceOf(locator.Place(t), h.state.Table.String()), Applied: old.Applied}
+	if len(found) == 0 && d.Fingerprint != "" {
+		r.CurrentAt, r.Files, r.Version = records.SeenAt(m.At, time.Now()), h.filesDigest(), d.Version
+		r.Schema = &records.Schema{
+			Checks: h.checksDigest(), Fingerprint: d.Fingerprint, FingerprintVersion: d.FingerprintVersion,
+			Objects: d.Objects, Extensions: d.Extensions, PostgresMajor: d.PostgresMajor,
+		}
+		if !d.target.Zero() {
+			o := mode.Owner(h.env, t, d.target).Origin
+			r.Schema.Server, r.Schema.Database = o.Server, o.Database
+		}
+	}
+	d.Record = &r
+}
+
+// forget takes out of a detail what was to be remembered of a schema that has changed since.
+func (d *Detail) forget() {
+	if d.Record != nil {
+		d.Record = &records.Record{Place: d.Record.Place, Applied: d.Record.Applied}
+	}
+}
+
+// leave returns the detail of a tenant that is left asleep: what its record says.
+func (h *checker) leave(t fleet.Tenant) (d Detail, left bool) {
+	record, left := h.sleepers.Left(t)
+	if !left {
+		return d, false
+	}
+	s := record.Schema
+	return Detail{
+		Asleep: true, Record: &record, Version: record.Version, Fingerprint: s.Fingerprint,
+		FingerprintVersion: s.FingerprintVersion, Objects: s.Objects, Extensions: s.Extensions,
+		PostgresMajor: s.PostgresMajor,
+	}, true
+}
+
+// owner is the tenant as the owner of its backups, without its connection string if it is left asleep.
+func (h *checker) owner(t fleet.Tenant, d Detail) backups.Owner {
+	if !d.Asleep {
+		return mode.Owner(h.env, t, d.target)
+	}
+	o := mode.Owner(h.env, t, postgres.Target{})
+	o.Origin.Server, o.Origin.Database = d.Record.Schema.Server, d.Record.Schema.Database
+	return o
+}
+
+// addBackupOf adds the tenant's newest backup, if backups are looked for.
+func (h *checker) addBackupOf(ctx context.Context, t fleet.Tenant, d *Detail) (problems, error) {
+	if h.store == nil || ctx.Err() != nil {
+		return nil, nil
+	}
+	existing, err := h.store.List(ctx, t.Key)
+	if err != nil {
+		return nil, err
+	}
+	newest, passed, err := h.store.Newest(ctx, existing, h.owner(t, *d))
+	if err != nil {
+		return nil, err
+	}
+	return d.addBackup(newest.Backup, passed, h.store.Now(), h.maxAge), nil
+}
