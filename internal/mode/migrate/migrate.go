@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 )
@@ -29,6 +30,9 @@ type migrator struct {
 	baseline  *baseline   // nil: no tenant gets one
 	rehearsal *rehearsal  // nil: there is none
 	undo      *undoPoints // nil: no tenant gets one
+
+	records *mode.Records // that the run starts from
+	written *written      // that it ends with
 }
 
 // Unguarded is mode migrate without require-backup-within.
@@ -54,12 +58,14 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	m.files = mode.ReadMigrations(in, "migrations-path")
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
+	m.records, m.written = mode.Remembered(env), newWritten(m.files)
 	u := Unguarded{migrator: m}
 	if m.files != nil {
 		u.Versions = m.files.Versions()
 	}
 	u.Work = mode.Work{
 		Prepare: func(ctx context.Context, found mode.Found) error {
+			m.records.Load(ctx, found)
 			if err := m.rehearsal.run(ctx, found); err != nil {
 				return err
 			}
@@ -68,7 +74,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 			}
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)
 		},
-		Job:    m.run,
+		Job:    m.recording(m.run),
 		Finish: func(ctx context.Context, _ []fleet.Result) (mode.Ending, error) { return m.ending(ctx), nil },
 		Close:  m.conns.Close,
 		Facts: func(r fleet.Result) catalog.Facts {
@@ -83,11 +89,12 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 type RunDetail struct {
 	Public    *Detail         `json:"public,omitempty"`    // what was done to the schema public
 	Rehearsal *FleetRehearsal `json:"rehearsal,omitempty"` // what the rehearsals showed
+	FileSets  records.Sets    `json:"file_sets,omitempty"` // that the tenants' records refer to, by their digests
 }
 
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.
 func (m *migrator) ending(ctx context.Context) mode.Ending {
-	e := publicEnding(m.schemas.did)
+	e := m.withFileSets(publicEnding(m.schemas.did))
 	f := m.rehearsal.summary()
 	if f == nil {
 		return e

@@ -2,11 +2,13 @@ package migrate
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -24,6 +26,10 @@ type Detail struct {
 	Rehearsal *TenantRehearsal `json:"rehearsal,omitempty"`
 
 	UndoPoint *mode.UndoPoint `json:"undo_point,omitempty"` // nil if none was made
+
+	Record *records.Record `json:"record,omitempty"` // nil in a dry run
+
+	at time.Time // when the tenant was as the detail says, by its server's clock
 }
 
 // Applied is one file that ran.
@@ -38,6 +44,7 @@ func describe(m migration.Result, dryRun, failed bool) fleet.Outcome {
 	d := Detail{
 		Created: m.Creates, Before: m.Before, After: m.After, Recorded: m.Recorded,
 		Applied: []Applied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown,
+		at: m.At,
 	}
 	for _, a := range m.Applied {
 		d.Applied = append(d.Applied, Applied{a.Version, a.File, a.Elapsed.Milliseconds()})
