@@ -2,26 +2,12 @@ package action
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
-
-// keepLast writes a run's report where later runs take it for previous-report.
-func (f *organisation) keepLast(t *testing.T, o outcome) {
-	t.Helper()
-	path := filepath.Join(f.workspace, "last", "report.json")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(o.reportText), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // resolved is how often a connection string was asked for since the last call.
 func (f *organisation) resolved() int {
@@ -52,7 +38,7 @@ func TestSleepersAreLeftAsleep(t *testing.T) {
 				f := newFleet(t, named("a", "b", "c")...)
 				inputs := []string{"mode=" + name, "leave-asleep=true", "compute-price=$0.106"}
 				if kept == "report" {
-					inputs = append(inputs, "previous-report=last/*.json")
+					inputs = append(inputs, "previous-report=reports/last.jso[n]")
 				} else {
 					inputs = append(inputs, "catalog-url="+pgtest.Database(t))
 				}
@@ -61,7 +47,7 @@ func TestSleepersAreLeftAsleep(t *testing.T) {
 				if first.err != nil {
 					t.Fatal(first.log)
 				}
-				f.keepLast(t, first)
+				f.keep(t, "last", first)
 				f.resolved()
 				o := f.run(t, t.Context(), inputs...)
 				o.counts(t, 0, 3, 0, 0)
@@ -69,7 +55,7 @@ func TestSleepersAreLeftAsleep(t *testing.T) {
 				if n := f.resolved(); n != 0 {
 					t.Errorf("%d connection strings were asked for", n)
 				}
-				f.keepLast(t, o)
+				f.keep(t, "last", o)
 
 				// One is used, and changed by hand; its record says so no more.
 				f.Use(f.projects[1].ID, time.Now().Add(time.Hour))

@@ -1,8 +1,6 @@
 package migration
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -142,17 +140,6 @@ func (m *Files) Versions() []string {
 		versions[i] = one.version
 	}
 	return versions
-}
-
-// Digests are the digests of the files' contents, by their versions: SHA-256 in hexadecimal. White space and line
-// endings do not count.
-func (m *Files) Digests() map[string]string {
-	all := make(map[string]string, len(m.ordered))
-	for _, one := range m.ordered {
-		sum := sha256.Sum256([]byte(strings.Join(strings.Fields(m.files.contents[one.file]), " ")))
-		all[one.version] = hex.EncodeToString(sum[:])
-	}
-	return all
 }
 
 var (

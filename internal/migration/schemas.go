@@ -82,7 +82,8 @@ begin
 		end if;
 		found := found || (r.nspname is not null); recorded := recorded || r.has; texts := texts || v;
 	end loop;
-	open result for select i + %[3]d, found[i + 1], recorded[i + 1], texts[i + 1]
+	open result for select i + %[3]d, found[i + 1], recorded[i + 1], texts[i + 1],
+			(extract(epoch from now()) * 1000000)::bigint
 		from pg_catalog.generate_series(0, %[4]d) i;
 end`
 
@@ -122,8 +123,13 @@ func (s Schemas) add(schemas []string, row [][]byte, sets map[string]map[string]
 		}
 		sets[string(row[3])] = set
 	}
+	at, err := postgres.ParseMicros(row[4])
+	if err != nil {
+		return err
+	}
 	s.states[schemas[i]] = postgres.Status{
 		Table: s.table.In(schemas[i]), SchemaExists: string(row[1]) == "t", Found: string(row[2]) == "t", Versions: set,
+		At: at,
 	}
 	return nil
 }
@@ -144,6 +150,7 @@ func (s Schemas) Migrate(files *Files, o Options) (r Result, known bool, err err
 	}
 	r, pending, err := plan(status, files, o)
 	r = r.withBaseline(recorded)
+	r.At = status.At
 	if err != nil || o.DryRun || len(pending) == 0 {
 		return r, true, err
 	}

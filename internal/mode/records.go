@@ -29,6 +29,11 @@ func ReadRecords(in *input.Reader, env Env) *Records {
 	}
 }
 
+// Remembered are the records of the catalog only, for a mode that takes no report files.
+func Remembered(env Env) *Records {
+	return &Records{env: env, given: env.Remembered != nil}
+}
+
 // Given reports whether there is anywhere to read records from.
 func (r *Records) Given() bool { return r.given }
 

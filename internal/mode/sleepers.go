@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/words"
@@ -19,11 +20,12 @@ import (
 type Sleepers struct {
 	// Table is where tenants record their versions, Files the digest of the run's files, and Checks what a health check
 	// looks for, as in [records.Schema]; they say what a record must be about.
-	Table, Files, Checks string
+	Table         postgres.Table
+	Files, Checks string
 
+	env      Env
 	records  *Records
 	activity fleet.Activity
-	locator  fleet.Locator
 	price    price
 
 	left  map[string]records.Record // by the tenant's id
@@ -50,14 +52,9 @@ func ReadSleepers(in *input.Reader, env Env, r *Records) *Sleepers {
 	if !in.Bool("leave-asleep") {
 		return nil
 	}
-	const remedy = "this source does not know when a tenant was last in use; leave it out"
-	s := &Sleepers{records: r, price: price, left: map[string]records.Record{}}
-	var able, located bool
-	s.activity, able = Able[fleet.Activity](in, env, "leave-asleep", remedy)
-	s.locator, located = env.Source.(fleet.Locator)
-	if able && !located {
-		in.Mistake("leave-asleep", remedy)
-	}
+	s := &Sleepers{env: env, records: r, price: price, left: map[string]records.Record{}}
+	s.activity, _ = Able[fleet.Activity](in, env, "leave-asleep",
+		"this source does not know when a tenant was last in use; leave it out")
 	if !r.Given() {
 		in.Mistake("leave-asleep", "needs the records of earlier runs; give catalog-url, or previous-report with the report "+
 			"file of the run before, kept in a cache or an artifact")
@@ -81,7 +78,7 @@ func (s *Sleepers) Choose(ctx context.Context, found Found) error {
 	for _, t := range found.Tenants {
 		record, _ := s.records.Book().Of(t.ID)
 		present := records.Present{
-			Place: records.PlaceOf(s.locator.Place(t), s.Table), Files: s.Files, Checks: s.Checks,
+			Place: s.env.PlaceOf(ctx, t, s.Table), Files: s.Files, Checks: s.Checks,
 			Now: computes.At, Ahead: computes.Ahead,
 		}
 		present.Compute, present.Known = computes.Of(t)

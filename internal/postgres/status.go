@@ -86,11 +86,9 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 		Found:        found,
 		Versions:     map[string]bool{},
 	}
-	micros, err := strconv.ParseInt(string(row[7]), 10, 64)
-	if err != nil {
-		return Status{}, fmt.Errorf("read the server's clock: %w", err)
+	if s.At, err = ParseMicros(row[7]); err != nil {
+		return Status{}, err
 	}
-	s.At = time.UnixMicro(micros).UTC()
 	if s.Table.Schema == "" {
 		return Status{}, &TableError{NoSchema, t,
 			fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", t.Name)}
@@ -141,6 +139,15 @@ func checkColumns(ctx context.Context, c *Conn, t Table) error {
 	}
 	return &TableError{VersionsNotOurs, t, fmt.Sprintf("%s has a column %s, which must be filled and which dbmate "+
 		"does not know, so it is another tool's", t.Quoted(), sqltext.QuoteIdentifier(string(answers[0][0][0])))}
+}
+
+// ParseMicros reads a time that the server gave in microseconds since 1970.
+func ParseMicros(text []byte) (time.Time, error) {
+	micros, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the server's clock: %w", err)
+	}
+	return time.UnixMicro(micros).UTC(), nil
 }
 
 // statusQuery asks for the lock, the table's schema, whether that exists, and the search_path, then for the versions.

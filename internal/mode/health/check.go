@@ -185,7 +185,7 @@ func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 			found = append(found, d.unreachable(ctx, err))
 		}
 		found = append(found, d.problems(h.files != nil)...)
-		h.remember(t, &d, m, found)
+		h.remember(ctx, t, &d, m, found)
 	}
 	more, err := h.addBackupOf(ctx, t, &d)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 func (h *checker) readSleepers(in *input.Reader) {
 	h.records = mode.ReadRecords(in, h.env)
 	if h.sleepers = mode.ReadSleepers(in, h.env, h.records); h.sleepers != nil {
-		h.sleepers.Table, h.sleepers.Files, h.sleepers.Checks = h.state.Table.String(), h.filesDigest(), h.checksDigest()
+		h.sleepers.Table, h.sleepers.Files, h.sleepers.Checks = h.state.Table, h.filesDigest(), h.checksDigest()
 	}
 }
 
@@ -48,13 +48,9 @@ func (h *checker) checksDigest() string {
 
 // remember keeps what the look at a tenant found for later runs. Only of a tenant in which nothing is wrong is anything
 // known later.
-func (h *checker) remember(t fleet.Tenant, d *Detail, m migration.Result, found problems) {
-	locator, ok := h.env.Source.(fleet.Locator)
-	if !ok {
-		return
-	}
+func (h *checker) remember(ctx context.Context, t fleet.Tenant, d *Detail, m migration.Result, found problems) {
 	old, _ := h.records.Book().Of(t.ID)
-	r := records.Record{Place: records.PlaceOf(locator.Place(t), h.state.Table.String()), Applied: old.Applied}
+	r := records.Record{Place: h.env.PlaceOf(ctx, t, h.state.Table), Applied: old.Applied}
 	if len(found) == 0 && d.Fingerprint != "" {
 		r.CurrentAt, r.Files, r.Version = records.SeenAt(m.At, time.Now()), h.filesDigest(), d.Version
 		r.Schema = &records.Schema{

@@ -18,6 +18,7 @@ import (
 // that is being created has none, and no tables to adopt, so create-tenant uses [NewUnguarded].
 func New(in *input.Reader, env mode.Env) mode.Work {
 	unguarded := NewUnguarded(in, env)
+	unguarded.migrator.records = mode.ReadRecords(in, env)
 	unguarded.migrator.readSleepers(in)
 	unguarded.migrator.readBaseline(in)
 	unguarded.migrator.readRehearsal(in)

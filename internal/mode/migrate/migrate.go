@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 )
@@ -25,12 +26,14 @@ type migrator struct {
 	files   *migration.Files
 	creator fleet.Creator // nil unless create-missing concerns databases
 	schemas *migrateSchemas
-	records *mode.Records
 
 	sleepers  *mode.Sleepers // nil: nobody is left asleep
 	baseline  *baseline      // nil: no tenant gets one
 	rehearsal *rehearsal     // nil: there is none
 	undo      *undoPoints    // nil: no tenant gets one
+
+	records *mode.Records // that the run starts from
+	written *written      // that it ends with
 }
 
 // Unguarded is mode migrate without require-backup-within.
@@ -54,9 +57,9 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 		DryRun:               env.DryRun,
 	}}
 	m.files = mode.ReadMigrations(in, "migrations-path")
-	m.records = mode.ReadRecords(in, env)
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
+	m.records, m.written = mode.Remembered(env), newWritten(m.files)
 	u := Unguarded{migrator: m}
 	if m.files != nil {
 		u.Versions = m.files.Versions()
@@ -75,7 +78,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 			}
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)
 		},
-		Job:    m.run,
+		Job:    m.recording(m.run),
 		Finish: func(ctx context.Context, _ []fleet.Result) (mode.Ending, error) { return m.ending(ctx), nil },
 		Close:  m.conns.Close,
 		Facts: func(r fleet.Result) catalog.Facts {
@@ -91,11 +94,12 @@ type RunDetail struct {
 	Sleep     *mode.Sleep     `json:"sleep,omitempty"`     // of the computes; nil unless leave-asleep is given
 	Public    *Detail         `json:"public,omitempty"`    // what was done to the schema public
 	Rehearsal *FleetRehearsal `json:"rehearsal,omitempty"` // what the rehearsals showed
+	FileSets  records.Sets    `json:"file_sets,omitempty"` // that the tenants' records refer to, by their digests
 }
 
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.
 func (m *migrator) ending(ctx context.Context) mode.Ending {
-	e := publicEnding(m.schemas.did)
+	e := m.withFileSets(publicEnding(m.schemas.did))
 	detail, _ := e.Detail.(RunDetail)
 	if s, ok := m.sleepers.Section(); ok {
 		detail.Sleep = m.sleepers.Sleep()

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -27,7 +28,9 @@ type Detail struct {
 
 	UndoPoint *mode.UndoPoint `json:"undo_point,omitempty"` // nil if none was made
 
-	Record *records.Record `json:"record,omitempty"` // for later runs
+	Record *records.Record `json:"record,omitempty"` // nil in a dry run
+
+	at time.Time // when the tenant was as the detail says, by its server's clock
 }
 
 // Applied is one file that ran.
@@ -42,6 +45,7 @@ func describe(m migration.Result, dryRun, failed bool) fleet.Outcome {
 	d := Detail{
 		Created: m.Creates, Before: m.Before, After: m.After, Recorded: m.Recorded,
 		Applied: []Applied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown,
+		at: m.At,
 	}
 	for _, a := range m.Applied {
 		d.Applied = append(d.Applied, Applied{a.Version, a.File, a.Elapsed.Milliseconds()})

@@ -4,15 +4,13 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
-	"github.com/org/neon-tenants-action/internal/records"
 )
 
 // readSleepers reads the inputs about tenants that are left asleep.
 func (m *migrator) readSleepers(in *input.Reader) {
 	m.sleepers = mode.ReadSleepers(in, m.env, m.records)
 	if m.sleepers != nil && m.files != nil {
-		m.sleepers.Table = m.options.Table.String()
-		m.sleepers.Files = records.Set(m.files.Digests()).Digest()
+		m.sleepers.Table, m.sleepers.Files = m.options.Table, m.written.key
 	}
 }
 
@@ -22,6 +20,7 @@ func (m *migrator) leave(t fleet.Tenant) (o fleet.Outcome, left bool) {
 	if !left {
 		return o, false
 	}
+	m.written.add(record.Applied, m.records.Book().Set(record.Applied))
 	return m.sleepers.Outcome(Detail{
 		Before: record.Version, After: record.Version, Applied: []Applied{}, Asleep: true, Record: &record,
 	}), true

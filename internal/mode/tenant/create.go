@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
@@ -22,6 +23,15 @@ type CreateDetail struct {
 	Created    bool            `json:"created"`      // by this run
 	Registered bool            `json:"registered"`   // listed for the fleet, since this run or before
 	Migration  *migrate.Detail `json:"migration,omitempty"`
+	Record     *records.Record `json:"record,omitempty"` // nil in a dry run
+}
+
+// withMigration adds what its migration came to, whose record is the tenant's.
+func (d *CreateDetail) withMigration(o fleet.Outcome) {
+	if m, ok := o.Detail.(migrate.Detail); ok {
+		d.Record, m.Record = m.Record, nil
+		d.Migration = &m
+	}
 }
 
 // create is the mode with its inputs read.
@@ -44,7 +54,7 @@ func NewCreate(in *input.Reader, env mode.Env) mode.Work {
 		}
 	}
 	c.migrate = migrate.NewUnguarded(in, env)
-	return mode.Work{Choose: c.choose, Job: c.run, Finish: createdID, Close: c.migrate.Close, Facts: createFacts}
+	return mode.Work{Choose: c.choose, Job: c.run, Finish: c.finish, Close: c.migrate.Close, Facts: createFacts}
 }
 
 func (c *create) choose(all []fleet.Tenant, _ bool) (_ []fleet.Tenant, err error) {
@@ -89,9 +99,7 @@ func (c *create) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fle
 	}
 	t.ID, t.Key = found.ID, cmp.Or(t.Key, fleet.IDKey(found.ID))
 	migrated, err := c.applyMigrations(ctx, t, log)
-	if m, ok := migrated.Detail.(migrate.Detail); ok {
-		d.Migration = &m
-	}
+	d.withMigration(migrated)
 	if err == nil {
 		if err = c.source.Register(ctx, t); err != nil {
 			err = fmt.Errorf("register tenant %q: %w", c.name, err)
@@ -121,9 +129,7 @@ func (c *create) plan(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	}
 	o, err := c.applyMigrations(ctx, t, log)
 	d := CreateDetail{ID: t.ID, Registered: true}
-	if m, ok := o.Detail.(migrate.Detail); ok {
-		d.Migration = &m
-	}
+	d.withMigration(o)
 	o.Detail = d
 	return o, err
 }
@@ -165,6 +171,15 @@ func thenAgain(err error, again string) string {
 		return first + "; then " + again
 	}
 	return again
+}
+
+// finish returns the output, and the files to which the tenant's record refers.
+func (c *create) finish(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
+	e, err := createdID(ctx, results)
+	if sets := c.migrate.FileSets(); len(sets) > 0 {
+		e.Detail = migrate.RunDetail{FileSets: sets}
+	}
+	return e, err
 }
 
 // createdID returns the output tenant-id, and amends the result of a tenant that had no id when it was announced.

@@ -1,0 +1,114 @@
+package migrate
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/records"
+)
+
+// written is what a run's records share: the files, and the sets that the records refer to.
+type written struct {
+	files    records.Set
+	key      string            // of files
+	versions map[string]string // of the files, by name
+
+	mu   sync.Mutex
+	sets records.Sets
+}
+
+// newWritten takes the files of all tenants, nil if these cannot be used.
+func newWritten(files *migration.Files) *written {
+	w := &written{sets: records.Sets{}}
+	if files == nil {
+		return w
+	}
+	w.files, w.versions = files.Digests(), map[string]string{}
+	w.key = w.sets.Add(w.files)
+	versions := files.Versions()
+	for i, name := range files.Names() {
+		w.versions[name] = versions[i]
+	}
+	return w
+}
+
+// recording is a job whose outcome has the tenant's record.
+func (m *migrator) recording(job fleet.Job) fleet.Job {
+	if m.options.DryRun {
+		return job
+	}
+	return func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
+		o, err := job(ctx, t, log)
+		d, ok := o.Detail.(Detail)
+		if !ok && o.Detail != nil || d.Record != nil {
+			return o, err
+		}
+		if r := m.record(ctx, t, d, err != nil); ok || r.Applied != "" {
+			d.Record, d.Applied = &r, append([]Applied{}, d.Applied...)
+			o.Detail = d
+		}
+		return o, err
+	}
+}
+
+// record is a tenant's record after the run, for its report and the catalog.
+func (m *migrator) record(ctx context.Context, t fleet.Tenant, d Detail, failed bool) records.Record {
+	seen := records.Seen{
+		Place: m.env.PlaceOf(ctx, t, m.options.Table), At: d.at, Clock: time.Now(), Version: d.After,
+		Failed: failed, Unknown: d.Unknown,
+	}
+	if failed && len(d.Applied)+len(d.Pending) == 0 {
+		seen.At = time.Time{} // it failed before anything was compared
+	}
+	for _, a := range d.Applied {
+		seen.Ran = append(seen.Ran, a.Version)
+	}
+	for _, name := range d.Recorded {
+		seen.Ran = append(seen.Ran, m.written.versions[name])
+	}
+	for _, name := range d.Pending {
+		seen.Pending = append(seen.Pending, m.written.versions[name])
+	}
+	old, _ := m.records.Book().Of(t.ID)
+	r, applied := records.Next(old, m.records.Book().Set(old.Applied), m.written.files, seen)
+	m.written.add(r.Applied, applied)
+	return r
+}
+
+// add keeps a set to which a record refers.
+func (w *written) add(key string, set records.Set) {
+	if set == nil || key == w.key {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sets[key] = set
+}
+
+// FileSets are the files to which the records of the tenants refer; nil in a dry run.
+func (u Unguarded) FileSets() records.Sets { return u.migrator.fileSets() }
+
+func (m *migrator) fileSets() records.Sets {
+	if m.options.DryRun || m.written.files == nil {
+		return nil
+	}
+	m.written.mu.Lock()
+	defer m.written.mu.Unlock()
+	return maps.Clone(m.written.sets) // a job that was abandoned may add to it
+}
+
+// withFileSets adds them to an ending.
+func (m *migrator) withFileSets(e mode.Ending) mode.Ending {
+	if sets := m.fileSets(); sets != nil {
+		detail, _ := e.Detail.(RunDetail)
+		detail.FileSets = sets
+		e.Detail = detail
+	}
+	return e
+}
