@@ -38,6 +38,7 @@ func TestNext(t *testing.T) {
 			Seen{Place: "here", At: at, Failed: true, Pending: []string{"1", "2", "3"}}, Set{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			c.seen.Clock = c.seen.At.Add(10 * time.Second)
 			r, applied := Next(c.old, c.applied, files, c.seen)
 			if diff := cmp.Diff(c.want, applied); diff != "" {
 				t.Errorf("as applied (-want +got):\n%s", diff)
