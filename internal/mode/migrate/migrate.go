@@ -33,6 +33,7 @@ type migrator struct {
 
 	records *mode.Records // that the run starts from
 	written *written      // that it ends with
+	changed changedFiles
 }
 
 // Unguarded is mode migrate without require-backup-within.
@@ -66,6 +67,9 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	u.Work = mode.Work{
 		Prepare: func(ctx context.Context, found mode.Found) error {
 			m.records.Load(ctx, found)
+			if err := m.refuseChanged(ctx, found); err != nil {
+				return err
+			}
 			if err := m.rehearsal.run(ctx, found); err != nil {
 				return err
 			}
@@ -95,6 +99,7 @@ type RunDetail struct {
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.
 func (m *migrator) ending(ctx context.Context) mode.Ending {
 	e := m.withFileSets(publicEnding(m.schemas.did))
+	e.Warnings = append(e.Warnings, m.changed.warnings()...)
 	f := m.rehearsal.summary()
 	if f == nil {
 		return e
@@ -166,6 +171,7 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	defer release()
 	o.Alone = func(ctx context.Context, failed error) (bool, error) { return m.conns.Alone(ctx, conn, failed) }
 	point := m.undo.before(&o, t, log)
+	m.refuseBefore(ctx, &o, t)
 	result, err := migration.Migrate(ctx, conn, m.files, o)
 	outcome := describe(result, o.DryRun, err != nil)
 	m.rehearsal.add(&outcome, t, result)
