@@ -20,6 +20,7 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 	unguarded := NewUnguarded(in, env)
 	unguarded.migrator.records = mode.ReadRecords(in, env)
 	unguarded.migrator.readSleepers(in)
+	unguarded.migrator.readChangedFiles(in)
 	unguarded.migrator.readBaseline(in)
 	unguarded.migrator.readRehearsal(in)
 	work := unguarded.migrator.readUndoPoint(in, unguarded.Work)

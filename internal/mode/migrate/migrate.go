@@ -34,6 +34,7 @@ type migrator struct {
 
 	records *mode.Records // that the run starts from
 	written *written      // that it ends with
+	changed changedFiles
 }
 
 // Unguarded is mode migrate without require-backup-within.
@@ -68,6 +69,9 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 		Prepare: func(ctx context.Context, found mode.Found) error {
 			m.records.Load(ctx, found)
 			if err := m.sleepers.Choose(ctx, found); err != nil {
+				return err
+			}
+			if err := m.refuseChanged(ctx, found); err != nil {
 				return err
 			}
 			if err := m.rehearsal.run(ctx, found); err != nil {
@@ -105,6 +109,7 @@ func (m *migrator) ending(ctx context.Context) mode.Ending {
 		detail.Sleep = m.sleepers.Sleep()
 		e.Detail, e.Sections = detail, slices.Concat([]report.Section{s}, e.Sections)
 	}
+	e.Warnings = append(e.Warnings, m.changed.warnings()...)
 	f := m.rehearsal.summary()
 	if f == nil {
 		return e
@@ -178,6 +183,7 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	defer release()
 	o.Alone = func(ctx context.Context, failed error) (bool, error) { return m.conns.Alone(ctx, conn, failed) }
 	point := m.undo.before(&o, t, log)
+	m.refuseBefore(ctx, &o, t)
 	result, err := migration.Migrate(ctx, conn, m.files, o)
 	outcome := describe(result, o.DryRun, err != nil)
 	m.rehearsal.add(&outcome, t, result)

@@ -24,6 +24,8 @@ type Detail struct {
 	OutOfOrder []string  `json:"out_of_order,omitempty"` // pending files below the highest version
 	Unknown    []string  `json:"unknown,omitempty"`      // recorded versions that have no file
 
+	ChangedFiles []string `json:"changed_files,omitempty"` // that were edited after they had been applied
+
 	Rehearsal *TenantRehearsal `json:"rehearsal,omitempty"`
 
 	UndoPoint *mode.UndoPoint `json:"undo_point,omitempty"` // nil if none was made

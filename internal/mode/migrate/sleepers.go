@@ -4,6 +4,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/records"
 )
 
 // readSleepers reads the inputs about tenants that are left asleep.
@@ -20,7 +21,13 @@ func (m *migrator) leave(t fleet.Tenant) (o fleet.Outcome, left bool) {
 	if !left {
 		return o, false
 	}
-	m.written.add(record.Applied, m.records.Book().Set(record.Applied))
+	applied := m.records.Book().Set(record.Applied)
+	if m.changed.ignores() {
+		record.Applied = m.written.key
+	} else {
+		m.written.add(record.Applied, applied)
+		_, _ = m.checkChanged(t, applied, records.Seen{At: record.CurrentAt}) // under the rule fail nobody gets here
+	}
 	return m.sleepers.Outcome(Detail{
 		Before: record.Version, After: record.Version, Applied: []Applied{}, Asleep: true, Record: &record,
 	}), true

@@ -38,33 +38,61 @@ func newWritten(files *migration.Files) *written {
 	return w
 }
 
-// recording is a job whose outcome has the tenant's record.
+// recording is a job whose outcome has the tenant's record, and says which of its files were edited.
 func (m *migrator) recording(job fleet.Job) fleet.Job {
-	if m.options.DryRun {
-		return job
-	}
 	return func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 		o, err := job(ctx, t, log)
 		d, ok := o.Detail.(Detail)
-		if !ok && o.Detail != nil || d.Record != nil {
+		if !ok && o.Detail != nil {
 			return o, err
 		}
-		if r := m.record(ctx, t, d, err != nil); ok || r.Applied != "" {
-			d.Record, d.Applied = &r, append([]Applied{}, d.Applied...)
+		old, applied := m.earlier(ctx, t)
+		seen := m.seen(ctx, t, d, err != nil)
+		edited, refused := m.checkChanged(t, applied, seen)
+		d.ChangedFiles, seen.Failed = edited, seen.Failed || refused != nil
+		if err == nil {
+			err = refused
+		}
+		switch {
+		case m.options.DryRun:
+		case d.Record != nil:
+			d.Record = m.carried(*d.Record, applied)
+		default:
+			if m.changed.ignores() && !seen.At.IsZero() {
+				applied = nil
+			}
+			r, applied := records.Next(old, applied, m.written.files, seen)
+			m.written.add(r.Applied, applied)
+			d.Record, ok = &r, ok || r.Applied != ""
+		}
+		if ok {
+			d.Applied = append([]Applied{}, d.Applied...)
 			o.Detail = d
 		}
 		return o, err
 	}
 }
 
-// record is a tenant's record after the run, for its report and the catalog.
-func (m *migrator) record(ctx context.Context, t fleet.Tenant, d Detail, failed bool) records.Record {
+// carried is the record of a tenant that was left asleep.
+func (m *migrator) carried(r records.Record, applied records.Set) *records.Record {
+	if m.changed.ignores() && r.Files == m.written.key {
+		r.Applied, applied = m.written.key, m.written.files
+	}
+	m.written.add(r.Applied, applied)
+	return &r
+}
+
+// seen is what the run saw of a tenant.
+func (m *migrator) seen(ctx context.Context, t fleet.Tenant, d Detail, failed bool) records.Seen {
 	seen := records.Seen{
 		Place: m.env.PlaceOf(ctx, t, m.options.Table), At: d.at, Clock: time.Now(), Version: d.After,
 		Failed: failed, Unknown: d.Unknown,
 	}
-	if failed && len(d.Applied)+len(d.Pending) == 0 {
-		seen.At = time.Time{} // it failed before anything was compared
+	switch {
+	case d.Record != nil: // it was left asleep
+		seen.At = d.Record.CurrentAt
+	case failed && len(d.Applied)+len(d.Pending) == 0: // before anything was compared
+		seen.At = time.Time{}
 	}
 	for _, a := range d.Applied {
 		seen.Ran = append(seen.Ran, a.Version)
@@ -75,10 +103,7 @@ func (m *migrator) record(ctx context.Context, t fleet.Tenant, d Detail, failed 
 	for _, name := range d.Pending {
 		seen.Pending = append(seen.Pending, m.written.versions[name])
 	}
-	old, _ := m.records.Book().Of(t.ID)
-	r, applied := records.Next(old, m.records.Book().Set(old.Applied), m.written.files, seen)
-	m.written.add(r.Applied, applied)
-	return r
+	return seen
 }
 
 // add keeps a set to which a record refers.
