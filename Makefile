@@ -29,9 +29,10 @@ test-clock: ## the tests that need no MinIO, at the end of a leap year and of a 
 	@.ci/install postgres
 	.ci/test-clock
 
-lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionlint on workflows and examples
+lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionlint on workflows and examples, Kubernetes' types on the manifests
 	bin/golangci-lint run ./...
 	bin/actionlint .github/workflows/*.yml examples/*.yml
+	cd tools/manifests && go run . ../../examples/kubernetes/*.yaml
 
 fmt: bin/golangci-lint ## format the Go code
 	bin/golangci-lint fmt ./...

@@ -10,11 +10,16 @@ import (
 // Shard is one of Count equal shares of a fleet, counted from 1. The zero value is the whole fleet.
 type Shard struct{ Index, Count int }
 
-// ParseShard reads "2/8". Its error says what to write instead.
+// ParseShard reads "2/8", or "1+1/8" for where shards are counted from 0 and 1 has to be added. Its error says what to
+// write instead.
 func ParseShard(text string) (Shard, error) {
 	index, count, ok := strings.Cut(text, "/")
+	index, fromZero := strings.CutSuffix(strings.TrimSpace(index), "+1")
 	i, err1 := strconv.Atoi(strings.TrimSpace(index))
 	n, err2 := strconv.Atoi(strings.TrimSpace(count))
+	if fromZero {
+		i++
+	}
 	if !ok || err1 != nil || err2 != nil || n < 1 || i < 1 || i > n {
 		return Shard{}, fmt.Errorf("%q is not a shard; write for example 2/8, the second of eight "+
 			"(the first number must be from 1 to the second)", text)
