@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/grace"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/source"
@@ -24,16 +25,29 @@ const (
 	// recordGrace is how long it may go on after a cancel. With the 5 s that cancelled jobs get, and the time that the
 	// report takes, the process ends within 7 s.
 	recordGrace = 1200 * time.Millisecond
+	// rememberWait is how long a run waits for what the catalog knows of its tenants: a compute that has to wake answers
+	// in less.
+	rememberWait = 10 * time.Second
 )
 
 // catalogSettings is the inputs about the catalog that a run records into.
 type catalogSettings struct {
 	target  postgres.Target // zero if nothing is recorded
 	options postgres.Options
+	opening *opening
+}
+
+// opening is a catalog that is being opened. The rest is known once done is closed.
+type opening struct {
+	done    chan struct{}
+	catalog *catalog.Catalog // nil if it is not recorded into
+	err     error
 }
 
 func (r *run) catalogSettings(insecure bool) catalogSettings {
-	c := catalogSettings{options: postgres.Options{GiveUp: 300 * time.Millisecond}}
+	c := catalogSettings{
+		options: postgres.Options{GiveUp: 300 * time.Millisecond}, opening: &opening{done: make(chan struct{})},
+	}
 	if r.in.String("catalog-url") == "" {
 		return c
 	}
@@ -58,14 +72,12 @@ func (c catalogSettings) server() string {
 // withCatalog does the run's work between opening the catalog and recording into it. A catalog that cannot be opened or
 // written costs no tenant its result; it fails the run at the end.
 func (r *run) withCatalog(ctx context.Context, s settings, work func() mode.Found) {
-	var c *catalog.Catalog
-	var err error
-	opened := make(chan struct{})
+	o := s.catalog.opening
 	open := func() {
-		defer close(opened)
+		defer close(o.done)
 		late, stop := grace.Context(ctx, recordGrace) // a cancelled run is recorded too
 		defer stop()
-		c, err = r.openCatalog(late, s.catalog)
+		o.catalog, o.err = r.openCatalog(late, s.catalog)
 	}
 	lists, ok := s.source.(*source.Catalog)
 	if ok && !s.catalog.target.Zero() && lists.ReadsFrom(s.catalog.target) {
@@ -74,8 +86,8 @@ func (r *run) withCatalog(ctx context.Context, s settings, work func() mode.Foun
 		go open() // nobody waits for a catalog that does not answer
 	}
 	found := work()
-	<-opened
-	r.record.Err = errors.Join(r.record.Err, r.recordInCatalog(ctx, c, s, found), err)
+	<-o.done
+	r.record.Err = errors.Join(r.record.Err, r.recordInCatalog(ctx, o.catalog, s, found), o.err)
 }
 
 // openCatalog opens the catalog, nil if there is none.
@@ -104,12 +116,46 @@ func (r *run) recordInCatalog(ctx context.Context, c *catalog.Catalog, s setting
 	late, cancel := context.WithTimeout(late, recordBudget)
 	defer cancel()
 	entries := catalogEntries(r.record, found.All, placeIn(s.source, s.catalog.server()), s.work.Facts)
-	if err := c.Record(late, r.catalogRun(), entries); err != nil {
+	run := r.catalogRun()
+	if s.work.FileSets != nil {
+		run.Sets = s.work.FileSets()
+	}
+	if err := c.Record(late, run, entries); err != nil {
 		return fleet.WithRemedy(err, cmp.Or(remedies.Of(err),
 			"see why the catalog's database refused; the report has the results, and the next run records them"))
 	}
 	r.console.Line("recorded " + words.Count(len(entries), "tenant", "tenants") + " in the catalog")
 	return nil
+}
+
+// remembered returns what reads the records of the catalog; nil if there is none.
+func (c catalogSettings) remembered(
+	source fleet.Source, sourceName string,
+) func(ctx context.Context, tenants []fleet.Tenant, book *records.Book) error {
+	if c.target.Zero() || source == nil {
+		return nil
+	}
+	return func(ctx context.Context, tenants []fleet.Tenant, book *records.Book) error {
+		wait := time.NewTimer(rememberWait)
+		defer wait.Stop()
+		select {
+		case <-c.opening.done:
+		case <-wait.C:
+			return fmt.Errorf("it did not answer within %s", words.Duration(rememberWait))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if c.opening.err != nil {
+			return nil // which has been said
+		}
+		entries := make([]catalog.Entry, len(tenants))
+		place := placeIn(source, c.server())
+		for i, t := range tenants {
+			at := place(t)
+			entries[i] = catalog.Entry{Source: sourceName, ID: t.ID, NeonProjectID: at.NeonProjectID, Database: at.Database}
+		}
+		return catalog.Remember(ctx, c.target, c.options, rememberWait, entries, book)
+	}
 }
 
 // catalogRun is the run as the catalog keeps it.

@@ -208,10 +208,81 @@ func TestChangedFilesOfTheOtherSources(t *testing.T) {
 			failed := run("previous-report=reports/"+name+".json", "changed-files=fail")
 			failed.says(t, "was changed after it had been applied", "no tenant was touched")
 			run("previous-report=reports/"+name+".json").says(t, "1 file is no longer what was applied")
-			first.keeps(t, nil)
 			if strings.Contains(first.reportText, "password") || strings.Contains(first.reportText, "://") {
 				t.Errorf("the report shows a connection string: %s", first.reportText)
 			}
 		})
+	}
+}
+
+func TestChangedFilesByCatalog(t *testing.T) {
+	f, catalog := newFleet(t, named("Acme", "Globex")...), catalogDatabase(t)
+	record := "catalog-url=" + catalog
+	f.write(t, lateFile, lateSQL)
+	f.run(t, t.Context(), record, "dry-run=true").counts(t, 2, 0, 0, 0) // before there are tables
+	f.run(t, t.Context(), record).counts(t, 2, 0, 0, 0)
+	f.write(t, lateFile, "create table late (\r\n\ti int );\r\n")
+	f.run(t, t.Context(), record, "changed-files=fail").counts(t, 0, 2, 0, 0)
+
+	f.write(t, lateFile, "create table late (i bigint);")
+	for _, dry := range []string{"dry-run=true", "dry-run=false"} {
+		f.run(t, t.Context(), record, "changed-files=fail", dry).says(t, "it was applied to 2 tenants; no tenant was touched")
+	}
+	o := f.run(t, t.Context(), record)
+	o.counts(t, 0, 2, 0, 0)
+	o.says(t, "1 file is no longer what was applied: "+lateFile+" (2 tenants)")
+	o = f.run(t, t.Context(), record, "tenants=Acme", "changed-files=ignore")
+	o.counts(t, 0, 1, 0, 0)
+	f.run(t, t.Context(), record).says(t, "1 file is no longer what was applied: "+lateFile+" (1 tenant: Globex)")
+	f.run(t, t.Context(), record, "changed-files=ignore").counts(t, 0, 2, 0, 0)
+	if o = f.run(t, t.Context(), record, "changed-files=fail"); o.err != nil || len(o.report.Warnings) > 0 {
+		t.Errorf("%v, %v", o.err, o.report.Warnings)
+	}
+}
+
+// What changes a tenant's database in another way leaves nothing known of it.
+func TestOtherModesClearTheCatalogsRecord(t *testing.T) {
+	f, v, catalog := newFleet(t, named("Acme")...), newVault(t), catalogDatabase(t)
+	record := "catalog-url=" + catalog
+	known := func() string {
+		t.Helper()
+		return askAll(t, catalog, "select coalesce(record->>'current_at', 'unknown') <> 'unknown' from project")[0]
+	}
+	o := f.run(t, t.Context(), record, "undo-point=true", "$GITHUB_RUN_ID=7")
+	o.counts(t, 1, 0, 0, 0)
+	f.keep(t, "7", o)
+	steps := []struct {
+		name   string
+		inputs []string
+		known  string
+	}{
+		{"backup", v.inputs("mode=backup"), "t"},
+		{"health-check", []string{"mode=health-check"}, "t"},
+		{"restore", v.inputs("mode=restore", "tenants=Acme", "restore-url="+pgtest.Database(t)), "f"},
+		{"migrate again", nil, "t"},
+		{"undo", undo(), "f"},
+	}
+	for _, s := range steps {
+		if o := f.run(t, t.Context(), append(s.inputs, record)...); o.err != nil {
+			t.Fatalf("%s: %v\n%s", s.name, o.err, o.log)
+		}
+		if got := known(); got != s.known {
+			t.Errorf("after %s something is known: %s, want %s", s.name, got, s.known)
+		}
+	}
+}
+
+func TestACatalogThatIsDownIsSaidOnce(t *testing.T) {
+	f, catalog := newFleet(t, named("Acme")...), catalogDatabase(t)
+	down := "catalog-url=" + sibling(t, catalog, "no_catalog")
+	o := f.run(t, t.Context(), down)
+	o.counts(t, 1, 0, 0, 0)
+	if len(o.report.Notices) > 0 {
+		t.Errorf("notices: %v", o.report.Notices)
+	}
+	o = f.run(t, t.Context(), down, "dry-run=true")
+	o.counts(t, 0, 1, 0, 0)
+	if len(o.report.Notices) != 1 || o.err != nil {
+		t.Errorf("%v, notices: %v", o.err, o.report.Notices)
 	}
 }

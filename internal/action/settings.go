@@ -83,6 +83,7 @@ func (r *run) settings() settings {
 		DirectTLS:   &r.direct,
 		Workers:     &mode.Workers{Notice: r.notice},
 		Catalog:     s.catalog.target.String(),
+		Remembered:  s.catalog.remembered(s.source, r.record.Source),
 		Mask:        r.console.Mask,
 		Notice:      r.notice,
 		Say:         r.console.Line,

@@ -80,7 +80,7 @@ func TestOpenMakesTheTablesOnceAlsoForManyJobsAtOnce(t *testing.T) {
 	open(t, url)
 	equal(t, "tables", ask(t, url, "select string_agg(relname, ' ' order by relname) from pg_class "+
 		"where relnamespace = 'public'::regnamespace and relkind = 'r'"),
-		[]string{"customer neon_tenants_schema_migrations payment project run"})
+		[]string{"customer migration_set neon_tenants_schema_migrations payment project run"})
 	equal(t, "types", ask(t, url, `select table_name || '.' || column_name || ' ' || udt_name
 		from information_schema.columns where table_schema = 'public' and column_name in
 			('customer_id', 'name', 'email', 'project_id', 'last_seen_at', 'paid_at', 'schema_version') order by 1`),

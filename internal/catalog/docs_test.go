@@ -139,7 +139,7 @@ func TestDocumentedTables(t *testing.T) {
 	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (pair [2]string, err error) {
 		return pair, row.Scan(&pair[0], &pair[1])
 	})
-	if err != nil || len(tables) != 4 {
+	if err != nil || len(tables) != 5 {
 		t.Fatalf("%v, %v", tables, err)
 	}
 	for _, table := range tables {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/records"
 )
 
 // Facts are what a run has learned about one tenant. A zero field is unknown, and leaves the catalog's value as it is.
@@ -24,6 +26,10 @@ type Facts struct {
 	RestoredKey string
 
 	DroppedAt time.Time
+
+	// Record replaces what the catalog knows of the tenant for later runs, unless a run that began later wrote that. An
+	// empty one says that nothing is known any more.
+	Record *records.Record
 }
 
 // Entry is one tenant of a run.
@@ -46,6 +52,8 @@ type Run struct {
 	Succeeded, Unchanged, FailedTenants, Skipped int
 	// WorkflowURL is the page of the GitHub Actions run; empty outside Actions.
 	WorkflowURL string
+	// Sets are the files to which the tenants' records refer.
+	Sets records.Sets
 }
 
 // Record writes a run and its tenants in one statement, all or nothing. If several jobs record the same tenants at
@@ -54,6 +62,16 @@ func (c *Catalog) Record(ctx context.Context, run Run, entries []Entry) error {
 	rows := make([]map[string]any, len(entries))
 	for i, e := range entries {
 		rows[i] = e.row()
+		if e.Facts.Record != nil {
+			rows[i]["record"], rows[i]["record_noted_at"] = e.Facts.Record, moment(run.Started)
+		}
+	}
+	sets := []byte("{}")
+	if len(run.Sets) > 0 {
+		var err error
+		if sets, err = json.Marshal(run.Sets); err != nil {
+			return fmt.Errorf("record in the catalog: %w", err)
+		}
 	}
 	tenants, err := json.Marshal(rows)
 	if err != nil {
@@ -68,14 +86,14 @@ func (c *Catalog) Record(ctx context.Context, run Run, entries []Entry) error {
 		return fmt.Errorf("record in the catalog: %w", err)
 	}
 	defer conn.Close()
-	if _, err := conn.Query(ctx, record, string(head), string(tenants)); err != nil {
+	if _, err := conn.Query(ctx, record, string(head), string(tenants), string(sets)); err != nil {
 		return fmt.Errorf("record in the catalog: %w", err)
 	}
 	return nil
 }
 
 // record locks the tenants' rows in the order of their identity, so that jobs that record the same tenants cannot
-// deadlock.
+// deadlock; the sets come after them, in their own order.
 const record = `
 with noted as (
 	insert into public.run (mode, source, shard, started_at, finished_at, outcome,
@@ -85,19 +103,24 @@ with noted as (
 	from jsonb_to_record($1::jsonb) as r (mode text, source text, shard text, started_at timestamptz,
 		finished_at timestamptz, outcome text, succeeded integer, unchanged integer, failed integer, skipped integer,
 		workflow_url text)
+), known as (
+	insert into public.migration_set (digest, files)
+	select key, value from jsonb_each($3::jsonb) order by key
+	on conflict (digest) do nothing
 ), entry as (
 	select distinct on (coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)) *
 	from jsonb_to_recordset($2::jsonb) as e (name text, neon_project_id text, database text, source text,
 		source_id text, key text, schema_version text, seen_at timestamptz, migration_at timestamptz,
 		migration_outcome text, backup_at timestamptz, backup_key text, restore_at timestamptz, restore_key text,
-		dropped_at timestamptz)
+		dropped_at timestamptz, record jsonb, record_noted_at timestamptz)
 	order by coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)
 )
 insert into public.project as p (name, neon_project_id, database, source, source_id, key, schema_version,
 	first_seen_at, last_seen_at, last_migration_at, last_migration_outcome, last_backup_at, last_backup_key,
-	last_verified_restore_at, last_verified_restore_key, dropped_at)
+	last_verified_restore_at, last_verified_restore_key, dropped_at, record, record_noted_at)
 select name, neon_project_id, database, source, source_id, key, schema_version, seen_at, seen_at,
-	migration_at, migration_outcome, backup_at, backup_key, restore_at, restore_key, dropped_at
+	migration_at, migration_outcome, backup_at, backup_key, restore_at, restore_key, dropped_at,
+	record, record_noted_at
 from entry
 on conflict (identity) do update set
 	name = excluded.name,
@@ -116,6 +139,9 @@ on conflict (identity) do update set
 	last_verified_restore_key = case when excluded.last_verified_restore_at < p.last_verified_restore_at
 		then p.last_verified_restore_key
 		else coalesce(excluded.last_verified_restore_key, p.last_verified_restore_key) end,
+	record = case when excluded.record_noted_at < p.record_noted_at then p.record
+		else coalesce(excluded.record, p.record) end,
+	record_noted_at = greatest(p.record_noted_at, excluded.record_noted_at),
 	dropped_at = coalesce(excluded.dropped_at,
 		case when excluded.last_seen_at > p.dropped_at then null else p.dropped_at end)`
 

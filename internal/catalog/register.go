@@ -13,7 +13,8 @@ insert into public.project as p (name, database, source_id, last_seen_at) values
 on conflict (identity) do update set
 	name = excluded.name, dropped_at = null, first_seen_at = now(), last_seen_at = now(), schema_version = null,
 	last_migration_at = null, last_migration_outcome = null, last_backup_at = null, last_backup_key = null,
-	last_verified_restore_at = null, last_verified_restore_key = null
+	last_verified_restore_at = null, last_verified_restore_key = null,
+	record = null, record_noted_at = null
 where p.dropped_at is not null`, name, database)
 }
 

@@ -15,7 +15,8 @@ import (
 
 // Work is what a mode does in a run. The mode's constructor reads its inputs, leaves every mistake with their reader,
 // opens nothing and makes no call. The run then calls the functions in the order of the fields: Choose and Prepare
-// once, Job for each tenant, several at once, Finish once, Close once, and Facts for each tenant that was worked on.
+// once, Job for each tenant, several at once, Finish once, Close once, Facts for each tenant that was worked on, and
+// FileSets once.
 // Only Job is required.
 type Work struct {
 	// Choose returns the tenants to work on, in place of those that the inputs tenants, shard, canary and min-tenants
@@ -36,6 +37,8 @@ type Work struct {
 	// Facts returns what the catalog records about a tenant that was worked on. The result has no detail if its job
 	// failed too early or was abandoned.
 	Facts func(r fleet.Result) catalog.Facts
+	// FileSets returns the files to which the records in the facts refer.
+	FileSets func() records.Sets
 }
 
 // Found is what discovery found.

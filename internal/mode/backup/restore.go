@@ -17,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -120,7 +121,7 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		return o, errEncrypted(s)
 	}
 	d := RestoreDetail{
-		Key: s.key.String(), Target: cmp.Or(r.into, "url"), SchemaVersion: s.manifest.SchemaVersion,
+		Key: s.key.String(), Target: cmp.Or(r.into, targetURL), SchemaVersion: s.manifest.SchemaVersion,
 		Tables: []RestoredRows{},
 	}
 	if r.env.DryRun {
@@ -213,12 +214,19 @@ func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (
 	return in.Object, checked, explainKey(err, s.manifest)
 }
 
+// targetURL is the target of a restore into a connection string.
+const targetURL = "url"
+
 // restoreFacts returns which backup was proved by its restore, without the version, which is the backup's and not the
 // tenant's.
 func restoreFacts(r fleet.Result) catalog.Facts {
 	d, ok := r.Outcome.Detail.(RestoreDetail)
-	if !ok || r.State != fleet.Succeeded {
-		return catalog.Facts{}
+	f := catalog.Facts{}
+	if !ok || d.Target == targetURL { // which may be the tenant's own database
+		f.Record = &records.Record{}
 	}
-	return catalog.Facts{RestoredKey: d.Key, RestoredAt: r.Started.Add(r.Elapsed)}
+	if ok && r.State == fleet.Succeeded {
+		f.RestoredKey, f.RestoredAt = d.Key, r.Started.Add(r.Elapsed)
+	}
+	return f
 }

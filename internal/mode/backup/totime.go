@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
@@ -249,8 +250,12 @@ func only(found mode.Found) (fleet.Tenant, error) {
 func toTimeFacts(r fleet.Result) catalog.Facts {
 	d, ok := r.Outcome.Detail.(ToTimeDetail)
 	known := r.State == fleet.Succeeded || r.State == fleet.Unchanged
-	if !ok || d.Target != ownBranch || !known || d.PreservedAs == "" {
+	if ok && d.Target != ownBranch {
 		return catalog.Facts{}
 	}
-	return catalog.Facts{SchemaVersion: d.SchemaVersion, NoVersion: d.SchemaVersion == ""}
+	nothing := &records.Record{} // is known of the tenant any more
+	if !ok || !known || d.PreservedAs == "" {
+		return catalog.Facts{Record: nothing}
+	}
+	return catalog.Facts{SchemaVersion: d.SchemaVersion, NoVersion: d.SchemaVersion == "", Record: nothing}
 }

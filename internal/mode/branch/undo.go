@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -204,8 +205,9 @@ func (u *undo) section(results []fleet.Result) report.Section {
 // undoFacts returns the version that an undone tenant was proved to record.
 func undoFacts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(UndoDetail)
+	nothing := &records.Record{} // is known of the tenant any more
 	if !d.known {
-		return catalog.Facts{}
+		return catalog.Facts{Record: nothing}
 	}
-	return catalog.Facts{SchemaVersion: d.After, NoVersion: d.After == ""}
+	return catalog.Facts{SchemaVersion: d.After, NoVersion: d.After == "", Record: nothing}
 }

@@ -87,8 +87,12 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 		Close:  m.conns.Close,
 		Facts: func(r fleet.Result) catalog.Facts {
 			d, _ := r.Outcome.Detail.(Detail) // without one, the catalog still learns that the migration failed
+			if d.Record == nil {
+				d.Record = m.doubtful(r.Tenant)
+			}
 			return d.Facts(r)
 		},
+		FileSets: m.fileSets,
 	}
 	return u
 }

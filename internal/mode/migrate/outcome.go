@@ -115,7 +115,9 @@ func wouldCreate(files *migration.Files) fleet.Outcome {
 	}
 }
 
-// Facts returns the tenant's version and how its migration ended.
+// Facts returns the tenant's version, how its migration ended, and its record.
 func (d Detail) Facts(r fleet.Result) catalog.Facts {
-	return catalog.Facts{SchemaVersion: d.After, MigratedAt: r.Started.Add(r.Elapsed), Migration: string(r.State)}
+	return catalog.Facts{
+		SchemaVersion: d.After, MigratedAt: r.Started.Add(r.Elapsed), Migration: string(r.State), Record: d.Record,
+	}
 }

@@ -82,6 +82,14 @@ func (m *migrator) carried(r records.Record, applied records.Set) *records.Recor
 	return &r
 }
 
+// doubtful is the record of a tenant whose job did not get to make one, or was abandoned: of how its files were applied
+// nothing is forgotten.
+func (m *migrator) doubtful(t fleet.Tenant) *records.Record {
+	old, _ := m.records.Book().Of(t.ID)
+	m.written.add(old.Applied, m.records.Book().Set(old.Applied))
+	return &records.Record{Place: old.Place, Applied: old.Applied}
+}
+
 // seen is what the run saw of a tenant.
 func (m *migrator) seen(ctx context.Context, t fleet.Tenant, d Detail, failed bool) records.Seen {
 	seen := records.Seen{
@@ -116,9 +124,7 @@ func (w *written) add(key string, set records.Set) {
 	w.sets[key] = set
 }
 
-// FileSets are the files to which the records of the tenants refer; nil in a dry run.
-func (u Unguarded) FileSets() records.Sets { return u.migrator.fileSets() }
-
+// fileSets are the files to which the records of the tenants refer; nil in a dry run.
 func (m *migrator) fileSets() records.Sets {
 	if m.options.DryRun || m.written.files == nil {
 		return nil

@@ -54,7 +54,8 @@ func NewCreate(in *input.Reader, env mode.Env) mode.Work {
 		}
 	}
 	c.migrate = migrate.NewUnguarded(in, env)
-	return mode.Work{Choose: c.choose, Job: c.run, Finish: c.finish, Close: c.migrate.Close, Facts: createFacts}
+	return mode.Work{Choose: c.choose, Job: c.run, Finish: c.finish, Close: c.migrate.Close, Facts: createFacts,
+		FileSets: c.migrate.FileSets}
 }
 
 func (c *create) choose(all []fleet.Tenant, _ bool) (_ []fleet.Tenant, err error) {
@@ -200,11 +201,13 @@ func createdID(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	}, nil
 }
 
-// createFacts returns the facts of the tenant's migration, if it got that far.
+// createFacts returns the facts of the tenant's migration. If it did not get that far, nothing is known of the tenant.
 func createFacts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(CreateDetail)
 	if d.Migration == nil {
-		return catalog.Facts{}
+		return catalog.Facts{Record: &records.Record{}}
 	}
-	return d.Migration.Facts(r)
+	f := d.Migration.Facts(r)
+	f.Record = d.Record
+	return f
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
+	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -221,6 +222,7 @@ func reliedOn(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 func dropFacts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(DropDetail)
 	f := mode.BackupFacts(d.Backup)
+	f.Record = &records.Record{}
 	if d.Dropped {
 		f.DroppedAt = r.Started.Add(r.Elapsed)
 	}
