@@ -245,10 +245,13 @@ func (h *checker) fingerprintOptions(t fleet.Tenant) fingerprint.Options {
 	}
 }
 
-// facts returns the version and the newest verified backup that the check found.
+// facts returns the version, the newest verified backup and the record that the check found.
 func facts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(Detail)
 	f := mode.BackupFacts(d.NewestBackup)
-	f.SchemaVersion = d.Version
+	if r.State == fleet.Failed { // also if its schema turned out to differ from the others'
+		d.forget()
+	}
+	f.SchemaVersion, f.Record = d.Version, d.Record
 	return f
 }
