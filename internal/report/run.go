@@ -49,20 +49,26 @@ type Totals struct {
 
 // Totals counts the results.
 func (r Run) Totals() Totals {
-	t := Totals{Total: len(r.Results)}
-	for _, res := range r.Results {
-		switch res.State {
-		case fleet.Succeeded:
-			t.Succeeded++
-		case fleet.Unchanged:
-			t.Unchanged++
-		case fleet.Failed:
-			t.Failed++
-		case fleet.Skipped:
-			t.Skipped++
-		}
+	var t Totals
+	for i := range r.Results {
+		t.count(r.Results[i].State)
 	}
 	return t
+}
+
+// count adds a tenant that ended in a state.
+func (t *Totals) count(s fleet.State) {
+	t.Total++
+	switch s {
+	case fleet.Succeeded:
+		t.Succeeded++
+	case fleet.Unchanged:
+		t.Unchanged++
+	case fleet.Failed:
+		t.Failed++
+	case fleet.Skipped:
+		t.Skipped++
+	}
 }
 
 // Failed reports whether the run must end non-zero: for its own error or for a tenant's.
