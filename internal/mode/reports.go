@@ -21,7 +21,9 @@ func ReadReport(f input.File) (report.NamedFile, error) {
 		tenants = append(tenants, e)
 		return nil
 	})
-	file.Tenants = tenants
+	if err == nil {
+		file.Tenants = tenants
+	}
 	return file, err
 }
 

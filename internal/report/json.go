@@ -77,25 +77,28 @@ func WriteJSON(w io.Writer, r Run) error {
 	}
 	// The list of tenants is the last field, and empty here.
 	const end = "]\n}\n"
-	text, err := marshal(head, "", indent)
+	text, err := marshal(head, indent)
 	if err != nil {
 		return err
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
+	var one bytes.Buffer // the same for every tenant, so that it grows once
+	encoder := newEncoder(&one, indent+indent, indent)
 	_, _ = b.Write(bytes.TrimSuffix(text, []byte(end))) // Flush returns the error of any write
 	for i, res := range r.Results {
 		e, err := entry(res)
 		if err != nil {
 			return err
 		}
-		if text, err = marshal(e, indent+indent, indent); err != nil {
+		one.Reset()
+		if err := encoder.Encode(e); err != nil {
 			return fmt.Errorf("write tenant %q to the report: %w", res.Tenant.Name, err)
 		}
 		if i > 0 {
 			_ = b.WriteByte(',')
 		}
 		_, _ = b.WriteString("\n" + indent + indent)
-		_, _ = b.Write(bytes.TrimSuffix(text, []byte("\n")))
+		_, _ = b.Write(bytes.TrimSuffix(one.Bytes(), []byte("\n")))
 	}
 	if len(r.Results) > 0 {
 		_, _ = b.WriteString("\n" + indent)
@@ -138,7 +141,7 @@ func object(v any) (json.RawMessage, error) {
 	if v == nil {
 		return nil, nil
 	}
-	text, err := marshal(v, "", "")
+	text, err := marshal(v, "")
 	if err != nil || bytes.Equal(text, []byte("null\n")) {
 		return nil, err
 	}
@@ -224,14 +227,18 @@ func list(texts []string) []string {
 	return texts
 }
 
-// marshal renders a value on several lines, the ones after the first with a prefix, unless both texts are empty.
-func marshal(v any, prefix, indent string) ([]byte, error) {
+func marshal(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent(prefix, indent)
-	if err := e.Encode(v); err != nil {
+	if err := newEncoder(&b, "", indent).Encode(v); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// newEncoder writes values on several lines, the ones after the first with a prefix, unless both texts are empty.
+func newEncoder(w io.Writer, prefix, indent string) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent(prefix, indent)
+	return e
 }
