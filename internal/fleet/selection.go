@@ -79,6 +79,9 @@ func (s Selection) Matches(t Tenant) bool {
 // Select returns the tenants that match, in their order, and the entries that match none of them, which are most likely
 // misspelt: one that excludes nobody may leave in a tenant that was meant to be left out.
 func (s Selection) Select(tenants []Tenant) (chosen []Tenant, idle []string) {
+	if s.Everything() {
+		return slices.Clone(tenants), nil
+	}
 	for _, t := range tenants {
 		if s.Matches(t) {
 			chosen = append(chosen, t)

@@ -32,7 +32,7 @@ type Neon struct {
 	warn           func(string)
 
 	mu       sync.Mutex
-	projects map[string]neon.Project // as they were listed, by id
+	projects map[string]*neon.Project // as they were listed, by id
 }
 
 var (
@@ -57,7 +57,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 		database: in.Required("database-name"),
 		role:     in.Required("role-name"),
 		warn:     o.warn,
-		projects: map[string]neon.Project{},
+		projects: map[string]*neon.Project{},
 	}
 	key := in.Secret("neon-api-key")
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -105,10 +105,11 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	if err != nil {
 		return nil, keyRemedy(err)
 	}
-	var tenants []fleet.Tenant
+	tenants := make([]fleet.Tenant, 0, len(projects))
 	var copies []string
 	n.mu.Lock()
-	for _, p := range projects {
+	for i := range projects {
+		p := &projects[i]
 		n.projects[p.ID] = p
 		if fleet.IsRestored(p.Name) {
 			copies = append(copies, fmt.Sprintf("%q (%s)", p.Name, p.ID))
