@@ -3,6 +3,7 @@ package action
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -56,10 +57,7 @@ func (r *run) writeReportFile() error {
 	if r.reportFile.Zero() {
 		return nil
 	}
-	data, err := report.JSON(r.record)
-	if err == nil {
-		err = r.reportFile.Write(data)
-	}
+	err := r.reportFile.WriteWith(func(w io.Writer) error { return report.WriteJSON(w, r.record) })
 	if err != nil {
 		return fleet.WithRemedy(fmt.Errorf("write report-file: %w", err),
 			"name a path in the workspace that can be written, or set report-file: '' to write none")

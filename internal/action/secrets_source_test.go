@@ -30,9 +30,11 @@ func TestAFleetIsMigratedFromSecrets(t *testing.T) {
 		f.Calls().Total != 0 {
 		t.Errorf("%d calls of Neon's API, and the log\n%s", f.Calls().Total, o.log)
 	}
-	// Nothing comes before the masks.
-	if first, _, _ := strings.Cut(o.log, "::add-mask::"); first != "" {
-		t.Errorf("printed before the first mask: %q", first)
+	// What is resolved is masked, once, and nothing else is.
+	for text, want := range map[string]int{f.projects[0].URL: 1, f.projects[1].URL: 1, "mysql://u:hush-hush@h/d": 0} {
+		if got := strings.Count(o.log, "::add-mask::"+strings.ReplaceAll(text, "%", "%25")+"\n"); got != want {
+			t.Errorf("%d masks of one text, want %d", got, want)
+		}
 	}
 	f.run(t, t.Context(), append(inputs, "tenants=*,!legacy", "mode=health-check")...).counts(t, 3, 0, 0, 0)
 	o = f.run(t, t.Context(), inputs...)
@@ -69,7 +71,7 @@ func TestTooFewTenantsNameTheSourcesOwnInputs(t *testing.T) {
 	} {
 		o := f.run(t, t.Context(), append([]string{"neon-api-key=", "dry-run=true"}, c.inputs...)...)
 		o.says(t, append(c.want, "fewer than min-tenants: 1", "lower min-tenants if so few are right")...)
-		_, said, _ := strings.Cut(o.log, "neon-tenants-action : ") // after the masks
+		_, said, _ := strings.Cut(o.log, "neon-tenants-action : ")
 		for _, secret := range []string{"hush", "STRIPE_KEY", "ACME_DB"} {
 			if strings.Contains(said, secret) {
 				t.Errorf("%v: the log has %s:\n%s", c.inputs, secret, said)

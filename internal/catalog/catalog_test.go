@@ -312,6 +312,40 @@ func TestRecordingAFleetIsFastAndJobsDoNotBlockEachOther(t *testing.T) {
 	equal(t, "rows", ask(t, url, "select count(*) || ' ' || max(last_seen_at) from project")[0][:5], "5000 ")
 }
 
+// A large fleet takes several statements in one transaction, whose rows jobs lock in one order.
+func TestRecordingALargeFleetIsAllOrNothing(t *testing.T) {
+	url := pgtest.Database(t)
+	c := open(t, url)
+	const tenants, jobs = 5100, 2
+	fleet := func(job int) []catalog.Entry {
+		entries := make([]catalog.Entry, tenants)
+		for i := range entries {
+			id := fmt.Sprintf("project-%d", (i*7919+job*911)%tenants)
+			entries[i] = catalog.Entry{Name: id, NeonProjectID: id, Source: "neon", ID: id, SeenAt: at(job)}
+		}
+		return entries
+	}
+	run := catalog.Run{Mode: "migrate", Source: "neon", Started: at(0)}
+	broken := append(fleet(0), catalog.Entry{Name: "last", ID: "last", Source: "zzz", SeenAt: at(0),
+		Facts: catalog.Facts{MigratedAt: at(0), Migration: "no outcome"}})
+	if err := c.Record(t.Context(), run, broken); err == nil {
+		t.Error("an outcome that there is none of was recorded")
+	}
+	equal(t, "after a failure", ask(t, url, "select (select count(*) from project) + (select count(*) from run)"),
+		[]string{"0"})
+	var wg sync.WaitGroup
+	errs := make([]error, jobs)
+	for i := range errs {
+		wg.Go(func() { errs[i] = c.Record(t.Context(), run, fleet(i)) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "rows", ask(t, url, "select (select count(*) from project) || ' ' || (select count(*) from run)"),
+		[]string{fmt.Sprintf("%d %d", tenants, jobs)})
+}
+
 func TestRegister(t *testing.T) {
 	url := pgtest.Database(t)
 	c := open(t, url)

@@ -1,13 +1,17 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/records"
 )
 
@@ -56,51 +60,96 @@ type Run struct {
 	Sets records.Sets
 }
 
-// Record writes a run and its tenants in one statement, all or nothing. If several jobs record the same tenants at
-// once, the newest facts remain.
+// mostRows is how many tenants one statement records. The text of 100,000 would take hundreds of megabytes here, and
+// again on the server.
+const mostRows = 5000
+
+// Record writes a run and its tenants, all or nothing: in one statement, or in a transaction of several if there are
+// many tenants. If several jobs record the same tenants at once, the newest facts remain.
 func (c *Catalog) Record(ctx context.Context, run Run, entries []Entry) error {
-	rows := make([]map[string]any, len(entries))
-	for i, e := range entries {
-		rows[i] = e.row()
-		if e.Facts.Record != nil {
-			rows[i]["record"], rows[i]["record_noted_at"] = e.Facts.Record, moment(run.Started)
-		}
-	}
-	sets := []byte("{}")
-	if len(run.Sets) > 0 {
-		var err error
-		if sets, err = json.Marshal(run.Sets); err != nil {
-			return fmt.Errorf("record in the catalog: %w", err)
-		}
-	}
-	tenants, err := json.Marshal(rows)
-	if err != nil {
-		return fmt.Errorf("record in the catalog: %w", err)
-	}
-	head, err := json.Marshal(run.row())
-	if err != nil {
-		return fmt.Errorf("record in the catalog: %w", err)
-	}
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("record in the catalog: %w", err)
 	}
-	defer conn.Close()
-	if _, err := conn.Query(ctx, record, string(head), string(tenants), string(sets)); err != nil {
+	defer conn.Close() // which rolls back a transaction that is not complete
+	if err := write(ctx, conn, run, entries); err != nil {
 		return fmt.Errorf("record in the catalog: %w", err)
 	}
 	return nil
 }
 
-// record locks the tenants' rows in the order of their identity, so that jobs that record the same tenants cannot
-// deadlock; the sets come after them, in their own order.
+func write(ctx context.Context, conn *postgres.Conn, run Run, entries []Entry) error {
+	several := len(entries) > mostRows
+	if several {
+		if _, err := conn.Exec(ctx, "begin"); err != nil {
+			return err
+		}
+	}
+	rows := inOrder(entries)
+	for first := true; first || len(rows) > 0; first = false {
+		n := min(len(rows), mostRows)
+		if err := writeRows(ctx, conn, run, first, rows[:n]); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	if several {
+		if _, err := conn.Exec(ctx, "commit"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeRows writes some of a run's tenants, and with the first ones the run and its sets.
+func writeRows(ctx context.Context, conn *postgres.Conn, run Run, first bool, rows []*Entry) error {
+	runs, sets := []runRow{}, records.Sets{}
+	if first {
+		runs = append(runs, run.row())
+		maps.Copy(sets, run.Sets)
+	}
+	list := make([]row, len(rows))
+	for i, e := range rows {
+		if list[i] = e.row(); list[i].Record != nil {
+			list[i].RecordNotedAt = moment(run.Started)
+		}
+	}
+	var texts []string
+	for _, part := range []any{runs, list, sets} {
+		text, err := json.Marshal(part)
+		if err != nil {
+			return err
+		}
+		texts = append(texts, string(text))
+	}
+	_, err := conn.Query(ctx, record, texts...)
+	return err
+}
+
+// inOrder returns the entries in the order of their identity, which is that of [record], so that one statement's rows
+// come after those of the statement before.
+func inOrder(entries []Entry) []*Entry {
+	sorted := make([]*Entry, len(entries))
+	for i := range entries {
+		sorted[i] = &entries[i]
+	}
+	slices.SortFunc(sorted, func(a, b *Entry) int {
+		kindA, idA := a.identity()
+		kindB, idB := b.identity()
+		return cmp.Or(cmp.Compare(kindA, kindB), cmp.Compare(idA, idB))
+	})
+	return sorted
+}
+
+// record locks the tenants' rows in the order of their identity, byte by byte, so that jobs that record the same
+// tenants cannot deadlock; the sets come before them, in their own order.
 const record = `
 with noted as (
 	insert into public.run (mode, source, shard, started_at, finished_at, outcome,
 		succeeded, unchanged, failed, skipped, workflow_url)
 	select r.mode, r.source, r.shard, r.started_at, greatest(r.started_at, r.finished_at), r.outcome,
 		r.succeeded, r.unchanged, r.failed, r.skipped, r.workflow_url
-	from jsonb_to_record($1::jsonb) as r (mode text, source text, shard text, started_at timestamptz,
+	from jsonb_to_recordset($1::jsonb) as r (mode text, source text, shard text, started_at timestamptz,
 		finished_at timestamptz, outcome text, succeeded integer, unchanged integer, failed integer, skipped integer,
 		workflow_url text)
 ), known as (
@@ -108,12 +157,13 @@ with noted as (
 	select key, value from jsonb_each($3::jsonb) order by key
 	on conflict (digest) do nothing
 ), entry as (
-	select distinct on (coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)) *
+	select distinct on (coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)
+		collate "C") *
 	from jsonb_to_recordset($2::jsonb) as e (name text, neon_project_id text, database text, source text,
 		source_id text, key text, schema_version text, seen_at timestamptz, migration_at timestamptz,
 		migration_outcome text, backup_at timestamptz, backup_key text, restore_at timestamptz, restore_key text,
 		dropped_at timestamptz, record jsonb, record_noted_at timestamptz)
-	order by coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)
+	order by coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id) collate "C"
 )
 insert into public.project as p (name, neon_project_id, database, source, source_id, key, schema_version,
 	first_seen_at, last_seen_at, last_migration_at, last_migration_outcome, last_backup_at, last_backup_key,
@@ -145,58 +195,97 @@ on conflict (identity) do update set
 	dropped_at = coalesce(excluded.dropped_at,
 		case when excluded.last_seen_at > p.dropped_at then null else p.dropped_at end)`
 
-func (r Run) row() map[string]any {
+// runRow is a run as [record] reads it. A field that is left out is NULL, and so for a [row].
+type runRow struct {
+	Mode        string    `json:"mode"`
+	Source      string    `json:"source"`
+	Shard       string    `json:"shard,omitempty"`
+	Outcome     string    `json:"outcome"`
+	StartedAt   time.Time `json:"started_at,omitzero"`
+	FinishedAt  time.Time `json:"finished_at,omitzero"`
+	WorkflowURL string    `json:"workflow_url,omitempty"`
+	Succeeded   int       `json:"succeeded"`
+	Unchanged   int       `json:"unchanged"`
+	Failed      int       `json:"failed"`
+	Skipped     int       `json:"skipped"`
+}
+
+func (r Run) row() runRow {
 	outcome := "succeeded"
 	if r.Failed {
 		outcome = "failed"
 	}
-	return map[string]any{
-		"mode": r.Mode, "source": r.Source, "shard": text(r.Shard), "outcome": outcome,
-		"started_at": moment(r.Started), "finished_at": moment(r.Finished), "workflow_url": text(r.WorkflowURL),
-		"succeeded": r.Succeeded, "unchanged": r.Unchanged, "failed": r.FailedTenants, "skipped": r.Skipped,
+	return runRow{
+		Mode: r.Mode, Source: r.Source, Shard: text(r.Shard), Outcome: outcome,
+		StartedAt: moment(r.Started), FinishedAt: moment(r.Finished), WorkflowURL: text(r.WorkflowURL),
+		Succeeded: r.Succeeded, Unchanged: r.Unchanged, Failed: r.FailedTenants, Skipped: r.Skipped,
 	}
 }
 
-func (e Entry) row() map[string]any {
-	name := e.Name
-	if name == "" {
-		name = e.ID
-	}
+// row is one tenant.
+type row struct {
+	Name          string `json:"name"`
+	Key           string `json:"key,omitempty"`
+	NeonProjectID string `json:"neon_project_id,omitempty"`
+	Database      string `json:"database,omitempty"`
+	Source        string `json:"source"`
+	SourceID      string `json:"source_id,omitempty"`
+	// SchemaVersion is nil if it is unknown, and an empty text, which [record] takes for NULL, if there is none.
+	SchemaVersion    *string   `json:"schema_version,omitempty"`
+	SeenAt           time.Time `json:"seen_at,omitzero"`
+	MigrationAt      time.Time `json:"migration_at,omitzero"`
+	MigrationOutcome string    `json:"migration_outcome,omitempty"`
+	BackupAt         time.Time `json:"backup_at,omitzero"`
+	BackupKey        string    `json:"backup_key,omitempty"`
+	RestoreAt        time.Time `json:"restore_at,omitzero"`
+	RestoreKey       string    `json:"restore_key,omitempty"`
+	DroppedAt        time.Time `json:"dropped_at,omitzero"`
+
+	Record        *records.Record `json:"record,omitempty"`
+	RecordNotedAt time.Time       `json:"record_noted_at,omitzero"`
+}
+
+func (e *Entry) row() row {
 	f := e.Facts
-	return map[string]any{
-		"name": clip(name), "key": text(e.Key), "neon_project_id": text(e.NeonProjectID), "database": text(e.Database),
-		"source": e.Source, "source_id": text(clip(e.ID)),
-		"schema_version": f.version(), "seen_at": moment(e.SeenAt),
-		"migration_at": moment(f.MigratedAt), "migration_outcome": text(f.Migration),
-		"backup_at": moment(f.BackupAt), "backup_key": text(f.BackupKey),
-		"restore_at": moment(f.RestoredAt), "restore_key": text(f.RestoredKey), "dropped_at": moment(f.DroppedAt),
+	return row{
+		Name: clip(cmp.Or(e.Name, e.ID)), Key: text(e.Key), NeonProjectID: text(e.NeonProjectID),
+		Database: text(e.Database), Source: e.Source, SourceID: text(clip(e.ID)),
+		SchemaVersion: f.version(), SeenAt: moment(e.SeenAt),
+		MigrationAt: moment(f.MigratedAt), MigrationOutcome: text(f.Migration),
+		BackupAt: moment(f.BackupAt), BackupKey: text(f.BackupKey),
+		RestoreAt: moment(f.RestoredAt), RestoreKey: text(f.RestoredKey), DroppedAt: moment(f.DroppedAt),
+		Record: f.Record,
 	}
 }
 
-// version is the tenant's version: NULL if it is unknown, and an empty text, which [record] takes for that, if there is
-// none.
-func (f Facts) version() any {
+// identity is the entry's column identity, which the database derives in the same way, in two parts. These compare as
+// the whole does, because a kind ends with a blank.
+func (e *Entry) identity() (kind, id string) {
+	switch {
+	case e.NeonProjectID != "":
+		return "neon ", e.NeonProjectID
+	case e.Database != "":
+		return "database ", e.Database
+	}
+	return e.Source + " ", clip(e.ID)
+}
+
+func (f Facts) version() *string {
+	version := text(f.SchemaVersion)
+	if version == "" && !f.NoVersion {
+		return nil
+	}
 	if f.NoVersion {
-		return ""
+		version = ""
 	}
-	return text(f.SchemaVersion)
+	return &version
 }
 
-// text prepares a text for PostgreSQL, which accepts no NUL byte in JSON. An empty text is nil, for NULL.
-func text(s string) any {
-	if s == "" {
-		return nil
-	}
-	return strings.ReplaceAll(s, "\x00", "")
-}
+// text prepares a text for PostgreSQL, which accepts no NUL byte in JSON.
+func text(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 
-// moment prepares a time: the zero time is nil, for NULL.
-func moment(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UTC()
-}
+// moment prepares a time.
+func moment(t time.Time) time.Time { return t.UTC() }
 
 // clip shortens a text that would not fit into an index, such that different texts stay different.
 func clip(s string) string {

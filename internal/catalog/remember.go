@@ -48,7 +48,8 @@ func readRecords(
 	ids := make(map[string]string, len(tenants)) // of the tenants, by identity
 	identities := make([]string, len(tenants))
 	for i, e := range tenants {
-		identities[i] = e.identity()
+		kind, id := e.identity()
+		identities[i] = kind + id
 		ids[identities[i]] = e.ID
 	}
 	list, err := json.Marshal(identities)
@@ -105,15 +106,4 @@ where digest in (select jsonb_array_elements_text($1::jsonb))`, string(list))
 	}
 	book.NoteSets(sets)
 	return nil
-}
-
-// identity is the entry's column identity, which the database derives in the same way.
-func (e Entry) identity() string {
-	switch {
-	case e.NeonProjectID != "":
-		return "neon " + e.NeonProjectID
-	case e.Database != "":
-		return "database " + e.Database
-	}
-	return e.Source + " " + clip(e.ID)
 }

@@ -36,6 +36,7 @@ func Redact(log *slog.Logger, text string) string {
 type tenantLog struct {
 	mu      sync.Mutex
 	hidden  []Secret
+	forms   [][]string // of each of them: finding these takes longer than looking for them
 	head    []byte
 	tail    []byte
 	dropped int // bytes cut between head and tail
@@ -45,7 +46,7 @@ func (l *tenantLog) hide(s Secret) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !slices.Contains(l.hidden, s) {
-		l.hidden = append(l.hidden, s)
+		l.hidden, l.forms = append(l.hidden, s), append(l.forms, s.Forms())
 	}
 }
 
@@ -56,8 +57,8 @@ func (l *tenantLog) redact(text string) string {
 }
 
 func (l *tenantLog) redactLocked(text string) string {
-	for _, s := range l.hidden {
-		text = s.Redact(text)
+	for _, forms := range l.forms {
+		text = redact(text, forms)
 	}
 	return text
 }

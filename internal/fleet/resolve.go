@@ -25,16 +25,15 @@ import (
 //
 // A value that begins with an exclusion starts from every tenant. An error names the entry, the rule and the remedy.
 func Resolve(text string, tenants []Tenant) (Selection, error) {
-	r := resolver{tenants: tenants, known: make(map[string]bool, 2*len(tenants))}
+	r := resolver{tenants: tenants, known: namesOf(tenants)}
 	for _, t := range tenants {
-		r.known[t.Name], r.known[t.ID] = true, true
 		r.commas = max(r.commas, strings.Count(t.Name, ","), strings.Count(t.ID, ","))
 	}
-	if names, ok := jsonNames(text); ok && !r.known[strings.TrimSpace(text)] {
+	if names, ok := jsonNames(text); ok && !r.isKnown(strings.TrimSpace(text)) {
 		for _, name := range names {
 			r.addName(name, name, false)
 		}
-		return r.Selection, nil
+		return r.indexed(), nil
 	}
 	for line := range strings.Lines(text) {
 		if err := r.addEntry(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")); err != nil {
@@ -48,7 +47,7 @@ func Resolve(text string, tenants []Tenant) (Selection, error) {
 	if r.rules[0].exclude {
 		r.rules = slices.Insert(r.rules, 0, rule{entry: "*", everyone: true})
 	}
-	return r.Selection, nil
+	return r.indexed(), nil
 }
 
 // jsonNames reads a JSON array of texts.
@@ -64,14 +63,19 @@ func jsonNames(text string) (names []string, ok bool) {
 type resolver struct {
 	Selection
 	tenants []Tenant
-	known   map[string]bool // names and ids
-	commas  int             // most commas in one of them
+	known   map[string]known // by names and ids
+	commas  int              // most commas in one of them
+}
+
+func (r *resolver) isKnown(text string) bool {
+	_, ok := r.known[text]
+	return ok
 }
 
 // exact returns the name or id that a text is, and whether it is one. Blanks at its ends count only if a name has them.
 func (r *resolver) exact(text string) (name string, ok bool) {
 	for _, name := range []string{text, strings.TrimSpace(text)} {
-		if name != "" && name != "*" && r.known[name] {
+		if name != "" && name != "*" && r.isKnown(name) {
 			return name, true
 		}
 	}
@@ -141,12 +145,7 @@ func (r *resolver) addPart(part string) error {
 // addName adds a rule for one name or id. The name of one tenant can be the id of another.
 func (r *resolver) addName(entry, name string, exclude bool) {
 	r.rules = append(r.rules, rule{entry: entry, exclude: exclude, name: name})
-	if exclude || !r.known[name] {
-		return
-	}
-	named := slices.ContainsFunc(r.tenants, func(t Tenant) bool { return t.Name == name && t.ID != name })
-	other := slices.ContainsFunc(r.tenants, func(t Tenant) bool { return t.ID == name && t.Name != name })
-	if named && other {
+	if is := r.known[name]; !exclude && is.name && is.id {
 		r.Doubts = append(r.Doubts,
 			fmt.Sprintf("%q is the name of one tenant and the id of another, and selects both", name))
 	}

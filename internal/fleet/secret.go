@@ -111,8 +111,10 @@ func passwords(text string) []string {
 }
 
 // Redact replaces every form of the secret in text with ***.
-func (s Secret) Redact(text string) string {
-	for _, f := range s.Forms() {
+func (s Secret) Redact(text string) string { return redact(text, s.Forms()) }
+
+func redact(text string, forms []string) string {
+	for _, f := range forms {
 		text = strings.ReplaceAll(text, f, hidden)
 	}
 	return text

@@ -48,8 +48,11 @@ func (s Shard) Has(t Tenant) bool {
 	return int(sum%uint64(s.Count)) == s.Index-1
 }
 
-// Select returns this share's tenants, in their order.
+// Select returns this share's tenants, in their order. Those of the whole fleet are the slice itself.
 func (s Shard) Select(tenants []Tenant) []Tenant {
+	if s.Count <= 1 {
+		return tenants
+	}
 	var out []Tenant
 	for _, t := range tenants {
 		if s.Has(t) {

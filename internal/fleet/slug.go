@@ -15,45 +15,51 @@ import (
 func Slug(text string) string {
 	var b strings.Builder
 	gap := false
+	add := func(a rune) {
+		switch a = smallWord(a); {
+		case a == ' ':
+			gap = true
+			return
+		case gap && b.Len() > 0:
+			b.WriteByte('-')
+		}
+		gap = false
+		b.WriteRune(a)
+	}
 	for _, c := range text {
+		if c <= unicode.MaxASCII {
+			add(c)
+			continue
+		}
 		for _, a := range inASCII(c) {
-			if a == ' ' {
-				gap = true
-				continue
-			}
-			if gap && b.Len() > 0 {
-				b.WriteByte('-')
-			}
-			gap = false
-			b.WriteRune(a)
+			add(a)
 		}
 	}
 	return b.String()
 }
 
-// inASCII writes a character in small letters and digits. A blank stands for a gap between words, also for one beside
-// the character, as in "ri " for 日.
+// inASCII writes a character beyond ASCII in ASCII. A blank stands for a gap between words, also for one beside the
+// character, as in "ri " for 日.
 func inASCII(c rune) string {
-	text := string(c)
-	if c > unicode.MaxASCII {
-		text = unidecode.Unidecode(text)
-		switch {
-		case unicode.IsMark(c): // an accent beside its letter separates nothing
-		case !unicode.IsLetter(c) && !unicode.IsNumber(c), text == "":
-			return " "
-		}
-		// What the library writes for a letter that ASCII has none for, such as the soft sign ь, separates nothing either.
-		text = strings.NewReplacer("'", "", "`", "", `"`, "").Replace(text)
+	text := unidecode.Unidecode(string(c))
+	switch {
+	case unicode.IsMark(c): // an accent beside its letter separates nothing
+	case !unicode.IsLetter(c) && !unicode.IsNumber(c), text == "":
+		return " "
 	}
-	return strings.Map(func(a rune) rune {
-		switch {
-		case a >= 'A' && a <= 'Z':
-			return a + 'a' - 'A'
-		case a >= 'a' && a <= 'z', a >= '0' && a <= '9':
-			return a
-		}
-		return ' '
-	}, text)
+	// What the library writes for a letter that ASCII has none for, such as the soft sign ь, separates nothing either.
+	return strings.NewReplacer("'", "", "`", "", `"`, "").Replace(text)
+}
+
+// smallWord is the character in lower case if it is a letter or a digit of ASCII, and else a blank.
+func smallWord(a rune) rune {
+	switch {
+	case a >= 'A' && a <= 'Z':
+		return a + 'a' - 'A'
+	case a >= 'a' && a <= 'z', a >= '0' && a <= '9':
+		return a
+	}
+	return ' '
 }
 
 // IDKey makes a key from an id: the id itself if it is a slug, as Neon's ids are. Of any other id, such as the name of

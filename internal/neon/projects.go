@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unique"
 )
 
 // Project is one Neon project.
@@ -131,15 +132,19 @@ func (c *Client) list(ctx context.Context, orgID, search string) (
 	}
 	found := map[string]bool{}
 	seen := map[string]bool{} // cursors
+	var pages [][]Project     // joined at the end: growing a list of 100,000 copies it many times over
 	// The list ends at an empty page, or at one without a cursor. A short page means nothing, since it leaves out
 	// unavailable projects.
 	for page := first; ; {
-		for _, p := range page.Projects {
-			if !found[p.ID] {
-				found[p.ID] = true
-				projects = append(projects, p)
-			}
+		for i := range page.Projects { // which share these, but each got a copy
+			p := &page.Projects[i]
+			p.RegionID, p.OrgID = unique.Make(p.RegionID).Value(), unique.Make(p.OrgID).Value()
 		}
+		pages = append(pages, slices.DeleteFunc(page.Projects, func(p Project) bool {
+			known := found[p.ID]
+			found[p.ID] = true
+			return known
+		}))
 		missing = append(missing, page.Unavailable...)
 		cursor := page.Pagination.Cursor
 		if cursor == "" || len(page.Projects)+len(page.Unavailable) == 0 {
@@ -157,7 +162,7 @@ func (c *Client) list(ctx context.Context, orgID, search string) (
 	slices.Sort(missing)
 	missing = slices.DeleteFunc(slices.Compact(missing), func(id string) bool { return found[id] })
 	late, missing, err := c.refetch(ctx, missing)
-	return append(projects, late...), missing, orgID, err
+	return slices.Concat(append(pages, late)...), missing, orgID, err
 }
 
 type projectPage struct {

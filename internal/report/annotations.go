@@ -92,9 +92,9 @@ func (a annotation) message() string {
 }
 
 // who names the tenants that share an error or a warning: one by its name, several by their number and the first names.
-func who(results []fleet.Result, name func(fleet.Tenant) string) string {
+func who(results []*fleet.Result, name func(fleet.Tenant) string) string {
 	const shown = 3
-	list := words.ListFunc(results, shown, func(r fleet.Result) string { return name(r.Tenant) })
+	list := words.ListFunc(results, shown, func(r *fleet.Result) string { return name(r.Tenant) })
 	if len(results) == 1 {
 		return list
 	}

@@ -9,23 +9,19 @@ import (
 
 // check refuses what no run writes: a file that was cut or edited, or that another program wrote, must not pass for a
 // run in which all went well.
-func (f File) check() error {
+func (x *reading) check(f File) error {
 	const unwritten = "so no run of this action wrote it"
 	switch {
 	case f.Error == nil && f.Mode == "": // a run whose inputs lack one ends with an error
 		return errors.New("it has no mode, " + unwritten)
 	case f.StartedAt.IsZero():
 		return errors.New("it has no started_at, " + unwritten)
-	case f.Tenants == nil:
+	case !x.listed:
 		return errors.New("it has no list of tenants, " + unwritten)
-	}
-	for _, t := range f.Tenants {
-		if err := t.check(); err != nil {
-			return err
-		}
-	}
-	if counted := f.Run().Totals(); counted != f.Totals {
-		return fmt.Errorf("its totals are %s, and its tenants are %s", f.Totals, counted)
+	case x.wrong != nil:
+		return x.wrong
+	case x.counted != f.Totals:
+		return fmt.Errorf("its totals are %s, and its tenants are %s", f.Totals, x.counted)
 	}
 	return nil
 }

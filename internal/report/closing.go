@@ -15,7 +15,7 @@ func Closing(r Run) string {
 	all := []string{headline(r) + " in " + words.Duration(r.Elapsed)}
 	if failed := r.byState(fleet.Failed); len(failed) > 0 {
 		const shown = 20
-		all = append(all, "failed: "+words.ListFunc(failed, shown, func(res fleet.Result) string {
+		all = append(all, "failed: "+words.ListFunc(failed, shown, func(res *fleet.Result) string {
 			return displayName(res.Tenant)
 		}))
 	}
@@ -37,7 +37,7 @@ func headline(r Run) string {
 			rest = append(rest, fmt.Sprintf("%d %s", c.n, c.word))
 		}
 	}
-	text := subject(r) + ": " + verdict(r)
+	text := subject(r) + ": " + verdict(t, r.Err)
 	if len(rest) > 0 {
 		text += " (" + strings.Join(rest, ", ") + ")"
 	}
@@ -57,16 +57,15 @@ func subject(r Run) string {
 }
 
 // verdict is the one thing to know about a run.
-func verdict(r Run) string {
-	t := r.Totals()
+func verdict(t Totals, err error) string {
 	switch {
 	case t.Failed > 0:
 		return shareOf(t.Failed, t.Total) + " failed"
-	case r.Err != nil && t.Total == 0:
+	case err != nil && t.Total == 0:
 		return "failed before any tenant was touched"
-	case r.Err != nil && t.Skipped > 0:
+	case err != nil && t.Skipped > 0:
 		return "the run failed, " + shareOf(t.Skipped, t.Total) + " skipped"
-	case r.Err != nil:
+	case err != nil:
 		return "the run failed, though no tenant did"
 	case t.Total == 0:
 		return "no tenants"

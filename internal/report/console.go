@@ -5,10 +5,12 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"io"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/sethvargo/go-githubactions"
 )
@@ -20,11 +22,12 @@ type Console struct {
 	mu      sync.Mutex
 	w       io.Writer
 	actions bool
+	masked  map[[sha256.Size]byte]bool // hashes, because a large fleet's connection strings would take more room
 }
 
 // NewConsole returns a console on w. With actions it writes workflow commands for GitHub's runner; without, plain text.
 func NewConsole(w io.Writer, actions bool) *Console {
-	return &Console{w: w, actions: actions}
+	return &Console{w: w, actions: actions, masked: map[[sha256.Size]byte]bool{}}
 }
 
 // Line prints one message. If it has several lines, those after the first are indented, so that none can pass for
@@ -37,17 +40,23 @@ func (c *Console) Line(text string) {
 
 // Mask makes the runner replace each text, and each line of a text with several, in everything that any step of the
 // job logs from now on. Texts of fewer than minMask characters are left alone: they occur everywhere, a log without the
-// letter "a" helps nobody, and a secret that short is none. Outside Actions it does nothing.
+// letter "a" helps nobody, and a secret that short is none. Each text is announced once: the runner searches every line
+// of the job for every mask, and tenants may share a password. Outside Actions it does nothing.
 func (c *Console) Mask(forms ...string) {
 	const minMask = 3
 	if !c.actions {
 		return
 	}
 	var b bytes.Buffer
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	mask := func(text string) {
-		if len([]rune(strings.TrimSpace(text))) >= minMask {
-			commands(&b).AddMask(text)
+		hash := sha256.Sum256([]byte(text))
+		if c.masked[hash] || utf8.RuneCountInString(strings.TrimSpace(text)) < minMask {
+			return
 		}
+		c.masked[hash] = true
+		commands(&b).AddMask(text)
 	}
 	for _, form := range forms {
 		mask(form)
@@ -57,7 +66,7 @@ func (c *Console) Mask(forms ...string) {
 			}
 		}
 	}
-	c.write(&b)
+	_, _ = c.w.Write(b.Bytes()) // before anybody else can write a line
 }
 
 // Group prints body under a title: collapsed in Actions, indented elsewhere.

@@ -169,3 +169,15 @@ func FuzzLog(f *testing.F) {
 		}
 	})
 }
+
+// The runner looks for every mask in every line of the job, so that each text is announced once.
+func TestMaskAnnouncesATextOnce(t *testing.T) {
+	var b bytes.Buffer
+	c := NewConsole(&b, true)
+	for range 3 {
+		c.Mask("hush-hush", "a", "two\nlines")
+	}
+	if want := "::add-mask::hush-hush\n::add-mask::two%0Alines\n::add-mask::two\n::add-mask::lines\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}

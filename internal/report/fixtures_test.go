@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -202,4 +203,11 @@ func calm() Run {
 		r.Results = append(r.Results, unchanged(tenantNo(i), time.Duration(30+i)*time.Millisecond))
 	}
 	return r
+}
+
+// JSON is the report file's text.
+func JSON(r Run) ([]byte, error) {
+	var b bytes.Buffer
+	err := WriteJSON(&b, r)
+	return b.Bytes(), err
 }

@@ -16,7 +16,7 @@ type problem struct {
 	remedy  string
 	file    string
 	line    int
-	results []fleet.Result
+	results []*fleet.Result // of the run
 }
 
 // maxCompared is how much of a text is compared and shown, in bytes. A server's message can be as long as a statement.
@@ -25,8 +25,8 @@ const maxCompared = 4 << 10
 // failures groups the failed tenants by error, remedy and place, the largest group first.
 func failures(results []fleet.Result) []problem {
 	var g grouping
-	for _, r := range results {
-		if r.State == fleet.Failed {
+	for i := range results {
+		if r := &results[i]; r.State == fleet.Failed {
 			file, line := fleet.Location(r.Err)
 			g.add(r, problem{text: errorText(r.Err), remedy: fleet.Remedy(r.Err), file: file, line: line})
 		}
@@ -37,7 +37,8 @@ func failures(results []fleet.Result) []problem {
 // warnings groups the tenants' warnings by text, the largest group first.
 func warnings(results []fleet.Result) []problem {
 	var g grouping
-	for _, r := range results {
+	for i := range results {
+		r := &results[i]
 		for _, w := range r.Outcome.Warnings {
 			g.add(r, problem{text: w})
 		}
@@ -57,7 +58,7 @@ type groupKey struct {
 }
 
 // add adds a tenant's problem to those that are like it.
-func (g *grouping) add(r fleet.Result, p problem) {
+func (g *grouping) add(r *fleet.Result, p problem) {
 	p.text, p.remedy = clip(p.text, maxCompared), clip(p.remedy, maxCompared)
 	k := groupKey{generalize(p.text, r.Tenant), generalize(p.remedy, r.Tenant), p.file, p.line}
 	i, seen := g.index[k]

@@ -1,10 +1,11 @@
 package report
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -66,31 +67,73 @@ type FileError struct {
 	Line    int    `json:"line,omitempty"`
 }
 
-// JSON renders the report file. The same run gives the same bytes. The error names the tenant whose detail cannot be
-// marshalled.
-func JSON(r Run) ([]byte, error) {
+// WriteJSON writes the report file. The same run gives the same bytes. It renders one tenant at a time, so that the text
+// of a large fleet is never in memory as a whole. The error names the tenant whose detail cannot be marshalled; what was
+// written until then is no report file.
+func WriteJSON(w io.Writer, r Run) error {
+	head, err := r.head()
+	if err != nil {
+		return err
+	}
+	// The list of tenants is the last field, and empty here.
+	const end = "]\n}\n"
+	text, err := marshal(head, indent)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriterSize(w, 64<<10)
+	var one bytes.Buffer // the same for every tenant, so that it grows once
+	encoder := newEncoder(&one, indent+indent, indent)
+	_, _ = b.Write(bytes.TrimSuffix(text, []byte(end))) // Flush returns the error of any write
+	for i, res := range r.Results {
+		e, err := entry(res)
+		if err != nil {
+			return err
+		}
+		one.Reset()
+		if err := encoder.Encode(e); err != nil {
+			return fmt.Errorf("write tenant %q to the report: %w", res.Tenant.Name, err)
+		}
+		if i > 0 {
+			_ = b.WriteByte(',')
+		}
+		_, _ = b.WriteString("\n" + indent + indent)
+		_, _ = b.Write(bytes.TrimSuffix(one.Bytes(), []byte("\n")))
+	}
+	if len(r.Results) > 0 {
+		_, _ = b.WriteString("\n" + indent)
+	}
+	_, _ = b.WriteString(end)
+	return b.Flush()
+}
+
+// head is the report file without its tenants.
+func (r Run) head() (File, error) {
 	f := File{
 		Version: FileVersion, RunID: r.ID, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
 		StartedAt: fileTime(r.Started), ElapsedMS: r.Elapsed.Milliseconds(), Totals: r.Totals(),
 		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices), Sections: r.Sections,
-		Merged: r.Merged, Tenants: make([]TenantEntry, 0, len(r.Results)),
+		Merged: r.Merged, Tenants: []TenantEntry{},
 	}
 	var err error
 	if f.Detail, err = object(r.Detail); err != nil {
-		return nil, fmt.Errorf("write the details of the run to the report: %w", err)
+		return File{}, fmt.Errorf("write the details of the run to the report: %w", err)
 	}
-	for _, res := range r.Results {
-		e := TenantEntry{
-			Name: res.Tenant.Name, ID: res.Tenant.ID, Key: res.Tenant.Key, State: res.State, Note: res.Outcome.Note,
-			Error: fileError(res.Err), Warnings: list(res.Outcome.Warnings),
-			StartedAt: fileTime(res.Started), ElapsedMS: res.Elapsed.Milliseconds(),
-		}
-		if e.Detail, err = object(res.Outcome.Detail); err != nil {
-			return nil, fmt.Errorf("write the details of tenant %q to the report: %w", res.Tenant.Name, err)
-		}
-		f.Tenants = append(f.Tenants, e)
+	return f, nil
+}
+
+// entry is one tenant of the report file.
+func entry(res fleet.Result) (TenantEntry, error) {
+	e := TenantEntry{
+		Name: res.Tenant.Name, ID: res.Tenant.ID, Key: res.Tenant.Key, State: res.State, Note: res.Outcome.Note,
+		Error: fileError(res.Err), Warnings: list(res.Outcome.Warnings),
+		StartedAt: fileTime(res.Started), ElapsedMS: res.Elapsed.Milliseconds(),
 	}
-	return marshal(f, "  ")
+	var err error
+	if e.Detail, err = object(res.Outcome.Detail); err != nil {
+		return TenantEntry{}, fmt.Errorf("write the details of tenant %q to the report: %w", res.Tenant.Name, err)
+	}
+	return e, nil
 }
 
 // object marshals a mode's own object. It returns nil for nil and for what marshals to null.
@@ -105,34 +148,19 @@ func object(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(text), nil
 }
 
-// Decode reads a report file written by any release with this schema version or an older one. What no run writes is an
-// error, with a remedy.
-func Decode(data []byte) (File, error) {
-	const remedy = "run the job that wrote this file again; if none did, have the glob match only the files that " +
-		"report-file named in the jobs"
-	var f File
-	if err := json.Unmarshal(data, &f); err != nil {
-		return File{}, fleet.WithRemedy(fmt.Errorf("read a report file: %w", err), remedy)
-	}
-	switch {
-	case f.Version == 0:
-		return File{}, fleet.WithRemedy(
-			errors.New("read a report file: it has no version, so this action did not write it"),
-			"check which files the glob matches: they must be those that report-file named in the other jobs")
-	case f.Version > FileVersion:
-		return File{}, fleet.WithRemedy(
-			fmt.Errorf("read a report file: it has version %d; this release reads up to %d", f.Version, FileVersion),
-			"use the same release of the action in all jobs of the workflow")
-	}
-	if err := f.check(); err != nil {
-		return File{}, fleet.WithRemedy(fmt.Errorf("read a report file: %w", err), remedy)
-	}
-	return f, nil
-}
-
 // Run returns the run that the file was written from. Its errors have the text, the remedy and the place of the
 // original ones, and each Detail is the JSON from the file.
 func (f File) Run() Run {
+	r := f.withoutResults()
+	r.Results = make([]fleet.Result, len(f.Tenants))
+	for i, e := range f.Tenants {
+		r.Results[i] = e.result()
+	}
+	return r
+}
+
+// withoutResults is [File.Run] for what concerns no single tenant.
+func (f File) withoutResults() Run {
 	r := Run{
 		ID: f.RunID, Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
 		Started: f.StartedAt, Elapsed: time.Duration(f.ElapsedMS) * time.Millisecond,
@@ -141,21 +169,23 @@ func (f File) Run() Run {
 	if f.Detail != nil {
 		r.Detail = f.Detail
 	}
-	for _, e := range f.Tenants {
-		res := fleet.Result{
-			Tenant: fleet.Tenant{Name: e.Name, ID: e.ID, Key: e.Key},
-			State:  e.State,
-			Outcome: fleet.Outcome{
-				Unchanged: e.State == fleet.Unchanged, Note: e.Note, Warnings: e.Warnings,
-			},
-			Err: e.Error.err(), Started: e.StartedAt, Elapsed: time.Duration(e.ElapsedMS) * time.Millisecond,
-		}
-		if e.Detail != nil {
-			res.Outcome.Detail = e.Detail
-		}
-		r.Results = append(r.Results, res)
-	}
 	return r
+}
+
+// result is the tenant's result that the entry was written from.
+func (e TenantEntry) result() fleet.Result {
+	res := fleet.Result{
+		Tenant: fleet.Tenant{Name: e.Name, ID: e.ID, Key: e.Key},
+		State:  e.State,
+		Outcome: fleet.Outcome{
+			Unchanged: e.State == fleet.Unchanged, Note: e.Note, Warnings: e.Warnings,
+		},
+		Err: e.Error.err(), Started: e.StartedAt, Elapsed: time.Duration(e.ElapsedMS) * time.Millisecond,
+	}
+	if e.Detail != nil {
+		res.Outcome.Detail = e.Detail
+	}
+	return res
 }
 
 // storedError is an error read from a report file.
@@ -199,11 +229,16 @@ func list(texts []string) []string {
 
 func marshal(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", indent)
-	if err := e.Encode(v); err != nil {
+	if err := newEncoder(&b, "", indent).Encode(v); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// newEncoder writes values on several lines, the ones after the first with a prefix, unless both texts are empty.
+func newEncoder(w io.Writer, prefix, indent string) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent(prefix, indent)
+	return e
 }

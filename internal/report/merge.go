@@ -175,10 +175,11 @@ func (m *merger) addBounds(r *Run) {
 
 // addResults takes every tenant once, in the order of an unsharded run.
 func (m *merger) addResults(r *Run) {
+	r.Results = make([]fleet.Result, 0, len(m.owner))
 	for i, f := range m.files {
-		for _, res := range f.Run().Results {
-			if m.owner[res.Tenant.ID] == i {
-				r.Results = append(r.Results, res)
+		for _, e := range f.Tenants {
+			if m.owner[e.ID] == i {
+				r.Results = append(r.Results, e.result())
 			}
 		}
 	}

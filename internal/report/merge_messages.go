@@ -35,8 +35,8 @@ func (m *merger) addMessages(r *Run, missing []string) {
 			File: f.Path, Shard: f.Shard, StartedAt: f.StartedAt, ElapsedMS: f.ElapsedMS,
 			Totals: f.Totals, Error: f.Error, Detail: f.Detail,
 		})
-		own := f.Run()
-		line := cmp.Or(own.name(), f.Path) + ": " + verdict(own) + " in " + words.Duration(own.Elapsed)
+		own := f.withoutResults()
+		line := cmp.Or(own.name(), f.Path) + ": " + verdict(f.Totals, own.Err) + " in " + words.Duration(own.Elapsed)
 		if m.superseded(i) {
 			listing.Lines = append(listing.Lines, line+", superseded by a later run")
 			continue // its messages are out of date

@@ -70,13 +70,13 @@ func slowestPicture(results []fleet.Result) string {
 		worth   = 2 * time.Second // a fleet whose slowest tenant takes less needs no picture
 		stretch = 2               // how many times the median a tenant must take to be shown
 	)
-	var ran []fleet.Result
-	for _, r := range results {
-		if r.State != fleet.Skipped {
+	ran := make([]*fleet.Result, 0, len(results))
+	for i := range results {
+		if r := &results[i]; r.State != fleet.Skipped {
 			ran = append(ran, r)
 		}
 	}
-	slices.SortStableFunc(ran, func(a, b fleet.Result) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	slices.SortStableFunc(ran, func(a, b *fleet.Result) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
 	if len(ran) < fewest || ran[0].Elapsed < worth || ran[0].Elapsed < stretch*ran[len(ran)/2].Elapsed {
 		return ""
 	}

@@ -13,7 +13,7 @@ import (
 func Summary(r Run) string {
 	p := &page{limit: maxSummary}
 	const tail = 2 << 10 // bytes for the footer
-	p.add("## "+icon(r)+" "+prose(subject(r)+": "+verdict(r))+"\n\n", tail)
+	p.add("## "+icon(r)+" "+prose(subject(r)+": "+verdict(r.Totals(), r.Err))+"\n\n", tail)
 	p.add(totalsTable(r), tail)
 	p.add(runNotes(r), tail)
 	addFailures(p, r, tail)

@@ -52,7 +52,7 @@ func (p problem) markdown(sourceURL string) string {
 func codeTenant(t fleet.Tenant) string { return code(displayName(t)) }
 
 // nameList folds all the names away, unless the title has them all.
-func nameList(results []fleet.Result) string {
+func nameList(results []*fleet.Result) string {
 	const inTitle = 3
 	if len(results) <= inTitle {
 		return ""

@@ -12,7 +12,7 @@ import (
 type tenantGroup struct {
 	title   string
 	icon    string
-	results []fleet.Result
+	results []*fleet.Result
 }
 
 // addTenants lists every tenant: failed, succeeded with warnings, succeeded, unchanged, skipped. A small fleet is one
@@ -22,11 +22,11 @@ func addTenants(p *page, r Run, keep int) {
 	if len(r.Results) == 0 {
 		return
 	}
-	names := map[string]int{}
-	for _, res := range r.Results {
-		names[res.Tenant.Name]++
+	names := make(map[string]int, len(r.Results))
+	for i := range r.Results {
+		names[r.Results[i].Tenant.Name]++
 	}
-	row := func(res fleet.Result) string { return tableRow(res, names[res.Tenant.Name] > 1) }
+	row := func(res *fleet.Result) string { return tableRow(res, names[res.Tenant.Name] > 1) }
 
 	p.add("### Tenants\n\n", keep)
 	if len(r.Results) > small {
@@ -44,7 +44,7 @@ func addTenants(p *page, r Run, keep int) {
 
 // tenantGroups are the groups of the table in their order.
 func tenantGroups(r Run) []tenantGroup {
-	var warned, succeeded []fleet.Result
+	var warned, succeeded []*fleet.Result
 	for _, res := range r.byState(fleet.Succeeded) {
 		if len(res.Outcome.Warnings) > 0 {
 			warned = append(warned, res)
@@ -62,7 +62,7 @@ func tenantGroups(r Run) []tenantGroup {
 }
 
 // addFoldedTable shows a group as a table that a reader can unfold, or only its size if no table fits.
-func addFoldedTable(p *page, r Run, g tenantGroup, row func(fleet.Result) string, keep int) {
+func addFoldedTable(p *page, r Run, g tenantGroup, row func(*fleet.Result) string, keep int) {
 	const (
 		foot = "\n</details>\n\n"
 		room = len(foot) + 1<<10 // for the foot, and a line that says how much is left out
@@ -84,7 +84,7 @@ func addFoldedTable(p *page, r Run, g tenantGroup, row func(fleet.Result) string
 }
 
 // sharedReason says why tenants were skipped, if all were skipped for the same reason.
-func sharedReason(results []fleet.Result) string {
+func sharedReason(results []*fleet.Result) string {
 	reason := ""
 	for i, r := range results {
 		if r.State != fleet.Skipped || r.Err == nil || i > 0 && r.Err.Error() != reason {
@@ -98,7 +98,7 @@ func sharedReason(results []fleet.Result) string {
 const tableHead = "| | Tenant | Result | Took |\n|:-:|:--|:--|--:|\n"
 
 // addRows adds rows as long as they fit, and returns how many did.
-func addRows(p *page, results []fleet.Result, row func(fleet.Result) string, keep int) int {
+func addRows(p *page, results []*fleet.Result, row func(*fleet.Result) string, keep int) int {
 	for i, res := range results {
 		if !p.add(row(res), keep) {
 			return i
@@ -108,7 +108,7 @@ func addRows(p *page, results []fleet.Result, row func(fleet.Result) string, kee
 }
 
 // tableRow is one tenant's row. withID tells it from others of the same name.
-func tableRow(r fleet.Result, withID bool) string {
+func tableRow(r *fleet.Result, withID bool) string {
 	name := codeTenant(r.Tenant)
 	if withID {
 		name += " " + code(clip(oneLine(clip(r.Tenant.ID, 400)), 100))

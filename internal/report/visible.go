@@ -11,10 +11,18 @@ import (
 var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n",
 	"\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
 
+// unbroken is text with "\n" as its only line break.
+func unbroken(text string) string {
+	if isPlain(text) { // the replacer copies a text that it does not change
+		return text
+	}
+	return breaks.Replace(text)
+}
+
 // splitLines splits untrusted text wherever any reader would see a new line, and makes each line [inert]. Blank lines
 // at the end are dropped; at least one line is left.
 func splitLines(text string) []string {
-	all := strings.Split(strings.TrimRight(breaks.Replace(text), "\n \t"), "\n")
+	all := strings.Split(strings.TrimRight(unbroken(text), "\n \t"), "\n")
 	for i, line := range all {
 		all[i] = inert(line)
 	}
@@ -24,13 +32,13 @@ func splitLines(text string) []string {
 // oneLine makes untrusted text fit to share a line with other text: runs of line breaks and blanks become single
 // spaces, and the rest is made visible.
 func oneLine(text string) string {
-	fields := strings.FieldsFunc(breaks.Replace(text), func(r rune) bool { return r == '\n' || r == ' ' || r == '\t' })
+	fields := strings.FieldsFunc(unbroken(text), func(r rune) bool { return r == '\n' || r == ' ' || r == '\t' })
 	return visible(strings.Join(fields, " "))
 }
 
 // firstLine is the first line of untrusted text that is not blank, fit to share a line with other text.
 func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(breaks.Replace(text)), "\n")
+	line, _, _ := strings.Cut(strings.TrimSpace(unbroken(text)), "\n")
 	return oneLine(line)
 }
 

@@ -33,8 +33,8 @@ type Neon struct {
 	warn           func(string)
 
 	mu       sync.Mutex
-	projects map[string]neon.Project // as they were listed, by id
-	listedAt time.Time               // when the last list began; zero: there was none
+	projects map[string]*neon.Project // as they were listed, by id
+	listedAt time.Time                // when the last list began; zero: there was none
 }
 
 var (
@@ -59,7 +59,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 		database: in.Required("database-name"),
 		role:     in.Required("role-name"),
 		warn:     o.warn,
-		projects: map[string]neon.Project{},
+		projects: map[string]*neon.Project{},
 	}
 	key := in.Secret("neon-api-key")
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -111,9 +111,10 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	if err != nil {
 		return nil, keyRemedy(err)
 	}
-	var tenants []fleet.Tenant
+	tenants := make([]fleet.Tenant, 0, len(projects))
 	var copies []string
-	for _, p := range projects {
+	for i := range projects {
+		p := &projects[i]
 		if fleet.IsRestored(p.Name) {
 			copies = append(copies, fmt.Sprintf("%q (%s)", p.Name, p.ID))
 			continue
@@ -140,8 +141,8 @@ func (n *Neon) list(ctx context.Context) (projects []neon.Project, missing []str
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.listedAt = began
-	for _, p := range projects {
-		n.projects[p.ID] = p
+	for i := range projects {
+		n.projects[projects[i].ID] = &projects[i]
 	}
 	return projects, missing, nil
 }

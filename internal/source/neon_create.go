@@ -101,8 +101,10 @@ func (n *Neon) Computes(ctx context.Context) (fleet.Computes, error) {
 func (n *Neon) listed(id string) (p neon.Project, ok bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p, ok = n.projects[id]
-	return p, ok
+	if p := n.projects[id]; p != nil {
+		return *p, true
+	}
+	return neon.Project{}, false
 }
 
 // project returns a project as it was listed, or else as Neon has it now.

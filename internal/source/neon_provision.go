@@ -229,7 +229,7 @@ func (n *Neon) adopt(ctx context.Context, p neon.Project, log *slog.Logger) (fle
 func (n *Neon) remember(p neon.Project) fleet.Tenant {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.projects[p.ID] = p
+	n.projects[p.ID] = &p
 	return fleet.Tenant{Name: p.Name, ID: p.ID}
 }
 

@@ -75,14 +75,9 @@ func TestSecretsAreTenants(t *testing.T) {
 		strings.Contains(err.Error(), "legacy-pw") || !strings.Contains(fleet.Remedy(err), "'!legacy'") {
 		t.Errorf("not a Postgres URL: %v (%s)", err, fleet.Remedy(err))
 	}
-	var hidden []string
-	for _, secret := range in.Secrets() {
-		hidden = append(hidden, secret.Forms()...)
-	}
-	for _, password := range []string{"acme-pw", "payroll-pw", "legacy-pw"} {
-		if !strings.Contains(strings.Join(hidden, "\n")+"\n", "\n"+password+"\n") {
-			t.Errorf("%s is not hidden", password)
-		}
+	// What is resolved is masked, and not thousands of secrets that a run does not use.
+	if n := len(in.Secrets()); n > 0 {
+		t.Errorf("%d secrets are masked before any is resolved", n)
 	}
 }
 
@@ -202,8 +197,8 @@ func TestBundlesOfTheEnvironment(t *testing.T) {
 			if diff := cmp.Diff(test.tenants, tenants); diff != "" || err != nil {
 				t.Errorf("%v, tenants (-want +got):\n%s", err, diff)
 			}
-			if len(in.Secrets()) == 0 || len(warnings) != len(test.warns) {
-				t.Errorf("%d secrets are hidden, warnings %q", len(in.Secrets()), warnings)
+			if len(warnings) != len(test.warns) {
+				t.Errorf("warnings %q", warnings)
 			}
 			for i, want := range test.warns {
 				if !strings.Contains(warnings[i], want) {

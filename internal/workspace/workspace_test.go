@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -114,6 +115,27 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 	}
 	holds(t, filepath.Join(outside, "secret"), "before")
 	holds(t, filepath.Join(root, "nowhere"), "")
+}
+
+// What could not be written whole leaves the old file, and nothing beside it.
+func TestWriteWithIsAllOrNothing(t *testing.T) {
+	root, _ := places(t)
+	f, err := Workspace{Root: root, Confined: true}.File("old.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	err = f.WriteWith(func(w io.Writer) error {
+		_, err := io.WriteString(w, "half of it")
+		return errors.Join(err, broken)
+	})
+	if !errors.Is(err, broken) {
+		t.Error(err)
+	}
+	holds(t, filepath.Join(root, "old.json"), "before")
+	if beside, err := filepath.Glob(filepath.Join(root, ".*tmp")); len(beside) > 0 || err != nil {
+		t.Errorf("left %v, %v", beside, err)
+	}
 }
 
 // From a shell, only a relative path is held to the workspace, and to none if there is none.

@@ -44,7 +44,11 @@ func readUndoneRun(in *input.Reader, env mode.Env) undoneRun {
 	var files []report.NamedFile
 	var merged []string
 	for _, f := range in.Files("previous-report") {
-		one, err := mode.ReadReport(f)
+		var tenants []report.TenantEntry
+		one, err := mode.ReadTenants(f, func(e report.TenantEntry) error {
+			tenants = append(tenants, undoable(e))
+			return nil
+		})
 		switch {
 		case err != nil:
 			in.Mistake(name, "%v; %s", err, cmp.Or(fleet.Remedy(err), "correct the glob"))
@@ -52,6 +56,7 @@ func readUndoneRun(in *input.Reader, env mode.Env) undoneRun {
 		case len(one.Merged) > 0:
 			merged = append(merged, f.Name)
 		default:
+			one.Tenants = tenants
 			files = append(files, one)
 		}
 	}
@@ -118,6 +123,15 @@ type migrated struct {
 		Version string `json:"version"`
 	} `json:"applied"`
 	UndoPoint *mode.UndoPoint `json:"undo_point"`
+}
+
+// undoable is what is kept of an entry. Nearly all of a large fleet tell of nothing to undo.
+func undoable(e report.TenantEntry) report.TenantEntry {
+	var d migrated
+	if json.Unmarshal(e.Detail, &d) == nil && len(d.Applied)+len(d.Recorded) == 0 && d.UndoPoint == nil {
+		e.Detail = nil
+	}
+	return report.TenantEntry{Name: e.Name, ID: e.ID, Key: e.Key, StartedAt: e.StartedAt, Detail: e.Detail}
 }
 
 // changesIn returns what the run changed, by the tenants' keys.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"unicode/utf16"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -40,26 +41,50 @@ func NewList(in *input.Reader, _ mode.Env) mode.Work {
 // listing returns the outputs tenants and matrix. A list that is too large for an output is left out, because a job
 // that reads it should fail rather than take a part for the whole.
 func listing(results []fleet.Result, shards int) (mode.Ending, error) {
-	tenants := make([]fleet.Tenant, 0, len(results))
-	for _, r := range results {
-		tenants = append(tenants, r.Tenant)
-	}
-	list, err := json.Marshal(tenants)
-	if err != nil {
-		return mode.Ending{}, fmt.Errorf("write the output tenants: %w", err)
-	}
-	matrix, err := json.Marshal(shardMatrix(len(tenants), shards))
+	matrix, err := json.Marshal(shardMatrix(len(results), shards))
 	if err != nil {
 		return mode.Ending{}, fmt.Errorf("write the output matrix: %w", err)
 	}
-	e := mode.Ending{Outputs: map[string]string{"tenants": string(list), "matrix": string(matrix)}}
-	if units := len(utf16.Encode([]rune(string(list)))); units > maxListedUnits {
-		delete(e.Outputs, "tenants")
+	e := mode.Ending{Outputs: map[string]string{"matrix": string(matrix)}}
+	list, units, err := jsonArray(results)
+	if err != nil {
+		return mode.Ending{}, fmt.Errorf("write the output tenants: %w", err)
+	}
+	if units > maxListedUnits {
 		e.Warnings = append(e.Warnings, fmt.Sprintf("the output tenants is not set: the list of %d tenants takes %s, "+
 			"and GitHub allows %s for all outputs of a job; read the report file, which lists them all, "+
-			"or select fewer tenants", len(tenants), words.Size(int64(2*units)), words.Size(maxJobOutputs)))
+			"or select fewer tenants", len(results), words.Size(int64(2*units)), words.Size(maxJobOutputs)))
+		return e, nil
 	}
+	e.Outputs["tenants"] = list
 	return e, nil
+}
+
+// jsonArray returns the JSON array of the tenants and its length in UTF-16 code units. The text stops where it gets too
+// long; the length does not.
+func jsonArray(results []fleet.Result) (list string, units int, err error) {
+	var b strings.Builder
+	add := func(text []byte) {
+		for _, r := range string(text) { // which copies nothing
+			units += utf16.RuneLen(r)
+		}
+		if units <= maxListedUnits {
+			b.Write(text)
+		}
+	}
+	add([]byte{'['})
+	for i, r := range results {
+		text, err := json.Marshal(r.Tenant)
+		if err != nil {
+			return "", 0, err
+		}
+		if i > 0 {
+			add([]byte{','})
+		}
+		add(text)
+	}
+	add([]byte{']'})
+	return b.String(), units, nil
 }
 
 // shardMatrix returns the value for a job's strategy.matrix: as many shards as asked for, but no more than tenants, and
