@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/action"
+	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/records"
 )
 
 // trial is what the program says about a set of inputs before its first call.
@@ -87,9 +90,20 @@ func modeNames(t *testing.T) []string {
 
 const aDatabase = "postgresql://app:secret@127.0.0.1:1/app"
 
-// aReport is that of a migrate run whose id is otherwise's confirm.
-const aReport = `{"version": 1, "run_id": "acme", "mode": "migrate", "source": "SOURCE", "tenants": [],
-	"started_at": "2026-03-14T09:26:53.589Z"}`
+// aReport is that of a run whose id is otherwise's confirm.
+const aReport = `{"version": 1, "run_id": "acme", "mode": %q, "source": %q, "tenants": [],
+	"started_at": "2026-03-14T09:26:53.589Z", "detail": {"files_sha256": %q, "file_sets": {%[3]q: %s}}}`
+
+// sources are the values of tenant-source.
+var sources = []string{"catalog", "neon", "schemas", "secrets"}
+
+// reportOf is the name of the file with the report of a mode's run, or of the run that undo takes back.
+func reportOf(mode, source string) string {
+	if mode == "undo" {
+		mode = "migrate"
+	}
+	return mode + "-" + source + ".json"
+}
 
 // otherwise has a non-default value for every input but mode and tenant-source.
 var otherwise = map[string]string{
@@ -137,7 +151,9 @@ var otherwise = map[string]string{
 	"comment":                "true",
 	"undo-point":             "true",
 	"undo-keep":              "1d",
-	"previous-report":        "neon.json", // or catalog.json
+	"previous-report":        "migrate-neon.json", // or that of the mode and the source
+	"retry-failed":           "true",
+	"changed-files":          "fail",
 
 	"s3-bucket":             "backups",
 	"s3-prefix":             "tenants",
@@ -232,14 +248,36 @@ func workspaceFor(t *testing.T) string {
 		"migrations/1_a.sql": "-- migrate:up\nselect 1;\n-- migrate:down\n",
 		"workflow.yml":       "env:\n  # neon-tenants:begin\n  # neon-tenants:end\n",
 		"report.json":        "{}",
-		"neon.json":          strings.Replace(aReport, "SOURCE", "neon", 1),
-		"catalog.json":       strings.Replace(aReport, "SOURCE", "catalog", 1),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+	writeReports(t, dir)
 	return dir
+}
+
+// writeReports writes a report of every mode with every source.
+func writeReports(t *testing.T, dir string) {
+	t.Helper()
+	files, err := migration.Load(filepath.Join(dir, "migrations"), "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := records.Set(files.Digests())
+	digests, err := json.Marshal(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range modeNames(t) {
+		for _, source := range sources {
+			name := mode + "-" + source + ".json"
+			text := fmt.Sprintf(aReport, mode, source, set.Digest(), digests)
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // inputsByMode finds out which inputs each mode reads with any source: those it neither refuses nor reports as without
@@ -255,13 +293,11 @@ func inputsByMode(t *testing.T, modes []string) map[string]map[string]bool {
 	used := map[string]map[string]bool{}
 	for _, mode := range modes {
 		used[mode] = map[string]bool{}
-		for _, source := range []string{"catalog", "neon", "schemas", "secrets"} {
+		for _, source := range sources {
 			for _, without := range variants {
 				inputs := maps.Clone(otherwise)
 				inputs["mode"], inputs["tenant-source"] = mode, source
-				if source == "catalog" {
-					inputs["previous-report"] = "catalog.json"
-				}
+				inputs["previous-report"] = reportOf(mode, source)
 				for _, name := range without {
 					delete(inputs, name)
 				}

@@ -25,6 +25,7 @@ type choice struct {
 	// soleTenantMode is the mode's name if it works on exactly one tenant.
 	soleTenantMode string
 	searcher       fleet.Searcher // nil: the source does not say where it looked
+	retry          *mode.Retry    // nil: the run does not go on from another
 }
 
 func readChoice(in *input.Reader) choice {
@@ -46,6 +47,7 @@ type chosen struct {
 	mode.Found
 	idle     []string // entries of the input tenants that match no tenant
 	warnings []string // everything else about the inputs that the user should know
+	notices  []string
 }
 
 // discover lists the tenants and chooses among them. If the source could not read every tenant, incomplete says so, and
@@ -70,6 +72,9 @@ func (r *run) discover(ctx context.Context, s settings) (c chosen, incomplete *f
 		announced = announcement(len(all), len(c.Tenants), c.Canaries, s.choice.shard, s.options.Concurrency)
 	}
 	r.record.Warnings = append(r.record.Warnings, c.warnings...)
+	for _, text := range c.notices {
+		r.notice(text)
+	}
 	for _, entry := range c.idle {
 		r.record.Warnings = append(r.record.Warnings, matchesNone(entry, len(all)))
 	}
@@ -112,16 +117,18 @@ func (c choice) choose(all []fleet.Tenant, incomplete *fleet.IncompleteError) (r
 			fmt.Sprintf("canary: the pattern %q matches none of the %d selected tenants", entry, len(selected)))
 	}
 	inShard := c.shard.Select(selected)
-	ordered, canaries := canary.Order(inShard)
-	if canary.Asked() && canaries == 0 && len(inShard) > 0 {
+	if _, canaries := canary.Order(inShard); canary.Asked() && canaries == 0 && len(inShard) > 0 {
 		return result, c.unguarded(canary, selected, len(inShard))
 	}
+	left, notices, warnings := c.retry.Left(inShard, all, c.shard)
+	result.notices, result.warnings = append(result.notices, notices...), append(result.warnings, warnings...)
+	ordered, canaries := canary.Order(left) // a canary that an earlier run is done with has proved what it can
 	if incomplete != nil {
 		result.warnings = append(result.warnings, c.consequences())
 	}
 	result.Found = mode.Found{
 		Tenants: ordered, Canaries: canaries, All: all, Incomplete: incomplete != nil,
-		Whole: incomplete == nil && selection.Everything() && c.shard.Count <= 1,
+		Whole: incomplete == nil && selection.Everything() && c.shard.Count <= 1 && c.retry == nil,
 	}
 	return result, nil
 }

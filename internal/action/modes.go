@@ -26,6 +26,8 @@ type entry struct {
 	// one is true if the mode works on exactly one tenant, so that an entry of the input tenants that matches nothing is
 	// an error.
 	one bool
+	// retries is true if a run of the mode can go on with the tenants that another one left.
+	retries bool
 	// construct reads the mode's inputs, leaves mistakes with their reader, makes no call, and returns what the mode
 	// does.
 	construct func(in *input.Reader, env mode.Env) mode.Work
@@ -36,18 +38,18 @@ type entry struct {
 }
 
 var modes = map[string]entry{
-	"backup":          {concurrency: 8, construct: backup.New},
-	"create-branches": {concurrency: 8, construct: branch.NewCreate},
+	"backup":          {concurrency: 8, construct: backup.New, retries: true},
+	"create-branches": {concurrency: 8, construct: branch.NewCreate, retries: true},
 	"create-tenant":   {concurrency: 1, construct: tenant.NewCreate, creates: true},
-	"delete-branches": {concurrency: 8, construct: branch.NewDelete},
+	"delete-branches": {concurrency: 8, construct: branch.NewDelete, retries: true},
 	"drop-tenant":     {concurrency: 1, construct: tenant.NewDrop},
-	"health-check":    {concurrency: 32, construct: health.New},
+	"health-check":    {concurrency: 32, construct: health.New, retries: true},
 	"list-tenants":    {concurrency: 1, construct: tenant.NewList},
-	"migrate":         {concurrency: 32, construct: migrate.New},
+	"migrate":         {concurrency: 32, construct: migrate.New, retries: true},
 	"report":          {read: readReports},
-	"reset-branches":  {concurrency: 8, construct: branch.NewReset},
+	"reset-branches":  {concurrency: 8, construct: branch.NewReset, retries: true},
 	"restore":         {concurrency: 1, construct: backup.NewRestore, one: true},
-	"sync-secrets":    {concurrency: 4, construct: secretsync.New},
+	"sync-secrets":    {concurrency: 4, construct: secretsync.New, retries: true},
 	"undo":            {concurrency: 8, construct: branch.NewUndo},
 }
 

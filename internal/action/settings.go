@@ -73,6 +73,9 @@ func (r *run) settings() settings {
 	if s.options.Concurrency == 0 {
 		s.options.Concurrency = m.concurrency
 	}
+	if m.retries {
+		s.choice.retry = mode.ReadRetry(in, r.record.Mode, r.record.Source)
+	}
 	s.work = m.construct(in, mode.Env{
 		Source:      s.source,
 		Kinds:       source.Kinds(),
@@ -83,6 +86,7 @@ func (r *run) settings() settings {
 		DirectTLS:   &r.direct,
 		Workers:     &mode.Workers{Notice: r.notice},
 		Catalog:     s.catalog.target.String(),
+		Retry:       s.choice.retry,
 		Remembered:  s.catalog.remembered(s.source, r.record.Source),
 		Mask:        r.console.Mask,
 		Notice:      r.notice,

@@ -18,19 +18,28 @@ import (
 // checkout, and finds the image under the name that it would give it when building.
 const actImage = "act-org-neon-tenants-action-v1-dockeraction:latest"
 
+// TestMigrateOnMerge migrates a fleet twice, and then tries again what is left of the last run: nothing.
 func TestMigrateOnMerge(t *testing.T) {
 	sandbox := startSandbox(t)
+	artifacts := actArtifacts(t)
 	repository := newRepository(t, "migrate-on-merge.yml")
 	total := strconv.Itoa(len(sandbox.tenants))
 
-	job := runAct(t, sandbox, repository, "push")
+	job := runAct(t, sandbox, repository, "push", artifacts...)
 	job.wants(t, "total", total)
 	job.wants(t, "succeeded", total)
 	job.wants(t, "failed-tenants", "[]")
 
-	job = runAct(t, sandbox, repository, "push")
+	job = runAct(t, sandbox, repository, "push", artifacts...)
 	job.wants(t, "unchanged", total)
 	if want := "0 migrated, " + total + " had nothing to do"; !strings.Contains(job.log, want) {
+		t.Errorf("the workflow's last step did not say %q", want)
+	}
+
+	repository = newRepository(t, "retry-failed.yml")
+	job = runAct(t, sandbox, repository, "workflow_dispatch", append(artifacts, "--input", "run-id=1")...)
+	job.wants(t, "total", "0")
+	if want := "0 tried again, failed - 0"; !strings.Contains(job.log, want) {
 		t.Errorf("the workflow's last step did not say %q", want)
 	}
 }

@@ -94,6 +94,8 @@ type Env struct {
 	// Catalog is where the run records its results, as host:port/database; empty if it does not. That database is never
 	// a tenant, even if the source lists it.
 	Catalog string
+	// Retry is what this run goes on from; nil if it does not go on from another.
+	Retry *Retry
 	// Remembered adds to a book what the catalog knows of tenants. Nil: there is no catalog.
 	Remembered func(ctx context.Context, tenants []fleet.Tenant, book *records.Book) error
 	// Mask hides texts in the run's log from now on.

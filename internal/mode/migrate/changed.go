@@ -41,6 +41,9 @@ func (m *migrator) readChangedFiles(in *input.Reader) {
 	}
 }
 
+// nameOf is the name of a version's file.
+func (c *changedFiles) nameOf(version string) string { return c.names[version] }
+
 // ignores reports whether the files as they are now replace what is recorded.
 func (c *changedFiles) ignores() bool { return c.rule == "ignore" }
 

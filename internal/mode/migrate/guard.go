@@ -21,6 +21,9 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 	unguarded.migrator.records = mode.ReadRecords(in, env)
 	unguarded.migrator.readSleepers(in)
 	unguarded.migrator.readChangedFiles(in)
+	if m := unguarded.migrator; m.files != nil {
+		env.Retry.CheckFiles(in, m.written.files, m.changed.nameOf)
+	}
 	unguarded.migrator.readBaseline(in)
 	unguarded.migrator.readRehearsal(in)
 	work := unguarded.migrator.readUndoPoint(in, unguarded.Work)

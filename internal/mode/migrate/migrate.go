@@ -99,10 +99,11 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 
 // RunDetail is what the report file says about the run as a whole.
 type RunDetail struct {
-	Sleep     *mode.Sleep     `json:"sleep,omitempty"`     // of the computes; nil unless leave-asleep is given
-	Public    *Detail         `json:"public,omitempty"`    // what was done to the schema public
-	Rehearsal *FleetRehearsal `json:"rehearsal,omitempty"` // what the rehearsals showed
-	FileSets  records.Sets    `json:"file_sets,omitempty"` // that the tenants' records refer to, by their digests
+	Sleep     *mode.Sleep     `json:"sleep,omitempty"`        // of the computes; nil unless leave-asleep is given
+	Public    *Detail         `json:"public,omitempty"`       // what was done to the schema public
+	Rehearsal *FleetRehearsal `json:"rehearsal,omitempty"`    // what the rehearsals showed
+	Files     string          `json:"files_sha256,omitempty"` // the digest of the run's migration files
+	FileSets  records.Sets    `json:"file_sets,omitempty"`    // that the tenants' records refer to, by their digests
 }
 
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.

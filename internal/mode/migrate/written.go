@@ -138,7 +138,7 @@ func (m *migrator) fileSets() records.Sets {
 func (m *migrator) withFileSets(e mode.Ending) mode.Ending {
 	if sets := m.fileSets(); sets != nil {
 		detail, _ := e.Detail.(RunDetail)
-		detail.FileSets = sets
+		detail.Files, detail.FileSets = m.written.key, sets
 		e.Detail = detail
 	}
 	return e
