@@ -112,6 +112,8 @@ var otherwise = map[string]string{
 	"neon-api-url":             "http://127.0.0.1:1/api/v2",
 	"neon-branch":              "dev",
 	"neon-requests-per-minute": "100",
+	"leave-asleep":             "true",
+	"compute-price":            "$0.106",
 	"database-name":            "app",
 	"role-name":                "app",
 	"database-url":             aDatabase,
