@@ -328,7 +328,8 @@ func TestCanaryMaxFailuresAndShards(t *testing.T) {
 	}
 	o := f.run(t, t.Context(), "canary=t04,t06")
 	o.counts(t, 1, 0, 1, 6)
-	o.says(t, "6 tenants skipped: not started: the canary t04 did not succeed")
+	o.says(t, "wave 1 of 2, the canaries, ended, and no other is started (1 succeeded, 1 failed in ",
+		"6 tenants skipped: not started: wave 2 of 2 waits for wave 1, where the canary t04 did not succeed")
 
 	o = f.run(t, t.Context(), "concurrency=1", "max-failures=0")
 	o.counts(t, 3, 0, 1, 4)

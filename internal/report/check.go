@@ -24,6 +24,9 @@ func (f File) check() error {
 			return err
 		}
 	}
+	if err := f.checkWaves(); err != nil {
+		return err
+	}
 	if counted := f.Run().Totals(); counted != f.Totals {
 		return fmt.Errorf("its totals are %s, and its tenants are %s", f.Totals, counted)
 	}

@@ -16,6 +16,7 @@ func Summary(r Run) string {
 	p.add("## "+icon(r)+" "+prose(subject(r)+": "+verdict(r))+"\n\n", tail)
 	p.add(totalsTable(r), tail)
 	p.add(runNotes(r), tail)
+	p.add(wavesTable(r), tail)
 	addFailures(p, r, tail)
 	addWarnings(p, r, tail)
 	addSections(p, r, tail)
