@@ -108,8 +108,8 @@ func (r *run) readPause(c choice) time.Duration {
 		return input.ParseDuration(text)
 	})
 	if pause > 0 && !c.waves.Asked() && strings.TrimSpace(c.canaryInput) == "" {
-		r.in.Mistake("wave-pause", "is how long to wait between waves, and there is only one; give waves: 1, 10%%, 100%%, or "+
-			"leave it out")
+		r.in.Mistake("wave-pause", "is how long to wait between waves, and there is only one; give waves: 1, 10%%, 100%%, "+
+			"or leave it out")
 	}
 	return pause
 }

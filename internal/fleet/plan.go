@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Plan is what a run does: one job on each tenant, in order. With waves, the first of them has the first tenants, and so
-// on; tenants beyond the last wave are skipped.
+// Plan is what a run does: one job on each tenant, in order. The first wave has the first tenants, and so on; tenants
+// beyond the last wave are skipped.
 type Plan struct {
 	Tenants []Tenant
 	Waves   Waves

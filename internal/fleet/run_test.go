@@ -213,7 +213,8 @@ func TestRunCanary(t *testing.T) {
 	}{
 		{"none", 0, failing(0), "fususu", nil},
 		{"succeed, one with nothing to do", 2, failing(), "sususu", nil},
-		{"one fails", 3, failing(1), "sfssss", []string{"not started: wave 2 of 2 waits for wave 1, where the canary Tenant 1 did not succeed"}},
+		{"one fails", 3, failing(1), "sfssss",
+			[]string{"not started: wave 2 of 2 waits for wave 1, where the canary Tenant 1 did not succeed"}},
 		{"all fail", 3, failing(0, 1, 2), "fffsss",
 			[]string{"not started: wave 2 of 2 waits for wave 1, where 3 canaries did not succeed: " +
 				"Tenant 0, Tenant 1, Tenant 2"}},

@@ -78,8 +78,8 @@ func (e *engine) endWave(ctx context.Context, i, low, high int, result WaveResul
 }
 
 // gate returns why the wave that ended holds back the next; nil if it does not. All canaries must succeed. Of any other
-// wave, none may have failed unless max-failures allows it: a percentage is then one of the tenants so far, as if the run
-// ended here. Of the whole fleet it would hardly ever be exceeded in a small first wave. The caller holds e.mu.
+// wave, none may have failed unless max-failures allows it. A percentage is then one of the tenants so far, as if the
+// run ended here: one of the whole fleet would hardly ever be exceeded by a small first wave. The caller holds e.mu.
 func (e *engine) gate(end WaveEnd, soFar int) *stop {
 	var failed, skipped []Result
 	for _, r := range end.Results {

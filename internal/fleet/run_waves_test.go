@@ -146,7 +146,8 @@ func TestPauses(t *testing.T) {
 	}{
 		"between waves, and not after the last": {inWaves(6, changing, 1, 2, 3), 3*time.Second + 2*minute,
 			[]time.Duration{minute, minute, 0}},
-		"not for an empty wave":          {inWaves(4, changing, 1, 0, 3), 2*time.Second + minute, []time.Duration{minute, 0, 0}},
+		"not for an empty wave": {inWaves(4, changing, 1, 0, 3), 2*time.Second + minute,
+			[]time.Duration{minute, 0, 0}},
 		"not where only empty ones come": {inWaves(1, changing, 1, 0, 0), time.Second, []time.Duration{0, 0, 0}},
 		"not for those beyond the last":  {inWaves(5, changing, 1, 2), 2*time.Second + minute, []time.Duration{minute, 0}},
 		"not where nothing was changed": {inWaves(4, func(_ context.Context, t Tenant, _ *slog.Logger) (Outcome, error) {

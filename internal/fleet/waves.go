@@ -139,9 +139,9 @@ func (w WaveSizes) String() string {
 	return strings.Join(texts, ", ")
 }
 
-// Plan puts tenants, of which the first are canaries, in the order of their waves: the canaries, then what the sizes
-// say, to which the canaries count, and at the end those beyond the last wave. Within a wave they keep their order. There
-// are no waves if none are asked for.
+// Plan puts tenants, of which the first are canaries, in the order of their waves: the canaries, then as the sizes say,
+// which include them, and at the end those beyond the last wave. Within a wave they keep their order. There are no
+// waves if none are asked for.
 func (w WaveSizes) Plan(tenants []Tenant, canaries int) ([]Tenant, Waves) {
 	var waves Waves
 	if canaries > 0 {

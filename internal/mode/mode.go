@@ -18,8 +18,8 @@ import (
 // Only Job is required.
 type Work struct {
 	// Choose returns the tenants to work on, in place of those that the inputs tenants, shard, canary, waves and
-	// min-tenants select. all is what the source lists, without keys; complete is false if the listing is known to lack some. A
-	// returned tenant that is not in all does not exist yet and has no ID. An error ends the run.
+	// min-tenants select. all is what the source lists, without keys; complete is false if the listing is known to lack
+	// some. A returned tenant that is not in all does not exist yet and has no ID. An error ends the run.
 	Choose func(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 	// Prepare runs before any tenant is touched. An error ends the run.
 	Prepare func(ctx context.Context, found Found) error

@@ -76,8 +76,8 @@ func JSON(r Run) ([]byte, error) {
 	f := File{
 		Version: FileVersion, RunID: r.ID, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
 		StartedAt: fileTime(r.Started), ElapsedMS: r.Elapsed.Milliseconds(), Totals: r.Totals(),
-		Waves: fileWaves(r), Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices), Sections: r.Sections,
-		Merged: r.Merged, Tenants: make([]TenantEntry, 0, len(r.Results)),
+		Waves: fileWaves(r), Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices),
+		Sections: r.Sections, Merged: r.Merged, Tenants: make([]TenantEntry, 0, len(r.Results)),
 	}
 	var err error
 	if f.Detail, err = object(r.Detail); err != nil {

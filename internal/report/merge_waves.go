@@ -6,9 +6,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
-// addWaves joins the runs' waves by their numbers. A wave begins when the first of the runs begins it, and takes as long
-// as in the slowest; only what every run has reached counts as reached. Runs with different waves, such as those of
-// several jobs that each take the fleet a wave further, have none in common.
+// addWaves joins the runs' waves by their numbers. A wave begins when the first of the runs begins it, and takes as
+// long as in the slowest; only what every run has reached counts as reached. Runs with different waves, such as those
+// of several jobs that each take the fleet a wave further, have none in common.
 func (m *merger) addWaves(r *Run) {
 	var all []Waves
 	for i, f := range m.files {
