@@ -102,21 +102,32 @@ func TestAFailureHoldsBackLaterWaves(t *testing.T) {
 	}
 }
 
-// Jobs that each go further, behind reviewers, work like one job with all waves.
+// Jobs that each go further, behind reviewers, work like one job with all waves, and are undone like one.
 func TestAJobForEachWave(t *testing.T) {
 	f := newTen(t)
-	o := f.run(t, t.Context(), "waves=1")
+	o := f.run(t, t.Context(), withPoints("waves=1")...)
+	f.keep(t, "one", o)
 	o.counts(t, 1, 0, 0, 9)
-	const warning = "9 of 10 tenants are beyond the last wave of waves (1), and this run does not work on them: end the list " +
-		"with 100%, or have a later job do so"
+	const warning = "waves (1) leaves out 9 of 10 tenants, which this run skips: end the list with 100%, or have a " +
+		"later job work on the rest"
 	o.says(t, "in 1 wave of 1, and 9 beyond the last; ", "::warning::"+strings.ReplaceAll(warning, "%", "%25"),
 		"9 tenants skipped: not started: beyond the last wave of waves (1)")
 	if o.err != nil || o.outputs["wave-reached"] != "1" || o.report.Waves.Beyond != 9 || len(o.wave(0)) != 9 ||
 		!slices.Contains(o.report.Warnings, warning) || !strings.Contains(o.summary, "not in this run") {
 		t.Errorf("%v, %v, %+v", o.err, o.outputs, o.report.Waves)
 	}
-	f.run(t, t.Context(), "waves=40%").counts(t, 3, 1, 0, 6)
-	f.run(t, t.Context(), "waves=100%").counts(t, 6, 4, 0, 0)
+	o = f.run(t, t.Context(), withPoints("waves=40%")...)
+	o.counts(t, 3, 1, 0, 6)
+	f.keep(t, "some", o)
+	o = f.run(t, t.Context(), withPoints("waves=100%")...)
+	o.counts(t, 6, 4, 0, 0)
+	f.keep(t, "all", o)
+	f.run(t, t.Context(), undo()...).counts(t, 10, 0, 0, 0)
+	for _, p := range f.projects {
+		if query(t, p, "select to_regclass('schema_migrations') is null") != "t" {
+			t.Errorf("%s was not taken back", p.Name)
+		}
+	}
 }
 
 func TestCanariesAreTheFirstWave(t *testing.T) {
@@ -171,7 +182,7 @@ func TestWavesThatMakeNoSense(t *testing.T) {
 		"waves=0":                      `input waves: "0" is neither a count of 1 or more nor a percentage`,
 		"waves=,":                      `input waves: "," names no wave; write for example 1, 10%, 50%, 100%`,
 		"wave-pause=soon waves=1":      `input wave-pause: "soon" is not a positive duration`,
-		"wave-pause=10m":               "input wave-pause: is how long to wait between waves, and there is only one; give waves: 1,",
+		"wave-pause=10m":               "input wave-pause: is how long to wait between waves, and there is only one; give waves: ",
 		"mode=create-tenant waves=50%": "waves: has no meaning in mode create-tenant",
 		"mode=undo wave-pause=1m":      "wave-pause: has no meaning in mode undo",
 	} {
@@ -192,7 +203,8 @@ func TestOtherModesInWaves(t *testing.T) {
 	f.run(t, t.Context()).counts(t, 10, 0, 0, 0)
 	for _, mode := range []string{"health-check", "list-tenants", "create-branches", "delete-branches"} {
 		o := f.run(t, t.Context(), "mode="+mode, "waves=1, 50%", "branch-name=preview/7")
-		if got := o.sizes(t); got != "1 4" || o.outputs["wave-reached"] != "2" || o.outputs["skipped"] != "5" || o.err != nil {
+		if got := o.sizes(t); got != "1 4" || o.outputs["wave-reached"] != "2" || o.outputs["skipped"] != "5" ||
+			o.err != nil {
 			t.Errorf("%s: waves of %s, %v\n%s", mode, got, o.outputs, o.log)
 		}
 	}
@@ -204,8 +216,8 @@ func TestShardsInWavesHaveOneReport(t *testing.T) {
 	var inShards []string
 	for _, shard := range []string{"1/2", "2/2"} {
 		file := filepath.Join(f.workspace, "reports", strings.ReplaceAll(shard, "/", "-of-")+".json")
-		o := f.run(t, t.Context(), "shard="+shard, "waves=1, 100%", "report-file="+file)
-		o = f.run(t, t.Context(), "shard="+shard, "waves=1, 100%", "dry-run=true")
+		f.run(t, t.Context(), "shard="+shard, "waves=1, 100%", "report-file="+file)
+		o := f.run(t, t.Context(), "shard="+shard, "waves=1, 100%", "dry-run=true")
 		early, late := o.wave(1)[0], o.wave(2)
 		for _, name := range late { // of the shard, the first in the fleet's waves is the first in the shard's
 			if waveIn(whole.report, name) < waveIn(whole.report, early) {
