@@ -221,8 +221,8 @@ func (c choice) unguarded(canary fleet.Canary, selected []fleet.Tenant, inShard 
 
 // beyond says that the run leaves tenants out.
 func (c choice) beyond(tenants, selected int) string {
-	return fmt.Sprintf("waves (%s) leaves out %d of %s, which this run skips: end the list with 100%%, or have a later job "+
-		"work on the rest", c.waves, tenants, words.Count(selected, "tenant", "tenants"))
+	return fmt.Sprintf("waves (%s) leaves out %d of %s, which this run skips: end the list with 100%%, or have a later "+
+		"job work on the rest", c.waves, tenants, words.Count(selected, "tenant", "tenants"))
 }
 
 // consequences says what follows from an incomplete listing.

@@ -182,7 +182,7 @@ func TestWavesThatMakeNoSense(t *testing.T) {
 		"waves=0":                      `input waves: "0" is neither a count of 1 or more nor a percentage`,
 		"waves=,":                      `input waves: "," names no wave; write for example 1, 10%, 50%, 100%`,
 		"wave-pause=soon waves=1":      `input wave-pause: "soon" is not a positive duration`,
-		"wave-pause=10m":               "input wave-pause: is how long to wait between waves, and there is only one; give waves: ",
+		"wave-pause=10m":               "input wave-pause: is how long to wait between waves, and there is only one; give ",
 		"mode=create-tenant waves=50%": "waves: has no meaning in mode create-tenant",
 		"mode=undo wave-pause=1m":      "wave-pause: has no meaning in mode undo",
 	} {

@@ -17,8 +17,9 @@ func TestMigrateInWaves(t *testing.T) {
 	job := runAct(t, sandbox, repository, "workflow_dispatch", options...)
 	job.wants(t, "succeeded", total)
 	job.wants(t, "wave-reached", "4")
-	for _, want := range []string{"reached wave 4, " + total + " migrated, 0 not started", "wave 1 of 4 done (1 succeeded in ",
-		"): pausing 1s until "} {
+	for _, want := range []string{
+		"reached wave 4, " + total + " migrated, 0 not started", "wave 1 of 4 done (1 succeeded in ", "): pausing 1s until ",
+	} {
 		if !strings.Contains(job.log, want) {
 			t.Errorf("the log does not say %q", want)
 		}
