@@ -130,6 +130,8 @@ var otherwise = map[string]string{
 
 	"concurrency":    "3",
 	"canary":         "1",
+	"waves":          "1, 100%",
+	"wave-pause":     "1m",
 	"max-failures":   "5",
 	"tenant-timeout": "1m",
 	"dry-run":        "true",

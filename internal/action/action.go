@@ -139,8 +139,13 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
-	plan := fleet.Plan{Tenants: found.Tenants, Canary: found.Canaries, Job: explained(s.work.Job)}
-	r.record.Results = fleet.Run(ctx, plan, s.options)
+	plan := fleet.Plan{Tenants: found.Tenants, Waves: found.Waves, Pause: s.pause, Job: explained(s.work.Job)}
+	if plan.Pause > 0 && r.record.DryRun {
+		plan.Pause = 0
+		r.console.Line("wave-pause: a dry run changes nothing, and so does not wait between its waves")
+	}
+	results, waves := fleet.Run(ctx, plan, s.options)
+	r.record.Results, r.record.Waves = results, report.WavesOf(waves)
 	progress.Stop()
 	if s.work.Finish != nil {
 		ending, failed := s.work.Finish(ctx, r.record.Results)

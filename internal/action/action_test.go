@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ type organisation struct {
 	*neontest.Server
 	projects  []neontest.Project
 	workspace string
+	watch     io.Writer // gets each run's log, too; nil: nobody
 }
 
 func newFleet(t *testing.T, specs ...neontest.Spec) *organisation {
@@ -51,7 +53,7 @@ func newFleetWith(t *testing.T, options neontest.Options, specs ...neontest.Spec
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &organisation{server, projects, t.TempDir()}
+	f := &organisation{Server: server, projects: projects, workspace: t.TempDir()}
 	if err := os.CopyFS(filepath.Join(f.workspace, "db", "migrations"), os.DirFS("../../migrations/example")); err != nil {
 		t.Fatal(err)
 	}
@@ -98,12 +100,16 @@ func (f *organisation) run(t *testing.T, ctx context.Context, inputs ...string) 
 		t.Fatal(err)
 	}
 	var log lockedBuffer
+	stdout := io.Writer(&log)
+	if f.watch != nil {
+		stdout = io.MultiWriter(stdout, f.watch)
+	}
 	o := outcome{outputs: map[string]string{}}
 	lookUp := func(name string) (string, bool) {
 		v, ok := vars[name]
 		return v, ok
 	}
-	o.err = Run(ctx, Env{Definition: definition, Stdout: &log, LookupEnv: lookUp})
+	o.err = Run(ctx, Env{Definition: definition, Stdout: stdout, LookupEnv: lookUp})
 	o.log = log.String()
 	summary, _ := os.ReadFile(filepath.Join(dir, "summary"))
 	o.summary = string(summary)
@@ -328,7 +334,8 @@ func TestCanaryMaxFailuresAndShards(t *testing.T) {
 	}
 	o := f.run(t, t.Context(), "canary=t04,t06")
 	o.counts(t, 1, 0, 1, 6)
-	o.says(t, "6 tenants skipped: not started: the canary t04 did not succeed")
+	o.says(t, "wave 1 of 2, the canaries, ended, and no other is started (1 succeeded, 1 failed in ",
+		"6 tenants skipped: not started: wave 2 of 2 waits for wave 1, where the canary t04 did not succeed")
 
 	o = f.run(t, t.Context(), "concurrency=1", "max-failures=0")
 	o.counts(t, 3, 0, 1, 4)

@@ -46,7 +46,8 @@ func newPreviews(t *testing.T, o neontest.Options, specs ...neontest.Spec) *prev
 		pgtest.Do(t, p.URL, "create table t (v text); insert into t values ('parent')")
 	}
 	return &previews{
-		&organisation{server, projects, dir}, filepath.Join(dir, "event.json"), filepath.Join(dir, "env"),
+		&organisation{Server: server, projects: projects, workspace: dir}, filepath.Join(dir, "event.json"),
+		filepath.Join(dir, "env"),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -18,6 +19,7 @@ import (
 type choice struct {
 	keys       fleet.KeyBy
 	shard      fleet.Shard
+	waves      fleet.WaveSizes
 	minTenants int
 	allowEmpty bool
 	// What these two inputs mean depends on the tenants that are listed.
@@ -32,6 +34,7 @@ func readChoice(in *input.Reader) choice {
 	c := choice{
 		keys:         fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
 		shard:        input.Parse(in, "shard", fleet.ParseShard),
+		waves:        input.Parse(in, "waves", fleet.ParseWaves),
 		minTenants:   in.Int("min-tenants", 0, 1_000_000),
 		allowEmpty:   in.Bool("allow-empty"),
 		tenantsInput: in.Text("tenants"), canaryInput: in.Text("canary"),
@@ -69,7 +72,7 @@ func (r *run) discover(ctx context.Context, s settings) (c chosen, incomplete *f
 		}
 	} else {
 		c, err = s.choice.choose(all, incomplete)
-		announced = announcement(len(all), len(c.Tenants), c.Canaries, s.choice.shard, s.options.Concurrency)
+		announced = announcement(len(all), c.Found, s.choice.shard, s.options.Concurrency)
 	}
 	r.record.Warnings = append(r.record.Warnings, c.warnings...)
 	for _, text := range c.notices {
@@ -122,12 +125,16 @@ func (c choice) choose(all []fleet.Tenant, incomplete *fleet.IncompleteError) (r
 	}
 	left, notices, warnings := c.retry.Left(inShard, all, c.shard)
 	result.notices, result.warnings = append(result.notices, notices...), append(result.warnings, warnings...)
-	ordered, canaries := canary.Order(left) // a canary that an earlier run is done with has proved what it can
+	canariesFirst, canaries := canary.Order(left) // a canary that an earlier run is done with has proved what it can
 	if incomplete != nil {
 		result.warnings = append(result.warnings, c.consequences())
 	}
+	ordered, waves := c.waves.Plan(canariesFirst, canaries)
+	if beyond := len(ordered) - len(waves.Within(ordered)); beyond > 0 {
+		result.warnings = append(result.warnings, c.beyond(beyond, len(ordered)))
+	}
 	result.Found = mode.Found{
-		Tenants: ordered, Canaries: canaries, All: all, Incomplete: incomplete != nil,
+		Tenants: ordered, Waves: waves, All: all, Incomplete: incomplete != nil,
 		Whole: incomplete == nil && selection.Everything() && c.shard.Count <= 1 && c.retry == nil,
 	}
 	return result, nil
@@ -219,6 +226,12 @@ func (c choice) unguarded(canary fleet.Canary, selected []fleet.Tenant, inShard 
 			"of their own, with tenants in place of canary, and let the shards need that job")
 }
 
+// beyond says that the run leaves tenants out.
+func (c choice) beyond(tenants, selected int) string {
+	return fmt.Sprintf("waves (%s) leaves out %d of %s, which this run skips: end the list with 100%%, or have a later "+
+		"job work on the rest", c.waves, tenants, words.Count(selected, "tenant", "tenants"))
+}
+
 // consequences says what follows from an incomplete listing.
 func (c choice) consequences() string {
 	text := "nothing is pruned, because not every tenant could be read"
@@ -263,16 +276,25 @@ func (c choice) named(all, picked []fleet.Tenant, incomplete *fleet.IncompleteEr
 }
 
 // announcement says what the run is about to do.
-func announcement(all, chosen, canaries int, shard fleet.Shard, concurrency int) string {
+func announcement(all int, found mode.Found, shard fleet.Shard, concurrency int) string {
 	text := "found " + words.Count(all, "tenant", "tenants")
+	chosen := len(found.Tenants)
 	if chosen != all {
 		text += fmt.Sprintf(", selected %d", chosen)
 	}
 	if shard := shard.String(); shard != "" {
 		text += " in shard " + shard
 	}
-	if canaries > 0 {
+	if canaries := found.Waves.Canaries(); canaries > 0 {
 		text += fmt.Sprintf(", %d of them first as canaries", canaries)
+	}
+	if waves := found.Waves; len(waves) > 0 {
+		const shown = 10
+		text += fmt.Sprintf(", in %s of %s", words.Count(len(waves), "wave", "waves"),
+			words.ListFunc(waves, shown, func(w fleet.Wave) string { return strconv.Itoa(w.Size) }))
+	}
+	if beyond := chosen - len(found.Waves.Within(found.Tenants)); beyond > 0 {
+		text += fmt.Sprintf(", and %d beyond the last", beyond)
 	}
 	return fmt.Sprintf("%s; %d at once", text, max(1, min(concurrency, chosen)))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/mode"
 )
 
 // choiceOf is the choice of these inputs, whose entries are separated by blanks; everything that is not given has
@@ -94,10 +95,10 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if names := namesOf(got.Tenants); names != c.want || got.Canaries != c.canaries ||
+		if names := namesOf(got.Tenants); names != c.want || got.Waves.Canaries() != c.canaries ||
 			strings.Join(got.idle, " ") != c.idle || got.Whole != c.whole || got.Incomplete != c.incomplete {
 			t.Errorf("%s: got %q, %d canaries, idle %q, whole %t, incomplete %t",
-				name, names, got.Canaries, got.idle, got.Whole, got.Incomplete)
+				name, names, got.Waves.Canaries(), got.idle, got.Whole, got.Incomplete)
 		}
 		if !slices.EqualFunc(got.warnings, c.warnings, strings.HasPrefix) {
 			t.Errorf("%s: warnings %q, want %q", name, got.warnings, c.warnings)
@@ -179,19 +180,19 @@ func TestChooseCanariesOfAShard(t *testing.T) {
 	for _, shard := range []string{"1/3", "2/3", "3/3"} {
 		got, err := choiceOf(t, "*", "a", shard).choose(all, nil)
 		switch {
-		case err == nil && got.Canaries == 1 && got.Tenants[0].Name == "a":
+		case err == nil && got.Waves.Canaries() == 1 && got.Tenants[0].Name == "a":
 			guarded++
 		case err == nil || !strings.Contains(err.Error(), "of shard "+shard+", which would start unguarded") ||
 			!strings.Contains(fleet.Remedy(err), "give a count"):
-			t.Errorf("%s: %d canaries of %q, %v", shard, got.Canaries, namesOf(got.Tenants), err)
+			t.Errorf("%s: %d canaries of %q, %v", shard, got.Waves.Canaries(), namesOf(got.Tenants), err)
 		}
-		if got, err := choiceOf(t, "*", "1", shard).choose(all, nil); err != nil || got.Canaries != 1 {
-			t.Errorf("%s: a count gives %d canaries, %v", shard, got.Canaries, err)
+		if got, err := choiceOf(t, "*", "1", shard).choose(all, nil); err != nil || got.Waves.Canaries() != 1 {
+			t.Errorf("%s: a count gives %d canaries, %v", shard, got.Waves.Canaries(), err)
 		}
 		one := choiceOf(t, "a", "a", shard)
 		one.allowEmpty = true
-		if got, err := one.choose(all, nil); err != nil || got.Canaries != len(got.Tenants) {
-			t.Errorf("%s: of one tenant, %d canaries of %q, %v", shard, got.Canaries, namesOf(got.Tenants), err)
+		if got, err := one.choose(all, nil); err != nil || got.Waves.Canaries() != len(got.Tenants) {
+			t.Errorf("%s: of one tenant, %d canaries of %q, %v", shard, got.Waves.Canaries(), namesOf(got.Tenants), err)
 		}
 	}
 	if guarded != 1 {
@@ -272,20 +273,28 @@ func TestNamed(t *testing.T) {
 }
 
 func TestAnnouncement(t *testing.T) {
+	found := func(tenants int, waves ...fleet.Wave) mode.Found {
+		return mode.Found{Tenants: make([]fleet.Tenant, tenants), Waves: waves}
+	}
 	for want, c := range map[string]struct {
-		all, chosen, canaries int
-		shard                 fleet.Shard
-		concurrency           int
+		all         int
+		found       mode.Found
+		shard       fleet.Shard
+		concurrency int
 	}{
-		"found 5 tenants; 5 at once":              {all: 5, chosen: 5, concurrency: 32},
-		"found 1 tenant; 1 at once":               {all: 1, chosen: 1, concurrency: 32},
-		"found 50 tenants, selected 3; 2 at once": {all: 50, chosen: 3, concurrency: 2},
-		"found 5 tenants, selected 0; 1 at once":  {all: 5, concurrency: 32},
-		"found 50 tenants, selected 20 in shard 2/3, 2 of them first as canaries; 8 at once": {
-			all: 50, chosen: 20, canaries: 2, shard: fleet.Shard{Index: 2, Count: 3}, concurrency: 8,
+		"found 5 tenants; 5 at once":              {all: 5, found: found(5), concurrency: 32},
+		"found 1 tenant; 1 at once":               {all: 1, found: found(1), concurrency: 32},
+		"found 50 tenants, selected 3; 2 at once": {all: 50, found: found(3), concurrency: 2},
+		"found 5 tenants, selected 0; 1 at once":  {all: 5, found: found(0), concurrency: 32},
+		"found 50 tenants, selected 20 in shard 2/3, 2 of them first as canaries, in 2 waves of 2, 18; 8 at once": {
+			all: 50, found: found(20, fleet.Wave{Size: 2, Canary: true}, fleet.Wave{Size: 18}),
+			shard: fleet.Shard{Index: 2, Count: 3}, concurrency: 8,
+		},
+		"found 50 tenants, in 2 waves of 1, 4, and 45 beyond the last; 32 at once": {
+			all: 50, found: found(50, fleet.Wave{Size: 1}, fleet.Wave{Size: 4}), concurrency: 32,
 		},
 	} {
-		if got := announcement(c.all, c.chosen, c.canaries, c.shard, c.concurrency); got != want {
+		if got := announcement(c.all, c.found, c.shard, c.concurrency); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -21,6 +22,7 @@ type settings struct {
 	work    mode.Work
 	options fleet.Options
 	choice  choice
+	pause   time.Duration // between waves
 }
 
 // guards are the inputs that say whom a run works on, whether it changes anything, and what it may delete. One that is
@@ -61,6 +63,7 @@ func (r *run) settings() settings {
 			Concurrency:   in.Int("concurrency", 1, 1000),
 		},
 	}
+	s.pause = r.readPause(s.choice)
 	s.choice.searcher, _ = s.source.(fleet.Searcher)
 	if m.one {
 		s.choice.soleTenantMode = r.record.Mode
@@ -99,6 +102,21 @@ func (r *run) settings() settings {
 	})
 	r.mask()
 	return s
+}
+
+// readPause reads how long to wait between waves.
+func (r *run) readPause(c choice) time.Duration {
+	pause := input.Parse(r.in, "wave-pause", func(text string) (time.Duration, error) {
+		if d, err := time.ParseDuration(text); err == nil && d == 0 {
+			return 0, nil
+		}
+		return input.ParseDuration(text)
+	})
+	if pause > 0 && !c.waves.Asked() && strings.TrimSpace(c.canaryInput) == "" {
+		r.in.Mistake("wave-pause", "is how long to wait between waves, and there is only one; give waves: 1, 10%%, 100%%, "+
+			"or leave it out")
+	}
+	return pause
 }
 
 // checkEnvironment tells of variables and arguments with which somebody most likely meant something else.

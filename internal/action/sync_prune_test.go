@@ -32,6 +32,7 @@ func TestPruning(t *testing.T) {
 		nil,                    // nobody asked for it
 		{"tenants=customer-*"}, // a filter, although it leaves nobody out
 		{"shard=1/1", "tenants=customer-000[0-2]"},
+		{"waves=50%"},
 		{"dry-run=true"},
 		{"max-prune=0"},
 	} {
@@ -51,6 +52,8 @@ func TestPruning(t *testing.T) {
 			o.says(t, "would be deleted, no longer needed: CUSTOMER_0003_DATABASE_URL")
 		case inputs[0] == "max-prune=0":
 			o.says(t, "max-prune is 0: nothing is written or deleted: CUSTOMER_0003_DATABASE_URL", "max-prune: 1 for one run")
+		case inputs[0] == "waves=50%":
+			o.says(t, "nothing was pruned, because 1 tenant's secret was not written: CUSTOMER_0003_DATABASE_URL")
 		default:
 			o.says(t, "nothing was pruned: that takes a complete discovery")
 		}

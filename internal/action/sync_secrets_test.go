@@ -302,6 +302,7 @@ func TestSyncMistakes(t *testing.T) {
 		"pooled": {[]string{"pooled=true"},
 			[]string{"pooled: this source knows no pooled connection strings; leave it out, or use tenant-source: neon"}},
 		"shards":     {[]string{"secret-layout=bundle", "shard=1/2"}, []string{"shard: a bundle is written as a whole"}},
+		"waves":      {[]string{"secret-layout=bundle", "waves=1"}, []string{"waves: a bundle is written as a whole"}},
 		"prune":      {[]string{"max-prune=-1"}, []string{"max-prune: "}},
 		"no file":    {[]string{"workflow-file=none.yml"}, []string{"workflow-file: ", "actions/checkout"}},
 		"no markers": {[]string{"workflow-file=w.yml"}, []string{"workflow-file: ", "env:%0A  # neon-tenants:begin%0A"}},

@@ -35,7 +35,7 @@ func TestRunCancel(t *testing.T) {
 		// The failures that the cancel causes are not the reason.
 		{"with max-failures", Plan{Job: sleep(time.Second)}, Options{Concurrency: 2, MaxFailures: limit},
 			500 * time.Millisecond, 500 * time.Millisecond, "ffxxxx", []string{running}},
-		{"while the canary runs", Plan{Job: sleep(time.Second), Canary: 3}, Options{Concurrency: 8},
+		{"while the canary runs", Plan{Job: sleep(time.Second), Waves: canaries(crowd(6), 3)}, Options{Concurrency: 8},
 			500 * time.Millisecond, 500 * time.Millisecond, "fffxxx", []string{running}},
 		{
 			"with jobs that need a while to end",
@@ -68,7 +68,7 @@ func TestRunCancel(t *testing.T) {
 				for _, r := range results {
 					if r.State == Skipped {
 						got += "x"
-						if !errors.Is(r.Err, ended) || r.Err.Error() != "not started: cancelled by interrupt" {
+						if !errors.Is(r.Err, ended) || r.Err.Error() != notStarted(r) {
 							t.Errorf("%s was skipped: %v", r.Tenant.ID, r.Err)
 						}
 						continue
@@ -84,6 +84,14 @@ func TestRunCancel(t *testing.T) {
 			})
 		})
 	}
+}
+
+// notStarted is why a tenant was not started before an interrupt.
+func notStarted(r Result) string {
+	if r.Wave == 2 {
+		return "not started: wave 2 of 2: cancelled by interrupt"
+	}
+	return "not started: cancelled by interrupt"
 }
 
 func TestRunGivesUpOnJobsThatIgnoreTheirContext(t *testing.T) {
@@ -107,7 +115,7 @@ func TestRunGivesUpOnJobsThatIgnoreTheirContext(t *testing.T) {
 						want = time.Second + grace
 					}
 					start := time.Now()
-					plan := Plan{Tenants: crowd(5), Canary: canary, Job: job}
+					plan := Plan{Tenants: crowd(5), Waves: canaries(crowd(5), canary), Job: job}
 					results, w := observe(ctx, t, plan, Options{Concurrency: 2, Grace: grace})
 					if took := time.Since(start); took != want {
 						t.Errorf("took %s, want %s", took, want)
@@ -125,7 +133,7 @@ func TestRunGivesUpOnJobsThatIgnoreTheirContext(t *testing.T) {
 							}
 						}
 						for _, r := range results[2:] {
-							if r.State != Skipped || r.Err.Error() != "not started: cancelled by interrupt" {
+							if r.State != Skipped || r.Err.Error() != notStarted(r) {
 								t.Errorf("%s is %s: %v", r.Tenant.ID, r.State, r.Err)
 							}
 						}

@@ -90,7 +90,9 @@ type Job func(ctx context.Context, t Tenant, log *slog.Logger) (Outcome, error)
 
 // Result is how one tenant ended.
 type Result struct {
-	Tenant  Tenant
+	Tenant Tenant
+	// Wave is the number of its wave, from 1; 0 if the run has no waves or the tenant is beyond the last.
+	Wave    int
 	State   State
 	Outcome Outcome
 	// Err is why the tenant failed or was skipped, with every hidden secret redacted.

@@ -203,11 +203,11 @@ func TestRunIsFlat(t *testing.T) {
 		log.Info("done")
 		return Outcome{}, nil
 	}
-	plan := Plan{Tenants: crowd(n), Canary: 100, Job: job}
+	plan := Plan{Tenants: crowd(n), Waves: canaries(crowd(n), 100), Job: job}
 	var start, end runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&start)
-	results := Run(t.Context(), plan, Options{Concurrency: concurrency, TenantTimeout: time.Hour})
+	results, _ := Run(t.Context(), plan, Options{Concurrency: concurrency, TenantTimeout: time.Hour})
 	runtime.GC()
 	runtime.ReadMemStats(&end)
 	if got := strings.Count(states(results), "s"); got != n {

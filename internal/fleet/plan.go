@@ -2,19 +2,20 @@ package fleet
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Plan is what a run does: one job on each tenant, in order. The first Canary tenants are canaries: no other tenant is
-// started unless all of them succeed.
+// Plan is what a run does: one job on each tenant, in order. The first wave has the first tenants, and so on; tenants
+// beyond the last wave are skipped.
 type Plan struct {
 	Tenants []Tenant
-	Canary  int
-	Job     Job
+	Waves   Waves
+	// Pause is the time from the end of one wave to the start of the next.
+	Pause time.Duration
+	Job   Job
 }
 
 // Options say how a plan is run. The zero value works on one tenant at a time, without any limit.
@@ -28,7 +29,7 @@ type Options struct {
 	// Grace is how long jobs may go on once the run's context has ended before they are abandoned. Zero is 5 s, which
 	// leaves 2 s for the report: GitHub's runner sends SIGTERM 7.5 s after SIGINT.
 	Grace time.Duration
-	// Observer receives the start and the end of every tenant; nil discards them.
+	// Observer receives the start and the end of every tenant, and the end of every wave; nil discards them.
 	Observer Observer
 }
 
@@ -38,6 +39,8 @@ type Observer interface {
 	Started(t Tenant)
 	// Finished is called once for every tenant, including the skipped ones.
 	Finished(r Result)
+	// WaveEnded is called at the end of every wave that was reached, after its tenants have finished.
+	WaveEnded(w WaveEnd)
 }
 
 // Canary selects the tenants that go first: a number of them, or those that match globs. The zero value asks for none.
@@ -91,38 +94,26 @@ func (c Canary) Order(tenants []Tenant) (ordered []Tenant, canaries int) {
 
 // Limit bounds failures by a count or by a percentage of the planned tenants. The zero value is no bound.
 type Limit struct {
-	set     bool
-	count   int // negative: percent counts
-	percent float64
+	set bool
+	share
 }
 
 // ParseLimit reads a count ("5") or a percentage ("10%"). Its error says what to write instead.
 func ParseLimit(text string) (Limit, error) {
-	wrong := fmt.Errorf("%q is neither a count of 0 or more nor a percentage from 0%% to 100%%; "+
-		"write for example 5 or 10%%", text)
-	if share, ok := strings.CutSuffix(text, "%"); ok {
-		p, err := strconv.ParseFloat(strings.TrimSpace(share), 64)
-		if err != nil || math.IsNaN(p) || p < 0 || p > 100 {
-			return Limit{}, wrong
-		}
-		return Limit{set: true, count: -1, percent: p}, nil
+	s, ok := parseShare(text)
+	if !ok {
+		return Limit{}, fmt.Errorf("%q is neither a count of 0 or more nor a percentage from 0%% to 100%%; "+
+			"write for example 5 or 10%%", text)
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return Limit{}, wrong
-	}
-	return Limit{set: true, count: n}, nil
+	return Limit{set: true, share: s}, nil
 }
 
 // String writes the limit as [ParseLimit] reads it, and no bound as "".
 func (l Limit) String() string {
-	switch {
-	case !l.set:
+	if !l.set {
 		return ""
-	case l.count < 0:
-		return strconv.FormatFloat(l.percent, 'f', -1, 64) + "%"
 	}
-	return strconv.Itoa(l.count)
+	return l.share.String()
 }
 
 // exceeded reports whether this many failures among total tenants are more than the limit.
@@ -130,8 +121,33 @@ func (l Limit) exceeded(failures, total int) bool {
 	switch {
 	case !l.set:
 		return false
-	case l.count < 0:
+	case l.relative:
 		return float64(failures)*100 > l.percent*float64(total)
 	}
 	return failures > l.count
+}
+
+// share is a number of tenants: a count, or a percentage of some total.
+type share struct {
+	relative bool
+	count    int     // unless relative
+	percent  float64 // if relative
+}
+
+// parseShare reads a count of 0 or more or a percentage from 0% to 100%.
+func parseShare(text string) (s share, ok bool) {
+	if percent, relative := strings.CutSuffix(text, "%"); relative {
+		p, err := strconv.ParseFloat(strings.TrimSpace(percent), 64)
+		return share{relative: true, percent: p}, err == nil && p >= 0 && p <= 100 // which NaN is not
+	}
+	n, err := strconv.Atoi(text)
+	return share{count: n}, err == nil && n >= 0
+}
+
+// String writes the share as [parseShare] reads it.
+func (s share) String() string {
+	if s.relative {
+		return strconv.FormatFloat(s.percent, 'f', -1, 64) + "%"
+	}
+	return strconv.Itoa(s.count)
 }

@@ -178,7 +178,7 @@ func TestRunLetsRunningTenantsEndPastMaxFailures(t *testing.T) {
 			return Outcome{}, nil
 		}
 		// The canaries' failures count too, and the reason that they stop the run is max-failures.
-		results, w := observe(t.Context(), t, Plan{Tenants: crowd(9), Job: job, Canary: 4},
+		results, w := observe(t.Context(), t, Plan{Tenants: crowd(9), Job: job, Waves: canaries(crowd(9), 4)},
 			Options{Concurrency: 4, MaxFailures: limit})
 		if len(w.started) < 1 || len(w.started) > 4 {
 			t.Errorf("%d were started", len(w.started))
@@ -188,9 +188,11 @@ func TestRunLetsRunningTenantsEndPastMaxFailures(t *testing.T) {
 				t.Errorf("%s failed: %v", r.Tenant.ID, r.Err)
 			}
 		}
-		if diff := cmp.Diff([]string{"not started: 1 of 9 tenants failed, more than max-failures (0) allows"},
-			reasons(results, Skipped)); diff != "" {
-			t.Errorf("reasons (-want +got):\n%s", diff)
+		const want = "1 of 9 tenants failed, more than max-failures (0) allows"
+		for _, reason := range reasons(results, Skipped) { // a worker may have been slow to take up its canary
+			if reason != "not started: "+want && reason != "not started: wave 2 of 2: "+want {
+				t.Errorf("skipped because: %s", reason)
+			}
 		}
 	})
 }

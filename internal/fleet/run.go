@@ -19,29 +19,31 @@ const defaultGrace = 5 * time.Second
 // reportBug is the remedy of errors that only a mistake in this program can cause.
 const reportBug = "this is a bug in neon-tenants-action: please report it with this tenant's log"
 
-// Run works on every tenant of the plan and returns one result per tenant, in the plan's order. A tenant that fails
-// does not affect the others. When ctx ends, nothing new starts, running jobs see their context end, and Run returns
-// once they have returned or the grace is over; the context's cause is in the results. Memory is bounded by one result
-// per tenant and one log per worker.
-func Run(ctx context.Context, p Plan, o Options) []Result {
+// Run works on every tenant of the plan and returns one result per tenant, in the plan's order, and one per wave. A
+// tenant that fails does not affect the others of its wave. When ctx ends, nothing new starts, running jobs see their
+// context end, and Run returns once they have returned or the grace is over; the context's cause is in the results.
+// Memory is bounded by one result per tenant and one log per worker.
+func Run(ctx context.Context, p Plan, o Options) ([]Result, []WaveResult) {
 	e := &engine{plan: p, options: o, results: make([]Result, len(p.Tenants)), logs: map[int]*tenantLog{}}
 	if e.options.Observer == nil {
 		e.options.Observer = discard{}
 	}
 	for i, t := range p.Tenants {
-		e.results[i].Tenant = t
+		e.results[i].Tenant, e.results[i].Wave = t, p.Waves.Number(i)
 	}
-	canaries := min(p.Canary, len(p.Tenants))
-	e.phase(ctx, 0, canaries)
-	e.checkCanaries(canaries)
-	e.phase(ctx, canaries, len(p.Tenants))
-	return e.results
+	e.planned = len(p.Waves.Within(p.Tenants))
+	if len(p.Waves) > 0 {
+		return e.results, e.waves(ctx)
+	}
+	e.phase(ctx, 0, e.planned)
+	return e.results, nil
 }
 
 // engine is one run. mu guards everything below it.
 type engine struct {
 	plan    Plan
 	options Options
+	planned int // tenants that are in a wave
 
 	mu        sync.Mutex
 	results   []Result
@@ -49,8 +51,9 @@ type engine struct {
 	upcoming  int                // index of the tenant to start next
 	end       int                // index after the phase's last tenant
 	failures  int
-	stop      error // why no further tenant is started
-	abandoned bool  // jobs that did not stop were given up: late results are dropped
+	stop      *stop  // why no further tenant is started
+	late      string // the name of the wave whose turn it is, if it is not reached
+	abandoned bool   // jobs that did not stop were given up: late results are dropped
 }
 
 // phase works on the tenants from index low up to, not including, high, and skips those that it may not start.
@@ -109,26 +112,7 @@ func (e *engine) next(ctx context.Context) (i int, started time.Time, log *tenan
 // cancel makes running jobs fail, and those failures must not be blamed. The caller holds e.mu.
 func (e *engine) checkCancel(ctx context.Context) {
 	if e.stop == nil && ctx.Err() != nil {
-		e.stop = fmt.Errorf("not started: %w", context.Cause(ctx))
-	}
-}
-
-// checkCanaries stops the run if a canary did not succeed.
-func (e *engine) checkCanaries(canaries int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var bad []string
-	for _, r := range e.results[:canaries] {
-		if r.State != Succeeded && r.State != Unchanged {
-			bad = append(bad, r.Tenant.Name)
-		}
-	}
-	switch {
-	case len(bad) == 0 || e.stop != nil: // an earlier reason, such as a cancel, stands
-	case len(bad) == 1:
-		e.stop = fmt.Errorf("not started: the canary %s did not succeed", bad[0])
-	default:
-		e.stop = fmt.Errorf("not started: %d canaries did not succeed: %s", len(bad), words.List(bad, 3))
+		e.stop = &stop{reason: context.Cause(ctx)}
 	}
 }
 
@@ -154,7 +138,7 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 	default:
 		r.State = Succeeded
 	}
-	r.Outcome.Note = log.redact(r.Outcome.Note)
+	r.Wave, r.Outcome.Note = e.plan.Waves.Number(i), log.redact(r.Outcome.Note)
 	r.Outcome.Warnings = slices.Clone(r.Outcome.Warnings) // the job may have returned the same slice for every tenant
 	for j, w := range r.Outcome.Warnings {
 		r.Outcome.Warnings[j] = log.redact(w)
@@ -210,10 +194,10 @@ func (e *engine) record(ctx context.Context, i int, r Result) bool {
 
 // checkFailures stops the run if more tenants have failed than may. The caller holds e.mu.
 func (e *engine) checkFailures() {
-	total, limit := len(e.plan.Tenants), e.options.MaxFailures
-	if e.stop == nil && limit.exceeded(e.failures, total) {
-		e.stop = fmt.Errorf("not started: %d of %s failed, more than max-failures (%s) allows",
-			e.failures, words.Count(total, "tenant", "tenants"), limit)
+	limit := e.options.MaxFailures
+	if e.stop == nil && limit.exceeded(e.failures, e.planned) {
+		e.stop = &stop{reason: fmt.Errorf("%d of %s failed, more than max-failures (%s) allows",
+			e.failures, words.Count(e.planned, "tenant", "tenants"), limit)}
 	}
 }
 
@@ -229,7 +213,7 @@ func (e *engine) endPhase(ctx context.Context, low, high int) {
 			continue
 		}
 		if r.Started.IsZero() {
-			r.State, r.Err = Skipped, e.stop
+			r.State, r.Err = Skipped, e.stop.skip(e.late)
 			ended = append(ended, *r)
 			continue
 		}
@@ -256,5 +240,6 @@ func (e *NotStarted) Error() string { return "not started: " + e.Reason }
 // discard is the observer of a run that nobody watches.
 type discard struct{}
 
-func (discard) Started(Tenant)  {}
-func (discard) Finished(Result) {}
+func (discard) Started(Tenant)    {}
+func (discard) Finished(Result)   {}
+func (discard) WaveEnded(WaveEnd) {}

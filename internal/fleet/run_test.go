@@ -32,6 +32,20 @@ type witness struct {
 	started  []string
 	finished map[string]Result
 	twice    []string
+	ends     []WaveEnd
+	waves    []WaveResult // what Run returned
+}
+
+func (w *witness) WaveEnded(end WaveEnd) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ends = append(w.ends, end)
+}
+
+// canaries are the waves of a fleet whose first tenants are canaries; none for no canary.
+func canaries(tenants []Tenant, n int) Waves {
+	_, waves := WaveSizes{}.Plan(tenants, n)
+	return waves
 }
 
 func (w *witness) Started(t Tenant) {
@@ -58,17 +72,18 @@ func observe(ctx context.Context, t *testing.T, p Plan, o Options) ([]Result, *w
 	t.Helper()
 	w := &witness{}
 	o.Observer = w
-	results := Run(ctx, p, o)
+	results, waves := Run(ctx, p, o)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.waves = waves
 	if len(results) != len(p.Tenants) || len(w.finished) != len(p.Tenants) || len(w.twice) > 0 {
 		t.Fatalf("%d tenants, %d results, %d finished, twice: %v", len(p.Tenants), len(results), len(w.finished),
 			w.twice)
 	}
 	for i, r := range results {
 		id := p.Tenants[i].ID
-		if r.Tenant != p.Tenants[i] {
-			t.Errorf("result %d is of %s, want %s", i, r.Tenant.ID, id)
+		if r.Tenant != p.Tenants[i] || r.Wave != p.Waves.Number(i) || w.finished[id].Wave != r.Wave {
+			t.Errorf("result %d is of %s in wave %d, want %s in wave %d", i, r.Tenant.ID, r.Wave, id, p.Waves.Number(i))
 		}
 		if r.Log != nil {
 			t.Errorf("%s: the run holds a log", id)
@@ -198,15 +213,16 @@ func TestRunCanary(t *testing.T) {
 	}{
 		{"none", 0, failing(0), "fususu", nil},
 		{"succeed, one with nothing to do", 2, failing(), "sususu", nil},
-		{"one fails", 3, failing(1), "sfssss", []string{"not started: the canary Tenant 1 did not succeed"}},
+		{"one fails", 3, failing(1), "sfssss",
+			[]string{"not started: wave 2 of 2 waits for wave 1, where the canary Tenant 1 did not succeed"}},
 		{"all fail", 3, failing(0, 1, 2), "fffsss",
-			[]string{"not started: 3 canaries did not succeed: Tenant 0, Tenant 1, Tenant 2"}},
+			[]string{"not started: wave 2 of 2 waits for wave 1, where 3 canaries did not succeed: " +
+				"Tenant 0, Tenant 1, Tenant 2"}},
 		{"a later one fails", 2, failing(4), "susufu", nil},
 		{"all are canaries", 6, failing(0), "fususu", nil},
-		{"more canaries than tenants", 60, failing(0), "fususu", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			results, w := observe(t.Context(), t, Plan{Tenants: crowd(6), Canary: test.canary, Job: test.job},
+			results, w := observe(t.Context(), t, Plan{Tenants: crowd(6), Waves: canaries(crowd(6), test.canary), Job: test.job},
 				Options{Concurrency: 3})
 			got := ""
 			for _, r := range results {
@@ -244,6 +260,6 @@ func TestRunStartsOthersAfterTheSlowestCanary(t *testing.T) {
 			}
 			return Outcome{}, nil
 		}
-		observe(t.Context(), t, Plan{Tenants: crowd(9), Canary: 2, Job: job}, Options{Concurrency: 8})
+		observe(t.Context(), t, Plan{Tenants: crowd(9), Waves: canaries(crowd(9), 2), Job: job}, Options{Concurrency: 8})
 	})
 }

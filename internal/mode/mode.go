@@ -19,9 +19,9 @@ import (
 // FileSets once.
 // Only Job is required.
 type Work struct {
-	// Choose returns the tenants to work on, in place of those that the inputs tenants, shard, canary and min-tenants
-	// select. all is what the source lists, without keys; complete is false if the listing is known to lack some. A
-	// returned tenant that is not in all does not exist yet and has no ID. An error ends the run.
+	// Choose returns the tenants to work on, in place of those that the inputs tenants, shard, canary, waves and
+	// min-tenants select. all is what the source lists, without keys; complete is false if the listing is known to lack
+	// some. A returned tenant that is not in all does not exist yet and has no ID. An error ends the run.
 	Choose func(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 	// Prepare runs before any tenant is touched. An error ends the run.
 	Prepare func(ctx context.Context, found Found) error
@@ -43,10 +43,10 @@ type Work struct {
 
 // Found is what discovery found.
 type Found struct {
-	// Tenants are those to work on, canaries first.
+	// Tenants are those to work on, in the order of their waves, and then those beyond the last wave.
 	Tenants []fleet.Tenant
-	// Canaries is how many of them are canaries.
-	Canaries int
+	// Waves are the groups that they are worked on in. The canaries are the first one.
+	Waves fleet.Waves
 	// All is every tenant that the source lists, selected or not, with its key.
 	All []fleet.Tenant
 	// Whole is true if the listing is complete and nothing narrowed it, neither a pattern nor a shard. Only then is

@@ -23,11 +23,14 @@ func (x *reading) check(f File) error {
 	case x.counted != f.Totals:
 		return fmt.Errorf("its totals are %s, and its tenants are %s", f.Totals, x.counted)
 	}
-	return nil
+	return f.checkWaves(x.last)
 }
 
 // check refuses a state that there is none of, and one that contradicts the error.
 func (e TenantEntry) check() error {
+	if e.Wave < 0 {
+		return fmt.Errorf("tenant %q is in wave %d", e.Name, e.Wave)
+	}
 	switch e.State {
 	case fleet.Succeeded, fleet.Unchanged:
 		if e.Error != nil {

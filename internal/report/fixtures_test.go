@@ -144,6 +144,37 @@ func fiveThousand() Run {
 	return r
 }
 
+// waves is a run that a failure in its second wave stops, and that leaves tenants to a later one.
+func waves() Run {
+	r := Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: 11 * time.Minute,
+		ReportFile: "neon-tenants-report.json",
+		Warnings: []string{"waves (10%, 50%, 75%) leaves out 5 of 20 tenants, which this run skips: end the list with " +
+			"100%, or have a later job work on the rest"},
+		Waves: WavesOf([]fleet.WaveResult{
+			{Wave: fleet.Wave{Size: 1, Canary: true}, Started: began.Add(time.Second), Elapsed: 420 * time.Millisecond},
+			{Wave: fleet.Wave{Size: 1, Until: "10%"}, Started: began.Add(5 * time.Minute), Elapsed: time.Second},
+			{Wave: fleet.Wave{Size: 8, Until: "50%"}, Started: began.Add(10 * time.Minute), Elapsed: 58 * time.Second},
+			{Wave: fleet.Wave{Size: 5, Until: "75%"}},
+		})}
+	add := func(wave int, res fleet.Result) {
+		res.Wave = wave
+		r.Results = append(r.Results, res)
+	}
+	add(1, succeeded(tenantNo(0), "3 applied", 420*time.Millisecond))
+	add(2, succeeded(tenantNo(1), "3 applied", time.Second))
+	for i := 2; i < 9; i++ {
+		add(3, unchanged(tenantNo(i), 40*time.Millisecond))
+	}
+	add(3, failed(tenantNo(9), missingRelation(tenantNo(9)), 58*time.Second))
+	for i := 10; i < 15; i++ {
+		add(4, skipped(tenantNo(i), "not started: wave 4 of 4 waits for wave 3, where 1 of 8 failed"))
+	}
+	for i := 15; i < 20; i++ {
+		add(0, skipped(tenantNo(i), "not started: beyond the last wave of waves (75%)"))
+	}
+	return r
+}
+
 // sample reduces a large run to about 500 tenants, for tests that need no more.
 func sample(r Run) Run {
 	const few = 500

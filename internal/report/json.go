@@ -29,6 +29,8 @@ type File struct {
 	StartedAt time.Time `json:"started_at"`
 	ElapsedMS int64     `json:"elapsed_ms"`
 	Totals    Totals    `json:"totals"`
+	// Waves are what became of the run's waves; nil if it had none.
+	Waves *FileWaves `json:"waves,omitempty"`
 	// Error is the run's own error, whatever became of the tenants; nil if it had none.
 	Error    *FileError `json:"error,omitempty"`
 	Warnings []string   `json:"warnings"`
@@ -48,7 +50,9 @@ type TenantEntry struct {
 	ID    string      `json:"id"`
 	Key   string      `json:"key"`
 	State fleet.State `json:"state"`
-	Note  string      `json:"note"`
+	// Wave is the number of the tenant's wave, from 1; 0, and absent, if there are none or it is beyond the last.
+	Wave int    `json:"wave,omitempty"`
+	Note string `json:"note"`
 	// Error is why the tenant failed or was skipped; nil otherwise.
 	Error    *FileError `json:"error,omitempty"`
 	Warnings []string   `json:"warnings"`
@@ -112,8 +116,8 @@ func (r Run) head() (File, error) {
 	f := File{
 		Version: FileVersion, RunID: r.ID, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
 		StartedAt: fileTime(r.Started), ElapsedMS: r.Elapsed.Milliseconds(), Totals: r.Totals(),
-		Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices), Sections: r.Sections,
-		Merged: r.Merged, Tenants: []TenantEntry{},
+		Waves: fileWaves(r), Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices),
+		Sections: r.Sections, Merged: r.Merged, Tenants: []TenantEntry{},
 	}
 	var err error
 	if f.Detail, err = object(r.Detail); err != nil {
@@ -125,8 +129,8 @@ func (r Run) head() (File, error) {
 // entry is one tenant of the report file.
 func entry(res fleet.Result) (TenantEntry, error) {
 	e := TenantEntry{
-		Name: res.Tenant.Name, ID: res.Tenant.ID, Key: res.Tenant.Key, State: res.State, Note: res.Outcome.Note,
-		Error: fileError(res.Err), Warnings: list(res.Outcome.Warnings),
+		Name: res.Tenant.Name, ID: res.Tenant.ID, Key: res.Tenant.Key, State: res.State, Wave: res.Wave,
+		Note: res.Outcome.Note, Error: fileError(res.Err), Warnings: list(res.Outcome.Warnings),
 		StartedAt: fileTime(res.Started), ElapsedMS: res.Elapsed.Milliseconds(),
 	}
 	var err error
@@ -165,6 +169,7 @@ func (f File) withoutResults() Run {
 		ID: f.RunID, Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
 		Started: f.StartedAt, Elapsed: time.Duration(f.ElapsedMS) * time.Millisecond,
 		Notices: f.Notices, Warnings: f.Warnings, Sections: f.Sections, Merged: f.Merged, Err: f.Error.err(),
+		Waves: f.Waves.waves(),
 	}
 	if f.Detail != nil {
 		r.Detail = f.Detail
@@ -176,6 +181,7 @@ func (f File) withoutResults() Run {
 func (e TenantEntry) result() fleet.Result {
 	res := fleet.Result{
 		Tenant: fleet.Tenant{Name: e.Name, ID: e.ID, Key: e.Key},
+		Wave:   e.Wave,
 		State:  e.State,
 		Outcome: fleet.Outcome{
 			Unchanged: e.State == fleet.Unchanged, Note: e.Note, Warnings: e.Warnings,

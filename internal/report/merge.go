@@ -49,6 +49,7 @@ func Merge(files []NamedFile) (Run, error) {
 	r := Run{ID: commonRunID(files), Mode: files[0].Mode, Source: files[0].Source, DryRun: files[0].DryRun}
 	m.addBounds(&r)
 	m.addResults(&r)
+	m.addWaves(&r)
 	m.addMessages(&r, missingShards(files, count))
 	return r, nil
 }

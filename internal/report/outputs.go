@@ -23,8 +23,8 @@ type Output struct{ Name, Value string }
 // name.
 const MaxOutput = 127 << 10
 
-// Outputs lists the outputs that every mode has. failed-tenants is left out where it is larger than a step can take: a
-// part of it would be taken for the whole. See [Unset].
+// Outputs lists the outputs that every mode has, and wave-reached if there were waves. failed-tenants is left out where
+// it is larger than a step can take: a part of it would be taken for the whole. See [Unset].
 func Outputs(r Run) []Output {
 	t := r.Totals()
 	outputs := []Output{
@@ -37,7 +37,11 @@ func Outputs(r Run) []Output {
 	if failed := failedTenants(r); len(failed) <= MaxOutput {
 		outputs = append(outputs, Output{"failed-tenants", failed})
 	}
-	return append(outputs, Output{"report-file", r.ReportFile})
+	outputs = append(outputs, Output{"report-file", r.ReportFile})
+	if len(r.Waves.Each) > 0 {
+		outputs = append(outputs, Output{"wave-reached", strconv.Itoa(r.Waves.Reached)})
+	}
+	return outputs
 }
 
 // failedTenants is the JSON array of the names of the failed tenants.

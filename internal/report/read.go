@@ -68,6 +68,7 @@ type reading struct {
 	head    bytes.Buffer // the fields other than the tenants, separated by commas
 	listed  bool         // there was a list of tenants
 	counted Totals
+	last    TenantEntry // in the highest wave
 	// wrong is the first mistake in the tenants. It is told only once the version is known, which may follow them.
 	wrong   error
 	stopped error // what each returned
@@ -163,6 +164,9 @@ func (x *reading) tenant() error {
 		return nil
 	}
 	x.counted.count(e.State)
+	if e.Wave > x.last.Wave {
+		x.last = e
+	}
 	x.stopped = x.each(e)
 	return x.stopped
 }

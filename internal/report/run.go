@@ -21,6 +21,8 @@ type Run struct {
 	Elapsed time.Duration
 	// Results holds each selected tenant once, in the fleet's order.
 	Results []fleet.Result
+	// Waves are the groups that the tenants were worked on in; zero if there were none.
+	Waves Waves
 	// Notices and Warnings concern the run and no single tenant.
 	Notices, Warnings []string
 	// Sections are what the mode reports about the run as a whole.

@@ -18,6 +18,7 @@ func Summary(r Run) string {
 	p.add(runNotes(r), tail)
 	addFailures(p, r, tail)
 	addWarnings(p, r, tail)
+	p.add(wavesTable(r), tail)
 	addSections(p, r, tail)
 	p.add(outcomePicture(r), tail)
 	p.add(slowestPicture(r.Results), tail)

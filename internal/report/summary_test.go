@@ -84,7 +84,7 @@ var fixtures = sync.OnceValue(func() map[string]Run {
 	cancelled.Results[2] = skipped(tenantNo(2), "not started: the run was cancelled")
 	return map[string]Run{
 		"five": five(), "hundred": hundred(), "five-thousand": fiveThousand(), "hostile": hostile(), "calm": calm(),
-		"one": one, "broken": broken, "cancelled": cancelled,
+		"one": one, "broken": broken, "cancelled": cancelled, "waves": waves(),
 		"empty": {Mode: "migrate", Started: began, Elapsed: time.Second},
 	}
 })

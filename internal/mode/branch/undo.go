@@ -65,7 +65,7 @@ func NewUndo(in *input.Reader, env mode.Env) mode.Work {
 	}
 	u.brancher, _ = mode.Able[fleet.Brancher](in, env, "tenant-source",
 		"this source has no branches to take tenants back to; choose another mode")
-	for _, selecting := range []string{"shard", "canary"} {
+	for _, selecting := range []string{"shard", "canary", "waves", "wave-pause"} {
 		if in.Given(selecting) {
 			in.Mistake(selecting, "has no meaning in mode undo, which works on the tenants that the run changed; leave it out")
 		}

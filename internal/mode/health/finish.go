@@ -156,6 +156,7 @@ func (h *checker) addReference(
 
 // aside runs a job on a few tenants to learn more; their results do not count in the run.
 func (h *checker) aside(ctx context.Context, tenants []fleet.Tenant, job fleet.Job) []fleet.Result {
-	return fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: job},
+	results, _ := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: job},
 		fleet.Options{Concurrency: h.env.Concurrency, TenantTimeout: time.Minute})
+	return results
 }

@@ -18,7 +18,7 @@ import (
 
 // rehearsal migrates copies of tenants before any tenant is touched, and decides whether they may be.
 type rehearsal struct {
-	everybody bool // or only the canaries
+	everybody bool // in the waves, or only the canaries
 	limits    rehearsalLimits
 	timeout   time.Duration
 	migrator  *migrator
@@ -64,12 +64,11 @@ func (r *rehearsal) run(ctx context.Context, found mode.Found) error {
 	if r == nil {
 		return nil
 	}
-	tenants := found.Tenants
+	tenants := r.migrator.sleepers.Awake(found.Waves.Within(found.Tenants))
+	r.total = len(tenants)
 	if !r.everybody {
-		tenants = tenants[:found.Canaries]
+		tenants = r.migrator.sleepers.Awake(found.Tenants[:found.Waves.Canaries()])
 	}
-	tenants = r.migrator.sleepers.Awake(tenants)
-	r.total = len(r.migrator.sleepers.Awake(found.Tenants))
 	calls := r.apiCalls()
 	defer func() { r.calls = r.apiCalls() - calls }()
 	r.conns = mode.NewConnections(r.migrator.env, mode.Reads)
@@ -84,7 +83,7 @@ func (r *rehearsal) run(ctx context.Context, found mode.Found) error {
 	r.slots, underWay = newSlots(r.migrator.env)
 	observer, end := r.migrator.env.Progress("rehearsal", len(tenants))
 	defer end()
-	results := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: r.job}, fleet.Options{
+	results, _ := fleet.Run(ctx, fleet.Plan{Tenants: tenants, Job: r.job}, fleet.Options{
 		Concurrency: underWay, TenantTimeout: r.timeout, Observer: observer,
 	})
 	for i, result := range results {

@@ -34,6 +34,10 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		in.Mistake("shard", "a bundle is written as a whole, and a shard has only some of its tenants; "+
 			"leave it out, or set secret-layout: per-tenant")
 	}
+	if s.settings.bundled && in.Given("waves") {
+		in.Mistake("waves", "a bundle is written as a whole, once all tenants are read, so waves would hold back nothing; "+
+			"leave it out, or set secret-layout: per-tenant")
+	}
 	s.file = readWorkflowFile(in)
 	s.client = gitHubClient(in, env)
 	if material := keyMaterial(in); material != "" {

@@ -12,7 +12,7 @@ import (
 // provisioner returns the run's source as one that creates and drops tenants; nil, with a mistake, if it does not.
 // Inputs that select tenants are mistakes too.
 func provisioner(in *input.Reader, env mode.Env, modeName string) fleet.Provisioner {
-	for _, selecting := range []string{"tenants", "shard", "canary"} {
+	for _, selecting := range []string{"tenants", "shard", "canary", "waves", "wave-pause"} {
 		if in.Given(selecting) {
 			in.Mistake(selecting, "has no meaning in mode %s, which works on the tenant that tenant-name names; "+
 				"leave it out", modeName)
