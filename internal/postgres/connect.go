@@ -41,6 +41,8 @@ type Options struct {
 	FirstSchema string
 	// SearchPath is the session's search_path, to which RESET ALL returns. Empty: that of the role or the database.
 	SearchPath string
+	// Idles says that the session may be idle for long: the server's idle_session_timeout does not end it.
+	Idles bool
 	// NoRoom is called when the server, or the role's limit, has no room for another connection ([NoRoom]). If it
 	// returns true, Connect fails at once, for a caller that can wait for its own connections; otherwise Connect tries
 	// again. Nil: it tries again.
