@@ -120,9 +120,9 @@ func TestABackupLosesItsLock(t *testing.T) {
 
 // Where a role may have one connection, pg_dump gets it.
 func TestABackupWithRoomForOneConnection(t *testing.T) {
-	e, v := newEstate(t, "one", "two"), newVault(t)
-	e.run(t).counts(t, 2, 0, 0, 0)
-	u, err := url.Parse(e.url)
+	f, v := newFleet(t), newVault(t)
+	direct := pgtest.Database(t)
+	u, err := url.Parse(direct)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,8 @@ func TestABackupWithRoomForOneConnection(t *testing.T) {
 	if err := pgtest.Shared(t).Exec(t.Context(), strings.TrimPrefix(u.Path, "/"), limit); err != nil {
 		t.Fatal(err)
 	}
-	o := e.run(t, v.inputs("mode=backup")...)
-	o.counts(t, 2, 0, 0, 0)
+	o := f.run(t, t.Context(), v.inputs("mode=backup", "neon-api-key=", "tenant-source=secrets",
+		"tenant-secrets="+string(mustJSON(t, map[string]string{"ONE_DATABASE_URL": direct})))...)
+	o.counts(t, 1, 0, 0, 0)
 	o.says(t, "nothing kept migrations away during the dump, because the server has room for a single connection")
 }

@@ -51,7 +51,8 @@ func (r *run) settings() settings {
 	s := settings{
 		source: source.New(in, source.Options{
 			Creating: m.creates, OnWait: r.waiting, DirectTLS: &r.direct,
-			Warn: func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
+			OnSlow: mode.Slowed("Neon's API", r.notice, r.console.Line),
+			Warn:   func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
 		}),
 		catalog: r.catalogSettings(insecure),
 		choice:  readChoice(in),
@@ -81,7 +82,7 @@ func (r *run) settings() settings {
 		DryRun:      r.record.DryRun,
 		Insecure:    insecure,
 		DirectTLS:   &r.direct,
-		Workers:     &mode.Workers{Notice: r.notice},
+		Workers:     &mode.Workers{Notice: r.notice, Say: r.console.Line},
 		Catalog:     s.catalog.target.String(),
 		Mask:        r.console.Mask,
 		Notice:      r.notice,

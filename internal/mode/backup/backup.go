@@ -133,14 +133,14 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 		}
 		again, ended := worker.Yield(ctx, 0)
 		switch {
-		case ended != nil:
+		case ended != nil, !again && errors.As(err, new(*postgres.ConnectError)): // that was tried for long enough
 			return o, err
 		case again:
 			alone = 0
 		case alone < aloneTries: // the sessions of workers that have left may still be there
 			alone++
 			pause(ctx, time.Duration(alone)*100*time.Millisecond)
-		case holds && !errors.As(err, new(*postgres.ConnectError)):
+		case holds:
 			holds, alone = false, 0 // there is room for pg_dump's connection only
 		default:
 			return o, err

@@ -43,7 +43,9 @@ func (b *Job) inspect(
 ) (db database, err error) {
 	options := b.options
 	options.NoRoom = worker.Others
-	conn, err := mode.Dial(ctx, b.env, t, target, options, log)
+	conn, err := worker.Connect(ctx, options, func(o postgres.Options) (*postgres.Conn, error) {
+		return mode.Dial(ctx, b.env, t, target, o, log)
+	})
 	if err != nil {
 		return database{}, err
 	}
