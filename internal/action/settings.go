@@ -53,7 +53,8 @@ func (r *run) settings() settings {
 	s := settings{
 		source: source.New(in, source.Options{
 			Creating: m.creates, OnWait: r.waiting, DirectTLS: &r.direct,
-			Warn: func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
+			OnSlow: mode.Slowed("Neon's API", r.notice, r.console.Line),
+			Warn:   func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
 		}),
 		catalog: r.catalogSettings(insecure),
 		choice:  readChoice(in),
@@ -87,7 +88,7 @@ func (r *run) settings() settings {
 		DryRun:      r.record.DryRun,
 		Insecure:    insecure,
 		DirectTLS:   &r.direct,
-		Workers:     &mode.Workers{Notice: r.notice},
+		Workers:     &mode.Workers{Notice: r.notice, Say: r.console.Line},
 		Catalog:     s.catalog.target.String(),
 		Retry:       s.choice.retry,
 		Remembered:  s.catalog.remembered(s.source, r.record.Source),

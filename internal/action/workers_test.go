@@ -63,6 +63,41 @@ func TestFewerConnectionsThanWorkers(t *testing.T) {
 	e.run(t, "mode=health-check", "migrations-path=own").counts(t, 40, 0, 0, 0)
 }
 
+// A run that a server has slowed down is faster again once the server has room, and says so once.
+func TestMoreConnectionsMeanwhile(t *testing.T) {
+	t.Parallel()
+	e := crowd(t, 60, "insert into public.seen select count(*) from pg_stat_activity where usename = current_user; "+
+		"select pg_sleep(0.05)")
+	e.do(t, "create table public.seen (sessions int)")
+	u, err := url.Parse(e.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, database := pgtest.Shared(t), strings.TrimPrefix(u.Path, "/")
+	limit := "alter role " + pgtest.Identifier(u.User.Username()) + " connection limit "
+	if err := server.Exec(t.Context(), database, limit+"3"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan outcome, 1)
+	go func() { done <- e.migrateOwn(t, "concurrency=8") }()
+	if err := server.Exec(t.Context(), database, "do $$ begin while (select count(*) from public.seen) < 10 loop "+
+		"perform pg_sleep(0.01); end loop; end $$"); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Exec(t.Context(), database, limit+"-1"); err != nil {
+		t.Fatal(err)
+	}
+	o := <-done
+	o.counts(t, 60, 0, 0, 0)
+	o.says(t, "has no room for more connections of this run")
+	if n := strings.Count(o.log, "has no room for more"); n > 1 {
+		t.Errorf("said %d times", n)
+	}
+	most := e.do(t, "select max(sessions) <= 3 from (select sessions from public.seen limit 10) f union all "+
+		"select max(sessions) > 3 from public.seen")
+	same(t, "few at first, and more later", most, []string{"t", "t"})
+}
+
 // Schemas whose migrations lock one shared table for a while wait for each other, however many there are.
 func TestWorkersThatLockOneTable(t *testing.T) {
 	t.Parallel()

@@ -51,9 +51,13 @@ type Options struct {
 	// Hold is how long every call is held after the nth consecutive refusal (from 0) that does not say so itself.
 	// Zero: half a second to a second for the first, twice as long for each further one, at most 15 s.
 	Hold func(n int) time.Duration
-	// OnWait receives each wait of a second or more of the foremost call of a queue, with the limit that causes it.
-	// It may be called concurrently. Zero: waits are not reported.
+	// OnWait receives each long wait of the foremost call of a queue, with the limit that causes it: of a second or more
+	// for a limit of ours, of 30 s or more for one that the server enforces. It may be called concurrently. Zero: waits
+	// are not reported.
 	OnWait func(d time.Duration, limit string)
+	// OnSlow is called when the server begins to refuse calls for their rate, and once the client is as fast as before.
+	// It may be called concurrently, and must not make a call. Zero: that is not reported.
+	OnSlow func(s Slowdown)
 	// Base sends the requests. Zero: a transport of its own, like http.DefaultTransport.
 	Base http.RoundTripper
 }

@@ -22,6 +22,7 @@ type limiter struct {
 	routes   map[string]*queue
 	writes   *queue // nil: writes queue by their route, as reads do
 	throttle throttle
+	slow     slowdown
 	pause    time.Time     // no call is admitted before
 	changed  chan struct{} // signals that a call is over, so a wait may have become shorter; capacity 1
 }
@@ -95,6 +96,15 @@ func (l *limiter) reserve(ctx context.Context, route string, write bool) (r *res
 	return l.wait(ctx, q, true)
 }
 
+// worthTelling is how long a wait is told of. A server that refuses calls makes hundreds of them wait, one after
+// another, which [Options].OnSlow tells once; only the waits that it asks for itself are longer.
+func worthTelling(limit string) time.Duration {
+	if limit == serverLimit {
+		return 30 * time.Second
+	}
+	return time.Second
+}
+
 func acquire(ctx context.Context, turn chan struct{}) error {
 	select {
 	case turn <- struct{}{}:
@@ -114,6 +124,9 @@ func (l *limiter) wait(ctx context.Context, q *queue, send bool) (*reservation, 
 	reported := false
 	for {
 		r, d, limit := l.try(q, send)
+		if r != nil {
+			l.endSlow(r.sent)
+		}
 		if d <= 0 {
 			return r, nil
 		}
@@ -126,7 +139,7 @@ func (l *limiter) wait(ctx context.Context, q *queue, send bool) (*reservation, 
 			return nil, &notSentError{fmt.Sprintf("%s, which takes %s (until %s), with only %s left", limit, round(d),
 				clock(time.Now().Add(d)), round(time.Until(deadline))), context.DeadlineExceeded}
 		}
-		if d >= time.Second && !reported && l.options.OnWait != nil {
+		if d >= worthTelling(limit) && !reported && l.options.OnWait != nil {
 			l.options.OnWait(d, limit)
 			reported = true
 		}
@@ -207,7 +220,6 @@ func (l *limiter) accepted(r *reservation) {
 // asked is how long the server asks to wait, which is never shortened; if stated is false, the server does not say.
 func (l *limiter) rejected(r *reservation, asked time.Duration, stated bool) time.Time {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	now := time.Now()
 	d := l.throttle.rejected(r, now)
 	if stated {
@@ -216,7 +228,26 @@ func (l *limiter) rejected(r *reservation, asked time.Duration, stated bool) tim
 	if until := now.Add(d); until.After(l.pause) {
 		l.pause = until
 	}
-	return l.pause
+	until := l.pause
+	began := l.slow.refused(now, l.throttle.perMinute())
+	l.mu.Unlock()
+	if began && l.options.OnSlow != nil {
+		l.options.OnSlow(Slowdown{Hold: until.Sub(now)})
+	}
+	return until
+}
+
+// endSlow ends a slowdown with a call that is sent as if there had been none.
+func (l *limiter) endSlow(now time.Time) {
+	l.mu.Lock()
+	s, over := Slowdown{}, false
+	if l.throttle.pacer.limiter == nil {
+		s, over = l.slow.end(now)
+	}
+	l.mu.Unlock()
+	if over && l.options.OnSlow != nil {
+		l.options.OnSlow(s)
+	}
 }
 
 func (l *limiter) queue(route string, write bool) *queue {

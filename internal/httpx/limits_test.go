@@ -137,7 +137,8 @@ func TestA429HoldsEveryCallBackThenSettles(t *testing.T) {
 		})
 		var told []string
 		client := New(Options{Account: perMinute, PerRoute: perSecond, Base: transport,
-			OnWait: func(d time.Duration, why string) { told = append(told, round(d).String()+" for "+why) }})
+			OnWait: func(d time.Duration, why string) { told = append(told, round(d).String()+" for "+why) },
+			OnSlow: func(s Slowdown) { told = append(told, fmt.Sprintf("%t %s", s.Over, round(s.Hold))) }})
 		flood(t, client.HTTP(), 32, 400, numbered)
 		seen.mu.Lock()
 		hit := seen.at[99].Sub(start)
@@ -150,7 +151,7 @@ func TestA429HoldsEveryCallBackThenSettles(t *testing.T) {
 		if n := seen.between(start, after, after+10*time.Second); n < 100 || n > 120 {
 			t.Errorf("%d calls arrived in the ten seconds after the pause, want the mean rate of 11.5 a second", n)
 		}
-		if len(told) != 1 || told[0] != "12s for the server's rate limit" {
+		if len(told) != 1 || told[0] != "false 12s" {
 			t.Errorf("told of waits %q, want the 12 s once", told)
 		}
 	})

@@ -147,6 +147,14 @@ func (t *throttle) rejected(r *reservation, now time.Time) time.Duration {
 	return d
 }
 
+// perMinute is the pace, in calls a minute; 0 if calls are not paced.
+func (t *throttle) perMinute() int {
+	if t.pacer.limiter == nil {
+		return 0
+	}
+	return max(1, int(float64(t.pacer.limiter.Limit())*time.Minute.Seconds()))
+}
+
 // accepted records an answer other than a 429.
 func (t *throttle) accepted(r *reservation) {
 	if !r.sent.Before(t.last429) {

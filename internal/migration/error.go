@@ -27,6 +27,8 @@ const (
 	AppliedInPart postgres.Cause = "migration applied in part"
 	// LockReleased: it released the lock on the database. It is applied and recorded; those after it are not.
 	LockReleased postgres.Cause = "lock released"
+	// HeldByBackup: those that share the lock on the database kept it; nothing was begun.
+	HeldByBackup postgres.Cause = "lock held by a backup"
 	// TableLocked: PostgreSQL's lock_timeout was reached. After this cause and those below, the file was rolled back.
 	TableLocked      postgres.Cause = "table locked"
 	PrivilegeMissing postgres.Cause = "privilege missing"
@@ -221,6 +223,15 @@ func (e *BeginningError) Error() string {
 type LockError struct {
 	Waited time.Duration
 	Holder string // the session that holds it, as the server describes it; may be empty
+	Shared bool   // by those that share it: backups
+}
+
+// Cause is [HeldByBackup], or empty.
+func (e *LockError) Cause() postgres.Cause {
+	if e.Shared {
+		return HeldByBackup
+	}
+	return ""
 }
 
 func (e *LockError) Error() string {
@@ -228,5 +239,5 @@ func (e *LockError) Error() string {
 	if e.Holder != "" {
 		holder = " (" + e.Holder + ")"
 	}
-	return fmt.Sprintf("another run holds the migration lock%s; waited %s for it", holder, e.Waited.Round(time.Second))
+	return fmt.Sprintf("%s%s; waited %s for it", whoHolds(e.Shared), holder, e.Waited.Round(time.Second))
 }

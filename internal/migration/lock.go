@@ -14,9 +14,9 @@ import (
 // If everything is applied it does not wait for the lock: whoever holds it has nothing of ours left to apply.
 func lockAndRead(ctx context.Context, c *postgres.Conn, files *Files, o Options) (postgres.Status, error) {
 	if o.DryRun {
-		return postgres.ReadStatus(ctx, c, o.Table, false)
+		return postgres.ReadStatus(ctx, c, o.Table, postgres.NoLock)
 	}
-	return lock(ctx, c, o.Table, o.LockTimeout, func(s postgres.Status) bool {
+	return lock(ctx, c, o.Table, postgres.ExclusiveLock, o.LockTimeout, func(s postgres.Status) bool {
 		_, pending := compare(s, files)
 		return len(pending) == 0
 	})
@@ -25,16 +25,25 @@ func lockAndRead(ctx context.Context, c *postgres.Conn, files *Files, o Options)
 // Lock takes the database's lock, so that nobody migrates it as long as the connection lasts, and reads its versions.
 // It waits for another run's lock for so long at most. Errors: [*LockError], those of [postgres.ReadStatus].
 func Lock(ctx context.Context, c *postgres.Conn, t postgres.Table, wait time.Duration) (postgres.Status, error) {
-	return lock(ctx, c, t, wait, func(postgres.Status) bool { return false })
+	return lock(ctx, c, t, postgres.ExclusiveLock, wait, never)
 }
+
+// Share is [Lock] for those that only read, such as a dump: any number of them may hold the lock at once. A migration
+// that changed a table meanwhile would wait for their locks on it, and everybody else behind it.
+func Share(ctx context.Context, c *postgres.Conn, t postgres.Table, wait time.Duration) (postgres.Status, error) {
+	return lock(ctx, c, t, postgres.SharedLock, wait, never)
+}
+
+func never(postgres.Status) bool { return false }
 
 // lock tries to take the lock and reads the versions until it has the lock, or what it reads is enough without it.
 func lock(
-	ctx context.Context, c *postgres.Conn, t postgres.Table, wait time.Duration, enough func(postgres.Status) bool,
+	ctx context.Context, c *postgres.Conn, t postgres.Table, how postgres.Lock, wait time.Duration,
+	enough func(postgres.Status) bool,
 ) (postgres.Status, error) {
 	began, pause := time.Now(), 100*time.Millisecond
 	for {
-		status, err := postgres.ReadStatus(ctx, c, t, true)
+		status, err := postgres.ReadStatus(ctx, c, t, how)
 		if err != nil {
 			return postgres.Status{}, err
 		}
@@ -43,10 +52,12 @@ func lock(
 		}
 		waited := time.Since(began)
 		if waited >= wait {
-			return postgres.Status{}, &LockError{waited, postgres.LockHolder(ctx, c, t)}
+			holder, shared := postgres.LockHolder(ctx, c, t)
+			return postgres.Status{}, &LockError{waited, holder, shared}
 		}
 		if pause < 200*time.Millisecond {
-			c.Log().Info("another run holds the migration lock, waiting for it", "at most", wait)
+			_, shared := postgres.LockHolder(ctx, c, t)
+			c.Log().Info(whoHolds(shared)+", waiting for it", "at most", wait)
 		}
 		half := min(pause, wait-waited) / 2
 		select {
@@ -56,6 +67,14 @@ func lock(
 		}
 		pause = min(2*pause, 2*time.Second)
 	}
+}
+
+// whoHolds says what kind of run holds the lock: of ours, only backups share it.
+func whoHolds(shared bool) string {
+	if shared {
+		return "a backup holds the migration lock"
+	}
+	return "another run holds the migration lock"
 }
 
 // compare compares what the database records with the files.

@@ -136,7 +136,7 @@ func (c *Connections) withRoom(
 		return crowded
 	}
 	for {
-		conn, err := connect(options)
+		conn, err := worker.Connect(ctx, options, connect)
 		if err == nil || !crowded || !postgres.NoRoom(err) {
 			return conn, err
 		}

@@ -17,6 +17,7 @@ func GitHub(in *input.Reader, env Env, token string) *github.Client {
 	limits.OnWait = func(d time.Duration, why string) {
 		env.Say(fmt.Sprintf("waiting %s for GitHub: %s", words.Duration(d.Round(time.Second)), why))
 	}
+	limits.OnSlow = Slowed("GitHub's API", env.Notice, env.Say)
 	client, err := github.New(github.Options{
 		BaseURL: in.Variable("GITHUB_API_URL"), Token: token, HTTP: httpx.New(limits).HTTP(),
 		UserAgent: "neon-tenants-action (+https://github.com/org/neon-tenants-action)",

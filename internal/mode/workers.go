@@ -9,11 +9,14 @@ import (
 )
 
 // Workers counts the run's workers on each server, so that they do not fail each other: if the server has no connection
-// left, workers without one wait until others leave, and a worker that meets the others' locks can wait until it is
-// alone there. Waiting is not the tenant's time. The zero value lets all of them work at once.
+// left, workers without one wait until others leave, and fewer work there at once until there is room again; while it
+// starts, one of them tries to connect for all; and a worker that meets the others' locks can wait until it is alone
+// there. Waiting is not the tenant's time. The zero value lets all of them work at once.
 type Workers struct {
 	// Notice receives a sentence for a server that takes fewer at once. Nil discards it.
 	Notice func(text string)
+	// Say receives a sentence for a server that takes as many as before. Nil discards it.
+	Say func(text string)
 
 	mu      sync.Mutex
 	servers map[string]*crew
@@ -21,11 +24,14 @@ type Workers struct {
 
 // crew is the workers on one server.
 type crew struct {
-	active  int
-	limit   int           // of active ones; 0: none
-	alone   bool          // the active one keeps others away
-	waiting int           // to be alone: they go first
-	changed chan struct{} // closed when one leaves
+	active int
+	room   room    // for active ones
+	alone  bool    // the active one keeps others away
+	herald *Worker // tries to connect to the server while it starts, and the others wait; nil: nobody does
+	// starting is true while others wait, or have waited, for a herald that has not connected.
+	starting bool
+	waiting  int           // to be alone: they go first
+	changed  chan struct{} // closed when one leaves
 }
 
 // Worker is one worker on a server.
@@ -35,7 +41,8 @@ type Worker struct {
 	server string
 	schema string // that it works in; empty: the whole database
 	alone  bool
-	gone   bool // it is not among the active ones
+	gone   bool       // it is not among the active ones
+	resume func(bool) // ends the pause of a herald's clock
 }
 
 // Enter waits until one more worker may work on the server. The error is the cause of ctx.
@@ -59,7 +66,7 @@ func (w *Workers) Enter(ctx context.Context, server string) (*Worker, error) {
 
 // hasRoom reports whether one more worker may be active. The caller holds the lock.
 func (c *crew) hasRoom() bool {
-	return !c.alone && c.waiting == 0 && (c.limit == 0 || c.active < c.limit)
+	return !c.alone && c.waiting == 0 && c.room.fits(c.active)
 }
 
 // enter waits until may returns true. It calls may under the lock. working says that the worker has done something for
@@ -114,8 +121,12 @@ func (c *crew) wake() {
 // Leave ends the worker's work on the server. Calling it again does nothing.
 func (o *Worker) Leave() {
 	o.all.mu.Lock()
-	defer o.all.mu.Unlock()
+	lifted := !o.gone && o.crew.room.left()
 	o.leave()
+	o.all.mu.Unlock()
+	if lifted {
+		o.all.tell(o.server + " has room for all workers of this run again")
+	}
 }
 
 // Others reports whether other workers are on the server.
@@ -126,23 +137,22 @@ func (o *Worker) Others() bool {
 }
 
 // Yield is for a worker for which the server has no connection left. If others are there, their number becomes the
-// server's limit, or that of the connections that are known to be in use if it is higher: some of the others may have
-// none yet. Yield waits until there is room, and returns true: the worker may try again.
+// server's limit for now (see [room]), or that of the connections that are known to be in use if it is higher: some of
+// the others may have none yet. Yield waits until there is room, and returns true: the worker may try again.
 func (o *Worker) Yield(ctx context.Context, used int) (again bool, err error) {
 	c := o.crew
 	o.all.mu.Lock()
 	others := c.active > 1
 	if others {
 		o.leave()
-		if room := max(c.active, used); c.limit == 0 || room < c.limit {
-			c.limit = room
-		}
+		c.room.refused(max(c.active, used))
 	}
 	o.all.mu.Unlock()
 	if !others {
 		return false, nil
 	}
-	o.all.say(o.server + " has no room for more connections of this run, which goes on there with fewer at once")
+	o.all.say(o.server + " has no room for more connections of this run, which goes on there with fewer at once until " +
+		"there is")
 	err = o.enter(ctx, c.hasRoom, false)
 	return err == nil, err
 }
@@ -173,6 +183,12 @@ func (o *Worker) Alone(ctx context.Context) (alone bool, err error) {
 		c.wake() // those that it went before
 	}
 	return err == nil, err
+}
+
+func (w *Workers) tell(text string) {
+	if w.Say != nil {
+		w.Say(text)
+	}
 }
 
 func (w *Workers) say(text string) {

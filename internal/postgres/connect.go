@@ -41,10 +41,14 @@ type Options struct {
 	FirstSchema string
 	// SearchPath is the session's search_path, to which RESET ALL returns. Empty: that of the role or the database.
 	SearchPath string
+	// Idles says that the session may be idle for long: the server's idle_session_timeout does not end it.
+	Idles bool
 	// NoRoom is called when the server, or the role's limit, has no room for another connection ([NoRoom]). If it
 	// returns true, Connect fails at once, for a caller that can wait for its own connections; otherwise Connect tries
 	// again. Nil: it tries again.
 	NoRoom func() bool
+	// Starting is NoRoom for a server that starts up, shuts down or recovers ([StartingUp]).
+	Starting func() bool
 	// GiveUp is how long the server may take to answer the cancel of a statement before the connection is closed.
 	// Zero: 3 s.
 	GiveUp time.Duration
@@ -157,7 +161,7 @@ func (c *Conn) dial(ctx context.Context, t Target, cfg *pgconn.Config, o Options
 		}
 		failure := newConnectError(cfg, err, time.Since(began))
 		left := wakeBudget - time.Since(began)
-		if !failure.temporary || left <= 0 || ctx.Err() != nil || o.NoRoom != nil && NoRoom(err) && o.NoRoom() {
+		if !failure.temporary || left <= 0 || ctx.Err() != nil || o.leaves(err) {
 			return failure.under(ctx)
 		}
 		pause := min(left, wait/2+rand.N(wait/2)) // jitter, so that many clients of one proxy do not retry in step
@@ -169,6 +173,11 @@ func (c *Conn) dial(ctx context.Context, t Target, cfg *pgconn.Config, o Options
 		}
 		wait = min(2*wait, maxBackoff)
 	}
+}
+
+// leaves reports whether the caller waits in its own way for what keeps it from connecting.
+func (o Options) leaves(err error) bool {
+	return o.NoRoom != nil && NoRoom(err) && o.NoRoom() || o.Starting != nil && StartingUp(err) && o.Starting()
 }
 
 // Lender has an open connection that it no longer needs. Lend hands it over, nil if there is none; the receiver closes

@@ -93,6 +93,9 @@ func HasCode(err error, code string) bool {
 // NoRoom reports whether a server refused a connection because it, or the role, has as many as it may.
 func NoRoom(err error) bool { return HasCode(err, "53300") }
 
+// StartingUp reports whether a server takes no connections yet, or no longer (cannot_connect_now).
+func StartingUp(err error) bool { return HasCode(err, "57P03") }
+
 // DatabaseFull reports whether it was the database's own limit that was reached. The server tells it from the others
 // in its message only.
 func DatabaseFull(err error) bool {

@@ -94,8 +94,8 @@ func (c *Conn) set(ctx context.Context, o Options) error {
 	}
 }
 
-// settings is the statement that makes a session read-only, bounds how long its statements wait for a lock, and extends
-// its search_path; "" if none of these is asked for.
+// settings is the statement that makes a session read-only, bounds how long its statements wait for a lock, keeps the
+// server from ending it while it is idle, and extends its search_path; "" if none of these is asked for.
 func (o Options) settings() string {
 	var calls []string
 	set := func(name, value string) {
@@ -106,6 +106,10 @@ func (o Options) settings() string {
 	}
 	if o.ReadOnly && o.LockTimeout > 0 {
 		set("lock_timeout", fmt.Sprintf("'%d'", o.LockTimeout.Milliseconds()))
+	}
+	if o.Idles { // PostgreSQL before 14 does not know the setting
+		calls = append(calls, "case when pg_catalog.current_setting('idle_session_timeout', true) is not null then "+
+			"pg_catalog.set_config('idle_session_timeout', '0', false) end")
 	}
 	if o.FirstSchema != "" {
 		set("search_path", "pg_catalog.concat_ws(', ', "+sqltext.QuoteLiteral(sqltext.QuoteIdentifier(o.FirstSchema))+

@@ -39,12 +39,13 @@ func TestLocksBehindPgBouncer(t *testing.T) {
 			if c.pooled {
 				rounds = 3 // the pool is empty at first
 			}
-			for range rounds {
+			for round := range 2 * rounds {
+				lock := []postgres.Lock{postgres.ExclusiveLock, postgres.SharedLock}[round%2]
 				conn, err := connect(t.Context(), url, postgres.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				status, err := postgres.ReadStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"}, true)
+				status, err := postgres.ReadStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"}, lock)
 				locks := pgtest.Ask(t, direct, advisoryLocks)
 				var pooler *postgres.TransactionPoolerError
 				if pooled := errors.As(err, &pooler); pooled != c.pooled || (err != nil) != c.pooled || status.Locked == c.pooled {
@@ -139,7 +140,8 @@ func TestTheMarkOfASession(t *testing.T) {
 		if got := string(answers[0][0][1]); (got == "5MB") != strings.Contains(options, "5MB") {
 			t.Errorf("%q: work_mem is %s", options, got)
 		}
-		status, err := postgres.ReadStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"}, true)
+		status, err := postgres.ReadStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"},
+			postgres.ExclusiveLock)
 		if err != nil || !status.Locked {
 			t.Errorf("locked: %v, %v", status.Locked, err)
 		}

@@ -14,6 +14,16 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
+// Lock says how a session asks for the lock on a table of versions.
+type Lock int
+
+// The ways to ask for it. Sessions that share it keep away those that want it exclusively, and the other way round.
+const (
+	NoLock Lock = iota
+	SharedLock
+	ExclusiveLock
+)
+
 // Status is what a database records of its migrations.
 type Status struct {
 	// Locked is true if the lock was requested and this session now holds it.
@@ -48,10 +58,10 @@ func HigherVersion(a, b string) string {
 	return a
 }
 
-// ReadStatus reads what a database records of its migrations in one round trip. With lock it also tries, once and in
-// the same message, to take the table's lock for the session. A table that is not as dbmate makes it costs another
-// round trip. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the server's.
-func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error) {
+// ReadStatus reads what a database records of its migrations in one round trip. It also tries, once and in the same
+// message, to take the table's lock for the session, if one is asked for. A table that is not as dbmate makes it costs
+// another round trip. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the server's.
+func ReadStatus(ctx context.Context, c *Conn, t Table, lock Lock) (Status, error) {
 	var answers []Rows
 	_, err := c.each(ctx, statusQuery(t, lock, c.ownSession()), func(r *pgconn.ResultReader) error {
 		var answer Rows
@@ -73,14 +83,14 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock bool) (Status, error
 	row := answers[session].Values[0]
 	c.backend.Store(string(row[6]))
 	// Without a schema there is no key for a lock either, and nothing to find out.
-	if lock && row[0] == nil && row[1] != nil && !c.owned {
+	if lock != NoLock && row[0] == nil && row[1] != nil && !c.owned {
 		if err := c.findSession(ctx); err != nil {
 			return Status{}, err
 		}
 		return ReadStatus(ctx, c, t, lock)
 	}
 	s := Status{
-		Locked:       lock && string(row[0]) == "t",
+		Locked:       lock != NoLock && string(row[0]) == "t",
 		Table:        Table{string(row[1]), t.Name},
 		SchemaExists: string(row[2]) == "t",
 		Found:        found,
@@ -155,10 +165,12 @@ func ParseMicros(text []byte) (time.Time, error) {
 // and stays. Read committed makes the versions those of after the lock was taken, whatever the role's default. Without
 // row_security, hidden versions are an error. The table's columns come with its rows: asking the catalog takes longer.
 // In a session that may not be the connection's own, the lock is not tried and the answer is null.
-func statusQuery(t Table, lock bool, own string) string {
+func statusQuery(t Table, lock Lock, own string) string {
 	tryLock := "true"
-	if lock {
-		key := lockKey(t)
+	switch key := lockKey(t); lock {
+	case SharedLock:
+		tryLock = "case when " + own + " then pg_try_advisory_lock_shared(" + key + ") end"
+	case ExclusiveLock:
 		twice := "pg_try_advisory_lock(" + key + ") and pg_try_advisory_lock(" + key + ")" // see HoldsLock
 		tryLock = "case when " + own + " then " + twice + " end"
 	}
@@ -215,18 +227,19 @@ func checkSchema(ctx context.Context, c *Conn, t Table) error {
 	return nil
 }
 
-// LockHolder describes the session that holds the table's lock: "server process 42, neon-tenants-action, connected for
-// 7 s". It is "" if that cannot be found out.
-func LockHolder(ctx context.Context, c *Conn, t Table) string {
+// LockHolder describes the session that holds the table's lock, or the oldest of those that share it: "server process
+// 42, neon-tenants-action, connected for 7 s". It is "" if that cannot be found out.
+func LockHolder(ctx context.Context, c *Conn, t Table) (session string, shared bool) {
 	answers, err := c.Results(ctx,
-		"select a.pid, a.application_name, extract(epoch from now() - a.backend_start)::bigint "+
+		"select a.pid, a.application_name, extract(epoch from now() - a.backend_start)::bigint, l.mode = 'ShareLock' "+
 			"from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid) "+
 			"where l.locktype = 'advisory' and l.granted and l.objsubid = 1 "+
 			"and l.database = (select oid from pg_catalog.pg_database where datname = current_database()) "+
-			"and (l.classid::bigint << 32 | l.objid::bigint) = "+lockKey(t))
+			"and (l.classid::bigint << 32 | l.objid::bigint) = "+lockKey(t)+
+			" order by a.backend_start limit 1")
 	if err != nil || len(answers) == 0 || len(answers[0]) == 0 {
-		return ""
+		return "", false
 	}
 	r := answers[0][0]
-	return fmt.Sprintf("server process %s, %s, connected for %s s", r[0], r[1], r[2])
+	return fmt.Sprintf("server process %s, %s, connected for %s s", r[0], r[1], r[2]), string(r[3]) == "t"
 }

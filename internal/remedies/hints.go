@@ -67,6 +67,8 @@ var hints = []hint{
 	// Migrations.
 	{(*migration.LockError)(nil), "let the other run finish and run again; give the workflow a concurrency group so " +
 		"that runs do not overlap, or raise lock-timeout"},
+	{migration.HeldByBackup, "a backup holds this tenant until its dump is whole: run again when it has ended, run " +
+		"the two at different hours, or raise lock-timeout above what the dump takes"},
 	{(*migration.OrderError)(nil), "give the file a version above {version}, or set strict-order: false to apply it " +
 		"out of order; nothing was applied"},
 	{(*migration.BeginningError)(nil), "somebody else has used this schema or database since this run checked it: " +

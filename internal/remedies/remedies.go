@@ -111,6 +111,9 @@ func describe(err error) (about any, facts []string) {
 	case *migration.BeginningError:
 		return (*migration.BeginningError)(nil), nil
 	case *migration.LockError:
+		if e.Shared {
+			return e.Cause(), nil
+		}
 		return (*migration.LockError)(nil), nil
 	case *pgdump.ArgumentError:
 		return e.Cause, nil

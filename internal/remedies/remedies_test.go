@@ -80,6 +80,7 @@ func TestRemedies(t *testing.T) {
 
 		{&migration.BeginningError{Unknown: []string{"1"}}, "choose another tenant-name"},
 		{&migration.LockError{}, "raise lock-timeout"},
+		{&migration.LockError{Shared: true}, "raise lock-timeout above"},
 		{&migration.OrderError{Highest: "30"}, "a version above 30, or set strict-order: false"},
 		{&migration.Error{Err: refused("55P03")}, "raise statement-lock-timeout"},
 		{&migration.Error{Err: refused("42501")}, "role-name"},

@@ -45,7 +45,7 @@ func newCatalog(in *input.Reader, o Options) fleet.Source {
 	c := &Catalog{query: catalogQuery(in), rows: map[string]catalog.Row{}}
 	c.target = readDatabaseURL(in, fleet.TrustedSecret(in.Secret("database-url")), o)
 	if in.String("neon-api-key") != "" {
-		c.neon, _ = newNeon(in, Options{OnWait: o.OnWait}).(*Neon)
+		c.neon, _ = newNeon(in, Options{OnWait: o.OnWait, OnSlow: o.OnSlow}).(*Neon)
 	}
 	if o.Creating {
 		c.readCreation(in)

@@ -76,7 +76,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 	}
 	options := neon.Limits(in.Int("neon-requests-per-minute", 1, mostPerMinute))
 	options.UserAgent = userAgent
-	options.OnWait = o.OnWait
+	options.OnWait, options.OnSlow = o.OnWait, o.OnSlow
 	n.transport = httpx.New(options)
 	n.client = neon.New(neon.Options{BaseURL: base, Key: key, HTTP: n.transport.HTTP()})
 	if o.Creating {

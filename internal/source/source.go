@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/httpx"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/remedies"
@@ -17,8 +18,10 @@ import (
 type Options struct {
 	// Creating is true in the mode that creates tenants: the source also reads the inputs about new ones.
 	Creating bool
-	// OnWait receives waits of a second and longer for an API's rate limit, concurrently. Nil discards them.
+	// OnWait receives long waits for an API's rate limit, concurrently. Nil discards them.
 	OnWait func(d time.Duration, why string)
+	// OnSlow receives the beginning and the end of a time in which an API refuses calls. Nil discards them.
+	OnSlow func(s httpx.Slowdown)
 	// Warn receives what is odd about the list of tenants and stops nobody, while the inputs are read and while tenants
 	// are listed. Nil discards it.
 	Warn func(text string)

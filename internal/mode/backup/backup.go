@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
@@ -50,17 +51,19 @@ type Pruned struct {
 type Job struct {
 	Store *mode.Store // opened by [Job.Prepare], closed by the caller
 
-	env        mode.Env
-	policy     *backups.Policy // nil: nothing is pruned
-	dump       pgdump.DumpOptions
-	table      postgres.Table // of applied migrations
-	options    postgres.Options
-	activity   fleet.Activity      // nil: every tenant is backed up
-	looks      bool                // with a source that has the ability, whether or not this run skips tenants
-	maxAge     time.Duration       // with activity: a backup older than this does not make a new one unnecessary
-	staleAfter time.Duration       // after which an unfinished upload is aborted
-	unfinished []bucket.Unfinished // uploads in the bucket, of anybody
-	verifyOn   postgres.Target     // server to restore each backup on; zero: none
+	env     mode.Env
+	policy  *backups.Policy // nil: nothing is pruned
+	dump    pgdump.DumpOptions
+	table   postgres.Table // of applied migrations
+	options postgres.Options
+	// lockTimeout is how long to wait for a run that migrates the tenant.
+	lockTimeout time.Duration
+	activity    fleet.Activity      // nil: every tenant is backed up
+	looks       bool                // with a source that has the ability, whether or not this run skips tenants
+	maxAge      time.Duration       // with activity: a backup older than this does not make a new one unnecessary
+	staleAfter  time.Duration       // after which an unfinished upload is aborted
+	unfinished  []bucket.Unfinished // uploads in the bucket, of anybody
+	verifyOn    postgres.Target     // server to restore each backup on; zero: none
 }
 
 // Prepare opens the bucket and lists its unfinished uploads, once for all tenants. If there are more cores than tenants
@@ -117,18 +120,49 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 		return fleet.Outcome{}, err
 	}
 	defer worker.Leave()
-	for {
-		o, err := b.attempt(ctx, t, target, existing, worker, log)
+	for holds, alone := true, 0; ; {
+		o, err := b.attempt(ctx, t, target, existing, worker, holds, log)
 		own := b.env.Schema(t) == "" && postgres.DatabaseFull(err) // no other tenant's worker takes its room
 		if err == nil || ctx.Err() != nil || own || !noRoom(err, target) {
 			return o, err
 		}
 		// Nothing was dumped yet: a program connects before it does anything.
+		if holds && takesOwnRoom(err) {
+			holds = false
+			continue
+		}
 		again, ended := worker.Yield(ctx, 0)
-		if ended != nil || !again {
+		switch {
+		case ended != nil, !again && errors.As(err, new(*postgres.ConnectError)): // that was tried for long enough
+			return o, err
+		case again:
+			alone = 0
+		case alone < aloneTries: // the sessions of workers that have left may still be there
+			alone++
+			pause(ctx, time.Duration(alone)*100*time.Millisecond)
+		case holds:
+			holds, alone = false, 0 // there is room for pg_dump's connection only
+		default:
 			return o, err
 		}
 	}
+}
+
+// aloneTries is how often a worker that is alone on a server tries again to get a second connection.
+const aloneTries = 3
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// takesOwnRoom reports whether pg_dump had no connection left of the database's own limit, which other tenants have no
+// part in: the job's other connection took it.
+func takesOwnRoom(err error) bool {
+	var program *pgdump.ProgramError
+	return errors.As(err, &program) && strings.Contains(program.Output, "too many connections for database")
 }
 
 // noRoom reports whether the tenant's server had no connection left, for the job itself or for pg_dump; that of
@@ -143,12 +177,16 @@ func noRoom(err error, target postgres.Target) bool {
 		connect.Database == target.Database()
 }
 
-// attempt makes the backup, or says in a dry run what it would be.
+// attempt makes the backup, or says in a dry run what it would be. Without holds, pg_dump's is the only connection
+// during the dump.
 func (b *Job) attempt(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, existing []backups.Backup, worker *mode.Worker,
-	log *slog.Logger,
+	holds bool, log *slog.Logger,
 ) (fleet.Outcome, error) {
 	db, err := b.inspect(ctx, t, target, worker, log)
+	if err == nil && !holds {
+		db.letGo()
+	}
 	if err != nil {
 		return fleet.Outcome{}, err
 	}
@@ -192,14 +230,14 @@ func (b *Job) backUp(
 	if d.CleanedUp, err = b.Store.AbortStale(ctx, t.Key, b.unfinished, b.staleAfter); err != nil {
 		return fleet.Outcome{Detail: d}, err
 	}
-	m, err := b.upload(ctx, t, target, key, db, owner, log)
+	m, unguarded, err := b.upload(ctx, t, target, key, db, owner, log)
 	if m.Key == "" {
 		return fleet.Outcome{Detail: d}, err
 	}
 	d.Key, d.PostgresMajor, d.StoredSize, d.PlainSize = m.Key, db.major, m.StoredSize, m.PlainSize
 	d.StoredSHA256, d.SchemaVersion, d.Verified = m.StoredSHA256, m.SchemaVersion, m.Verified.How
 	if err != nil { // it could not be verified as wanted
-		return fleet.Outcome{Detail: d}, err
+		return fleet.Outcome{Warnings: unguarded, Detail: d}, err
 	}
 	note := words.Size(m.StoredSize)
 	if d.Partial {
@@ -213,7 +251,7 @@ func (b *Job) backUp(
 		note += ", pruning failed"
 		pruneErr = fmt.Errorf("the backup %s is whole, but older ones were not pruned: %w", m.Key, pruneErr)
 	}
-	return fleet.Outcome{Note: note, Warnings: warnings, Detail: d}, pruneErr
+	return fleet.Outcome{Note: note, Warnings: append(unguarded, warnings...), Detail: d}, pruneErr
 }
 
 // backupKey returns the output backup-key, if one tenant was selected.

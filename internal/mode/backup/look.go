@@ -53,7 +53,7 @@ func (b *Job) lookAgain(
 func (b *Job) quiet(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, db database, log *slog.Logger,
 ) *backups.Quiet {
-	if db.conn == nil || db.look.Open {
+	if db.conn == nil || !b.looks || db.look.Open {
 		return nil
 	}
 	after, err := look(ctx, db.conn)

@@ -232,7 +232,7 @@ func (r *toTime) refused(ctx context.Context, t fleet.Tenant, err error, log *sl
 
 // version is the highest version that a database records.
 func (r *toTime) version(ctx context.Context, conn *postgres.Conn) (string, error) {
-	status, err := postgres.ReadStatus(ctx, conn, r.table, false)
+	status, err := postgres.ReadStatus(ctx, conn, r.table, postgres.NoLock)
 	return status.Highest(), err
 }
 

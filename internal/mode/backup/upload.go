@@ -24,12 +24,13 @@ type database struct {
 	schema  string                // that alone is dumped; empty: the whole database
 	around  postgres.Surroundings // only if each backup is restored for verification
 	look    backups.Look          // before the dump; zero if the source does not tell when a tenant was in use
-	conn    *postgres.Conn        // for the look after the dump; nil without the first
+	conn    *postgres.Conn        // open during the dump, for the lock and a second look; nil in a dry run
+	guard   guard
 
 	noSettings bool // a pooler refuses settings in the startup message
 }
 
-func (db database) close() {
+func (db *database) close() {
 	if db.conn != nil {
 		db.conn.Close()
 	}
@@ -42,7 +43,9 @@ func (b *Job) inspect(
 ) (db database, err error) {
 	options := b.options
 	options.NoRoom = worker.Others
-	conn, err := mode.Dial(ctx, b.env, t, target, options, log)
+	conn, err := worker.Connect(ctx, options, func(o postgres.Options) (*postgres.Conn, error) {
+		return mode.Dial(ctx, b.env, t, target, o, log)
+	})
 	if err != nil {
 		return database{}, err
 	}
@@ -54,9 +57,10 @@ func (b *Job) inspect(
 	db = database{
 		major: cmp.Or(b.dump.Major, conn.ServerMajor()), schema: b.env.Schema(t), noSettings: conn.SettingsRefused(),
 	}
-	table := b.table
+	if db.version, db.guard, err = b.keepMigrationsAway(ctx, conn, db.schema, log); err != nil {
+		return database{}, err
+	}
 	if db.schema != "" {
-		table = table.In(db.schema)
 		db.size, err = conn.SchemaSize(ctx, db.schema)
 	} else {
 		db.size, err = conn.DatabaseSize(ctx)
@@ -69,18 +73,16 @@ func (b *Job) inspect(
 			return database{}, err
 		}
 	}
-	status, err := postgres.ReadStatus(ctx, conn, table, false)
-	if err != nil {
-		log.Warn("the schema's version is not known", "error", err) // a backup is worth having all the same
-	}
-	db.version = status.Highest()
-	if _, err = pgdump.FindClients(ctx, "", db.major); err != nil || !b.looks || b.env.DryRun {
+	if _, err = pgdump.FindClients(ctx, "", db.major); err != nil || b.env.DryRun {
 		return db, err
 	}
-	if db.look, err = look(ctx, conn); err == nil {
-		db.conn = conn
+	if b.looks {
+		if db.look, err = look(ctx, conn); err != nil {
+			return db, err
+		}
 	}
-	return db, err
+	db.conn = conn
+	return db, nil
 }
 
 // cleanupTimeout is how long deleting a failed backup may take after the run's context has ended.
@@ -88,17 +90,18 @@ const cleanupTimeout = 5 * time.Second
 
 // upload streams a dump into the bucket. The object appears only once pg_dump has succeeded and the dump is complete.
 // Its manifest, which makes it a verified backup, is written once the object has been checked. What it returns beside
-// an error is the manifest only if it was written.
+// an error is the manifest only if it was written. The warnings are about a dump that migrations were not kept away
+// from.
 func (b *Job) upload(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, owner backups.Owner,
 	log *slog.Logger,
-) (m backups.Manifest, err error) {
+) (m backups.Manifest, unguarded []string, err error) {
 	metadata := backups.Metadata(owner.ID, owner.Origin)
 	metadata["tenant-name"], metadata["postgres-major"] = t.Name, fmt.Sprint(db.major)
 	metadata["schema-version"] = db.version
 	w, err := b.Store.Create(ctx, key.String(), bucket.Info{SizeEstimate: db.size, Metadata: metadata})
 	if err != nil {
-		return m, err
+		return m, nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -110,20 +113,24 @@ func (b *Job) upload(
 	o.NoSettings = db.noSettings
 	dumped, err := pgdump.Dump(ctx, target, o, w)
 	if err != nil {
-		return m, err
+		return m, nil, err
 	}
 	log.Info("dumped", "bytes", dumped.PlainSize, "compressed", w.Size())
+	unguarded = db.unguarded(ctx)
 	quiet := b.quiet(ctx, t, target, db, log)
+	db.close() // nothing is read from the tenant any more
 	stored, err := w.Commit(ctx)
 	if err != nil {
-		return m, err
+		return m, nil, err
 	}
 	m = b.manifest(t, owner, key, db, dumped, stored)
 	m.Quiet = quiet
 	if !b.verifyOn.Zero() {
-		return b.prove(ctx, m, key, dumped, db, log)
+		m, err = b.prove(ctx, m, key, dumped, db, log)
+		return m, unguarded, err
 	}
-	return b.finish(ctx, m)
+	m, err = b.finish(ctx, m)
+	return m, unguarded, err
 }
 
 // manifest returns the manifest of a backup that is stored, without the time when it was finished.

@@ -107,7 +107,7 @@ func (u *undo) look(ctx context.Context, t fleet.Tenant, c tenantChange) (found 
 // migration runs until the restore ends the session.
 func (u *undo) lock(ctx context.Context, conn *postgres.Conn) (postgres.Status, error) {
 	if u.env.DryRun {
-		return postgres.ReadStatus(ctx, conn, u.table, false)
+		return postgres.ReadStatus(ctx, conn, u.table, postgres.NoLock)
 	}
 	return migration.Lock(ctx, conn, u.table, u.lockTimeout)
 }
@@ -168,7 +168,7 @@ func (u *undo) recorded(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 		return postgres.Status{}, err
 	}
 	defer release()
-	return postgres.ReadStatus(ctx, conn, u.table, false)
+	return postgres.ReadStatus(ctx, conn, u.table, postgres.NoLock)
 }
 
 // undoneAlready is the outcome of a tenant that records the versions of before.

@@ -235,7 +235,7 @@ func (c copier) look(
 		tables = slices.Compact([]postgres.Table{c.table.In(schema), c.table.In(publicSchema)})
 	}
 	for _, table := range tables {
-		status, err := postgres.ReadStatus(ctx, conn, table, false)
+		status, err := postgres.ReadStatus(ctx, conn, table, postgres.NoLock)
 		if err != nil {
 			return f, err
 		}

@@ -180,6 +180,7 @@ func (d *drop) secure(
 		return "with the backup " + newest.Key, warnings, nil
 	}
 	o, err := d.backup.Run(ctx, t, log)
+	warnings = append(warnings, o.Warnings...)
 	if err != nil {
 		return "", warnings, err
 	}

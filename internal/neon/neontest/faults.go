@@ -31,10 +31,12 @@ type Fault struct {
 	Drop bool
 	// Times is how many calls are struck. 0: all, until ClearFaults.
 	Times int
+	// After is how many calls are let through first.
+	After int
 }
 
 // Fail adds a fault. If several match a call, the oldest one strikes.
-func (s *Server) Fail(f Fault) { s.faults.Add(f, servertest.Trigger{Times: f.Times}) }
+func (s *Server) Fail(f Fault) { s.faults.Add(f, servertest.Trigger{After: f.After, Times: f.Times}) }
 
 // ClearFaults removes all faults.
 func (s *Server) ClearFaults() { s.faults.Clear() }

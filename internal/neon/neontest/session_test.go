@@ -38,21 +38,21 @@ func TestALockThroughTheProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen []wiretest.Traffic
-	for _, lock := range []bool{false, true} {
+	for _, lock := range []postgres.Lock{postgres.NoLock, postgres.SharedLock, postgres.ExclusiveLock} {
 		distant.Reset()
 		c, err := postgres.Connect(t.Context(), target, postgres.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		status, err := postgres.ReadStatus(t.Context(), c, versions, lock)
-		if err != nil || status.Locked != lock {
+		if err != nil || status.Locked != (lock != postgres.NoLock) {
 			t.Errorf("locked: %v, %v", status.Locked, err)
 		}
 		seen = append(seen, distant.Traffic())
 		c.Close()
 	}
-	if seen[0] != seen[1] || seen[1].Connections != 1 {
-		t.Errorf("without the lock %+v, with it %+v", seen[0], seen[1])
+	if seen[0] != seen[1] || seen[0] != seen[2] || seen[0].Connections != 1 {
+		t.Errorf("without the lock, sharing it and alone: %+v", seen)
 	}
 }
 
