@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,11 +73,19 @@ func (f File) Read() ([]byte, error) {
 	return data, explain(err)
 }
 
-// Write replaces the file by one with this content, in one step or not at all, and makes the directories that are
-// missing. A file that exists keeps its permissions and its owner. Whatever is new belongs to the owner of the
-// directory that it is in: a container runs as root, and the steps after it as the runner's user, who could neither
-// change nor delete root's files. Its error is [ErrOutside] if a link leads out of the workspace.
+// Write replaces the file by one with this content, as [File.Stream] does.
 func (f File) Write(data []byte) error {
+	return f.Stream(func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Stream replaces the file by one with what is written to it, in one step, or not at all if that fails, and makes the
+// directories that are missing. A file that exists keeps its permissions and its owner. Whatever is new belongs to the
+// owner of the directory that it is in: a container runs as root, and the steps after it as the runner's user, who could
+// neither change nor delete root's files. Its error is [ErrOutside] if a link leads out of the workspace.
+func (f File) Stream(write func(io.Writer) error) error {
 	root, err := os.OpenRoot(f.root)
 	if err != nil {
 		return err
@@ -93,12 +102,12 @@ func (f File) Write(data []byte) error {
 	if err != nil {
 		return explain(err)
 	}
-	return explain(replace(root, f.path, data, like))
+	return explain(replace(root, f.path, write, like))
 }
 
 // replace writes a new file beside the path, and moves it there. It is like the one that it replaces, or belongs to the
 // owner of its directory.
-func replace(root *os.Root, path string, data []byte, like fs.FileInfo) error {
+func replace(root *os.Root, path string, write func(io.Writer) error, like fs.FileInfo) error {
 	fresh := filepath.Join(filepath.Dir(path), "."+rand.Text()+".tmp")
 	f, err := root.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -109,7 +118,7 @@ func replace(root *os.Root, path string, data []byte, like fs.FileInfo) error {
 		err = f.Chmod(like.Mode().Perm())
 	}
 	if err == nil {
-		_, err = f.Write(data)
+		err = write(f)
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {

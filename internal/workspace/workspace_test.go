@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -71,6 +72,29 @@ func TestWrite(t *testing.T) {
 				t.Errorf("%s: left %v, %v", given, beside, err)
 			}
 		}
+	}
+}
+
+// What could not be written whole leaves what was there.
+func TestStreamThatBreaks(t *testing.T) {
+	root, _ := places(t)
+	broken := errors.New("no more")
+	for path, before := range map[string]string{"old.json": "before", "new.json": ""} {
+		f, err := Workspace{Root: root, Confined: true}.File(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = f.Stream(func(w io.Writer) error {
+			_, _ = io.WriteString(w, "a part")
+			return broken
+		})
+		if !errors.Is(err, broken) {
+			t.Errorf("%s: %v", path, err)
+		}
+		holds(t, filepath.Join(root, path), before)
+	}
+	if beside, err := filepath.Glob(filepath.Join(root, ".*tmp")); len(beside) > 0 || err != nil {
+		t.Errorf("left %v, %v", beside, err)
 	}
 }
 
