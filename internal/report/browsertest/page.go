@@ -44,6 +44,7 @@ func (b *Browser) Open(tb testing.TB, address string, v View) *Page {
 		p.ask(tb, domain+".enable", object{}, nil)
 	}
 	p.Look(tb, v)
+	p.ask(tb, "Emulation.setFocusEmulationEnabled", object{"enabled": true}, nil) // as the only tab has it
 	p.ask(tb, "Page.navigate", object{"url": address}, nil)
 	select {
 	case <-p.loaded:
