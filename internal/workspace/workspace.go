@@ -83,8 +83,8 @@ func (f File) Write(data []byte) error {
 
 // Stream replaces the file by one with what is written to it, in one step, or not at all if that fails, and makes the
 // directories that are missing. A file that exists keeps its permissions and its owner. Whatever is new belongs to the
-// owner of the directory that it is in: a container runs as root, and the steps after it as the runner's user, who could
-// neither change nor delete root's files. Its error is [ErrOutside] if a link leads out of the workspace.
+// owner of the directory that it is in: a container runs as root, and the steps after it as the runner's user, who
+// could neither change nor delete root's files. Its error is [ErrOutside] if a link leads out of the workspace.
 func (f File) Stream(write func(io.Writer) error) error {
 	root, err := os.OpenRoot(f.root)
 	if err != nil {

@@ -63,7 +63,7 @@ func Start(tb testing.TB) *Browser {
 	if os.Geteuid() == 0 { // Chromium's own sandbox refuses root
 		args = append(args, "--no-sandbox")
 	}
-	cmd := exec.Command(program, args...) //nolint:noctx // the tester's browser, which Cleanup ends
+	cmd := exec.Command(program, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	ours, theirs := pipe(tb), pipe(tb)
 	cmd.ExtraFiles = []*os.File{ours.read, theirs.write}
