@@ -138,6 +138,7 @@ var otherwise = map[string]string{
 	"allow-insecure": "true",
 	"catalog-url":    aDatabase,
 	"report-file":    "another.json",
+	"report-html":    "page.html",
 	"shards":         "2",
 	"report-files":   "*.json",
 

@@ -77,10 +77,11 @@ type run struct {
 	console *report.Console
 	record  report.Run
 	outputs map[string]string // the mode's own
-	// reportFile is where the record is written; zero: nowhere.
-	reportFile workspace.File
-	masked     int // how many of the inputs' secrets the log hides
-	direct     postgres.DirectTLS
+	// reportFile and reportHTML are where the record is written; zero: nowhere.
+	reportFile, reportHTML workspace.File
+
+	masked int // how many of the inputs' secrets the log hides
+	direct postgres.DirectTLS
 
 	mu      sync.Mutex // a job that was abandoned may send notices until the process ends
 	notices []string   // for the record
@@ -189,9 +190,10 @@ func (r *run) read(record func() (report.Run, error)) {
 		r.record.Err = err
 		return
 	}
-	file, warnings := r.record.ReportFile, r.record.Warnings
+	given := r.record
 	r.record = read
-	r.record.ReportFile, r.record.Warnings = file, append(warnings, read.Warnings...)
+	r.record.ReportFile, r.record.PageFile = given.ReportFile, given.PageFile
+	r.record.Warnings = append(given.Warnings, read.Warnings...)
 	for _, text := range read.Notices {
 		r.notice(text)
 	}

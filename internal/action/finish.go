@@ -13,8 +13,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
-// finish reports the record everywhere: report file, step summary, outputs, annotations, log. The file comes first,
-// because the runner may kill a cancelled run before it is done.
+// finish reports the record everywhere: report file, page, step summary, outputs, annotations, log. The file comes
+// first, because the runner may kill a cancelled run before it is done; the page comes before the summary and the log,
+// which point to it.
 func (r *run) finish() error {
 	r.record.Err, r.record.Notices = remedies.Explain(r.record.Err), r.noticesSoFar()
 	if unset := report.Unset(r.record); unset != "" {
@@ -26,6 +27,10 @@ func (r *run) finish() error {
 	if err := r.writeReportFile(); err != nil {
 		r.record.Err = errors.Join(r.record.Err, err)
 		r.record.ReportFile = ""
+	}
+	if err := r.writePage(); err != nil {
+		r.record.Err = errors.Join(r.record.Err, err)
+		r.record.PageFile = ""
 	}
 	if path := r.env.get("GITHUB_STEP_SUMMARY"); path != "" {
 		if err := appendText(path, report.Summary(r.record)); err != nil {
@@ -57,10 +62,23 @@ func (r *run) writeReportFile() error {
 	if r.reportFile.Zero() {
 		return nil
 	}
-	err := r.reportFile.WriteWith(func(w io.Writer) error { return report.WriteJSON(w, r.record) })
+	err := r.reportFile.Stream(func(w io.Writer) error { return report.WriteJSON(w, r.record) })
 	if err != nil {
 		return fleet.WithRemedy(fmt.Errorf("write report-file: %w", err),
 			"name a path in the workspace that can be written, or set report-file: '' to write none")
+	}
+	return nil
+}
+
+// writePage writes the page for people, completely or not at all.
+func (r *run) writePage() error {
+	if r.reportHTML.Zero() {
+		return nil
+	}
+	err := r.reportHTML.Stream(func(w io.Writer) error { return report.HTML(w, r.record) })
+	if err != nil {
+		return fleet.WithRemedy(fmt.Errorf("write report-html: %w", err),
+			"name a path in the workspace that can be written, or leave report-html empty to write none")
 	}
 	return nil
 }

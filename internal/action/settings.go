@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/secrets"
 	"github.com/org/neon-tenants-action/internal/source"
 	"github.com/org/neon-tenants-action/internal/words"
+	"github.com/org/neon-tenants-action/internal/workspace"
 )
 
 // settings is what a run's inputs say.
@@ -36,9 +37,7 @@ var guards = []string{
 func (r *run) settings() settings {
 	in := r.in
 	in.Guard(guards...)
-	if r.reportFile = in.File("report-file"); !r.reportFile.Zero() {
-		r.record.ReportFile = in.Optional("report-file")
-	}
+	r.reportFiles()
 	r.record.Mode = in.Required("mode")
 	m, err := modeNamed(r.record.Mode)
 	if err != nil && r.record.Mode != "" {
@@ -118,6 +117,21 @@ func (r *run) readPause(c choice) time.Duration {
 			"or leave it out")
 	}
 	return pause
+}
+
+// reportFiles reads where the run's results go.
+func (r *run) reportFiles() {
+	if r.reportFile = r.in.File("report-file"); !r.reportFile.Zero() {
+		r.record.ReportFile = r.in.Optional("report-file")
+	}
+	if r.reportHTML = r.in.File("report-html"); !r.reportHTML.Zero() {
+		r.record.PageFile = r.in.Optional("report-html")
+	}
+	if r.reportHTML == r.reportFile && !r.reportFile.Zero() {
+		r.in.Mistake("report-html", "%q is the report-file too, and would replace it; name another file",
+			r.record.PageFile)
+		r.reportHTML, r.record.PageFile = workspace.File{}, ""
+	}
 }
 
 // checkEnvironment tells of variables and arguments with which somebody most likely meant something else.

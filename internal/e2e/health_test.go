@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,7 +25,8 @@ func TestHealthCheckExample(t *testing.T) {
 		}
 	}
 	repository := newRepository(t, "health-check.yml")
-	job := runAct(t, sandbox, repository, "schedule", actStore(t, sandbox, repository)...)
+	artifacts, kept := actArtifacts(t)
+	job := runAct(t, sandbox, repository, "schedule", append(actStore(t, sandbox, repository), artifacts...)...)
 	job.wants(t, "succeeded", total)
 	job.wants(t, "failed-tenants", "[]")
 	if want := total + " checked, not healthy - 0"; !strings.Contains(job.log, want) {
@@ -31,6 +34,10 @@ func TestHealthCheckExample(t *testing.T) {
 	}
 	if strings.Contains(job.log, "no verified backup") {
 		t.Error("the backups were not found")
+	}
+	page, err := os.ReadFile(filepath.Join(kept, "health-check-page", "neon-tenants-report.html"))
+	if want := "<title>health-check: all " + total + " tenants"; err != nil || !strings.Contains(string(page), want) {
+		t.Errorf("the page lacks %q: %v", want, err)
 	}
 
 	changed := sandbox.tenants[1]

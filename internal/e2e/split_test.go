@@ -18,7 +18,7 @@ func TestMigrateSharded(t *testing.T) {
 	sandbox := startSandbox(t)
 	repository := newRepository(t, "migrate-sharded.yml")
 	total := strconv.Itoa(len(sandbox.tenants))
-	artifacts := actArtifacts(t)
+	artifacts, _ := actArtifacts(t)
 	options := append(slices.Clone(artifacts), "--input", "shards=3")
 
 	job := runAct(t, sandbox, repository, "workflow_dispatch", options...)
@@ -77,13 +77,15 @@ func TestMigrateSharded(t *testing.T) {
 	}
 }
 
-// actArtifacts returns the options that replace GitHub's artifact actions, which come from the network, by a folder.
-func actArtifacts(t *testing.T) []string {
+// actArtifacts returns the options that replace GitHub's artifact actions, which come from the network, by a folder, in
+// which each artifact is one too.
+func actArtifacts(t *testing.T) (options []string, folder string) {
 	t.Helper()
 	dir := t.TempDir()
-	options := []string{"--container-options", "--volume " + filepath.Join(dir, "kept") + ":/artifacts"}
+	folder = filepath.Join(dir, "kept")
+	options = []string{"--container-options", "--volume " + folder + ":/artifacts"}
 	for action, body := range map[string]string{
-		"actions/upload-artifact@v7": `inputs: {name: {}, path: {}, overwrite: {}}
+		"actions/upload-artifact@v7": `inputs: {name: {}, path: {}, overwrite: {}, retention-days: {}}
 runs:
   using: composite
   steps:
@@ -108,8 +110,8 @@ runs:
 		}
 		options = append(options, "--local-repository", action+"="+at)
 	}
-	if err := os.Mkdir(filepath.Join(dir, "kept"), 0o755); err != nil {
+	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return options
+	return options, folder
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Closing is the end of the log, for [Console.Line]: a line each for the totals, the tenants that failed and the report
-// file. The run's own error is left to [Annotate], which prints it just before.
+// Closing is the end of the log, for [Console.Line]: a line each for the totals, the tenants that failed, the report
+// file and the page. The run's own error is left to [Annotate], which prints it just before.
 func Closing(r Run) string {
 	all := []string{headline(r) + " in " + words.Duration(r.Elapsed)}
 	if failed := r.byState(fleet.Failed); len(failed) > 0 {
@@ -21,6 +21,9 @@ func Closing(r Run) string {
 	}
 	if r.ReportFile != "" {
 		all = append(all, "report: "+oneLine(r.ReportFile))
+	}
+	if r.PageFile != "" {
+		all = append(all, "page: "+oneLine(r.PageFile))
 	}
 	return strings.Join(all, "\n")
 }

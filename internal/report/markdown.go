@@ -84,8 +84,17 @@ var listMark = regexp.MustCompile(`^[0-9]+[.)]$`)
 // place shows a place in the workspace, as a link if sourceURL is known and the path is within the workspace.
 func place(file string, line int, sourceURL string) string {
 	shown := code(clip(position(file, line), 500))
-	if sourceURL == "" || !filepath.IsLocal(file) || len(file) > 500 {
+	link := address(file, line, sourceURL)
+	if link == "" {
 		return shown
+	}
+	return `<a href="` + html.EscapeString(link) + `">` + shown + "</a>"
+}
+
+// address is where a place in the workspace can be read; empty if it has no address.
+func address(file string, line int, sourceURL string) string {
+	if sourceURL == "" || !filepath.IsLocal(file) || len(file) > 500 {
+		return ""
 	}
 	segments := strings.Split(filepath.ToSlash(file), "/")
 	for i, s := range segments {
@@ -95,7 +104,7 @@ func place(file string, line int, sourceURL string) string {
 	if line > 0 {
 		link += "#L" + strconv.Itoa(line)
 	}
-	return `<a href="` + html.EscapeString(link) + `">` + shown + "</a>"
+	return link
 }
 
 // fenced shows untrusted text in a code block.

@@ -27,8 +27,9 @@ func outcomePicture(r Run) string {
 	})
 }
 
-// pie draws parts of a fleet. It returns "" for few tenants, and for a pie of nearly one colour.
-func pie(parts []Slice) string {
+// telling returns the parts of a fleet that there are, the largest first. It returns none for few tenants, and for a
+// pie of nearly one colour.
+func telling(parts []Slice) []Slice {
 	const (
 		fewest = 20
 		share  = 20 // the second largest part must be at least a 20th of the whole
@@ -41,15 +42,19 @@ func pie(parts []Slice) string {
 	// By size, because some versions of Mermaid assign colours in that order, and others in the order of the text.
 	slices.SortStableFunc(parts, func(a, b Slice) int { return cmp.Compare(b.Count, a.Count) })
 	if len(parts) < 2 || total < fewest || parts[1].Count*share < total {
+		return nil
+	}
+	return parts
+}
+
+// pie draws parts of a fleet, if they are [telling].
+func pie(parts []Slice) string {
+	if parts = telling(parts); parts == nil {
 		return ""
 	}
 	var variables, body strings.Builder
 	for i, s := range parts {
-		colour := s.Colour
-		if !hexColour.MatchString(colour) {
-			colour = "#8c959f"
-		}
-		fmt.Fprintf(&variables, `, "pie%d": "%s"`, i+1, colour)
+		fmt.Fprintf(&variables, `, "pie%d": "%s"`, i+1, s.colour())
 		fmt.Fprintf(&body, "  \"%s\" : %d\n", chartWords(s.Label), s.Count)
 	}
 	// No theme is named, so that GitHub's own, light or dark, colours the legend.
@@ -57,13 +62,30 @@ func pie(parts []Slice) string {
 		"pie showData\n" + body.String() + "```\n\n"
 }
 
+// colour is the slice's own, or grey if that is none.
+func (s Slice) colour() string {
+	if !hexColour.MatchString(s.Colour) {
+		return "#8c959f"
+	}
+	return s.Colour
+}
+
 var hexColour = regexp.MustCompile(`^#[0-9a-f]{6}$`)
 
 const pieStyle = `"pieOpacity": "1", "pieStrokeWidth": "1px", "pieStrokeColor": "#ffffff", ` +
 	`"pieOuterStrokeWidth": "0px", "pieSectionTextColor": "#ffffff"`
 
-// slowestPicture is a bar for each of the slowest tenants, or "" if all took about the same or none took long.
+// slowestPicture draws [slowest], if there are any.
 func slowestPicture(results []fleet.Result) string {
+	bars := slowest(results)
+	if len(bars.Bars) == 0 {
+		return ""
+	}
+	return bars.draw()
+}
+
+// slowest is a bar for each of the slowest tenants. There is none if all took about the same or none took long.
+func slowest(results []fleet.Result) Bars {
 	const (
 		bars    = 10
 		fewest  = 5
@@ -78,27 +100,29 @@ func slowestPicture(results []fleet.Result) string {
 	}
 	slices.SortStableFunc(ran, func(a, b *fleet.Result) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
 	if len(ran) < fewest || ran[0].Elapsed < worth || ran[0].Elapsed < stretch*ran[len(ran)/2].Elapsed {
-		return ""
+		return Bars{}
 	}
 	median := ran[len(ran)/2].Elapsed
-	slowest := Bars{Title: fmt.Sprintf("Slowest tenants (median: %s)", words.Duration(median))}
+	found := Bars{Title: fmt.Sprintf("Slowest tenants (median: %s)", words.Duration(median))}
 	for i, r := range ran[:min(bars, len(ran))] {
 		if i > 0 && r.Elapsed < stretch*median {
 			break
 		}
-		slowest.Bars = append(slowest.Bars, Bar{displayName(r.Tenant), r.Elapsed.Milliseconds()})
+		found.Bars = append(found.Bars, Bar{displayName(r.Tenant), r.Elapsed.Milliseconds()})
 	}
-	return slowest.draw()
+	return found
 }
 
-// markdown draws the bars if they compare anything: in tenths of seconds, short ones would all be 0.0.
+// markdown draws the bars, if they are worth it.
 func (c Bars) markdown() string {
-	const worth = time.Second
-	if len(c.Bars) < 2 || c.longest() < worth {
+	if !c.worth() {
 		return ""
 	}
 	return c.draw()
 }
+
+// worth reports whether the bars compare anything: in tenths of seconds, short ones would all be 0.0.
+func (c Bars) worth() bool { return len(c.Bars) >= 2 && c.longest() >= time.Second }
 
 func (c Bars) longest() time.Duration {
 	return slices.MaxFunc(c.Bars, func(a, b Bar) int { return cmp.Compare(a.LengthMS, b.LengthMS) }).length()

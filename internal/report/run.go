@@ -35,6 +35,8 @@ type Run struct {
 	Err error
 	// ReportFile is the path of the report file as the user knows it; empty if there is none.
 	ReportFile string
+	// PageFile is the path of the page for people as the user knows it; empty if there is none.
+	PageFile string
 	// SourceURL is the address of the workspace's files at the run's commit, to which a path is appended
 	// ("https://github.com/acme/app/blob/<sha>"). If it is empty, places in the summary are no links.
 	SourceURL string

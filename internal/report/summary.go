@@ -111,10 +111,17 @@ func alert(kind string, texts []string) string {
 	return b.String() + "\n"
 }
 
-// footer points to the report file.
+// footer points to the report file and to the page.
 func footer(r Run) string {
-	if r.ReportFile == "" {
-		return ""
+	text := ""
+	if r.ReportFile != "" {
+		text = "All results, as JSON: " + codeName(r.ReportFile) + "\n"
 	}
-	return "All results, as JSON: " + codeName(r.ReportFile) + "\n"
+	if r.PageFile == "" {
+		return text
+	}
+	if text != "" {
+		text += "\n"
+	}
+	return text + "As a page to read, filter and sort: " + codeName(r.PageFile) + "\n"
 }

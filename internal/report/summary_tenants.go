@@ -113,13 +113,6 @@ func tableRow(r *fleet.Result, withID bool) string {
 	if withID {
 		name += " " + code(clip(oneLine(clip(r.Tenant.ID, 400)), 100))
 	}
-	result := r.Outcome.Note
-	if result == "" {
-		result = string(r.State)
-	}
-	if r.Err != nil {
-		result = firstLine(clip(r.Err.Error(), maxCompared))
-	}
 	mark, took := stateIcons[r.State], words.Duration(r.Elapsed)
 	if len(r.Outcome.Warnings) > 0 && r.State != fleet.Failed {
 		mark = warnedIcon
@@ -127,7 +120,19 @@ func tableRow(r *fleet.Result, withID bool) string {
 	if r.State == fleet.Skipped {
 		took = ""
 	}
-	return "| " + mark + " | " + name + " | " + prose(clipRunes(result, 80)) + " | " + took + " |\n"
+	return "| " + mark + " | " + name + " | " + prose(clipRunes(resultText(r), 80)) + " | " + took + " |\n"
+}
+
+// resultText is how a tenant ended, in a line.
+func resultText(r *fleet.Result) string {
+	switch {
+	case r.Err != nil:
+		return firstLine(clip(r.Err.Error(), maxCompared))
+	case r.Outcome.Note != "":
+		return oneLine(clip(r.Outcome.Note, maxCompared))
+	default:
+		return string(r.State)
+	}
 }
 
 // clipRunes cuts text to at most limit characters, the last of which is then an ellipsis.

@@ -91,17 +91,47 @@ func (t Totals) states() string {
 	return strings.Join(states, ", ")
 }
 
+// waveRow is a wave in a table, or those beyond the last.
+type waveRow struct {
+	Number, Until string
+	Took          string // empty if it was not reached
+	Totals        Totals
+}
+
+// waveRows are the run's waves, and those beyond the last; none if the run has no waves.
+func waveRows(r Run) (rows []waveRow) {
+	if len(r.Waves.Each) == 0 {
+		return nil
+	}
+	for i, w := range r.Waves.Each {
+		row := waveRow{Number: fmt.Sprint(i + 1), Until: w.Until, Totals: r.inWave(i + 1)}
+		if w.Canary {
+			row.Until = "canaries"
+		}
+		if !w.Started.IsZero() {
+			row.Took = words.Duration(w.Elapsed)
+		}
+		rows = append(rows, row)
+	}
+	if beyond := r.inWave(0); beyond.Total > 0 {
+		rows = append(rows, waveRow{Number: "–", Until: "not in this run", Totals: beyond})
+	}
+	return rows
+}
+
 // wavesTable shows each wave, and those beyond the last; "" if there are none.
 func wavesTable(r Run) string {
-	if len(r.Waves.Each) == 0 {
+	rows := waveRows(r)
+	if len(rows) == 0 {
 		return ""
 	}
 	var b strings.Builder
 	b.WriteString("### Waves\n\n" + reachedText(r) + "\n\n")
 	b.WriteString("| Wave | Until | Tenants | Succeeded | Unchanged | Failed | Skipped | Took |\n" +
 		"|--:|:--|--:|--:|--:|--:|--:|--:|\n")
-	row := func(number, until, took string, t Totals) {
-		fmt.Fprintf(&b, "| %s | %s | %d |", number, until, t.Total)
+	for _, row := range rows {
+		t := row.Totals
+		fmt.Fprintf(&b, "| %s | %s | %d |", row.Number, prose(row.Until), t.Total)
 		for _, n := range []int{t.Succeeded, t.Unchanged, t.Failed, t.Skipped} {
 			if n == 0 {
 				b.WriteString("  |")
@@ -109,20 +139,7 @@ func wavesTable(r Run) string {
 				fmt.Fprintf(&b, " %d |", n)
 			}
 		}
-		b.WriteString(" " + took + " |\n")
-	}
-	for i, w := range r.Waves.Each {
-		until, took := w.Until, ""
-		if w.Canary {
-			until = "canaries"
-		}
-		if !w.Started.IsZero() {
-			took = words.Duration(w.Elapsed)
-		}
-		row(fmt.Sprint(i+1), prose(until), took, r.inWave(i+1))
-	}
-	if beyond := r.inWave(0); beyond.Total > 0 {
-		row("–", "not in this run", "", beyond)
+		b.WriteString(" " + row.Took + " |\n")
 	}
 	return b.String() + "\n"
 }

@@ -73,20 +73,19 @@ func (f File) Read() ([]byte, error) {
 	return data, explain(err)
 }
 
-// Write replaces the file by one with this content, in one step or not at all, and makes the directories that are
-// missing. A file that exists keeps its permissions and its owner. Whatever is new belongs to the owner of the
-// directory that it is in: a container runs as root, and the steps after it as the runner's user, who could neither
-// change nor delete root's files. Its error is [ErrOutside] if a link leads out of the workspace.
+// Write replaces the file by one with this content, as [File.Stream] does.
 func (f File) Write(data []byte) error {
-	return f.WriteWith(func(w io.Writer) error {
+	return f.Stream(func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
 }
 
-// WriteWith is [File.Write] for a content that is too large to be in memory. If write returns an error, nothing is
-// replaced, and that is the error.
-func (f File) WriteWith(write func(io.Writer) error) error {
+// Stream replaces the file by one with what is written to it, in one step, or not at all if that fails, and makes the
+// directories that are missing. A file that exists keeps its permissions and its owner. Whatever is new belongs to the
+// owner of the directory that it is in: a container runs as root, and the steps after it as the runner's user, who
+// could neither change nor delete root's files. Its error is [ErrOutside] if a link leads out of the workspace.
+func (f File) Stream(write func(io.Writer) error) error {
 	root, err := os.OpenRoot(f.root)
 	if err != nil {
 		return err

@@ -75,6 +75,29 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// What could not be written whole leaves what was there.
+func TestStreamThatBreaks(t *testing.T) {
+	root, _ := places(t)
+	broken := errors.New("no more")
+	for path, before := range map[string]string{"old.json": "before", "new.json": ""} {
+		f, err := Workspace{Root: root, Confined: true}.File(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = f.Stream(func(w io.Writer) error {
+			_, _ = io.WriteString(w, "a part")
+			return broken
+		})
+		if !errors.Is(err, broken) {
+			t.Errorf("%s: %v", path, err)
+		}
+		holds(t, filepath.Join(root, path), before)
+	}
+	if beside, err := filepath.Glob(filepath.Join(root, ".*tmp")); len(beside) > 0 || err != nil {
+		t.Errorf("left %v, %v", beside, err)
+	}
+}
+
 func TestNothingIsWrittenOutside(t *testing.T) {
 	for path, atOnce := range map[string]bool{
 		"../outside/new.json": true, "dir/../../outside/new.json": true, "..": true, "/new.json": true, "/": true,
@@ -115,27 +138,6 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 	}
 	holds(t, filepath.Join(outside, "secret"), "before")
 	holds(t, filepath.Join(root, "nowhere"), "")
-}
-
-// What could not be written whole leaves the old file, and nothing beside it.
-func TestWriteWithIsAllOrNothing(t *testing.T) {
-	root, _ := places(t)
-	f, err := Workspace{Root: root, Confined: true}.File("old.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken := errors.New("broken")
-	err = f.WriteWith(func(w io.Writer) error {
-		_, err := io.WriteString(w, "half of it")
-		return errors.Join(err, broken)
-	})
-	if !errors.Is(err, broken) {
-		t.Error(err)
-	}
-	holds(t, filepath.Join(root, "old.json"), "before")
-	if beside, err := filepath.Glob(filepath.Join(root, ".*tmp")); len(beside) > 0 || err != nil {
-		t.Errorf("left %v, %v", beside, err)
-	}
 }
 
 // From a shell, only a relative path is held to the workspace, and to none if there is none.
