@@ -209,6 +209,7 @@ func TestARetryOfAnotherModeAndOfNone(t *testing.T) {
 	}
 	f.run(t, t.Context(), again("mode=list-tenants")...).says(t, "input retry-failed has no effect in mode list-tenants",
 		"input previous-report has no effect")
-	f.run(t, t.Context(), "mode=sync-secrets", "github-token=x", "repository=acme/app", "dry-run=true", "previous-report=reports/*.json").says(t,
-		"input previous-report has no effect")
+	o = f.run(t, t.Context(), "mode=sync-secrets", "github-token=x", "repository=acme/app", "dry-run=true",
+		"previous-report=reports/*.json")
+	o.says(t, "input previous-report has no effect")
 }

@@ -25,8 +25,8 @@ type Retry struct {
 	missing []fleet.Shard // of which there is no report of tenants
 }
 
-// ReadRetry reads retry-failed, and if it is true the reports of previous-report, which must be of runs of this mode and
-// source. What is wrong with them is a mistake.
+// ReadRetry reads retry-failed, and if it is true the reports of previous-report, which must be of runs of this mode
+// and source. What is wrong with them is a mistake.
 func ReadRetry(in *input.Reader, mode, source string) *Retry {
 	if !in.Bool("retry-failed") {
 		return nil

@@ -157,9 +157,21 @@ func newMerger(files []NamedFile) *merger {
 	return m
 }
 
-// superseded reports whether a later run repeated the same shard.
+// superseded reports whether a later run repeated the same shard, or went on with every tenant that this one left.
 func (m *merger) superseded(i int) bool {
-	return m.files[i].Shard != "" && m.newest[m.files[i].Shard] != i
+	if m.files[i].Shard != "" && m.newest[m.files[i].Shard] != i {
+		return true
+	}
+	left := 0
+	for _, t := range m.files[i].Tenants {
+		if t.State != fleet.Failed && t.State != fleet.Skipped {
+			continue
+		}
+		if left++; m.owner[t.ID] == i {
+			return false
+		}
+	}
+	return left > 0
 }
 
 // addBounds makes the merged run last from the first start to the last end.

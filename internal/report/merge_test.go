@@ -201,3 +201,21 @@ func TestMergeKeepsTheRunsID(t *testing.T) {
 		}
 	}
 }
+
+// The errors of a run count until later ones have gone on with every tenant that it left.
+func TestMergeOfARetry(t *testing.T) {
+	broken := stored(t, Run{Mode: "migrate", Source: "neon", Started: began, Elapsed: time.Second,
+		Err: errors.New("cancelled"), Results: []fleet.Result{succeeded(tenantNo(0), "1 applied", time.Second),
+			failed(tenantNo(1), errors.New("cancelled"), time.Second), skipped(tenantNo(2), "cancelled")}})
+	part := shardFile(t, "", 10, succeeded(tenantNo(1), "1 applied", time.Second))
+	rest := shardFile(t, "1/2", 20, succeeded(tenantNo(2), "1 applied", time.Second))
+	other := shardFile(t, "2/2", 20)
+	r, err := Merge([]NamedFile{part, broken})
+	if err != nil || r.Err == nil || r.Totals() != (Totals{3, 2, 0, 0, 1}) {
+		t.Errorf("with one tenant left: %v, %v, %+v", err, r.Err, r.Totals())
+	}
+	r, err = Merge([]NamedFile{rest, other, part, broken})
+	if err != nil || r.Err != nil || r.Failed() || r.Totals() != (Totals{3, 3, 0, 0, 0}) {
+		t.Errorf("with none left: %v, %v, %+v", err, r.Err, r.Totals())
+	}
+}

@@ -18,8 +18,8 @@ import (
 )
 
 // changedRemedy helps with a file that was edited after it had been applied.
-const changedRemedy = "put the old contents back and write the change as a new migration, or accept the files as they " +
-	"are now with changed-files: ignore in one run, which records them"
+const changedRemedy = "put the old contents back and write the change as a new migration, or accept the files as " +
+	"they are now with changed-files: ignore in one run, which records them"
 
 // changedFiles looks for files that were edited after they had been applied. The zero value looks for none.
 type changedFiles struct {
@@ -47,8 +47,9 @@ func (c *changedFiles) nameOf(version string) string { return c.names[version] }
 // ignores reports whether the files as they are now replace what is recorded.
 func (c *changedFiles) ignores() bool { return c.rule == "ignore" }
 
-// refuseChanged returns an error if the records prove that a file was edited after it had been applied to a tenant, so that no
-// tenant is touched. A record that says nothing about the present proves nothing: the tenant's own database decides.
+// refuseChanged returns an error if the records prove that a file was edited after it had been applied to a tenant, so
+// that no tenant is touched. A record that says nothing about the present proves nothing: the tenant's own database
+// decides.
 func (m *migrator) refuseChanged(ctx context.Context, found mode.Found) error {
 	if m.changed.rule != "fail" {
 		return nil
@@ -84,7 +85,7 @@ func (m *migrator) earlier(ctx context.Context, t fleet.Tenant) (records.Record,
 	return r, m.records.Book().Set(r.Applied)
 }
 
-// refuseBefore has a migration of the tenant refuse to run a file after one that was edited, whatever else it does first.
+// refuseBefore has a migration of the tenant refuse to run anything if a file was edited, whatever else it does first.
 func (m *migrator) refuseBefore(ctx context.Context, o *migration.Options, t fleet.Tenant) {
 	if m.changed.rule != "fail" {
 		return
@@ -107,8 +108,8 @@ func (m *migrator) refuseBefore(ctx context.Context, o *migration.Options, t fle
 	}
 }
 
-// checkChanged notes which of a tenant's files were edited after they had been applied, and returns their names. The error is
-// the tenant's under the rule fail.
+// checkChanged notes which of a tenant's files were edited after they had been applied, and returns their names. The
+// error is the tenant's under the rule fail.
 func (m *migrator) checkChanged(t fleet.Tenant, applied records.Set, s records.Seen) (names []string, err error) {
 	c := &m.changed
 	if c.rule == "" || c.ignores() || s.At.IsZero() {
@@ -177,7 +178,9 @@ type changedError struct {
 }
 
 func (c *changedFiles) error(version, recorded, now string, more int) error {
-	return &changedError{path: path.Join(c.dir, c.names[version]), version: version, recorded: recorded, now: now, more: more}
+	return &changedError{
+		path: path.Join(c.dir, c.names[version]), version: version, recorded: recorded, now: now, more: more,
+	}
 }
 
 func (e *changedError) Error() string {
@@ -186,8 +189,8 @@ func (e *changedError) Error() string {
 	if e.more > 0 {
 		others = ", and so are " + words.Count(e.more, "file", "files") + " after it"
 	}
-	return fmt.Sprintf("%s was changed after it had been applied%s: version %s was recorded with the digest %.*s… and now "+
-		"has %.*s…", e.path, others, e.version, digits, e.recorded, digits, e.now)
+	return fmt.Sprintf("%s was changed after it had been applied%s: version %s was recorded with the digest %.*s… and "+
+		"now has %.*s…", e.path, others, e.version, digits, e.recorded, digits, e.now)
 }
 
 // Remedy implements the fleet's remedies.

@@ -175,22 +175,22 @@ func thenAgain(err error, again string) string {
 }
 
 // finish returns the output, and the files to which the tenant's record refers.
-func (c *create) finish(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
-	e, err := createdID(ctx, results)
+func (c *create) finish(_ context.Context, results []fleet.Result) (mode.Ending, error) {
+	e := createdID(results)
 	if sets := c.migrate.FileSets(); len(sets) > 0 {
 		e.Detail = migrate.RunDetail{FileSets: sets}
 	}
-	return e, err
+	return e, nil
 }
 
 // createdID returns the output tenant-id, and amends the result of a tenant that had no id when it was announced.
-func createdID(_ context.Context, results []fleet.Result) (mode.Ending, error) {
+func createdID(results []fleet.Result) mode.Ending {
 	if len(results) != 1 {
-		return mode.Ending{}, nil
+		return mode.Ending{}
 	}
 	d, _ := results[0].Outcome.Detail.(CreateDetail)
 	if d.ID == "" {
-		return mode.Ending{}, nil
+		return mode.Ending{}
 	}
 	t := results[0].Tenant
 	before := t.ID
@@ -198,7 +198,7 @@ func createdID(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 	return mode.Ending{
 		Amendments: []fleet.Amendment{{ID: before, Created: t}},
 		Outputs:    map[string]string{"tenant-id": d.ID},
-	}, nil
+	}
 }
 
 // createFacts returns the facts of the tenant's migration. If it did not get that far, nothing is known of the tenant.

@@ -223,8 +223,8 @@ func reliedOn(_ context.Context, results []fleet.Result) (mode.Ending, error) {
 func dropFacts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(DropDetail)
 	f := mode.BackupFacts(d.Backup)
-	f.Record = &records.Record{}
 	if d.Dropped {
+		f.Record = &records.Record{}
 		f.DroppedAt = r.Started.Add(r.Elapsed)
 	}
 	return f

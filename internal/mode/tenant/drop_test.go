@@ -10,6 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/records"
 )
 
 func TestFresh(t *testing.T) {
@@ -53,7 +54,7 @@ func TestReliedOn(t *testing.T) {
 	began := time.Date(2026, 1, 2, 3, 5, 0, 0, time.UTC)
 	backup := catalog.Facts{BackupKey: key, BackupAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	dropped := backup
-	dropped.DroppedAt = began.Add(time.Second)
+	dropped.DroppedAt, dropped.Record = began.Add(time.Second), &records.Record{}
 	for name, c := range map[string]struct {
 		detail any
 		output map[string]string
@@ -61,7 +62,7 @@ func TestReliedOn(t *testing.T) {
 	}{
 		"no detail": {},
 		"without a backup": {detail: DropDetail{Dropped: true},
-			facts: catalog.Facts{DroppedAt: began.Add(time.Second)}},
+			facts: catalog.Facts{DroppedAt: began.Add(time.Second), Record: &records.Record{}}},
 		"not dropped": {detail: DropDetail{Backup: key}, output: map[string]string{"backup-key": key},
 			facts: backup},
 		"dropped": {detail: DropDetail{Dropped: true, Backup: key},
