@@ -21,7 +21,7 @@ const actImage = "act-org-neon-tenants-action-v1-dockeraction:latest"
 // TestMigrateOnMerge migrates a fleet twice, and then tries again what is left of the last run: nothing.
 func TestMigrateOnMerge(t *testing.T) {
 	sandbox := startSandbox(t)
-	artifacts := actArtifacts(t)
+	artifacts, _ := actArtifacts(t)
 	repository := newRepository(t, "migrate-on-merge.yml")
 	total := strconv.Itoa(len(sandbox.tenants))
 
@@ -32,6 +32,9 @@ func TestMigrateOnMerge(t *testing.T) {
 
 	job = runAct(t, sandbox, repository, "push", artifacts...)
 	job.wants(t, "unchanged", total)
+	if want := total + " tenants left asleep"; !strings.Contains(job.log, want) {
+		t.Errorf("the second run did not say %q", want)
+	}
 	if want := "0 migrated, " + total + " had nothing to do"; !strings.Contains(job.log, want) {
 		t.Errorf("the workflow's last step did not say %q", want)
 	}

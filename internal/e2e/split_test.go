@@ -77,38 +77,59 @@ func TestMigrateSharded(t *testing.T) {
 	}
 }
 
-// actArtifacts returns the options that replace GitHub's artifact actions, which come from the network, by a folder, in
-// which each artifact is one too.
-func actArtifacts(t *testing.T) (options []string, folder string) {
-	t.Helper()
-	dir := t.TempDir()
-	folder = filepath.Join(dir, "kept")
-	options = []string{"--container-options", "--volume " + folder + ":/artifacts"}
-	for action, body := range map[string]string{
-		"actions/upload-artifact@v7": `inputs: {name: {}, path: {}, overwrite: {}, retention-days: {}}
+// standIns are GitHub's actions that come from the network, by the path of their file in a folder for each repository.
+var standIns = map[string]map[string]string{
+	"actions/upload-artifact@v7": {"action.yml": `inputs: {name: {}, path: {}, overwrite: {}, retention-days: {}}
 runs:
   using: composite
   steps:
     - shell: bash
       run: mkdir -p -m 777 "/artifacts/${{ inputs.name }}" && cp "${{ inputs.path }}" "/artifacts/${{ inputs.name }}/"
-`,
-		"actions/download-artifact@v8": `inputs: {pattern: {}, path: {}, run-id: {}, github-token: {}}
+`},
+	"actions/download-artifact@v8": {"action.yml": `inputs: {pattern: {}, path: {}, run-id: {}, github-token: {}}
 runs:
   using: composite
   steps:
     - shell: bash
       run: mkdir -p "${{ inputs.path }}" && cp -r /artifacts/${{ inputs.pattern }} "${{ inputs.path }}/"
-`,
-	} {
-		at := filepath.Join(dir, filepath.Base(action))
-		if err := os.MkdirAll(at, 0o755); err != nil {
-			t.Fatal(err)
+`},
+	"actions/cache@v5": {"restore/action.yml": `inputs: {path: {}, key: {}, restore-keys: {}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: cp "/artifacts/cache-${{ inputs.restore-keys }}" "${{ inputs.path }}" || echo "no cache"
+`, "save/action.yml": `inputs: {path: {}, key: {}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: |
+        key="${{ inputs.key }}"
+        cp "${{ inputs.path }}" "/artifacts/cache-${key%-*-*}-"
+`},
+}
+
+// actArtifacts returns the options that replace GitHub's actions for artifacts and caches by a folder, in which each
+// artifact is one too.
+func actArtifacts(t *testing.T) (options []string, folder string) {
+	t.Helper()
+	dir := t.TempDir()
+	folder = filepath.Join(dir, "kept")
+	options = []string{"--container-options", "--volume " + folder + ":/artifacts"}
+	for repository, files := range standIns {
+		at := filepath.Join(dir, filepath.Base(repository))
+		for path, body := range files {
+			path = filepath.Join(at, path)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			text := "name: stand-in\ndescription: stands in for GitHub's.\n" + body
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := os.WriteFile(filepath.Join(at, "action.yml"),
-			[]byte("name: artifact\ndescription: stands in for GitHub's.\n"+body), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		options = append(options, "--local-repository", action+"="+at)
+		options = append(options, "--local-repository", repository+"="+at)
 	}
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,8 @@ func TestMigrateInWaves(t *testing.T) {
 	sandbox := startSandbox(t)
 	repository := newRepository(t, "migrate-in-waves.yml")
 	total := strconv.Itoa(len(sandbox.tenants))
-	options := append(actArtifacts(t), "--input", "pause=1s")
+	artifacts, _ := actArtifacts(t)
+	options := append(artifacts, "--input", "pause=1s")
 
 	job := runAct(t, sandbox, repository, "workflow_dispatch", options...)
 	job.wants(t, "succeeded", total)
@@ -39,7 +40,8 @@ func TestMigrateWavesReviewed(t *testing.T) {
 	n := len(sandbox.tenants)
 	tenth := (n + 9) / 10
 
-	job := runAct(t, sandbox, repository, "push", actArtifacts(t)...)
+	artifacts, _ := actArtifacts(t)
+	job := runAct(t, sandbox, repository, "push", artifacts...)
 	job.wants(t, "total", strconv.Itoa(n)) // the outputs are those of the last job
 	job.wants(t, "succeeded", strconv.Itoa(n-tenth))
 	job.wants(t, "unchanged", strconv.Itoa(tenth))
