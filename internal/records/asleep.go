@@ -77,8 +77,8 @@ func Wake(r Record, p Present) Reason {
 	return ""
 }
 
-// PlaceOf names a tenant's database as far as it is known without asking anybody: where it lives, and the table in which
-// it records its versions.
+// PlaceOf names a tenant's database as far as it is known without asking anybody: where it lives, and the table in
+// which it records its versions.
 func PlaceOf(p fleet.Place, table string) string {
 	if p.NeonProjectID == "" {
 		return "server " + p.Server + " " + p.Database + " " + table
