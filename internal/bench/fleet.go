@@ -57,7 +57,10 @@ func wholeFleet(ctx context.Context, b *bench) error {
 	}
 	b.progress("migrating %d projects, which takes at least %s under Neon's limits", b.fleet,
 		leastTime(b.fleet).Round(time.Second))
-	seen, err := b.watch(ctx, program, neon.URL())
+	seen, err := b.watch(ctx, program, neon.URL(), "INPUT_MODE=migrate")
+	if err == nil && seen.finished != b.fleet {
+		err = fmt.Errorf("%d of %d tenants finished", seen.finished, b.fleet)
+	}
 	if err != nil {
 		return err
 	}
@@ -101,20 +104,21 @@ type usage struct {
 	wall, cpu time.Duration
 	first     time.Duration // until the first tenant finished
 	peakKiB   int           // of resident memory
+	finished  int           // tenants, by the log's last counter
 }
 
 // counter matches the start of a finished tenant's line, and of a heartbeat: how many tenants have finished.
 var counter = regexp.MustCompile(`^\[ *(\d+)/\d+\] `)
 
-// watch runs the program as Actions does, with outputs and summary.
-func (b *bench) watch(ctx context.Context, program, api string) (usage, error) {
+// watch runs the program as Actions does, with outputs and summary, and with more inputs than those that all runs have.
+func (b *bench) watch(ctx context.Context, program, api string, inputs ...string) (usage, error) {
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = []string{
-		"INPUT_MODE=migrate", "INPUT_NEON-API-KEY=" + neontest.PersonalKey, "INPUT_NEON-API-URL=" + api,
+	cmd.Env = append([]string{
+		"INPUT_NEON-API-KEY=" + neontest.PersonalKey, "INPUT_NEON-API-URL=" + api,
 		"INPUT_MIGRATIONS-PATH=migrations/example", "INPUT_REPORT-FILE=" + filepath.Join(b.dir, "report.json"),
 		"GITHUB_WORKSPACE=" + b.root, "GITHUB_OUTPUT=" + filepath.Join(b.dir, "output"),
 		"GITHUB_STEP_SUMMARY=" + filepath.Join(b.dir, "summary.md"),
-	}
+	}, inputs...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return usage{}, err
@@ -127,12 +131,12 @@ func (b *bench) watch(ctx context.Context, program, api string) (usage, error) {
 	ended := make(chan struct{})
 	peak := make(chan int)
 	go func() { peak <- peakMemory(cmd.Process.Pid, ended) }()
-	finished, last := 0, ""
+	last := ""
 	reader := bufio.NewReader(out)
 	for {
 		line, err := reader.ReadString('\n')
 		if m := counter.FindStringSubmatch(line); m != nil {
-			if finished, _ = strconv.Atoi(m[1]); finished == 1 && s.first == 0 {
+			if s.finished, _ = strconv.Atoi(m[1]); s.finished == 1 && s.first == 0 {
 				s.first = time.Since(began)
 			}
 		}
@@ -151,9 +155,6 @@ func (b *bench) watch(ctx context.Context, program, api string) (usage, error) {
 	close(ended)
 	s.peakKiB = <-peak
 	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	if err == nil && finished != b.fleet {
-		err = fmt.Errorf("%d of %d tenants finished", finished, b.fleet)
-	}
 	if err != nil {
 		err = fmt.Errorf("the program: %w; its last line: %s", err, strings.TrimSpace(last))
 	}

@@ -41,6 +41,7 @@ var sections = []section{
 	{"distance", distance},
 	{"sequential", sequential},
 	{"fleet", wholeFleet},
+	{"scale", scale},
 	{"rehearsal", rehearsals},
 	{"schemas", schemas},
 	{"health", health},
