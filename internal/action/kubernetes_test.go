@@ -28,6 +28,10 @@ type manifest struct {
 	}
 }
 
+// podIndex is a variable that Kubernetes defines after all others, if the container itself does not define it. A value
+// can refer only to variables before it.
+const podIndex = "JOB_COMPLETION_INDEX"
+
 // The variables of the Kubernetes example are inputs of this action, and its pods are all shards, each once.
 func TestKubernetesManifests(t *testing.T) {
 	definition, err := os.ReadFile("../../action.yml")
@@ -59,7 +63,15 @@ func TestKubernetesManifests(t *testing.T) {
 				break
 			}
 			for _, c := range m.Spec.Template.Spec.Containers {
+				defined := false
 				for _, v := range c.Env {
+					if v.Name == podIndex {
+						defined = true
+						continue
+					}
+					if strings.Contains(v.Value, "$("+podIndex+")") && !defined {
+						t.Errorf("%s: %s refers to %s, which has to be defined before it", path, v.Name, podIndex)
+					}
 					if !known[v.Name] {
 						t.Errorf("%s: %s is no input's variable", path, v.Name)
 					}
@@ -81,7 +93,7 @@ func allShards(t *testing.T, value string, completions int) {
 	t.Helper()
 	seen := map[fleet.Shard]bool{}
 	for i := range completions {
-		s, err := fleet.ParseShard(strings.ReplaceAll(value, "$(JOB_COMPLETION_INDEX)", fmt.Sprint(i)))
+		s, err := fleet.ParseShard(strings.ReplaceAll(value, "$("+podIndex+")", fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
