@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,27 @@ func TestSleepersAreLeftAsleep(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A file that was edited after it had been applied to sleepers is told of as it is of others: each tenant once.
+func TestAnEditedFileOfSleepers(t *testing.T) {
+	f := newRecorded(t, "a", "b")
+	f.write(t, lateFile, "create table late (i bigint);")
+	const previous = "previous-report=reports/*.json"
+	f.keep(t, "2", f.run(t, t.Context(), previous))
+	o := f.run(t, t.Context(), previous, "leave-asleep=true")
+	o.counts(t, 0, 2, 0, 0)
+	o.says(t, "2 tenants left asleep", "no longer what was applied: "+lateFile+" (2 tenants)")
+	if n := strings.Count(o.reportText, `"changed_files"`); n != 2 {
+		t.Errorf("%d tenants name the file: %s", n, o.reportText)
+	}
+	f.keep(t, "3", o)
+	if r := recordOf(t, o, "a"); r.Applied == r.Files || len(setsOf(t, o)[r.Applied]) != 4 {
+		t.Errorf("the record forgets what was applied: %+v", r)
+	}
+	if o := f.run(t, t.Context(), previous, "leave-asleep=true", "dry-run=true"); strings.Contains(o.reportText, `"record"`) {
+		t.Errorf("a dry run leaves records: %s", o.reportText)
 	}
 }
 

@@ -31,6 +31,8 @@ type migrator struct {
 	baseline  *baseline      // nil: no tenant gets one
 	rehearsal *rehearsal     // nil: there is none
 	undo      *undoPoints    // nil: no tenant gets one
+	// backedUp returns an error for a tenant that has no recent backup; nil: none is required.
+	backedUp func(ctx context.Context, t fleet.Tenant, log *slog.Logger) error
 
 	records *mode.Records // that the run starts from
 	written *written      // that it ends with
@@ -148,7 +150,7 @@ func (m *migrator) open(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 	return m.conns.Open(ctx, t, log)
 }
 
-// run migrates one tenant.
+// run migrates one tenant, unless it is left asleep or must not be touched.
 func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	if o, left := m.leave(t); left {
 		return o, nil
@@ -156,6 +158,16 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	if err := m.rehearsal.refuse(t); err != nil {
 		return m.rehearsal.refused(t), err
 	}
+	if m.backedUp != nil {
+		if err := m.backedUp(ctx, t, log); err != nil {
+			return fleet.Outcome{}, err
+		}
+	}
+	return m.migrate(ctx, t, log)
+}
+
+// migrate is run for a tenant that nothing keeps from being migrated.
+func (m *migrator) migrate(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	o := m.options
 	o.Schema = m.env.Schema(t)
 	o.Baseline = m.baseline.of(o, log)

@@ -55,6 +55,7 @@ func (m *migrator) recording(job fleet.Job) fleet.Job {
 		}
 		switch {
 		case m.options.DryRun:
+			d.Record = nil
 		case d.Record != nil:
 			d.Record = m.carried(*d.Record, applied)
 		default:
@@ -75,7 +76,7 @@ func (m *migrator) recording(job fleet.Job) fleet.Job {
 
 // carried is the record of a tenant that was left asleep.
 func (m *migrator) carried(r records.Record, applied records.Set) *records.Record {
-	if m.changed.ignores() && r.Files == m.written.key {
+	if m.changed.ignores() {
 		r.Applied, applied = m.written.key, m.written.files
 	}
 	m.written.add(r.Applied, applied)
