@@ -99,6 +99,23 @@ func TestAnEditedFileOfSleepers(t *testing.T) {
 	}
 }
 
+// What is said of computes is about the tenants that the run reached.
+func TestSleepersOfLaterWaves(t *testing.T) {
+	f := newFleet(t, named("a", "b", "c", "d")...)
+	inputs := []string{"previous-report=reports/*.json", "leave-asleep=true"}
+	o := f.run(t, t.Context(), append(inputs, "waves=3")...)
+	o.counts(t, 3, 0, 0, 1)
+	if s := slept(t, o); s.LeftAsleep != 0 || s.Reasons["no record says that they are current"] != 3 {
+		t.Errorf("the report says %+v", s)
+	}
+	f.keep(t, "1", o)
+	o = f.run(t, t.Context(), append(inputs, "waves=1")...)
+	o.counts(t, 0, 1, 0, 3)
+	if s := slept(t, o); s.LeftAsleep != 1 || len(s.Reasons) != 0 {
+		t.Errorf("the report says %+v", s)
+	}
+}
+
 // Inputs that cannot work are refused before any call.
 func TestLeaveAsleepIsRefused(t *testing.T) {
 	f := newFleet(t)

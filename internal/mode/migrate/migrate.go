@@ -85,7 +85,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)
 		},
 		Job:    m.recording(m.run),
-		Finish: func(ctx context.Context, _ []fleet.Result) (mode.Ending, error) { return m.ending(ctx), nil },
+		Finish: m.ending,
 		Close:  m.conns.Close,
 		Facts: func(r fleet.Result) catalog.Facts {
 			d, _ := r.Outcome.Detail.(Detail) // without one, the catalog still learns that the migration failed
@@ -109,17 +109,17 @@ type RunDetail struct {
 }
 
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.
-func (m *migrator) ending(ctx context.Context) mode.Ending {
+func (m *migrator) ending(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
 	e := m.withFileSets(publicEnding(m.schemas.did))
 	detail, _ := e.Detail.(RunDetail)
-	if s, ok := m.sleepers.Section(); ok {
-		detail.Sleep = m.sleepers.Sleep()
+	if sleep, s := m.sleepers.Report(results, m.reached); sleep != nil {
+		detail.Sleep = sleep
 		e.Detail, e.Sections = detail, slices.Concat([]report.Section{s}, e.Sections)
 	}
 	e.Warnings = append(e.Warnings, m.changed.warnings()...)
 	f := m.rehearsal.summary()
 	if f == nil {
-		return e
+		return e, nil
 	}
 	detail.Rehearsal = f
 	e.Detail, e.Sections = detail, slices.Concat([]report.Section{f.section()}, e.Sections)
@@ -130,7 +130,7 @@ func (m *migrator) ending(ctx context.Context) mode.Ending {
 			"can be given; the report file has it")
 	}
 	if ctx.Err() != nil {
-		return e // nobody waits for the comment of a run that was cancelled
+		return e, nil // nobody waits for the comment of a run that was cancelled
 	}
 	if err := m.rehearsal.commenter.Comment(ctx, m.rehearsal.marker, f.section().Markdown()); err != nil {
 		warning := err.Error()
@@ -139,7 +139,13 @@ func (m *migrator) ending(ctx context.Context) mode.Ending {
 		}
 		e.Warnings = append(e.Warnings, warning)
 	}
-	return e
+	return e, nil
+}
+
+// reached reports whether the run got to a tenant, be it only in its rehearsal.
+func (m *migrator) reached(r fleet.Result) bool {
+	_, rehearsed := m.rehearsal.targetOf(r.Tenant)
+	return rehearsed || r.State != fleet.Skipped
 }
 
 // open connects to a tenant, by the connection string of its rehearsal if there was one.
