@@ -94,7 +94,8 @@ func TestAnEditedFileOfSleepers(t *testing.T) {
 	if r := recordOf(t, o, "a"); r.Applied == r.Files || len(setsOf(t, o)[r.Applied]) != 4 {
 		t.Errorf("the record forgets what was applied: %+v", r)
 	}
-	if o := f.run(t, t.Context(), previous, "leave-asleep=true", "dry-run=true"); strings.Contains(o.reportText, `"record"`) {
+	o = f.run(t, t.Context(), previous, "leave-asleep=true", "dry-run=true")
+	if strings.Contains(o.reportText, `"record"`) {
 		t.Errorf("a dry run leaves records: %s", o.reportText)
 	}
 }
@@ -113,6 +114,30 @@ func TestSleepersOfLaterWaves(t *testing.T) {
 	o.counts(t, 0, 1, 0, 3)
 	if s := slept(t, o); s.LeftAsleep != 1 || len(s.Reasons) != 0 {
 		t.Errorf("the report says %+v", s)
+	}
+}
+
+// A health check keeps how files were applied, unless it looked at another database.
+func TestAHealthChecksRecordIsAboutOneDatabase(t *testing.T) {
+	f, catalog := newFleet(t, named("Acme")...), catalogDatabase(t)
+	record := "catalog-url=" + catalog
+	applied := func() string {
+		t.Helper()
+		return askAll(t, catalog, "select coalesce(record->>'applied_sha256', '') from project")[0]
+	}
+	f.run(t, t.Context(), record)
+	before := applied()
+	o := f.run(t, t.Context(), record, "mode=health-check")
+	if after := applied(); o.err != nil || before == "" || after != before {
+		t.Errorf("%v: applied was %q and is %q", o.err, before, after)
+	}
+	o = f.run(t, t.Context(), record, "mode=health-check", "migrations-table=other", "fail-on=unreachable")
+	if after := applied(); o.err != nil || after != "" {
+		t.Errorf("%v: of another table is known %q", o.err, after)
+	}
+	o = f.run(t, t.Context(), record, "mode=health-check", "dry-run=true")
+	if strings.Contains(o.reportText, `"record"`) {
+		t.Errorf("a dry run leaves records: %s", o.reportText)
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Sleepers are the tenants that a run leaves asleep, because a record proves that there is nothing to do for them. A nil
-// value leaves nobody asleep.
+// Sleepers are the tenants that a run leaves asleep, because a record proves that there is nothing to do for them. Nil
+// leaves nobody asleep.
 type Sleepers struct {
 	// Table is where tenants record their versions, Files the digest of the run's files, and Checks what a health check
 	// looks for, as in [records.Schema]; they say what a record must be about.
@@ -125,8 +125,8 @@ func (s *Sleepers) Outcome(detail any) fleet.Outcome {
 	return fleet.Outcome{Unchanged: true, Quiet: true, Note: "left asleep", Detail: detail}
 }
 
-// Report says what became of the computes of the tenants that the run reached, which are not all where it was stopped or
-// ends with an early wave; nil if the run leaves nobody asleep by its inputs.
+// Report says what became of the computes of the tenants that the run reached: a run that was stopped, or that ends with
+// an early wave, has not reached all. It is nil if the run leaves nobody asleep by its inputs.
 func (s *Sleepers) Report(results []fleet.Result, reached func(fleet.Result) bool) (*Sleep, report.Section) {
 	if s == nil || s.chosen == nil {
 		return nil, report.Section{}
