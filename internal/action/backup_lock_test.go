@@ -58,6 +58,7 @@ func (h *heldDump) dumping(t *testing.T, dumps int) {
 // While a tenant is dumped, twice at once, a migration waits for the lock that the dumps share. If it waited for a
 // table's lock instead, everybody who reads the table would wait behind it.
 func TestAMigrationWaitsForADumpAndNobodyBehindIt(t *testing.T) {
+	t.Parallel()
 	h, v := newHeldDump(t), newVault(t)
 	first := h.begin(t, v.inputs("mode=backup")...)
 	second := h.begin(t, v.inputs("mode=backup", "s3-prefix=second")...)
@@ -86,6 +87,7 @@ func TestAMigrationWaitsForADumpAndNobodyBehindIt(t *testing.T) {
 
 // A backup waits for a migration no longer than it is told to, and then leaves nothing behind.
 func TestABackupWaitsForAMigration(t *testing.T) {
+	t.Parallel()
 	f, v := newFleet(t, named("a")...), newVault(t)
 	f.write(t, "20250302000000_hang.sql", "select pg_sleep(60);")
 	migration, end := context.WithCancel(t.Context())
@@ -106,6 +108,7 @@ func TestABackupWaitsForAMigration(t *testing.T) {
 
 // A backup whose lock is lost is as whole as any other.
 func TestABackupLosesItsLock(t *testing.T) {
+	t.Parallel()
 	h, v := newHeldDump(t), newVault(t)
 	done := h.begin(t, v.inputs("mode=backup")...)
 	h.dumping(t, 1)
@@ -120,6 +123,7 @@ func TestABackupLosesItsLock(t *testing.T) {
 
 // Where a role may have one connection, pg_dump gets it.
 func TestABackupWithRoomForOneConnection(t *testing.T) {
+	t.Parallel()
 	f, v := newFleet(t), newVault(t)
 	direct := pgtest.Database(t)
 	u, err := url.Parse(direct)

@@ -216,6 +216,7 @@ func TestChangedFilesOfTheOtherSources(t *testing.T) {
 }
 
 func TestChangedFilesByCatalog(t *testing.T) {
+	t.Parallel()
 	f, catalog := newFleet(t, named("Acme", "Globex")...), catalogDatabase(t)
 	record := "catalog-url=" + catalog
 	f.write(t, lateFile, lateSQL)
@@ -242,6 +243,7 @@ func TestChangedFilesByCatalog(t *testing.T) {
 
 // What changes a tenant's database in another way leaves nothing known of it.
 func TestOtherModesClearTheCatalogsRecord(t *testing.T) {
+	t.Parallel()
 	f, v, catalog := newFleet(t, named("Acme")...), newVault(t), catalogDatabase(t)
 	record := "catalog-url=" + catalog
 	known := func() string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/records"
 )
 
 // resolved is how often a connection string was asked for since the last call.
@@ -52,7 +53,7 @@ func TestSleepersAreLeftAsleep(t *testing.T) {
 				f.resolved()
 				o := f.run(t, t.Context(), inputs...)
 				o.counts(t, 0, 3, 0, 0)
-				o.says(t, "3 tenants left asleep")
+				o.says(t, "3 tenants left asleep", "left asleep: 3 tenants, current by their record and not used since")
 				if n := f.resolved(); n != 0 {
 					t.Errorf("%d connection strings were asked for", n)
 				}
@@ -70,7 +71,7 @@ func TestSleepersAreLeftAsleep(t *testing.T) {
 				} else {
 					o.counts(t, 0, 3, 0, 0)
 				}
-				if s := slept(t, o); s.LeftAsleep != 2 || s.Reasons["they were in use since their record"] != 1 {
+				if s := slept(t, o); s.LeftAsleep != 2 || s.Reasons[records.InUse] != 1 {
 					t.Errorf("the report says %+v", s)
 				}
 			})

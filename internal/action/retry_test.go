@@ -198,6 +198,7 @@ func TestARetryIsRefused(t *testing.T) {
 }
 
 func TestARetryOfAnotherModeAndOfNone(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, named("Acme", "Globex")...)
 	o := f.run(t, t.Context(), "mode=health-check")
 	o.counts(t, 0, 0, 2, 0)

@@ -104,6 +104,7 @@ func TestAFailureHoldsBackLaterWaves(t *testing.T) {
 
 // Jobs that each go further, behind reviewers, work like one job with all waves, and are undone like one.
 func TestAJobForEachWave(t *testing.T) {
+	t.Parallel()
 	f := newTen(t)
 	o := f.run(t, t.Context(), withPoints("waves=1")...)
 	f.keep(t, "one", o)
@@ -197,6 +198,7 @@ func TestWavesThatMakeNoSense(t *testing.T) {
 
 // Every mode that works on a fleet takes waves.
 func TestOtherModesInWaves(t *testing.T) {
+	t.Parallel()
 	f := newTen(t)
 	f.run(t, t.Context()).counts(t, 10, 0, 0, 0)
 	for _, mode := range []string{"health-check", "list-tenants", "create-branches", "delete-branches"} {
@@ -209,6 +211,7 @@ func TestOtherModesInWaves(t *testing.T) {
 }
 
 func TestShardsInWavesHaveOneReport(t *testing.T) {
+	t.Parallel()
 	f := newTen(t)
 	whole := f.run(t, t.Context(), "dry-run=true", "waves=1, 2, 3, 4, 5, 6, 7, 8, 9, 10")
 	var inShards []string

@@ -1,11 +1,13 @@
 package mode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -156,36 +158,30 @@ func (s *Sleep) add(c choice) {
 
 // lines are the section's.
 func (s Sleep) lines(p price) []string {
-	connected := 0
-	for _, n := range s.Reasons {
-		connected += n
-	}
-	left := fmt.Sprintf("%s left asleep: current by their record, and not used since", words.Count(s.LeftAsleep,
-		"tenant was", "tenants were"))
+	left := fmt.Sprintf("left asleep: %s, current by their record and not used since", words.Count(s.LeftAsleep, "tenant",
+		"tenants"))
 	if s.HoursSaved > 0 {
 		left += "; waking them would have cost at least " + p.cost(s.HoursSaved)
 	}
 	lines := []string{left}
-	if connected == 0 {
+	if len(s.Reasons) == 0 {
 		return lines
 	}
-	woken := fmt.Sprintf("%s connected to, of which %s asleep", words.Count(connected, "tenant was", "tenants were"),
-		words.Count(s.Woken, "was", "were"))
+	connected := 0
+	var why []string
+	for _, reason := range slices.SortedFunc(maps.Keys(s.Reasons), s.mostFirst) {
+		connected += s.Reasons[reason]
+		why = append(why, fmt.Sprintf("%d %s", s.Reasons[reason], reason))
+	}
+	lines = append(lines, fmt.Sprintf("connected to: %s, %s", words.Count(connected, "tenant", "tenants"),
+		strings.Join(why, ", ")))
 	if s.Woken > 0 {
-		woken += ": at least " + p.cost(s.HoursWoken)
-	}
-	lines = append(lines, woken)
-	byNumber := func(a, b records.Reason) int {
-		if s.Reasons[a] != s.Reasons[b] {
-			return s.Reasons[b] - s.Reasons[a]
-		}
-		if a < b {
-			return -1
-		}
-		return 1
-	}
-	for _, reason := range slices.SortedFunc(maps.Keys(s.Reasons), byNumber) {
-		lines = append(lines, fmt.Sprintf("connected to, because %s: %d", reason, s.Reasons[reason]))
+		lines = append(lines, fmt.Sprintf("woken for that: %s, for at least %s", words.Count(s.Woken, "compute", "computes"),
+			p.cost(s.HoursWoken)))
 	}
 	return lines
+}
+
+func (s Sleep) mostFirst(a, b records.Reason) int {
+	return cmp.Or(s.Reasons[b]-s.Reasons[a], cmp.Compare(a, b))
 }

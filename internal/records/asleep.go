@@ -14,21 +14,22 @@ const MaxSkew = 30 * time.Second
 // second.
 const slack = 2 * MaxSkew
 
-// Reason is why a tenant is connected to although sleeping ones are to be left asleep.
+// Reason is why a tenant is connected to although sleeping ones are to be left asleep. Its text follows a number of
+// tenants.
 type Reason string
 
-// The reasons, in the words of a report.
+// The reasons.
 const (
-	NoRecord     Reason = "no record says that they are current"
-	OtherFiles   Reason = "the migration files are not those of their record"
-	OtherPlace   Reason = "their record is about another database"
-	NotChecked   Reason = "their record does not say what this check looks for"
-	Unknown      Reason = "Neon does not say when they were last in use"
-	InUse        Reason = "they were in use since their record"
-	Changed      Reason = "Neon says that their project was changed since their record"
-	NeverSleeps  Reason = "their compute is never suspended"
-	FutureRecord Reason = "their record is from the future"
-	ClocksDiffer Reason = "Neon's clock and this runner's differ by more than half a minute"
+	NoRecord     Reason = "without a record"
+	OtherFiles   Reason = "with a record for other migration files"
+	OtherPlace   Reason = "with a record of another database"
+	NotChecked   Reason = "with a record of other checks"
+	Unknown      Reason = "of which Neon does not say when they were used"
+	InUse        Reason = "used since their record"
+	Changed      Reason = "changed in Neon since their record"
+	NeverSleeps  Reason = "whose compute is never suspended"
+	FutureRecord Reason = "with a record from the future"
+	ClocksDiffer Reason = "because Neon's clock and the runner's differ"
 )
 
 // Present is what a run knows of a tenant without asking it.
@@ -96,5 +97,5 @@ func SeenAt(server, runner time.Time) time.Time {
 	if server.Sub(runner).Abs() > MaxSkew {
 		return time.Time{}
 	}
-	return server
+	return server.Truncate(time.Millisecond)
 }
