@@ -30,8 +30,7 @@ type Sleepers struct {
 	activity fleet.Activity
 	price    price
 
-	left   map[string]records.Record // by the tenant's id
-	chosen map[string]choice         // of all tenants, by id; nil until they are chosen
+	chosen map[string]choice // of all tenants, by id; nil until they are chosen
 }
 
 // choice is whether a tenant is left asleep.
@@ -60,7 +59,7 @@ func ReadSleepers(in *input.Reader, env Env, r *Records) *Sleepers {
 	if !in.Bool("leave-asleep") {
 		return nil
 	}
-	s := &Sleepers{env: env, records: r, price: price, left: map[string]records.Record{}}
+	s := &Sleepers{env: env, records: r, price: price}
 	s.activity, _ = Able[fleet.Activity](in, env, "leave-asleep",
 		"this source does not know when a tenant was last in use; leave it out")
 	if !r.Given() {
@@ -95,31 +94,30 @@ func (s *Sleepers) Choose(ctx context.Context, found Found) error {
 			c.hours = present.Compute.SuspendAfter.Hours() * present.Compute.MinUnits
 		}
 		s.chosen[t.ID] = c
-		if c.reason == "" {
-			s.left[t.ID] = record
-		}
 	}
 	return nil
 }
 
 // Left returns the record of a tenant that is left asleep; ok is false for one that is not.
 func (s *Sleepers) Left(t fleet.Tenant) (r records.Record, ok bool) {
-	if s == nil {
+	if !s.leaves(t) {
 		return r, false
 	}
-	r, ok = s.left[t.ID]
-	return r, ok
+	return s.records.Book().Of(t.ID)
+}
+
+// leaves reports whether a tenant is left asleep.
+func (s *Sleepers) leaves(t fleet.Tenant) bool {
+	if s == nil {
+		return false
+	}
+	c, ok := s.chosen[t.ID]
+	return ok && c.reason == ""
 }
 
 // Awake returns the tenants that are not left asleep, in their order.
 func (s *Sleepers) Awake(tenants []fleet.Tenant) []fleet.Tenant {
-	if s == nil || len(s.left) == 0 {
-		return tenants
-	}
-	return slices.DeleteFunc(slices.Clone(tenants), func(t fleet.Tenant) bool {
-		_, left := s.left[t.ID]
-		return left
-	})
+	return slices.DeleteFunc(slices.Clone(tenants), s.leaves)
 }
 
 // Outcome is that of a tenant that is left asleep.
