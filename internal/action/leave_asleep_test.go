@@ -107,7 +107,7 @@ func TestSleepersOfLaterWaves(t *testing.T) {
 	inputs := []string{"previous-report=reports/*.json", "leave-asleep=true"}
 	o := f.run(t, t.Context(), append(inputs, "waves=3")...)
 	o.counts(t, 3, 0, 0, 1)
-	if s := slept(t, o); s.LeftAsleep != 0 || s.Reasons["no record says that they are current"] != 3 {
+	if s := slept(t, o); s.LeftAsleep != 0 || s.Reasons[records.NoRecord] != 3 {
 		t.Errorf("the report says %+v", s)
 	}
 	f.keep(t, "1", o)

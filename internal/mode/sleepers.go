@@ -125,8 +125,8 @@ func (s *Sleepers) Outcome(detail any) fleet.Outcome {
 	return fleet.Outcome{Unchanged: true, Quiet: true, Note: "left asleep", Detail: detail}
 }
 
-// Report says what became of the computes of the tenants that the run reached: a run that was stopped, or that ends with
-// an early wave, has not reached all. It is nil if the run leaves nobody asleep by its inputs.
+// Report says what became of the computes of the tenants that the run reached: a run that was stopped, or that ends
+// with an early wave, has not reached all. It is nil if the run leaves nobody asleep by its inputs.
 func (s *Sleepers) Report(results []fleet.Result, reached func(fleet.Result) bool) (*Sleep, report.Section) {
 	if s == nil || s.chosen == nil {
 		return nil, report.Section{}

@@ -151,8 +151,8 @@ func (o *Worker) Yield(ctx context.Context, used int) (again bool, err error) {
 	if !others {
 		return false, nil
 	}
-	o.all.notice(o.server + " has no room for more connections of this run, which goes on there with fewer at once until " +
-		"there is")
+	o.all.notice(o.server + " has no room for more connections of this run, which goes on there with fewer at once " +
+		"until there is")
 	err = o.enter(ctx, c.hasRoom, false)
 	return err == nil, err
 }

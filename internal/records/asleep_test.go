@@ -80,9 +80,8 @@ type history struct {
 	// tail: Neon counts the time until a compute is suspended as activity.
 	tail bool
 
-	place, files  string // of the runs
-	state         int    // changes whenever the database does
-	changedAt     time.Time
+	place, files  string    // of the runs
+	state         int       // changes whenever the database does
 	used, touched time.Time // by anybody; by changes that wake no compute
 
 	book      records.Book

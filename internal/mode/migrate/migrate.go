@@ -49,6 +49,9 @@ type Unguarded struct {
 // OnlyBeginnings has every job refuse a tenant that records anything but a beginning of the files.
 func (u Unguarded) OnlyBeginnings() { u.migrator.options.Beginning = true }
 
+// WithFiles adds to an ending the files to which the tenants' records refer.
+func (u Unguarded) WithFiles(e mode.Ending) mode.Ending { return u.migrator.withFileSets(e) }
+
 // NewUnguarded reads the inputs of mode migrate.
 func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	m := &migrator{env: env, conns: mode.NewConnections(env, mode.Changes), options: migration.Options{
