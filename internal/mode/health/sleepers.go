@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fingerprint"
@@ -57,7 +56,7 @@ func (h *checker) remember(ctx context.Context, t fleet.Tenant, d *Detail, m mig
 		r.Applied = old.Applied
 	}
 	if len(found) == 0 && d.Fingerprint != "" {
-		r.CurrentAt, r.Files, r.Version = records.SeenAt(m.At, time.Now()), h.filesDigest(), d.Version
+		r.CurrentAt, r.Files, r.Version = records.SeenAt(m.At, m.Clock), h.filesDigest(), d.Version
 		r.Schema = &records.Schema{
 			Checks: h.checksDigest(), Fingerprint: d.Fingerprint, FingerprintVersion: d.FingerprintVersion,
 			Objects: d.Objects, Extensions: d.Extensions, PostgresMajor: d.PostgresMajor,

@@ -94,7 +94,7 @@ func (m *migrator) doubtful(t fleet.Tenant) *records.Record {
 // seen is what the run saw of a tenant.
 func (m *migrator) seen(ctx context.Context, t fleet.Tenant, d Detail, failed bool) records.Seen {
 	seen := records.Seen{
-		Place: m.env.PlaceOf(ctx, t, m.options.Table), At: d.at, Clock: time.Now(), Version: d.After,
+		Place: m.env.PlaceOf(ctx, t, m.options.Table), At: d.at, Clock: d.clock, Version: d.After,
 		Failed: failed, Unknown: d.Unknown,
 	}
 	switch {
