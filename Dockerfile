@@ -62,6 +62,10 @@ ARG PG_CLIENTS
 LABEL io.github.org.neon-tenants-action.postgresql-clients="${PG_CLIENTS}"
 COPY --from=build /out/neon-tenants-action /neon-tenants-action
 
+# What a run holds of a fleet is bounded, but there can be a hundred thousand tenants: collecting garbage more often takes
+# a fifth of that memory away, and a little CPU time.
+ENV GOGC=50
+
 # root, as the runner's mounted workspace and command files need; exec form, so that the program is PID 1, gets the
 # signals of a cancelled job, and sees inputs whose names hold hyphens (a shell drops such variables).
 ENTRYPOINT ["/neon-tenants-action"]

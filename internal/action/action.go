@@ -79,6 +79,8 @@ type run struct {
 	outputs map[string]string // the mode's own
 	// reportFile and reportHTML are where the record is written; zero: nowhere.
 	reportFile, reportHTML workspace.File
+	// cancelled is true if the run's context ended before its work did.
+	cancelled bool
 
 	masked int // how many of the inputs' secrets the log hides
 	direct postgres.DirectTLS
@@ -155,7 +157,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 		r.record.Warnings = append(r.record.Warnings, ending.Warnings...)
 		err = errors.Join(failed, err)
 	}
-	if ctx.Err() != nil {
+	if r.cancelled = ctx.Err() != nil; r.cancelled {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	r.record.Err = err

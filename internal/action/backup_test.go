@@ -333,6 +333,14 @@ func TestNoMigrationWithoutARecentBackup(t *testing.T) {
 		}
 	}
 
+	t.Run("how files were applied is not forgotten", func(t *testing.T) {
+		f.keep(t, "1", o)
+		again := f.run(t, t.Context(), v.inputs("require-backup-within=1ms", "previous-report=reports/1.json")...)
+		again.counts(t, 0, 0, 3, 0)
+		if r := recordOf(t, again, "ACME Corp"); r.Known() || r.Applied != recordOf(t, o, "ACME Corp").Applied {
+			t.Errorf("of a tenant that was left alone is known %+v", r)
+		}
+	})
 	t.Run("another tenant's", func(t *testing.T) {
 		other := newFleet(t, named("ACME Corp")...)
 		o := other.run(t, t.Context(), v.inputs("require-backup-within=24h", "dry-run=true")...)

@@ -70,9 +70,19 @@ func (r *run) writeReportFile() error {
 	return nil
 }
 
+// cancelledPage is how many tenants the page of a cancelled run may have. The process has to end within 7 s, and the
+// report file, the summary and the outputs are worth more.
+const cancelledPage = 20_000
+
 // writePage writes the page for people, completely or not at all.
 func (r *run) writePage() error {
 	if r.reportHTML.Zero() {
+		return nil
+	}
+	if n := len(r.record.Results); r.cancelled && n > cancelledPage {
+		r.record.Warnings = append(r.record.Warnings, fmt.Sprintf("report-html is not written: the run was cancelled, and a "+
+			"page of %d tenants takes longer than a runner waits; mode report makes it of the report file", n))
+		r.record.PageFile = ""
 		return nil
 	}
 	err := r.reportHTML.Stream(func(w io.Writer) error { return report.HTML(w, r.record) })

@@ -56,9 +56,9 @@ func TestHealthOfAFleet(t *testing.T) {
 	o.keeps(t, f.projects)
 	d := o.healthOf(t, "a")
 	want := health.Detail{Problems: []string{}, Version: "20250101090200", PostgresMajor: d.PostgresMajor,
-		Fingerprint: d.Fingerprint, Objects: d.Objects, FingerprintVersion: 2}
+		Fingerprint: d.Fingerprint, Objects: d.Objects, FingerprintVersion: 2, Record: d.Record}
 	if diff := cmp.Diff(want, d, cmpopts.IgnoreUnexported(d)); diff != "" || len(d.Fingerprint) != 64 || d.Objects < 10 ||
-		d.PostgresMajor < 14 {
+		d.PostgresMajor < 14 || !recordOf(t, o, "a").Known() {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 

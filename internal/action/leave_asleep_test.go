@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,69 @@ func TestSleepersAreLeftAsleep(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A file that was edited after it had been applied to sleepers is told of as it is of others: each tenant once.
+func TestAnEditedFileOfSleepers(t *testing.T) {
+	f := newRecorded(t, "a", "b")
+	f.write(t, lateFile, "create table late (i bigint);")
+	const previous = "previous-report=reports/*.json"
+	f.keep(t, "2", f.run(t, t.Context(), previous))
+	o := f.run(t, t.Context(), previous, "leave-asleep=true")
+	o.counts(t, 0, 2, 0, 0)
+	o.says(t, "2 tenants left asleep", "no longer what was applied: "+lateFile+" (2 tenants)")
+	if n := strings.Count(o.reportText, `"changed_files"`); n != 2 {
+		t.Errorf("%d tenants name the file: %s", n, o.reportText)
+	}
+	f.keep(t, "3", o)
+	if r := recordOf(t, o, "a"); r.Applied == r.Files || len(setsOf(t, o)[r.Applied]) != 4 {
+		t.Errorf("the record forgets what was applied: %+v", r)
+	}
+	o = f.run(t, t.Context(), previous, "leave-asleep=true", "dry-run=true")
+	if strings.Contains(o.reportText, `"record"`) {
+		t.Errorf("a dry run leaves records: %s", o.reportText)
+	}
+}
+
+// What is said of computes is about the tenants that the run reached.
+func TestSleepersOfLaterWaves(t *testing.T) {
+	f := newFleet(t, named("a", "b", "c", "d")...)
+	inputs := []string{"previous-report=reports/*.json", "leave-asleep=true"}
+	o := f.run(t, t.Context(), append(inputs, "waves=3")...)
+	o.counts(t, 3, 0, 0, 1)
+	if s := slept(t, o); s.LeftAsleep != 0 || s.Reasons[records.NoRecord] != 3 {
+		t.Errorf("the report says %+v", s)
+	}
+	f.keep(t, "1", o)
+	o = f.run(t, t.Context(), append(inputs, "waves=1")...)
+	o.counts(t, 0, 1, 0, 3)
+	if s := slept(t, o); s.LeftAsleep != 1 || len(s.Reasons) != 0 {
+		t.Errorf("the report says %+v", s)
+	}
+}
+
+// A health check keeps how files were applied, unless it looked at another database.
+func TestAHealthChecksRecordIsAboutOneDatabase(t *testing.T) {
+	f, catalog := newFleet(t, named("Acme")...), catalogDatabase(t)
+	record := "catalog-url=" + catalog
+	applied := func() string {
+		t.Helper()
+		return askAll(t, catalog, "select coalesce(record->>'applied_sha256', '') from project")[0]
+	}
+	f.run(t, t.Context(), record)
+	before := applied()
+	o := f.run(t, t.Context(), record, "mode=health-check")
+	if after := applied(); o.err != nil || before == "" || after != before {
+		t.Errorf("%v: applied was %q and is %q", o.err, before, after)
+	}
+	o = f.run(t, t.Context(), record, "mode=health-check", "migrations-table=other", "fail-on=unreachable")
+	if after := applied(); o.err != nil || after != "" {
+		t.Errorf("%v: of another table is known %q", o.err, after)
+	}
+	o = f.run(t, t.Context(), record, "mode=health-check", "dry-run=true")
+	if strings.Contains(o.reportText, `"record"`) {
+		t.Errorf("a dry run leaves records: %s", o.reportText)
 	}
 }
 

@@ -114,6 +114,7 @@ var counter = regexp.MustCompile(`^\[ *(\d+)/\d+\] `)
 func (b *bench) watch(ctx context.Context, program, api string, inputs ...string) (usage, error) {
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Env = append([]string{
+		"GOGC=50", // as the image has it
 		"INPUT_NEON-API-KEY=" + neontest.PersonalKey, "INPUT_NEON-API-URL=" + api,
 		"INPUT_MIGRATIONS-PATH=migrations/example", "INPUT_REPORT-FILE=" + filepath.Join(b.dir, "report.json"),
 		"GITHUB_WORKSPACE=" + b.root, "GITHUB_OUTPUT=" + filepath.Join(b.dir, "output"),

@@ -22,8 +22,8 @@ type scaleSite struct {
 	last     string // the report file of the last run
 }
 
-// connectedAt is up to how many tenants runs are measured that connect to all: a client that holds to Neon's limit of 40
-// calls a second needs minutes for more.
+// connectedAt is up to how many tenants runs are measured that connect to all: a client that holds to Neon's limit of
+// 40 calls a second needs minutes for more.
 const connectedAt = 1000
 
 // scale measures what whole runs of the program take over fleets of different sizes, without Neon's limits: what these

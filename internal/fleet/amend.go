@@ -31,7 +31,8 @@ type Amendment struct {
 // Amend returns a copy of the results with the amendments applied in their order; the results themselves, which were
 // announced, stay as they are. A tenant that failed stays failed and keeps its error beside the new one, and a skipped
 // tenant takes no amendment. An amendment that would break these rules, or whose tenant has no result, is a bug in the
-// mode that made it: it is left out, and the error says which one. Without amendments it returns the results themselves.
+// mode that made it: it is left out, and the error says which one. Without amendments it returns the results
+// themselves.
 func Amend(results []Result, amendments []Amendment) ([]Result, error) {
 	if len(amendments) == 0 {
 		return results, nil

@@ -26,8 +26,8 @@ type rule struct {
 	match    *regexp.Regexp // of a glob
 }
 
-// names reports whether the rule is for one name or id. There can be thousands of them, another run's failed-tenants for
-// example, so that they are looked up and not compared one by one with each tenant.
+// names reports whether the rule is for one name or id. There can be thousands of them, another run's failed-tenants
+// for example, so that they are looked up and not compared one by one with each tenant.
 func (r rule) names() bool { return !r.everyone && r.match == nil }
 
 // matches reports whether the rule applies to the tenant.

@@ -62,9 +62,10 @@ type Result struct {
 	Unknown       []string  // recorded versions that have no file
 	Traces        []Trace   // of the files that ran, if they were watched; the last may be of one that failed
 	Creates       bool      // the schema did not exist: it was created, or would be in a dry run
-	// At is a time, by the server's clock, at which the database was as the result says.
-	At       time.Time
-	Warnings []string
+	// At is a time, by the server's clock, at which the database was as the result says, and Clock the same by this
+	// machine's.
+	At, Clock time.Time
+	Warnings  []string
 }
 
 // Applied is one file that was run and recorded.
@@ -95,7 +96,7 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	read := time.Now()
 	result, pending, err := plan(status, files, o)
 	result = result.withBaseline(recorded)
-	result.At = status.At
+	result.At, result.Clock = status.At, status.Clock
 	if err != nil {
 		return result, err
 	}
@@ -116,7 +117,8 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	}
 	err = withEngine(files.files, a, func(db *dbmate.DB) error { return db.Migrate() })
 	clean = clean || err == nil // the last message has reset the session
-	result.At = status.At.Add(time.Since(read))
+	took := time.Since(read)
+	result.At, result.Clock = status.At.Add(took), status.Clock.Add(took)
 	return result.after(a), err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"
@@ -129,7 +130,7 @@ func (s Schemas) add(schemas []string, row [][]byte, sets map[string]map[string]
 	}
 	s.states[schemas[i]] = postgres.Status{
 		Table: s.table.In(schemas[i]), SchemaExists: string(row[1]) == "t", Found: string(row[2]) == "t", Versions: set,
-		At: at,
+		At: at, Clock: time.Now(),
 	}
 	return nil
 }
@@ -150,7 +151,7 @@ func (s Schemas) Migrate(files *Files, o Options) (r Result, known bool, err err
 	}
 	r, pending, err := plan(status, files, o)
 	r = r.withBaseline(recorded)
-	r.At = status.At
+	r.At, r.Clock = status.At, status.Clock
 	if err != nil || o.DryRun || len(pending) == 0 {
 		return r, true, err
 	}

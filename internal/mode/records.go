@@ -40,7 +40,7 @@ func (r *Records) Given() bool { return r.given }
 // Book returns the records. [Records.Load] fills it.
 func (r *Records) Book() *records.Book { return &r.book }
 
-// Load reads the records of the listed tenants.
+// Load reads the records of the tenants to work on.
 func (r *Records) Load(ctx context.Context, found Found) {
 	for _, f := range r.files {
 		if err := r.read(f); err != nil {
@@ -50,34 +50,53 @@ func (r *Records) Load(ctx context.Context, found Found) {
 	if r.env.Remembered == nil {
 		return
 	}
-	if err := r.env.Remembered(ctx, found.All, &r.book); err != nil {
+	if err := r.env.Remembered(ctx, found.Tenants, &r.book); err != nil {
 		r.env.Notice(fmt.Sprintf("nothing is known from the catalog of catalog-url: %v", err))
 	}
 }
 
-// read adds what a report file says.
+// read adds what a report file says. Of its tenants only the records are in memory.
 func (r *Records) read(f input.File) error {
-	file, err := ReadReport(f)
+	type noted struct {
+		id     string
+		record records.Record
+	}
+	var found []noted
+	file, err := ReadTenants(f, func(t report.TenantEntry) error {
+		if record, ok := recordIn(t); ok {
+			found = append(found, noted{t.ID, record})
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	for _, detail := range runDetails(file.File) {
-		var d struct {
-			Sets records.Sets `json:"file_sets"`
-		}
-		if json.Unmarshal(detail, &d) == nil { // another mode's detail may be anything
-			r.book.NoteSets(d.Sets)
-		}
-	}
-	if file.DryRun {
+	filesOf(file.File, &r.book)
+	if file.DryRun || leaves[file.Mode] {
 		return nil
 	}
-	for _, t := range file.Tenants {
-		if record, ok := recordIn(file.Mode, t); ok {
-			r.book.Note(t.ID, record, file.StartedAt)
-		}
+	for _, n := range found {
+		r.book.Note(n.id, n.record, file.StartedAt)
 	}
 	return nil
+}
+
+// filesOf adds the sets of migration files in a report to a book, and returns those that its runs had.
+func filesOf(f report.File, book *records.Book) (had []records.Set) {
+	for _, detail := range runDetails(f) {
+		var d struct {
+			Files string       `json:"files_sha256"`
+			Sets  records.Sets `json:"file_sets"`
+		}
+		if json.Unmarshal(detail, &d) != nil { // another mode's detail may be anything
+			continue
+		}
+		book.NoteSets(d.Sets)
+		if set := book.Set(d.Files); set != nil {
+			had = append(had, set)
+		}
+	}
+	return had
 }
 
 // runDetails are the details of a report's run, or of those that it was merged from.
@@ -97,8 +116,8 @@ var leaves = map[string]bool{
 
 // recordIn returns what a tenant's entry in a report says of it; ok is false if it says nothing. An entry without a
 // record, of a run that may have changed the tenant, says that nothing is known of it any more.
-func recordIn(mode string, t report.TenantEntry) (r records.Record, ok bool) {
-	if t.State == fleet.Skipped || leaves[mode] {
+func recordIn(t report.TenantEntry) (r records.Record, ok bool) {
+	if t.State == fleet.Skipped {
 		return r, false
 	}
 	var d struct {

@@ -1,7 +1,6 @@
 package mode
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -171,19 +170,7 @@ func (r *Retry) checkFiles(files records.Set, name func(version string) string) 
 	var book records.Book
 	var before []records.Set // of the earlier runs
 	for _, f := range r.files {
-		for _, detail := range runDetails(f.File) {
-			var d struct {
-				Files string       `json:"files_sha256"`
-				Sets  records.Sets `json:"file_sets"`
-			}
-			if json.Unmarshal(detail, &d) != nil || d.Files == "" {
-				continue
-			}
-			book.NoteSets(d.Sets)
-			if set := book.Set(d.Files); set != nil {
-				before = append(before, set)
-			}
-		}
+		before = append(before, filesOf(f.File, &book)...)
 	}
 	if len(before) == 0 {
 		return errors.New("the reports of previous-report do not say which migration files their runs had")
@@ -199,7 +186,7 @@ func (r *Retry) checkFiles(files records.Set, name func(version string) string) 
 	}
 	for _, f := range r.files {
 		for _, t := range f.Tenants {
-			record, _ := recordIn(f.Mode, t)
+			record, _ := recordIn(t)
 			for _, version := range records.Edited(book.Set(record.Applied), files) {
 				if changed[version] {
 					return fmt.Errorf("%s is not what the earlier run applied to %q and maybe to others", name(version), t.Name)

@@ -17,8 +17,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// Sleepers are the tenants that a run leaves asleep, because a record proves that there is nothing to do for them. A nil
-// value leaves nobody asleep.
+// Sleepers are the tenants that a run leaves asleep, because a record proves that there is nothing to do for them. Nil
+// leaves nobody asleep.
 type Sleepers struct {
 	// Table is where tenants record their versions, Files the digest of the run's files, and Checks what a health check
 	// looks for, as in [records.Schema]; they say what a record must be about.
@@ -30,8 +30,13 @@ type Sleepers struct {
 	activity fleet.Activity
 	price    price
 
-	left  map[string]records.Record // by the tenant's id
-	sleep Sleep
+	chosen map[string]choice // of all tenants, by id; nil until they are chosen
+}
+
+// choice is whether a tenant is left asleep.
+type choice struct {
+	reason records.Reason // why it is not; empty if it is
+	hours  float64        // of one compute unit that waking it costs; 0 if its compute was not suspended
 }
 
 // Sleep is what the report file says about the computes of a run that leaves tenants asleep.
@@ -54,7 +59,7 @@ func ReadSleepers(in *input.Reader, env Env, r *Records) *Sleepers {
 	if !in.Bool("leave-asleep") {
 		return nil
 	}
-	s := &Sleepers{env: env, records: r, price: price, left: map[string]records.Record{}}
+	s := &Sleepers{env: env, records: r, price: price}
 	s.activity, _ = Able[fleet.Activity](in, env, "leave-asleep",
 		"this source does not know when a tenant was last in use; leave it out")
 	if !r.Given() {
@@ -76,7 +81,7 @@ func (s *Sleepers) Choose(ctx context.Context, found Found) error {
 		}
 		return fmt.Errorf("leave-asleep: find out when the tenants were last in use: %w", err)
 	}
-	s.sleep.Reasons = map[records.Reason]int{}
+	s.chosen = make(map[string]choice, len(found.Tenants))
 	for _, t := range found.Tenants {
 		record, _ := s.records.Book().Of(t.ID)
 		present := records.Present{
@@ -84,51 +89,35 @@ func (s *Sleepers) Choose(ctx context.Context, found Found) error {
 			Now: computes.At, Ahead: computes.Ahead,
 		}
 		present.Compute, present.Known = computes.Of(t)
-		reason := records.Wake(record, present)
-		s.sleep.add(reason, present)
-		if reason == "" {
-			s.left[t.ID] = record
+		c := choice{reason: records.Wake(record, present)}
+		if present.Compute.Asleep(present.Now) {
+			c.hours = present.Compute.SuspendAfter.Hours() * present.Compute.MinUnits
 		}
+		s.chosen[t.ID] = c
 	}
 	return nil
 }
 
-// add counts one tenant. No reason leaves it asleep.
-func (s *Sleep) add(reason records.Reason, p records.Present) {
-	hours := 0.0 // that waking it costs
-	if p.Compute.Asleep(p.Now) {
-		hours = p.Compute.SuspendAfter.Hours() * p.Compute.MinUnits
-	}
-	if reason == "" {
-		s.LeftAsleep++
-		s.HoursSaved += hours
-		return
-	}
-	s.Reasons[reason]++
-	if hours > 0 {
-		s.Woken++
-		s.HoursWoken += hours
-	}
-}
-
 // Left returns the record of a tenant that is left asleep; ok is false for one that is not.
 func (s *Sleepers) Left(t fleet.Tenant) (r records.Record, ok bool) {
-	if s == nil {
+	if !s.leaves(t) {
 		return r, false
 	}
-	r, ok = s.left[t.ID]
-	return r, ok
+	return s.records.Book().Of(t.ID)
+}
+
+// leaves reports whether a tenant is left asleep.
+func (s *Sleepers) leaves(t fleet.Tenant) bool {
+	if s == nil {
+		return false
+	}
+	c, ok := s.chosen[t.ID]
+	return ok && c.reason == ""
 }
 
 // Awake returns the tenants that are not left asleep, in their order.
 func (s *Sleepers) Awake(tenants []fleet.Tenant) []fleet.Tenant {
-	if s == nil || len(s.left) == 0 {
-		return tenants
-	}
-	return slices.DeleteFunc(slices.Clone(tenants), func(t fleet.Tenant) bool {
-		_, left := s.left[t.ID]
-		return left
-	})
+	return slices.DeleteFunc(slices.Clone(tenants), s.leaves)
 }
 
 // Outcome is that of a tenant that is left asleep.
@@ -136,21 +125,33 @@ func (s *Sleepers) Outcome(detail any) fleet.Outcome {
 	return fleet.Outcome{Unchanged: true, Quiet: true, Note: "left asleep", Detail: detail}
 }
 
-// Sleep is what the report file says; nil if the run leaves nobody asleep by its inputs.
-func (s *Sleepers) Sleep() *Sleep {
-	if s == nil || s.sleep.Reasons == nil {
-		return nil
+// Report says what became of the computes of the tenants that the run reached: a run that was stopped, or that ends
+// with an early wave, has not reached all. It is nil if the run leaves nobody asleep by its inputs.
+func (s *Sleepers) Report(results []fleet.Result, reached func(fleet.Result) bool) (*Sleep, report.Section) {
+	if s == nil || s.chosen == nil {
+		return nil, report.Section{}
 	}
-	return &s.sleep
+	sleep := &Sleep{Reasons: map[records.Reason]int{}}
+	for _, r := range results {
+		if reached(r) {
+			sleep.add(s.chosen[r.Tenant.ID])
+		}
+	}
+	return sleep, report.Section{Title: "Sleeping computes", Lines: sleep.lines(s.price)}
 }
 
-// Section says it in words; ok is false if there is nothing to say.
-func (s *Sleepers) Section() (_ report.Section, ok bool) {
-	sleep := s.Sleep()
-	if sleep == nil {
-		return report.Section{}, false
+// add counts one tenant.
+func (s *Sleep) add(c choice) {
+	if c.reason == "" {
+		s.LeftAsleep++
+		s.HoursSaved += c.hours
+		return
 	}
-	return report.Section{Title: "Sleeping computes", Lines: sleep.lines(s.price)}, true
+	s.Reasons[c.reason]++
+	if c.hours > 0 {
+		s.Woken++
+		s.HoursWoken += c.hours
+	}
 }
 
 // lines are the section's.

@@ -27,8 +27,8 @@ type crew struct {
 	active int
 	room   room    // for active ones
 	alone  bool    // the active one keeps others away
-	herald *Worker // tries to connect to the server while it starts, and the others wait; nil: nobody does
-	// starting is true while others wait, or have waited, for a herald that has not connected.
+	leader *Worker // tries to connect to the server while it starts, and the others wait; nil: nobody does
+	// starting is true while others wait, or have waited, for a leader that has not connected.
 	starting bool
 	waiting  int           // to be alone: they go first
 	changed  chan struct{} // closed when one leaves
@@ -42,7 +42,7 @@ type Worker struct {
 	schema string // that it works in; empty: the whole database
 	alone  bool
 	gone   bool       // it is not among the active ones
-	resume func(bool) // ends the pause of a herald's clock
+	resume func(bool) // ends the pause of a leader's clock
 }
 
 // Enter waits until one more worker may work on the server. The error is the cause of ctx.
@@ -125,7 +125,7 @@ func (o *Worker) Leave() {
 	o.leave()
 	o.all.mu.Unlock()
 	if lifted {
-		o.all.tell(o.server + " has room for all workers of this run again")
+		o.all.say(o.server + " has room for all workers of this run again")
 	}
 }
 
@@ -151,8 +151,8 @@ func (o *Worker) Yield(ctx context.Context, used int) (again bool, err error) {
 	if !others {
 		return false, nil
 	}
-	o.all.say(o.server + " has no room for more connections of this run, which goes on there with fewer at once until " +
-		"there is")
+	o.all.notice(o.server + " has no room for more connections of this run, which goes on there with fewer at once " +
+		"until there is")
 	err = o.enter(ctx, c.hasRoom, false)
 	return err == nil, err
 }
@@ -171,7 +171,7 @@ func (o *Worker) Alone(ctx context.Context) (alone bool, err error) {
 	if !others {
 		return false, nil
 	}
-	o.all.say("workers of this run wait for each other's locks on " + o.server +
+	o.all.notice("workers of this run wait for each other's locks on " + o.server +
 		": those that have waited too long go on one at a time")
 	err = o.enter(ctx, func() bool { return c.active == 0 }, true)
 	o.all.mu.Lock()
@@ -185,14 +185,14 @@ func (o *Worker) Alone(ctx context.Context) (alone bool, err error) {
 	return err == nil, err
 }
 
-func (w *Workers) tell(text string) {
-	if w.Say != nil {
-		w.Say(text)
+func (w *Workers) notice(text string) {
+	if w.Notice != nil {
+		w.Notice(text)
 	}
 }
 
 func (w *Workers) say(text string) {
-	if w.Notice != nil {
-		w.Notice(text)
+	if w.Say != nil {
+		w.Say(text)
 	}
 }

@@ -53,8 +53,8 @@ type Client struct {
 	ahead atomic.Int64 // a duration
 }
 
-// Ahead is by how much Neon's clock was ahead of this machine's at the last answer, to a second or so; zero if Neon does
-// not tell.
+// Ahead is by how much Neon's clock was ahead of this machine's at the last answer, to a second or so; zero if Neon
+// does not tell.
 func (c *Client) Ahead() time.Duration { return time.Duration(c.ahead.Load()) }
 
 // New returns a client. It makes no call.

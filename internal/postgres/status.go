@@ -38,6 +38,8 @@ type Status struct {
 	Versions map[string]bool
 	// At is when they began to be read, by the server's clock.
 	At time.Time
+	// Clock is when the server answered, by this machine's clock.
+	Clock time.Time
 }
 
 // Highest is the highest recorded version, "" if there is none.
@@ -95,6 +97,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock Lock) (Status, error
 		SchemaExists: string(row[2]) == "t",
 		Found:        found,
 		Versions:     map[string]bool{},
+		Clock:        time.Now(),
 	}
 	if s.At, err = ParseMicros(row[7]); err != nil {
 		return Status{}, err

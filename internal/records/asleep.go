@@ -10,8 +10,8 @@ import (
 // record is made and when it is relied on: two clocks that agree are taken to be right.
 const MaxSkew = 30 * time.Second
 
-// slack is by how much a tenant's server and Neon may differ then, which is also more than what Neon's times mean to the
-// second.
+// slack is by how much a tenant's server and Neon may differ then, which is also more than what Neon's times mean to
+// the second.
 const slack = 2 * MaxSkew
 
 // Reason is why a tenant is connected to although sleeping ones are to be left asleep. Its text follows a number of
@@ -48,8 +48,8 @@ type Present struct {
 
 // Wake decides whether a tenant has to be connected to, and why; it returns "" for one that may be left asleep: its
 // record says that it was current at a time, in this very database and with these very files, and Neon says that nobody
-// has used or changed it since. The record's own visit kept the compute up until it was suspended, and Neon may count all
-// of that as activity: what somebody else does in these minutes cannot be told from the visit.
+// has used or changed it since. The record's own visit kept the compute up until it was suspended, and Neon may count
+// all of that as activity: what somebody else does in these minutes cannot be told from the visit.
 func Wake(r Record, p Present) Reason {
 	c := p.Compute
 	until := r.CurrentAt.Add(c.SuspendAfter + slack) // of what may have been the visit itself
@@ -91,8 +91,8 @@ func PlaceOf(p fleet.Place, table string) string {
 	return "neon " + p.NeonProjectID + " " + branch + " " + p.Database + " " + p.Role + " " + table
 }
 
-// SeenAt is the [Record].CurrentAt of a visit, at a time by the clock of the tenant's server and by the runner's: zero if
-// these differ too much to rely on either.
+// SeenAt is the [Record].CurrentAt of a visit, at a time by the clock of the tenant's server and by the runner's: zero
+// if these differ too much to rely on either.
 func SeenAt(server, runner time.Time) time.Time {
 	if server.Sub(runner).Abs() > MaxSkew {
 		return time.Time{}

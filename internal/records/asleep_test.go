@@ -29,8 +29,9 @@ func TestWake(t *testing.T) {
 		change func(*records.Record, *records.Present)
 		want   records.Reason
 	}{
-		"no record":              {func(r *records.Record, _ *records.Present) { *r = records.Record{} }, records.NoRecord},
-		"it failed":              {func(r *records.Record, _ *records.Present) { r.CurrentAt = time.Time{} }, records.NoRecord},
+		"no record": {func(r *records.Record, _ *records.Present) { *r = records.Record{} }, records.NoRecord},
+		"it failed": {func(r *records.Record, _ *records.Present) { r.CurrentAt = time.Time{} },
+			records.NoRecord},
 		"another database":       {func(_ *records.Record, p *records.Present) { p.Place = "there" }, records.OtherPlace},
 		"another file":           {func(_ *records.Record, p *records.Present) { p.Files = "more" }, records.OtherFiles},
 		"other checks":           {func(_ *records.Record, p *records.Present) { p.Checks = "more" }, records.NotChecked},
@@ -80,9 +81,8 @@ type history struct {
 	// tail: Neon counts the time until a compute is suspended as activity.
 	tail bool
 
-	place, files  string // of the runs
-	state         int    // changes whenever the database does
-	changedAt     time.Time
+	place, files  string    // of the runs
+	state         int       // changes whenever the database does
 	used, touched time.Time // by anybody; by changes that wake no compute
 
 	book      records.Book

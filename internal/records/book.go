@@ -6,6 +6,7 @@ import "time"
 type Book struct {
 	tenants map[string]entry // by the tenant's id
 	sets    Sets
+	digests map[string]string
 }
 
 type entry struct {
@@ -26,7 +27,20 @@ func (b *Book) Note(id string, r Record, noted time.Time) {
 	case known && old.noted.Equal(noted) && !same(old.record, r):
 		r.CurrentAt = time.Time{}
 	}
+	r.Files, r.Applied = b.once(r.Files), b.once(r.Applied)
 	b.tenants[id] = entry{r, noted}
+}
+
+// once returns a digest as the book has it: most of a fleet's records have the same few.
+func (b *Book) once(digest string) string {
+	if b.digests == nil {
+		b.digests = map[string]string{}
+	}
+	if known, ok := b.digests[digest]; ok {
+		return known
+	}
+	b.digests[digest] = digest
+	return digest
 }
 
 // same reports whether two records say the same about the present.

@@ -71,9 +71,9 @@ type FileError struct {
 	Line    int    `json:"line,omitempty"`
 }
 
-// WriteJSON writes the report file. The same run gives the same bytes. It renders one tenant at a time, so that the text
-// of a large fleet is never in memory as a whole. The error names the tenant whose detail cannot be marshalled; what was
-// written until then is no report file.
+// WriteJSON writes the report file. The same run gives the same bytes. It renders one tenant at a time, so that the
+// text of a large fleet is never in memory as a whole. The error names the tenant whose detail cannot be marshalled;
+// what was written until then is no report file.
 func WriteJSON(w io.Writer, r Run) error {
 	head, err := r.head()
 	if err != nil {

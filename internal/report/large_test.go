@@ -153,7 +153,7 @@ func TestReadTakesFieldsInAnyOrder(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{"tenants":[{"state":"in a later release","name":7}],"version":2}`:         "it has version 2; this release reads up to 1",
+		`{"tenants":[{"state":"in a later release","name":7}],"version":2}`:         "this release reads up to 1",
 		`{"tenants":[{"state":"odd"}]}`:                                             "it has no version",
 		`{"version":1,` + rest + `,"tenants":[{"name":7}]}`:                         "cannot unmarshal number",
 		`{"version":1,` + rest + `,"tenants":{}}`:                                   "cannot unmarshal",

@@ -120,7 +120,7 @@ func (p *Progress) Stop() {
 			for _, phrase := range p.phrases[i:] {
 				rest += p.counted[phrase]
 			}
-			appendLine(&b, fmt.Sprintf("%s skipped for other reasons", tenants(rest)))
+			appendLine(&b, fmt.Sprintf("%s not worked on for other reasons", tenants(rest)))
 			break
 		}
 		appendLine(&b, fmt.Sprintf("%s %s", tenants(p.counted[phrase]), phrase))

@@ -52,7 +52,7 @@ func TestManyReasonsToSkip(t *testing.T) {
 	p.Stop()
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	if len(lines) != 11 || lines[0] != "1 tenant skipped: reason 0" ||
-		lines[10] != "90 tenants skipped for other reasons" {
+		lines[10] != "90 tenants not worked on for other reasons" {
 		t.Errorf("got:\n%s", b.String())
 	}
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // Read reads a report file written by any release with this schema version or an older one, whose fields may be in any
-// order. It hands over the tenants one by one, so that the caller holds only what it keeps of them, and returns the file
-// without them. What no run writes is an error, with a remedy. That may be known only at the file's end: what each was
-// given counts only if Read returns no error. An error of each ends the reading, and is returned as it is.
+// order. It hands over the tenants one by one, so that the caller holds only what it keeps of them, and returns the
+// file without them. What no run writes is an error, with a remedy. That may be known only at the file's end: what each
+// was given counts only if Read returns no error. An error of each ends the reading, and is returned as it is.
 func Read(r io.Reader, each func(TenantEntry) error) (File, error) {
 	x := reading{decoder: json.NewDecoder(r), each: each}
 	broken := x.object()

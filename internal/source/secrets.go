@@ -44,9 +44,9 @@ const mostBundles = 1000
 func newSecrets(in *input.Reader, o Options) fleet.Source {
 	s := &Secrets{found: map[string]foundSecret{}, template: input.Parse(in, "secret-name", secrets.ParseTemplate)}
 	text := in.String("tenant-secrets")
-	// Its values are not concealed here, and so not masked: the runner masks a secret that is not in a bundle itself, and a
-	// run masks what it resolves. It prints none of the others, and masks of thousands of them, of which a shard uses a
-	// few, would slow down every line of the job's log.
+	// Its values are not concealed here, and so not masked: the runner masks a secret that is not in a bundle itself,
+	// and a run masks what it resolves. It prints none of the others, and masks of thousands of them, of which a shard
+	// uses a few, would slow down every line of the job's log.
 	in.Confidential("tenant-secrets")
 	if s.variables = s.readEnvironment(in, o); s.variables == 0 && text == "" {
 		in.Mistake("tenant-secrets", "is required for tenant-source: secrets and is empty, and the job's environment has "+

@@ -15,9 +15,9 @@ import (
 type guard int
 
 const (
-	noGuard  guard = iota // nobody migrates what has no table of versions of ours
-	locked                // the shared lock, as long as the connection lasts
-	noRoomTo              // the connection was given up for pg_dump's
+	noGuard guard = iota // nobody migrates what has no table of versions of ours
+	locked               // the shared lock, as long as the connection lasts
+	gaveUp               // the connection was given up for pg_dump's
 )
 
 // keepMigrationsAway takes the tenant's migration lock, beside other backups, and reads its version. It waits for a run
@@ -56,7 +56,7 @@ func (db *database) letGo() {
 	db.conn.Close()
 	db.conn = nil
 	if db.guard == locked {
-		db.guard = noRoomTo
+		db.guard = gaveUp
 	}
 }
 
@@ -65,7 +65,7 @@ func (db *database) unguarded(ctx context.Context) []string {
 	const risk = ": a migration at that time waits for the dump's locks, and the tenant's application behind it; " +
 		"the backup is whole all the same"
 	switch db.guard {
-	case noRoomTo:
+	case gaveUp:
 		return []string{"nothing kept migrations away during the dump, because the server has room for a single " +
 			"connection of this role, which pg_dump needs" + risk}
 	case locked:

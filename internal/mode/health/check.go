@@ -44,7 +44,7 @@ type Detail struct {
 	BackupAge    *int64 `json:"backup_age_seconds,omitempty"` // of that one
 
 	Asleep bool            `json:"asleep,omitempty"` // and left so: this is what its record says
-	Record *records.Record `json:"record,omitempty"` // for later runs
+	Record *records.Record `json:"record,omitempty"` // for later runs; nil in a dry run
 
 	target postgres.Target // zero if it is not known
 	passed string          // the backups that do not count; empty: none was met

@@ -75,8 +75,9 @@ func (h *checker) finish(ctx context.Context, results []fleet.Result) (mode.Endi
 		e.Warnings = append(e.Warnings, err.Error())
 		err = nil
 	}
-	if s, ok := h.sleepers.Section(); ok {
-		whole.Sleep, e.Sections = h.sleepers.Sleep(), append(e.Sections, s)
+	reached := func(r fleet.Result) bool { return r.State != fleet.Skipped }
+	if sleep, s := h.sleepers.Report(results, reached); sleep != nil {
+		whole.Sleep, e.Sections = sleep, append(e.Sections, s)
 	}
 	e.Detail = whole
 	return e, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fingerprint"
@@ -47,12 +46,17 @@ func (h *checker) checksDigest() string {
 }
 
 // remember keeps what the look at a tenant found for later runs. Only of a tenant in which nothing is wrong is anything
-// known later.
+// known later. How its files were applied is forgotten only if it is another database now.
 func (h *checker) remember(ctx context.Context, t fleet.Tenant, d *Detail, m migration.Result, found problems) {
-	old, _ := h.records.Book().Of(t.ID)
-	r := records.Record{Place: h.env.PlaceOf(ctx, t, h.state.Table), Applied: old.Applied}
+	if h.env.DryRun {
+		return
+	}
+	r := records.Record{Place: h.env.PlaceOf(ctx, t, h.state.Table)}
+	if old, _ := h.records.Book().Of(t.ID); old.Place == r.Place {
+		r.Applied = old.Applied
+	}
 	if len(found) == 0 && d.Fingerprint != "" {
-		r.CurrentAt, r.Files, r.Version = records.SeenAt(m.At, time.Now()), h.filesDigest(), d.Version
+		r.CurrentAt, r.Files, r.Version = records.SeenAt(m.At, m.Clock), h.filesDigest(), d.Version
 		r.Schema = &records.Schema{
 			Checks: h.checksDigest(), Fingerprint: d.Fingerprint, FingerprintVersion: d.FingerprintVersion,
 			Objects: d.Objects, Extensions: d.Extensions, PostgresMajor: d.PostgresMajor,
@@ -79,20 +83,24 @@ func (h *checker) leave(t fleet.Tenant) (d Detail, left bool) {
 		return d, false
 	}
 	s := record.Schema
-	return Detail{
-		Asleep: true, Record: &record, Version: record.Version, Fingerprint: s.Fingerprint,
-		FingerprintVersion: s.FingerprintVersion, Objects: s.Objects, Extensions: s.Extensions,
-		PostgresMajor: s.PostgresMajor,
-	}, true
+	d = Detail{
+		Asleep: true, Version: record.Version, Fingerprint: s.Fingerprint, FingerprintVersion: s.FingerprintVersion,
+		Objects: s.Objects, Extensions: s.Extensions, PostgresMajor: s.PostgresMajor,
+	}
+	if !h.env.DryRun {
+		d.Record = &record
+	}
+	return d, true
 }
 
 // owner is the tenant as the owner of its backups, without its connection string if it is left asleep.
 func (h *checker) owner(t fleet.Tenant, d Detail) backups.Owner {
-	if !d.Asleep {
+	record, asleep := h.sleepers.Left(t)
+	if !asleep {
 		return mode.Owner(h.env, t, d.target)
 	}
 	o := mode.Owner(h.env, t, postgres.Target{})
-	o.Origin.Server, o.Origin.Database = d.Record.Schema.Server, d.Record.Schema.Database
+	o.Origin.Server, o.Origin.Database = record.Schema.Server, record.Schema.Database
 	return o
 }
 

@@ -18,15 +18,16 @@ import (
 // that is being created has none, and no tables to adopt, so create-tenant uses [NewUnguarded].
 func New(in *input.Reader, env mode.Env) mode.Work {
 	unguarded := NewUnguarded(in, env)
-	unguarded.migrator.records = mode.ReadRecords(in, env)
-	unguarded.migrator.readSleepers(in)
-	unguarded.migrator.readChangedFiles(in)
-	if m := unguarded.migrator; m.files != nil {
+	m := unguarded.migrator
+	m.records = mode.ReadRecords(in, env)
+	m.readSleepers(in)
+	m.readChangedFiles(in)
+	if m.files != nil {
 		env.Retry.CheckFiles(in, m.written.files, m.changed.nameOf)
 	}
-	unguarded.migrator.readBaseline(in)
-	unguarded.migrator.readRehearsal(in)
-	work := unguarded.migrator.readUndoPoint(in, unguarded.Work)
+	m.readBaseline(in)
+	m.readRehearsal(in)
+	work := m.readUndoPoint(in, unguarded.Work)
 	within := in.Duration("require-backup-within")
 	if within == 0 {
 		return work
@@ -38,24 +39,15 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 		return work
 	}
 	store := mode.ReadStore(in)
-	migrate, prepare, closeConns := work.Job, work.Prepare, work.Close
+	m.backedUp = func(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {
+		return requireBackup(ctx, env, store, t, within, log)
+	}
+	prepare, closeConns := work.Prepare, work.Close
 	work.Prepare = func(ctx context.Context, found mode.Found) error {
 		if err := store.Open(ctx, 1); err != nil {
 			return err
 		}
 		return prepare(ctx, found)
-	}
-	work.Job = func(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
-		if o, left := unguarded.migrator.leave(t); left { // there is nothing to migrate
-			return o, nil
-		}
-		if err := unguarded.migrator.rehearsal.refuse(t); err != nil { // a backup would not change that
-			return unguarded.migrator.rehearsal.refused(t), err
-		}
-		if err := requireBackup(ctx, env, store, t, within, log); err != nil {
-			return fleet.Outcome{}, err
-		}
-		return migrate(ctx, t, log)
 	}
 	work.Close = func() {
 		store.Close()

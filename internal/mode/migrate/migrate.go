@@ -31,6 +31,8 @@ type migrator struct {
 	baseline  *baseline      // nil: no tenant gets one
 	rehearsal *rehearsal     // nil: there is none
 	undo      *undoPoints    // nil: no tenant gets one
+	// backedUp returns an error for a tenant that has no recent backup; nil: none is required.
+	backedUp func(ctx context.Context, t fleet.Tenant, log *slog.Logger) error
 
 	records *mode.Records // that the run starts from
 	written *written      // that it ends with
@@ -46,6 +48,9 @@ type Unguarded struct {
 
 // OnlyBeginnings has every job refuse a tenant that records anything but a beginning of the files.
 func (u Unguarded) OnlyBeginnings() { u.migrator.options.Beginning = true }
+
+// WithFiles adds to an ending the files to which the tenants' records refer.
+func (u Unguarded) WithFiles(e mode.Ending) mode.Ending { return u.migrator.withFileSets(e) }
 
 // NewUnguarded reads the inputs of mode migrate.
 func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
@@ -83,7 +88,7 @@ func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 			return m.schemas.prepare(ctx, m.env, m.conns, m.options, found)
 		},
 		Job:    m.recording(m.run),
-		Finish: func(ctx context.Context, _ []fleet.Result) (mode.Ending, error) { return m.ending(ctx), nil },
+		Finish: m.ending,
 		Close:  m.conns.Close,
 		Facts: func(r fleet.Result) catalog.Facts {
 			d, _ := r.Outcome.Detail.(Detail) // without one, the catalog still learns that the migration failed
@@ -107,17 +112,17 @@ type RunDetail struct {
 }
 
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.
-func (m *migrator) ending(ctx context.Context) mode.Ending {
+func (m *migrator) ending(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
 	e := m.withFileSets(publicEnding(m.schemas.did))
 	detail, _ := e.Detail.(RunDetail)
-	if s, ok := m.sleepers.Section(); ok {
-		detail.Sleep = m.sleepers.Sleep()
+	if sleep, s := m.sleepers.Report(results, m.reached); sleep != nil {
+		detail.Sleep = sleep
 		e.Detail, e.Sections = detail, slices.Concat([]report.Section{s}, e.Sections)
 	}
 	e.Warnings = append(e.Warnings, m.changed.warnings()...)
 	f := m.rehearsal.summary()
 	if f == nil {
-		return e
+		return e, nil
 	}
 	detail.Rehearsal = f
 	e.Detail, e.Sections = detail, slices.Concat([]report.Section{f.section()}, e.Sections)
@@ -128,7 +133,7 @@ func (m *migrator) ending(ctx context.Context) mode.Ending {
 			"can be given; the report file has it")
 	}
 	if ctx.Err() != nil {
-		return e // nobody waits for the comment of a run that was cancelled
+		return e, nil // nobody waits for the comment of a run that was cancelled
 	}
 	if err := m.rehearsal.commenter.Comment(ctx, m.rehearsal.marker, f.section().Markdown()); err != nil {
 		warning := err.Error()
@@ -137,7 +142,13 @@ func (m *migrator) ending(ctx context.Context) mode.Ending {
 		}
 		e.Warnings = append(e.Warnings, warning)
 	}
-	return e
+	return e, nil
+}
+
+// reached reports whether the run got to a tenant, be it only in its rehearsal.
+func (m *migrator) reached(r fleet.Result) bool {
+	_, rehearsed := m.rehearsal.targetOf(r.Tenant)
+	return rehearsed || r.State != fleet.Skipped
 }
 
 // open connects to a tenant, by the connection string of its rehearsal if there was one.
@@ -148,7 +159,7 @@ func (m *migrator) open(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 	return m.conns.Open(ctx, t, log)
 }
 
-// run migrates one tenant.
+// run migrates one tenant, unless it is left asleep or must not be touched.
 func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	if o, left := m.leave(t); left {
 		return o, nil
@@ -156,6 +167,16 @@ func (m *migrator) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (f
 	if err := m.rehearsal.refuse(t); err != nil {
 		return m.rehearsal.refused(t), err
 	}
+	if m.backedUp != nil {
+		if err := m.backedUp(ctx, t, log); err != nil {
+			return fleet.Outcome{}, err
+		}
+	}
+	return m.migrate(ctx, t, log)
+}
+
+// migrate is run for a tenant that nothing keeps from being migrated.
+func (m *migrator) migrate(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	o := m.options
 	o.Schema = m.env.Schema(t)
 	o.Baseline = m.baseline.of(o, log)

@@ -32,7 +32,7 @@ type Detail struct {
 
 	Record *records.Record `json:"record,omitempty"` // nil in a dry run
 
-	at time.Time // when the tenant was as the detail says, by its server's clock
+	at, clock time.Time // when the tenant was as the detail says, by its server's clock and by the runner's
 }
 
 // Applied is one file that ran.
@@ -47,7 +47,7 @@ func describe(m migration.Result, dryRun, failed bool) fleet.Outcome {
 	d := Detail{
 		Created: m.Creates, Before: m.Before, After: m.After, Recorded: m.Recorded,
 		Applied: []Applied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown,
-		at: m.At,
+		at: m.At, clock: m.Clock,
 	}
 	for _, a := range m.Applied {
 		d.Applied = append(d.Applied, Applied{a.Version, a.File, a.Elapsed.Milliseconds()})

@@ -55,6 +55,7 @@ func (m *migrator) recording(job fleet.Job) fleet.Job {
 		}
 		switch {
 		case m.options.DryRun:
+			d.Record = nil
 		case d.Record != nil:
 			d.Record = m.carried(*d.Record, applied)
 		default:
@@ -75,7 +76,7 @@ func (m *migrator) recording(job fleet.Job) fleet.Job {
 
 // carried is the record of a tenant that was left asleep.
 func (m *migrator) carried(r records.Record, applied records.Set) *records.Record {
-	if m.changed.ignores() && r.Files == m.written.key {
+	if m.changed.ignores() {
 		r.Applied, applied = m.written.key, m.written.files
 	}
 	m.written.add(r.Applied, applied)
@@ -93,7 +94,7 @@ func (m *migrator) doubtful(t fleet.Tenant) *records.Record {
 // seen is what the run saw of a tenant.
 func (m *migrator) seen(ctx context.Context, t fleet.Tenant, d Detail, failed bool) records.Seen {
 	seen := records.Seen{
-		Place: m.env.PlaceOf(ctx, t, m.options.Table), At: d.at, Clock: time.Now(), Version: d.After,
+		Place: m.env.PlaceOf(ctx, t, m.options.Table), At: d.at, Clock: d.clock, Version: d.After,
 		Failed: failed, Unknown: d.Unknown,
 	}
 	switch {

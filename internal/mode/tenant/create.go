@@ -176,11 +176,7 @@ func thenAgain(err error, again string) string {
 
 // finish returns the output, and the files to which the tenant's record refers.
 func (c *create) finish(_ context.Context, results []fleet.Result) (mode.Ending, error) {
-	e := createdID(results)
-	if sets := c.migrate.FileSets(); len(sets) > 0 {
-		e.Detail = migrate.RunDetail{FileSets: sets}
-	}
-	return e, nil
+	return c.migrate.WithFiles(createdID(results)), nil
 }
 
 // createdID returns the output tenant-id, and amends the result of a tenant that had no id when it was announced.

@@ -73,7 +73,7 @@ func TestOneWorkerTriesWhileAServerStarts(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if n := s.tries.Load(); n != 32+20+31 { // each once, the herald once a second, the others once more
+		if n := s.tries.Load(); n != 32+20+31 { // each once, the leader once a second, the others once more
 			t.Errorf("%d tries", n)
 		}
 		if len(said) != 2 || !strings.Contains(said[0], "is starting up") || !strings.Contains(said[1], "again") {
