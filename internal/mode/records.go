@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -73,11 +74,27 @@ func (r *Records) read(f input.File) error {
 		return nil
 	}
 	for _, t := range file.Tenants {
-		if record, ok := recordIn(file.Mode, t); ok {
+		if branch := replacedIn(file.Mode, t); branch != "" {
+			r.book.Replaced(t.ID, branch, ended(t, file.StartedAt))
+		}
+		record, ok := recordIn(file.Mode, t)
+		switch {
+		case !ok:
+		case record.Known():
 			r.book.Note(t.ID, record, file.StartedAt)
+		default: // what another run saw while this one was at work is no more
+			r.book.Note(t.ID, record, ended(t, file.StartedAt))
 		}
 	}
 	return nil
+}
+
+// ended is when a run was done with a tenant; started is when the run began.
+func ended(t report.TenantEntry, started time.Time) time.Time {
+	if t.StartedAt.IsZero() {
+		return started
+	}
+	return t.StartedAt.Add(time.Duration(t.ElapsedMS) * time.Millisecond)
 }
 
 // runDetails are the details of a report's run, or of those that it was merged from.
@@ -89,10 +106,27 @@ func runDetails(f report.File) []json.RawMessage {
 	return details
 }
 
-// leaves are the modes that never change a tenant's database, and so leave what is known of it.
+// leaves are the modes that never change a tenant's own database, and so leave what is known of it.
 var leaves = map[string]bool{
-	"backup": true, "sync-secrets": true, "list-tenants": true, "create-branches": true, "reset-branches": true,
-	"delete-branches": true,
+	"backup": true, "sync-secrets": true, "list-tenants": true, "verify-backups": true, "create-branches": true,
+	"reset-branches": true, "delete-branches": true,
+}
+
+// branches are the modes that replace the contents of a branch, which another run may have recorded.
+var branches = map[string]bool{"create-branches": true, "reset-branches": true, "delete-branches": true}
+
+// replacedIn returns the branch that a run may have replaced, as a tenant's entry in its report says; "" if it did not.
+func replacedIn(mode string, t report.TenantEntry) (branch string) {
+	if !branches[mode] || t.State == fleet.Skipped || t.State == fleet.Unchanged {
+		return ""
+	}
+	var d struct {
+		Name string `json:"name"`
+	}
+	if json.Unmarshal(t.Detail, &d) != nil {
+		return ""
+	}
+	return d.Name
 }
 
 // recordIn returns what a tenant's entry in a report says of it; ok is false if it says nothing. An entry without a
