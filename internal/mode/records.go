@@ -108,8 +108,8 @@ func runDetails(f report.File) []json.RawMessage {
 
 // leaves are the modes that never change a tenant's own database, and so leave what is known of it.
 var leaves = map[string]bool{
-	"backup": true, "sync-secrets": true, "list-tenants": true, "verify-backups": true, "create-branches": true,
-	"reset-branches": true, "delete-branches": true,
+	"backup": true, "sync-secrets": true, "list-tenants": true, "create-branches": true, "reset-branches": true,
+	"delete-branches": true,
 }
 
 // branches are the modes that replace the contents of a branch, which another run may have recorded.
