@@ -53,7 +53,8 @@ func TestARetryWorksOnWhatIsLeft(t *testing.T) {
 	}
 	o = f.run(t, t.Context(), again("tenants=Acme,Hooli")...)
 	o.counts(t, 0, 0, 0, 0)
-	o.says(t, "nothing failed among the tenants of this run, so there is nothing to do; earlier runs are done with 2 tenants")
+	o.says(t, "nothing failed among the tenants of this run, so there is nothing to do",
+		"earlier runs are done with 2 tenants")
 	o = f.run(t, t.Context(), again()...) // it fails once more
 	o.counts(t, 0, 0, 1, 0)
 	f.keep(t, "2", o)

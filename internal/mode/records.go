@@ -129,6 +129,13 @@ func replacedIn(mode string, t report.TenantEntry) (branch string) {
 	return d.Name
 }
 
+// BackupAge is the name of a health check's problem that is none of the tenant's database.
+const BackupAge = "backup-age"
+
+// LacksBackup reports whether the age of a tenant's backup is all that a health check found wrong with it: its database
+// stays as its record says, and waking it would make it no backup.
+func LacksBackup(problems []string) bool { return len(problems) == 1 && problems[0] == BackupAge }
+
 // recordIn returns what a tenant's entry in a report says of it; ok is false if it says nothing. An entry without a
 // record, of a run that may have changed the tenant, says that nothing is known of it any more.
 func recordIn(mode string, t report.TenantEntry) (r records.Record, ok bool) {
@@ -136,12 +143,13 @@ func recordIn(mode string, t report.TenantEntry) (r records.Record, ok bool) {
 		return r, false
 	}
 	var d struct {
-		Record *records.Record `json:"record"`
+		Record   *records.Record `json:"record"`
+		Problems []string        `json:"problems"` // of a health check
 	}
 	if json.Unmarshal(t.Detail, &d) == nil && d.Record != nil {
 		r = *d.Record
 	}
-	if t.State == fleet.Failed {
+	if t.State == fleet.Failed && !LacksBackup(d.Problems) {
 		r = records.Record{Place: r.Place, Applied: r.Applied}
 	}
 	return r, true

@@ -85,8 +85,8 @@ func (f File) Write(data []byte) error {
 // Stream replaces the file by one with what is written to it, in one step, or not at all if that fails, and makes the
 // directories that are missing. A file that exists keeps its permissions and its owner. Whatever is new belongs to the
 // owner of the directory that it is in: a container runs as root, and the steps after it as the runner's user, who
-// could neither change nor delete root's files. A device or a pipe that the user names, such as /dev/null or /dev/stdout,
-// is written to instead. Its error is [ErrOutside] if a link leads out of the workspace.
+// could neither change nor delete root's files. A device or a pipe that the user names, such as /dev/null or
+// /dev/stdout, is written to instead. Its error is [ErrOutside] if a link leads out of the workspace.
 func (f File) Stream(write func(io.Writer) error) error {
 	if f.isDevice() {
 		return writeInto(filepath.Join(f.root, f.path), write)

@@ -275,7 +275,8 @@ func TestWhatIsNoFileIsNotReplaced(t *testing.T) {
 		t.Error("a pipe that nobody reads is written to")
 	}
 	for _, path := range []string{"pipe", "dir"} {
-		if err := write(Workspace{Root: root, Confined: true}, path); err == nil || !strings.Contains(err.Error(), "is not a file") {
+		err := write(Workspace{Root: root, Confined: true}, path)
+		if err == nil || !strings.Contains(err.Error(), "is not a file") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
