@@ -121,6 +121,28 @@ func TestABackupLosesItsLock(t *testing.T) {
 	same(t, "keys", len(v.keys(t)), 2)
 }
 
+// The connection that listed the schemas takes none of the room that their backups need: one connection is enough for
+// them, and two keep migrations away too.
+func TestSchemasAreBackedUpWithRoomForTwoConnections(t *testing.T) {
+	e, v := newEstate(t, "a", "b"), newVault(t)
+	e.run(t).counts(t, 2, 0, 0, 0)
+	u, err := url.Parse(e.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room, guarded := range map[string]bool{"1": false, "2": true} {
+		limit := "alter role " + pgtest.Identifier(u.User.Username()) + " connection limit " + room
+		if err := pgtest.Shared(t).Exec(t.Context(), strings.TrimPrefix(u.Path, "/"), limit); err != nil {
+			t.Fatal(err)
+		}
+		o := e.run(t, v.inputs("mode=backup", "concurrency=1")...)
+		o.counts(t, 2, 0, 0, 0)
+		if warned := strings.Contains(o.log, "nothing kept migrations away"); warned == guarded {
+			t.Errorf("with room for %s, it warned: %v\n%s", room, warned, o.log)
+		}
+	}
+}
+
 // Where a role may have one connection, pg_dump gets it.
 func TestABackupWithRoomForOneConnection(t *testing.T) {
 	t.Parallel()

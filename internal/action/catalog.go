@@ -204,7 +204,7 @@ func catalogEntries(
 		at := place(t)
 		e.NeonProjectID, e.Database = at.NeonProjectID, at.Database
 		if r, ok := results[t.ID]; ok && r.State != fleet.Skipped && facts != nil {
-			e.Facts = facts(r)
+			e.Facts, e.EndedAt = facts(r), r.Started.Add(r.Elapsed)
 		}
 		entries[i] = e
 	}

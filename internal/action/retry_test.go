@@ -51,6 +51,10 @@ func TestARetryWorksOnWhatIsLeft(t *testing.T) {
 	if diff := cmp.Diff([]string{"Globex"}, names(o)); diff != "" {
 		t.Errorf("a dry run (-want +got):\n%s", diff)
 	}
+	o = f.run(t, t.Context(), again("tenants=Acme,Hooli")...)
+	o.counts(t, 0, 0, 0, 0)
+	o.says(t, "nothing failed among the tenants of this run, so there is nothing to do",
+		"earlier runs are done with 2 tenants")
 	o = f.run(t, t.Context(), again()...) // it fails once more
 	o.counts(t, 0, 0, 1, 0)
 	f.keep(t, "2", o)

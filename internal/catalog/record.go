@@ -31,8 +31,8 @@ type Facts struct {
 
 	DroppedAt time.Time
 
-	// Record replaces what the catalog knows of the tenant for later runs, unless a run that began later wrote that. An
-	// empty one says that nothing is known any more.
+	// Record replaces what the catalog knows of the tenant for later runs, unless a run that began later wrote that. One
+	// without a time says that nothing is known any more of the tenant's present, as of the end of the run's work on it.
 	Record *records.Record
 }
 
@@ -44,6 +44,7 @@ type Entry struct {
 	// Source and ID identify the tenant if both of these are empty.
 	Source, ID string
 	SeenAt     time.Time
+	EndedAt    time.Time // when the run was done with the tenant; zero if it did not work on it
 	Facts      Facts
 }
 
@@ -110,8 +111,12 @@ func writeRows(ctx context.Context, conn *postgres.Conn, run Run, first bool, ro
 	}
 	list := make([]row, len(rows))
 	for i, e := range rows {
-		if list[i] = e.row(); list[i].Record != nil {
-			list[i].RecordNotedAt = moment(run.Started)
+		if list[i] = e.row(); list[i].Record == nil {
+			continue
+		}
+		list[i].RecordNotedAt = moment(run.Started)
+		if !list[i].Record.Known() && e.EndedAt.After(run.Started) { // what another run saw meanwhile is no more
+			list[i].RecordNotedAt = moment(e.EndedAt)
 		}
 	}
 	var texts []string

@@ -188,3 +188,24 @@ func TestRememberSaysWhyItCannot(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What a run saw while another one was still at work on the tenant, as a long undo is, is known no more afterwards.
+func TestARunThatChangedATenantLater(t *testing.T) {
+	url := pgtest.Database(t)
+	c := open(t, url)
+	seen := records.Record{Place: "neon a", CurrentAt: noon.Add(5 * time.Minute), Files: "f"}
+	record(t, c, 4, nil, project("a", &seen), project("b", &seen))
+	undone, before := project("a", &records.Record{}), project("b", &records.Record{})
+	undone.EndedAt, before.EndedAt = noon.Add(6*time.Minute), noon.Add(3*time.Minute)
+	record(t, c, 0, nil, undone, before)
+	book := remember(t, url, undone, before)
+	for id, known := range map[string]bool{"a": false, "b": true} {
+		if got, _ := book.Of(id); got.Known() != known {
+			t.Errorf("of %s is known %+v", id, got)
+		}
+	}
+	record(t, c, 7, nil, project("a", &seen))
+	if got, _ := remember(t, url, undone).Of("a"); !got.Known() {
+		t.Error("a run that began after that is not believed")
+	}
+}

@@ -42,6 +42,11 @@ func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, err
 func Dial(
 	ctx context.Context, env Env, t fleet.Tenant, target postgres.Target, o postgres.Options, log *slog.Logger,
 ) (*postgres.Conn, error) {
+	if lender, ok := env.Source.(postgres.Lender); ok {
+		if spare := lender.Lend(); spare != nil { // nobody uses it any more, and it takes up room on the server
+			spare.Close()
+		}
+	}
 	o.Log = log
 	conn, err := postgres.Connect(ctx, target, o)
 	err = remedies.Explain(err)

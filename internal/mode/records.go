@@ -1,9 +1,11 @@
 package mode
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
@@ -55,30 +57,58 @@ func (r *Records) Load(ctx context.Context, found Found) {
 	}
 }
 
-// read adds what a report file says. Of its tenants only the records are in memory.
+// read adds what a report file says. Of its tenants only what counts is in memory.
 func (r *Records) read(f input.File) error {
-	type noted struct {
-		id     string
-		record records.Record
-	}
-	var found []noted
+	var found []seen
 	file, err := ReadTenants(f, func(t report.TenantEntry) error {
-		if record, ok := recordIn(t); ok {
-			found = append(found, noted{t.ID, record})
-		}
+		found = append(found, seenIn(t))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	filesOf(file.File, &r.book)
-	if file.DryRun || leaves[file.Mode] {
+	if file.DryRun {
+		return nil
+	}
+	if branches[file.Mode] {
+		for _, n := range found {
+			if n.branch != "" {
+				r.book.Replaced(n.id, n.branch, cmp.Or(n.ended, file.StartedAt))
+			}
+		}
+	}
+	if leaves[file.Mode] {
 		return nil
 	}
 	for _, n := range found {
-		r.book.Note(n.id, n.record, file.StartedAt)
+		switch {
+		case !n.known:
+		case n.record.Known():
+			r.book.Note(n.id, n.record, file.StartedAt)
+		default: // what another run saw while this one was at work is no more
+			r.book.Note(n.id, n.record, cmp.Or(n.ended, file.StartedAt))
+		}
 	}
 	return nil
+}
+
+// seen is what a tenant's entry in a report says.
+type seen struct {
+	id     string
+	record records.Record
+	known  bool // there is a record
+	branch string
+	ended  time.Time // when the run was done with the tenant; zero if it was not started
+}
+
+func seenIn(t report.TenantEntry) seen {
+	s := seen{id: t.ID, branch: replacedIn(t)}
+	s.record, s.known = recordIn(t)
+	if !t.StartedAt.IsZero() {
+		s.ended = t.StartedAt.Add(time.Duration(t.ElapsedMS) * time.Millisecond)
+	}
+	return s
 }
 
 // filesOf adds the sets of migration files in a report to a book, and returns those that its runs had.
@@ -108,11 +138,36 @@ func runDetails(f report.File) []json.RawMessage {
 	return details
 }
 
-// leaves are the modes that never change a tenant's database, and so leave what is known of it.
+// leaves are the modes that never change a tenant's own database, and so leave what is known of it.
 var leaves = map[string]bool{
 	"backup": true, "sync-secrets": true, "list-tenants": true, "create-branches": true, "reset-branches": true,
 	"delete-branches": true,
 }
+
+// branches are the modes that replace the contents of a branch, which another run may have recorded.
+var branches = map[string]bool{"create-branches": true, "reset-branches": true, "delete-branches": true}
+
+// replacedIn returns the branch that a run of such a mode may have replaced, as a tenant's entry in its report says; ""
+// if it did not.
+func replacedIn(t report.TenantEntry) (branch string) {
+	if t.State == fleet.Skipped || t.State == fleet.Unchanged {
+		return ""
+	}
+	var d struct {
+		Name string `json:"name"`
+	}
+	if json.Unmarshal(t.Detail, &d) != nil {
+		return ""
+	}
+	return d.Name
+}
+
+// BackupAge is the name of a health check's problem that is none of the tenant's database.
+const BackupAge = "backup-age"
+
+// LacksBackup reports whether the age of a tenant's backup is all that a health check found wrong with it: its database
+// stays as its record says, and waking it would make it no backup.
+func LacksBackup(problems []string) bool { return len(problems) == 1 && problems[0] == BackupAge }
 
 // recordIn returns what a tenant's entry in a report says of it; ok is false if it says nothing. An entry without a
 // record, of a run that may have changed the tenant, says that nothing is known of it any more.
@@ -121,12 +176,13 @@ func recordIn(t report.TenantEntry) (r records.Record, ok bool) {
 		return r, false
 	}
 	var d struct {
-		Record *records.Record `json:"record"`
+		Record   *records.Record `json:"record"`
+		Problems []string        `json:"problems"` // of a health check
 	}
 	if json.Unmarshal(t.Detail, &d) == nil && d.Record != nil {
 		r = *d.Record
 	}
-	if t.State == fleet.Failed {
+	if t.State == fleet.Failed && !LacksBackup(d.Problems) {
 		r = records.Record{Place: r.Place, Applied: r.Applied}
 	}
 	return r, true

@@ -130,7 +130,11 @@ func (r *Retry) Left(chosen, all []fleet.Tenant, share fleet.Shard) (left []flee
 	again := fmt.Sprintf("retry-failed: %s again, and %s left out that earlier runs are done with",
 		words.Count(len(d.Again), "tenant is tried", "tenants are tried"), words.Count(d.Done, "tenant is", "tenants are"))
 	if len(d.Again) == 0 {
-		again = fmt.Sprintf("retry-failed: nothing failed, so there is nothing to do; earlier runs are done with %s",
+		nothing := "nothing failed"
+		if r.leftAny() { // in other shards, or among those that tenants leaves out
+			nothing = "nothing failed among the tenants of this run"
+		}
+		again = fmt.Sprintf("retry-failed: %s, so there is nothing to do; earlier runs are done with %s", nothing,
 			words.Count(d.Done, "tenant", "tenants"))
 	}
 	notices = append(notices, again)
@@ -154,6 +158,9 @@ func (r *Retry) Left(chosen, all []fleet.Tenant, share fleet.Shard) (left []flee
 	}
 	return d.Again, notices, warnings
 }
+
+// leftAny reports whether the earlier runs left anything to do, for whichever tenant.
+func (r *Retry) leftAny() bool { return slices.ContainsFunc(r.tried, records.Tried.Left) }
 
 // CheckFiles leaves a mistake if the migration files are not those of the earlier runs. A file that no tenant has
 // applied may have been corrected since. name says which file has a version.

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -89,6 +90,12 @@ func PlaceOf(p fleet.Place, table string) string {
 		branch = "(default)"
 	}
 	return "neon " + p.NeonProjectID + " " + branch + " " + p.Database + " " + p.Role + " " + table
+}
+
+// OnBranch reports whether a place is on a Neon branch of that name, or may be: a name may hold blanks.
+func OnBranch(place, branch string) bool {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(place, "neon "), " ")
+	return strings.HasPrefix(place, "neon ") && strings.HasPrefix(rest, branch+" ")
 }
 
 // SeenAt is the [Record].CurrentAt of a visit, at a time by the clock of the tenant's server and by the runner's: zero

@@ -4,14 +4,21 @@ import "time"
 
 // Book is the records that a run starts from. The zero value has none.
 type Book struct {
-	tenants map[string]entry // by the tenant's id
-	sets    Sets
-	digests map[string]string
+	tenants  map[string]entry      // by the tenant's id
+	replaced map[string][]replaced // by the tenant's id
+	sets     Sets
+	digests  map[string]string
 }
 
 type entry struct {
 	record Record
 	noted  time.Time
+}
+
+// replaced is a branch of a tenant's project that was made, reset or deleted at a time.
+type replaced struct {
+	branch string
+	at     time.Time
 }
 
 // Note adds a tenant's record from a run that began at a time, by its runner's clock. Of several the one of the latest
@@ -43,6 +50,15 @@ func (b *Book) once(digest string) string {
 	return digest
 }
 
+// Replaced notes that a branch of a tenant's project was made, reset or deleted at a time. An earlier record of it says
+// nothing about the present.
+func (b *Book) Replaced(id, branch string, at time.Time) {
+	if b.replaced == nil {
+		b.replaced = map[string][]replaced{}
+	}
+	b.replaced[id] = append(b.replaced[id], replaced{branch, at})
+}
+
 // same reports whether two records say the same about the present.
 func same(a, b Record) bool {
 	return a.Place == b.Place && a.Files == b.Files && a.CurrentAt.Equal(b.CurrentAt)
@@ -63,6 +79,11 @@ func (b *Book) NoteSets(sets Sets) {
 // Of returns a tenant's record; ok is false if there is none.
 func (b *Book) Of(id string) (r Record, ok bool) {
 	e, ok := b.tenants[id]
+	for _, r := range b.replaced[id] {
+		if !r.at.Before(e.noted) && OnBranch(e.record.Place, r.branch) {
+			return Record{Place: e.record.Place}, ok
+		}
+	}
 	return e.record, ok
 }
 

@@ -8,8 +8,8 @@ type Tried struct {
 	State  fleet.State
 }
 
-// left reports whether the run left something to do for the tenant.
-func (t Tried) left() bool { return t.State == fleet.Failed || t.State == fleet.Skipped }
+// Left reports whether the run left something to do for the tenant.
+func (t Tried) Left() bool { return t.State == fleet.Failed || t.State == fleet.Skipped }
 
 // Retry is whom a run works on that tries again what earlier ones left, and why not on the others.
 type Retry struct {
@@ -31,7 +31,7 @@ func Again(tried []Tried, chosen, all []fleet.Tenant, unreported []fleet.Shard, 
 	for _, t := range chosen {
 		before, known := last[t.ID]
 		switch {
-		case known && before.left():
+		case known && before.Left():
 			r.Again = append(r.Again, t)
 		case known:
 			r.Done++
@@ -46,7 +46,7 @@ func Again(tried []Tried, chosen, all []fleet.Tenant, unreported []fleet.Shard, 
 		listed[t.ID] = true
 	}
 	for _, t := range tried {
-		if t.left() && !listed[t.Tenant.ID] && share.Has(t.Tenant) {
+		if t.Left() && !listed[t.Tenant.ID] && share.Has(t.Tenant) {
 			r.Gone = append(r.Gone, t.Tenant)
 		}
 	}

@@ -29,6 +29,7 @@ var ErrOutside = errors.New("it leads out of the workspace")
 type File struct {
 	root string // nothing outside of it is touched
 	path string // from there
+	free bool   // the path is the user's own choice
 }
 
 // File returns the file at a path, whether it exists or not. Its error is [ErrOutside], or that of a working directory
@@ -45,7 +46,7 @@ func (w Workspace) File(path string) (File, error) {
 	rel, err := filepath.Rel(root, abs)
 	switch {
 	case err == nil && filepath.IsLocal(rel):
-		return File{root, rel}, nil
+		return File{root, rel, !w.Confined}, nil
 	case w.Confined, w.Root != "" && !filepath.IsAbs(path):
 		return File{}, ErrOutside
 	}
@@ -56,7 +57,7 @@ func (w Workspace) File(path string) (File, error) {
 		}
 	}
 	rel, err = filepath.Rel(root, abs)
-	return File{root, rel}, err
+	return File{root, rel, true}, err
 }
 
 // Zero reports whether this is no file at all.
@@ -84,8 +85,12 @@ func (f File) Write(data []byte) error {
 // Stream replaces the file by one with what is written to it, in one step, or not at all if that fails, and makes the
 // directories that are missing. A file that exists keeps its permissions and its owner. Whatever is new belongs to the
 // owner of the directory that it is in: a container runs as root, and the steps after it as the runner's user, who
-// could neither change nor delete root's files. Its error is [ErrOutside] if a link leads out of the workspace.
+// could neither change nor delete root's files. A device or a pipe that the user names, such as /dev/null or
+// /dev/stdout, is written to instead. Its error is [ErrOutside] if a link leads out of the workspace.
 func (f File) Stream(write func(io.Writer) error) error {
+	if f.isDevice() {
+		return writeInto(filepath.Join(f.root, f.path), write)
+	}
 	root, err := os.OpenRoot(f.root)
 	if err != nil {
 		return err
@@ -102,7 +107,28 @@ func (f File) Stream(write func(io.Writer) error) error {
 	if err != nil {
 		return explain(err)
 	}
+	if there, err := root.Lstat(f.path); err == nil && !there.Mode().IsRegular() && there.Mode().Type() != fs.ModeSymlink {
+		return fmt.Errorf("%s is not a file", f.path)
+	}
 	return explain(replace(root, f.path, write, like))
+}
+
+// isDevice reports whether the user names a device or a pipe, which must not be replaced by a file.
+func (f File) isDevice() bool {
+	if !f.free {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(f.root, f.path))
+	return err == nil && info.Mode().Type()&(fs.ModeDevice|fs.ModeNamedPipe) != 0
+}
+
+// writeInto writes to a device or a pipe. A pipe that nobody reads is an error, and no reason to wait.
+func writeInto(path string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
 }
 
 // replace writes a new file beside the path, and moves it there. It is like the one that it replaces, or belongs to the

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -236,5 +237,50 @@ func TestOwners(t *testing.T) {
 		if got := [2]int{int(stat.Uid), int(stat.Gid)}; got != want {
 			t.Errorf("%s belongs to %v, want %v", path, got, want)
 		}
+	}
+}
+
+// What is no file is never replaced by one: a device or a pipe that the user names is written to, and anything else is
+// refused.
+func TestWhatIsNoFileIsNotReplaced(t *testing.T) {
+	root, _ := places(t)
+	pipe, link := filepath.Join(root, "pipe"), filepath.Join(root, "dir", "link")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink(pipe, link)); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(w Workspace, path string) error {
+		f, err := w.File(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Write([]byte("after"))
+	}
+	buffer := make([]byte, 10)
+	for _, path := range []string{pipe, "pipe", link} {
+		if err := write(Workspace{Root: root}, path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if n, err := reader.Read(buffer); string(buffer[:n]) != "after" {
+			t.Errorf("%s: read %q, %v", path, buffer[:n], err)
+		}
+	}
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(Workspace{Root: root}, pipe); err == nil {
+		t.Error("a pipe that nobody reads is written to")
+	}
+	for _, path := range []string{"pipe", "dir"} {
+		err := write(Workspace{Root: root, Confined: true}, path)
+		if err == nil || !strings.Contains(err.Error(), "is not a file") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if info, err := os.Lstat(pipe); err != nil || info.Mode().Type() != fs.ModeNamedPipe {
+		t.Errorf("the pipe is %v, %v", info, err)
 	}
 }

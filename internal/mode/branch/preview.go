@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/records"
 )
 
 // Detail is what the report file says about a tenant's branch, and the output branches too.
@@ -45,6 +47,7 @@ type previews struct {
 	name    string
 	life    time.Duration // how long a branch lives; 0: nothing is said about it
 	exports *exports      // nil: none
+	records *mode.Records // that the catalog has
 }
 
 // NewCreate is mode create-branches.
@@ -52,7 +55,7 @@ func NewCreate(in *input.Reader, env mode.Env) mode.Work {
 	p := readPreviews(in, env)
 	p.life = input.Parse(in, "branch-expires-in", mode.ParseBranchLife)
 	p.exports = readExports(in)
-	return mode.Work{Prepare: p.prepare, Job: p.create, Finish: p.finish}
+	return mode.Work{Prepare: p.prepare, Job: p.create, Finish: p.finish, Facts: p.facts}
 }
 
 // NewReset is mode reset-branches.
@@ -60,28 +63,38 @@ func NewReset(in *input.Reader, env mode.Env) mode.Work {
 	p := readPreviews(in, env)
 	p.life = input.Parse(in, "branch-expires-in", mode.ParseBranchLife)
 	p.exports = readExports(in)
-	return mode.Work{Prepare: p.prepare, Job: p.reset, Finish: p.finish}
+	return mode.Work{Prepare: p.prepare, Job: p.reset, Finish: p.finish, Facts: p.facts}
 }
 
 // NewDelete is mode delete-branches.
 func NewDelete(in *input.Reader, env mode.Env) mode.Work {
 	p := readPreviews(in, env)
-	return mode.Work{Job: p.delete, Finish: p.finish}
+	return mode.Work{Prepare: p.prepare, Job: p.delete, Finish: p.finish, Facts: p.facts}
 }
 
 // readPreviews reads the inputs that the three modes have in common.
 func readPreviews(in *input.Reader, env mode.Env) *previews {
-	p := &previews{env: env, name: readName(in)}
+	p := &previews{env: env, name: readName(in), records: mode.Remembered(env)}
 	p.source, _ = mode.Able[fleet.Brancher](in, env, "tenant-source",
 		"tenants of this source have no branches; choose another mode")
 	return p
 }
 
-func (p *previews) prepare(_ context.Context, found mode.Found) error {
+func (p *previews) prepare(ctx context.Context, found mode.Found) error {
+	p.records.Load(ctx, found)
 	if p.exports == nil {
 		return nil
 	}
 	return p.exports.assign(found.Tenants)
+}
+
+// facts clears what the catalog knows of a tenant if that is about this branch, and the branch may have changed.
+func (p *previews) facts(r fleet.Result) catalog.Facts {
+	record, _ := p.records.Book().Of(r.Tenant.ID)
+	if r.State == fleet.Unchanged || !records.OnBranch(record.Place, p.name) {
+		return catalog.Facts{}
+	}
+	return catalog.Facts{Record: &records.Record{Place: record.Place}}
 }
 
 // create makes sure that the tenant has the branch.

@@ -249,7 +249,7 @@ func (h *checker) fingerprintOptions(t fleet.Tenant) fingerprint.Options {
 func facts(r fleet.Result) catalog.Facts {
 	d, _ := r.Outcome.Detail.(Detail)
 	f := mode.BackupFacts(d.NewestBackup)
-	if r.State == fleet.Failed { // also if its schema turned out to differ from the others'
+	if r.State == fleet.Failed && !mode.LacksBackup(d.Problems) { // also if its schema differs from the others'
 		d.forget()
 	}
 	f.SchemaVersion, f.Record = d.Version, d.Record

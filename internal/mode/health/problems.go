@@ -11,6 +11,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -23,7 +24,7 @@ const (
 	onDrift       = "drift"
 	onUnknown     = "unknown-versions"
 	onOrphans     = "orphans"
-	onBackupAge   = "backup-age"
+	onBackupAge   = mode.BackupAge
 	onInvalid     = "invalid"
 	onNone        = "none"
 )
