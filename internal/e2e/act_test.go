@@ -40,7 +40,7 @@ func TestMigrateOnMerge(t *testing.T) {
 	}
 
 	repository = newRepository(t, "retry-failed.yml")
-	job = runAct(t, sandbox, repository, "workflow_dispatch", append(artifacts, "--input", "run-id=1")...)
+	job = runAct(t, sandbox, repository, "workflow_dispatch", append(artifacts, "--bind", "--input", "run-id=1")...)
 	job.wants(t, "total", "0")
 	if want := "0 tried again, failed - 0"; !strings.Contains(job.log, want) {
 		t.Errorf("the workflow's last step did not say %q", want)

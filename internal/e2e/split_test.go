@@ -93,6 +93,14 @@ runs:
     - shell: bash
       run: mkdir -p "${{ inputs.path }}" && cp -r /artifacts/${{ inputs.pattern }} "${{ inputs.path }}/"
 `},
+	// For a step that names a ref. act has the others copy the repository, which here has to be bound.
+	"actions/checkout@v7": {"action.yml": `inputs: {ref: {}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: ls db/migrations
+`},
 	"actions/cache@v5": {"restore/action.yml": `inputs: {path: {}, key: {}, restore-keys: {}}
 runs:
   using: composite
