@@ -51,7 +51,7 @@ func readReports(in *input.Reader) func() (report.Run, error) {
 		if err != nil {
 			return report.Run{}, errors.Join(err, unread)
 		}
-		run = joinShards(run)
+		run = mode.MergeSleep(joinShards(run))
 		for _, name := range merged {
 			run.Notices = append(run.Notices, name+" is a merged report itself and was left out")
 		}

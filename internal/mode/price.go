@@ -8,6 +8,7 @@ import (
 
 // price is what an hour of one compute unit costs. The zero value is not known.
 type price struct {
+	text          string // as it was given
 	known         bool
 	amount        float64
 	before, after string // the currency, as it was given
@@ -26,7 +27,7 @@ func parsePrice(text string) (price, error) {
 	if err != nil {
 		return price{}, fmt.Errorf("%q is not a price: %w", text, err)
 	}
-	return price{known: true, amount: amount, before: m[1], after: m[3]}, nil
+	return price{text: text, known: true, amount: amount, before: m[1], after: m[3]}, nil
 }
 
 // cost says what some hours of one compute unit come to: "208.3 compute hours ($22.08)".

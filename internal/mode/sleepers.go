@@ -50,6 +50,8 @@ type Sleep struct {
 	// least.
 	HoursSaved float64 `json:"compute_hours_saved"`
 	HoursWoken float64 `json:"compute_hours_woken"`
+	// Price is that of such an hour, as it was given; empty if it was not.
+	Price string `json:"compute_price,omitempty"`
 }
 
 // ReadSleepers reads the inputs about sleeping tenants; nil unless they are to be left asleep. Where records are read
@@ -131,13 +133,13 @@ func (s *Sleepers) Report(results []fleet.Result, reached func(fleet.Result) boo
 	if s == nil || s.chosen == nil {
 		return nil, report.Section{}
 	}
-	sleep := &Sleep{Reasons: map[records.Reason]int{}}
+	sleep := &Sleep{Reasons: map[records.Reason]int{}, Price: s.price.text}
 	for _, r := range results {
 		if reached(r) {
 			sleep.add(s.chosen[r.Tenant.ID])
 		}
 	}
-	return sleep, report.Section{Title: "Sleeping computes", Lines: sleep.lines(s.price)}
+	return sleep, report.Section{Title: sleepTitle, Lines: sleep.lines(s.price)}
 }
 
 // add counts one tenant.

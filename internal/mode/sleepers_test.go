@@ -1,11 +1,14 @@
 package mode
 
 import (
+	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/neon-tenants-action/internal/records"
+	"github.com/org/neon-tenants-action/internal/report"
 )
 
 func TestSleepInWords(t *testing.T) {
@@ -63,5 +66,35 @@ func TestPriceForms(t *testing.T) {
 		if p, err := parsePrice(text); err == nil {
 			t.Errorf("%q is %+v", text, p)
 		}
+	}
+}
+
+// A merged report says what became of all shards' computes, and not of those of a shard that was run again.
+func TestMergeSleep(t *testing.T) {
+	at := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
+	shard := func(name string, later time.Duration, left int) report.MergedRun {
+		detail, err := json.Marshal(map[string]any{"sleep": Sleep{LeftAsleep: left, HoursSaved: float64(left),
+			Price: "$2", Reasons: map[records.Reason]int{records.InUse: 1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.MergedRun{Shard: name, StartedAt: at.Add(later), Detail: detail}
+	}
+	r := report.Run{
+		Merged: []report.MergedRun{shard("1/2", 0, 10), shard("2/2", 0, 20), shard("2/2", time.Hour, 30), {Shard: "3/3"}},
+		Sections: []report.Section{{Title: "Before"}, {Title: sleepTitle + " (shard 1/2)"},
+			{Title: sleepTitle + " (shard 2/2)"}, {Title: "Merged reports"}},
+	}
+	want := []report.Section{{Title: "Before"}, {Title: sleepTitle, Lines: []string{
+		"left asleep: 40 tenants, current by their record and not used since; waking them would have cost at least 40.0 " +
+			"compute hours ($80.00)",
+		"connected to: 2 tenants, 2 used since their record",
+	}}, {Title: "Merged reports"}}
+	if diff := cmp.Diff(want, MergeSleep(r).Sections); diff != "" {
+		t.Error(diff)
+	}
+	r.Sections = r.Sections[:1]
+	if diff := cmp.Diff(r.Sections, MergeSleep(r).Sections); diff != "" {
+		t.Error(diff)
 	}
 }

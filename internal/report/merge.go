@@ -29,6 +29,13 @@ type MergedRun struct {
 	Detail json.RawMessage `json:"detail,omitempty"`
 }
 
+// Superseded reports whether a later one of the runs that the report was merged from repeated the same shard.
+func (r Run) Superseded(i int) bool {
+	return slices.ContainsFunc(r.Merged, func(m MergedRun) bool {
+		return m.Shard != "" && m.Shard == r.Merged[i].Shard && m.StartedAt.After(r.Merged[i].StartedAt)
+	})
+}
+
 // Merge joins the runs of sharded jobs into one. If several files have the same tenant, because a job was run again,
 // the result of the run that started last counts. A shard without a file is an error of the merged run: the job that
 // died wrote none. Merge itself returns an error, with a remedy, if the files do not belong together: if they differ in
