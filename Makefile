@@ -1,7 +1,7 @@
 # What a contributor runs. Every target installs what it needs (apt, as root or with sudo), or says what to install.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-clock lint fmt bench image e2e
+.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e
 
 IMAGE := neon-tenants-action:dev
 # built from the module in the folder that is given
@@ -29,9 +29,11 @@ test-clock: ## the tests that need no MinIO, at the end of a leap year and of a 
 	@.ci/install postgres
 	.ci/test-clock
 
-lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionlint on workflows and examples, Kubernetes' types on the manifests
+lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionlint on workflows and examples
 	bin/golangci-lint run ./...
 	bin/actionlint .github/workflows/*.yml examples/*.yml
+
+manifests: ## decode the Kubernetes example with Kubernetes' own types, which take minutes to compile
 	cd tools/manifests && go run . ../../examples/kubernetes/*.yaml
 
 fmt: bin/golangci-lint ## format the Go code

@@ -51,6 +51,7 @@ func newRecorded(t *testing.T, names ...string) *organisation {
 }
 
 func TestARunRecordsWhatItFoundOut(t *testing.T) {
+	sameClocks(t)
 	f := newFleet(t, named("Acme", "Globex")...)
 	f.write(t, lateFile, lateSQL)
 	query(t, f.projects[1], "create table late (by_hand text)")
@@ -81,6 +82,7 @@ func TestARunRecordsWhatItFoundOut(t *testing.T) {
 }
 
 func TestChangedFilesByReport(t *testing.T) {
+	sameClocks(t)
 	f := newRecorded(t, "Acme", "Globex")
 	previous := "previous-report=reports/*.json"
 
@@ -132,6 +134,7 @@ func TestChangedFilesByReport(t *testing.T) {
 
 // A record of a failed run says what was applied, and nothing about the present: each tenant's own database decides.
 func TestChangedFilesOfATenant(t *testing.T) {
+	sameClocks(t)
 	f := newFleet(t, named("Acme", "Globex", "Hooli")...)
 	f.write(t, lateFile, lateSQL)
 	f.write(t, "20250302000000_next.sql", "create table late (i int);")
@@ -182,6 +185,7 @@ func TestAReportThatCannotBeReadIsNoRecord(t *testing.T) {
 
 // The sources whose tenants are no Neon projects know where these live too.
 func TestChangedFilesOfTheOtherSources(t *testing.T) {
+	sameClocks(t)
 	e := newEstate(t, "acme", "globex")
 	f := newFleet(t, named("Acme")...)
 	secrets := []string{"neon-api-key=", "tenant-source=secrets",
@@ -217,6 +221,7 @@ func TestChangedFilesOfTheOtherSources(t *testing.T) {
 
 func TestChangedFilesByCatalog(t *testing.T) {
 	t.Parallel()
+	sameClocks(t)
 	f, catalog := newFleet(t, named("Acme", "Globex")...), catalogDatabase(t)
 	record := "catalog-url=" + catalog
 	f.write(t, lateFile, lateSQL)
@@ -244,6 +249,7 @@ func TestChangedFilesByCatalog(t *testing.T) {
 // What changes a tenant's database in another way leaves nothing known of it.
 func TestOtherModesClearTheCatalogsRecord(t *testing.T) {
 	t.Parallel()
+	sameClocks(t)
 	f, v, catalog := newFleet(t, named("Acme")...), newVault(t), catalogDatabase(t)
 	record := "catalog-url=" + catalog
 	known := func() string {

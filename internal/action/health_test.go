@@ -48,6 +48,7 @@ func (o outcome) fleetHealth(t *testing.T) health.Report {
 }
 
 func TestHealthOfAFleet(t *testing.T) {
+	sameClocks(t)
 	f := newFleet(t, named("a", "b", "c", "d", "e")...)
 	f.run(t, t.Context()).counts(t, 5, 0, 0, 0)
 	o := f.run(t, t.Context(), "mode=health-check", "required-tables=users, public.projects")

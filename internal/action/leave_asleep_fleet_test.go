@@ -48,6 +48,7 @@ func allAsleep(t *testing.T, f *organisation, o outcome) outcome {
 // the others cost their share of the list.
 func TestTenThousandSleepers(t *testing.T) {
 	t.Parallel()
+	sameClocks(t)
 	const tenants, behind = 10_000, 300
 	f := sharedFleet(t, tenants)
 	o := f.run(t, t.Context(), "tenants=t-00000")

@@ -9,6 +9,7 @@ import (
 // What this action does to a branch leaves nothing known of it, whoever keeps the records; what is known of other
 // branches stays.
 func TestAReplacedBranchIsNotLeftAsleep(t *testing.T) {
+	sameClocks(t)
 	for _, kept := range []string{"report", "catalog"} {
 		for name, replace := range map[string][]string{
 			"reset": {"reset-branches"}, "made again": {"delete-branches", "create-branches"},

@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,20 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/records"
 )
+
+// sameClocks skips a test that needs records of the present where the server's clock is another than this process's, as
+// in make test-clock: there a run makes none.
+func sameClocks(t *testing.T) {
+	t.Helper()
+	now := pgtest.Ask(t, pgtest.Database(t), "select extract(epoch from now())::bigint")[0]
+	seconds, err := strconv.ParseInt(now, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if records.SeenAt(time.Unix(seconds, 0), time.Now()).IsZero() {
+		t.Skip("the server's clock is not this process's")
+	}
+}
 
 // resolved is how often a connection string was asked for since the last call.
 func (f *organisation) resolved() int {
@@ -33,6 +48,7 @@ func slept(t *testing.T, o outcome) mode.Sleep {
 // A tenant that its record shows to be current, and that nobody has used since, costs neither a call nor a connection,
 // in both modes and with both kinds of records.
 func TestSleepersAreLeftAsleep(t *testing.T) {
+	sameClocks(t)
 	for _, name := range []string{"migrate", "health-check"} {
 		for _, kept := range []string{"report", "catalog"} {
 			t.Run(name+" "+kept, func(t *testing.T) {
@@ -81,6 +97,7 @@ func TestSleepersAreLeftAsleep(t *testing.T) {
 
 // A file that was edited after it had been applied to sleepers is told of as it is of others: each tenant once.
 func TestAnEditedFileOfSleepers(t *testing.T) {
+	sameClocks(t)
 	f := newRecorded(t, "a", "b")
 	f.write(t, lateFile, "create table late (i bigint);")
 	const previous = "previous-report=reports/*.json"
@@ -103,6 +120,7 @@ func TestAnEditedFileOfSleepers(t *testing.T) {
 
 // What is said of computes is about the tenants that the run reached.
 func TestSleepersOfLaterWaves(t *testing.T) {
+	sameClocks(t)
 	f := newFleet(t, named("a", "b", "c", "d")...)
 	inputs := []string{"previous-report=reports/*.json", "leave-asleep=true"}
 	o := f.run(t, t.Context(), append(inputs, "waves=3")...)
@@ -120,6 +138,7 @@ func TestSleepersOfLaterWaves(t *testing.T) {
 
 // A health check keeps how files were applied, unless it looked at another database.
 func TestAHealthChecksRecordIsAboutOneDatabase(t *testing.T) {
+	sameClocks(t)
 	f, catalog := newFleet(t, named("Acme")...), catalogDatabase(t)
 	record := "catalog-url=" + catalog
 	applied := func() string {
