@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -135,6 +136,7 @@ func TestSchemasAreBackedUpWithRoomForTwoConnections(t *testing.T) {
 		if err := pgtest.Shared(t).Exec(t.Context(), strings.TrimPrefix(u.Path, "/"), limit); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(time.Second) // keys tell seconds
 		o := e.run(t, v.inputs("mode=backup", "concurrency=1")...)
 		o.counts(t, 2, 0, 0, 0)
 		if warned := strings.Contains(o.log, "nothing kept migrations away"); warned == guarded {

@@ -133,6 +133,9 @@ func Owner(env Env, t fleet.Tenant, target postgres.Target) backups.Owner {
 	if l, ok := env.Source.(fleet.Locator); ok {
 		place = l.Place(t)
 	}
+	if place.NeonProjectID != "" { // its connection string says which database that is
+		place.Database = ""
+	}
 	origin := backups.Origin{
 		Server: place.Server, Database: place.Database, Branch: place.NeonBranch, Schema: env.Schema(t),
 	}
