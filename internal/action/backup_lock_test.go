@@ -59,7 +59,6 @@ func (h *heldDump) dumping(t *testing.T, dumps int) {
 // While a tenant is dumped, twice at once, a migration waits for the lock that the dumps share. If it waited for a
 // table's lock instead, everybody who reads the table would wait behind it.
 func TestAMigrationWaitsForADumpAndNobodyBehindIt(t *testing.T) {
-	t.Parallel()
 	h, v := newHeldDump(t), newVault(t)
 	first := h.begin(t, v.inputs("mode=backup")...)
 	second := h.begin(t, v.inputs("mode=backup", "s3-prefix=second")...)
@@ -88,7 +87,6 @@ func TestAMigrationWaitsForADumpAndNobodyBehindIt(t *testing.T) {
 
 // A backup waits for a migration no longer than it is told to, and then leaves nothing behind.
 func TestABackupWaitsForAMigration(t *testing.T) {
-	t.Parallel()
 	f, v := newFleet(t, named("a")...), newVault(t)
 	f.write(t, "20250302000000_hang.sql", "select pg_sleep(60);")
 	migration, end := context.WithCancel(t.Context())
@@ -109,7 +107,6 @@ func TestABackupWaitsForAMigration(t *testing.T) {
 
 // A backup whose lock is lost is as whole as any other.
 func TestABackupLosesItsLock(t *testing.T) {
-	t.Parallel()
 	h, v := newHeldDump(t), newVault(t)
 	done := h.begin(t, v.inputs("mode=backup")...)
 	h.dumping(t, 1)
@@ -147,7 +144,6 @@ func TestSchemasAreBackedUpWithRoomForTwoConnections(t *testing.T) {
 
 // Where a role may have one connection, pg_dump gets it.
 func TestABackupWithRoomForOneConnection(t *testing.T) {
-	t.Parallel()
 	f, v := newFleet(t), newVault(t)
 	direct := pgtest.Database(t)
 	u, err := url.Parse(direct)

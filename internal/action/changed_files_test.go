@@ -248,7 +248,6 @@ func TestChangedFilesByCatalog(t *testing.T) {
 
 // What changes a tenant's database in another way leaves nothing known of it.
 func TestOtherModesClearTheCatalogsRecord(t *testing.T) {
-	t.Parallel()
 	sameClocks(t)
 	f, v, catalog := newFleet(t, named("Acme")...), newVault(t), catalogDatabase(t)
 	record := "catalog-url=" + catalog

@@ -16,7 +16,7 @@ func TestASyncObeysGitHub(t *testing.T) {
 	h.Fail(githubtest.Fault{Route: "PUT *", Lose: true, Times: 1, After: 5})
 	o := h.sync(t)
 	o.counts(t, 8, 0, 0, 0)
-	o.says(t, "waiting 2s for GitHub: ")
+	o.says(t, "waiting 2s: GitHub's API asks for it")
 	h.holds(t, h.perTenant())
 	h.unchangedRun(t)
 }
