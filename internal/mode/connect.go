@@ -22,11 +22,7 @@ func Resolve(ctx context.Context, env Env, t fleet.Tenant, log *slog.Logger) (po
 // Parse hides a connection string, then parses it. One that leads through Neon's pooler becomes a direct one.
 func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, error) {
 	Hide(env, log, secret)
-	parse := postgres.ParseTarget
-	if secret.Trusted() {
-		parse = postgres.ParseTrusted
-	}
-	target, err := parse(secret.Reveal(), env.Insecure)
+	target, err := env.parse(secret)
 	if err != nil {
 		return postgres.Target{}, remedies.Explain(err)
 	}
@@ -36,6 +32,14 @@ func Parse(env Env, secret fleet.Secret, log *slog.Logger) (postgres.Target, err
 			"this mode needs sessions of its own, and connects directly")
 	}
 	return target.Sharing(env.DirectTLS), nil
+}
+
+// parse parses a connection string by the rules for where it comes from.
+func (e Env) parse(secret fleet.Secret) (postgres.Target, error) {
+	if secret.Trusted() {
+		return postgres.ParseTrusted(secret.Reveal(), e.Insecure)
+	}
+	return postgres.ParseTarget(secret.Reveal(), e.Insecure)
 }
 
 // Dial connects to a tenant. If that fails, the source adds why, where it can find out.

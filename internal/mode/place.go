@@ -24,11 +24,7 @@ func (e Env) PlaceOf(ctx context.Context, t fleet.Tenant, table postgres.Table) 
 		if err != nil {
 			return ""
 		}
-		parse := postgres.ParseTarget
-		if secret.Trusted() {
-			parse = postgres.ParseTrusted
-		}
-		target, err := parse(secret.Reveal(), e.Insecure)
+		target, err := e.parse(secret)
 		if err != nil {
 			return ""
 		}

@@ -8,8 +8,7 @@ import (
 
 // price is what an hour of one compute unit costs. The zero value is not known.
 type price struct {
-	text          string // as it was given
-	known         bool
+	text          string // as it was given; empty: not known
 	amount        float64
 	before, after string // the currency, as it was given
 }
@@ -27,7 +26,7 @@ func parsePrice(text string) (price, error) {
 	if err != nil {
 		return price{}, fmt.Errorf("%q is not a price: %w", text, err)
 	}
-	return price{text: text, known: true, amount: amount, before: m[1], after: m[3]}, nil
+	return price{text: text, amount: amount, before: m[1], after: m[3]}, nil
 }
 
 // cost says what some hours of one compute unit come to: "208.3 compute hours ($22.08)".
@@ -36,7 +35,7 @@ func (p price) cost(hours float64) string {
 	if hours < 0.1 {
 		text = strconv.FormatFloat(hours, 'f', 3, 64) + " compute hours"
 	}
-	if !p.known {
+	if p.text == "" {
 		return text
 	}
 	return fmt.Sprintf("%s (%s%.2f%s)", text, p.before, hours*p.amount, p.after)

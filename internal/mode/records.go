@@ -68,26 +68,21 @@ func (r *Records) read(f input.File) error {
 		return err
 	}
 	filesOf(file.File, &r.book)
-	if file.DryRun {
-		return nil
-	}
-	if branches[file.Mode] {
-		for _, n := range found {
-			if n.branch != "" {
-				r.book.Replaced(n.id, n.branch, cmp.Or(n.ended, file.StartedAt))
-			}
-		}
-	}
-	if leaves[file.Mode] {
+	if file.DryRun || leaves[file.Mode] {
 		return nil
 	}
 	for _, n := range found {
+		ended := cmp.Or(n.ended, file.StartedAt)
 		switch {
 		case !n.known:
+		case branches[file.Mode]:
+			if n.branch != "" {
+				r.book.Replaced(n.id, n.branch, ended)
+			}
 		case n.record.Known():
 			r.book.Note(n.id, n.record, file.StartedAt)
 		default: // what another run saw while this one was at work is no more
-			r.book.Note(n.id, n.record, cmp.Or(n.ended, file.StartedAt))
+			r.book.Note(n.id, n.record, ended)
 		}
 	}
 	return nil
@@ -97,14 +92,35 @@ func (r *Records) read(f input.File) error {
 type seen struct {
 	id     string
 	record records.Record
-	known  bool // there is a record
-	branch string
+	known  bool      // the entry says something of the tenant, be it that nothing is known any more
+	branch string    // that a run of such a mode may have replaced; empty if it did not
 	ended  time.Time // when the run was done with the tenant; zero if it was not started
 }
 
+// seenIn returns what an entry says. One without a record, of a run that may have changed the tenant, says that nothing
+// is known of it any more.
 func seenIn(t report.TenantEntry) seen {
-	s := seen{id: t.ID, branch: replacedIn(t)}
-	s.record, s.known = recordIn(t)
+	s := seen{id: t.ID}
+	if t.State == fleet.Skipped {
+		return s
+	}
+	var d struct {
+		Record   *records.Record `json:"record"`
+		Problems []string        `json:"problems"` // of a health check
+		Name     string          `json:"name"`     // of a branch
+	}
+	if json.Unmarshal(t.Detail, &d) == nil {
+		if d.Record != nil {
+			s.record = *d.Record
+		}
+		if t.State != fleet.Unchanged {
+			s.branch = d.Name
+		}
+	}
+	s.known = true
+	if t.State == fleet.Failed && !LacksBackup(d.Problems) {
+		s.record = records.Record{Place: s.record.Place, Applied: s.record.Applied}
+	}
 	if !t.StartedAt.IsZero() {
 		s.ended = t.StartedAt.Add(time.Duration(t.ElapsedMS) * time.Millisecond)
 	}
@@ -138,29 +154,12 @@ func runDetails(f report.File) []json.RawMessage {
 	return details
 }
 
-// leaves are the modes that never change a tenant's own database, and so leave what is known of it.
-var leaves = map[string]bool{
-	"backup": true, "sync-secrets": true, "list-tenants": true, "create-branches": true, "reset-branches": true,
-	"delete-branches": true,
-}
+// leaves are the modes that never change a database of a tenant, and so leave what is known of it.
+var leaves = map[string]bool{"backup": true, "sync-secrets": true, "list-tenants": true}
 
-// branches are the modes that replace the contents of a branch, which another run may have recorded.
+// branches are the modes that leave a tenant's own database too, and replace the contents of a branch, which another
+// run may have recorded.
 var branches = map[string]bool{"create-branches": true, "reset-branches": true, "delete-branches": true}
-
-// replacedIn returns the branch that a run of such a mode may have replaced, as a tenant's entry in its report says; ""
-// if it did not.
-func replacedIn(t report.TenantEntry) (branch string) {
-	if t.State == fleet.Skipped || t.State == fleet.Unchanged {
-		return ""
-	}
-	var d struct {
-		Name string `json:"name"`
-	}
-	if json.Unmarshal(t.Detail, &d) != nil {
-		return ""
-	}
-	return d.Name
-}
 
 // BackupAge is the name of a health check's problem that is none of the tenant's database.
 const BackupAge = "backup-age"
@@ -168,22 +167,3 @@ const BackupAge = "backup-age"
 // LacksBackup reports whether the age of a tenant's backup is all that a health check found wrong with it: its database
 // stays as its record says, and waking it would make it no backup.
 func LacksBackup(problems []string) bool { return len(problems) == 1 && problems[0] == BackupAge }
-
-// recordIn returns what a tenant's entry in a report says of it; ok is false if it says nothing. An entry without a
-// record, of a run that may have changed the tenant, says that nothing is known of it any more.
-func recordIn(t report.TenantEntry) (r records.Record, ok bool) {
-	if t.State == fleet.Skipped {
-		return r, false
-	}
-	var d struct {
-		Record   *records.Record `json:"record"`
-		Problems []string        `json:"problems"` // of a health check
-	}
-	if json.Unmarshal(t.Detail, &d) == nil && d.Record != nil {
-		r = *d.Record
-	}
-	if t.State == fleet.Failed && !LacksBackup(d.Problems) {
-		r = records.Record{Place: r.Place, Applied: r.Applied}
-	}
-	return r, true
-}

@@ -193,7 +193,7 @@ func (r *Retry) checkFiles(files records.Set, name func(version string) string) 
 	}
 	for _, f := range r.files {
 		for _, t := range f.Tenants {
-			record, _ := recordIn(t)
+			record := seenIn(t).record
 			for _, version := range records.Edited(book.Set(record.Applied), files) {
 				if changed[version] {
 					return fmt.Errorf("%s is not what the earlier run applied to %q and maybe to others", name(version), t.Name)

@@ -24,7 +24,7 @@ func MergeSleep(r report.Run) report.Run {
 		var d struct {
 			Sleep *Sleep `json:"sleep"`
 		}
-		if r.Superseded(i) || json.Unmarshal(m.Detail, &d) != nil || d.Sleep == nil {
+		if r.Repeated(i) || json.Unmarshal(m.Detail, &d) != nil || d.Sleep == nil {
 			continue
 		}
 		whole.addAll(*d.Sleep)

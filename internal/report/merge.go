@@ -29,8 +29,8 @@ type MergedRun struct {
 	Detail json.RawMessage `json:"detail,omitempty"`
 }
 
-// Superseded reports whether a later one of the runs that the report was merged from repeated the same shard.
-func (r Run) Superseded(i int) bool {
+// Repeated reports whether a later one of the runs that the report was merged from had the same shard.
+func (r Run) Repeated(i int) bool {
 	return slices.ContainsFunc(r.Merged, func(m MergedRun) bool {
 		return m.Shard != "" && m.Shard == r.Merged[i].Shard && m.StartedAt.After(r.Merged[i].StartedAt)
 	})
