@@ -24,7 +24,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) { pgtest.Main(m, vaults.Stop) }
 
 // organisation is one of its own with projects of the given specs, and a workspace with the example's migrations.
 type organisation struct {

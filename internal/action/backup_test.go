@@ -1,8 +1,11 @@
 package action
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,29 +20,44 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-// vault is a MinIO whose role a job may assume, with a bucket.
+// vault is a bucket of a MinIO whose role a job may assume.
 type vault struct {
-	*buckettest.Server
+	*store
 	bucket string
+}
+
+// store is the MinIO of all vaults, with the issuer that it trusts.
+type store struct {
+	*buckettest.Server
 	issuer *githubtest.Issuer
 }
 
+func (s *store) Stop() error { return errors.Join(s.Server.Stop(), s.issuer.Close()) }
+
+var vaults servertest.Shared[*store]
+
 func newVault(t *testing.T) *vault {
 	t.Helper()
+	s, err := vaults.Get(startStore)
+	buckettest.Need(t, err)
+	return &vault{s, buckettest.Bucket(t, s.Server, false)}
+}
+
+// startStore also sets AWS's own configuration, which the SDK reads by itself, for the rest of the test binary.
+func startStore() (*store, error) {
 	issuer, err := githubtest.StartIssuer(githubtest.IssuerOptions{})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { _ = issuer.Close() })
-	server, err := buckettest.Start(t.Context(), buckettest.Options{Issuer: issuer.URL})
-	buckettest.Need(t, err)
-	t.Cleanup(func() { _ = server.Stop() })
-	v := &vault{server, buckettest.Bucket(t, server, false), issuer}
-	t.Setenv("AWS_ENDPOINT_URL_STS", v.URL) // AWS's own configuration, which the SDK reads by itself
-	t.Setenv("AWS_CA_BUNDLE", v.CAFile)
-	return v
+	server, err := buckettest.Start(context.Background(), buckettest.Options{Issuer: issuer.URL})
+	if err != nil {
+		return nil, errors.Join(err, issuer.Close())
+	}
+	return &store{server, issuer}, errors.Join(
+		os.Setenv("AWS_ENDPOINT_URL_STS", server.URL), os.Setenv("AWS_CA_BUNDLE", server.CAFile))
 }
 
 // inputs of a job with permission to ask for a token.

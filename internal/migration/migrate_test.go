@@ -86,7 +86,8 @@ func TestMigrateFromEmptyThenUnchanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.Equal(t, "second run", timed(t, again, began), migration.Result{Before: "20250103000000", After: "20250103000000"})
+	servertest.Equal(t, "second run", timed(t, again, began),
+		migration.Result{Before: "20250103000000", After: "20250103000000"})
 }
 
 // timed returns a result without its times, which it has checked: the server said one, and ours was read since began.

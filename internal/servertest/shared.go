@@ -37,11 +37,18 @@ func (s *Shared[S]) Stop() error {
 }
 
 // Main is the body of a TestMain: it runs the tests, stops the server and exits. name is the server's, for its errors.
-func (s *Shared[S]) Main(m *testing.M, name string) {
+// stops stop what else the package's tests share.
+func (s *Shared[S]) Main(m *testing.M, name string, stops ...func() error) {
 	code := m.Run()
 	if err := s.Stop(); err != nil {
 		fmt.Fprintf(os.Stderr, "stop the shared %s server: %v\n", name, err)
 		code = max(code, 1)
+	}
+	for _, stop := range stops {
+		if err := stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
 	}
 	os.Exit(code)
 }

@@ -12,8 +12,8 @@ import (
 
 var shared servertest.Shared[*Server]
 
-// Main is the body of a TestMain: it runs the tests, stops the shared server and exits.
-func Main(m *testing.M) { shared.Main(m, "PostgreSQL") }
+// Main is the body of a TestMain: it runs the tests, stops the shared server and whatever else they share, and exits.
+func Main(m *testing.M, stops ...func() error) { shared.Main(m, "PostgreSQL", stops...) }
 
 // Shared returns the test binary's server, started on first use. Tests that stop, kill or pause one start their own.
 func Shared(t testing.TB) *Server {
