@@ -11,7 +11,8 @@ import (
 func TestProjectSettings(t *testing.T) {
 	s := start(t, neontest.Options{OperationTime: -1})
 	const settings = `{"project":{"default_endpoint_settings":{"autoscaling_limit_min_cu":3,` +
-		`"suspend_timeout_seconds":60},"history_retention_seconds":3600,"settings":{"quota":{"active_time_seconds":0,"logical_size_bytes":5}}}}`
+		`"suspend_timeout_seconds":60},"history_retention_seconds":3600,` +
+		`"settings":{"quota":{"active_time_seconds":0,"logical_size_bytes":5}}}}`
 	made := call(t, s, 201, "POST /projects", settings)
 	id := made.text(t, "project", "id")
 	got := call(t, s, 200, "GET /projects/"+id, nil)
