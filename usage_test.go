@@ -203,6 +203,7 @@ var otherwise = map[string]string{
 	"tenant-name":     "acme",
 	"neon-region":     "aws-eu-central-1",
 	"neon-pg-version": "17",
+	"neon-settings":   "suspend_timeout_seconds: 300",
 	"confirm":         "acme",
 	"without-backup":  "true",
 

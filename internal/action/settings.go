@@ -53,6 +53,7 @@ func (r *run) settings() settings {
 		source: source.New(in, source.Options{
 			Creating: m.creates, OnWait: r.waiting, DirectTLS: &r.direct,
 			OnSlow: mode.Slowed("Neon's API", r.notice, r.console.Line),
+			Notice: r.notice,
 			Warn:   func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
 		}),
 		catalog: r.catalogSettings(insecure),

@@ -21,6 +21,7 @@ type ProjectSpec struct {
 	PgVersion int
 	// Database is created with it, owned by Role. Empty: neondb, and the database's name followed by _owner.
 	Database, Role string
+	Settings       ProjectSettings
 }
 
 // NewProject is a project that was just created.
@@ -47,6 +48,7 @@ type projectRequest struct {
 			Database string `json:"database_name,omitempty"`
 			Role     string `json:"role_name,omitempty"`
 		} `json:"branch"`
+		ProjectSettings
 	} `json:"project"`
 }
 
@@ -112,6 +114,7 @@ func (c *Client) postProject(ctx context.Context, spec ProjectSpec) (*NewProject
 	p := &body.Project
 	p.Name, p.OrgID, p.Region, p.PgVersion = spec.Name, spec.OrgID, spec.Region, spec.PgVersion
 	p.Branch.Database, p.Branch.Role = spec.Database, spec.Role
+	p.ProjectSettings = spec.Settings
 	var answer projectAnswer
 	if err := c.call(ctx, http.MethodPost, body, &answer, nil, "/projects"); err != nil {
 		return nil, err

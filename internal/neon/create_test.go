@@ -136,6 +136,22 @@ func TestCreateProject(t *testing.T) {
 	}
 }
 
+// What is given is sent, zeros included; the rest is Neon's choice.
+func TestCreateProjectSendsItsSettings(t *testing.T) {
+	c := &creation{}
+	_, client := newAPI(t, c.ServeHTTP)
+	spec := ProjectSpec{Name: "x", Settings: ProjectSettings{
+		Compute: ComputeSettings{MinUnits: new(0.25), SuspendSeconds: new(int64(0))}, HistorySeconds: new(int64(0)),
+	}}
+	spec.Settings.Settings.Quota.LogicalSizeBytes = new(int64(1 << 33))
+	_, err := client.CreateProject(t.Context(), spec)
+	const sent = `{"project":{"name":"x","branch":{},"default_endpoint_settings":{"autoscaling_limit_min_cu":0.25,` +
+		`"suspend_timeout_seconds":0},"history_retention_seconds":0,"settings":{"quota":{"logical_size_bytes":8589934592}}}}`
+	if err != nil || c.body() != sent {
+		t.Errorf("%v; sent %s, want %s", err, c.body(), sent)
+	}
+}
+
 func TestCreateProjectNamesTheOrganizationOfAPersonalKey(t *testing.T) {
 	var sent string
 	_, client := newAPI(t, func(w http.ResponseWriter, r *http.Request) {

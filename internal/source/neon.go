@@ -31,6 +31,7 @@ type Neon struct {
 	creation       creation
 	diagnosed      atomic.Int64 // tenants whose diagnosis took calls
 	warn           func(string)
+	notice         func(string) // nil: nobody
 
 	mu       sync.Mutex
 	projects map[string]*neon.Project // as they were listed, by id
@@ -59,6 +60,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 		database: in.Required("database-name"),
 		role:     in.Required("role-name"),
 		warn:     o.warn,
+		notice:   o.Notice,
 		projects: map[string]*neon.Project{},
 	}
 	key := in.Secret("neon-api-key")

@@ -17,12 +17,15 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/neon"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // creation is how new projects are created. It is zero except in the mode that creates them.
 type creation struct {
 	region    string
 	pgVersion int
+	settings  neon.ProjectSettings
+	given     []string // the names of the settings
 }
 
 // region is the form of Neon's regions: a cloud, a place and perhaps a number.
@@ -34,6 +37,11 @@ func (n *Neon) readCreation(in *input.Reader) {
 	if !region.MatchString(n.creation.region) {
 		in.Mistake("neon-region", "%q is not a Neon region such as aws-eu-central-1", n.creation.region)
 	}
+	read := parseSettings(in.Text("neon-settings"))
+	for _, mistake := range read.mistakes {
+		in.Mistake("neon-settings", "%s", mistake)
+	}
+	n.creation.settings, n.creation.given = read.settings, read.given
 }
 
 // CheckName implements [fleet.Provisioner] with what Neon accepts as a project's name and a log can show.
@@ -80,7 +88,7 @@ func (n *Neon) Create(
 		}
 		project, err = n.client.CreateProject(ctx, neon.ProjectSpec{
 			Name: name, OrgID: n.orgID, Database: n.database, Role: n.role,
-			Region: n.creation.region, PgVersion: n.creation.pgVersion,
+			Region: n.creation.region, PgVersion: n.creation.pgVersion, Settings: n.creation.settings,
 		})
 		if !errors.As(err, new(*neon.ExistsError)) { // created in between; the next look finds it
 			break
@@ -91,10 +99,11 @@ func (n *Neon) Create(
 			"run again with the same name: if the project was created after all, it is used then")
 	}
 	if err != nil {
-		return fleet.Tenant{}, false, changeRemedy(err)
+		return fleet.Tenant{}, false, settingsRemedy(err, n.creation.given)
 	}
 	t = fleet.Tenant{Name: name, ID: project.ID}
-	log.Info("created the project", "id", project.ID, "region", project.RegionID, "postgres", project.PgVersion)
+	log.Info("created the project", "id", project.ID, "region", project.RegionID, "postgres", project.PgVersion,
+		"settings", words.List(n.creation.given, 0))
 	if err := n.client.WaitOperations(ctx, project.ID, project.Operations); err != nil {
 		return t, true, fmt.Errorf("project %q (%s) was created, but may not have started yet: %w", name, project.ID,
 			err)
@@ -219,6 +228,10 @@ func (n *Neon) projectsNamed(ctx context.Context, name string) ([]neon.Project, 
 // adopt takes an existing project, which may not have started yet, for the tenant.
 func (n *Neon) adopt(ctx context.Context, p neon.Project, log *slog.Logger) (fleet.Tenant, error) {
 	log.Info("the project exists already", "id", p.ID)
+	if len(n.creation.given) > 0 && n.notice != nil {
+		n.notice(fmt.Sprintf("neon-settings is for new projects: %q (%s) exists, and keeps the settings that it has; change "+
+			"them in Neon's console", p.Name, p.ID))
+	}
 	if err := n.client.WaitProject(ctx, p.ID); err != nil {
 		return fleet.Tenant{}, fmt.Errorf("wait for the existing project %q (%s): %w", p.Name, p.ID, keyRemedy(err))
 	}

@@ -25,6 +25,8 @@ type Options struct {
 	// Warn receives what is odd about the list of tenants and stops nobody, while the inputs are read and while tenants
 	// are listed. Nil discards it.
 	Warn func(text string)
+	// Notice receives what a user may not expect and is right all the same, concurrently. Nil discards it.
+	Notice func(text string)
 	// DirectTLS is the run's. Nil: each connection string has its own.
 	DirectTLS *postgres.DirectTLS
 }

@@ -8,35 +8,19 @@ import (
 )
 
 type endpointOptions struct {
-	BranchID       string   `json:"branch_id"`
-	Type           string   `json:"type"`
-	Name           *string  `json:"name"`
-	MinCU          *float64 `json:"autoscaling_limit_min_cu"`
-	MaxCU          *float64 `json:"autoscaling_limit_max_cu"`
-	SuspendSeconds *int     `json:"suspend_timeout_seconds"`
-	Disabled       *bool    `json:"disabled"`
+	BranchID string  `json:"branch_id"`
+	Type     string  `json:"type"`
+	Name     *string `json:"name"`
+	Disabled *bool   `json:"disabled"`
+	endpointSettings
 }
 
 // apply checks and sets the options.
 func (o *endpointOptions) apply(e *endpoint) error {
-	if t := o.SuspendSeconds; t != nil {
-		if *t < -1 || *t > 604800 || *t > 0 && *t < 60 {
-			return refuse(http.StatusBadRequest, "suspend_timeout_seconds must be -1, 0, or from 60 to 604800")
-		}
-		e.suspendSeconds = *t
+	if err := o.check(e.branch.project.plan, e.minCU, e.maxCU); err != nil {
+		return err
 	}
-	minimum, maximum := e.minCU, e.maxCU
-	if o.MinCU != nil {
-		minimum = *o.MinCU
-	}
-	if o.MaxCU != nil {
-		maximum = *o.MaxCU
-	}
-	if minimum < 0.25 || maximum < minimum {
-		return refuse(http.StatusBadRequest, "autoscaling limits must be at least 0.25, and the maximum not "+
-			"below the minimum")
-	}
-	e.minCU, e.maxCU = minimum, maximum
+	o.endpointSettings.apply(e)
 	if o.Name != nil {
 		if len(*o.Name) < 1 || len(*o.Name) > 64 {
 			return refuse(http.StatusBadRequest, "endpoint.name must have from 1 to 64 characters")

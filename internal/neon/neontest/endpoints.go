@@ -34,7 +34,9 @@ type endpointView struct {
 
 func newEndpoint(b *branch) *endpoint {
 	now := b.project.clock.now()
-	return &endpoint{id: newID("ep"), branch: b, minCU: 0.25, maxCU: 2, created: now, updated: now}
+	e := &endpoint{id: newID("ep"), branch: b, minCU: defaultMinCU, maxCU: defaultMaxCU, created: now, updated: now}
+	b.project.endpointSettings.apply(e)
+	return e
 }
 
 // host is the compute's name as the proxy reads it from a TLS handshake. Whether it resolves to this machine, as

@@ -9,13 +9,18 @@ type Plan struct {
 	ProtectedBranches int // of a project
 	Endpoints         int // of a project; Neon's own limit is not known
 	HistorySeconds    int // the longest history that a project may keep
+	// Units is the largest size of a compute, in compute units.
+	Units float64
+	// SuspendDelay is whether the delay after which a compute is suspended can be chosen.
+	SuspendDelay bool
 }
 
 // Neon's plans as of 2026, with what can be paid for in addition.
 var (
-	FreePlan  = Plan{Branches: 10, RootBranches: 3, Endpoints: 10, HistorySeconds: 6 * 3600}
+	FreePlan  = Plan{Branches: 10, RootBranches: 3, Endpoints: 10, HistorySeconds: 6 * 3600, Units: 2}
 	ScalePlan = Plan{
 		Branches: 5000, RootBranches: 25, ProtectedBranches: 5, Endpoints: 5000, HistorySeconds: 30 * 24 * 3600,
+		Units: 56, SuspendDelay: true,
 	}
 )
 

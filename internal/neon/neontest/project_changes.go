@@ -3,7 +3,6 @@ package neontest
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,9 +25,9 @@ type projectBody struct {
 			settings
 			BlockPublicConnections *bool `json:"block_public_connections"`
 		} `json:"settings"`
-		EndpointSettings json.RawMessage `json:"default_endpoint_settings"`
-		StorePasswords   *bool           `json:"store_passwords"`
-		HistorySeconds   *int            `json:"history_retention_seconds"`
+		EndpointSettings *endpointSettings `json:"default_endpoint_settings"`
+		StorePasswords   *bool             `json:"store_passwords"`
+		HistorySeconds   *int              `json:"history_retention_seconds"`
 		Branch           struct {
 			Name     *string `json:"name"`
 			Role     string  `json:"role_name"`
@@ -37,8 +36,8 @@ type projectBody struct {
 	} `json:"project"`
 }
 
-// check refuses what Neon's schema does not allow.
-func (b *projectBody) check() error {
+// check refuses what Neon's schema or the plan does not allow.
+func (b *projectBody) check(plan *Plan) error {
 	if b.Project == nil {
 		return refuse(http.StatusBadRequest, "request body has an error: property \"project\" is missing")
 	}
@@ -49,6 +48,18 @@ func (b *projectBody) check() error {
 	}
 	if h := b.Project.HistorySeconds; h != nil && (*h < 0 || *h > 2592000) {
 		return refuse(http.StatusBadRequest, "request body has an error: history_retention_seconds must be from 0 to 2592000")
+	}
+	if h := b.Project.HistorySeconds; h != nil && *h > plan.HistorySeconds {
+		return refuse(http.StatusBadRequest, "requested history retention seconds exceeds allowed maximum; "+
+			`requested_history_retention_seconds:"%d", max:"%d"`, *h, plan.HistorySeconds)
+	}
+	if err := b.Project.EndpointSettings.checkDefaults(plan); err != nil {
+		return err
+	}
+	if settings := b.Project.Settings; settings != nil && settings.Quota != nil {
+		if err := settings.Quota.check(); err != nil {
+			return err
+		}
 	}
 	if settings := b.Project.Settings; settings != nil && settings.AllowedIPs != nil {
 		for _, entry := range settings.AllowedIPs.IPs {
@@ -71,6 +82,9 @@ func (b *projectBody) apply(p *project) {
 	}
 	if in.EndpointSettings != nil {
 		p.endpointSettings = in.EndpointSettings
+		for _, e := range p.endpoints {
+			p.endpointSettings.apply(e)
+		}
 	}
 	if in.Settings == nil {
 		return
@@ -97,12 +111,8 @@ func (s *Server) createProject(r *request) (int, any, error) {
 	if err := r.decode(&body, false); err != nil {
 		return 0, nil, err
 	}
-	if err := body.check(); err != nil {
+	if err := body.check(&s.options.Plan); err != nil {
 		return 0, nil, err
-	}
-	if h, most := body.Project.HistorySeconds, s.options.Plan.HistorySeconds; h != nil && *h > most {
-		return 0, nil, refuse(http.StatusBadRequest, "requested history retention seconds exceeds allowed maximum; "+
-			`requested_history_retention_seconds:"%d", max:"%d"`, *h, most)
 	}
 	if r.caller.project != "" {
 		return 0, nil, refuse(http.StatusForbidden, "a project-scoped API key can't be used for this action")

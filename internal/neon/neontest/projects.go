@@ -1,7 +1,6 @@
 package neontest
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,30 +13,30 @@ type pagination struct {
 
 // projectView is a project in a list. projectDetails adds what only a single one has.
 type projectView struct {
-	ID                   string          `json:"id"`
-	PlatformID           string          `json:"platform_id"`
-	RegionID             string          `json:"region_id"`
-	Name                 string          `json:"name"`
-	Provisioner          string          `json:"provisioner"`
-	EndpointSettings     json.RawMessage `json:"default_endpoint_settings,omitempty"`
-	Settings             settings        `json:"settings"`
-	PgVersion            int             `json:"pg_version"`
-	ProxyHost            string          `json:"proxy_host"`
-	LogicalSizeLimit     int64           `json:"branch_logical_size_limit"`       // MB
-	LogicalSizeLimitByte int64           `json:"branch_logical_size_limit_bytes"` // bytes
-	StorePasswords       bool            `json:"store_passwords"`
-	ActiveTime           int64           `json:"active_time"`
-	CPUUsed              int64           `json:"cpu_used_sec"`
-	CreationSource       string          `json:"creation_source"`
-	CreatedAt            string          `json:"created_at"`
-	UpdatedAt            string          `json:"updated_at"`
-	SyntheticStorageSize int64           `json:"synthetic_storage_size"`
-	OwnerID              string          `json:"owner_id"`
-	OrgID                string          `json:"org_id"`
-	HistorySeconds       int             `json:"history_retention_seconds"`
-	ComputeLastActiveAt  string          `json:"compute_last_active_at,omitempty"`
-	DeletedAt            string          `json:"deleted_at,omitempty"`
-	RecoverableUntil     string          `json:"recoverable_until,omitempty"`
+	ID                   string            `json:"id"`
+	PlatformID           string            `json:"platform_id"`
+	RegionID             string            `json:"region_id"`
+	Name                 string            `json:"name"`
+	Provisioner          string            `json:"provisioner"`
+	EndpointSettings     *endpointSettings `json:"default_endpoint_settings,omitempty"`
+	Settings             settings          `json:"settings"`
+	PgVersion            int               `json:"pg_version"`
+	ProxyHost            string            `json:"proxy_host"`
+	LogicalSizeLimit     int64             `json:"branch_logical_size_limit"`       // MB
+	LogicalSizeLimitByte int64             `json:"branch_logical_size_limit_bytes"` // bytes
+	StorePasswords       bool              `json:"store_passwords"`
+	ActiveTime           int64             `json:"active_time"`
+	CPUUsed              int64             `json:"cpu_used_sec"`
+	CreationSource       string            `json:"creation_source"`
+	CreatedAt            string            `json:"created_at"`
+	UpdatedAt            string            `json:"updated_at"`
+	SyntheticStorageSize int64             `json:"synthetic_storage_size"`
+	OwnerID              string            `json:"owner_id"`
+	OrgID                string            `json:"org_id"`
+	HistorySeconds       int               `json:"history_retention_seconds"`
+	ComputeLastActiveAt  string            `json:"compute_last_active_at,omitempty"`
+	DeletedAt            string            `json:"deleted_at,omitempty"`
+	RecoverableUntil     string            `json:"recoverable_until,omitempty"`
 }
 
 type projectDetails struct {

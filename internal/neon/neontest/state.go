@@ -26,7 +26,7 @@ type project struct {
 	plan                  *Plan
 	age                   time.Duration // how much longer its history is than since it was created
 	settings              settings
-	endpointSettings      json.RawMessage
+	endpointSettings      *endpointSettings // as they were given; nil: none were
 	quotaExceeded         bool
 	shared                bool // several projects have its database, which is left alone on the real server
 
@@ -40,7 +40,7 @@ type project struct {
 }
 
 type settings struct {
-	Quota                  json.RawMessage `json:"quota,omitempty"`
+	Quota                  *quotas         `json:"quota,omitempty"`
 	AllowedIPs             *allowedIPs     `json:"allowed_ips,omitempty"`
 	BlockPublicConnections bool            `json:"block_public_connections"`
 	LogicalReplication     bool            `json:"enable_logical_replication"`
