@@ -222,7 +222,7 @@ export async function inParallel<T>(limit: number, items: Iterable<T>, work: (it
 }
 
 /** Waits until the condition holds. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
+export async function until(condition: () => boolean | Promise<boolean>, everyMillis = 10): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, everyMillis));
 }
 

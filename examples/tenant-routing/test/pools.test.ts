@@ -155,7 +155,7 @@ test("200 tenants share 20 pools, and each gets its own rows", async () => {
   const sampler = until(async () => {
     most = Math.max(most, await fleet.connections());
     return asked;
-  });
+  }, 200);
   const some = tenants.slice(0, 30); // several requests for one tenant at once, and some for one that was just evicted
   const requests = [...tenants, ...some, ...some, ...tenants.slice(50, 100)];
   await inParallel(64, requests, async ({ database, notes, token }) => {
