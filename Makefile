@@ -1,7 +1,7 @@
 # What a contributor runs. Every target installs what it needs (apt, as root or with sudo), or says what to install.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e
+.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e examples
 
 IMAGE := neon-tenants-action:dev
 # built from the module in the folder that is given
@@ -53,6 +53,10 @@ e2e: image bin/act bin/minio ## the image as GitHub's runner starts it, the exam
 	go test -count 1 -timeout 10m -run '^TestBrowser$$' -v ./internal/report
 	E2E_IMAGE=$(IMAGE) E2E_ACT="$(CURDIR)/bin/act" E2E_RUN_AS_RUNNER="$${E2E_RUN_AS_RUNNER:-$(CURDIR)/.ci/run-as-runner}" \
 		go test -tags e2e -count 1 -timeout 15m -v ./internal/e2e
+
+examples: ## install the example application, run its tests, and lead it to tenants that the program creates
+	@.ci/install postgres node
+	go test -tags examples -count 1 -timeout 10m -run '^TestTenantRouting$$' -v ./internal/e2e
 
 # Tools, built once from the versions pinned in tools/.
 bin/golangci-lint: tools/lint/go.sum

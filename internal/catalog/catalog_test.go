@@ -371,7 +371,8 @@ func TestRegister(t *testing.T) {
 	if got := list(); len(got) != len(hostile) || !got[hostile[2]] {
 		t.Errorf("listed %v", got)
 	}
-	ask(t, url, "update project set schema_version = '9'")
+	ask(t, url, "insert into customer (name) values ('ACME')")
+	ask(t, url, "update project set schema_version = '9', customer_id = (select customer_id from customer)")
 	for range 2 {
 		if err := c.Unregister(t.Context(), hostile[0]); err != nil {
 			t.Fatal(err)
@@ -383,8 +384,9 @@ func TestRegister(t *testing.T) {
 	if err := c.Register(t.Context(), hostile[0], hostile[0]); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "versions", ask(t, url, "select count(*) || ' ' || count(schema_version) from project"),
-		[]string{fmt.Sprintf("%d %d", len(hostile), len(hostile)-1)})
+	equal(t, "rows, with a version, with a customer",
+		ask(t, url, "select count(*) || ' ' || count(schema_version) || ' ' || count(customer_id) from project"),
+		[]string{fmt.Sprintf("%d %d %[2]d", len(hostile), len(hostile)-1)})
 }
 
 // target is the database of a connection string.
