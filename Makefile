@@ -21,7 +21,7 @@ sandbox: $(if $(filter minio,$(STORE)),bin/minio) ## serve a simulated Neon over
 	@.ci/sandbox serve
 
 test: ## vet, and every test against real servers with the race detector
-	@.ci/install gcc postgres pgbouncer
+	@.ci/install gcc postgres pgbouncer node
 	go vet ./...
 	.ci/test
 
