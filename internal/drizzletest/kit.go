@@ -8,16 +8,21 @@ import (
 	"testing"
 )
 
-// Project is a directory in which drizzle-kit works, as a repository of its users has it: schema.ts, a configuration and
-// the folder drizzle.
+// Project is a directory in which drizzle-kit works, as its users' repositories are: schema.ts, a configuration and the
+// folder drizzle.
 type Project struct {
 	dir, kit string
 }
 
 // config is the configuration. The names of the record are drizzle-kit's own where the environment has none.
-const config = `export default {
-  dialect: "postgresql", schema: "./schema.ts", out: "./drizzle", dbCredentials: { url: process.env.DATABASE_URL ?? "" },
-  migrations: { schema: process.env.MIGRATIONS_SCHEMA ?? "drizzle", table: process.env.MIGRATIONS_TABLE ?? "__drizzle_migrations" },
+const config = `const { DATABASE_URL = "", MIGRATIONS_SCHEMA, MIGRATIONS_TABLE } = process.env;
+
+export default {
+  dialect: "postgresql",
+  schema: "./schema.ts",
+  out: "./drizzle",
+  dbCredentials: { url: DATABASE_URL },
+  migrations: { schema: MIGRATIONS_SCHEMA ?? "drizzle", table: MIGRATIONS_TABLE ?? "__drizzle_migrations" },
 };
 `
 

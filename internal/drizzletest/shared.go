@@ -76,7 +76,8 @@ func Migrate(t testing.TB, line Line, m Migration) error {
 	return err
 }
 
-// plain is a connection string of pgtest without TLS: node would refuse the certificate, and the server does not insist.
+// plain is a connection string of pgtest without TLS, on which the server does not insist: node would refuse the
+// certificate.
 func plain(t testing.TB, text string) string {
 	t.Helper()
 	u, err := url.Parse(text)

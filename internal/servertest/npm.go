@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 )
 
-// InstallNPM returns a directory with the files of source, package.json among them, and the npm packages that it
-// names, or exactly those of a package-lock.json. The directory is in the user's cache and made once for each version of
-// the files, because npm takes longer than the tests that use it. name tells whose it is.
+// InstallNPM returns a directory with the files of source, package.json among them, and the npm packages that it names,
+// or exactly those of a package-lock.json. The directory is in the user's cache and made once for each version of the
+// files, because npm takes longer than the tests that use it. name tells whose it is.
 func InstallNPM(ctx context.Context, name string, source fs.FS) (string, error) {
 	dir, err := installNPM(ctx, name, source)
 	if err != nil {
