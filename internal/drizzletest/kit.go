@@ -14,8 +14,8 @@ type Project struct {
 	dir, kit string
 }
 
-// config is the configuration. The names of the record are drizzle-kit's own where the environment has none.
-const config = `const { DATABASE_URL = "", MIGRATIONS_SCHEMA, MIGRATIONS_TABLE } = process.env;
+// Config is a project's drizzle.config.ts. The names of the record are drizzle-kit's own where the environment has none.
+const Config = `const { DATABASE_URL = "", MIGRATIONS_SCHEMA, MIGRATIONS_TABLE } = process.env;
 
 export default {
   dialect: "postgresql",
@@ -34,7 +34,7 @@ func NewProject(t testing.TB, line Line) *Project {
 	if err := os.Symlink(filepath.Join(packages, "node_modules"), filepath.Join(p.dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(p.dir, "drizzle.config.ts"), config)
+	write(t, filepath.Join(p.dir, "drizzle.config.ts"), Config)
 	return p
 }
 
