@@ -14,6 +14,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/action"
 	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/records"
 )
 
@@ -143,6 +144,7 @@ var otherwise = map[string]string{
 	"report-files":   "*.json",
 
 	"migrations-path":        "migrations",
+	"migrations-format":      "drizzle",
 	"migrations-table":       "versions",
 	"strict-order":           "true",
 	"lock-timeout":           "1s",
@@ -246,13 +248,14 @@ var variants = [][]string{
 func workspaceFor(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "migrations"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "migrations", "meta"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"migrations/1_a.sql": "-- migrate:up\nselect 1;\n-- migrate:down\n",
-		"workflow.yml":       "env:\n  # neon-tenants:begin\n  # neon-tenants:end\n",
-		"report.json":        "{}",
+		"migrations/0000_a.sql":         "select 1;",
+		"migrations/meta/_journal.json": `{"entries": [{"when": 1, "tag": "0000_a"}]}`,
+		"workflow.yml":                  "env:\n  # neon-tenants:begin\n  # neon-tenants:end\n",
+		"report.json":                   "{}",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -265,7 +268,7 @@ func workspaceFor(t *testing.T) string {
 // writeReports writes a report of every mode with every source.
 func writeReports(t *testing.T, dir string) {
 	t.Helper()
-	files, err := migration.Load(filepath.Join(dir, "migrations"), "migrations")
+	files, err := migration.Load(filepath.Join(dir, "migrations"), "migrations", postgres.Drizzle)
 	if err != nil {
 		t.Fatal(err)
 	}

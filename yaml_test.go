@@ -92,6 +92,7 @@ func checkYAML(t *testing.T, workspace, where, text string) (steps int) {
 		}
 		if step.With["retry-failed"] != "" {
 			step.With["migrations-path"] = otherwise["migrations-path"] // whose digests are in that report
+			step.With["migrations-format"] = otherwise["migrations-format"]
 		}
 		if step.With["mode"] == "undo" {
 			step.With["confirm"] = otherwise["confirm"]

@@ -8,6 +8,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/secrets"
 	"github.com/org/neon-tenants-action/internal/source"
@@ -49,9 +50,13 @@ func (r *run) settings() settings {
 	r.record.DryRun = in.Bool("dry-run")
 	insecure := in.Bool("allow-insecure")
 	r.record.Source = in.String("tenant-source")
+	var ledger postgres.Ledger
+	if m.creates {
+		ledger = mode.ReadLedger(in)
+	}
 	s := settings{
 		source: source.New(in, source.Options{
-			Creating: m.creates, OnWait: r.waiting, DirectTLS: &r.direct,
+			Creating: m.creates, Ledger: ledger, OnWait: r.waiting, DirectTLS: &r.direct,
 			OnSlow: mode.Slowed("Neon's API", r.notice, r.console.Line),
 			Warn:   func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
 		}),

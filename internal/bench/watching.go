@@ -17,7 +17,7 @@ func watching(ctx context.Context, b *bench) error {
 	if err := b.provide(ctx, 1); err != nil {
 		return err
 	}
-	files, err := migration.Load(b.migrations, b.migrations)
+	files, err := migration.Load(b.migrations, b.migrations, postgres.Dbmate)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (b *bench) watched(
 	}
 	defer conn.Close()
 	o := migration.Options{Watch: watch, LockTimeout: time.Minute}
-	if o.Table, err = postgres.ParseTable("schema_migrations"); err != nil {
+	if o.Table.Table, err = postgres.ParseTable("schema_migrations"); err != nil {
 		return 0, wiretest.Traffic{}, err
 	}
 	done, err := migration.Migrate(ctx, conn, files, o)

@@ -18,7 +18,7 @@ import (
 // migrationsTable records the versions of the catalog's own migrations. It is not dbmate's default, so that a team can
 // have migrations of its own for tables that it adds to the catalog. Like the catalog's tables it is in the schema
 // public, so that every role finds one and the same catalog, whatever its search_path.
-var migrationsTable = postgres.Table{Schema: "public", Name: "neon_tenants_schema_migrations"}
+var migrationsTable = postgres.Ledger{Table: postgres.Table{Schema: "public", Name: "neon_tenants_schema_migrations"}}
 
 // Catalog is a catalog database. It keeps no connection between calls, so that the database's compute can be suspended
 // during a long run.

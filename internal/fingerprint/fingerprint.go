@@ -27,8 +27,9 @@ type Options struct {
 	// Schema is the only schema that counts. Definitions do not name it, so that two schemas are equal if they were
 	// made by the same statements. Empty: all schemas except the system's and those of extensions.
 	Schema string
-	// Table is where versions are recorded; it does not count. One without a schema does not count in any schema.
-	Table postgres.Table
+	// Table is where versions are recorded; it does not count, nor does a sequence that numbers its rows, nor a schema
+	// that drizzle has made for it alone. One without a schema does not count in any schema.
+	Table postgres.Ledger
 	// Required are tables or views that must exist.
 	Required []postgres.Table
 	// Uncommon is true if other schemas like this one have objects of uncommon kinds. Looking for these at once saves a

@@ -18,7 +18,7 @@ func look(t testing.TB, url string, o fingerprint.Options) (fingerprint.Fingerpr
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if o.Table, err = postgres.ParseTable("schema_migrations"); err != nil {
+	if o.Table.Table, err = postgres.ParseTable("schema_migrations"); err != nil {
 		t.Fatal(err)
 	}
 	f, err := fingerprint.Take(t.Context(), c, o)

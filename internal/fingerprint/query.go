@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
@@ -71,13 +72,16 @@ func (o Options) own() string {
 
 // fill returns a query with the WITH clause that the query's files make of the options.
 func (o Options) fill(kinds []*string, query string) string {
-	scope, tableSchema := `n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`, "true"
+	scope := `n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`
 	if o.Schema != "" {
 		scope = "n.nspname = " + o.home()
 	}
-	if o.Table.Schema != "" {
-		tableSchema = "c.relnamespace = coalesce(to_regnamespace(quote_ident(" +
-			sqltext.QuoteLiteral(o.Table.Schema) + "))::oid, 0)"
+	sequence, alone := "false", "false"
+	if o.Table.Format == postgres.Drizzle {
+		sequence = "(c.relkind = 'S' and " + o.numbersLedger("c.oid") + ")"
+		if o.Table.Schema == postgres.HomeSchema {
+			alone = o.ledgerSchema()
+		}
 	}
 	var branches []string
 	for _, k := range kinds {
@@ -87,9 +91,37 @@ func (o Options) fill(kinds []*string, query string) string {
 		strings.Join(branches, "union all\n") + ")"
 	return strings.NewReplacer(
 		"{{home}}", o.home(), "{{own}}", o.own(), "{{public}}", sqltext.QuoteLiteral("{"+publicOptions+"}"),
-		"{{scope}}", scope, "{{table}}", sqltext.QuoteLiteral(o.Table.Name), "{{table_schema}}", tableSchema,
+		"{{scope}}", scope, "{{is_ledger}}", "("+o.isLedger("c")+")",
+		"{{ledger_sequence}}", sequence, "{{ledger_schema}}", alone,
 		"{{whole}}", strconv.FormatBool(o.Schema == ""),
 	).Replace(named.ReplaceAllString(fdwOptions.ReplaceAllString(clause, optionsQuery), namedQuery) + query)
+}
+
+// isLedger is SQL for whether a relation is the table of versions.
+func (o Options) isLedger(relation string) string {
+	schema := ""
+	if o.Table.Schema != "" {
+		schema = " and " + relation + ".relnamespace = coalesce(to_regnamespace(quote_ident(" +
+			sqltext.QuoteLiteral(o.Table.Schema) + "))::oid, 0)"
+	}
+	return relation + ".relname = " + sqltext.QuoteLiteral(o.Table.Name) + " and " + relation + ".relkind in ('r', 'p')" +
+		schema
+}
+
+// numbersLedger is SQL for whether the relation with an oid numbers the rows of the table of versions.
+func (o Options) numbersLedger(oid string) string {
+	return "exists (select from pg_depend owned join pg_class ledger on ledger.oid = owned.refobjid " +
+		"where owned.classid = 'pg_class'::regclass and owned.refclassid = 'pg_class'::regclass " +
+		"and owned.objid = " + oid + " and owned.deptype in ('a', 'i') and " + o.isLedger("ledger") + ")"
+}
+
+// ledgerSchema is SQL for whether the schema n is one that holds the table of versions and nothing else. What is in a
+// schema depends on it, but for parts of tables.
+func (o Options) ledgerSchema() string {
+	return "(n.nspname = " + sqltext.QuoteLiteral(o.Table.Schema) + " and not exists (select from pg_depend inside " +
+		"where inside.refclassid = 'pg_namespace'::regclass and inside.refobjid = n.oid and inside.deptype = 'n' " +
+		"and not (inside.classid = 'pg_class'::regclass and (exists (select from pg_class ledger " +
+		"where ledger.oid = inside.objid and " + o.isLedger("ledger") + ") or " + o.numbersLedger("inside.objid") + "))))"
 }
 
 // named matches what the query's files write for a name in the database that may be the tenant's own.

@@ -11,13 +11,13 @@ with extension as (
   select n.oid, quote_ident(n.nspname) as quoted,
     case when n.nspname = {{home}} then '' else quote_ident(n.nspname) || '.' end as prefix
   from pg_namespace n
-  where {{scope}}
+  where {{scope}} and not {{ledger_schema}}
     and not exists (select from extension e where e.classid = 'pg_namespace'::regclass and e.objid = n.oid)
 ), relation as (
   select c.*, s.prefix || quote_ident(c.relname) as name, s.quoted || '.' || quote_ident(c.relname) as qualified
   from pg_class c join space s on s.oid = c.relnamespace
   where c.oid >= 16384 and not c.relispartition
-    and not (c.relname = {{table}} and c.relkind in ('r', 'p') and {{table_schema}})
+    and not {{is_ledger}} and not {{ledger_sequence}}
     and not exists (select from extension e where e.classid = 'pg_class'::regclass and e.objid = c.oid)
 ), routine as (
   select p.*, l.lanname,

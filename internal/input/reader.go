@@ -20,9 +20,10 @@ type Reader struct {
 	workspace workspace.Workspace
 	lookup    func(string) (string, bool)
 	used      map[string]bool
-	flags     map[string]bool // inputs that flags give
-	blank     map[string]bool // inputs that are given and empty
-	exposed   map[string]bool // secrets that flags give
+	flags     map[string]bool   // inputs that flags give
+	blank     map[string]bool   // inputs that are given and empty
+	exposed   map[string]bool   // secrets that flags give
+	defaults  map[string]string // in place of the definition's
 	mistakes  []string
 	secrets   []fleet.Secret
 
@@ -35,7 +36,7 @@ type Reader struct {
 // command line asks for help.
 func New(def *Definition, args []string, lookup func(string) (string, bool)) (*Reader, error) {
 	r := &Reader{
-		def: def, values: map[string]string{}, lookup: lookup, used: map[string]bool{}, flags: map[string]bool{},
+		def: def, values: map[string]string{}, lookup: lookup, used: map[string]bool{}, flags: map[string]bool{}, defaults: map[string]string{},
 		blank: map[string]bool{}, exposed: map[string]bool{}, contradictions: map[string]string{},
 	}
 	r.workspace.Root, _ = lookup("GITHUB_WORKSPACE")
@@ -128,10 +129,21 @@ func (r *Reader) Optional(name string) string {
 	return f.Default
 }
 
+// Default gives an input that is left out another default than the definition's, which depends on another input.
+func (r *Reader) Default(name, value string) {
+	if !r.Given(name) {
+		delete(r.values, name) // GitHub's runner passes the definition's default
+		r.defaults[name] = value
+	}
+}
+
 func (r *Reader) field(name string) Field {
 	f, ok := r.def.Input(name)
 	if !ok {
 		panic("input " + name + " is not declared in action.yml") // a bug that every test of the mode meets
+	}
+	if value, ok := r.defaults[name]; ok {
+		f.Default = value
 	}
 	r.used[name] = true
 	if r.blank[name] && slices.Contains(r.guards, name) {

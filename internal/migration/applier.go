@@ -18,8 +18,8 @@ import (
 type applier struct {
 	ctx   context.Context // dbmate passes none on
 	conn  *postgres.Conn
-	table postgres.Table // of the recorded versions, with its schema
-	setup []string       // statements that create what the first record needs
+	table postgres.Recorder // of the recorded versions, with its schema
+	setup []string          // statements that create what the first record needs
 
 	aloneOnServer func(ctx context.Context, failed error) (bool, error) // [Options].Alone, never nil
 
@@ -30,8 +30,7 @@ type applier struct {
 	versions map[string]bool // the recorded ones
 	pending  []migration     // in their order; the first is the current one
 
-	inTransaction bool   // between dbmate's begin and its commit
-	version       string // recorded since begin
+	inTransaction bool // between dbmate's begin and its commit
 
 	watch    *watch // nil: files are not watched
 	applied  []Applied
@@ -40,10 +39,11 @@ type applier struct {
 }
 
 func newApplier(
-	ctx context.Context, c *postgres.Conn, status postgres.Status, pending []migration, o Options,
+	ctx context.Context, c *postgres.Conn, status postgres.Status, files *Files, pending []migration, o Options,
 ) *applier {
 	a := &applier{
-		ctx: ctx, conn: c, table: status.Table, lockTimeout: o.StatementLockTimeout,
+		ctx: ctx, conn: c, lockTimeout: o.StatementLockTimeout,
+		table:  postgres.Recorder{Ledger: status.Table, Names: files.layout == folderPerMigration},
 		schema: o.Schema, found: status.Found, versions: status.Versions, pending: pending, aloneOnServer: o.Alone,
 	}
 	if a.aloneOnServer == nil {
@@ -53,13 +53,14 @@ func newApplier(
 		if !status.SchemaExists {
 			a.setup = append(a.setup, "create schema if not exists "+sqltext.QuoteIdentifier(status.Table.Schema))
 		}
-		a.setup = append(a.setup,
-			fmt.Sprintf("create table if not exists %s (version varchar primary key)", a.table.Quoted()))
+		a.setup = append(a.setup, a.table.Create()...)
+	} else if a.table.Names {
+		a.setup = a.upgrade(status, files)
 	}
 	return a
 }
 
-func (a *applier) begin() { a.inTransaction, a.version = true, "" }
+func (a *applier) begin() { a.inTransaction = true }
 
 func (a *applier) rollback() error {
 	a.inTransaction = false // nothing has been sent: commit sends everything
@@ -80,11 +81,13 @@ func (a *applier) run(up string) error {
 
 // record records a version as applied: with the transaction, or at once if there is none.
 func (a *applier) record(version string) error {
+	if version != a.pending[0].version {
+		return errors.New("internal error: dbmate records a migration that was not run")
+	}
 	if a.inTransaction {
-		a.version = version
 		return nil
 	}
-	return a.recordOutside(a.pending[0], version)
+	return a.recordOutside(a.pending[0])
 }
 
 // message is a migration's SQL as it is sent.
@@ -118,7 +121,7 @@ func (a *applier) commit() error {
 	msg := message{
 		prefix: slices.Concat([]string{"begin"}, a.settings(m), a.setup),
 		up:     m.up,
-		suffix: slices.Concat(proofs, []string{a.insert(a.version), a.kept(a.version).sql, "commit"}, a.cleanup()),
+		suffix: slices.Concat(proofs, []string{a.insert(m), a.kept(m).sql, "commit"}, a.cleanup()),
 	}
 	for try := 1; ; try++ {
 		tags, err := a.exec(m, msg)
@@ -200,30 +203,23 @@ type proof struct {
 }
 
 func (a *applier) holdsLock() proof {
-	return proof{"select 1 / (" + postgres.HoldsLock(a.table) + ")::int", errLockReleasedInside}
+	return proof{"select 1 / (" + postgres.HoldsLock(a.table.Table) + ")::int", errLockReleasedInside}
 }
 
-func (a *applier) insert(version string) string {
-	return fmt.Sprintf("insert into %s (version) values (%s)", a.table.Quoted(), sqltext.QuoteLiteral(version))
-}
+func (a *applier) insert(m ...migration) string { return a.table.Insert(entriesOf(m)...) }
 
-// kept is the proof that versions which were just recorded will be read again as they are. A number loses its leading
-// zeros, a rule or a trigger may do anything.
-func (a *applier) kept(versions ...string) proof {
-	quoted := make([]string, len(versions))
-	for i, v := range versions {
-		quoted[i] = sqltext.QuoteLiteral(v)
-	}
-	return proof{fmt.Sprintf("select 1 / ((select count(distinct pg_catalog.format('%%s', version)) from %s "+
-		"where pg_catalog.format('%%s', version) in (%s)) = %d)::int",
-		a.table.Quoted(), strings.Join(quoted, ", "), len(versions)), errNotKept}
+// kept is the proof that what was just recorded will be read again as it is.
+func (a *applier) kept(m ...migration) proof {
+	return proof{"select 1 / (" + a.table.Kept(entriesOf(m)...) + ")::int", errNotKept}
 }
 
 // finish moves the current migration from the pending ones to the applied ones.
 func (a *applier) finish(m migration) {
-	done := Applied{Version: m.version, File: m.file, Elapsed: time.Since(a.started)}
-	a.conn.Log().Info("applied", "file", m.file, "took", done.Elapsed)
-	a.applied = append(a.applied, done)
+	elapsed := time.Since(a.started)
+	for _, one := range m.files() {
+		a.conn.Log().Info("applied", "file", one.file, "took", elapsed)
+		a.applied = append(a.applied, Applied{Version: one.version, File: one.file, Elapsed: elapsed})
+	}
 	a.pending = a.pending[1:]
 }
 

@@ -61,11 +61,13 @@ func (e *LostBaselineError) Unwrap() error { return e.Err }
 
 // UpTo returns the files up to a version. None has that version: ok is false.
 func (m *Files) UpTo(version string) (_ *Files, ok bool) {
-	last := slices.IndexFunc(m.ordered, func(one migration) bool { return one.version == version })
+	last := slices.IndexFunc(m.ordered, func(one migration) bool {
+		return one.version == version || one.label() == version
+	})
 	if last < 0 {
 		return nil, false
 	}
-	some := &Files{m.dir, fileSystem{contents: map[string]string{}}, m.ordered[:last+1]}
+	some := &Files{m.dir, m.layout, fileSystem{contents: map[string]string{}}, m.ordered[:last+1]}
 	some.files.entries = slices.DeleteFunc(slices.Clone(m.files.entries), func(e fs.DirEntry) bool {
 		return !slices.ContainsFunc(some.ordered, func(one migration) bool { return one.file == e.Name() })
 	})
@@ -88,7 +90,7 @@ func (m *Files) LastIsServerWide() bool {
 // adopts reports whether a database is one that gets a baseline: it records nothing. A schema that does not exist has
 // nothing to adopt, but a database may be without the one that its record is to be in.
 func (o Options) adopts(s postgres.Status) bool {
-	return o.Baseline != nil && (s.SchemaExists || o.Schema == "") && len(s.Versions) == 0
+	return o.Baseline != nil && !o.missing(s) && len(s.Versions) == 0
 }
 
 // adopt gives a database that records nothing its baseline, and returns the files that it recorded, and the status with
@@ -110,16 +112,12 @@ func adopt(
 		if err := o.before(ctx, c, s); err != nil {
 			return s, nil, err
 		}
-		if err := newApplier(ctx, c, s, some.ordered, o).recordAll(); err != nil {
+		if err := newApplier(ctx, c, s, files, some.ordered, o).recordAll(); err != nil {
 			return s, nil, err
 		}
-		s.Found = true
+		s.Found, s.Named = true, files.layout == folderPerMigration
 	}
-	s.Versions = map[string]bool{}
-	for _, version := range some.Versions() {
-		s.Versions[version] = true
-	}
-	return s, some.Names(), nil
+	return s.Recording(entriesOf(some.ordered)), some.Names(), nil
 }
 
 // recordAll records all pending migrations as applied, in one transaction.
@@ -128,10 +126,10 @@ func (a *applier) recordAll() error {
 	versions := make([]string, len(a.pending))
 	for i, m := range a.pending {
 		versions[i] = m.version
-		statements = append(statements, a.insert(m.version))
+		statements = append(statements, a.insert(m))
 	}
 	proven := len(statements)
-	statements = append(statements, a.kept(versions...).sql, "commit")
+	statements = append(statements, a.kept(a.pending...).sql, "commit")
 	tags, err := a.conn.Exec(a.ctx, strings.Join(statements, "; "))
 	switch {
 	case err == nil:
@@ -143,5 +141,5 @@ func (a *applier) recordAll() error {
 	case len(tags) == proven && postgres.HasCode(err, "22012"):
 		err = errNotKept
 	}
-	return &BaselineError{postgres.NotRecordable(err, a.table, versions[len(versions)-1])}
+	return &BaselineError{postgres.NotRecordable(err, a.table.Table, versions[len(versions)-1])}
 }

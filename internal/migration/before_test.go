@@ -20,9 +20,9 @@ func TestBefore(t *testing.T) {
 	first, _ := three.UpTo("001")
 	var seen [][]string
 	watching := func(o migration.Options, url string, failed error) migration.Options {
-		o.Before = func(_ context.Context, c *postgres.Conn, versions map[string]bool) error {
-			seen = append(seen, slices.Sorted(maps.Keys(versions)))
-			if holder, _ := postgres.LockHolder(t.Context(), c, o.Table.In("public")); holder == "" {
+		o.Before = func(_ context.Context, c *postgres.Conn, s postgres.Status) error {
+			seen = append(seen, slices.Sorted(maps.Keys(s.Versions)))
+			if holder, _ := postgres.LockHolder(t.Context(), c, o.Table.In("public").Table); holder == "" {
 				t.Error("the lock is not held")
 			}
 			servertest.Equal(t, "tables", pgtest.Ask(t, url,

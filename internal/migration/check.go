@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
@@ -30,8 +31,10 @@ func statementsOf(up string, firstLine int) []statement {
 
 // check returns what is wrong with a migration's statements, as far as their text shows it.
 func (m migration) check() error {
-	if err := checkOptions(m.up); err != nil {
-		return err
+	if m.tool == postgres.Dbmate {
+		if err := checkOptions(m.up); err != nil {
+			return err
+		}
 	}
 	if offset, what := sqltext.Unclosed(m.up); what != "" {
 		line, _ := sqltext.LineColumn(m.up, offset)
@@ -54,8 +57,12 @@ func (m migration) refusal(s statement) string {
 	case s.copies:
 		return "COPY FROM STDIN needs data that a migration file cannot carry; use INSERT"
 	case m.transaction && s.endsTransaction():
-		return fmt.Sprintf("%s ends the transaction in which the file and its record are applied; take it out, or "+
-			"write -- migrate:up transaction:false", strings.ToUpper(s.tokens[0]))
+		instead := ", or write -- migrate:up transaction:false"
+		if m.tool == postgres.Drizzle {
+			instead = ""
+		}
+		return fmt.Sprintf("%s ends the transaction in which the file and its record are applied; take it out%s",
+			strings.ToUpper(s.tokens[0]), instead)
 	case sqltext.Begins(s.tokens, "discard", "all"):
 		return "DISCARD ALL drops the lock that keeps other runs away; write DISCARD PLANS, DISCARD SEQUENCES or " +
 			"DISCARD TEMP"

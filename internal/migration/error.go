@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Why a migration failed, and in which state it left the database.
@@ -43,6 +44,7 @@ const (
 	Stopped          postgres.Cause = "migration stopped"      // cancelled, or its session was terminated
 	NameElsewhere    postgres.Cause = "name in another schema" // the schema that is migrated has none of that name
 	AlreadyThere     postgres.Cause = "already in the database"
+	NoTransaction    postgres.Cause = "not possible in a transaction"
 	RolledBack       postgres.Cause = "migration rolled back"
 )
 
@@ -60,12 +62,14 @@ var (
 // Error is the error of a migration that failed on one database.
 type Error struct {
 	Version string
-	File    string                  // relative to the workspace
-	Line    int                     // in the file, from 1; 0 if the server named no place
-	Column  int                     // in characters, from 1
-	Table   string                  // with [NotRecorded]: where the version belongs, quoted
-	Invalid []postgres.InvalidIndex // left by it, or by an earlier attempt
-	Err     error
+	// Versions are those of all files in its transaction: more than one only if they are committed together.
+	Versions []string
+	File     string                  // relative to the workspace
+	Line     int                     // in the file, from 1; 0 if the server named no place
+	Column   int                     // in characters, from 1
+	Table    string                  // with [NotRecorded]: where the version belongs, quoted
+	Invalid  []postgres.InvalidIndex // left by it, or by an earlier attempt
+	Err      error
 
 	snippet     string // the failing line of the file, with a mark under the column
 	context     string // the functions in which it arose
@@ -161,6 +165,8 @@ func (e *Error) Cause() postgres.Cause {
 		return NameElsewhere
 	case isTaken(e.Err):
 		return AlreadyThere
+	case postgres.HasCode(e.Err, "25001") && !e.outside:
+		return NoTransaction
 	}
 	return RolledBack
 }
@@ -201,6 +207,28 @@ type OrderError struct{ File, Highest string }
 
 func (e *OrderError) Error() string {
 	return fmt.Sprintf("%s is pending, but the higher version %s is applied already", e.File, e.Highest)
+}
+
+// SkippedError is the error of a file that drizzle's journal skips for good, which [Options].Strict refuses.
+type SkippedError struct {
+	File    string
+	Highest string // the latest recorded time
+}
+
+func (e *SkippedError) Error() string {
+	return fmt.Sprintf("%s is not applied and would be skipped for good: a file with a later time, %s, is applied already",
+		e.File, e.Highest)
+}
+
+// StrangersError is the error of a table of drizzle 0.x that cannot get the form of 1.0: rows belong to no folder.
+type StrangersError struct {
+	Table postgres.Table
+	Rows  []string // their times
+}
+
+func (e *StrangersError) Error() string {
+	return fmt.Sprintf("%s records migrations that are no folder's: created_at is %s; nothing was applied",
+		e.Table.Quoted(), words.List(e.Rows, 3))
 }
 
 // BeginningError is the error of recorded versions that [Options].Beginning refuses.

@@ -1,10 +1,12 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,7 +20,8 @@ func (a *applier) failure(err error, msg message, tags []string) error {
 	if pgconn.SafeToRetry(err) && a.ctx.Err() != nil {
 		return fmt.Errorf("%s was not started: %w", m.path, context.Cause(a.ctx))
 	}
-	e := &Error{Version: m.version, File: m.path, Err: err, outside: !m.transaction, elsewhere: a.schema != ""}
+	e := &Error{Version: m.version, Versions: m.versions(), File: m.path, Err: err, outside: !m.transaction,
+		elsewhere: a.schema != ""}
 	var pg *pgconn.PgError
 	switch {
 	case errors.Is(err, errIndexInvalid), errors.Is(err, errOpenTransaction):
@@ -50,7 +53,11 @@ func (a *applier) find(e *Error, pg *pgconn.PgError, msg message, tags []string)
 		}
 	case i < 0: // before them
 		if len(tags) > 0 && slices.Contains(a.setup, msg.prefix[len(tags)]) {
-			e.Err = fmt.Errorf("the table of versions, %s, could not be created: %w", a.table.Quoted(), e.Err)
+			what := "created"
+			if !strings.HasPrefix(msg.prefix[len(tags)], "create") {
+				what = "upgraded"
+			}
+			e.Err = fmt.Errorf("the table of versions, %s, could not be %s: %w", a.table.Quoted(), what, e.Err)
 		}
 	case len(msg.suffix) == 0: // all of them completed and nothing else was sent
 	default:
@@ -69,7 +76,7 @@ func (a *applier) unproven(m migration, statement string, err error) error {
 			return p.err
 		}
 	}
-	if statement == a.kept(m.version).sql {
+	if statement == a.kept(m).sql {
 		err = errNotKept
 	}
 	if statement == "commit" { // a deferred constraint or trigger
@@ -83,7 +90,9 @@ func (e *Error) locate(m migration, offset int) {
 	if offset < 0 {
 		return
 	}
-	line, column := sqltext.LineColumn(m.up, offset)
-	e.Line, e.Column = m.line+line-1, column
-	e.snippet = snippet(m.up, line, column, e.Line)
+	one, offset := m.at(offset)
+	line, column := sqltext.LineColumn(one.up, offset)
+	e.Version, e.File = one.version, one.path
+	e.Line, e.Column = one.line+line-1, column
+	e.snippet = snippet(cmp.Or(one.text, one.up), line, column, e.Line)
 }

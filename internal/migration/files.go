@@ -9,15 +9,17 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // Files are a directory's migration files, read and validated once, so that every database of a run gets the same ones
 // and an invalid file stops the run before any database is touched.
 type Files struct {
 	dir     string // as a user knows it
+	layout  layout
 	files   fileSystem
 	ordered []migration
 }
@@ -30,7 +32,13 @@ type migration struct {
 	up          string // from its migrate:up line to the migrate:down line
 	line        int    // of the file, on which up begins, from 1
 	transaction bool   // false if the file says transaction:false
+	tool        postgres.Format
 	statements  []statement
+
+	text   string         // drizzle's file as it is; empty: up is the text
+	hashes []string       // of drizzle's file, also with other line endings
+	entry  postgres.Entry // what is recorded of it
+	parts  []migration    // files that have to be committed together; nil: it is one file
 }
 
 // FilesError lists everything that is wrong with a directory of migration files.
@@ -52,12 +60,15 @@ func (e *FilesError) Remedy() string {
 	return "fix the files; none of them was run"
 }
 
-// Load reads dir. shown is the directory's name in messages and annotations, relative to the workspace. The error is a
+// Load reads dir, which holds the files of a tool. shown is the directory's name in messages and annotations, relative to the workspace. The error is a
 // [*FilesError], or says why the directory cannot be read.
-func Load(dir, shown string) (*Files, error) {
+func Load(dir, shown string, format postgres.Format) (*Files, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	if format == postgres.Drizzle {
+		return loadDrizzle(dir, shown, entries)
 	}
 	return load(entries, func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) }, shown)
 }
@@ -94,7 +105,7 @@ func load(entries []fs.DirEntry, read func(name string) ([]byte, error), shown s
 	if len(problems) > 0 {
 		return nil, &FilesError{shown, problems}
 	}
-	return &Files{shown, files, ordered}, nil
+	return &Files{shown, dbmateFiles, files, ordered}, nil
 }
 
 // parseAll parses the files that dbmate found, in their order, and lists what is wrong with their versions and
@@ -133,6 +144,23 @@ func (m *Files) Names() []string {
 	return names
 }
 
+// label is what people call a file: its version, its tag in drizzle's journal, its folder.
+func (m migration) label() string {
+	if name, ok := strings.CutSuffix(m.file, ".sql"); ok && m.tool == postgres.Drizzle && m.entry.Name == "" {
+		return name
+	}
+	return m.version
+}
+
+// Labels are what people call the files, in their order.
+func (m *Files) Labels() []string {
+	labels := make([]string, len(m.ordered))
+	for i, one := range m.ordered {
+		labels[i] = one.label()
+	}
+	return labels
+}
+
 // Versions are the files' versions, in their order.
 func (m *Files) Versions() []string {
 	versions := make([]string, len(m.ordered))
@@ -167,10 +195,8 @@ func readFiles(entries []fs.DirEntry, read func(name string) ([]byte, error)) (f
 		if err != nil {
 			return fileSystem{}, nil, fmt.Errorf("read migrations: %w", err)
 		}
-		if strings.HasPrefix(string(data), "\ufeff") {
-			problems = append(problems, name+": begins with a byte order mark; save it as UTF-8 without one")
-		} else if !utf8.Valid(data) || strings.ContainsRune(string(data), 0) {
-			problems = append(problems, name+": is not UTF-8 text; save it as UTF-8")
+		if problem := textProblem(string(data)); problem != "" {
+			problems = append(problems, name+": "+problem)
 		}
 		files.entries = append(files.entries, e)
 		files.contents[name] = string(data)
@@ -191,6 +217,7 @@ func parseMigration(f dbmate.Migration, contents string) (migration, error) {
 	before := contents[:strings.Index(contents, up)] // comments and blank lines
 	one := migration{
 		version:     f.Version,
+		entry:       postgres.Entry{Version: f.Version},
 		file:        f.FileName,
 		up:          up,
 		line:        1 + strings.Count(before, "\n"),

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
@@ -21,7 +22,7 @@ func load(t testing.TB, namesAndContents ...string) (*migration.Files, error) {
 			t.Fatal(err)
 		}
 	}
-	return migration.Load(dir, "db/migrations")
+	return migration.Load(dir, "db/migrations", postgres.Dbmate)
 }
 
 const down = "-- migrate:down\n"
@@ -112,7 +113,7 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := migration.Load(filepath.Join(t.TempDir(), "nowhere"), "nowhere"); err == nil {
+	if _, err := migration.Load(filepath.Join(t.TempDir(), "nowhere"), "nowhere", postgres.Dbmate); err == nil {
 		t.Error("a missing directory: no error")
 	}
 }

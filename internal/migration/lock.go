@@ -24,13 +24,13 @@ func lockAndRead(ctx context.Context, c *postgres.Conn, files *Files, o Options)
 
 // Lock takes the database's lock, so that nobody migrates it as long as the connection lasts, and reads its versions.
 // It waits for another run's lock for so long at most. Errors: [*LockError], those of [postgres.ReadStatus].
-func Lock(ctx context.Context, c *postgres.Conn, t postgres.Table, wait time.Duration) (postgres.Status, error) {
+func Lock(ctx context.Context, c *postgres.Conn, t postgres.Ledger, wait time.Duration) (postgres.Status, error) {
 	return lock(ctx, c, t, postgres.ExclusiveLock, wait, never)
 }
 
 // Share is [Lock] for those that only read, such as a dump: any number of them may hold the lock at once. A migration
 // that changed a table meanwhile would wait for their locks on it, and everybody else behind it.
-func Share(ctx context.Context, c *postgres.Conn, t postgres.Table, wait time.Duration) (postgres.Status, error) {
+func Share(ctx context.Context, c *postgres.Conn, t postgres.Ledger, wait time.Duration) (postgres.Status, error) {
 	return lock(ctx, c, t, postgres.SharedLock, wait, never)
 }
 
@@ -38,7 +38,7 @@ func never(postgres.Status) bool { return false }
 
 // lock tries to take the lock and reads the versions until it has the lock, or what it reads is enough without it.
 func lock(
-	ctx context.Context, c *postgres.Conn, t postgres.Table, how postgres.Lock, wait time.Duration,
+	ctx context.Context, c *postgres.Conn, t postgres.Ledger, how postgres.Lock, wait time.Duration,
 	enough func(postgres.Status) bool,
 ) (postgres.Status, error) {
 	began, pause := time.Now(), 100*time.Millisecond
@@ -52,11 +52,11 @@ func lock(
 		}
 		waited := time.Since(began)
 		if waited >= wait {
-			holder, shared := postgres.LockHolder(ctx, c, t)
+			holder, shared := postgres.LockHolder(ctx, c, t.Table)
 			return postgres.Status{}, &LockError{waited, holder, shared}
 		}
 		if pause < 200*time.Millisecond {
-			_, shared := postgres.LockHolder(ctx, c, t)
+			_, shared := postgres.LockHolder(ctx, c, t.Table)
 			c.Log().Info(whoHolds(shared)+", waiting for it", "at most", wait)
 		}
 		half := min(pause, wait-waited) / 2
@@ -77,28 +77,40 @@ func whoHolds(shared bool) string {
 	return "another run holds the migration lock"
 }
 
-// compare compares what the database records with the files.
+// compare compares what the database records with the files. The order of drizzle's journal is by time: an entry that
+// is not later than the latest recorded one is skipped, also by drizzle itself.
 func compare(s postgres.Status, files *Files) (Result, []migration) {
-	r := Result{Before: s.Highest()}
+	f := files.match(s)
+	r := Result{}
+	for v := range f.versions {
+		r.Before = postgres.HigherVersion(r.Before, v)
+	}
 	r.After = r.Before
 	known := map[string]bool{}
 	var pending []migration
-	for _, f := range files.ordered {
-		known[f.version] = true
-		if s.Versions[f.version] {
+	for _, m := range files.ordered {
+		known[m.version] = true
+		switch {
+		case f.versions[m.version]:
+			continue
+		case files.layout == journalAndFiles && m.entry.CreatedAt <= f.latest:
+			r.Skipped = append(r.Skipped, m.file)
 			continue
 		}
-		pending = append(pending, f)
-		r.Pending = append(r.Pending, f.file)
-		if r.Before != "" && postgres.HigherVersion(r.Before, f.version) != f.version {
-			r.OutOfOrder = append(r.OutOfOrder, f.file)
+		pending = append(pending, m)
+		r.Pending = append(r.Pending, m.file)
+		if r.Before != "" && postgres.HigherVersion(r.Before, m.version) != m.version {
+			r.OutOfOrder = append(r.OutOfOrder, m.file)
 		}
 	}
-	for v := range s.Versions {
+	for v := range f.versions {
 		if !known[v] {
 			r.Unknown = append(r.Unknown, v)
 		}
 	}
 	slices.Sort(r.Unknown)
+	if files.layout == journalAndFiles {
+		pending = units(pending)
+	}
 	return r, pending
 }

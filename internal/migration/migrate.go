@@ -7,6 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
@@ -20,8 +23,8 @@ const publicSchema = "public"
 
 // Options say how to migrate one database.
 type Options struct {
-	// Table is where versions are recorded.
-	Table postgres.Table
+	// Table is where versions are recorded, in Schema if it names none.
+	Table postgres.Ledger
 	// Schema is the schema in which the migrations work and in which Table is, if several schemas of one database are
 	// migrated separately. Names without a schema then mean this schema and never another. The connection must have
 	// been made with [postgres.Options].NoSearchPath; it is left as it was found, without a lock, for the next schema.
@@ -43,9 +46,9 @@ type Options struct {
 	Alone func(ctx context.Context, failed error) (bool, error)
 	// Baseline is given to a database that records no versions. Nil: all files are run there.
 	Baseline *Baseline
-	// Before is called once while the lock is held, before the first file is run or recorded, with the versions that are
-	// recorded until then. If it fails, nothing is changed. Nil: there is nothing to do first.
-	Before func(ctx context.Context, c *postgres.Conn, recorded map[string]bool) error
+	// Before is called once while the lock is held, before the first file is run or recorded, with what is recorded until
+	// then. If it fails, nothing is changed. Nil: there is nothing to do first.
+	Before func(ctx context.Context, c *postgres.Conn, s postgres.Status) error
 	// Watch follows what each file does to the tables: see [Trace]. It needs a database that nobody else uses.
 	Watch bool
 	// DryRun reads what is pending, takes no lock and changes nothing.
@@ -54,18 +57,24 @@ type Options struct {
 
 // Result is what was found in and done to one database.
 type Result struct {
-	Before, After string    // highest recorded version, "" if there is none
-	Recorded      []string  // files recorded for the baseline and not run; in a dry run, those that would be
-	Applied       []Applied // in the order in which they ran
-	Pending       []string  // files that are not applied: those of a dry run, or those left after a failure
-	OutOfOrder    []string  // pending files whose version is lower than Before
-	Unknown       []string  // recorded versions that have no file
-	Traces        []Trace   // of the files that ran, if they were watched; the last may be of one that failed
-	Creates       bool      // the schema did not exist: it was created, or would be in a dry run
+	Before, After string   // highest recorded version, "" if there is none
+	Recorded      []string // files recorded for the baseline and not run; in a dry run, those that would be
+	// RecordedVersions are the versions of Recorded.
+	RecordedVersions []string
+	Applied          []Applied // in the order in which they ran
+	Pending          []string  // files that are not applied: those of a dry run, or those left after a failure
+	OutOfOrder       []string  // pending files whose version is lower than Before
+	Skipped          []string  // files of drizzle's journal that are not applied and never will be: they are not late enough
+	Unknown          []string  // recorded versions that have no file
+	Traces           []Trace   // of the files that ran, if they were watched; the last may be of one that failed
+	Creates          bool      // the schema did not exist: it was created, or would be in a dry run
 	// At is a time, by the server's clock, at which the database was as the result says, and Clock the same by this
 	// machine's.
 	At, Clock time.Time
 	Warnings  []string
+
+	// Edited are digests that the database records of files whose contents are others now, by their versions.
+	Edited map[string]string
 }
 
 // Applied is one file that was run and recorded.
@@ -80,7 +89,7 @@ type Applied struct {
 // [*BeginningError], [*postgres.MissingSchemaError], [*postgres.TableError], those of [Baseline].Check and
 // [Options].Before, the server's, the cause of ctx.
 func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Result, error) {
-	if o.Schema != "" {
+	if o.Schema != "" && o.Table.Bare() {
 		o.Table = o.Table.In(o.Schema)
 	}
 	clean := o.Schema == "" || o.DryRun
@@ -95,7 +104,7 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	}
 	read := time.Now()
 	result, pending, err := plan(status, files, o)
-	result = result.withBaseline(recorded)
+	result = result.withBaseline(recorded, files)
 	result.At, result.Clock = status.At, status.Clock
 	if err != nil {
 		return result, err
@@ -109,13 +118,13 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 			return result, err
 		}
 	}
-	a := newApplier(ctx, c, status, pending, o)
+	a := newApplier(ctx, c, status, files, pending, o)
 	if o.Watch {
 		if err := a.startWatching(); err != nil {
 			return result, err
 		}
 	}
-	err = withEngine(files.files, a, func(db *dbmate.DB) error { return db.Migrate() })
+	err = a.apply(files)
 	clean = clean || err == nil // the last message has reset the session
 	took := time.Since(read)
 	result.At, result.Clock = status.At.Add(took), status.Clock.Add(took)
@@ -143,12 +152,33 @@ func lockAndAdopt(
 	}
 }
 
+// apply applies all pending migrations: dbmate's files with dbmate's engine.
+func (a *applier) apply(files *Files) error {
+	if files.layout == dbmateFiles {
+		return withEngine(files.files, a, func(db *dbmate.DB) error { return db.Migrate() })
+	}
+	for len(a.pending) > 0 {
+		m := a.pending[0]
+		a.begin()
+		if err := a.run(m.up); err != nil {
+			return err
+		}
+		if err := a.record(m.version); err != nil {
+			return err
+		}
+		if err := a.commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // before calls [Options].Before.
 func (o Options) before(ctx context.Context, c *postgres.Conn, s postgres.Status) error {
 	if o.Before == nil {
 		return nil
 	}
-	return o.Before(ctx, c, s.Versions)
+	return o.Before(ctx, c, s)
 }
 
 // after adds to a result what was applied.
@@ -165,16 +195,16 @@ func (r Result) after(a *applier) Result {
 }
 
 // withBaseline adds to a result that files were recorded and not run, where nothing was recorded before.
-func (r Result) withBaseline(recorded []string) Result {
+func (r Result) withBaseline(recorded []string, files *Files) Result {
 	if len(recorded) > 0 {
-		r.Before, r.Recorded = "", recorded
+		r.Before, r.Recorded, r.RecordedVersions = "", recorded, files.versionsOf(recorded)
 	}
 	return r
 }
 
 // plan decides what there is to do, and refuses what must not be done.
 func plan(s postgres.Status, files *Files, o Options) (Result, []migration, error) {
-	if o.Schema != "" && !s.SchemaExists {
+	if o.missing(s) {
 		if !o.CreateSchema {
 			return Result{}, nil, &postgres.MissingSchemaError{Schema: o.Schema}
 		}
@@ -183,15 +213,37 @@ func plan(s postgres.Status, files *Files, o Options) (Result, []migration, erro
 		}
 	}
 	r, pending := compare(s, files)
-	r.Creates = o.Schema != "" && !s.SchemaExists
-	r.Warnings = outsideWarnings(pending, o.Schema)
-	if o.Beginning && len(r.Unknown)+len(r.OutOfOrder) > 0 {
-		return r, pending, &BeginningError{s.Table, r.Unknown, r.OutOfOrder}
-	}
-	if o.Strict && len(r.OutOfOrder) > 0 {
+	r.Creates = o.missing(s)
+	r.Warnings = append(outsideWarnings(pending, o.Schema), r.skippedWarnings(files)...)
+	m := files.match(s)
+	r.Edited = m.edited
+	late := slices.Concat(r.OutOfOrder, r.Skipped)
+	switch {
+	case len(m.strangers) > 0 && !s.Named && !o.DryRun:
+		return r, pending, &StrangersError{s.Table.Table, m.strangers}
+	case o.Beginning && len(r.Unknown)+len(late) > 0:
+		return r, pending, &BeginningError{s.Table.Table, r.Unknown, late}
+	case o.Strict && len(r.OutOfOrder) > 0:
 		return r, pending, &OrderError{File: r.OutOfOrder[0], Highest: r.Before}
+	case o.Strict && len(r.Skipped) > 0:
+		return r, pending, &SkippedError{r.Skipped[0], r.Before}
 	}
 	return r, pending, nil
+}
+
+// missing reports whether the schema that is migrated does not exist.
+func (o Options) missing(s postgres.Status) bool {
+	return o.Schema != "" && o.Schema == s.Table.Schema && !s.SchemaExists
+}
+
+// skippedWarnings says that files are never applied.
+func (r Result) skippedWarnings(files *Files) []string {
+	if len(r.Skipped) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("not applied, and skipped for good, because a file with a later time is applied (%s): %s; "+
+		"give each a when above that, and move its entry to the end of %s", r.Before, words.List(r.Skipped, 5),
+		path.Join(filepath.ToSlash(files.dir), journalFile))}
 }
 
 // outsideWarnings names what pending files create outside the schema that is migrated.

@@ -36,7 +36,7 @@ func alone(sql string) string {
 
 func options() migration.Options {
 	table, _ := postgres.ParseTable("schema_migrations")
-	return migration.Options{Table: table, LockTimeout: 20 * time.Second, StatementLockTimeout: 10 * time.Second}
+	return migration.Options{Table: postgres.Ledger{Table: table}, LockTimeout: 20 * time.Second, StatementLockTimeout: 10 * time.Second}
 }
 
 // migrate connects, migrates and closes, as a worker does.

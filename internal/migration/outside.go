@@ -121,7 +121,7 @@ func (a *applier) outsideFailure(err error, m migration, tags []string, left []p
 // it tries, and takes that back. It returns the indexes that are invalid already.
 func (a *applier) prepare(m migration) ([]postgres.InvalidIndex, error) {
 	first := slices.Concat([]string{"begin"}, a.setup, a.settings(m), []string{"commit"})
-	trial := []string{"begin", a.insert(m.version), a.kept(m.version).sql, "rollback"}
+	trial := []string{"begin", a.insert(m), a.kept(m).sql, "rollback"}
 	sql := slices.Concat(first, trial, []string{postgres.InvalidIndexesSQL(a.schema)})
 	answers, err := a.conn.Results(a.ctx, strings.Join(sql, "; "))
 	tried := len(answers) > len(first) && len(answers) < len(first)+len(trial)
@@ -131,9 +131,9 @@ func (a *applier) prepare(m migration) ([]postgres.InvalidIndex, error) {
 		return postgres.InvalidIndexes(answers[len(answers)-1]), nil
 	case tried && a.ctx.Err() == nil && !a.conn.Closed():
 		if postgres.HasCode(err, "22012") {
-			err = a.kept(m.version).err
+			err = errNotKept
 		}
-		return nil, fmt.Errorf("%s was not run: %w", m.path, postgres.NotRecordable(err, a.table, m.version))
+		return nil, fmt.Errorf("%s was not run: %w", m.path, postgres.NotRecordable(err, a.table.Table, m.version))
 	}
 	return nil, fmt.Errorf("prepare for %s: %w", m.path, err)
 }
@@ -149,24 +149,24 @@ func (a *applier) after(ctx context.Context, sql string) ([][][][]byte, error) {
 }
 
 // recordOutside records the version of a migration that has taken effect, also if the run was cancelled meanwhile.
-func (a *applier) recordOutside(m migration, version string) error {
+func (a *applier) recordOutside(m migration) error {
 	late, cancel := grace.Context(a.ctx, afterwards)
 	defer cancel()
-	sql := slices.Concat([]string{a.insert(version), "select " + postgres.HoldsLock(a.table)}, a.cleanup())
+	sql := slices.Concat([]string{a.insert(m), "select " + postgres.HoldsLock(a.table.Table)}, a.cleanup())
 	answers, err := a.after(late, strings.Join(sql, "; "))
 	if err != nil {
 		return a.notRecorded(m, err)
 	}
 	a.finish(m)
 	if held := string(answers[1][0][0]) == "t"; !held {
-		return &Error{Version: m.version, File: m.path, Err: errLockReleased, released: true}
+		return &Error{Version: m.version, Versions: m.versions(), File: m.path, Err: errLockReleased, released: true}
 	}
 	return nil
 }
 
 func (a *applier) notRecorded(m migration, err error) error {
 	return &Error{
-		Version: m.version, File: m.path, Table: a.table.Quoted(), notRecorded: true,
+		Version: m.version, Versions: m.versions(), File: m.path, Table: a.table.Quoted(), notRecorded: true,
 		Err: fmt.Errorf("it was run, but not recorded as applied: %w", err),
 	}
 }

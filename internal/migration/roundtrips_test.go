@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/migration"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 )
@@ -30,7 +31,7 @@ func TestRoundTrips(t *testing.T) {
 		t.Cleanup(front.Close)
 		direct = distant(t, front.Address())
 	}
-	files, err := migration.Load(exampleMigrations, exampleMigrations)
+	files, err := migration.Load(exampleMigrations, exampleMigrations, postgres.Dbmate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,4 +151,41 @@ func withSSLMode(t *testing.T, text, mode string) string {
 	}
 	u.RawQuery = q.Encode()
 	return u.String()
+}
+
+// Drizzle's files take no more round trips than dbmate's: one to look, and one for each file that is pending.
+func TestRoundTripsOfDrizzle(t *testing.T) {
+	server := pgtest.Shared(t)
+	proxy := distant(t, net.JoinHostPort(server.Host, strconv.Itoa(server.Port)))
+	a, b, c := "create table a (i int);"+breakpoint+"\ncreate index on a (i);", "create table b ()", "-- nothing"
+	old := []any{1735689600000, "0000_a", 1735689600001, "0001_b", 1735689600002, "0002_c"}
+	dbmates := files(t, "1_a.sql", up(a), "2_b.sql", up(b), "3_c.sql", up(c))
+	for name, m := range map[string]*migration.Files{
+		"journal": journaled(t, old, a, b, c),
+		"folders": foldered(t, "20250101000000_a", a, "20250101000000_b", b, "20250101000000_c", c),
+	} {
+		t.Run(name, func(t *testing.T) {
+			trips := func(m *migration.Files, o migration.Options) (seen []int) {
+				through, err := proxy.URL(withSSLMode(t, pgtest.Database(t), "disable"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, applied := range []int{3, 0} {
+					proxy.Reset()
+					if got, err := migrate(t.Context(), through, m, o); err != nil || len(got.Applied) != applied {
+						t.Fatalf("%+v, %v", got, err)
+					}
+					if n := proxy.Traffic().Connections; n != 1 {
+						t.Errorf("%d connections", n)
+					}
+					seen = append(seen, proxy.Traffic().RoundTrips)
+				}
+				return seen
+			}
+			got, want := trips(m, drizzle()), trips(dbmates, options())
+			if got[0] > want[0] || got[1] > want[1] || want[0] > 8 || want[1] > 5 {
+				t.Errorf("three pending and none: %v, and dbmate's %v", got, want)
+			}
+		})
+	}
 }

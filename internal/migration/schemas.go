@@ -2,7 +2,7 @@ package migration
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,7 +14,7 @@ import (
 
 // Schemas is what the schemas of one database recorded at one moment.
 type Schemas struct {
-	table  postgres.Table
+	table  postgres.Ledger
 	states map[string]postgres.Status
 }
 
@@ -27,9 +27,9 @@ const (
 
 // ReadSchemas reads the versions that many schemas record, thousands of schemas in one round trip. It leaves out a
 // schema whose table cannot be read: [Migrate] on that schema tells why.
-func ReadSchemas(ctx context.Context, c *postgres.Conn, t postgres.Table, schemas []string) (Schemas, error) {
+func ReadSchemas(ctx context.Context, c *postgres.Conn, t postgres.Ledger, schemas []string) (Schemas, error) {
 	s := Schemas{t, make(map[string]postgres.Status, len(schemas))}
-	sets := map[string]map[string]bool{} // by their JSON, because most schemas record the same versions
+	read := map[string]postgres.Status{} // by their JSON, because most schemas record the same versions
 	for from := 0; from < len(schemas); from += schemasPerMessage {
 		some := schemas[from:min(from+schemasPerMessage, len(schemas))]
 		var sql []string
@@ -43,7 +43,7 @@ func ReadSchemas(ctx context.Context, c *postgres.Conn, t postgres.Table, schema
 		}
 		for _, rows := range answers {
 			for _, row := range rows {
-				if err := s.add(some, row, sets); err != nil {
+				if err := s.add(some, row, read); err != nil {
 					return Schemas{}, err
 				}
 			}
@@ -53,15 +53,15 @@ func ReadSchemas(ctx context.Context, c *postgres.Conn, t postgres.Table, schema
 }
 
 // versionsBlock is a PL/pgSQL block that opens the cursor versions with a row for each schema: its index, whether it
-// exists, whether it has the table, and the versions in it as JSON. These are null if they cannot be read, or if the
-// table has more columns than dbmate's: [postgres.ReadStatus] checks those. A loop on the server is as fast as a union
+// exists, whether it has the table, and its rows as JSON. These are null if they cannot be read, or if the table has
+// other columns than its tool's: [postgres.ReadStatus] checks those. A loop on the server is as fast as a union
 // of all schemas, grows linearly with their number, and confines an error to one schema.
 const versionsBlock = `
 declare
 	result refcursor := 'versions';
 	r record;
 	found boolean[]; recorded boolean[]; texts text[];
-	v text;
+	q text; v text;
 begin
 	for r in select n.nspname, c.oid is not null as has, c.relnatts as columns
 		from unnest(array[%s]::text[]) with ordinality u(name, i)
@@ -71,12 +71,13 @@ begin
 		order by u.i
 	loop
 		v := '[]';
-		if r.columns > 1 then
-			v := null;
-		elsif r.has then
+		if r.has then
 			begin
-				execute pg_catalog.format(
-					'select pg_catalog.to_json(array(select version::text from %%I.%%I))', r.nspname, %[2]s) into v;
+				v := null;
+				q := %[5]s;
+				if q is not null then
+					execute pg_catalog.format(q, r.nspname, %[2]s) into v;
+				end if;
 			exception when others then -- a cancel is not among them
 				v := null;
 			end;
@@ -91,20 +92,21 @@ end`
 // versionsQuery is one transaction that returns [versionsBlock]'s rows; the schemas' indexes begin at first. It waits
 // 2 s for a schema that is being changed, which is asked alone later. Without hash and merge joins the server looks
 // schemas up by index; otherwise each transaction reads the whole catalog of a database with thousands of schemas.
-func versionsQuery(t postgres.Table, schemas []string, first int) string {
+func versionsQuery(t postgres.Ledger, schemas []string, first int) string {
 	names := make([]string, len(schemas))
 	for i, n := range schemas {
 		names[i] = sqltext.QuoteLiteral(n)
 	}
-	block := fmt.Sprintf(versionsBlock, strings.Join(names, ", "), sqltext.QuoteLiteral(t.Name), first, len(schemas)-1)
+	block := fmt.Sprintf(versionsBlock, strings.Join(names, ", "), sqltext.QuoteLiteral(t.Name), first, len(schemas)-1,
+		t.Format.RowsQuery("r.columns"))
 	return "begin transaction isolation level read committed; set local lock_timeout = '2s'; " +
 		"set local row_security = off; " +
 		"set local enable_hashjoin = off; set local enable_mergejoin = off; " +
 		"do " + sqltext.QuoteLiteral(block) + "; fetch all from versions; commit"
 }
 
-// add adds the status in a row of [versionsQuery]'s. Equal versions share one set.
-func (s Schemas) add(schemas []string, row [][]byte, sets map[string]map[string]bool) error {
+// add adds the status in a row of [versionsQuery]'s. Equal rows share one set.
+func (s Schemas) add(schemas []string, row [][]byte, read map[string]postgres.Status) error {
 	i, err := strconv.Atoi(string(row[0]))
 	if err != nil || i >= len(schemas) {
 		return fmt.Errorf("read the applied versions: the server answers for schema %q of %d", row[0], len(schemas))
@@ -112,26 +114,24 @@ func (s Schemas) add(schemas []string, row [][]byte, sets map[string]map[string]
 	if row[3] == nil {
 		return nil
 	}
-	set, ok := sets[string(row[3])]
+	status, ok := read[string(row[3])]
 	if !ok {
-		var versions []string
-		if err := json.Unmarshal(row[3], &versions); err != nil {
+		status.Table = s.table
+		err := status.Read(row[3])
+		if table := (*postgres.TableError)(nil); errors.As(err, &table) {
+			return nil
+		}
+		if err != nil {
 			return fmt.Errorf("read the applied versions of schema %q: %w", schemas[i], err)
 		}
-		set = map[string]bool{}
-		for _, v := range versions {
-			set[v] = true
-		}
-		sets[string(row[3])] = set
+		read[string(row[3])] = status
 	}
-	at, err := postgres.ParseMicros(row[4])
-	if err != nil {
+	if status.At, err = postgres.ParseMicros(row[4]); err != nil {
 		return err
 	}
-	s.states[schemas[i]] = postgres.Status{
-		Table: s.table.In(schemas[i]), SchemaExists: string(row[1]) == "t", Found: string(row[2]) == "t", Versions: set,
-		At: at, Clock: time.Now(),
-	}
+	status.Table, status.Clock = s.table.In(schemas[i]), time.Now()
+	status.SchemaExists, status.Found = string(row[1]) == "t", string(row[2]) == "t"
+	s.states[schemas[i]] = status
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (s Schemas) Migrate(files *Files, o Options) (r Result, known bool, err err
 		return Result{}, true, err
 	}
 	r, pending, err := plan(status, files, o)
-	r = r.withBaseline(recorded)
+	r = r.withBaseline(recorded, files)
 	r.At, r.Clock = status.At, status.Clock
 	if err != nil || o.DryRun || len(pending) == 0 {
 		return r, true, err

@@ -41,7 +41,7 @@ func TestEachFileStartsFresh(t *testing.T) {
 func TestTableElsewhere(t *testing.T) {
 	url := pgtest.Database(t)
 	o := options()
-	o.Table, _ = postgres.ParseTable(`Audit "log".Done`)
+	o.Table.Table, _ = postgres.ParseTable(`Audit "log".Done`)
 	m := files(t, "1_a.sql", up("select 1"))
 	if _, err := migrate(t.Context(), url, m, o); err != nil {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func TestMissingSchemaOfThePath(t *testing.T) {
 		"after the own name": {withParameter(t, url, "search_path", `"$user",tenant_x,public`), "schema_migrations"},
 	} {
 		o := options()
-		o.Table, _ = postgres.ParseTable(c.table)
+		o.Table.Table, _ = postgres.ParseTable(c.table)
 		_, err := migrate(t.Context(), c.url, m, o)
 		var path *postgres.SearchPathError
 		if !errors.As(err, &path) || path.Missing != "tenant_x" || remedies.Of(err) == "" {
@@ -211,7 +211,7 @@ func TestRecordWithoutASchemaOfThePath(t *testing.T) {
 	url := pgtest.Database(t)
 	pgtest.Do(t, url, "create schema app; alter role current_user set search_path = nowhere")
 	o := options()
-	o.Table, _ = postgres.ParseTable("app.schema_migrations")
+	o.Table.Table, _ = postgres.ParseTable("app.schema_migrations")
 	m := files(t, "1_a.sql", up("create table app.a ()"))
 	if got, err := migrate(t.Context(), url, m, o); err != nil || len(got.Applied) != 1 {
 		t.Errorf("applied %v, %v", got.Applied, err)

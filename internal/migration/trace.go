@@ -79,8 +79,9 @@ func (w *watch) trace(m migration, looks []look, committed time.Duration) Trace 
 	t := Trace{Version: m.version, File: m.file, Path: m.path, facts: facts{home: w.home}}
 	end := looks[len(looks)-1]
 	for _, s := range sqltext.Statements(m.up)[:end.next] {
-		line, _ := sqltext.LineColumn(m.up, s.Start)
-		t.Statements = append(t.Statements, TracedStatement{Line: m.line + line - 1, SQL: m.up[s.Start:s.End]})
+		one, offset := m.at(s.Start)
+		line, _ := sqltext.LineColumn(one.up, offset)
+		t.Statements = append(t.Statements, TracedStatement{Line: one.line + line - 1, SQL: m.up[s.Start:s.End]})
 	}
 	for i, l := range looks[1:] {
 		took := l.began - looks[i].ended

@@ -11,7 +11,7 @@ import (
 // PlaceOf names the database of a tenant's record: where the tenant lives and the table of its versions. A tenant that
 // is no Neon project is where its connection string leads, which its source has without a call. It is empty if that
 // string cannot be used.
-func (e Env) PlaceOf(ctx context.Context, t fleet.Tenant, table postgres.Table) string {
+func (e Env) PlaceOf(ctx context.Context, t fleet.Tenant, table postgres.Ledger) string {
 	var place fleet.Place
 	if locator, ok := e.Source.(fleet.Locator); ok {
 		place = locator.Place(t)

@@ -22,7 +22,7 @@ import (
 type Sleepers struct {
 	// Table is where tenants record their versions, Files the digest of the run's files, and Checks what a health check
 	// looks for, as in [records.Schema]; they say what a record must be about.
-	Table         postgres.Table
+	Table         postgres.Ledger
 	Files, Checks string
 
 	env      Env

@@ -52,7 +52,7 @@ func TestExistingSchema(t *testing.T) {
 			pgtest.Do(t, url, "create schema x; set search_path = x;"+e.sql)
 			c := connectWithoutPath(t, url)
 			for range 2 { // it leaves the session as it was
-				got, err := c.ExistingSchema(t.Context(), postgres.Table{Schema: "x", Name: "schema_migrations"})
+				got, err := c.ExistingSchema(t.Context(), dbmate("x", "schema_migrations"))
 				if diff := cmp.Diff(e.want, got); diff != "" || err != nil || !c.Idle() {
 					t.Errorf("%v (-want +got):\n%s", err, diff)
 				}
@@ -61,11 +61,15 @@ func TestExistingSchema(t *testing.T) {
 	}
 }
 
+func dbmate(schema, name string) postgres.Ledger {
+	return postgres.Ledger{Table: postgres.Table{Schema: schema, Name: name}}
+}
+
 func TestExistingDatabase(t *testing.T) {
-	bare, qualified := postgres.Table{Name: "versions"}, postgres.Table{Schema: "odd Meta", Name: "versions"}
+	bare, qualified := dbmate("", "versions"), dbmate("odd Meta", "versions")
 	for name, e := range map[string]struct {
 		sql   string
-		table postgres.Table
+		table postgres.Ledger
 		want  postgres.Existing
 	}{
 		"nothing":  {table: bare},
@@ -102,7 +106,7 @@ func TestExistingDatabase(t *testing.T) {
 
 func TestExistingSchemaThatIsMissing(t *testing.T) {
 	c := connectWithoutPath(t, pgtest.Database(t))
-	_, err := c.ExistingSchema(t.Context(), postgres.Table{Schema: "x", Name: "schema_migrations"})
+	_, err := c.ExistingSchema(t.Context(), dbmate("x", "schema_migrations"))
 	if missing := (*postgres.MissingSchemaError)(nil); !errors.As(err, &missing) {
 		t.Errorf("got %v", err)
 	}
@@ -114,7 +118,7 @@ func TestExistingRecordThatCannotBeReadWhole(t *testing.T) {
 	pgtest.Do(t, url, `create schema x; create table x.schema_migrations (version text);
 		insert into x.schema_migrations values ('1'); alter table x.schema_migrations enable row level security;
 		alter table x.schema_migrations force row level security`)
-	table := postgres.Table{Schema: "x", Name: "schema_migrations"}
+	table := dbmate("x", "schema_migrations")
 	_, err := connectWithoutPath(t, url).ExistingSchema(t.Context(), table)
 	var cannot *postgres.TableError
 	if !errors.As(err, &cannot) || cannot.Cause != postgres.VersionsHidden {

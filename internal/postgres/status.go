@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,13 +28,16 @@ type Status struct {
 	// Locked is true if the lock was requested and this session now holds it.
 	Locked bool
 	// Table is where versions are, or would be, recorded, with its schema.
-	Table Table
+	Table Ledger
 	// Found is true if the table exists.
 	Found bool
 	// SchemaExists is true if the table's schema exists.
 	SchemaExists bool
-	// Versions are the recorded ones.
+	// Versions are the recorded ones; those of drizzle's rows are their names, or else their times.
 	Versions map[string]bool
+	// Rows are drizzle's, and Named is true if they have a column for names.
+	Rows  []Row
+	Named bool
 	// At is when they began to be read, by the server's clock.
 	At time.Time
 	// Clock is when the server answered, by this machine's clock.
@@ -51,21 +53,29 @@ func (s Status) Highest() string {
 	return highest
 }
 
-// HigherVersion returns the higher of two versions. They are compared as numbers, so that a longer one is higher.
+// HigherVersion returns the higher of two versions. The numbers that they begin with are compared as such, so that a
+// longer one is higher; what follows, as in the names of drizzle's folders, only if these are equal.
 func HigherVersion(a, b string) string {
-	x, y := strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
-	if a == "" || len(x) < len(y) || (len(x) == len(y) && x < y) {
+	x, afterX := number(a)
+	y, afterY := number(b)
+	if a == "" || len(x) < len(y) || len(x) == len(y) && (x < y || x == y && afterX < afterY) {
 		return b
 	}
 	return a
 }
 
+// number splits a version into the number that it begins with, without leading zeros, and the rest.
+func number(version string) (digits, rest string) {
+	rest = strings.TrimLeft(version, "0123456789")
+	return strings.TrimLeft(version[:len(version)-len(rest)], "0"), rest
+}
+
 // ReadStatus reads what a database records of its migrations in one round trip. It also tries, once and in the same
-// message, to take the table's lock for the session, if one is asked for. A table that is not as dbmate makes it costs
+// message, to take the table's lock for the session, if one is asked for. A table that is not as its tool makes it costs
 // another round trip. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the server's.
-func ReadStatus(ctx context.Context, c *Conn, t Table, lock Lock) (Status, error) {
+func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, error) {
 	var answers []Rows
-	_, err := c.each(ctx, statusQuery(t, lock, c.ownSession()), func(r *pgconn.ResultReader) error {
+	_, err := c.each(ctx, statusQuery(t.Table, lock, c.ownSession()), func(r *pgconn.ResultReader) error {
 		var answer Rows
 		for _, f := range r.FieldDescriptions() {
 			answer.Columns = append(answer.Columns, f.Name)
@@ -79,7 +89,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock Lock) (Status, error
 	})
 	const session, versions = 2, 3 // answers of statusQuery
 	if err != nil && (!HasCode(err, "42P01") || len(answers) < versions) {
-		return Status{}, versionsError(err, t)
+		return Status{}, versionsError(err, t.Table)
 	}
 	found := err == nil
 	row := answers[session].Values[0]
@@ -93,7 +103,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock Lock) (Status, error
 	}
 	s := Status{
 		Locked:       lock != NoLock && string(row[0]) == "t",
-		Table:        Table{string(row[1]), t.Name},
+		Table:        t.In(string(row[1])),
 		SchemaExists: string(row[2]) == "t",
 		Found:        found,
 		Versions:     map[string]bool{},
@@ -103,55 +113,42 @@ func ReadStatus(ctx context.Context, c *Conn, t Table, lock Lock) (Status, error
 		return Status{}, err
 	}
 	if s.Table.Schema == "" {
-		return Status{}, &TableError{NoSchema, t,
+		return Status{}, &TableError{NoSchema, t.Table,
 			fmt.Sprintf("the role's search_path names no schema that exists, so there is no place for %s", t.Name)}
 	}
 	if missing := missingFromPath(string(row[4]), string(row[5])); missing != "" && row[5] != nil {
 		return Status{}, &SearchPathError{Missing: missing, Instead: string(row[5])}
 	}
 	if s.Found && t.Schema == "" && pathHasOthers(row[3], s.Table.Schema) {
-		if err := checkSchema(ctx, c, s.Table); err != nil {
+		if err := checkSchema(ctx, c, s.Table.Table); err != nil {
 			return Status{}, err
 		}
 	}
 	if !s.Found {
 		return s, nil
 	}
-	return s, s.read(ctx, c, answers[versions])
+	err = s.read(ctx, c, answers[versions])
+	return s, err
 }
 
-// read reads the rows of the table of versions, after a look at its columns: dbmate's has version and no other.
-func (s Status) read(ctx context.Context, c *Conn, rows Rows) error {
-	version := slices.Index(rows.Columns, "version")
-	if version < 0 {
-		return &TableError{VersionsNotOurs, s.Table,
-			fmt.Sprintf("%s has no column version, so it is not dbmate's", s.Table.Quoted())}
+// checkColumns refuses a table of versions with another column than the tool's that an insert must fill: another tool
+// records something else in it.
+func checkColumns(ctx context.Context, c *Conn, t Ledger, known ...string) error {
+	quoted := make([]string, len(known))
+	for i, column := range known {
+		quoted[i] = sqltext.QuoteLiteral(column)
 	}
-	if len(rows.Columns) > 1 {
-		if err := checkColumns(ctx, c, s.Table); err != nil {
-			return err
-		}
-	}
-	for _, r := range rows.Values {
-		s.Versions[string(r[version])] = true
-	}
-	return nil
-}
-
-// checkColumns refuses a table of versions with another column that an insert must fill: another tool records something
-// else in it.
-func checkColumns(ctx context.Context, c *Conn, t Table) error {
 	answers, err := c.Results(ctx, "select attname from pg_catalog.pg_attribute where attrelid = "+
 		sqltext.QuoteLiteral(t.Quoted())+"::pg_catalog.regclass and attnum > 0 and not attisdropped "+
-		"and attnotnull and not atthasdef and attidentity = '' and attname <> 'version' order by attnum")
+		"and attnotnull and not atthasdef and attidentity = '' and attname not in ("+join(quoted)+") order by attnum")
 	if err != nil {
 		return fmt.Errorf("look at the columns of %s: %w", t.Quoted(), err)
 	}
 	if len(answers[0]) == 0 {
 		return nil
 	}
-	return &TableError{VersionsNotOurs, t, fmt.Sprintf("%s has a column %s, which must be filled and which dbmate "+
-		"does not know, so it is another tool's", t.Quoted(), sqltext.QuoteIdentifier(string(answers[0][0][0])))}
+	return &TableError{VersionsNotOurs, t.Table, fmt.Sprintf("%s has a column %s, which must be filled and which %s "+
+		"does not know, so it is another tool's", t.Quoted(), sqltext.QuoteIdentifier(string(answers[0][0][0])), t.Format)}
 }
 
 // ParseMicros reads a time that the server gave in microseconds since 1970.

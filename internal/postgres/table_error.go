@@ -13,7 +13,7 @@ import (
 const (
 	NoSchema         Cause = "no schema for the table"
 	OtherSchema      Cause = "table in another schema"
-	VersionsNotOurs  Cause = "versions not dbmate's"
+	VersionsNotOurs  Cause = "versions not the tool's"
 	VersionsRefused  Cause = "versions not readable"
 	VersionsHidden   Cause = "versions hidden by row security"
 	SchemaListColumn Cause = "schema list without names"

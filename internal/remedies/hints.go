@@ -71,6 +71,10 @@ var hints = []hint{
 		"the two at different hours, or raise lock-timeout above what the dump takes"},
 	{(*migration.OrderError)(nil), "give the file a version above {version}, or set strict-order: false to apply it " +
 		"out of order; nothing was applied"},
+	{(*migration.SkippedError)(nil), "give its entry in meta/_journal.json a when above {version} and move it to the end, " +
+		"or set strict-order: false to leave it out; nothing was applied"},
+	{(*migration.StrangersError)(nil), "take the folders of these times back from the repository's history, or correct " +
+		"migrations-path; the table of drizzle 0.x can be upgraded only where every row has its folder"},
 	{(*migration.BeginningError)(nil), "somebody else has used this schema or database since this run checked it: " +
 		"choose another tenant-name; or, if it is that tenant's, list it by hand and run mode migrate"},
 	{migration.TableLocked, "another session holds a lock on a table that the migration changes: run at a quieter " +
@@ -93,6 +97,9 @@ var hints = []hint{
 	{migration.Stopped, "the statement was stopped and the file rolled back; run again"},
 	{migration.AlreadyThere, "the file was rolled back: if the tenant's tables were made without these files, adopt it " +
 		"with baseline; otherwise correct the file, then run again"},
+	{migration.NoTransaction, "PostgreSQL refuses this in a transaction, and each file is applied in one: write the " +
+		"statement without concurrently if it has that; among dbmate's files, put it into one of its own that says " +
+		"transaction:false. The file was rolled back"},
 	{migration.RolledBack, "the file was rolled back and the tenant is at the version before it: correct the file or " +
 		"the tenant's data, then run again"},
 	{migration.ConnectionLost, "run again: it was applied and recorded, or neither, and it is never applied twice"},

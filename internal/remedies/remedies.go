@@ -108,6 +108,10 @@ func describe(err error) (about any, facts []string) {
 		return e.Cause(), nil
 	case *migration.OrderError:
 		return (*migration.OrderError)(nil), []string{"{version}", e.Highest}
+	case *migration.SkippedError:
+		return (*migration.SkippedError)(nil), []string{"{version}", e.Highest}
+	case *migration.StrangersError:
+		return (*migration.StrangersError)(nil), nil
 	case *migration.BeginningError:
 		return (*migration.BeginningError)(nil), nil
 	case *migration.LockError:

@@ -81,6 +81,8 @@ func TestRemedies(t *testing.T) {
 		{&migration.BeginningError{Unknown: []string{"1"}}, "choose another tenant-name"},
 		{&migration.LockError{}, "raise lock-timeout"},
 		{&migration.LockError{Shared: true}, "raise lock-timeout above"},
+		{&migration.SkippedError{Highest: "30"}, "a when above 30 and move it to the end"},
+		{&migration.StrangersError{Rows: []string{"1"}}, "take the folders of these times back"},
 		{&migration.OrderError{Highest: "30"}, "a version above 30, or set strict-order: false"},
 		{&migration.Error{Err: refused("55P03")}, "raise statement-lock-timeout"},
 		{&migration.Error{Err: refused("42501")}, "role-name"},
@@ -100,6 +102,7 @@ func TestRemedies(t *testing.T) {
 			`run drop index concurrently "a"."B"; on`},
 		{&migration.Error{Err: refused("22012")}, "correct the file or the tenant's data"},
 		{&migration.Error{Err: refused("42P07")}, "adopt it with baseline"},
+		{&migration.Error{Err: refused("25001")}, "write the statement without concurrently"},
 
 		{pgdump.CheckArgs([]string{"-f", "x"}), "take it out"},
 		{pgdump.CheckArgs([]string{"--format=c"}), "set backup-format"},

@@ -21,7 +21,7 @@ type Catalog struct {
 	query  string          // the user's own; empty: the catalog's tables are asked
 	// versions is the table of applied migrations in a tenant. It is set only for the mode that creates tenants, which
 	// also takes a catalog without tables for an empty one.
-	versions postgres.Table
+	versions postgres.Ledger
 	neon     *Neon // resolves projects; nil without a key
 
 	mu   sync.Mutex
@@ -49,6 +49,7 @@ func newCatalog(in *input.Reader, o Options) fleet.Source {
 	}
 	if o.Creating {
 		c.readCreation(in)
+		c.versions = o.Ledger.AtHome()
 	}
 	return c
 }
@@ -67,7 +68,7 @@ func catalogQuery(in *input.Reader) string {
 // Tenants implements [fleet.Source] with one connection and one query.
 func (c *Catalog) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	rows, err := catalog.List(ctx, c.target, c.query)
-	if c.query == "" && c.versions != (postgres.Table{}) && postgres.HasCode(err, "42P01") {
+	if c.query == "" && c.versions != (postgres.Ledger{}) && postgres.HasCode(err, "42P01") {
 		return nil, nil // its tables are created when the first tenant is registered
 	}
 	if err != nil {

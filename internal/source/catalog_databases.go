@@ -69,7 +69,6 @@ func (c *Catalog) readCreation(in *input.Reader) {
 	if err := c.refuseOwnQuery(); err != nil {
 		in.Mistake("catalog-query", "is set, and only its author knows the tables behind it; %s", fleet.Remedy(err))
 	}
-	c.versions = input.Parse(in, "migrations-table", postgres.ParseTable)
 }
 
 // CheckName implements [fleet.Provisioner]: a tenant's name is its database's.

@@ -21,7 +21,7 @@ type Schemas struct {
 	list    postgres.SchemaList
 	options postgres.Options
 	// versions is the table of applied migrations in a tenant. It is set only for the mode that creates tenants.
-	versions postgres.Table
+	versions postgres.Ledger
 	// expectList is true if a list that does not exist counts as empty, because it is about to be created.
 	expectList bool
 	warn       func(string)
@@ -57,7 +57,7 @@ func newSchemas(in *input.Reader, o Options) fleet.Source {
 	s.target = readDatabaseURL(in, s.url, o)
 	if o.Creating {
 		s.ExpectList()
-		s.versions = input.Parse(in, "migrations-table", postgres.ParseTable)
+		s.versions = o.Ledger
 	}
 	return s
 }

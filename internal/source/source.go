@@ -18,6 +18,8 @@ import (
 type Options struct {
 	// Creating is true in the mode that creates tenants: the source also reads the inputs about new ones.
 	Creating bool
+	// Ledger is then where a tenant records its migrations.
+	Ledger postgres.Ledger
 	// OnWait receives long waits for an API's rate limit, concurrently. Nil discards them.
 	OnWait func(d time.Duration, why string)
 	// OnSlow receives the beginning and the end of a time in which an API refuses calls. Nil discards them.

@@ -54,7 +54,7 @@ type Job struct {
 	env     mode.Env
 	policy  *backups.Policy // nil: nothing is pruned
 	dump    pgdump.DumpOptions
-	table   postgres.Table // of applied migrations
+	table   postgres.Ledger // of applied migrations
 	options postgres.Options
 	// lockTimeout is how long to wait for a run that migrates the tenant.
 	lockTimeout time.Duration

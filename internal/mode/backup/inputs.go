@@ -65,7 +65,7 @@ func Read(in *input.Reader, env mode.Env) *Job {
 	b := &Job{
 		env:     env,
 		Store:   mode.ReadStore(in),
-		table:   input.Parse(in, "migrations-table", postgres.ParseTable),
+		table:   env.ReadLedger(in),
 		options: postgres.Options{ReadOnly: true, Idles: true}, lockTimeout: in.Duration("lock-timeout"),
 		// Twice the time that a tenant may take, so that the uploads of a run in progress are never stale.
 		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),

@@ -37,7 +37,7 @@ type toTime struct {
 	env      mode.Env
 	brancher fleet.Brancher
 	conns    *mode.Connections
-	table    postgres.Table
+	table    postgres.Ledger
 	// lockTimeout is how long to wait for a run that migrates the tenant.
 	lockTimeout time.Duration
 	at          time.Time
@@ -49,7 +49,7 @@ type toTime struct {
 func newToTime(in *input.Reader, env mode.Env) mode.Work {
 	r := &toTime{
 		env: env, conns: mode.NewConnections(env, mode.Changes), confirm: in.String("confirm"),
-		table: input.Parse(in, "migrations-table", postgres.ParseTable), lockTimeout: in.Duration("lock-timeout"),
+		table: env.ReadLedger(in), lockTimeout: in.Duration("lock-timeout"),
 		at: input.Parse(in, "restore-to-time", func(text string) (time.Time, error) {
 			return parseMoment(text, time.Now())
 		}),

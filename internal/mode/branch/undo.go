@@ -44,7 +44,7 @@ type undo struct {
 	env      mode.Env
 	brancher fleet.Brancher
 	conns    *mode.Connections
-	table    postgres.Table
+	table    postgres.Ledger
 	// lockTimeout is how long to wait for a run that migrates the tenant.
 	lockTimeout time.Duration
 	run         undoneRun
@@ -60,7 +60,7 @@ type undo struct {
 func NewUndo(in *input.Reader, env mode.Env) mode.Work {
 	u := &undo{
 		env: env, conns: mode.NewConnections(env, mode.Changes),
-		table: input.Parse(in, "migrations-table", postgres.ParseTable), lockTimeout: in.Duration("lock-timeout"),
+		table: env.ReadLedger(in), lockTimeout: in.Duration("lock-timeout"),
 		selection: in.Text("tenants"), allowNone: in.Bool("allow-empty"),
 	}
 	u.brancher, _ = mode.Able[fleet.Brancher](in, env, "tenant-source",

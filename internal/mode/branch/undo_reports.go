@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -119,7 +120,9 @@ func undoneBy(files []report.NamedFile, source string) (run undoneRun, err error
 type migrated struct {
 	After    string   `json:"version_after"`
 	Recorded []string `json:"recorded"` // files
-	Applied  []struct {
+	// RecordedVersions are those files' versions; releases that knew dbmate's files only left them out.
+	RecordedVersions []string `json:"recorded_versions"`
+	Applied          []struct {
 		Version string `json:"version"`
 	} `json:"applied"`
 	UndoPoint *mode.UndoPoint `json:"undo_point"`
@@ -193,8 +196,12 @@ func (c *tenantChange) add(e report.TenantEntry) error {
 	for _, a := range d.Applied {
 		c.applied[a.Version] = true
 	}
-	for _, file := range d.Recorded {
-		c.applied[leadingDigits.FindString(file)] = true
+	for i, file := range d.Recorded {
+		version := leadingDigits.FindString(file)
+		if len(d.RecordedVersions) == len(d.Recorded) {
+			version = d.RecordedVersions[i]
+		}
+		c.applied[version] = true
 	}
 	c.after = d.After
 	return nil
@@ -226,8 +233,9 @@ const (
 )
 
 // compare compares the versions that the tenant records now. Versions in doubt may be among them or not.
-func (c tenantChange) compare(now map[string]bool) state {
-	if mode.HashVersions(now) == c.point.Versions {
+func (c tenantChange) compare(s postgres.Status) state {
+	now := s.Versions
+	if mode.HashVersions(s.Keys(now)) == c.point.Versions {
 		return asBefore
 	}
 	before := maps.Clone(now)
@@ -249,7 +257,7 @@ func (c tenantChange) compare(now map[string]bool) state {
 			return another
 		}
 	}
-	if mode.HashVersions(before) == c.point.Versions {
+	if mode.HashVersions(s.Keys(before)) == c.point.Versions {
 		return asLeft
 	}
 	return another

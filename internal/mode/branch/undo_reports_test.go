@@ -11,6 +11,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/report"
 )
 
@@ -28,13 +29,13 @@ func TestCompare(t *testing.T) {
 		"1 2 3 4": asLeft, "1 2": asBefore,
 		"1 2 3": another, "1 2 3 4 5": another, "1 3 4": another, "1 2 5": another, "": another, "3 4": another,
 	} {
-		if got := c.compare(versions(strings.Fields(now)...)); got != want {
+		if got := c.compare(postgres.Status{Versions: versions(strings.Fields(now)...)}); got != want {
 			t.Errorf("%s: %d, want %d", now, got, want)
 		}
 	}
 	first := tenantChange{point: &mode.UndoPoint{Versions: mode.HashVersions(nil)}, applied: versions("1")}
 	for now, want := range map[string]state{"": asBefore, "1": asLeft, "2": another} {
-		if got := first.compare(versions(strings.Fields(now)...)); got != want {
+		if got := first.compare(postgres.Status{Versions: versions(strings.Fields(now)...)}); got != want {
 			t.Errorf("from nothing, %s: %d, want %d", now, got, want)
 		}
 	}
@@ -47,14 +48,14 @@ func TestCompareWithDoubts(t *testing.T) {
 	for now, want := range map[string]state{
 		"1 2": asLeft, "1 2 3": asLeft, "1": asBefore, "1 3": another, "1 2 3 4": another, "1 2 4": another, "2 3": another,
 	} {
-		if got := c.compare(versions(strings.Fields(now)...)); got != want {
+		if got := c.compare(postgres.Status{Versions: versions(strings.Fields(now)...)}); got != want {
 			t.Errorf("%s: %d, want %d", now, got, want)
 		}
 	}
 	baseline := tenantChange{point: &mode.UndoPoint{Versions: mode.HashVersions(nil)},
 		doubts: []mode.InDoubt{{Versions: []string{"1", "2"}}}}
 	for now, want := range map[string]state{"": asBefore, "1 2": asLeft, "1": another, "1 2 3": another} {
-		if got := baseline.compare(versions(strings.Fields(now)...)); got != want {
+		if got := baseline.compare(postgres.Status{Versions: versions(strings.Fields(now)...)}); got != want {
 			t.Errorf("baseline, %s: %d, want %d", now, got, want)
 		}
 	}

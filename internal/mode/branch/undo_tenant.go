@@ -43,7 +43,7 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 		return fleet.Outcome{}, err
 	}
 	d := UndoDetail{Before: status.Highest(), After: status.Highest(), UndoPoint: *c.point, known: true}
-	switch c.compare(status.Versions) {
+	switch c.compare(status) {
 	case asBefore:
 		if c.mayBePartial() && !branches.kept {
 			return fleet.Outcome{Detail: d}, c.fateUnknown()
@@ -152,7 +152,7 @@ func (u *undo) restore(
 		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but could not be asked "+
 			"what it records now: %w", c.point.Name, err), cmp.Or(remedies.Of(err), "run again, which checks it"))
 	}
-	if c.compare(versions.Versions) != asBefore {
+	if c.compare(versions) != asBefore {
 		return fleet.Outcome{Detail: d}, fleet.WithRemedy(fmt.Errorf("it was taken back to %s, but records other versions "+
 			"than before the run, up to %s", c.point.Name, cmp.Or(versions.Highest(), "none")), "look at the tenant: a run may "+
 			"have migrated it at once; what it was until the undo is kept as the branch "+name)

@@ -28,6 +28,7 @@ type Detail struct {
 	Version       string   `json:"version"`  // the highest recorded one, empty if there is none
 	Pending       []string `json:"pending,omitempty"`
 	OutOfOrder    []string `json:"out_of_order,omitempty"` // pending files below the highest version
+	Skipped       []string `json:"skipped,omitempty"`      // files of drizzle's journal that are never applied
 	Unknown       []string `json:"unknown,omitempty"`      // recorded versions that have no file
 	MissingTables []string `json:"missing_tables,omitempty"`
 	Invalid       []string `json:"invalid,omitempty"`     // indexes and constraints that are not valid
@@ -75,7 +76,7 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 	h := &checker{
 		env:   env,
 		conns: mode.NewConnections(env, mode.Reads),
-		state: migration.Options{Table: input.Parse(in, "migrations-table", postgres.ParseTable), DryRun: true},
+		state: migration.Options{Table: env.ReadLedger(in), DryRun: true},
 
 		referenceName: in.String("reference-tenant"),
 	}
@@ -98,13 +99,14 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 // readFiles loads the migration files. They may be missing, unless fail-on needs them or the user names their
 // directory.
 func (h *checker) readFiles(in *input.Reader) *migration.Files {
+	mode.DefaultMigrationsPath(in)
 	path := in.Path("migrations-path")
 	if !in.Given("migrations-path") && !slices.Contains(h.failOn, onPending) && !slices.Contains(h.failOn, onUnknown) {
 		if _, err := os.Stat(path); err != nil {
 			return nil
 		}
 	}
-	return mode.ReadMigrations(in, "migrations-path")
+	return mode.ReadTenantMigrations(in)
 }
 
 // readStore reads the inputs about the bucket if there is one.
@@ -223,7 +225,7 @@ func (h *checker) look(
 	}
 	d.Version = m.Before
 	if h.files != nil {
-		d.Pending, d.OutOfOrder, d.Unknown = m.Pending, m.OutOfOrder, m.Unknown
+		d.Pending, d.OutOfOrder, d.Skipped, d.Unknown = m.Pending, m.OutOfOrder, m.Skipped, m.Unknown
 	}
 	f, err := whileItChanges(func() (fingerprint.Fingerprint, error) {
 		return fingerprint.Take(ctx, conn, h.fingerprintOptions(t))

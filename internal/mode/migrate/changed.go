@@ -21,11 +21,23 @@ import (
 const changedRemedy = "put the old contents back and write the change as a new migration, or accept the files as " +
 	"they are now with changed-files: ignore in one run, which records them"
 
+// ownRemedy is the same where each tenant records what was applied to it.
+const ownRemedy = "put the old contents back and write the change as a new migration; where the difference is known and " +
+	"does no harm, changed-files: ignore says nothing of it"
+
+func (c *changedFiles) remedy() string {
+	if c.own {
+		return ownRemedy
+	}
+	return changedRemedy
+}
+
 // changedFiles looks for files that were edited after they had been applied. The zero value looks for none.
 type changedFiles struct {
 	rule  string            // of the input changed-files
 	dir   string            // of the files, as the user knows it
 	names map[string]string // of the files, by version
+	own   bool              // the tenants themselves record what was applied
 
 	mu      sync.Mutex
 	tenants map[string][]string // whose file is no longer what was applied, by version
@@ -36,6 +48,7 @@ type changedFiles struct {
 func (m *migrator) readChangedFiles(in *input.Reader) {
 	m.changed.rule = in.Choice("changed-files", "warn", "fail", "ignore")
 	m.changed.dir, m.changed.names = in.String("migrations-path"), map[string]string{}
+	m.changed.own = m.files != nil && m.files.RecordsContents()
 	for name, version := range m.written.versions {
 		m.changed.names[version] = name
 	}
@@ -85,26 +98,34 @@ func (m *migrator) earlier(ctx context.Context, t fleet.Tenant) (records.Record,
 	return r, m.records.Book().Set(r.Applied)
 }
 
+// knownContents are the digests of a tenant's files as they were applied, as far as files differ: those that the tenant
+// itself records, or else those that earlier runs have recorded.
+func (m *migrator) knownContents(applied records.Set, d Detail) records.Set {
+	if m.changed.own {
+		return d.edited
+	}
+	return applied
+}
+
 // refuseBefore has a migration of the tenant refuse to run anything if a file was edited, whatever else it does first.
 func (m *migrator) refuseBefore(ctx context.Context, o *migration.Options, t fleet.Tenant) {
 	if m.changed.rule != "fail" {
 		return
 	}
 	_, applied := m.earlier(ctx, t)
-	edited := records.Edited(applied, m.written.files)
-	if len(edited) == 0 {
-		return
-	}
 	then := o.Before
-	o.Before = func(ctx context.Context, c *postgres.Conn, recorded map[string]bool) error {
+	o.Before = func(ctx context.Context, c *postgres.Conn, s postgres.Status) error {
+		applied := m.knownContents(applied, Detail{edited: m.files.Edited(s)})
+		recorded := m.files.Recorded(s)
 		of := func(version string) bool { return !recorded[version] }
-		if err := m.changedError(slices.DeleteFunc(edited, of), applied); err != nil {
+		edited := slices.DeleteFunc(records.Edited(applied, m.written.files), of)
+		if err := m.changedError(edited, applied); err != nil {
 			return err
 		}
 		if then == nil {
 			return nil
 		}
-		return then(ctx, c, recorded)
+		return then(ctx, c, s)
 	}
 }
 
@@ -156,7 +177,7 @@ func (c *changedFiles) warnings() []string {
 		files = append(files, c.names[version]+" ("+concerned(c.tenants[version], c.checked)+")")
 	}
 	return []string{fmt.Sprintf("changed-files: %s no longer what was applied: %s; %s",
-		words.Count(len(files), "file is", "files are"), words.List(files, shown), changedRemedy)}
+		words.Count(len(files), "file is", "files are"), words.List(files, shown), c.remedy())}
 }
 
 // concerned says which tenants a file was applied to, of so many: by their number, and by name if not all are.
@@ -175,11 +196,13 @@ type changedError struct {
 	path, version string
 	recorded, now string // digests
 	more          int    // files of which the same is true
+	remedy        string
 }
 
 func (c *changedFiles) error(version, recorded, now string, more int) error {
 	return &changedError{
 		path: path.Join(c.dir, c.names[version]), version: version, recorded: recorded, now: now, more: more,
+		remedy: c.remedy(),
 	}
 }
 
@@ -194,7 +217,7 @@ func (e *changedError) Error() string {
 }
 
 // Remedy implements the fleet's remedies.
-func (e *changedError) Remedy() string { return changedRemedy }
+func (e *changedError) Remedy() string { return e.remedy }
 
 // Location is the file's.
 func (e *changedError) Location() (file string, line int) { return e.path, 1 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,10 +36,10 @@ type tenantCopy struct {
 // copier makes throwaway copies of tenants.
 type copier struct {
 	env      mode.Env
-	runID    string         // of the workflow's run; may be empty
-	lifetime time.Duration  // of a branch that nobody deletes
-	table    postgres.Table // of versions
-	copying  slots          // for copies on a server
+	runID    string          // of the workflow's run; may be empty
+	lifetime time.Duration   // of a branch that nobody deletes
+	table    postgres.Ledger // of versions
+	copying  slots           // for copies on a server
 }
 
 // copiesAtOnce bounds the copies on servers: each takes room on a disk, and three connections.
@@ -230,9 +229,12 @@ func (c copier) look(
 	if f.settings, err = conn.Settings(ctx); err != nil {
 		return f, err
 	}
-	tables := []postgres.Table{c.table}
+	tables := []postgres.Ledger{c.table}
 	if schema != "" {
-		tables = slices.Compact([]postgres.Table{c.table.In(schema), c.table.In(publicSchema)})
+		tables = slices.Compact([]postgres.Ledger{c.table.In(schema), c.table.In(publicSchema)})
+		if home := c.table.AtHome(); !home.Bare() {
+			tables = append(tables, home)
+		}
 	}
 	for _, table := range tables {
 		status, err := postgres.ReadStatus(ctx, conn, table, postgres.NoLock)
@@ -254,6 +256,11 @@ func (c copier) copyDefinitions(
 	var schemas []string
 	if schema != "" {
 		schemas = slices.Compact([]string{publicSchema, schema})
+		for _, r := range source.records { // drizzle's may be in one of its own
+			if !slices.Contains(schemas, r.Table.Schema) {
+				schemas = append(schemas, r.Table.Schema)
+			}
+		}
 		// What the server lacks is an error only if something uses it.
 		if _, err := postgres.CreateExtensions(ctx, scratch, source.around.Extensions); err != nil {
 			return err
@@ -268,7 +275,7 @@ func (c copier) copyDefinitions(
 	}
 	defer conn.Close()
 	for _, r := range source.records {
-		if err := postgres.AddVersions(ctx, conn, r.Table, slices.Sorted(maps.Keys(r.Versions))); err != nil {
+		if err := r.Restore(ctx, conn); err != nil {
 			return err
 		}
 	}

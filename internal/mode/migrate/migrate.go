@@ -55,14 +55,14 @@ func (u Unguarded) WithFiles(e mode.Ending) mode.Ending { return u.migrator.with
 // NewUnguarded reads the inputs of mode migrate.
 func NewUnguarded(in *input.Reader, env mode.Env) Unguarded {
 	m := &migrator{env: env, conns: mode.NewConnections(env, mode.Changes), options: migration.Options{
-		Table:                input.Parse(in, "migrations-table", postgres.ParseTable),
+		Table:                env.ReadLedger(in),
 		Strict:               in.Bool("strict-order"),
 		LockTimeout:          in.Duration("lock-timeout"),
 		StatementLockTimeout: in.Duration("statement-lock-timeout"),
 		CreateSchema:         in.Bool("create-missing"),
 		DryRun:               env.DryRun,
 	}}
-	m.files = mode.ReadMigrations(in, "migrations-path")
+	m.files = mode.ReadTenantMigrations(in)
 	m.creator = readCreator(in, env)
 	m.schemas = readSchemaInputs(in, env, m.options.Table, m.files)
 	m.records, m.written = mode.Remembered(env), newWritten(m.files)

@@ -14,15 +14,18 @@ import (
 
 // Detail is what the report file says about a migrated tenant.
 type Detail struct {
-	Created    bool      `json:"created,omitempty"` // by this run: its database or schema
-	Asleep     bool      `json:"asleep,omitempty"`  // and left so: the versions are those of its record
-	Before     string    `json:"version_before"`    // the highest recorded version, empty if there was none
-	After      string    `json:"version_after"`
-	Recorded   []string  `json:"recorded,omitempty"`     // files recorded for the baseline and not run
-	Applied    []Applied `json:"applied"`                // in the order in which they ran
-	Pending    []string  `json:"pending,omitempty"`      // files not applied, in a dry run or after a failure
-	OutOfOrder []string  `json:"out_of_order,omitempty"` // pending files below the highest version
-	Unknown    []string  `json:"unknown,omitempty"`      // recorded versions that have no file
+	Created  bool     `json:"created,omitempty"` // by this run: its database or schema
+	Asleep   bool     `json:"asleep,omitempty"`  // and left so: the versions are those of its record
+	Before   string   `json:"version_before"`    // the highest recorded version, empty if there was none
+	After    string   `json:"version_after"`
+	Recorded []string `json:"recorded,omitempty"` // files recorded for the baseline and not run
+	// RecordedVersions are the versions of Recorded.
+	RecordedVersions []string  `json:"recorded_versions,omitempty"`
+	Applied          []Applied `json:"applied"`                // in the order in which they ran
+	Pending          []string  `json:"pending,omitempty"`      // files not applied, in a dry run or after a failure
+	OutOfOrder       []string  `json:"out_of_order,omitempty"` // pending files below the highest version
+	Skipped          []string  `json:"skipped,omitempty"`      // files of drizzle's journal that are never applied
+	Unknown          []string  `json:"unknown,omitempty"`      // recorded versions that have no file
 
 	ChangedFiles []string `json:"changed_files,omitempty"` // that were edited after they had been applied
 
@@ -32,7 +35,8 @@ type Detail struct {
 
 	Record *records.Record `json:"record,omitempty"` // nil in a dry run
 
-	at, clock time.Time // when the tenant was as the detail says, by its server's clock and by the runner's
+	edited    map[string]string // digests that the tenant itself records of files with other contents now, by version
+	at, clock time.Time         // when the tenant was as the detail says, by its server's clock and by the runner's
 }
 
 // Applied is one file that ran.
@@ -46,8 +50,9 @@ type Applied struct {
 func describe(m migration.Result, dryRun, failed bool) fleet.Outcome {
 	d := Detail{
 		Created: m.Creates, Before: m.Before, After: m.After, Recorded: m.Recorded,
+		RecordedVersions: m.RecordedVersions, Skipped: m.Skipped,
 		Applied: []Applied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown,
-		at: m.At, clock: m.Clock,
+		at: m.At, clock: m.Clock, edited: m.Edited,
 	}
 	for _, a := range m.Applied {
 		d.Applied = append(d.Applied, Applied{a.Version, a.File, a.Elapsed.Milliseconds()})

@@ -27,7 +27,7 @@ func (r *rehearsal) rehearsePublic(ctx context.Context) error {
 	}
 	log := slog.New(slog.DiscardHandler)
 	o := ofPublic(r.migrator.options)
-	found, target, err := r.lookAtPublic(ctx, o, log)
+	found, target, err := r.lookAtPublic(ctx, &o, log)
 	if err != nil || len(found.Pending) == 0 {
 		return err
 	}
@@ -54,16 +54,19 @@ func (r *rehearsal) rehearsePublic(ctx context.Context) error {
 	return nil
 }
 
-// lookAtPublic reads what is pending in the schema public.
+// lookAtPublic reads what is pending in the schema public, and sets in the options where that is recorded.
 func (r *rehearsal) lookAtPublic(
-	ctx context.Context, o migration.Options, log *slog.Logger,
+	ctx context.Context, o *migration.Options, log *slog.Logger,
 ) (found migration.Result, target postgres.Target, err error) {
 	conn, release, err := r.conns.OpenShared(ctx, log)
 	if err != nil {
 		return found, target, err
 	}
 	defer release()
+	if o.Table, err = publicLedger(ctx, conn, o.Table); err != nil {
+		return found, target, err
+	}
 	o.DryRun = true
-	found, err = migration.Migrate(ctx, conn, r.migrator.schemas.public, o)
+	found, err = migration.Migrate(ctx, conn, r.migrator.schemas.public, *o)
 	return found, conn.Target(), remedies.Explain(err)
 }

@@ -28,7 +28,7 @@ type migrateSchemas struct {
 // readSchemaInputs reads the inputs about schemas. table is where every tenant records its versions, files are every
 // tenant's.
 func readSchemaInputs(
-	in *input.Reader, env mode.Env, table postgres.Table, files *migration.Files,
+	in *input.Reader, env mode.Env, table postgres.Ledger, files *migration.Files,
 ) *migrateSchemas {
 	s := &migrateSchemas{}
 	path := in.String("public-migrations-path")
@@ -87,8 +87,31 @@ func (s *migrateSchemas) prepare(
 	return err
 }
 
+// publicLedger is where the files of the schema public are recorded. A configuration of drizzle's that says nothing about
+// it means the schema drizzle; one for the schema public may name that.
+func publicLedger(ctx context.Context, conn *postgres.Conn, l postgres.Ledger) (postgres.Ledger, error) {
+	if l.Format != postgres.Drizzle {
+		return l.In(publicSchema), nil
+	}
+	found, err := l.Among(ctx, conn, publicSchema, postgres.HomeSchema)
+	if err != nil || len(found) == 0 {
+		return l.AtHome(), err
+	}
+	if len(found) > 1 {
+		return l, fleet.WithRemedy(fmt.Errorf("both %s and %s exist, and either may be the record of what was applied",
+			found[0].Quoted(), found[1].Quoted()), "drop the one that drizzle's configuration for the schema public does not "+
+			"name, or rename it")
+	}
+	return found[0], nil
+}
+
 func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn, o migration.Options) error {
 	o.Schema, o.CreateSchema, o.Beginning = "public", false, false
+	table, err := publicLedger(ctx, conn, o.Table)
+	if err != nil {
+		return err
+	}
+	o.Table = table
 	m, err := migration.Migrate(ctx, conn, s.public, o)
 	if failed := (*migration.Error)(nil); errors.As(err, &failed) && len(m.Applied) > 0 {
 		before := words.Count(len(m.Applied), "file before it was", "files before it were")

@@ -60,13 +60,13 @@ func (u *undoPoints) before(o *migration.Options, t fleet.Tenant, log *slog.Logg
 		return nil
 	}
 	point := &mode.UndoPoint{}
-	o.Before = func(ctx context.Context, c *postgres.Conn, recorded map[string]bool) error {
+	o.Before = func(ctx context.Context, c *postgres.Conn, s postgres.Status) error {
 		made, err := u.make(ctx, t, log)
 		if err != nil {
 			return fleet.WithRemedy(fmt.Errorf("the undo point could not be made, so nothing was changed: %w", err),
 				cmp.Or(remedies.Of(err), "run again, or leave out undo-point"))
 		}
-		made.Versions = mode.HashVersions(recorded)
+		made.Versions = mode.HashVersions(s.Keys(s.Versions))
 		if written, err := postgres.ReadWritten(ctx, c); err == nil { // else an undo cannot tell what it takes back
 			made.RowsWritten, made.CountedSince = written.Rows, written.Since
 		}
@@ -152,9 +152,9 @@ func inDoubt(err error) *mode.InDoubt {
 	}
 	switch failed.Cause() {
 	case migration.ConnectionLost:
-		return &mode.InDoubt{Versions: []string{failed.Version}}
+		return &mode.InDoubt{Versions: failed.Versions}
 	case migration.LostOutsideTransaction, migration.NotRecorded:
-		return &mode.InDoubt{Versions: []string{failed.Version}, OutsideTransaction: true}
+		return &mode.InDoubt{Versions: failed.Versions, OutsideTransaction: true}
 	}
 	return nil
 }

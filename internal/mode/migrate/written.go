@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +49,7 @@ func (m *migrator) recording(job fleet.Job) fleet.Job {
 		}
 		old, applied := m.earlier(ctx, t)
 		seen := m.seen(ctx, t, d, err != nil)
-		edited, refused := m.checkChanged(t, applied, seen)
+		edited, refused := m.checkChanged(t, m.knownContents(applied, d), seen)
 		d.ChangedFiles, seen.Failed = edited, seen.Failed || refused != nil
 		if err == nil {
 			err = refused
@@ -109,7 +110,7 @@ func (m *migrator) seen(ctx context.Context, t fleet.Tenant, d Detail, failed bo
 	for _, name := range d.Recorded {
 		seen.Ran = append(seen.Ran, m.written.versions[name])
 	}
-	for _, name := range d.Pending {
+	for _, name := range slices.Concat(d.Pending, d.Skipped) {
 		seen.Pending = append(seen.Pending, m.written.versions[name])
 	}
 	return seen

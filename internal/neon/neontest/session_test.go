@@ -44,7 +44,7 @@ func TestALockThroughTheProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		status, err := postgres.ReadStatus(t.Context(), c, versions, lock)
+		status, err := postgres.ReadStatus(t.Context(), c, postgres.Ledger{Table: versions}, lock)
 		if err != nil || status.Locked != (lock != postgres.NoLock) {
 			t.Errorf("locked: %v, %v", status.Locked, err)
 		}
