@@ -80,3 +80,36 @@ func Rewrite(t testing.TB, line Line, dir string, all ...File) {
 	}
 	write(t, filepath.Join(dir, "meta", "_journal.json"), string(text))
 }
+
+// Read is the inverse of [Write], for folders that drizzle-kit made.
+func Read(t testing.TB, line Line, dir string) []File {
+	t.Helper()
+	var all []File
+	if line == Folders {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			all = append(all, File{Name: e.Name(), SQL: read(t, filepath.Join(dir, e.Name(), "migration.sql"))})
+		}
+		return all
+	}
+	var journal struct{ Entries []entry }
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "meta", "_journal.json"))), &journal); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range journal.Entries {
+		all = append(all, File{Name: e.Tag, SQL: read(t, filepath.Join(dir, e.Tag+".sql")), When: e.When})
+	}
+	return all
+}
+
+func read(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

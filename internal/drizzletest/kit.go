@@ -14,7 +14,8 @@ type Project struct {
 	dir, kit string
 }
 
-// Config is a project's drizzle.config.ts. The names of the record are drizzle-kit's own where the environment has none.
+// Config is a project's drizzle.config.ts. The names of the record are drizzle-kit's own where the environment has
+// none.
 const Config = `const { DATABASE_URL = "", MIGRATIONS_SCHEMA, MIGRATIONS_TABLE } = process.env;
 
 export default {
