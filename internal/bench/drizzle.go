@@ -28,7 +28,7 @@ func drizzle(ctx context.Context, b *bench) error {
 		return err
 	}
 	files := filepath.Join(b.root, "internal", "bench", "testdata", "drizzle")
-	ours, err := b.oursOver(b.migrations)
+	ours, err := b.oursOver(files, "--migrations-format", "drizzle")
 	if err != nil {
 		return err
 	}
