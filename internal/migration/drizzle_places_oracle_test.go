@@ -159,3 +159,23 @@ func waiting(t testing.TB, url string, sessions int) {
 		return got[0] == string(rune('0'+sessions))
 	})
 }
+
+// TestBesideDrizzleDoubleRows has rows that two runs of drizzle have written at once, as they may with files that can be
+// applied twice.
+func TestBesideDrizzleDoubleRows(t *testing.T) {
+	eachLine(t, func(t *testing.T, line drizzletest.Line) {
+		url := pgtest.Database(t)
+		files := numbered("select 1", "select 1", table("a"))
+		must(t, "drizzle", byThem(t, line, url, drizzletest.Write(t, line, files[:2]...)))
+		columns := "hash, created_at"
+		if line == drizzletest.Folders {
+			columns += ", name"
+		}
+		pgtest.Do(t, url, "insert into "+drizzleTable+" ("+columns+") select "+columns+" from "+drizzleTable)
+		folder := drizzletest.Write(t, line, files...)
+		got, err := byUs(t, url, folder)
+		must(t, "ours", err)
+		servertest.Equal(t, "applied", len(got.Applied), 1)
+		nothingLeft(t, line, url, folder)
+	})
+}
