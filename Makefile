@@ -21,7 +21,7 @@ sandbox: $(if $(filter minio,$(STORE)),bin/minio) ## serve a simulated Neon over
 	@.ci/sandbox serve
 
 test: ## vet, and every test against real servers with the race detector
-	@.ci/install gcc postgres pgbouncer
+	@.ci/install gcc postgres pgbouncer node
 	go vet ./...
 	.ci/test
 
@@ -56,6 +56,7 @@ e2e: image bin/act bin/minio ## the image as GitHub's runner starts it, the exam
 
 examples: ## install the example application, run its tests, and lead it to tenants that the program creates
 	@.ci/install postgres node
+	@node --eval 'process.exit(parseInt(process.versions.node) < 20)' || { echo "this needs Node.js 20 or later" >&2; exit 1; }
 	go test -tags examples -count 1 -timeout 10m -run '^TestTenantRouting$$' -v ./internal/e2e
 
 # Tools, built once from the versions pinned in tools/.

@@ -40,6 +40,7 @@ var sections = []section{
 	{"loopback", loopback},
 	{"distance", distance},
 	{"sequential", sequential},
+	{"drizzle", drizzle},
 	{"fleet", wholeFleet},
 	{"scale", scale},
 	{"rehearsal", rehearsals},

@@ -40,7 +40,12 @@ func (b *bench) floor() (contender, error) {
 
 // ours is a whole run of mode migrate.
 func (b *bench) ours() (contender, error) {
-	migrate, err := b.action("migrate", fromSecrets, "--migrations-path", b.migrations)
+	return b.oursOver(b.migrations)
+}
+
+// oursOver is ours over the files of a directory.
+func (b *bench) oursOver(files string, more ...string) (contender, error) {
+	migrate, err := b.action("migrate", fromSecrets, append(more, "--migrations-path", files)...)
 	run := func(ctx context.Context, urls []string, concurrency int) (cost, error) {
 		return inProcess(func() error { return migrate(ctx, urls, concurrency) })
 	}

@@ -20,6 +20,8 @@ type contender struct {
 	rounds int
 	// direct is true if its client can begin TLS directly (sslnegotiation=direct).
 	direct bool
+	// tenants is how many of the tenants it works on, at most; its costs are multiplied to those of all. 0 is all.
+	tenants int
 	// run works on every database, concurrency of them at once if the contender can.
 	run func(ctx context.Context, urls []string, concurrency int) (cost, error)
 }
@@ -28,6 +30,11 @@ type contender struct {
 type cost struct {
 	wall time.Duration
 	cpu  time.Duration // of the client's processes, user and system
+}
+
+// times is the cost of n times as much work.
+func (c cost) times(n float64) cost {
+	return cost{time.Duration(n * float64(c.wall)), time.Duration(n * float64(c.cpu))}
 }
 
 // The two tasks of each contender in a round: all migrations on empty databases, then the same with nothing to do.
@@ -70,14 +77,18 @@ func (b *bench) race(ctx context.Context, c comparison) error {
 			if err := b.reset(ctx, c.tenants); err != nil {
 				return fmt.Errorf("empty the tenants: %w", err)
 			}
+			tenants := c.tenants
+			if one.tenants > 0 {
+				tenants = min(tenants, one.tenants)
+			}
 			for task := range tasks {
-				took, err := b.measure(ctx, one, urls, c.concurrency)
+				took, err := b.measure(ctx, one, urls[:tenants], c.concurrency)
 				if err != nil {
 					return fmt.Errorf("%s: %w", one.name, err)
 				}
-				costs[i][task] = append(costs[i][task], took)
+				costs[i][task] = append(costs[i][task], took.times(float64(c.tenants)/float64(tenants)))
 				if round == 0 && task == apply {
-					if err := b.verify(ctx, c.tenants); err != nil {
+					if err := b.verify(ctx, tenants); err != nil {
 						return fmt.Errorf("%s: %w", one.name, err)
 					}
 				}

@@ -78,15 +78,6 @@ func sequential(ctx context.Context, b *bench) error {
 		return err
 	}
 	contenders = append(contenders, oneByOne)
-	drizzle, why, err := b.drizzle(ctx, sequentialRounds)
-	if err != nil {
-		return err
-	}
-	if why != "" {
-		fmt.Println("\n" + why)
-	} else {
-		contenders = append(contenders, drizzle)
-	}
 	compare := func(l link) error {
 		return b.race(ctx, comparison{title: l.name + ", against one after another", link: l, tenants: fewTenants,
 			concurrency: 16, contenders: contenders})

@@ -11,18 +11,18 @@ import (
 	"path/filepath"
 )
 
-// InstallNPM returns a directory with the files of source, package.json among them, and the npm packages that it
-// names. The directory is in the user's cache and made once for each version of the files, because npm takes longer
-// than the tests that use it. name tells whose it is.
-func InstallNPM(ctx context.Context, name, source string) (string, error) {
+// InstallNPM returns a directory with the files of source, package.json among them, and the npm packages that it names,
+// or exactly those of a package-lock.json. The directory is in the user's cache and made once for each version of the
+// files, because npm takes longer than the tests that use it. name tells whose it is.
+func InstallNPM(ctx context.Context, name string, source fs.FS) (string, error) {
 	dir, err := installNPM(ctx, name, source)
 	if err != nil {
-		return "", fmt.Errorf("install the npm packages of %s: %w", source, err)
+		return "", fmt.Errorf("install the npm packages of %s: %w", name, err)
 	}
 	return dir, nil
 }
 
-func installNPM(ctx context.Context, name, source string) (string, error) {
+func installNPM(ctx context.Context, name string, source fs.FS) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
@@ -44,8 +44,12 @@ func installNPM(ctx context.Context, name, source string) (string, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	install := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock",
-		"--ignore-scripts", "--prefer-offline", "--loglevel=error")
+	how := []string{"install", "--no-package-lock"}
+	if _, err := fs.Stat(source, "package-lock.json"); err == nil {
+		how = []string{"ci"}
+	}
+	install := exec.CommandContext(ctx, "npm", append(how, "--no-audit", "--no-fund", "--ignore-scripts",
+		"--prefer-offline", "--loglevel=error")...)
 	install.Dir = fresh
 	if out, err := install.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -58,14 +62,14 @@ func installNPM(ctx context.Context, name, source string) (string, error) {
 }
 
 // copyFiles copies the files of one directory to another, and returns the first 8 bytes of their SHA-256 in hex.
-func copyFiles(to, from string) (sum string, err error) {
-	entries, err := os.ReadDir(from) // sorted by name
+func copyFiles(to string, from fs.FS) (sum string, err error) {
+	entries, err := fs.ReadDir(from, ".") // sorted by name
 	if err != nil {
 		return "", err
 	}
 	hash := sha256.New()
 	for _, entry := range entries {
-		content, err := os.ReadFile(filepath.Join(from, entry.Name()))
+		content, err := fs.ReadFile(from, entry.Name())
 		if err != nil {
 			return "", err
 		}

@@ -62,7 +62,7 @@ func TestOctokit(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	dir, err := servertest.InstallNPM(ctx, "githubtest", filepath.Join("testdata", "npm"))
+	dir, err := servertest.InstallNPM(ctx, "githubtest", os.DirFS(filepath.Join("testdata", "npm")))
 	if err != nil {
 		t.Fatal(err)
 	}

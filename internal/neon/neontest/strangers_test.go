@@ -28,7 +28,7 @@ func TestStrangers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	dir, err := servertest.InstallNPM(ctx, "neontest", filepath.Join("testdata", "npm"))
+	dir, err := servertest.InstallNPM(ctx, "neontest", os.DirFS(filepath.Join("testdata", "npm")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,0 @@
-const { defineConfig } = require("drizzle-kit");
-
-module.exports = defineConfig({
-  out: "./migrations",
-  dialect: "postgresql",
-  dbCredentials: { url: process.env.DATABASE_URL },
-});

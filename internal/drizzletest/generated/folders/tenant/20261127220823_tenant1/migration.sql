@@ -1,0 +1,4 @@
+CREATE TABLE "dummy_table" (
+	"id" serial PRIMARY KEY,
+	"name" text NOT NULL
+);

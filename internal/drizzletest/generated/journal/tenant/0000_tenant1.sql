@@ -1,0 +1,4 @@
+CREATE TABLE "dummy_table" (
+	"id" serial PRIMARY KEY NOT NULL,
+	"name" text NOT NULL
+);
