@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
@@ -121,7 +122,9 @@ func (p place) source(t *testing.T) fleet.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(in, Options{Creating: true})
+	s := New(in, Options{
+		Creating: true, Ledger: postgres.Ledger{Table: postgres.Table{Name: "schema_migrations"}},
+	})
 	if c, ok := s.(fleet.Closer); ok {
 		t.Cleanup(c.Close)
 	}
