@@ -10,8 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
 
-// drizzleDir writes a directory of drizzle-kit 0.x into the workspace, of alternating tags and contents, whose times are
-// 1, 2 and so on.
+// drizzleDir writes a directory of drizzle-kit 0.x into the workspace, of alternating tags and contents, whose times
+// are 1, 2 and so on.
 func (f *organisation) drizzleDir(t *testing.T, dir string, tagsAndContents ...string) {
 	t.Helper()
 	var entries []string

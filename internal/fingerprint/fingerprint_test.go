@@ -18,8 +18,8 @@ func look(t testing.TB, url string, o fingerprint.Options) (fingerprint.Fingerpr
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if o.Table.Table, err = postgres.ParseTable("schema_migrations"); err != nil {
-		t.Fatal(err)
+	if o.Table.Name == "" {
+		o.Table.Name = "schema_migrations"
 	}
 	f, err := fingerprint.Take(t.Context(), c, o)
 	if err != nil {
@@ -338,5 +338,33 @@ func TestFingerprintAndExtensions(t *testing.T) {
 		[]string{"+ extension citext schema public", "+ schema ext", "+ extension pg_trgm schema ext"})
 	if got.Hash == norm.Hash || len(got.Extensions) != 2 || !strings.HasPrefix(got.Extensions[1], "pg_trgm 1.") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// Drizzle's table does not count, nor what comes with it: a sequence, and a schema that holds nothing else.
+func TestDrizzlesTableDoesNotCount(t *testing.T) {
+	const table = ".__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)"
+	drizzles := func(schema string) fingerprint.Options {
+		name := postgres.Table{Schema: schema, Name: "__drizzle_migrations"}
+		return fingerprint.Options{Table: postgres.Ledger{Table: name, Format: postgres.Drizzle}}
+	}
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, "create table a (id serial)")
+	for _, o := range []fingerprint.Options{drizzles("drizzle"), drizzles("public"), drizzles("")} {
+		without, _ := look(t, url, o)
+		schema := o.Table.Schema
+		if schema == "" {
+			schema = "public"
+		}
+		pgtest.Do(t, url, "create schema if not exists "+schema+"; create table "+schema+table)
+		if with, objects := look(t, url, o); with.Hash != without.Hash {
+			t.Errorf("%+v: %v", o, objects)
+		}
+		pgtest.Do(t, url, "create sequence "+schema+".other")
+		if other, _ := look(t, url, o); other.Hash == without.Hash {
+			t.Errorf("%+v: another sequence does not count", o)
+		}
+		pgtest.Do(t, url, "drop sequence "+schema+".other; drop table "+schema+".__drizzle_migrations; "+
+			"drop schema if exists drizzle")
 	}
 }

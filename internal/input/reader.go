@@ -36,8 +36,9 @@ type Reader struct {
 // command line asks for help.
 func New(def *Definition, args []string, lookup func(string) (string, bool)) (*Reader, error) {
 	r := &Reader{
-		def: def, values: map[string]string{}, lookup: lookup, used: map[string]bool{}, flags: map[string]bool{}, defaults: map[string]string{},
-		blank: map[string]bool{}, exposed: map[string]bool{}, contradictions: map[string]string{},
+		def: def, values: map[string]string{}, lookup: lookup, used: map[string]bool{}, flags: map[string]bool{},
+		defaults: map[string]string{},
+		blank:    map[string]bool{}, exposed: map[string]bool{}, contradictions: map[string]string{},
 	}
 	r.workspace.Root, _ = lookup("GITHUB_WORKSPACE")
 	actions, _ := lookup("GITHUB_ACTIONS")

@@ -82,6 +82,20 @@ func (m *Files) UpTo(version string) (_ *Files, ok bool) {
 var serverWide = regexp.MustCompile(
 	`(?i)\b(?:create|alter|drop)\s+(?:role|user|group|database|tablespace|subscription|system)\b`)
 
+// skippedAfter returns a file after the first ones that drizzle would skip once these are recorded; "" if none is.
+func (m *Files) skippedAfter(first *Files) string {
+	latest := int64(0)
+	for i, one := range m.ordered {
+		if i >= len(first.ordered) && m.layout == journalAndFiles && one.entry.CreatedAt <= latest {
+			return one.file
+		}
+		if i < len(first.ordered) {
+			latest = max(latest, one.entry.CreatedAt)
+		}
+	}
+	return ""
+}
+
 // LastIsServerWide reports whether the last file seems to change something that a whole server has once, as a role.
 func (m *Files) LastIsServerWide() bool {
 	return serverWide.MatchString(m.ordered[len(m.ordered)-1].up)
@@ -104,6 +118,10 @@ func adopt(
 	some, ok := files.UpTo(o.Baseline.Version)
 	if !ok {
 		return s, nil, fmt.Errorf("no migration file has the baseline's version %s", o.Baseline.Version)
+	}
+	if skipped := files.skippedAfter(some); skipped != "" {
+		return s, nil, &BaselineError{fmt.Errorf("%s, which comes after it, has an earlier time and would be skipped for "+
+			"good; take a later file", skipped)}
 	}
 	if !o.DryRun {
 		if err := o.Baseline.Check(ctx, c); err != nil {

@@ -60,7 +60,8 @@ func (e *FilesError) Remedy() string {
 	return "fix the files; none of them was run"
 }
 
-// Load reads dir, which holds the files of a tool. shown is the directory's name in messages and annotations, relative to the workspace. The error is a
+// Load reads dir, which holds the files of a tool. shown is the directory's name in messages and annotations, relative
+// to the workspace. The error is a
 // [*FilesError], or says why the directory cannot be read.
 func Load(dir, shown string, format postgres.Format) (*Files, error) {
 	entries, err := os.ReadDir(dir)

@@ -38,8 +38,8 @@ func (m *Files) match(s postgres.Status) found {
 	return f
 }
 
-// folderOf returns the name of a row's folder. A row that drizzle 0.x has made has none: it belongs to the folder of the
-// same second, or of the same contents if there is not exactly one.
+// folderOf returns the name of a row's folder. A row that drizzle 0.x has made has none: it belongs to the folder of
+// the same second, or of the same contents if there is not exactly one.
 func (m *Files) folderOf(row postgres.Row, f *found) string {
 	if row.Name != "" {
 		return row.Name
@@ -81,8 +81,8 @@ func (a *applier) upgrade(s postgres.Status, files *Files) []string {
 // Recorded are the versions of files that a database records, and what the ledger calls those that have no file.
 func (m *Files) Recorded(s postgres.Status) map[string]bool { return m.match(s).versions }
 
-// Edited are the versions of applied files whose contents are no longer those that the database itself records, with the
-// digests that it records. Line endings do not count. Only drizzle's table records any.
+// Edited are the versions of applied files whose contents are no longer those that the database itself records, with
+// the digests that it records. Line endings do not count. Only drizzle's table records any.
 func (m *Files) Edited(s postgres.Status) map[string]string { return m.match(s).edited }
 
 // RecordsContents reports whether the files' ledger records what was in them.

@@ -64,7 +64,7 @@ type Result struct {
 	Applied          []Applied // in the order in which they ran
 	Pending          []string  // files that are not applied: those of a dry run, or those left after a failure
 	OutOfOrder       []string  // pending files whose version is lower than Before
-	Skipped          []string  // files of drizzle's journal that are not applied and never will be: they are not late enough
+	Skipped          []string  // files of drizzle's journal that are not applied and never will be
 	Unknown          []string  // recorded versions that have no file
 	Traces           []Trace   // of the files that ran, if they were watched; the last may be of one that failed
 	Creates          bool      // the schema did not exist: it was created, or would be in a dry run
@@ -241,8 +241,8 @@ func (r Result) skippedWarnings(files *Files) []string {
 	if len(r.Skipped) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("not applied, and skipped for good, because a file with a later time is applied (%s): %s; "+
-		"give each a when above that, and move its entry to the end of %s", r.Before, words.List(r.Skipped, 5),
+	return []string{fmt.Sprintf("not applied, and skipped for good, because a file with a later time is applied (%s): "+
+		"%s; give each a when above that, and move its entry to the end of %s", r.Before, words.List(r.Skipped, 5),
 		path.Join(filepath.ToSlash(files.dir), journalFile))}
 }
 

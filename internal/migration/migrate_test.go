@@ -36,7 +36,9 @@ func alone(sql string) string {
 
 func options() migration.Options {
 	table, _ := postgres.ParseTable("schema_migrations")
-	return migration.Options{Table: postgres.Ledger{Table: table}, LockTimeout: 20 * time.Second, StatementLockTimeout: 10 * time.Second}
+	return migration.Options{
+		Table: postgres.Ledger{Table: table}, LockTimeout: 20 * time.Second, StatementLockTimeout: 10 * time.Second,
+	}
 }
 
 // migrate connects, migrates and closes, as a worker does.
@@ -86,7 +88,8 @@ func TestMigrateFromEmptyThenUnchanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.Equal(t, "second run", timed(t, again, began), migration.Result{Before: "20250103000000", After: "20250103000000"})
+	want := migration.Result{Before: "20250103000000", After: "20250103000000"}
+	servertest.Equal(t, "second run", timed(t, again, began), want)
 }
 
 // timed returns a result without its times, which it has checked: the server said one, and ours was read since began.

@@ -7,8 +7,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// Whoever follows drizzle's journal applies what is later than the latest recorded time, and never comes back to what is
-// earlier. If the times do not ascend, a file must not be committed without those after it that have an earlier one:
+// Whoever follows drizzle's journal applies what is later than the latest recorded time, and never comes back to what
+// is earlier. If the times do not ascend, a file must not be committed without those after it that have an earlier one:
 // they are one migration of several parts, applied in one transaction.
 
 // units joins pending files that have to be committed together.

@@ -45,7 +45,7 @@ func TestLocksBehindPgBouncer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				status, err := postgres.ReadStatus(t.Context(), conn, postgres.Ledger{Table: postgres.Table{Name: "schema_migrations"}}, lock)
+				status, err := postgres.ReadStatus(t.Context(), conn, dbmate("", "schema_migrations"), lock)
 				locks := pgtest.Ask(t, direct, advisoryLocks)
 				var pooler *postgres.TransactionPoolerError
 				if pooled := errors.As(err, &pooler); pooled != c.pooled || (err != nil) != c.pooled || status.Locked == c.pooled {
@@ -140,7 +140,7 @@ func TestTheMarkOfASession(t *testing.T) {
 		if got := string(answers[0][0][1]); (got == "5MB") != strings.Contains(options, "5MB") {
 			t.Errorf("%q: work_mem is %s", options, got)
 		}
-		status, err := postgres.ReadStatus(t.Context(), conn, postgres.Ledger{Table: postgres.Table{Name: "schema_migrations"}},
+		status, err := postgres.ReadStatus(t.Context(), conn, dbmate("", "schema_migrations"),
 			postgres.ExclusiveLock)
 		if err != nil || !status.Locked {
 			t.Errorf("locked: %v, %v", status.Locked, err)

@@ -71,8 +71,8 @@ func number(version string) (digits, rest string) {
 }
 
 // ReadStatus reads what a database records of its migrations in one round trip. It also tries, once and in the same
-// message, to take the table's lock for the session, if one is asked for. A table that is not as its tool makes it costs
-// another round trip. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the server's.
+// message, to take the table's lock for the session, if one is asked for. A table that is not as its tool makes it
+// costs another round trip. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the server's.
 func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, error) {
 	var answers []Rows
 	_, err := c.each(ctx, statusQuery(t.Table, lock, c.ownSession()), func(r *pgconn.ResultReader) error {

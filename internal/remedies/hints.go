@@ -71,8 +71,8 @@ var hints = []hint{
 		"the two at different hours, or raise lock-timeout above what the dump takes"},
 	{(*migration.OrderError)(nil), "give the file a version above {version}, or set strict-order: false to apply it " +
 		"out of order; nothing was applied"},
-	{(*migration.SkippedError)(nil), "give its entry in meta/_journal.json a when above {version} and move it to the end, " +
-		"or set strict-order: false to leave it out; nothing was applied"},
+	{(*migration.SkippedError)(nil), "give its entry in meta/_journal.json a when above {version} and move it to the " +
+		"end, or set strict-order: false to leave it out; nothing was applied"},
 	{(*migration.StrangersError)(nil), "take the folders of these times back from the repository's history, or correct " +
 		"migrations-path; the table of drizzle 0.x can be upgraded only where every row has its folder"},
 	{(*migration.BeginningError)(nil), "somebody else has used this schema or database since this run checked it: " +

@@ -81,8 +81,8 @@ func (d Detail) problems(compared bool) (found problems) {
 		found = append(found, problem{onPending, fmt.Sprintf("%d pending", n), text, "run mode migrate on it", nil})
 	}
 	if n := len(d.Skipped); n > 0 && compared {
-		text := words.Count(n, "migration is", "migrations are") + " not applied, and skipped for good, because a later one " +
-			"is applied: " + words.List(d.Skipped, 5)
+		text := words.Count(n, "migration is", "migrations are") + " not applied, and skipped for good, because a later " +
+			"one is applied: " + words.List(d.Skipped, 5)
 		found = append(found, problem{onPending, fmt.Sprintf("%d skipped", n), text, "give each a when above " + d.Version +
 			" in meta/_journal.json, move its entry to the end, and run mode migrate", nil})
 	}

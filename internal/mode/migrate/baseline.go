@@ -40,14 +40,15 @@ func (m *migrator) readBaseline(in *input.Reader) {
 	}
 	adopted, ok := m.files.UpTo(version)
 	if !ok {
-		all := m.files.Versions()
+		all := m.files.Labels()
 		in.Mistake("baseline", "no file in migrations-path has the version %q; the first is %s and the last %s: give the "+
-			"version, the digits before the name, of the last file whose work the tenants have", version, all[0],
-			all[len(all)-1])
+			"version, the digits before the name or drizzle's tag or folder, of the last file whose work the tenants have",
+			version, all[0], all[len(all)-1])
 		return
 	}
-	m.baseline = &baseline{version: version, files: m.files, adopted: adopted, public: m.schemas.public, env: m.env,
-		conns: m.conns, kinds: map[string]*serverKind{}}
+	labels := adopted.Labels()
+	m.baseline = &baseline{version: labels[len(labels)-1], files: m.files, adopted: adopted,
+		public: m.schemas.public, env: m.env, conns: m.conns, kinds: map[string]*serverKind{}}
 }
 
 // of returns the baseline of a tenant with these options; nil if tenants get none.

@@ -231,7 +231,7 @@ func (b *baseline) follow(
 	ctx context.Context, conn *postgres.Conn, o migration.Options, all map[string]versionSpan,
 ) error {
 	after := false
-	for _, version := range b.files.Versions() {
+	for _, version := range b.files.Labels() {
 		files, _ := b.files.UpTo(version)
 		if after && files.LastIsServerWide() {
 			return nil

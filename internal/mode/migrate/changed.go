@@ -22,8 +22,8 @@ const changedRemedy = "put the old contents back and write the change as a new m
 	"they are now with changed-files: ignore in one run, which records them"
 
 // ownRemedy is the same where each tenant records what was applied to it.
-const ownRemedy = "put the old contents back and write the change as a new migration; where the difference is known and " +
-	"does no harm, changed-files: ignore says nothing of it"
+const ownRemedy = "put the old contents back and write the change as a new migration; where the difference is known " +
+	"and does no harm, changed-files: ignore says nothing of it"
 
 func (c *changedFiles) remedy() string {
 	if c.own {

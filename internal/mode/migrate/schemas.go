@@ -87,8 +87,8 @@ func (s *migrateSchemas) prepare(
 	return err
 }
 
-// publicLedger is where the files of the schema public are recorded. A configuration of drizzle's that says nothing about
-// it means the schema drizzle; one for the schema public may name that.
+// publicLedger is where the files of the schema public are recorded. A configuration of drizzle's that says nothing
+// about it means the schema drizzle; one for the schema public may name that.
 func publicLedger(ctx context.Context, conn *postgres.Conn, l postgres.Ledger) (postgres.Ledger, error) {
 	if l.Format != postgres.Drizzle {
 		return l.In(publicSchema), nil
