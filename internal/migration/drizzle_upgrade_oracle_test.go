@@ -115,8 +115,8 @@ func TestBesideDrizzleOldAfterUpgrade(t *testing.T) {
 	servertest.Equal(t, "applied", len(got.Applied), 0)
 }
 
-// TestBesideDrizzleUpgradeEdited has a file that was edited after it was applied, which the second of its time tells, and
-// one whose folder was given another date, which its contents tell.
+// TestBesideDrizzleUpgradeEdited has a file that was edited after it was applied, which the second of its time tells,
+// and one whose folder was given another date, which its contents tell.
 func TestBesideDrizzleUpgradeEdited(t *testing.T) {
 	t.Parallel()
 	drizzletest.Need(t)
