@@ -160,8 +160,8 @@ func waiting(t testing.TB, url string, sessions int) {
 	})
 }
 
-// TestBesideDrizzleDoubleRows has rows that two runs of drizzle have written at once, as they may with files that can be
-// applied twice.
+// TestBesideDrizzleDoubleRows has rows that two runs of drizzle have written at once, as they may with files that can
+// be applied twice.
 func TestBesideDrizzleDoubleRows(t *testing.T) {
 	eachLine(t, func(t *testing.T, line drizzletest.Line) {
 		url := pgtest.Database(t)

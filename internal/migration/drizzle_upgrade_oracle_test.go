@@ -114,3 +114,26 @@ func TestBesideDrizzleOldAfterUpgrade(t *testing.T) {
 	must(t, "ours, with the folders", err)
 	servertest.Equal(t, "applied", len(got.Applied), 0)
 }
+
+// TestBesideDrizzleUpgradeEdited has a file that was edited after it was applied, which the second of its time tells,
+// and one whose folder was given another date, which its contents tell.
+func TestBesideDrizzleUpgradeEdited(t *testing.T) {
+	t.Parallel()
+	drizzletest.Need(t)
+	old := numbered(table("a"), table("b"), table("c"))
+	for i := range old {
+		old[i].When += 345
+	}
+	folders := numbered(table("a"), table("b")+" -- edited", table("c"), table("d"))
+	folders[2].Name = "20260101000007_moved"
+	folder := drizzletest.Write(t, drizzletest.Folders, folders...)
+	ours, theirs := pgtest.Database(t), pgtest.Database(t)
+	for _, url := range []string{ours, theirs} {
+		must(t, "drizzle 0.45", byThem(t, drizzletest.Journal, url, drizzletest.Write(t, drizzletest.Journal, old...)))
+	}
+	must(t, "drizzle 1.0", byThem(t, drizzletest.Folders, theirs, folder))
+	got, err := byUs(t, ours, folder)
+	must(t, "ours", err)
+	servertest.Equal(t, "edited", len(got.Edited), 1)
+	servertest.Equal(t, "what ours leaves", stateOf(t, ours), stateOf(t, theirs))
+}
