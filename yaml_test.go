@@ -17,15 +17,22 @@ import (
 // every input exists, is accepted, and has an effect in that mode.
 func TestYAMLIsAccepted(t *testing.T) {
 	workspace := workspaceFor(t)
-	for _, dir := range []string{"db/migrations", "db/migrations/public", "db/migrations/tenant", "reports"} {
-		if err := os.MkdirAll(filepath.Join(workspace, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"20250131120000_a.sql", "a.json"} {
-			text := map[string]string{
-				"20250131120000_a.sql": "-- migrate:up\nselect 1;\n-- migrate:down\n", "a.json": "{}",
-			}[name]
-			if err := os.WriteFile(filepath.Join(workspace, dir, name), []byte(text), 0o644); err != nil {
+	dbmate, drizzle := "-- migrate:up\nselect 1;\n-- migrate:down\n", `{"entries": [{"when": 1, "tag": "0000_a"}]}`
+	for dir, files := range map[string]map[string]string{
+		"db/migrations":        {"20250131120000_a.sql": dbmate},
+		"db/migrations/public": {"20250131120000_a.sql": dbmate},
+		"db/migrations/tenant": {"20250131120000_a.sql": dbmate},
+		"drizzle":              {"0000_a.sql": "select 1;", "meta/_journal.json": drizzle},
+		"drizzle/public":       {"0000_a.sql": "select 1;", "meta/_journal.json": drizzle},
+		"drizzle/tenant":       {"0000_a.sql": "select 1;", "meta/_journal.json": drizzle},
+		"reports":              {"a.json": "{}"},
+	} {
+		for name, text := range files {
+			file := filepath.Join(workspace, dir, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -26,7 +27,9 @@ func (m *Files) match(s postgres.Status) found {
 	f.versions, f.edited, f.names = map[string]bool{}, map[string]string{}, map[int64]string{}
 	for _, row := range s.Rows {
 		f.latest = max(f.latest, row.CreatedAt)
-		version := strconv.FormatInt(row.CreatedAt, 10)
+	}
+	for _, row := range s.Rows {
+		version := m.entryOf(row, f)
 		if m.layout == folderPerMigration {
 			version = m.folderOf(row, &f)
 		}
@@ -36,6 +39,22 @@ func (m *Files) match(s postgres.Status) found {
 		}
 	}
 	return f
+}
+
+// entryOf returns the version of a row's journal entry: that of its time, or else one with its contents that is not
+// pending by its own time. Where every tenant had a folder of its own, generated from one schema, only the times differ.
+func (m *Files) entryOf(row postgres.Row, f found) string {
+	alike := ""
+	for _, one := range m.ordered {
+		if one.entry.CreatedAt == row.CreatedAt {
+			return one.version
+		}
+		fits := one.entry.CreatedAt <= f.latest && !f.versions[one.version]
+		if alike == "" && fits && slices.Contains(one.hashes, row.Hash) {
+			alike = one.version
+		}
+	}
+	return cmp.Or(alike, strconv.FormatInt(row.CreatedAt, 10))
 }
 
 // folderOf returns the name of a row's folder. A row that drizzle 0.x has made has none: it belongs to the folder of
