@@ -42,7 +42,7 @@ func (m *Files) match(s postgres.Status) found {
 }
 
 // entryOf returns the version of a row's journal entry: that of its time, or else one with its contents that is not
-// pending by its own time. Where every tenant had a folder of its own, generated from one schema, only the times differ.
+// pending by its own time. Where every tenant had a folder of its own, made from one schema, only the times differ.
 func (m *Files) entryOf(row postgres.Row, f found) string {
 	alike := ""
 	for _, one := range m.ordered {
