@@ -60,7 +60,8 @@ func (d *drizzleDir) readJournal(text []byte, loose []string) error {
 			continue
 		case other != "":
 			d.problem("%s: %s and %s have the same when, %d, so that drizzle would skip the second one where the first "+
-				"is applied; give the second one a later when", journalFile, other, e.Tag, when)
+				"is applied; append %[3]s.sql to %[2]s.sql, with a breakpoint between them, and take its entry out",
+				journalFile, other, e.Tag, when)
 		}
 		tags[e.Tag], times[when] = true, e.Tag
 		err = d.add(e.Tag+".sql", postgres.Entry{Version: fmt.Sprint(when), CreatedAt: when})
