@@ -50,6 +50,7 @@ func TestARunnerWithAWrongClock(t *testing.T) {
 
 // A backup from the future, left by such a runner, takes no other's place and is not taken for the newest.
 func TestABackupFromTheFuture(t *testing.T) {
+	long(t)
 	f, v := newFleet(t, named("acme")...), newVault(t)
 	future := buckettest.BackupKey("tenants/acme/", time.Now().AddDate(0, 0, 20))
 	v.putBackup(t, f.projects[0].ID, future)

@@ -220,6 +220,7 @@ func TestChangedFilesOfTheOtherSources(t *testing.T) {
 }
 
 func TestChangedFilesByCatalog(t *testing.T) {
+	long(t)
 	t.Parallel()
 	sameClocks(t)
 	f, catalog := newFleet(t, named("Acme", "Globex")...), catalogDatabase(t)
@@ -248,6 +249,7 @@ func TestChangedFilesByCatalog(t *testing.T) {
 
 // What changes a tenant's database in another way leaves nothing known of it.
 func TestOtherModesClearTheCatalogsRecord(t *testing.T) {
+	long(t)
 	sameClocks(t)
 	f, v, catalog := newFleet(t, named("Acme")...), newVault(t), catalogDatabase(t)
 	record := "catalog-url=" + catalog

@@ -203,6 +203,7 @@ func shardedHealth(t *testing.T, f *organisation, shards int, inputs ...string) 
 
 // A fleet that is checked in shards is compared as a whole: each shard knows only its own tenants.
 func TestHealthOfAFleetInShards(t *testing.T) {
+	long(t)
 	f := newFleet(t, named("a", "b", "c", "d", "e", "f", "g", "h")...)
 	f.run(t, t.Context()).counts(t, 8, 0, 0, 0)
 	var odd []neontest.Project

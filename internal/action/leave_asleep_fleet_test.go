@@ -47,6 +47,7 @@ func allAsleep(t *testing.T, f *organisation, o outcome) outcome {
 // Of ten thousand tenants of which three in a hundred are not current, only these cost a call and a connection each;
 // the others cost their share of the list.
 func TestTenThousandSleepers(t *testing.T) {
+	long(t)
 	t.Parallel()
 	sameClocks(t)
 	const tenants, behind = 10_000, 300

@@ -85,6 +85,7 @@ func TestRehearsalOfSchemas(t *testing.T) {
 
 // A copy has the settings that the database has, for everybody and for the role.
 func TestRehearsalOnACopyWithSettings(t *testing.T) {
+	long(t)
 	f, catalog := newFleet(t, named("unused")...), catalogDatabase(t)
 	askAll(t, catalog, "create table schools as select 'North' as name, 'north_' || current_database() as database")
 	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "neon-api-key=", "neon-api-url=",

@@ -97,6 +97,7 @@ func TestRehearsal(t *testing.T) {
 
 // One tenant whose data a file does not fit keeps everybody from being touched.
 func TestFailedRehearsal(t *testing.T) {
+	long(t)
 	f := newFleet(t, named("acme", "umbra", "zeta")...)
 	f.run(t, t.Context()).counts(t, 3, 0, 0, 0)
 	f.write(t, "20250101090300_names.sql", "create unique index on users (name);")

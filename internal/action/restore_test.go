@@ -60,6 +60,7 @@ func TestRestoreVerifiesBeforeItTouchesAnything(t *testing.T) {
 
 // A restore into a place that it makes itself leaves none behind that holds nothing, and names what it cannot delete.
 func TestAFailedRestoreLeavesNoProjectOrBranch(t *testing.T) {
+	long(t)
 	const second = 3 // the manifest is read before, and the backup once to see that it is whole
 	f, v := newFleet(t, named("acme")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)

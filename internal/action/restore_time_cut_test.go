@@ -14,6 +14,7 @@ import (
 )
 
 func TestARestoreToATimeIsCompletedWhereverItWasCut(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, where := range []struct {
 		at   int

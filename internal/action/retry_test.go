@@ -202,6 +202,7 @@ func TestARetryIsRefused(t *testing.T) {
 }
 
 func TestARetryOfAnotherModeAndOfNone(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f := newFleet(t, named("Acme", "Globex")...)
 	o := f.run(t, t.Context(), "mode=health-check")

@@ -124,6 +124,7 @@ func TestSchemasAreMigratedAndThenUnchanged(t *testing.T) {
 
 // However many schemas there are: one connection where nothing is pending, and no more than workers where something is.
 func TestSchemasShareConnections(t *testing.T) {
+	long(t)
 	var names []string
 	for i := range 40 {
 		names = append(names, fmt.Sprintf("t%02d", i))

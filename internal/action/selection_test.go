@@ -291,6 +291,7 @@ func (f *organisation) unreadable(projects ...neontest.Project) {
 }
 
 func TestWhatFollowsFromAnIncompleteDiscovery(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f := newFleet(t, named("Acme", "Globex", "Acme")...)
 	f.run(t, t.Context(), "tenants=Globex").counts(t, 1, 0, 0, 0)

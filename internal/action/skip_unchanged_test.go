@@ -31,6 +31,7 @@ func quiet(t *testing.T) {
 // A write is never taken for the backup's own activity, however soon it comes: not during the dump, nor right after it,
 // nor from a transaction that was begun before.
 func TestSkipUnchangedMissesNoWrite(t *testing.T) {
+	long(t)
 	quiet(t)
 	f, v := newFleet(t, named("a")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)

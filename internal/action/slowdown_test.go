@@ -10,6 +10,7 @@ import (
 
 // An API that refuses a share of the calls slows the run down, which is said once, and fails nobody.
 func TestAnAPIThatRefusesCallsIsToldOnce(t *testing.T) {
+	long(t)
 	t.Parallel()
 	names := make([]string, 12)
 	for i := range names {

@@ -109,6 +109,7 @@ func TestAWrongOrganizationDeletesNothing(t *testing.T) {
 }
 
 func TestPruningBundles(t *testing.T) {
+	long(t)
 	t.Parallel()
 	h := newHub(t, numbered(300)...)
 	h.sync(t, "secret-layout=bundle").counts(t, 300, 0, 0, 0)

@@ -202,6 +202,7 @@ func TestSecretsPerTenant(t *testing.T) {
 
 // Whatever becomes of the state, the secrets end up right, and the log says what happened.
 func TestALostStateIsWrittenAgain(t *testing.T) {
+	long(t)
 	t.Parallel()
 	h := newHub(t, "acme-corp", "payroll-inc")
 	h.sync(t).counts(t, 2, 0, 0, 0)

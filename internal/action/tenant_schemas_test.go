@@ -26,6 +26,7 @@ func (e *estate) rows(t *testing.T, schema string) string {
 }
 
 func TestASchemaIsCreatedAndDropped(t *testing.T) {
+	long(t)
 	e, v := newEstate(t, "globex"), newVault(t)
 	e.run(t).counts(t, 1, 0, 0, 0)
 	e.run(t, create("acme_corp", "dry-run=true")...).says(t, "acme_corp  would be created and migrated")

@@ -46,6 +46,7 @@ func (c *restoreCut) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Wherever a run is cut off, at the call that restores or between it and the proof, the next one completes the undo:
 // once, and with what was there before kept once.
 func TestAnUndoIsCompletedWhereverItWasCut(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, where := range []struct {
 		at   int

@@ -15,6 +15,7 @@ import (
 
 // A shard without a report, and a tenant that is not listed any more, fail the run at its end, and hide no other.
 func TestWhatCannotBeUndoneHidesNothing(t *testing.T) {
+	long(t)
 	t.Parallel()
 	specs := named("t1", "t2", "t3", "t4")
 	for i := range specs {

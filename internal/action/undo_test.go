@@ -79,6 +79,7 @@ const (
 )
 
 func TestUndoTakesBackExactlyWhatTheRunChanged(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f := newFleet(t, named("done", "half", "current", "unfit")...)
 	done, half, current, unfit := f.projects[0], f.projects[1], f.projects[2], f.projects[3]
@@ -250,6 +251,7 @@ func TestAnotherBranchIsNotUndone(t *testing.T) {
 }
 
 func TestAMigrationInProgressIsNotUndone(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f := newChanged(t, "a")
 	conn, err := pgx.Connect(t.Context(), f.projects[0].URL)

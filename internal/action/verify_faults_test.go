@@ -21,6 +21,7 @@ const configured = `create table settings (name text primary key, own bool);
 	create type kind as enum ('a', 'b');`
 
 func TestVerificationWithAnExtensionsTables(t *testing.T) {
+	long(t)
 	f, v := newFleet(t), newVault(t)
 	extension, remove := pgtest.Extension(t, configured)
 	url := superuserURL(t, column(t, pgtest.Database(t), "select current_database()")[0])

@@ -114,6 +114,7 @@ func TestARenamedTenantFindsItsBackups(t *testing.T) {
 // What a drop relies on holds everything: neither part of the data, nor another branch's, nor an object that was
 // emptied.
 func TestWhatADropReliesOn(t *testing.T) {
+	long(t)
 	v := newVault(t)
 	for name, c := range map[string]struct {
 		inputs []string
