@@ -26,14 +26,6 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m, vaults.Stop) }
 
-// long marks a test of several seconds: all of them are minutes, which .ci/run has not got.
-func long(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("takes seconds; make test without -short runs it")
-	}
-}
-
 // organisation is one of its own with projects of the given specs, and a workspace with the example's migrations.
 type organisation struct {
 	*neontest.Server

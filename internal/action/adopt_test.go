@@ -1,6 +1,7 @@
 package action
 
 import (
+	"github.com/org/neon-tenants-action/internal/servertest"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ var foreign = map[string][2]string{
 
 // Another application's schema is neither migrated nor registered; what a run of ours has left is completed.
 func TestWhichSchemasAreAdopted(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	e := newEstate(t)
 	all := strings.Join(
@@ -68,7 +69,7 @@ func TestWhichSchemasAreAdopted(t *testing.T) {
 
 // The same holds for a catalog's databases.
 func TestWhichDatabasesAreAdopted(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	f, catalog := newFleet(t), catalogDatabase(t)
 	name := "taken_" + mustConfig(t, catalog).Database

@@ -122,7 +122,7 @@ func TestABackupLosesItsLock(t *testing.T) {
 // The connection that listed the schemas takes none of the room that their backups need: one connection is enough for
 // them, and two keep migrations away too.
 func TestSchemasAreBackedUpWithRoomForTwoConnections(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	e, v := newEstate(t, "a", "b"), newVault(t)
 	e.run(t).counts(t, 2, 0, 0, 0)
 	u, err := url.Parse(e.url)

@@ -8,6 +8,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // On a runner whose clock is ten minutes ahead of the store's, keys and ages go by the store's, and nothing is pruned.
@@ -50,7 +51,7 @@ func TestARunnerWithAWrongClock(t *testing.T) {
 
 // A backup from the future, left by such a runner, takes no other's place and is not taken for the newest.
 func TestABackupFromTheFuture(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	f, v := newFleet(t, named("acme")...), newVault(t)
 	future := buckettest.BackupKey("tenants/acme/", time.Now().AddDate(0, 0, 20))
 	v.putBackup(t, f.projects[0].ID, future)

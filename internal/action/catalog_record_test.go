@@ -154,7 +154,7 @@ func TestACancelledRunIsRecorded(t *testing.T) {
 
 // Nobody waits for a catalog that does not answer, also if the tenants are listed in another one.
 func TestACatalogThatDoesNotAnswerDelaysNobody(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	f := newFleet(t, named("a")...)
 	t.Run("neon", func(t *testing.T) { f.runsWithoutCatalog(t) })
 	list, tenant := pgtest.Database(t), newFleet(t, named("b")...).projects[0]

@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // recordOf is a tenant's record in a report.
@@ -220,7 +221,7 @@ func TestChangedFilesOfTheOtherSources(t *testing.T) {
 }
 
 func TestChangedFilesByCatalog(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	sameClocks(t)
 	f, catalog := newFleet(t, named("Acme", "Globex")...), catalogDatabase(t)
@@ -249,7 +250,7 @@ func TestChangedFilesByCatalog(t *testing.T) {
 
 // What changes a tenant's database in another way leaves nothing known of it.
 func TestOtherModesClearTheCatalogsRecord(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	sameClocks(t)
 	f, v, catalog := newFleet(t, named("Acme")...), newVault(t), catalogDatabase(t)
 	record := "catalog-url=" + catalog

@@ -18,6 +18,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // hold runs SQL in a transaction that stays open until the test ends or release is called.
@@ -203,7 +204,7 @@ func shardedHealth(t *testing.T, f *organisation, shards int, inputs ...string) 
 
 // A fleet that is checked in shards is compared as a whole: each shard knows only its own tenants.
 func TestHealthOfAFleetInShards(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	f := newFleet(t, named("a", "b", "c", "d", "e", "f", "g", "h")...)
 	f.run(t, t.Context()).counts(t, 8, 0, 0, 0)
 	var odd []neontest.Project

@@ -7,12 +7,13 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // Manifests that are no manifests, beside newer objects in the tenant's folder: every mode works with the backup that
 // is one, names the others, and deletes none of them.
 func TestJunkBesideABackup(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	f, v := newFleet(t, named("ACME Corp")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 	good := f.run(t, t.Context(), v.inputs("mode=backup")...).outputs["backup-key"]

@@ -10,6 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // sharedFleet is a fleet of many projects that share one database, which costs nothing.
@@ -47,7 +48,7 @@ func allAsleep(t *testing.T, f *organisation, o outcome) outcome {
 // Of ten thousand tenants of which three in a hundred are not current, only these cost a call and a connection each;
 // the others cost their share of the list.
 func TestTenThousandSleepers(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	sameClocks(t)
 	const tenants, behind = 10_000, 300

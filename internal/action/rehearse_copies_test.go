@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // Where there are no branches, the copy is on the tenant's own server: with its data if nobody uses the database.
@@ -85,7 +86,7 @@ func TestRehearsalOfSchemas(t *testing.T) {
 
 // A copy has the settings that the database has, for everybody and for the role.
 func TestRehearsalOnACopyWithSettings(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	f, catalog := newFleet(t, named("unused")...), catalogDatabase(t)
 	askAll(t, catalog, "create table schools as select 'North' as name, 'north_' || current_database() as database")
 	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "neon-api-key=", "neon-api-url=",

@@ -18,6 +18,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // leavesNoBranch checks that every branch that a run made is gone again.
@@ -97,7 +98,7 @@ func TestRehearsal(t *testing.T) {
 
 // One tenant whose data a file does not fit keeps everybody from being touched.
 func TestFailedRehearsal(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	f := newFleet(t, named("acme", "umbra", "zeta")...)
 	f.run(t, t.Context()).counts(t, 3, 0, 0, 0)
 	f.write(t, "20250101090300_names.sql", "create unique index on users (name);")

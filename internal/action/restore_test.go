@@ -9,6 +9,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // A backup is read twice, and nothing is dropped, loaded or created before it was found whole and is still the same.
@@ -60,7 +61,7 @@ func TestRestoreVerifiesBeforeItTouchesAnything(t *testing.T) {
 
 // A restore into a place that it makes itself leaves none behind that holds nothing, and names what it cannot delete.
 func TestAFailedRestoreLeavesNoProjectOrBranch(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	const second = 3 // the manifest is read before, and the backup once to see that it is whole
 	f, v := newFleet(t, named("acme")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)

@@ -11,10 +11,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 func TestARestoreToATimeIsCompletedWhereverItWasCut(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	for _, where := range []struct {
 		at   int

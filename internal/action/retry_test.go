@@ -12,6 +12,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // again are the inputs of a run that goes on from the reports in reports/.
@@ -202,7 +203,7 @@ func TestARetryIsRefused(t *testing.T) {
 }
 
 func TestARetryOfAnotherModeAndOfNone(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	f := newFleet(t, named("Acme", "Globex")...)
 	o := f.run(t, t.Context(), "mode=health-check")

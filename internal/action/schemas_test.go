@@ -18,6 +18,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // estate is a database whose schemas are tenants, listed in public.schema_tracker.
@@ -124,7 +125,7 @@ func TestSchemasAreMigratedAndThenUnchanged(t *testing.T) {
 
 // However many schemas there are: one connection where nothing is pending, and no more than workers where something is.
 func TestSchemasShareConnections(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	var names []string
 	for i := range 40 {
 		names = append(names, fmt.Sprintf("t%02d", i))

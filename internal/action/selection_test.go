@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // names are those of the tenants in the report.
@@ -291,7 +292,7 @@ func (f *organisation) unreadable(projects ...neontest.Project) {
 }
 
 func TestWhatFollowsFromAnIncompleteDiscovery(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	f := newFleet(t, named("Acme", "Globex", "Acme")...)
 	f.run(t, t.Context(), "tenants=Globex").counts(t, 1, 0, 0, 0)

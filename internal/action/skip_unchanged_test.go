@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // quiet keeps the shared server from writing by itself, which a tenant's own server may do now and then.
@@ -31,7 +32,7 @@ func quiet(t *testing.T) {
 // A write is never taken for the backup's own activity, however soon it comes: not during the dump, nor right after it,
 // nor from a transaction that was begun before.
 func TestSkipUnchangedMissesNoWrite(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	quiet(t)
 	f, v := newFleet(t, named("a")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // An API that refuses a share of the calls slows the run down, which is said once, and fails nobody.
 func TestAnAPIThatRefusesCallsIsToldOnce(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	names := make([]string, 12)
 	for i := range names {

@@ -4,11 +4,12 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // What GitHub asks to wait is waited for and told, and a key that is replaced in the middle of a run is taken anew.
 func TestASyncObeysGitHub(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	h := newHub(t, numbered(8)...)
 	h.Fail(githubtest.Fault{Route: "PUT *", Secondary: true, RetryAfter: "2", Times: 1})

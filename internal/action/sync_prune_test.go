@@ -15,6 +15,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 func TestPruning(t *testing.T) {
@@ -109,7 +110,7 @@ func TestAWrongOrganizationDeletesNothing(t *testing.T) {
 }
 
 func TestPruningBundles(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	h := newHub(t, numbered(300)...)
 	h.sync(t, "secret-layout=bundle").counts(t, 300, 0, 0, 0)

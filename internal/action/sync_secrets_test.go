@@ -17,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/mode/secretsync"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // hub is a GitHub of its own with one repository, and the fleet whose connection strings go there: tenants by their
@@ -202,7 +203,7 @@ func TestSecretsPerTenant(t *testing.T) {
 
 // Whatever becomes of the state, the secrets end up right, and the log says what happened.
 func TestALostStateIsWrittenAgain(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	h := newHub(t, "acme-corp", "payroll-inc")
 	h.sync(t).counts(t, 2, 0, 0, 0)

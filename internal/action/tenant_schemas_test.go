@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/mode/tenant"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // tracked lists the tracker's names.
@@ -26,7 +27,7 @@ func (e *estate) rows(t *testing.T, schema string) string {
 }
 
 func TestASchemaIsCreatedAndDropped(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	e, v := newEstate(t, "globex"), newVault(t)
 	e.run(t).counts(t, 1, 0, 0, 0)
 	e.run(t, create("acme_corp", "dry-run=true")...).says(t, "acme_corp  would be created and migrated")

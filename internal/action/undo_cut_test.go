@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // restoreCut serves the organisation's API and ends a run at a call, counted from the one that asks for a restore on.
@@ -46,7 +47,7 @@ func (c *restoreCut) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Wherever a run is cut off, at the call that restores or between it and the proof, the next one completes the undo:
 // once, and with what was there before kept once.
 func TestAnUndoIsCompletedWhereverItWasCut(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	for _, where := range []struct {
 		at   int

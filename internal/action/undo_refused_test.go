@@ -11,11 +11,12 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // A shard without a report, and a tenant that is not listed any more, fail the run at its end, and hide no other.
 func TestWhatCannotBeUndoneHidesNothing(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	specs := named("t1", "t2", "t3", "t4")
 	for i := range specs {

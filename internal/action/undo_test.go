@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/branch"
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // keep puts a run's report file into the workspace, as reports/NAME.json.
@@ -79,7 +80,7 @@ const (
 )
 
 func TestUndoTakesBackExactlyWhatTheRunChanged(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	f := newFleet(t, named("done", "half", "current", "unfit")...)
 	done, half, current, unfit := f.projects[0], f.projects[1], f.projects[2], f.projects[3]
@@ -251,7 +252,7 @@ func TestAnotherBranchIsNotUndone(t *testing.T) {
 }
 
 func TestAMigrationInProgressIsNotUndone(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	f := newChanged(t, "a")
 	conn, err := pgx.Connect(t.Context(), f.projects[0].URL)

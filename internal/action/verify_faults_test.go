@@ -12,6 +12,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // configured is an extension with a table whose rows pg_dump dumps in part, as PostGIS' spatial_ref_sys.
@@ -21,7 +22,7 @@ const configured = `create table settings (name text primary key, own bool);
 	create type kind as enum ('a', 'b');`
 
 func TestVerificationWithAnExtensionsTables(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	f, v := newFleet(t), newVault(t)
 	extension, remove := pgtest.Extension(t, configured)
 	url := superuserURL(t, column(t, pgtest.Database(t), "select current_database()")[0])

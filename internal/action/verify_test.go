@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // awkward has the tables whose rows are easily compared wrongly.
@@ -67,7 +68,7 @@ func superuserURL(t *testing.T, database string) string {
 
 // Every argument and format with which a backup is made, it can be proved with, too.
 func TestVerificationOfEveryKindOfDump(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	f, v := newFleet(t), newVault(t)
 	database := column(t, pgtest.Database(t), "select current_database()")[0]
 	url := superuserURL(t, database)
@@ -148,7 +149,7 @@ func TestVerificationOfOtherEncodings(t *testing.T) {
 
 // A tenant that is a schema may use the types of an extension that is not in it, or is.
 func TestVerificationOfASchemaThatNeedsExtensions(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	e, v := newEstate(t, "acme", "inside", "plain"), newVault(t)
 	for _, sql := range []string{
 		"create extension citext schema public", "create extension hstore schema inside",
@@ -182,7 +183,7 @@ func TestVerificationOfASchemaThatNeedsExtensions(t *testing.T) {
 
 // Whoever restores such a backup has to create the extension first, and is told so.
 func TestRestoreOfASchemaThatNeedsExtensions(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	e, v := newEstate(t, "acme", "inside"), newVault(t)
 	for _, sql := range []string{
 		"create extension citext schema public", "create extension hstore schema inside",

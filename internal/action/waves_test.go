@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // newTen is a fleet of ten tenants, t01 to t10.
@@ -104,7 +105,7 @@ func TestAFailureHoldsBackLaterWaves(t *testing.T) {
 
 // Jobs that each go further, behind reviewers, work like one job with all waves, and are undone like one.
 func TestAJobForEachWave(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	f := newTen(t)
 	o := f.run(t, t.Context(), withPoints("waves=1")...)
@@ -199,7 +200,7 @@ func TestWavesThatMakeNoSense(t *testing.T) {
 
 // Every mode that works on a fleet takes waves.
 func TestOtherModesInWaves(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	f := newTen(t)
 	f.run(t, t.Context()).counts(t, 10, 0, 0, 0)

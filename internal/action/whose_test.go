@@ -15,6 +15,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // addBranch adds a branch with a compute to a project.
@@ -114,7 +115,7 @@ func TestARenamedTenantFindsItsBackups(t *testing.T) {
 // What a drop relies on holds everything: neither part of the data, nor another branch's, nor an object that was
 // emptied.
 func TestWhatADropReliesOn(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	v := newVault(t)
 	for name, c := range map[string]struct {
 		inputs []string

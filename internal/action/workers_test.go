@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // crowd is an estate of many schemas, with migration files of its own.
@@ -41,7 +42,7 @@ func (e *estate) migrateOwn(t *testing.T, inputs ...string) outcome {
 
 // A role that may have three connections is enough for any number of workers.
 func TestFewerConnectionsThanWorkers(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	e := crowd(t, 40, "create table a (i int)")
 	u, err := url.Parse(e.url)
@@ -66,7 +67,7 @@ func TestFewerConnectionsThanWorkers(t *testing.T) {
 
 // A run that a server has slowed down is faster again once the server has room, and says so once.
 func TestMoreConnectionsMeanwhile(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	e := crowd(t, 60, "insert into public.seen select count(*) from pg_stat_activity where usename = current_user; "+
 		"select pg_sleep(0.05)")
@@ -134,7 +135,7 @@ func TestAnothersLockStopsNobodyElse(t *testing.T) {
 
 // Migrations that need more locks together than the server has room for go on one at a time.
 func TestWorkersThatUseUpTheLocks(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	t.Parallel()
 	server, err := pgtest.Start(t.Context(), pgtest.Options{Settings: map[string]string{
 		"max_locks_per_transaction": "10", "max_connections": "20", "max_worker_processes": "1",
@@ -159,7 +160,7 @@ func TestWorkersThatUseUpTheLocks(t *testing.T) {
 
 // Backups need two connections each, and have three among eight workers.
 func TestBackupsWithFewerConnectionsThanWorkers(t *testing.T) {
-	long(t)
+	servertest.Long(t)
 	e, v := crowd(t, 6, "create table a (i int)"), newVault(t)
 	u, err := url.Parse(e.url)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // kindCase is a change of a schema that counts, and what a reader sees of it.
@@ -207,6 +208,7 @@ func TestWhichKindsCount(t *testing.T) {
 	for name, c := range kindCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			servertest.OneOf(t, 4)
 			url := newDatabase(t, s, "a")
 			tenants := []kindTenant{
 				{url: url, own: databaseName(t, url), home: "public"}, {url: newDatabase(t, s, "b"), home: "public"},

@@ -122,6 +122,7 @@ func TestOverwriteIsAllOrNothing(t *testing.T) {
 			whole := dumps[of]
 			t.Run(what+" "+string(format), func(t *testing.T) {
 				t.Parallel()
+				servertest.OneOf(t, 3)
 				w := overwriting{target: pgtest.Database(t), whole: whole, o: pgdump.RestoreOptions{
 					Major: do.Major, Root: do.Root, Format: format, WantSHA256: hash(whole), Overwrite: true,
 				}}

@@ -12,11 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/neon-tenants-action/internal/report/browsertest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // These tests look at the page in a real browser. With REPORT_PICTURES, a folder, they leave pictures there.
 
 func TestBrowser(t *testing.T) {
+	servertest.Long(t)
 	b := browsertest.Start(t)
 	for name, test := range map[string]func(*testing.T, *browsertest.Browser){
 		"finds tenants":      browserFindsTenants,
