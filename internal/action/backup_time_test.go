@@ -15,6 +15,7 @@ import (
 // (The SDK signs by the store's clock too. MinIO, whose own clock is right, takes signatures of up to fifteen minutes
 // ago.)
 func TestARunnerWithAWrongClock(t *testing.T) {
+	servertest.Long(t)
 	f, v := newFleet(t, named("acme")...), newVault(t)
 	proxy := buckettest.StartFaultProxy(t, v.Server)
 	proxy.ShiftClock(-10 * time.Minute)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // byHand is the example's schema as somebody made it without the files, up to the second or the third.
@@ -91,6 +92,7 @@ func TestBaseline(t *testing.T) {
 
 // A baseline can be rehearsed: the tenant's branch is compared, and the files after the baseline run there first.
 func TestBaselineIsRehearsed(t *testing.T) {
+	servertest.Long(t)
 	f := newFleet(t, named("same", "other")...)
 	query(t, f.projects[0], byHand(t, 2))
 	query(t, f.projects[1], byHand(t, 2)+"; alter table users add column nickname text")

@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/branch"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // All of these are refused before the first call.
@@ -83,6 +84,7 @@ func TestWhatIsExported(t *testing.T) {
 
 // One tenant's error stops no other, says what to do, and leaves nothing.
 func TestFaultsOfBranches(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	p := newPreviews(t, neontest.Options{Plan: neontest.Plan{Branches: 2, RootBranches: 1, Endpoints: 10}},
 		named("bad", "good")...)
@@ -169,6 +171,7 @@ func (p *previews) cancelled(t *testing.T, mode string, inputs ...string) outcom
 // A run that is cancelled while Neon makes a branch deletes it again. One that is cancelled during a reset or while an
 // expiry is renewed leaves a whole branch, with which the next run goes on.
 func TestACancelledRunLeavesNoHalfMadeBranch(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	p := newPreviews(t, neontest.Options{}, named("shop")...)
 	p.cancelled(t, "create-branches", "export-env=true")

@@ -11,10 +11,12 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // A branch expires, and a run before that renews it. A push after that makes a new one.
 func TestABranchExpiresAndComesBack(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	p := newPreviews(t, neontest.Options{}, named("shop")...)
 	expiry := func() time.Duration {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // catalogDatabase is a database whose role may make others, which go with the test.
@@ -245,6 +246,7 @@ func mustConfig(t *testing.T, url string) *pgx.ConnConfig {
 
 // modeNames that would be taken for something else by pg_dump's connection strings, by SQL, or by a shell.
 func TestDatabasesOfAnyNameAreBackedUp(t *testing.T) {
+	servertest.Long(t)
 	f, v, catalog := newFleet(t, named("unused")...), newVault(t), catalogDatabase(t)
 	names := []string{`a"b'c; $(id) \ 東京`, "dbname=postgres host=nowhere", "postgresql://u:p@nowhere/x", " select "}
 	inputs := []string{"tenant-source=catalog", "database-url=" + catalog, "catalog-url=" + catalog, "neon-api-key=",

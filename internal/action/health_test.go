@@ -20,6 +20,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // healthOf decodes a tenant's entry.
@@ -212,6 +213,7 @@ func TestCancelWhileHealthIsChecked(t *testing.T) {
 
 // Tenants that differ alike are one difference, and the summary has a picture of them.
 func TestHealthOfManyAlike(t *testing.T) {
+	servertest.Long(t)
 	f := newFleet(t, named("base", "odd", "other")...)
 	f.run(t, t.Context()).counts(t, 3, 0, 0, 0)
 	query(t, f.projects[1], "alter table users add extra integer")

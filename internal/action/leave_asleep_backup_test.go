@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // That nobody has backed a tenant up is wrong, and no reason to wake it: its schema is as it was.
 func TestATenantWithoutABackupIsLeftAsleep(t *testing.T) {
+	servertest.Long(t)
 	sameClocks(t)
 	for _, kept := range []string{"report", "catalog"} {
 		t.Run(kept, func(t *testing.T) {

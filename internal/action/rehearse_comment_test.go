@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // What a rehearsal showed stands in one comment of the pull request, which the next run updates.
 func TestRehearsalComments(t *testing.T) {
+	servertest.Long(t)
 	f := newFleet(t, named("acme", "umbra")...)
 	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
 	f.write(t, "20250101090300_wider.sql", widen)

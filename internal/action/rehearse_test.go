@@ -186,6 +186,7 @@ func TestRehearsalOverItsLimits(t *testing.T) {
 
 // Nothing is left behind, whatever the API does and whenever a run is cancelled.
 func TestRehearsalLeavesNothing(t *testing.T) {
+	servertest.Long(t)
 	const post, remove = "POST /projects/{project_id}/branches", "DELETE /projects/{project_id}/branches/{branch_id}"
 	f := newFleet(t, named("acme")...)
 	for name, c := range map[string]struct {

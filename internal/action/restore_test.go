@@ -97,6 +97,7 @@ func TestAFailedRestoreLeavesNoProjectOrBranch(t *testing.T) {
 // A project that a restore made is beside its original, and no tenant: neither a glob nor the default selects it, until
 // somebody renames it.
 func TestARestoredProjectIsNoTenant(t *testing.T) {
+	servertest.Long(t)
 	f, v := newFleet(t, named("Payroll Inc", "Finance Co")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
 	f.run(t, t.Context(), v.inputs("mode=backup")...).counts(t, 2, 0, 0, 0)

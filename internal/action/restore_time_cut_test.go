@@ -43,6 +43,7 @@ func TestARestoreToATimeIsCompletedWhereverItWasCut(t *testing.T) {
 
 // What Neon accepted and could not complete is no restore, although the branch that was to keep the old state is there.
 func TestARestoreToATimeThatNeonFailed(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f, at := newPast(t, named("a")...)
 	p := f.projects[0]

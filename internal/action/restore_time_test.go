@@ -11,6 +11,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 func toTime(tenant, at string, more ...string) []string {
@@ -34,6 +35,7 @@ func newPast(t *testing.T, specs ...neontest.Spec) (*organisation, string) {
 const inT = "select v from t"
 
 func TestThePastGoesIntoANewBranch(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f, at := newPast(t, named("ACME Corp", "other")...)
 	p := f.projects[0]
@@ -69,6 +71,7 @@ func TestThePastGoesIntoANewBranch(t *testing.T) {
 }
 
 func TestATenantGoesBackInItsPlace(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f, at := newPast(t, named("ACME Corp", "other")...)
 	p := f.projects[0]

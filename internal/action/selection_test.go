@@ -110,6 +110,7 @@ func TestTheFailedTenantsAreTheNextRunsTenants(t *testing.T) {
 }
 
 func TestRestoreTakesTheVeryTenant(t *testing.T) {
+	servertest.Long(t)
 	f, v := newFleet(t, named("Acme", "Acme, Inc.", "bang")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 3, 0, 0, 0)
 	for i, rows := range []int{1, 2, 3} {
@@ -329,6 +330,7 @@ func TestWhatFollowsFromAnIncompleteDiscovery(t *testing.T) {
 }
 
 func TestAnIncompleteDiscoveryPrunesNoBackup(t *testing.T) {
+	servertest.Long(t)
 	f, v := newFleet(t, named("Acme", "Globex")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
 	old := buckettest.BackupKey("tenants/acme/", time.Now().Add(-30*24*time.Hour))

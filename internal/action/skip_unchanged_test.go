@@ -86,6 +86,7 @@ func TestSkipUnchangedMissesNoWrite(t *testing.T) {
 
 // While somebody writes all the time, no backup proves anything, so the next run makes another.
 func TestSkipUnchangedAfterWritesDuringTheDump(t *testing.T) {
+	servertest.Long(t)
 	quiet(t)
 	f, v := newFleet(t, named("a")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/mode/secretsync"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // holdsBundled checks that the bundles hold the tenants and nobody else.
@@ -64,6 +65,7 @@ func TestAThousandTenantsInBundles(t *testing.T) {
 }
 
 func TestBundlesThatPeopleTouch(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	h := newHub(t, numbered(300)...)
 	h.sync(t, "secret-layout=bundle", "dry-run=true").says(t, "300 created")

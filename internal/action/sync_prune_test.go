@@ -73,6 +73,7 @@ func TestPruning(t *testing.T) {
 
 // Another organization's tenants, under the same key or with the state lost, cost nobody a secret.
 func TestAWrongOrganizationDeletesNothing(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	h := newHub(t, numbered(3)...)
 	h.sync(t).counts(t, 3, 0, 0, 0)
@@ -164,6 +165,7 @@ func TestPruningBundles(t *testing.T) {
 
 // A discovery that Neon could not complete deletes nothing, fails the run, and writes what it can.
 func TestAnIncompleteDiscoveryDeletesNothing(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	h := newHub(t)
 	h.f = newFleet(t, named("ACME Corp", "Payroll Inc", "Finance Co")...)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 const variableRoute = "PATCH /repos/{owner}/{repo}/actions/variables/{name}"
@@ -152,6 +153,7 @@ func TestNothingIsPrunedBesideAnotherSync(t *testing.T) {
 
 // A run that is cancelled after its last write deletes nothing.
 func TestACancelledSyncPrunesNothing(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	h := newHub(t, "acme", "globex")
 	h.sync(t).counts(t, 2, 0, 0, 0)

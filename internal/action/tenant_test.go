@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/tenant"
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // projectsNamed lists the organisation's projects of a name, as a fresh client sees them.
@@ -148,6 +149,7 @@ func (c *cut) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // The run is cut off at each of its calls from the one that makes the project on, and there before and after Neon has
 // done it; the next run completes it, and there is one project.
 func TestCreationIsCompletedWhereverItWasCut(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	var group sync.WaitGroup
 	defer group.Wait()

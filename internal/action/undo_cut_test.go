@@ -103,6 +103,7 @@ func TestACancelledUndo(t *testing.T) {
 
 // What Neon refuses is said, and changes nothing; temporary refusals are waited out.
 func TestARefusedUndo(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f := newChanged(t, "full", "busy")
 	const restore = "POST /projects/{project_id}/branches/{branch_id}/restore"

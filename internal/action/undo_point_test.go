@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
 	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // branches lists a project's branches whose name contains a text, as a fresh client sees them.
@@ -39,6 +40,7 @@ func (f *organisation) branchNames(t *testing.T, p neontest.Project) []string {
 }
 
 func TestUndoPointsHoldWhatWasBefore(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f := newFleet(t, named("a", "current")...)
 	f.run(t, t.Context(), "tenants=current").counts(t, 1, 0, 0, 0)
@@ -102,6 +104,7 @@ func (f *organisation) pointState(t *testing.T, p neontest.Project, point, sql s
 
 // A point holds the state before its own attempt: a later attempt of the run makes another.
 func TestEveryAttemptHasAPointOfItsOwn(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f := newFleet(t, named("a")...)
 	f.write(t, "20250301000000_wrong.sql", "select 1/0;")

@@ -63,6 +63,7 @@ func TestWhatCannotBeUndoneHidesNothing(t *testing.T) {
 }
 
 func TestUndoRecordsTheVersionInTheCatalog(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f := newFleet(t, named("first", "later")...)
 	catalog := "catalog-url=" + pgtest.Database(t)

@@ -147,6 +147,7 @@ func TestUndoTakesBackExactlyWhatTheRunChanged(t *testing.T) {
 
 // What a later run migrated is not taken back, also if it applied the very same files after an undo.
 func TestATenantThatWasMigratedSinceIsNotUndone(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f := newChanged(t, "further", "same", "out of order")
 	f.run(t, t.Context(), undo("tenants=same")...).counts(t, 1, 0, 0, 0)
@@ -170,6 +171,7 @@ func TestATenantThatWasMigratedSinceIsNotUndone(t *testing.T) {
 
 // All attempts of a run are undone together; a report that leaves one out does not pass for the whole.
 func TestAttemptsAreUndoneTogether(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f := newFleet(t, named("a")...)
 	f.write(t, "20250301000000_wrong.sql", "select 1/0;")
@@ -200,6 +202,7 @@ func TestAttemptsAreUndoneTogether(t *testing.T) {
 
 // An attempt that changed nothing is not gone back to: what users wrote between two attempts stays.
 func TestAnAttemptThatChangedNothingCostsNothing(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	f := newFleet(t, named("a")...)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)

@@ -123,6 +123,7 @@ func TestVerificationOfEveryKindOfDump(t *testing.T) {
 
 // A database in another encoding, with names that differ by it.
 func TestVerificationOfOtherEncodings(t *testing.T) {
+	servertest.Long(t)
 	f, v := newFleet(t), newVault(t)
 	s := pgtest.Shared(t)
 	urls := map[string]string{}

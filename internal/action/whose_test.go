@@ -87,6 +87,7 @@ func TestANewTenantOfAnOldName(t *testing.T) {
 // A tenant that was renamed restores what was backed up under its earlier name, by itself or by key. So does one whose
 // key changed under it: Café was caf before accents were written in ASCII.
 func TestARenamedTenantFindsItsBackups(t *testing.T) {
+	servertest.Long(t)
 	f, v := newFleet(t, named("Caf", "Other")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 2, 0, 0, 0)
 	key := f.run(t, t.Context(), v.inputs("mode=backup", "tenants=Caf")...).outputs["backup-key"]
@@ -181,6 +182,7 @@ func TestPartialBackups(t *testing.T) {
 // Two databases with a schema of the same name share a bucket and a prefix: neither relies on the other's backup or
 // deletes it.
 func TestTwoDatabasesWithASchemaOfOneName(t *testing.T) {
+	servertest.Long(t)
 	one, other, v := newEstate(t, "acme"), newEstate(t, "acme"), newVault(t)
 	one.run(t).counts(t, 1, 0, 0, 0)
 	other.run(t).counts(t, 1, 0, 0, 0)

@@ -103,6 +103,7 @@ func TestMoreConnectionsMeanwhile(t *testing.T) {
 
 // Schemas whose migrations lock one shared table for a while wait for each other, however many there are.
 func TestWorkersThatLockOneTable(t *testing.T) {
+	servertest.Long(t)
 	t.Parallel()
 	e := crowd(t, 12, "create table a (i int references public.plans); select pg_sleep(0.15)")
 	e.do(t, "create table plans (i int primary key)")
