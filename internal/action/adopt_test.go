@@ -1,9 +1,10 @@
 package action
 
 import (
-	"github.com/org/neon-tenants-action/internal/servertest"
 	"strings"
 	"testing"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // What other applications keep under the name of a new tenant, each with what a run says about it. Names without a
