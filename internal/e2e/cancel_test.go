@@ -14,12 +14,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // TestCancelledBackup cancels while one tenant's pg_dump waits for a table's lock and another's is in the middle of its
 // data, part of which is uploaded; the other tenants are done. GitHub sends SIGINT, and SIGTERM 7.5 s later; a machine
 // that shuts down sends SIGTERM.
 func TestCancelledBackup(t *testing.T) {
+	servertest.Long(t)
 	sandbox := startSandbox(t)
 	store := sandbox.store(t)
 	workspace := t.TempDir()

@@ -10,11 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // TestMigrateSharded runs the jobs that list a fleet, migrate it in shards and merge the reports, and then the one that
 // undoes it. A folder stands in for GitHub's artifacts.
 func TestMigrateSharded(t *testing.T) {
+	servertest.Long(t)
 	sandbox := startSandbox(t)
 	repository := newRepository(t, "migrate-sharded.yml")
 	total := strconv.Itoa(len(sandbox.tenants))

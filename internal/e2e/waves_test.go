@@ -6,9 +6,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 func TestMigrateInWaves(t *testing.T) {
+	servertest.Long(t)
 	sandbox := startSandbox(t)
 	repository := newRepository(t, "migrate-in-waves.yml")
 	total := strconv.Itoa(len(sandbox.tenants))
@@ -35,6 +38,7 @@ func TestMigrateInWaves(t *testing.T) {
 
 // TestMigrateWavesReviewed runs the jobs that reviewers would let start one by one: act asks nobody.
 func TestMigrateWavesReviewed(t *testing.T) {
+	servertest.Long(t)
 	sandbox := startSandbox(t)
 	repository := newRepository(t, "migrate-waves-reviewed.yml")
 	n := len(sandbox.tenants)
