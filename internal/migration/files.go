@@ -61,8 +61,7 @@ func (e *FilesError) Remedy() string {
 }
 
 // Load reads dir, which holds the files of a tool. shown is the directory's name in messages and annotations, relative
-// to the workspace. The error is a
-// [*FilesError], or says why the directory cannot be read.
+// to the workspace. The error is a [*FilesError], or says why the directory cannot be read.
 func Load(dir, shown string, format postgres.Format) (*Files, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

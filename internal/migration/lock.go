@@ -17,7 +17,7 @@ func lockAndRead(ctx context.Context, c *postgres.Conn, files *Files, o Options)
 		return postgres.ReadStatus(ctx, c, o.Table, postgres.NoLock)
 	}
 	return lock(ctx, c, o.Table, postgres.ExclusiveLock, o.LockTimeout, func(s postgres.Status) bool {
-		_, pending := compare(s, files)
+		_, pending := compare(files.match(s), files)
 		return len(pending) == 0
 	})
 }
@@ -79,9 +79,8 @@ func whoHolds(shared bool) string {
 
 // compare compares what the database records with the files. The order of drizzle's journal is by time: an entry that
 // is not later than the latest recorded one is skipped, also by drizzle itself.
-func compare(s postgres.Status, files *Files) (Result, []migration) {
-	f := files.match(s)
-	r := Result{}
+func compare(f found, files *Files) (Result, []migration) {
+	r := Result{Edited: f.edited}
 	for v := range f.versions {
 		r.Before = postgres.HigherVersion(r.Before, v)
 	}

@@ -25,36 +25,39 @@ func (m *Files) match(s postgres.Status) found {
 		return f
 	}
 	f.versions, f.edited, f.names = map[string]bool{}, map[string]string{}, map[int64]string{}
+	files := make(map[string]*migration, len(m.ordered))
+	for i := range m.ordered {
+		files[m.ordered[i].version] = &m.ordered[i]
+	}
 	for _, row := range s.Rows {
 		f.latest = max(f.latest, row.CreatedAt)
 	}
 	for _, row := range s.Rows {
-		version := m.entryOf(row, f)
-		if m.layout == folderPerMigration {
+		version := strconv.FormatInt(row.CreatedAt, 10)
+		switch {
+		case m.layout == folderPerMigration:
 			version = m.folderOf(row, &f)
+		case files[version] == nil:
+			version = cmp.Or(m.entryLike(row, f), version)
 		}
 		f.versions[version] = true
-		if one, ok := m.named(version); ok && !slices.Contains(one.hashes, row.Hash) {
+		if one := files[version]; one != nil && !slices.Contains(one.hashes, row.Hash) {
 			f.edited[version] = row.Hash
 		}
 	}
 	return f
 }
 
-// entryOf returns the version of a row's journal entry: that of its time, or else one with its contents that is not
-// pending by its own time. Where every tenant had a folder of its own, made from one schema, only the times differ.
-func (m *Files) entryOf(row postgres.Row, f found) string {
-	alike := ""
+// entryLike returns the version of a journal entry with the contents of a row whose time no entry has: one that is not
+// pending by its own time; "" if there is none. Where every tenant had a folder of its own, made from one schema, only
+// the times differ.
+func (m *Files) entryLike(row postgres.Row, f found) string {
 	for _, one := range m.ordered {
-		if one.entry.CreatedAt == row.CreatedAt {
+		if one.entry.CreatedAt <= f.latest && !f.versions[one.version] && slices.Contains(one.hashes, row.Hash) {
 			return one.version
 		}
-		fits := one.entry.CreatedAt <= f.latest && !f.versions[one.version]
-		if alike == "" && fits && slices.Contains(one.hashes, row.Hash) {
-			alike = one.version
-		}
 	}
-	return cmp.Or(alike, strconv.FormatInt(row.CreatedAt, 10))
+	return ""
 }
 
 // folderOf returns the name of a row's folder. A row that drizzle 0.x has made has none: it belongs to the folder of

@@ -212,11 +212,10 @@ func plan(s postgres.Status, files *Files, o Options) (Result, []migration, erro
 			return Result{}, nil, fmt.Errorf("the schema is missing and cannot be created: %q %w", o.Schema, err)
 		}
 	}
-	r, pending := compare(s, files)
+	m := files.match(s)
+	r, pending := compare(m, files)
 	r.Creates = o.missing(s)
 	r.Warnings = append(outsideWarnings(pending, o.Schema), r.skippedWarnings(files)...)
-	m := files.match(s)
-	r.Edited = m.edited
 	late := slices.Concat(r.OutOfOrder, r.Skipped)
 	switch {
 	case len(m.strangers) > 0 && !s.Named && !o.DryRun:

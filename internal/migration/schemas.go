@@ -93,12 +93,8 @@ end`
 // 2 s for a schema that is being changed, which is asked alone later. Without hash and merge joins the server looks
 // schemas up by index; otherwise each transaction reads the whole catalog of a database with thousands of schemas.
 func versionsQuery(t postgres.Ledger, schemas []string, first int) string {
-	names := make([]string, len(schemas))
-	for i, n := range schemas {
-		names[i] = sqltext.QuoteLiteral(n)
-	}
-	block := fmt.Sprintf(versionsBlock, strings.Join(names, ", "), sqltext.QuoteLiteral(t.Name), first, len(schemas)-1,
-		t.Format.RowsQuery("r.columns"))
+	block := fmt.Sprintf(versionsBlock, sqltext.QuoteLiterals(schemas), sqltext.QuoteLiteral(t.Name), first,
+		len(schemas)-1, t.Format.RowsQuery("r.columns"))
 	return "begin transaction isolation level read committed; set local lock_timeout = '2s'; " +
 		"set local row_security = off; " +
 		"set local enable_hashjoin = off; set local enable_mergejoin = off; " +

@@ -100,12 +100,3 @@ func (m *Files) versionsOf(names []string) []string {
 	}
 	return versions
 }
-
-// named returns the migration of a version; ok is false if there is none.
-func (m *Files) named(version string) (one migration, ok bool) {
-	i := slices.IndexFunc(m.ordered, func(one migration) bool { return one.version == version })
-	if i < 0 {
-		return migration{}, false
-	}
-	return m.ordered[i], true
-}

@@ -37,7 +37,7 @@ const otherQuery = `select o.type || ' ' || o.identity from pg_catalog.pg_depend
 	lateral pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) o
 where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.deptype = 'n'
 	and d.refobjid = (select oid from pg_catalog.pg_namespace where nspname = %s)
-	and o.identity <> all (%s)
+	and o.identity <> all (array[%s]::text[])
 order by o.type <> 'table', o.type, o.identity collate "C" limit 1`
 
 // ExistingSchema tells what a schema holds. t is its table of applied versions, with the schema. Errors:
@@ -56,7 +56,7 @@ func (c *Conn) ExistingSchema(ctx context.Context, t Ledger) (e Existing, err er
 			return err
 		}
 		rows, err = c.Query(ctx,
-			fmt.Sprintf(otherQuery, sqltext.QuoteLiteral(t.Schema), arrayOf(parts)))
+			fmt.Sprintf(otherQuery, sqltext.QuoteLiteral(t.Schema), sqltext.QuoteLiterals(parts)))
 		if err == nil && len(rows.Values) > 0 {
 			e.Other = string(rows.Values[0][0])
 		}
@@ -98,15 +98,6 @@ func (c *Conn) snapshot(ctx context.Context, do func() error) error {
 		c.Reset(ctx)
 	}
 	return err
-}
-
-// arrayOf is SQL for an array of texts.
-func arrayOf(texts []string) string {
-	quoted := make([]string, len(texts))
-	for i, text := range texts {
-		quoted[i] = sqltext.QuoteLiteral(text)
-	}
-	return "array[" + join(quoted) + "]::text[]"
 }
 
 // record reads the table of applied versions. parts are the names of that table and of what numbers its rows.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
@@ -186,6 +185,3 @@ func (s *Status) Read(text []byte) error {
 	}
 	return s.readDbmateJSON(text)
 }
-
-// join writes a list of SQL expressions.
-func join(expressions []string) string { return strings.Join(expressions, ", ") }

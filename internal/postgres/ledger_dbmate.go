@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
@@ -14,16 +15,16 @@ func (r Recorder) insertDbmate(entries []Entry) string {
 	for i, e := range entries {
 		rows[i] = "(" + sqltext.QuoteLiteral(e.Version) + ")"
 	}
-	return fmt.Sprintf("insert into %s (version) values %s", r.Quoted(), join(rows))
+	return fmt.Sprintf("insert into %s (version) values %s", r.Quoted(), strings.Join(rows, ", "))
 }
 
 func (r Recorder) keptDbmate(entries []Entry) string {
-	quoted := make([]string, len(entries))
+	versions := make([]string, len(entries))
 	for i, e := range entries {
-		quoted[i] = sqltext.QuoteLiteral(e.Version)
+		versions[i] = e.Version
 	}
 	return fmt.Sprintf("(select count(distinct pg_catalog.format('%%s', version)) from %s "+
-		"where pg_catalog.format('%%s', version) in (%s)) = %d", r.Quoted(), join(quoted), len(entries))
+		"where pg_catalog.format('%%s', version) in (%s)) = %d", r.Quoted(), sqltext.QuoteLiterals(versions), len(entries))
 }
 
 // readDbmate reads the versions: dbmate's table has version and no other column.

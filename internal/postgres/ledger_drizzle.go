@@ -34,15 +34,24 @@ func (r Recorder) createDrizzle() []string {
 }
 
 func (r Recorder) insertDrizzle(entries []Entry) string {
-	columns := "hash, created_at"
+	return fmt.Sprintf("insert into %s (%s) values %s", r.Quoted(), r.columns("created_at"), r.rows(entries))
+}
+
+// columns are those that a row fills, with an expression for the time.
+func (r Recorder) columns(created string) string {
 	if r.Names {
-		columns += ", name"
+		return "hash, " + created + ", name"
 	}
+	return "hash, " + created
+}
+
+// rows are the values of entries, a row each.
+func (r Recorder) rows(entries []Entry) string {
 	rows := make([]string, len(entries))
 	for i, e := range entries {
 		rows[i] = "(" + r.values(e) + ")"
 	}
-	return fmt.Sprintf("insert into %s (%s) values %s", r.Quoted(), columns, join(rows))
+	return strings.Join(rows, ", ")
 }
 
 // values are those of an entry's columns. An entry without a name has none.
@@ -58,16 +67,8 @@ func (r Recorder) values(e Entry) string {
 }
 
 func (r Recorder) keptDrizzle(entries []Entry) string {
-	columns := "hash, created_at::bigint"
-	if r.Names {
-		columns += ", name"
-	}
-	rows := make([]string, len(entries))
-	for i, e := range entries {
-		rows[i] = "(" + r.values(e) + ")"
-	}
 	return fmt.Sprintf("(select count(*) from (select distinct %s from %s) kept where (%s) in (%s)) = %d",
-		columns, r.Quoted(), strings.ReplaceAll(columns, "::bigint", ""), join(rows), len(entries))
+		r.columns("created_at::bigint"), r.Quoted(), r.columns("created_at"), r.rows(entries), len(entries))
 }
 
 // Upgrade are the statements that give the table of 0.x the form of 1.0, and rows without a name theirs, by their ids.
@@ -84,7 +85,7 @@ func (r Recorder) Upgrade(names map[int64]string) []string {
 	if len(rows) > 0 {
 		slices.Sort(rows)
 		all = append(all, fmt.Sprintf("update %s t set name = u.name, applied_at = null from (values %s) u (id, name) "+
-			"where t.id = u.id", r.Quoted(), join(rows)))
+			"where t.id = u.id", r.Quoted(), strings.Join(rows, ", ")))
 	}
 	return all
 }

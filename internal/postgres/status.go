@@ -134,13 +134,10 @@ func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, erro
 // checkColumns refuses a table of versions with another column than the tool's that an insert must fill: another tool
 // records something else in it.
 func checkColumns(ctx context.Context, c *Conn, t Ledger, known ...string) error {
-	quoted := make([]string, len(known))
-	for i, column := range known {
-		quoted[i] = sqltext.QuoteLiteral(column)
-	}
 	answers, err := c.Results(ctx, "select attname from pg_catalog.pg_attribute where attrelid = "+
 		sqltext.QuoteLiteral(t.Quoted())+"::pg_catalog.regclass and attnum > 0 and not attisdropped "+
-		"and attnotnull and not atthasdef and attidentity = '' and attname not in ("+join(quoted)+") order by attnum")
+		"and attnotnull and not atthasdef and attidentity = '' and attname not in ("+
+		sqltext.QuoteLiterals(known)+") order by attnum")
 	if err != nil {
 		return fmt.Errorf("look at the columns of %s: %w", t.Quoted(), err)
 	}

@@ -16,3 +16,12 @@ func QuoteLiteral(text string) string {
 	}
 	return `'` + text + `'`
 }
+
+// QuoteLiterals quotes texts, and joins them by commas.
+func QuoteLiterals(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = QuoteLiteral(text)
+	}
+	return strings.Join(quoted, ", ")
+}
