@@ -9,7 +9,10 @@ import (
 
 // ReadFormat reads whose migration files and whose table of applied ones the tenants have.
 func ReadFormat(in *input.Reader) postgres.Format {
-	return input.Parse(in, "migrations-format", postgres.ParseFormat)
+	if in.Choice("migrations-format", postgres.Dbmate.String(), postgres.Drizzle.String()) == postgres.Drizzle.String() {
+		return postgres.Drizzle
+	}
+	return postgres.Dbmate
 }
 
 // ReadLedger reads the table in which tenants record their migrations, as it is named: without a schema, it is the

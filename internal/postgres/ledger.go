@@ -26,16 +26,6 @@ func (f Format) String() string {
 	return "dbmate"
 }
 
-// ParseFormat reads a tool's name.
-func ParseFormat(name string) (Format, error) {
-	for _, f := range []Format{Dbmate, Drizzle} {
-		if f.String() == name {
-			return f, nil
-		}
-	}
-	return Dbmate, fmt.Errorf("%q is neither %s nor %s", name, Dbmate, Drizzle)
-}
-
 // Directory is where the tool looks for migrations unless it is told otherwise.
 func (f Format) Directory() string {
 	if f == Drizzle {
