@@ -2,6 +2,7 @@
 package fingerprint
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -74,19 +75,22 @@ select encode(sha256(convert_to(coalesce(string_agg(h, '' order by h collate "C"
   json_agg(kind || ' ' || name order by kind, name) filter (where invalid),
   coalesce(bool_or(definition is null), false)`
 
-// databaseQuery are further columns: the extensions, and whether there are objects of uncommon kinds. It reads few
-// catalogs, because a new session takes long to read one for the first time. The system's own numbers are below 16384.
+// databaseQuery are further columns: the extensions, and whether there are objects of uncommon kinds.
 const databaseQuery = `,
   (select string_agg(extname || ' ' || extversion, E'\n' order by extname collate "C")
-   from pg_extension where extname <> 'plpgsql'),
-  exists (select from relation where relkind in ('p', 'f')) or exists (select from kind where typtype = 'r') or
+   from pg_extension where extname <> 'plpgsql'),` + anyUncommon
+
+// anyUncommon is SQL for whether there are objects of uncommon kinds. It reads few catalogs, because a new session
+// takes long to read one for the first time. The system's own numbers are below 16384.
+const anyUncommon = `
+  (exists (select from relation where relkind in ('p', 'f')) or exists (select from kind where typtype = 'r') or
   exists (select from routine where prokind = 'a') or {{whole}} and exists (select from pg_publication) or exists (
     select from pg_depend d where d.objid >= 16384 and d.classid in ('pg_operator'::regclass, 'pg_opclass'::regclass,
       'pg_opfamily'::regclass, 'pg_cast'::regclass, 'pg_collation'::regclass, 'pg_conversion'::regclass,
       'pg_ts_config'::regclass, 'pg_ts_dict'::regclass, 'pg_event_trigger'::regclass, 'pg_statistic_ext'::regclass,
       'pg_foreign_data_wrapper'::regclass, 'pg_foreign_server'::regclass, 'pg_publication_rel'::regclass,
       to_regclass('pg_publication_namespace'))
-    and not exists (select from extension e where e.classid = d.classid and e.objid = d.objid))`
+    and not exists (select from extension e where e.classid = d.classid and e.objid = d.objid)))`
 
 // fromObjects ends both queries.
 const fromObjects = `
@@ -96,9 +100,12 @@ from (
   from object
 ) hashed`
 
-// describeQuery returns all objects.
-const describeQuery = `
-select kind, name, parent, definition, body from object order by kind collate "C", name collate "C"`
+// describeQuery returns the objects, and describeDatabase also a row without a kind that says whether there are
+// uncommon ones.
+const (
+	describeQuery    = ` select kind, name, parent, definition, body from object`
+	describeDatabase = describeQuery + ` union all select '', '', '', ` + anyUncommon + `::text, ''`
+)
 
 // Take has the server describe and hash its objects, in one round trip, or two if there are objects of uncommon kinds
 // and o does not expect them. Only the hash is sent back, and the definitions that must be normalized before they are
@@ -112,38 +119,61 @@ func Take(ctx context.Context, c *postgres.Conn, o Options) (Fingerprint, error)
 }
 
 func (o Options) take(ctx context.Context, c *postgres.Conn) (f Fingerprint, err error) {
-	message := "set transaction read only; " + missingQuery(o) + "; " +
-		o.over(commonKinds, hashQuery+databaseQuery+fromObjects)
-	uncommon := o.over(uncommonKinds, hashQuery+fromObjects)
-	if o.Uncommon {
-		message += "; close neon_tenants_objects; " + uncommon
-	}
-	answers, err := c.Results(ctx, message)
+	got, err := o.ask(ctx, c, missingQuery(o), queries{
+		common: hashQuery + databaseQuery + fromObjects, uncommon: hashQuery + fromObjects,
+		any: func(rows [][][]byte) bool { return string(rows[0][6]) == "t" },
+	})
 	if err != nil {
 		return f, err
 	}
-	for _, row := range answers[1] {
+	for _, row := range got.before {
 		if i, err := strconv.Atoi(string(row[0])); err == nil && i < len(o.Required) {
 			f.Missing = append(f.Missing, o.Required[i].String())
 		}
 	}
-	const common = 5 // answers: set, missing tables, settings, cursor, search_path
-	row := answers[common][0]
-	if row[5] != nil {
-		f.Extensions = strings.Split(string(row[5]), "\n")
+	if list := got.common[0][5]; list != nil {
+		f.Extensions = strings.Split(string(list), "\n")
 	}
-	f.Uncommon = string(row[6]) == "t"
-	rows := [][][]byte{row}
-	switch {
-	case o.Uncommon:
-		rows = append(rows, answers[len(answers)-1][0])
-	case f.Uncommon:
-		if answers, err = c.Results(ctx, "set transaction read only; "+uncommon); err != nil {
-			return f, err
+	f.Uncommon = got.any
+	return f, f.read(slices.Concat(got.common, got.uncommon))
+}
+
+// queries are for the objects of both kinds. any says of the rows of the common ones whether there are uncommon ones.
+type queries struct {
+	common, uncommon string
+	any              func(rows [][][]byte) bool
+}
+
+// answers are the rows of a statement, and of queries.
+type answers struct {
+	before, common, uncommon [][][]byte
+	any                      bool
+}
+
+// ask sends queries after another statement: both at once if o expects uncommon objects, else the second if there are
+// some.
+func (o Options) ask(ctx context.Context, c *postgres.Conn, before string, q queries) (got answers, err error) {
+	message := "set transaction read only; " + before + "; " + o.over(commonKinds, q.common)
+	uncommon := o.over(uncommonKinds, q.uncommon)
+	if o.Uncommon {
+		message += "; close neon_tenants_objects; " + uncommon
+	}
+	rows, err := c.Results(ctx, message)
+	if err != nil {
+		return got, err
+	}
+	const first = 5 // answers: set, before, settings, cursor, search_path
+	got.before, got.common = rows[1], rows[first]
+	got.any = q.any(got.common)
+	if got.any && !o.Uncommon {
+		if rows, err = c.Results(ctx, "set transaction read only; "+uncommon); err != nil {
+			return got, err
 		}
-		rows = append(rows, answers[len(answers)-1][0])
 	}
-	return f, f.read(rows)
+	if got.any || o.Uncommon {
+		got.uncommon = rows[len(rows)-1]
+	}
+	return got, nil
 }
 
 // read completes the fingerprint with the rows of hashQuery.
@@ -201,17 +231,36 @@ func Changed(err error) bool {
 		postgres.HasCode(err, "42703") || postgres.HasCode(err, "42704") || postgres.HasCode(err, "42883")
 }
 
-// Describe returns the objects that [Take] hashes, ordered by kind and name.
+// Describe returns the objects that [Take] hashes, ordered by kind and name; in as many round trips.
 func Describe(ctx context.Context, c *postgres.Conn, o Options) ([]Object, error) {
-	all := slices.Concat(commonKinds, uncommonKinds)
-	answers, err := c.Results(ctx, "set transaction read only; "+o.over(all, describeQuery))
+	objects, err := o.describe(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("describe the schema: %w", err)
 	}
-	var objects []Object
-	for _, row := range answers[len(answers)-1] {
+	slices.SortFunc(objects, func(a, b Object) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	return objects, nil
+}
+
+func (o Options) describe(ctx context.Context, c *postgres.Conn) (objects []Object, err error) {
+	got, err := o.ask(ctx, c, "select", queries{
+		common: describeDatabase, uncommon: describeQuery,
+		any: func(rows [][][]byte) bool {
+			return slices.ContainsFunc(rows, func(row [][]byte) bool {
+				return len(row[0]) == 0 && string(row[3]) == "true"
+			})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range slices.Concat(got.common, got.uncommon) {
+		if len(row[0]) == 0 {
+			continue
+		}
 		if row[3] == nil {
-			return nil, fmt.Errorf("describe the schema: %w", ErrChanged)
+			return nil, ErrChanged
 		}
 		definition := normalize(string(row[3])) + string(row[4])
 		objects = append(objects, Object{string(row[0]), string(row[1]), string(row[2]), definition})
