@@ -1,0 +1,232 @@
+package sweep
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+// converged checks what holds after every second run, whatever the mode. inputs are the run's.
+func (w *world) converged(o outcome, total int, files, inputs []string) {
+	w.Helper()
+	if o.err != nil {
+		w.Errorf("the second run failed: %v\n%s", o.err, o.log)
+	}
+	if t := o.report.Totals; t.Total != total || t.Failed+t.Skipped > 0 || len(o.report.Tenants) != total {
+		w.Errorf("the second run's report has %+v, want %d tenants, all well", t, total)
+	}
+	if got := w.files(); !slices.Equal(got, files) {
+		w.Errorf("the workspace has %q, want %q", got, files)
+	}
+	// An upload may be another run's until a day has passed.
+	if left := w.faults.Unfinished(); len(left) > 0 {
+		w.faults.Age(25 * time.Hour)
+		again := w.run(point{}, inputs...)
+		if now := w.faults.Unfinished(); again.err != nil || len(now) > 0 {
+			w.Errorf("of the unfinished uploads %v a run a day later left %v, and ended with %v", left, now, again.err)
+		}
+	}
+	for _, p := range w.projects {
+		locks := "select l.mode || ' ' || coalesce(a.application_name, '') from pg_locks l left join pg_stat_activity a " +
+			"using (pid) where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = " +
+			"current_database())"
+		if !w.exists(p) {
+			continue
+		}
+		if got := w.query(p, locks); len(got) > 0 {
+			w.Errorf("%s has locks that are still held: %q", p.Name, got)
+		}
+	}
+	w.secretsAreNowhere()
+}
+
+// exists reports whether a project has not been deleted.
+func (w *world) exists(p neontest.Project) bool {
+	return slices.ContainsFunc(w.listed(), func(id string) bool { return id == p.ID })
+}
+
+// listed returns the ids of all projects.
+func (w *world) listed() []string {
+	w.Helper()
+	var list struct{ Projects []struct{ ID string } }
+	w.api("/projects?limit=100", &list)
+	var ids []string
+	for _, p := range list.Projects {
+		ids = append(ids, p.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// branches returns the names of a project's branches.
+func (w *world) branches(id string) []string {
+	w.Helper()
+	var list struct{ Branches []struct{ Name string } }
+	w.api("/projects/"+id+"/branches", &list)
+	var names []string
+	for _, b := range list.Branches {
+		names = append(names, b.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// secretsAreNowhere looks for secrets in all that runs have written. The commands that mask them are for the runner,
+// which does not show them.
+func (w *world) secretsAreNowhere() {
+	w.Helper()
+	secrets := []string{neontest.OrgKey, githubtest.DefaultToken, w.store.issuer.RequestToken}
+	for _, p := range w.projects {
+		u, err := url.Parse(p.URL)
+		if err != nil {
+			w.Fatal(err)
+		}
+		password, _ := u.User.Password()
+		secrets = append(secrets, password)
+	}
+	for _, text := range w.said {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "::add-mask::") {
+				continue
+			}
+			for _, secret := range secrets {
+				if strings.Contains(line, secret) {
+					w.Errorf("a secret was written: %s", line)
+				}
+			}
+		}
+	}
+}
+
+// keys lists the bucket.
+func (w *world) keys() []string {
+	w.Helper()
+	list, err := w.store.Client().ListObjectsV2(w.Context(), &s3.ListObjectsV2Input{Bucket: &w.bucket})
+	if err != nil {
+		w.Fatal(err)
+	}
+	var keys []string
+	for _, o := range list.Contents {
+		keys = append(keys, aws.ToString(o.Key))
+	}
+	return keys
+}
+
+func (w *world) object(key string) []byte {
+	w.Helper()
+	got, err := w.store.Client().GetObject(w.Context(), &s3.GetObjectInput{Bucket: &w.bucket, Key: &key})
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer func() { _ = got.Body.Close() }()
+	text, err := io.ReadAll(got.Body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return text
+}
+
+// restores checks that every backup with a manifest, which is what counts as one, is what the manifest says and gives a
+// database with the rows that tenants have. It returns how many each tenant has, by the id.
+func (w *world) restores(check string, want []string) map[string]int {
+	w.Helper()
+	found := map[string]int{}
+	for _, key := range w.keys() {
+		if !strings.HasSuffix(key, ".json") {
+			continue
+		}
+		var manifest struct {
+			Key    string
+			Tenant struct{ ID string }
+			SHA256 string `json:"stored_sha256"`
+		}
+		if err := json.Unmarshal(w.object(key), &manifest); err != nil {
+			w.Errorf("%s: %v", key, err)
+			continue
+		}
+		stored := w.object(manifest.Key)
+		if sum := fmt.Sprintf("%x", sha256.Sum256(stored)); sum != manifest.SHA256 {
+			w.Errorf("%s has the sum %s, its manifest says %s", manifest.Key, sum, manifest.SHA256)
+		}
+		if got := w.load(stored, check); !slices.Equal(got, want) {
+			w.Errorf("%s restores to %q, want %q", manifest.Key, got, want)
+		}
+		found[manifest.Tenant.ID]++
+	}
+	return found
+}
+
+// unverified returns the objects that are neither a manifest nor have one. A killed run leaves one at most, which counts
+// as no backup, and which retention deletes once it is a day old.
+func (w *world) unverified() []string {
+	w.Helper()
+	keys := w.keys()
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		return strings.HasSuffix(key, ".json") || slices.Contains(keys, key+".json")
+	})
+}
+
+// load loads a stored dump into a database of its own with psql, and asks that one.
+func (w *world) load(stored []byte, check string) []string {
+	w.Helper()
+	server := pgtest.Shared(w)
+	name := "load_" + strings.ToLower(rand.Text()[:12])
+	if err := server.CreateDatabase(w.Context(), name, pgtest.Superuser, ""); err != nil {
+		w.Fatal(err)
+	}
+	defer func() {
+		if err := server.Exec(w.Context(), "postgres", "drop database "+name+" with (force)"); err != nil {
+			w.Error(err)
+		}
+	}()
+	dump, err := gzip.NewReader(bytes.NewReader(stored))
+	if err != nil {
+		w.Errorf("not a gzip file: %v", err)
+		return nil
+	}
+	psql := exec.CommandContext(w.Context(), filepath.Join(server.BinDir, "psql"), "--quiet", "--no-psqlrc",
+		"--set", "ON_ERROR_STOP=1", "--dbname", server.URL(name))
+	psql.Stdin = dump
+	if out, err := psql.CombinedOutput(); err != nil {
+		w.Errorf("load a backup: %v\n%s", err, out)
+		return nil
+	}
+	return pgtest.Ask(w, server.URL(name), check)
+}
+
+// find returns the one project of a name.
+func (w *world) find(name string) neontest.Project {
+	w.Helper()
+	var list struct{ Projects []struct{ ID, Name string } }
+	w.api("/projects?limit=100", &list)
+	var found []neontest.Project
+	for _, p := range list.Projects {
+		if p.Name != name {
+			continue
+		}
+		var uri struct{ URI string }
+		w.api("/projects/"+p.ID+"/connection_uri?database_name=neondb&role_name=neondb_owner", &uri)
+		found = append(found, neontest.Project{ID: p.ID, Name: p.Name, URL: uri.URI})
+	}
+	if len(found) != 1 {
+		w.Fatalf("there are %d projects with the name %s", len(found), name)
+	}
+	return found[0]
+}

@@ -1,0 +1,144 @@
+package sweep
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+)
+
+var every = flag.Int("every", 3, "kill at one of so many points: before and after each call are points")
+
+// scenario is a run that is killed.
+type scenario struct {
+	// filled starts tenants with the example's tables and some rows, and not with an empty database.
+	filled bool
+	// before prepares a world.
+	before func(w *world)
+	inputs func(w *world) []string
+	total  int // the tenants that the run selects
+	// killed looks at what a killed run has left, and after at what the second one has.
+	killed, after func(w *world, o outcome)
+}
+
+func TestSweep(t *testing.T) {
+	if testing.Short() {
+		*every = 12
+	}
+	for name, s := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s.sweep(t)
+		})
+	}
+}
+
+func (s scenario) sweep(t *testing.T) {
+	// Without a kill, to know the calls.
+	var calls []string
+	if !t.Run("undisturbed", func(t *testing.T) {
+		w, files := s.world(t)
+		inputs := s.inputs(w)
+		o := w.run(point{}, inputs...)
+		calls = w.gate.made()
+		w.converged(o, s.total, files, inputs)
+		s.after(w, o)
+	}) {
+		return
+	}
+	if len(calls) < 3 {
+		t.Fatalf("the run made only the calls %q", calls)
+	}
+	t.Logf("%d calls", len(calls))
+	for i := range 2 * len(calls) {
+		if i%*every != *every/2 {
+			continue
+		}
+		p := point{call: i/2 + 1, after: i%2 == 1}
+		t.Run(fmt.Sprintf("%s, %s", p, calls[i/2]), func(t *testing.T) {
+			w, files := s.world(t)
+			inputs := s.inputs(w)
+			o := w.run(p, inputs...)
+			if w.kills == 0 {
+				t.Logf("the run made fewer calls than the undisturbed one, and ended with %v", o.err)
+			}
+			if s.killed != nil {
+				s.killed(w, o)
+			}
+			if s.filled { // a backup's key has the second in which it was made
+				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+			}
+			o = w.run(point{}, inputs...)
+			w.converged(o, s.total, files, inputs)
+			s.after(w, o)
+			if t.Failed() {
+				t.Logf("the killed run said:\n%s", w.said[0])
+			}
+		})
+	}
+}
+
+// world starts one, and returns the files that its workspace has after a run.
+func (s scenario) world(t *testing.T) (w *world, files []string) {
+	t.Helper()
+	w = newWorld(t)
+	if err := os.CopyFS(filepath.Join(w.workspace, "db", "migrations"), os.DirFS("../../migrations/example")); err != nil {
+		t.Fatal(err)
+	}
+	// A file that is applied twice is found out.
+	w.write("db/migrations/20250201000000_once.sql", "-- migrate:up\ncreate table once (version text);\n"+
+		"insert into once values ('20250201000000');\n-- migrate:down\n")
+	w.write("db/migrations/20250202000000_twice.sql", "-- migrate:up\ninsert into once values ('20250202000000');\n"+
+		"-- migrate:down\n")
+	if s.filled {
+		for _, p := range w.projects {
+			w.fill(p)
+		}
+	}
+	if s.before != nil {
+		s.before(w)
+	}
+	return w, append(w.files(), "report.json")
+}
+
+func (w *world) write(name, text string) {
+	w.Helper()
+	if err := os.WriteFile(filepath.Join(w.workspace, filepath.FromSlash(name)), []byte(text), 0o600); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// fill does to a tenant what a migration does, and adds rows.
+func (w *world) fill(p neontest.Project) {
+	w.Helper()
+	files, err := filepath.Glob(filepath.Join(w.workspace, "db", "migrations", "*.sql"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	sql := "create table schema_migrations (version varchar primary key);"
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			w.Fatal(err)
+		}
+		_, up, _ := strings.Cut(string(text), "-- migrate:up\n")
+		up, _, _ = strings.Cut(up, "-- migrate:down")
+		version, _, _ := strings.Cut(filepath.Base(file), "_")
+		sql += up + "insert into schema_migrations values ('" + version + "');"
+	}
+	pgtest.Do(w, p.URL, sql+"insert into users (email, name) select 'user-' || i || '@example.com', 'User ' || i "+
+		"from generate_series(1, "+strconv.Itoa(users)+") i")
+}
+
+// users is how many rows of a tenant [world.fill] makes, and usersQuery counts them.
+const (
+	users      = 500
+	usersQuery = "select count(*) || ' users, ' || sum(length(email)) || ' letters' from users"
+)

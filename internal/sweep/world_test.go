@@ -1,0 +1,242 @@
+package sweep
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
+	"github.com/org/neon-tenants-action/internal/github/githubtest"
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/servertest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m, stores.Stop, program.Stop) }
+
+// store is the MinIO of all worlds, with the issuer that it trusts.
+type store struct {
+	*buckettest.Server
+	issuer *githubtest.Issuer
+}
+
+func (s *store) Stop() error { return errors.Join(s.Server.Stop(), s.issuer.Close()) }
+
+var stores servertest.Shared[*store]
+
+func startStore() (*store, error) {
+	issuer, err := githubtest.StartIssuer(githubtest.IssuerOptions{})
+	if err != nil {
+		return nil, err
+	}
+	server, err := buckettest.Start(context.Background(), buckettest.Options{Issuer: issuer.URL})
+	if err != nil {
+		return nil, errors.Join(err, issuer.Close())
+	}
+	return &store{server, issuer}, nil
+}
+
+// built is the program that is killed.
+type built struct{ path string }
+
+func (b *built) Stop() error { return os.RemoveAll(filepath.Dir(b.path)) }
+
+var program servertest.Shared[*built]
+
+func build() (*built, error) {
+	dir, err := os.MkdirTemp("", "sweep-")
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "neon-tenants-action")
+	out, err := exec.Command("go", "build", "-o", path, "../..").CombinedOutput()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("build the program: %w\n%s", err, out), os.RemoveAll(dir))
+	}
+	return &built{path}, nil
+}
+
+// repository is the one on GitHub whose job the runs are.
+const repository = "acme/fleet"
+
+// world is all that a run talks to, behind a gate, with a fleet of two tenants.
+type world struct {
+	*testing.T
+	gate     *gate
+	neon     *neontest.Server
+	projects []neontest.Project
+	github   *githubtest.Server
+	store    *store
+	faults   *buckettest.FaultProxy
+	bucket   string
+	storeURL string
+
+	workspace string
+	variables map[string]string // of the runs' environment
+	said      []string          // all that runs have written, to see that no secret is in it
+	kills     int               // how many runs were killed
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s, err := stores.Get(startStore)
+	buckettest.Need(t, err)
+	w := &world{
+		T: t, gate: newGate(), store: s, bucket: buckettest.Bucket(t, s.Server, false), workspace: t.TempDir(),
+	}
+	t.Cleanup(w.gate.close)
+	options := neontest.Options{
+		OperationTime: -1, WakeTime: time.Millisecond,
+		Front: func(port int) int { return w.gate.front(t, port) },
+	}
+	if w.neon, err = neontest.New(pgtest.Shared(t), options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.neon.Close() })
+	w.projects, err = w.neon.AddProjects(t.Context(),
+		neontest.Spec{Name: "ACME Corp"}, neontest.Spec{Name: "Payroll Inc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.github = githubtest.New(githubtest.Options{})
+	w.github.AddOrganization("acme")
+	w.github.AddRepository(repository)
+	w.faults = buckettest.StartFaultProxy(t, s.Server)
+	issuer, err := url.Parse(s.issuer.RequestURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string, server *servertest.HTTP) string { return "http://" + server.Address() + name }
+	requests := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: issuer.Scheme, Host: issuer.Host})
+	certificates := filepath.Join(filepath.Dir(s.CAFile), "certs")
+	bucket, err := servertest.ServeTLS("127.0.0.1:0", w.gate.handler("store", w.faults),
+		filepath.Join(certificates, "public.crt"), filepath.Join(certificates, "private.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bucket.Close() })
+	w.storeURL = "https://" + bucket.Address()
+	w.variables = map[string]string{
+		"PATH": os.Getenv("PATH"), "HOME": t.TempDir(), "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": w.workspace,
+		"GITHUB_REPOSITORY": repository, "GITHUB_RUN_ID": "4711", "GITHUB_RUN_ATTEMPT": "1",
+		"GITHUB_API_URL":       at("", w.gate.serve(t, "GitHub", w.github)),
+		"INPUT_NEON-API-URL":   at(neontest.BasePath, w.gate.serve(t, "Neon", w.neon)),
+		"INPUT_NEON-API-KEY":   neontest.OrgKey,
+		"AWS_ENDPOINT_URL_STS": w.storeURL, "AWS_CA_BUNDLE": s.CAFile,
+		"ACTIONS_ID_TOKEN_REQUEST_URL":   at(issuer.RequestURI(), w.gate.serve(t, "issuer", requests)),
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": s.issuer.RequestToken,
+		"INPUT_CONCURRENCY":              "1", // so that calls come in nearly the same order every time
+	}
+	return w
+}
+
+// backups are the inputs about the bucket.
+func (w *world) backups(more ...string) []string {
+	return append([]string{"s3-bucket=" + w.bucket, "s3-endpoint=" + w.storeURL, "s3-path-style=true",
+		"aws-region=" + buckettest.Region, "role-to-assume=" + w.store.RoleARN}, more...)
+}
+
+// outcome is what a run has left.
+type outcome struct {
+	err    error
+	log    string
+	report report.File
+}
+
+// run runs the program, and kills it at a point. Only the inputs that a mode reads are given, since others are mistakes.
+func (w *world) run(p point, inputs ...string) outcome {
+	w.Helper()
+	built, err := program.Get(build)
+	if err != nil {
+		w.Fatal(err)
+	}
+	dir := w.TempDir()
+	variables := []string{
+		"GITHUB_OUTPUT=" + filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY=" + filepath.Join(dir, "summary"),
+		"INPUT_REPORT-FILE=report.json",
+	}
+	for name, value := range w.variables {
+		variables = append(variables, name+"="+value)
+	}
+	for _, input := range inputs {
+		name, value, _ := strings.Cut(input, "=")
+		variables = append(variables, "INPUT_"+strings.ToUpper(name)+"="+value)
+	}
+	if err := os.Remove(filepath.Join(w.workspace, "report.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd := exec.Command(built.path)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = variables, w.workspace, &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the end of a container ends pg_dump, too
+	started := make(chan struct{})
+	w.gate.arm(p, func() {
+		<-started
+		w.kills++
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	})
+	if err := cmd.Start(); err != nil {
+		w.Fatal(err)
+	}
+	close(started)
+	o := outcome{err: cmd.Wait(), log: log.String()}
+	text, err := os.ReadFile(filepath.Join(w.workspace, "report.json"))
+	if err == nil {
+		if o.report, err = report.Decode(text); err != nil {
+			w.Errorf("the report cannot be read: %v", err)
+		}
+	}
+	w.said = append(w.said, o.log, string(text))
+	for _, name := range []string{"output", "summary"} {
+		text, _ := os.ReadFile(filepath.Join(dir, name))
+		w.said = append(w.said, string(text))
+	}
+	return o
+}
+
+// api reads from Neon's API past the gate.
+func (w *world) api(path string, into any) {
+	w.Helper()
+	recorder, request := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, neontest.BasePath+path, nil)
+	request.Header.Set("Authorization", "Bearer "+neontest.OrgKey)
+	w.neon.ServeHTTP(recorder, request)
+	if err := json.Unmarshal(recorder.Body.Bytes(), into); err != nil || recorder.Code != http.StatusOK {
+		w.Fatalf("GET %s: %d, %v: %s", path, recorder.Code, err, recorder.Body)
+	}
+}
+
+// query asks a tenant's database, past the gate.
+func (w *world) query(p neontest.Project, sql string) []string { return pgtest.Ask(w, p.URL, sql) }
+
+// files lists what is in the workspace.
+func (w *world) files() []string {
+	w.Helper()
+	var names []string
+	err := filepath.WalkDir(w.workspace, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, strings.TrimPrefix(path, w.workspace+"/"))
+		}
+		return err
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	slices.Sort(names)
+	return names
+}
