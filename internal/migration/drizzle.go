@@ -111,7 +111,7 @@ func parseDrizzle(file, text string, entry postgres.Entry) (migration, error) {
 	}
 	entry.Hash = hashOf(text)
 	one.entry = entry
-	unix := strings.ReplaceAll(text, "\r\n", "\n")
+	unix := unixLines(text)
 	one.hashes = []string{entry.Hash, hashOf(unix), hashOf(strings.ReplaceAll(unix, "\n", "\r\n"))}
 	one.statements = statementsOf(one.up, one.line)
 	if err := one.check(); err != nil {
@@ -131,7 +131,7 @@ func textProblem(text string) string {
 	return ""
 }
 
-// hashOf is what drizzle records of a file.
+// hashOf is the SHA-256 of a text in hexadecimal, which drizzle records of a file.
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
