@@ -174,8 +174,8 @@ func (r *rehearsal) rehearse(
 	return fleet.Outcome{Note: one.note()}, r.limits.judge(one)
 }
 
-// sharedCauses are the causes of a failed migration that are neither in the file nor in the tenant's data, but in what the
-// role may do and the server has, which a copy shares with the tenant.
+// sharedCauses are the causes of a failed migration that are neither in the file nor in the tenant's data, but in what
+// the role may do and what the server has: a copy shares these with the tenant.
 var sharedCauses = []postgres.Cause{
 	migration.PrivilegeMissing, migration.DiskFull, migration.LimitReached, migration.ReadOnly, migration.TimeOut,
 }
