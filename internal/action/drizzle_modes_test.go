@@ -65,8 +65,8 @@ func TestDrizzleShards(t *testing.T) {
 	f.runDrizzle(t, again...).counts(t, 1, 0, 0, 0)
 }
 
-// A sleeper is woken by a new file and by an edited one, if only in white space, which drizzle's hash counts. Its record
-// has drizzle's hashes, so it is named with the others while it sleeps, and an error shows what drizzle's table has.
+// A sleeper is woken by a new file and by an edited one, if only in white space, which drizzle's hash counts. Its
+// record has drizzle's hashes, so it is named with the others while it sleeps, and errors show what drizzle's table has.
 func TestDrizzleSleepers(t *testing.T) {
 	sameClocks(t)
 	f, catalog := newFleet(t, named("a", "b")...), catalogDatabase(t)
@@ -174,6 +174,7 @@ func TestDrizzleLostConnection(t *testing.T) {
 				"0002_last", lock+"; create table last ()", "0003_more", "create table more ()")
 			f.journal(t, "drizzle", []string{"0000_users", "0001_late", "0002_last", "0003_more"}, 1, 50, 30, 60)
 			o := f.loses(t, commits, "migrations-format=drizzle")
+			o.says(t, "drizzle/0001_late.sql (with 1 file that is committed together with it): the connection was lost")
 			same(t, "in doubt", detail[migrate.Detail](t, o, "a").UndoPoint.InDoubt.Versions, []string{"50", "30"})
 			applied := func() string {
 				return query(t, f.projects[0], "select concat_ws(' ', to_regclass('late'), to_regclass('last'), "+
