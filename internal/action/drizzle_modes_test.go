@@ -66,7 +66,7 @@ func TestDrizzleShards(t *testing.T) {
 }
 
 // A sleeper is woken by a new file and by an edited one, if only in white space, which drizzle's hash counts. Its
-// record has drizzle's hashes, so it is named with the others while it sleeps, and errors show what drizzle's table has.
+// record has drizzle's hashes: it is named with the others while it sleeps, and errors show what drizzle's table has.
 func TestDrizzleSleepers(t *testing.T) {
 	sameClocks(t)
 	f, catalog := newFleet(t, named("a", "b")...), catalogDatabase(t)
