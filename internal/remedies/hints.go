@@ -44,8 +44,8 @@ var hints = []hint{
 	{postgres.NoSchema, "set migrations-table: public.{name}, or give the role a search_path"},
 	{postgres.OtherSchema, "set migrations-table: {table} if every tenant's record is there, or correct the role's " +
 		"search_path"},
-	{postgres.VersionsRefused, "grant it select and insert there, or connect as the role that owns it (role-name, or " +
-		"the user of the connection string)"},
+	{postgres.VersionsRefused, "grant it select and insert there, and usage of the schema, or connect as the role that " +
+		"owns it (role-name, or the user of the connection string)"},
 	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or " +
 		"connect as the table's owner or a role with BYPASSRLS (role-name, or the user of the connection string)"},
 	{postgres.VersionsNotOurs, "rename the other tool's table (alter table {quoted} rename to …), or name another with " +
