@@ -78,8 +78,7 @@ func TestRemedyForEqualTimes(t *testing.T) {
 // repeatable makes the SQL of [table] so.
 func repeatable(sql string) string { return strings.Replace(sql, "table", "table if not exists", 1) }
 
-// TestRemedyForBothLayouts finishes drizzle-kit up where a folder of 1.0 is beside the files of 0.x, and moves the folder
-// away.
+// TestRemedyForBothLayouts finishes drizzle-kit up where a folder of 1.0 is beside the files of 0.x.
 func TestRemedyForBothLayouts(t *testing.T) {
 	t.Parallel()
 	servertest.Long(t)
