@@ -56,6 +56,7 @@ var bothTools = map[string]func(testing.TB, string, string) error{
 // goes into a new file.
 func TestRemedyForEqualTimes(t *testing.T) {
 	t.Parallel()
+	servertest.Long(t)
 	drizzletest.Need(t)
 	a, b, c := numberedAs(1, "a", table("a")), numberedAs(2, "b", table("b")), numberedAs(2, "c", table("c"))
 	_, err := byUs(t, pgtest.Database(t), drizzletest.Write(t, drizzletest.Journal, a, b, c))
@@ -101,6 +102,7 @@ func TestRemedyForBothLayouts(t *testing.T) {
 
 // TestRemedyForStrangers takes the folder back to which a row belongs, or deletes the row.
 func TestRemedyForStrangers(t *testing.T) {
+	servertest.Long(t)
 	eachLine(t, func(t *testing.T, line drizzletest.Line) { // either may be the first to go on
 		files := drizzletest.Read(t, drizzletest.Folders, drizzletest.Generated(t, "upgraded/shop"))
 		next := drizzletest.File{Name: "20300101000000_next", SQL: table("n")}
@@ -131,6 +133,7 @@ func TestRemedyForStrangers(t *testing.T) {
 // TestRemedyForOneDate renames folders whose order depends on the language, in drizzle's table too.
 func TestRemedyForOneDate(t *testing.T) {
 	t.Parallel()
+	servertest.Long(t)
 	drizzletest.Need(t)
 	a := drizzletest.File{Name: "20260101000000_ä", SQL: table("a")}
 	b := drizzletest.File{Name: "20260101000000_b", SQL: table("b")}
@@ -153,6 +156,7 @@ func TestRemedyForOneDate(t *testing.T) {
 // little later, the record of another one. Without it, both would apply everything again.
 func TestRemedyForSiblingFolders(t *testing.T) {
 	t.Parallel()
+	servertest.Long(t)
 	drizzletest.Need(t)
 	files := numbered(table("a"), table("b"))
 	sibling := []drizzletest.File{numberedAs(3, "sibling0", files[0].SQL), numberedAs(4, "sibling1", files[1].SQL)}
