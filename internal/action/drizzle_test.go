@@ -135,6 +135,8 @@ func TestDrizzleSchemas(t *testing.T) {
 	o.says(t, "nothing pending")
 	e.do(t, "create table drizzle.__drizzle_migrations ()")
 	e.run(t, inputs...).says(t, `both "public"."__drizzle_migrations" and "drizzle"."__drizzle_migrations" exist`)
+	e.do(t, "alter table drizzle.__drizzle_migrations rename to other")
+	e.run(t, inputs...).counts(t, 0, 2, 0, 0)
 }
 
 // A tenant is created where only the table of an empty record is, and refused where something else is.

@@ -183,6 +183,12 @@ func TestDrizzleEdited(t *testing.T) {
 	if len(got.Edited) > 0 || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// Another file had the same time, and is gone.
+	pgtest.Do(t, url, "insert into drizzle.__drizzle_migrations (hash, created_at) values ('0123', 10)")
+	got, err = migrate(t.Context(), url, journaled(t, []any{10, "a"}, text), drizzle())
+	if len(got.Edited) > 0 || err != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
 
 func TestDrizzleErrorsAreInTheirPlace(t *testing.T) {

@@ -72,9 +72,11 @@ var hints = []hint{
 	{(*migration.OrderError)(nil), "give the file a version above {version}, or set strict-order: false to apply it " +
 		"out of order; nothing was applied"},
 	{(*migration.SkippedError)(nil), "give its entry in meta/_journal.json a when above {version} and move it to the " +
-		"end, or set strict-order: false to leave it out; nothing was applied"},
+		"end, once the file is repeatable (if not exists), because it runs again where it is applied; or set " +
+		"strict-order: false to leave it out; nothing was applied"},
 	{(*migration.StrangersError)(nil), "take the folders of these times back from the repository's history, or correct " +
-		"migrations-path; the table of drizzle 0.x can be upgraded only where every row has its folder"},
+		"migrations-path; if other folders have their work, delete these rows: the table of drizzle 0.x can be upgraded " +
+		"only where every row has its folder"},
 	{(*migration.BeginningError)(nil), "somebody else has used this schema or database since this run checked it: " +
 		"choose another tenant-name; or, if it is that tenant's, list it by hand and run mode migrate"},
 	{migration.TableLocked, "another session holds a lock on a table that the migration changes: run at a quieter " +
