@@ -49,7 +49,7 @@ image: ## build the action's image
 	@.ci/image $(IMAGE)
 
 e2e: image bin/act bin/minio ## the image as GitHub's runner starts it, the example workflows under act, and the report page in Chromium
-	@.ci/install postgres chromium
+	@.ci/install postgres chromium node
 	go test -count 1 -timeout 10m -run '^TestBrowser$$' -v ./internal/report
 	E2E_IMAGE=$(IMAGE) E2E_ACT="$(CURDIR)/bin/act" E2E_RUN_AS_RUNNER="$${E2E_RUN_AS_RUNNER:-$(CURDIR)/.ci/run-as-runner}" \
 		go test -tags e2e $${TEST_SHORT:+-short} -count 1 -timeout 15m -v ./internal/e2e

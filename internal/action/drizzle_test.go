@@ -14,21 +14,41 @@ import (
 // are 1, 2 and so on.
 func (f *organisation) drizzleDir(t *testing.T, dir string, tagsAndContents ...string) {
 	t.Helper()
-	var entries []string
-	write := func(name, text string) {
-		name = filepath.Join(f.workspace, dir, name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	var tags []string
+	var times []int
 	for i := 0; i < len(tagsAndContents); i += 2 {
-		entries = append(entries, fmt.Sprintf(`{"when": %d, "tag": %q}`, i/2+1, tagsAndContents[i]))
-		write(tagsAndContents[i]+".sql", tagsAndContents[i+1])
+		tags, times = append(tags, tagsAndContents[i]), append(times, i/2+1)
+		f.put(t, dir, tagsAndContents[i]+".sql", tagsAndContents[i+1])
 	}
-	write("meta/_journal.json", `{"dialect": "postgresql", "entries": [`+strings.Join(entries, ", ")+`]}`)
+	f.journal(t, dir, tags, times...)
+}
+
+// journal writes the journal of such a directory.
+func (f *organisation) journal(t *testing.T, dir string, tags []string, times ...int) {
+	t.Helper()
+	var entries []string
+	for i, tag := range tags {
+		entries = append(entries, fmt.Sprintf(`{"when": %d, "tag": %q}`, times[i], tag))
+	}
+	f.put(t, dir, "meta/_journal.json", `{"dialect": "postgresql", "entries": [`+strings.Join(entries, ", ")+`]}`)
+}
+
+// drizzleFolder writes a migration of drizzle-kit 1.0 into the workspace.
+func (f *organisation) drizzleFolder(t *testing.T, name, text string) {
+	t.Helper()
+	f.put(t, "drizzle", name+"/migration.sql", text)
+}
+
+// put writes a file into a directory of the workspace.
+func (f *organisation) put(t *testing.T, dir, name, text string) {
+	t.Helper()
+	name = filepath.Join(f.workspace, dir, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // runDrizzle is run for drizzle's files.
@@ -62,7 +82,7 @@ func TestDrizzleFleet(t *testing.T) {
 
 	f.drizzleDir(t, "drizzle", append(first, "0001_posts", "create table posts ();--> statement-breakpoint\nselect 1")...)
 	f.runDrizzle(t, "mode=health-check", "fail-on=pending").says(t, "0001_posts.sql")
-	f.runDrizzle(t, "rehearse=all").counts(t, 2, 0, 0, 0)
+	f.runDrizzle(t, "rehearse=all", "waves=1,100%").counts(t, 2, 0, 0, 0)
 	f.runDrizzle(t).counts(t, 0, 2, 0, 0)
 
 	f.drizzleDir(t, "drizzle", "0000_users", "create table users (id int primary key, name text);", "0001_posts",
@@ -79,17 +99,8 @@ func TestDrizzleFleet(t *testing.T) {
 func TestDrizzleUndo(t *testing.T) {
 	f := newFleetWith(t, neontest.Options{}, named("a")...)
 	query(t, f.projects[0], theirs)
-	dir := filepath.Join(f.workspace, "drizzle")
-	for name, text := range map[string]string{
-		"19700101000000_users": "create table users (id int primary key);", "20250102000000_posts": "create table posts ()",
-	} {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name, "migration.sql"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f.drizzleFolder(t, "19700101000000_users", "create table users (id int primary key);")
+	f.drizzleFolder(t, "20250102000000_posts", "create table posts ()")
 	o := f.run(t, t.Context(), withPoints("migrations-format=drizzle")...)
 	o.counts(t, 1, 0, 0, 0)
 	if got := query(t, f.projects[0], "select count(name) from drizzle.__drizzle_migrations"); got != "2" {
@@ -124,6 +135,8 @@ func TestDrizzleSchemas(t *testing.T) {
 	o.says(t, "nothing pending")
 	e.do(t, "create table drizzle.__drizzle_migrations ()")
 	e.run(t, inputs...).says(t, `both "public"."__drizzle_migrations" and "drizzle"."__drizzle_migrations" exist`)
+	e.do(t, "alter table drizzle.__drizzle_migrations rename to other")
+	e.run(t, inputs...).counts(t, 0, 2, 0, 0)
 }
 
 // A tenant is created where only the table of an empty record is, and refused where something else is.

@@ -59,12 +59,10 @@ const (
 )
 
 // newLost is a fleet whose tenant was migrated, and then in run 7 by the texts, each the rest of a file after
-// "-- migrate:up". The last one waits for the lock when the connection is cut. The server goes on with it then if
-// commits is true, and ends its session otherwise.
+// "-- migrate:up". The last one waits for the lock when the connection is cut: see [organisation.loses].
 func newLost(t *testing.T, commits bool, texts ...string) (*organisation, outcome) {
 	t.Helper()
 	f := newFleet(t, named("a")...)
-	p := f.projects[0]
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 	for i, text := range texts {
 		path := filepath.Join(f.workspace, "db", "migrations", fmt.Sprintf("202503%02d000000_more.sql", i+1))
@@ -72,6 +70,14 @@ func newLost(t *testing.T, commits bool, texts ...string) (*organisation, outcom
 			t.Fatal(err)
 		}
 	}
+	return f, f.loses(t, commits)
+}
+
+// loses runs run 7 with undo points on the fleet's first tenant, one of whose files waits for the lock, and cuts the
+// connection then. The server goes on with the files if commits is true, and ends its session otherwise.
+func (f *organisation) loses(t *testing.T, commits bool, inputs ...string) outcome {
+	t.Helper()
+	p := f.projects[0]
 	api, proxy := f.throughBreakable(t, p)
 	holder, err := pgx.Connect(t.Context(), p.URL)
 	if err != nil {
@@ -82,7 +88,7 @@ func newLost(t *testing.T, commits bool, texts ...string) (*organisation, outcom
 		t.Fatal(err)
 	}
 	done := make(chan outcome, 1)
-	go func() { done <- f.run(t, t.Context(), withPoints(api)...) }()
+	go func() { done <- f.run(t, t.Context(), withPoints(append(inputs, api)...)...) }()
 	servertest.WaitFor(t, func() bool { return len(done) > 0 || query(t, p, "select count(*)"+waiting) == "1" })
 	proxy.Stop()
 	o := <-done
@@ -97,7 +103,7 @@ func newLost(t *testing.T, commits bool, texts ...string) (*organisation, outcom
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "the connection was lost while it ran")
 	f.keep(t, "7", o)
-	return f, o
+	return o
 }
 
 const (

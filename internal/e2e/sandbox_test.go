@@ -31,8 +31,8 @@ type sandbox struct {
 // tenant is a project of the sandbox, with the connection string that the API returns.
 type tenant struct{ id, name, uri string }
 
-// startSandbox starts a sandbox for one test.
-func startSandbox(t *testing.T) *sandbox {
+// startSandbox starts a sandbox for one test. args are those of `serve`.
+func startSandbox(t *testing.T, args ...string) *sandbox {
 	t.Helper()
 	// Not `go run`, because a signal has to reach the program itself.
 	binary, envFile := filepath.Join(t.TempDir(), "sandbox"), filepath.Join(t.TempDir(), "environment")
@@ -40,7 +40,7 @@ func startSandbox(t *testing.T) *sandbox {
 		t.Fatalf("build the sandbox: %v\n%s", err, out)
 	}
 	var log bytes.Buffer
-	cmd := exec.Command(binary, "serve", "--env-file", envFile)
+	cmd := exec.Command(binary, append([]string{"serve", "--env-file", envFile}, args...)...)
 	cmd.Env = append(os.Environ(), "STORE=minio")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {

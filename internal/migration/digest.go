@@ -1,28 +1,32 @@
 package migration
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // Digests are the digests of the files' contents, by their versions: SHA-256 in hexadecimal. A change counts unless it
-// is one of white space between tokens or of line endings: an editor and Git make those by themselves.
+// is one of white space between tokens or of line endings: an editor and Git make those by themselves. Of drizzle's
+// files only line endings do not count, and the digest is what drizzle records of the file with those of Unix.
 func (m *Files) Digests() map[string]string {
 	all := make(map[string]string, len(m.ordered))
 	for _, one := range m.ordered {
-		sum := sha256.Sum256([]byte(canonical(m.files.contents[one.file])))
-		all[one.version] = hex.EncodeToString(sum[:])
+		if m.RecordsContents() {
+			all[one.version] = hashOf(unixLines(one.text))
+			continue
+		}
+		all[one.version] = hashOf(canonical(m.files.contents[one.file]))
 	}
 	return all
 }
 
+func unixLines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
+
 // canonical returns SQL as it would be with the least white space: nothing but what sets tokens apart, and what is in
 // quotes or in comments. Two texts that PostgreSQL or a reader would take for different stay different.
 func canonical(sql string) string {
-	sql = strings.ReplaceAll(sql, "\r\n", "\n")
+	sql = unixLines(sql)
 	var b strings.Builder
 	apart := true // nothing has to set the next token apart from the one before
 	blank := false

@@ -46,10 +46,10 @@ func loadDrizzle(dir, shown string, entries []fs.DirEntry) (*Files, error) {
 	d := &drizzleDir{path: dir, shown: shown}
 	d.files = Files{dir: shown, files: fileSystem{contents: map[string]string{}}}
 	journal, err := os.ReadFile(filepath.Join(dir, journalFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	hasJournal := !errors.Is(err, fs.ErrNotExist)
+	if err != nil && hasJournal {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
-	hasJournal := err == nil
 	var folders, loose []string
 	for _, e := range entries {
 		if _, err := os.Stat(filepath.Join(dir, e.Name(), folderFile)); err == nil {
@@ -59,6 +59,7 @@ func loadDrizzle(dir, shown string, entries []fs.DirEntry) (*Files, error) {
 			loose = append(loose, e.Name())
 		}
 	}
+	err = nil // there may be no journal
 	switch {
 	case hasJournal && len(folders) > 0:
 		d.problem("there are both %s, of drizzle-kit 0.x, and folders of 1.0, such as %s; finish drizzle-kit up, which "+
@@ -73,7 +74,7 @@ func loadDrizzle(dir, shown string, entries []fs.DirEntry) (*Files, error) {
 		d.problem("there is neither %s nor a folder with a %s; name the directory that is out in drizzle's "+
 			"configuration, and run drizzle-kit generate if it is empty", journalFile, folderFile)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
 	if len(d.problems) > 0 {
@@ -111,7 +112,7 @@ func parseDrizzle(file, text string, entry postgres.Entry) (migration, error) {
 	}
 	entry.Hash = hashOf(text)
 	one.entry = entry
-	unix := strings.ReplaceAll(text, "\r\n", "\n")
+	unix := unixLines(text)
 	one.hashes = []string{entry.Hash, hashOf(unix), hashOf(strings.ReplaceAll(unix, "\n", "\r\n"))}
 	one.statements = statementsOf(one.up, one.line)
 	if err := one.check(); err != nil {
@@ -131,7 +132,7 @@ func textProblem(text string) string {
 	return ""
 }
 
-// hashOf is what drizzle records of a file.
+// hashOf is the SHA-256 of a text in hexadecimal, which drizzle records of a file.
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])

@@ -31,7 +31,8 @@ func (d *drizzleDir) readFolders(names, loose []string) error {
 		case i > 0 && strings.HasPrefix(names[i-1], date) &&
 			!(plainLetter.MatchString(name) && plainLetter.MatchString(names[i-1])):
 			d.problem("%s and %s have the same date, and which comes first depends on the language; give the later one a "+
-				"later date, or name both with letters, digits, _ and - only", names[i-1], name)
+				"later date, or name both with letters, digits, _ and - only, in drizzle's table too where they are applied",
+				names[i-1], name)
 		}
 		entry := postgres.Entry{Version: name, Name: name, CreatedAt: secondOf(date) * 1000}
 		if err := d.add(name+"/"+folderFile, entry); err != nil {

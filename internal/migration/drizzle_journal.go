@@ -60,8 +60,8 @@ func (d *drizzleDir) readJournal(text []byte, loose []string) error {
 			continue
 		case other != "":
 			d.problem("%s: %s and %s have the same when, %d, so that drizzle would skip the second one where the first "+
-				"is applied; append %[3]s.sql to %[2]s.sql, with a breakpoint between them, and take its entry out",
-				journalFile, other, e.Tag, when)
+				"is applied; put the SQL of %[3]s.sql, made repeatable (if not exists), into a file of drizzle-kit generate "+
+				"--custom, and take %[3]s.sql and its entry out", journalFile, other, e.Tag, when)
 		}
 		tags[e.Tag], times[when] = true, e.Tag
 		err = d.add(e.Tag+".sql", postgres.Entry{Version: fmt.Sprint(when), CreatedAt: when})

@@ -83,8 +83,11 @@ type Error struct {
 
 func (e *Error) Error() string {
 	place := e.File
-	if e.Line > 0 {
+	switch others := len(e.Versions) - 1; {
+	case e.Line > 0:
 		place += ":" + strconv.Itoa(e.Line) + ":" + strconv.Itoa(e.Column)
+	case others > 0:
+		place += " (with " + words.Count(others, "file that is", "files that are") + " committed together with it)"
 	}
 	left := ""
 	if len(e.Invalid) > 0 && !errors.Is(e.Err, errIndexInvalid) {

@@ -36,13 +36,17 @@ func whileItRuns(
 	t *testing.T, ctx context.Context, direct, url string, m *migration.Files, interfere func(),
 ) (migration.Result, error, time.Duration) {
 	t.Helper()
+	o := options()
+	if m.RecordsContents() {
+		o = drizzle()
+	}
 	type outcome struct {
 		m   migration.Result
 		err error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		got, err := migrate(ctx, url, m, options())
+		got, err := migrate(ctx, url, m, o)
 		done <- outcome{got, err}
 	}()
 	servertest.WaitFor(t, func() bool {
@@ -159,6 +163,30 @@ func TestCancelReachesTheStatement(t *testing.T) {
 			"where datname = current_database() and pid <> pg_backend_pid()")) == 0
 	})
 	nothingHalfDone(t, direct)
+}
+
+// Of files that are committed together, a cancel leaves none, and the next run goes on after what was before them.
+func TestDrizzleCancelled(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	with := func(last string) *migration.Files {
+		return journaled(t, []any{10, "a", 30, "b", 20, "c"}, "create table a ()", "create table b ()", last)
+	}
+	got, err, _ := whileItRuns(t, ctx, url, url, with(slow), cancel)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	servertest.Equal(t, "applied", appliedFiles(got), []string{"a.sql"})
+	servertest.Equal(t, "pending", got.Pending, []string{"b.sql", "c.sql"})
+	nothingHalfDone(t, url)
+	servertest.Equal(t, "rows", rows(t, url), []string{"1 " + hash8("create table a ()") + " 10"})
+	got, err = migrate(t.Context(), url, with(""), drizzle())
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.Equal(t, "applied by the next run", appliedFiles(got), []string{"b.sql", "c.sql"})
 }
 
 // If the network is gone too, a cancel does not wait long for the server's answer.

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -29,6 +30,7 @@ func (m *Files) match(s postgres.Status) found {
 	for i := range m.ordered {
 		files[m.ordered[i].version] = &m.ordered[i]
 	}
+	same := map[string]bool{}
 	for _, row := range s.Rows {
 		f.latest = max(f.latest, row.CreatedAt)
 	}
@@ -41,10 +43,14 @@ func (m *Files) match(s postgres.Status) found {
 			version = cmp.Or(m.entryLike(row, f), version)
 		}
 		f.versions[version] = true
-		if one := files[version]; one != nil && !slices.Contains(one.hashes, row.Hash) {
+		if one := files[version]; one != nil && slices.Contains(one.hashes, row.Hash) {
+			same[version] = true
+		} else if one != nil {
 			f.edited[version] = row.Hash
 		}
 	}
+	// Where two files had one time, one of its rows is of the file that is gone.
+	maps.DeleteFunc(f.edited, func(version, _ string) bool { return same[version] })
 	return f
 }
 

@@ -241,8 +241,9 @@ func (r Result) skippedWarnings(files *Files) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("not applied, and skipped for good, because a file with a later time is applied (%s): "+
-		"%s; give each a when above that, and move its entry to the end of %s", r.Before, words.List(r.Skipped, 5),
-		path.Join(filepath.ToSlash(files.dir), journalFile))}
+		"%s; give each a when above that, and move its entry to the end of %s, once it is repeatable (if not exists), "+
+		"because it runs again where it is applied; if the schema has its work from other files, correct the record "+
+		"instead", r.Before, words.List(r.Skipped, 5), path.Join(filepath.ToSlash(files.dir), journalFile))}
 }
 
 // outsideWarnings names what pending files create outside the schema that is migrated.

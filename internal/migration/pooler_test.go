@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/servertest"
@@ -15,15 +16,15 @@ func TestPoolers(t *testing.T) {
 	url := pgtest.Database(t)
 	m := files(t, "1_a.sql", up("create table a ()"))
 	transactions, sessions := pgtest.PgBouncer(t, url, "transaction"), pgtest.PgBouncer(t, url, "session")
-	refused := func() {
+	refused := func(m *migration.Files, o migration.Options) {
 		t.Helper()
-		done, err := migrate(t.Context(), transactions, m, options())
+		done, err := migrate(t.Context(), transactions, m, o)
 		var pooler *postgres.TransactionPoolerError
 		if !errors.As(err, &pooler) || len(done.Applied) > 0 {
 			t.Errorf("applied %v, %v", done.Applied, err)
 		}
 	}
-	refused()
+	refused(m, options())
 	o := options()
 	o.LockTimeout = 0
 	done, err := migrate(t.Context(), url, m, o)
@@ -31,7 +32,8 @@ func TestPoolers(t *testing.T) {
 		t.Fatal(err)
 	}
 	servertest.Equal(t, "applied", len(done.Applied), 1)
-	refused()
+	refused(m, options())
+	refused(journaled(t, []any{10, "a", 30, "b", 20, "c"}, "", "", ""), drizzle())
 	m = files(t, "1_a.sql", up("create table a ()"), "2_b.sql", up("create table b ()"))
 	done, err = migrate(t.Context(), sessions, m, o)
 	if err != nil {

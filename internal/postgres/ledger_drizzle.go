@@ -21,7 +21,7 @@ type Row struct {
 // Identity is the row's version: its name if it has one, or else its time in milliseconds.
 func (r Row) Identity() string { return cmp.Or(r.Name, strconv.FormatInt(r.CreatedAt, 10)) }
 
-// Key is what stays the same of a row if drizzle 1.0 gives it a name.
+// key is what stays the same of a row if drizzle 1.0 gives it a name.
 func (r Row) key() string { return strconv.FormatInt(r.CreatedAt, 10) + " " + r.Hash }
 
 // createDrizzle is what drizzle sends, with its forms of 0.x and of 1.0. It makes the schema in any case.

@@ -14,6 +14,9 @@ type Seen struct {
 	// Versions, after the run: of the files that it applied or recorded itself, of the files that are not applied, and
 	// of what is recorded and has no file.
 	Ran, Pending, Unknown []string
+	// Edited are the files whose contents are no longer those that the database itself records, with the digests of
+	// these. Nil: it records none.
+	Edited Set
 }
 
 // Next returns a tenant's record after a run, and the files as they were applied to it, to which the record refers; nil
@@ -25,6 +28,9 @@ func Next(old Record, applied, files Set, s Seen) (Record, Set) {
 	}
 	r := Record{Place: s.Place}
 	if !s.At.IsZero() {
+		if s.Edited != nil {
+			applied = s.Edited // whatever runs have recorded
+		}
 		applied = asApplied(applied, files, s)
 	}
 	if applied != nil {

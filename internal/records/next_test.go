@@ -34,6 +34,12 @@ func TestNext(t *testing.T) {
 		"recorded without a file": {old, Set{"0": "zero", "1": "one"},
 			Seen{Place: "here", At: at, Version: "3", Unknown: []string{"0"}},
 			Set{"0": "zero", "1": "one", "2": "two", "3": "three"}, true},
+		"by the database's own record": {old, earlier,
+			Seen{Place: "here", At: at, Version: "3", Ran: []string{"3"}, Edited: Set{"2": "two before"}},
+			Set{"1": "one", "2": "two before", "3": "three"}, true},
+		"by its own, of which a run knows nothing yet": {Record{}, nil,
+			Seen{Place: "here", At: at, Version: "3", Edited: Set{"2": "two before"}},
+			Set{"1": "one", "2": "two before", "3": "three"}, true},
 		"nothing recorded any more": {old, earlier,
 			Seen{Place: "here", At: at, Failed: true, Pending: []string{"1", "2", "3"}}, Set{}, false},
 	} {

@@ -44,8 +44,8 @@ var hints = []hint{
 	{postgres.NoSchema, "set migrations-table: public.{name}, or give the role a search_path"},
 	{postgres.OtherSchema, "set migrations-table: {table} if every tenant's record is there, or correct the role's " +
 		"search_path"},
-	{postgres.VersionsRefused, "grant it select and insert there, or connect as the role that owns it (role-name, or " +
-		"the user of the connection string)"},
+	{postgres.VersionsRefused, "grant it select and insert there, and usage of the schema, or connect as the role that " +
+		"owns it (role-name, or the user of the connection string)"},
 	{postgres.VersionsHidden, "let the role see all rows: alter table {quoted} disable row level security, or " +
 		"connect as the table's owner or a role with BYPASSRLS (role-name, or the user of the connection string)"},
 	{postgres.VersionsNotOurs, "rename the other tool's table (alter table {quoted} rename to …), or name another with " +
@@ -72,9 +72,11 @@ var hints = []hint{
 	{(*migration.OrderError)(nil), "give the file a version above {version}, or set strict-order: false to apply it " +
 		"out of order; nothing was applied"},
 	{(*migration.SkippedError)(nil), "give its entry in meta/_journal.json a when above {version} and move it to the " +
-		"end, or set strict-order: false to leave it out; nothing was applied"},
+		"end, once the file is repeatable (if not exists), because it runs again where it is applied; or set " +
+		"strict-order: false to leave it out; nothing was applied"},
 	{(*migration.StrangersError)(nil), "take the folders of these times back from the repository's history, or correct " +
-		"migrations-path; the table of drizzle 0.x can be upgraded only where every row has its folder"},
+		"migrations-path; if other folders have their work, delete these rows: the table of drizzle 0.x can be upgraded " +
+		"only where every row has its folder"},
 	{(*migration.BeginningError)(nil), "somebody else has used this schema or database since this run checked it: " +
 		"choose another tenant-name; or, if it is that tenant's, list it by hand and run mode migrate"},
 	{migration.TableLocked, "another session holds a lock on a table that the migration changes: run at a quieter " +

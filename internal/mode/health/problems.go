@@ -84,7 +84,9 @@ func (d Detail) problems(compared bool) (found problems) {
 		text := words.Count(n, "migration is", "migrations are") + " not applied, and skipped for good, because a later " +
 			"one is applied: " + words.List(d.Skipped, 5)
 		found = append(found, problem{onPending, fmt.Sprintf("%d skipped", n), text, "give each a when above " + d.Version +
-			" in meta/_journal.json, move its entry to the end, and run mode migrate", nil})
+			" in meta/_journal.json and move its entry to the end, once it is repeatable (if not exists), because it runs " +
+			"again where it is applied; then run mode migrate. If the schema has its work from other files, correct the " +
+			"record instead", nil})
 	}
 	if n := len(d.MissingTables); n > 0 {
 		found = append(found, problem{

@@ -57,8 +57,8 @@ func (m *migrator) readChangedFiles(in *input.Reader) {
 // nameOf is the name of a version's file.
 func (c *changedFiles) nameOf(version string) string { return c.names[version] }
 
-// ignores reports whether the files as they are now replace what is recorded.
-func (c *changedFiles) ignores() bool { return c.rule == "ignore" }
+// replaces reports whether the files as they are now replace what is recorded. What a tenant itself records stays.
+func (c *changedFiles) replaces() bool { return c.rule == "ignore" && !c.own }
 
 // refuseChanged returns an error if the records prove that a file was edited after it had been applied to a tenant, so
 // that no tenant is touched. A record that says nothing about the present proves nothing: the tenant's own database
@@ -99,9 +99,9 @@ func (m *migrator) earlier(ctx context.Context, t fleet.Tenant) (records.Record,
 }
 
 // knownContents are the digests of a tenant's files as they were applied, as far as files differ: those that the tenant
-// itself records, or else those that earlier runs have recorded.
+// itself records, if the run has seen them, or else those that earlier runs have recorded.
 func (m *migrator) knownContents(applied records.Set, d Detail) records.Set {
-	if m.changed.own {
+	if m.changed.own && !d.at.IsZero() {
 		return d.edited
 	}
 	return applied
@@ -115,7 +115,7 @@ func (m *migrator) refuseBefore(ctx context.Context, o *migration.Options, t fle
 	_, applied := m.earlier(ctx, t)
 	then := o.Before
 	o.Before = func(ctx context.Context, c *postgres.Conn, s postgres.Status) error {
-		applied := m.knownContents(applied, Detail{edited: m.files.Edited(s)})
+		applied := m.knownContents(applied, Detail{edited: m.files.Edited(s), at: s.At})
 		recorded := m.files.Recorded(s)
 		of := func(version string) bool { return !recorded[version] }
 		edited := slices.DeleteFunc(records.Edited(applied, m.written.files), of)
@@ -133,7 +133,7 @@ func (m *migrator) refuseBefore(ctx context.Context, o *migration.Options, t fle
 // error is the tenant's under the rule fail.
 func (m *migrator) checkChanged(t fleet.Tenant, applied records.Set, s records.Seen) (names []string, err error) {
 	c := &m.changed
-	if c.rule == "" || c.ignores() || s.At.IsZero() {
+	if c.rule == "" || c.rule == "ignore" || s.At.IsZero() {
 		return nil, nil
 	}
 	edited := slices.DeleteFunc(records.Edited(applied, m.written.files), func(version string) bool {

@@ -36,10 +36,11 @@ type tenantCopy struct {
 // copier makes throwaway copies of tenants.
 type copier struct {
 	env      mode.Env
-	runID    string          // of the workflow's run; may be empty
-	lifetime time.Duration   // of a branch that nobody deletes
-	table    postgres.Ledger // of versions
-	copying  slots           // for copies on a server
+	runID    string            // of the workflow's run; may be empty
+	lifetime time.Duration     // of a branch that nobody deletes
+	table    postgres.Ledger   // of versions
+	shared   []postgres.Ledger // of the schema public's, if it is migrated too
+	copying  slots             // for copies on a server
 }
 
 // copiesAtOnce bounds the copies on servers: each takes room on a disk, and three connections.
@@ -229,14 +230,7 @@ func (c copier) look(
 	if f.settings, err = conn.Settings(ctx); err != nil {
 		return f, err
 	}
-	tables := []postgres.Ledger{c.table}
-	if schema != "" {
-		tables = slices.Compact([]postgres.Ledger{c.table.In(schema), c.table.In(publicSchema)})
-		if home := c.table.AtHome(); !home.Bare() {
-			tables = append(tables, home)
-		}
-	}
-	for _, table := range tables {
+	for _, table := range c.tables(schema) {
 		status, err := postgres.ReadStatus(ctx, conn, table, postgres.NoLock)
 		if err != nil {
 			return f, err
@@ -246,6 +240,17 @@ func (c copier) look(
 		}
 	}
 	return f, nil
+}
+
+// tables are those in which a schema, or the database if it is empty, has its versions, and what it shares.
+func (c copier) tables(schema string) []postgres.Ledger {
+	switch schema {
+	case "":
+		return []postgres.Ledger{c.table}
+	case publicSchema:
+		return c.shared
+	}
+	return append([]postgres.Ledger{c.table.In(schema)}, c.shared...)
 }
 
 // copyDefinitions makes the scratch database like the tenant's, but for the rows: only the record of versions has its

@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // late is a platform that has not yet deleted branches which are past their time. The simulator never is.
@@ -50,5 +51,27 @@ func TestBranchNames(t *testing.T) {
 	one, two := copier{runID: "42"}.branchName(), copier{runID: "42"}.branchName()
 	if one == two || !strings.HasPrefix(one, "rehearsal/42-") || !strings.HasPrefix(copier{}.branchName(), "rehearsal/") {
 		t.Errorf("%q, %q", one, two)
+	}
+}
+
+// A copy gets the records of what is migrated on it, and no other: a table of that name elsewhere may be anybody's.
+func TestTablesOfACopy(t *testing.T) {
+	table := postgres.Ledger{Table: postgres.Table{Name: "__drizzle_migrations"}, Format: postgres.Drizzle}
+	home := table.In(postgres.HomeSchema)
+	alone, both := copier{table: table}, copier{table: table, shared: []postgres.Ledger{home}}
+	for _, c := range []struct {
+		name   string
+		copier copier
+		schema string
+		want   []postgres.Ledger
+	}{
+		{"a database", copier{table: home}, "", []postgres.Ledger{home}},
+		{"a schema", alone, "acme", []postgres.Ledger{table.In("acme")}},
+		{"a schema beside public", both, "acme", []postgres.Ledger{table.In("acme"), home}},
+		{"public", both, publicSchema, []postgres.Ledger{home}},
+	} {
+		if got := c.copier.tables(c.schema); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
 	}
 }

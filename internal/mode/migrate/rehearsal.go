@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fingerprint"
@@ -173,13 +174,23 @@ func (r *rehearsal) rehearse(
 	return fleet.Outcome{Note: one.note()}, r.limits.judge(one)
 }
 
+// sharedCauses are the causes of a failed migration that are neither in the file nor in the tenant's data, but in what
+// the role may do and what the server has: a copy shares these with the tenant.
+var sharedCauses = []postgres.Cause{
+	migration.PrivilegeMissing, migration.DiskFull, migration.LimitReached, migration.ReadOnly, migration.TimeOut,
+}
+
 // onACopy is the error of a rehearsal: the remedy of a migration's error is about the tenant itself.
 func onACopy(err error) error {
-	if failed := (*migration.Error)(nil); errors.As(err, &failed) {
-		return fleet.WithRemedy(err, "correct the file, or the tenant's data, and run again; this was a copy, and no tenant "+
-			"was touched")
+	failed := (*migration.Error)(nil)
+	if !errors.As(err, &failed) {
+		return remedies.Explain(err)
 	}
-	return remedies.Explain(err)
+	remedy := "correct the file, or the tenant's data, and run again"
+	if slices.Contains(sharedCauses, failed.Cause()) {
+		remedy = remedies.Of(failed)
+	}
+	return fleet.WithRemedy(err, remedy+"; this was a copy, and no tenant was touched")
 }
 
 // look reads what is pending in the tenant itself, over a connection that only reads.
@@ -235,7 +246,8 @@ func (r *rehearsal) migrate(
 	}
 	o.DryRun = false
 	if files := r.migrator.schemas.public; files != nil {
-		if _, err := migration.Migrate(ctx, conn, files, ofPublic(o)); err != nil { // watched once, on a copy of its own
+		public := ofPublic(o, r.copies.shared[0])
+		if _, err := migration.Migrate(ctx, conn, files, public); err != nil { // watched once, on a copy of its own
 			return err
 		}
 	}

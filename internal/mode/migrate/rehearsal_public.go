@@ -11,23 +11,16 @@ import (
 	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
-const publicSchema = "public"
-
-// ofPublic are the options for the files of the schema public.
-func ofPublic(o migration.Options) migration.Options {
-	o.Schema, o.CreateSchema, o.Strict = publicSchema, false, false
-	return o
-}
-
-// rehearsePublic rehearses the pending files of the schema public, once for all tenants.
+// rehearsePublic rehearses the pending files of the schema public, once for all tenants, and notes where that records
+// them.
 func (r *rehearsal) rehearsePublic(ctx context.Context) error {
 	files := r.migrator.schemas.public
 	if files == nil {
 		return nil
 	}
 	log := slog.New(slog.DiscardHandler)
-	o := ofPublic(r.migrator.options)
-	found, target, err := r.lookAtPublic(ctx, &o, log)
+	o, found, target, err := r.lookAtPublic(ctx, log)
+	r.copies.shared = []postgres.Ledger{o.Table}
 	if err != nil || len(found.Pending) == 0 {
 		return err
 	}
@@ -54,19 +47,21 @@ func (r *rehearsal) rehearsePublic(ctx context.Context) error {
 	return nil
 }
 
-// lookAtPublic reads what is pending in the schema public, and sets in the options where that is recorded.
+// lookAtPublic reads what is pending in the schema public. o are the options for its files.
 func (r *rehearsal) lookAtPublic(
-	ctx context.Context, o *migration.Options, log *slog.Logger,
-) (found migration.Result, target postgres.Target, err error) {
+	ctx context.Context, log *slog.Logger,
+) (o migration.Options, found migration.Result, target postgres.Target, err error) {
 	conn, release, err := r.conns.OpenShared(ctx, log)
 	if err != nil {
-		return found, target, err
+		return o, found, target, err
 	}
 	defer release()
-	if o.Table, err = publicLedger(ctx, conn, o.Table); err != nil {
-		return found, target, err
+	table, err := publicLedger(ctx, conn, r.migrator.options.Table)
+	if err != nil {
+		return o, found, target, err
 	}
+	o = ofPublic(r.migrator.options, table)
 	o.DryRun = true
-	found, err = migration.Migrate(ctx, conn, r.migrator.schemas.public, *o)
-	return found, conn.Target(), remedies.Explain(err)
+	found, err = migration.Migrate(ctx, conn, r.migrator.schemas.public, o)
+	return o, found, conn.Target(), remedies.Explain(err)
 }

@@ -105,14 +105,20 @@ func publicLedger(ctx context.Context, conn *postgres.Conn, l postgres.Ledger) (
 	return found[0], nil
 }
 
+const publicSchema = "public"
+
+// ofPublic are the options for the files of the schema public, which are recorded in a table.
+func ofPublic(o migration.Options, table postgres.Ledger) migration.Options {
+	o.Schema, o.CreateSchema, o.Beginning, o.Table = publicSchema, false, false, table
+	return o
+}
+
 func (s *migrateSchemas) migratePublic(ctx context.Context, conn *postgres.Conn, o migration.Options) error {
-	o.Schema, o.CreateSchema, o.Beginning = "public", false, false
 	table, err := publicLedger(ctx, conn, o.Table)
 	if err != nil {
 		return err
 	}
-	o.Table = table
-	m, err := migration.Migrate(ctx, conn, s.public, o)
+	m, err := migration.Migrate(ctx, conn, s.public, ofPublic(o, table))
 	if failed := (*migration.Error)(nil); errors.As(err, &failed) && len(m.Applied) > 0 {
 		before := words.Count(len(m.Applied), "file before it was", "files before it were")
 		err = fmt.Errorf("%w; %s applied", err, before)

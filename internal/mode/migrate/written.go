@@ -60,7 +60,7 @@ func (m *migrator) recording(job fleet.Job) fleet.Job {
 		case d.Record != nil:
 			d.Record = m.carried(*d.Record, applied)
 		default:
-			if m.changed.ignores() && !seen.At.IsZero() {
+			if m.changed.replaces() && !seen.At.IsZero() {
 				applied = nil
 			}
 			r, applied := records.Next(old, applied, m.written.files, seen)
@@ -77,7 +77,7 @@ func (m *migrator) recording(job fleet.Job) fleet.Job {
 
 // carried is the record of a tenant that was left asleep.
 func (m *migrator) carried(r records.Record, applied records.Set) *records.Record {
-	if m.changed.ignores() {
+	if m.changed.replaces() {
 		r.Applied, applied = m.written.key, m.written.files
 	}
 	m.written.add(r.Applied, applied)
@@ -97,6 +97,9 @@ func (m *migrator) seen(ctx context.Context, t fleet.Tenant, d Detail, failed bo
 	seen := records.Seen{
 		Place: m.env.PlaceOf(ctx, t, m.options.Table), At: d.at, Clock: d.clock, Version: d.After,
 		Failed: failed, Unknown: d.Unknown,
+	}
+	if m.changed.own {
+		seen.Edited = d.edited
 	}
 	switch {
 	case d.Record != nil: // it was left asleep
