@@ -1,5 +1,5 @@
-# The action's image. GitHub builds it at the start of a job that uses a full version tag (runs.image in action.yml), so
-# it has to be quick to build from nothing. It keeps to what every builder knows: no RUN --mount, no heredoc, no syntax line.
+# The action's image. GitHub builds it at the start of a job that uses @main (runs.image in action.yml), so it has to be
+# quick to build from nothing. It keeps to what every builder knows: no RUN --mount, no heredoc, no syntax line.
 
 # The majors whose pg_dump and pg_restore the image holds. A tenant's server is backed up by those of its own major.
 # PostgreSQL 14 had its last release in November 2026: PGDG moves it to an archive, where the build then finds it, and it
