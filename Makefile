@@ -1,7 +1,7 @@
 # What a contributor runs. Every target installs what it needs (apt, as root or with sudo), or says what to install.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e examples
+.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e examples sweep
 
 IMAGE := neon-tenants-action:dev
 # built from the module in the folder that is given
@@ -28,6 +28,13 @@ test: ## vet, and every test against real servers with the race detector
 test-clock: ## the tests that need no MinIO, at the end of a leap year and of a summer, in other time zones
 	@.ci/install postgres
 	.ci/test-clock
+
+# One of how many points to kill a run at.
+EVERY ?= 1
+
+sweep: bin/minio ## kill each kind of run before and after every call that it makes, and look at what the next one makes of it
+	@.ci/install postgres
+	go test -count 1 -timeout 60m -run '^TestKilledAtEveryCall$$' ./internal/sweep -args -every $(EVERY)
 
 lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionlint on workflows and examples
 	bin/golangci-lint run ./...

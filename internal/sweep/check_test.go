@@ -21,6 +21,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // converged checks what holds after every second run, whatever the mode. inputs are the run's.
@@ -75,17 +76,54 @@ func (w *world) listed() []string {
 	return ids
 }
 
+// branch is what Neon says of one.
+type branch struct {
+	Name      string
+	Default   bool
+	ExpiresAt *time.Time `json:"expires_at"`
+}
+
+func (w *world) branchesOf(id string) []branch {
+	w.Helper()
+	var list struct{ Branches []branch }
+	w.api("/projects/"+id+"/branches", &list)
+	return list.Branches
+}
+
 // branches returns the names of a project's branches.
 func (w *world) branches(id string) []string {
 	w.Helper()
-	var list struct{ Branches []struct{ Name string } }
-	w.api("/projects/"+id+"/branches", &list)
 	var names []string
-	for _, b := range list.Branches {
+	for _, b := range w.branchesOf(id) {
 		names = append(names, b.Name)
 	}
 	slices.Sort(names)
 	return names
+}
+
+// haveBranches checks which branches each tenant has.
+func (w *world) haveBranches(names ...string) {
+	w.Helper()
+	for _, p := range w.projects {
+		servertest.Equal(w, "the branches of "+p.Name, w.branches(p.ID), names)
+	}
+}
+
+// branchesExpire checks that of a tenant's branches all but the default one end by themselves, and that there are not
+// more than so many.
+func (w *world) branchesExpire(most int) {
+	w.Helper()
+	for _, p := range w.projects {
+		all := w.branchesOf(p.ID)
+		if len(all) > most {
+			w.Errorf("%s has the branches %q", p.Name, w.branches(p.ID))
+		}
+		for _, b := range all {
+			if !b.Default && (b.ExpiresAt == nil || time.Until(*b.ExpiresAt) > 15*24*time.Hour) {
+				w.Errorf("%s has the branch %s, which ends at %v", p.Name, b.Name, b.ExpiresAt)
+			}
+		}
+	}
 }
 
 // secretsAreNowhere looks for secrets in all that runs have written. The commands that mask them are for the runner,
@@ -214,19 +252,31 @@ func (w *world) load(stored []byte, check string) []string {
 // find returns the one project of a name.
 func (w *world) find(name string) neontest.Project {
 	w.Helper()
-	var list struct{ Projects []struct{ ID, Name string } }
-	w.api("/projects?limit=100", &list)
-	var found []neontest.Project
-	for _, p := range list.Projects {
-		if p.Name != name {
-			continue
-		}
-		var uri struct{ URI string }
-		w.api("/projects/"+p.ID+"/connection_uri?database_name=neondb&role_name=neondb_owner", &uri)
-		found = append(found, neontest.Project{ID: p.ID, Name: p.Name, URL: uri.URI})
-	}
+	found := w.named(func(other string) bool { return other == name })
 	if len(found) != 1 {
 		w.Fatalf("there are %d projects with the name %s", len(found), name)
 	}
 	return found[0]
+}
+
+// restoredProjects are those that restores have made, the oldest first.
+func (w *world) restoredProjects() []neontest.Project {
+	w.Helper()
+	found := w.named(func(name string) bool { return strings.Contains(name, " restored ") })
+	slices.SortFunc(found, func(a, b neontest.Project) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}
+
+func (w *world) named(is func(name string) bool) (found []neontest.Project) {
+	w.Helper()
+	var list struct{ Projects []struct{ ID, Name string } }
+	w.api("/projects?limit=100", &list)
+	for _, p := range list.Projects {
+		if is(p.Name) {
+			var uri struct{ URI string }
+			w.api("/projects/"+p.ID+"/connection_uri?database_name=neondb&role_name=neondb_owner", &uri)
+			found = append(found, neontest.Project{ID: p.ID, Name: p.Name, URL: uri.URI})
+		}
+	}
+	return found
 }

@@ -1,10 +1,12 @@
 package sweep
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,7 +16,13 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
-var every = flag.Int("every", 3, "kill at one of so many points: before and after each call are points")
+var every = flag.Int("every", 0, "kill at one of so many points: before and after each call are points; 0: a sample")
+
+// sample is what runs without the flag: scenarios that are quick, and one of so many points.
+var sample = struct {
+	scenarios []string
+	every     int
+}{[]string{"migrate", "create-tenant"}, 12}
 
 // scenario is a run that is killed.
 type scenario struct {
@@ -28,19 +36,21 @@ type scenario struct {
 	killed, after func(w *world, o outcome)
 }
 
-func TestSweep(t *testing.T) {
-	if testing.Short() {
-		*every = 12
-	}
+// TestKilledAtEveryCall is what make sweep runs, with every point.
+func TestKilledAtEveryCall(t *testing.T) {
 	for name, s := range scenarios {
+		if *every == 0 && !slices.Contains(sample.scenarios, name) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s.sweep(t)
+			s.sweep(t, cmp.Or(*every, sample.every))
 		})
 	}
 }
 
-func (s scenario) sweep(t *testing.T) {
+func (s scenario) sweep(t *testing.T, every int) {
+	t.Helper()
 	// Without a kill, to know the calls.
 	var calls []string
 	if !t.Run("undisturbed", func(t *testing.T) {
@@ -58,7 +68,7 @@ func (s scenario) sweep(t *testing.T) {
 	}
 	t.Logf("%d calls", len(calls))
 	for i := range 2 * len(calls) {
-		if i%*every != *every/2 {
+		if i%every != every/2 {
 			continue
 		}
 		p := point{call: i/2 + 1, after: i%2 == 1}

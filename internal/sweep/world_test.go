@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,6 +88,7 @@ type world struct {
 	faults   *buckettest.FaultProxy
 	bucket   string
 	storeURL string
+	catalog  string // its connection string, if the scenario has one
 
 	workspace string
 	variables map[string]string // of the runs' environment
@@ -152,6 +155,21 @@ func (w *world) backups(more ...string) []string {
 		"aws-region=" + buckettest.Region, "role-to-assume=" + w.store.RoleARN}, more...)
 }
 
+// through leads a connection string through the gate.
+func (w *world) through(text string) string {
+	w.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		w.Fatal(err)
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		w.Fatal(err)
+	}
+	u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(w.gate.front(w.T, port)))
+	return u.String()
+}
+
 // outcome is what a run has left.
 type outcome struct {
 	err    error
@@ -169,8 +187,8 @@ func (w *world) run(p point, inputs ...string) outcome {
 	dir := w.TempDir()
 	variables := []string{
 		"GITHUB_OUTPUT=" + filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY=" + filepath.Join(dir, "summary"),
-		"INPUT_REPORT-FILE=report.json",
 	}
+	inputs = append([]string{"report-file=report.json"}, inputs...)
 	for name, value := range w.variables {
 		variables = append(variables, name+"="+value)
 	}
