@@ -1,14 +1,14 @@
 # What a contributor runs. Every target installs what it needs (apt, as root or with sudo), or says what to install.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e examples sweep
+.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e examples sweep vulnerabilities
 
 IMAGE := neon-tenants-action:dev
 # built from the module in the folder that is given
 TOOL = GOFLAGS= go build -C $(1) -trimpath -ldflags "-s -w" -o "$(CURDIR)/bin/" $(2)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The store of demo and sandbox: empty for the one that is built in, or minio.
 STORE ?=
@@ -40,6 +40,9 @@ lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionli
 	bin/golangci-lint run ./...
 	bin/actionlint .github/workflows/*.yml examples/*.yml
 
+vulnerabilities: bin/govulncheck ## compare the modules with go.sum, and what the program calls with Go's database of vulnerabilities
+	@.ci/vulnerabilities
+
 manifests: ## decode the Kubernetes example with Kubernetes' own types, which take minutes to compile
 	cd tools/manifests && go run . ../../examples/kubernetes/*.yaml
 
@@ -69,6 +72,9 @@ examples: ## install the example application, run its tests, and lead it to tena
 # Tools, built once from the versions pinned in tools/.
 bin/golangci-lint: tools/lint/go.sum
 	$(call TOOL,tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+	@touch $@
+bin/govulncheck: tools/vuln/go.sum
+	$(call TOOL,tools/vuln,golang.org/x/vuln/cmd/govulncheck)
 	@touch $@
 bin/act: tools/go.sum
 	$(call TOOL,tools,github.com/nektos/act)
