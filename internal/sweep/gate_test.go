@@ -20,6 +20,7 @@ type gate struct {
 	calls  []string // what each call was, for messages
 	point  point
 	kill   func() // of the run; nil once it is dead, or while none is to be
+	kills  int    // of all runs
 	fronts map[int]net.Listener
 	conns  map[net.Conn]bool // nil once closed
 	wait   sync.WaitGroup
@@ -56,6 +57,13 @@ func (g *gate) arm(p point, kill func()) {
 	g.calls, g.point, g.kill = nil, p, kill
 }
 
+// killed returns how many runs were killed so far.
+func (g *gate) killed() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.kills
+}
+
 // made returns what each call of the current run was.
 func (g *gate) made() []string {
 	g.mu.Lock()
@@ -84,6 +92,7 @@ func (g *gate) strike() {
 	if g.kill != nil {
 		g.kill()
 		g.kill = nil
+		g.kills++
 	}
 	for c := range g.conns {
 		_ = c.Close()

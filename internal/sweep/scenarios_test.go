@@ -35,7 +35,7 @@ var scenarios = map[string]scenario{
 			servertest.Equal(w, "the catalog's tenants", got,
 				[]string{"ACME Corp " + lastVersion, "Payroll Inc " + lastVersion})
 			runs := pgtest.Ask(w, w.catalog, "select outcome || ' ' || succeeded + unchanged from run")
-			if n := len(runs); n < 1 || n > 1+w.kills || slices.ContainsFunc(runs, func(r string) bool {
+			if n := len(runs); n < 1 || n > 1+w.gate.killed() || slices.ContainsFunc(runs, func(r string) bool {
 				return r != "succeeded 2"
 			}) {
 				w.Errorf("the catalog has the runs %q", runs)
@@ -83,7 +83,7 @@ var scenarios = map[string]scenario{
 		},
 		after: func(w *world, _ outcome) {
 			w.migratedOnce(w.projects...)
-			w.branchesExpire(2 + w.kills)
+			w.branchesExpire(2 + w.gate.killed())
 		},
 	},
 	"undo": {
@@ -132,11 +132,11 @@ var scenarios = map[string]scenario{
 		after: func(w *world, _ outcome) {
 			made := w.restores(usersQuery, filledUsers)
 			for _, p := range w.projects {
-				if n := made[p.ID]; n < 1 || n > 1+w.kills {
+				if n := made[p.ID]; n < 1 || n > 1+w.gate.killed() {
 					w.Errorf("%s has %d backups", p.Name, n)
 				}
 			}
-			if left := w.unverified(); len(left) > w.kills {
+			if left := w.unverified(); len(left) > w.gate.killed() {
 				w.Errorf("the bucket has the objects %q without a manifest", left)
 			}
 		},
@@ -168,7 +168,7 @@ var scenarios = map[string]scenario{
 		after: func(w *world, _ outcome) {
 			servertest.Equal(w, "the tenant", w.query(w.projects[0], usersQuery), damaged)
 			restored := w.restoredProjects()
-			if len(restored) < 1 || len(restored) > 1+w.kills {
+			if len(restored) < 1 || len(restored) > 1+w.gate.killed() {
 				w.Fatalf("there are the restored projects %+v", restored)
 			}
 			newest := restored[len(restored)-1]

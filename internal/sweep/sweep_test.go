@@ -76,7 +76,7 @@ func (s scenario) sweep(t *testing.T, every int) {
 			w, files := s.world(t)
 			inputs := s.inputs(w)
 			o := w.run(p, inputs...)
-			if w.kills == 0 {
+			if w.gate.killed() == 0 {
 				t.Logf("the run made fewer calls than the undisturbed one, and ended with %v", o.err)
 			}
 			if s.killed != nil {

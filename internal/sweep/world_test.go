@@ -93,7 +93,6 @@ type world struct {
 	workspace string
 	variables map[string]string // of the runs' environment
 	said      []string          // all that runs have written, to see that no secret is in it
-	kills     int               // how many runs were killed
 }
 
 func newWorld(t *testing.T) *world {
@@ -206,7 +205,6 @@ func (w *world) run(p point, inputs ...string) outcome {
 	started := make(chan struct{})
 	w.gate.arm(p, func() {
 		<-started
-		w.kills++
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	})
 	if err := cmd.Start(); err != nil {
