@@ -62,7 +62,7 @@ e2e: image bin/act bin/minio ## the image as GitHub's runner starts it, the exam
 	@.ci/install postgres chromium node
 	go test -count 1 -timeout 10m -run '^TestBrowser$$' -v ./internal/report
 	E2E_IMAGE=$(IMAGE) E2E_ACT="$(CURDIR)/bin/act" E2E_RUN_AS_RUNNER="$${E2E_RUN_AS_RUNNER:-$(CURDIR)/.ci/run-as-runner}" \
-		go test -tags e2e $${TEST_SHORT:+-short} -count 1 -timeout 15m -v ./internal/e2e
+		.ci/sharded 2 ./internal/e2e $${TEST_SHORT:+-short} -tags e2e
 
 examples: ## install the example application, run its tests, and lead it to tenants that the program creates
 	@.ci/install postgres node

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -189,6 +190,33 @@ func newRepository(t *testing.T, example string) string {
 	return dir
 }
 
+var workflowName = regexp.MustCompile(`(?m)\Aname: .*|\nname: .*`)
+
+// nameApart gives a repository's workflows names of this process's own: act names its containers by them, and removes
+// those of its name that it finds, which may be another process's.
+func nameApart(t *testing.T, repository string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, ".github", "workflows", "*.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), nameMark()) {
+			continue
+		}
+		text = workflowName.ReplaceAll(text, []byte("${0}"+nameMark()))
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func nameMark() string { return fmt.Sprintf(" (%d)", os.Getpid()) }
+
 var actOutput = regexp.MustCompile(`(?m)::set-output:: ([\w-]+)=(.*)$`)
 
 // runAct runs the repository's workflow, which must succeed, and returns its log and its steps' outputs.
@@ -197,7 +225,7 @@ func runAct(t *testing.T, sandbox *sandbox, repository, event string, args ...st
 	if out, err := exec.Command("docker", "tag", environment(t, "E2E_IMAGE"), actImage).CombinedOutput(); err != nil {
 		t.Fatalf("docker tag: %v\n%s", err, out)
 	}
-	t.Cleanup(func() { _ = exec.Command("docker", "rmi", actImage).Run() })
+	nameApart(t, repository)
 	checkout, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)

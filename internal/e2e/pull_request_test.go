@@ -50,7 +50,7 @@ func actPullRequest(t *testing.T, sandbox *sandbox, action, from string) []strin
 // wantJob checks by act's log, whose lines begin with the job's name, which of two jobs of a workflow ran.
 func wantJob(t *testing.T, o outcome, workflow, ran, skipped string) {
 	t.Helper()
-	line := "[" + workflow + "/"
+	line := "[" + workflow + nameMark() + "/"
 	if !strings.Contains(o.log, line+ran) || strings.Contains(o.log, line+skipped) {
 		t.Errorf("want the job %s to run, and %s not:\n%s", ran, skipped, o.log)
 	}
