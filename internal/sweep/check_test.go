@@ -109,8 +109,8 @@ func (w *world) haveBranches(names ...string) {
 	}
 }
 
-// branchesExpire checks that of a tenant's branches all but the default one end by themselves, and that there are not
-// more than so many.
+// branchesExpire checks that of a tenant's branches all but the default one end by themselves, and those that hold what
+// an undo took away, and that there are not more than so many.
 func (w *world) branchesExpire(most int) {
 	w.Helper()
 	for _, p := range w.projects {
@@ -119,7 +119,8 @@ func (w *world) branchesExpire(most int) {
 			w.Errorf("%s has the branches %q", p.Name, w.branches(p.ID))
 		}
 		for _, b := range all {
-			if !b.Default && (b.ExpiresAt == nil || time.Until(*b.ExpiresAt) > 15*24*time.Hour) {
+			stays := b.Default || strings.HasPrefix(b.Name, "undone/")
+			if !stays && (b.ExpiresAt == nil || time.Until(*b.ExpiresAt) > 15*24*time.Hour) {
 				w.Errorf("%s has the branch %s, which ends at %v", p.Name, b.Name, b.ExpiresAt)
 			}
 		}
@@ -211,8 +212,8 @@ func (w *world) restores(check string, want []string) map[string]int {
 	return found
 }
 
-// unverified returns the objects that are neither a manifest nor have one. A killed run leaves one at most, which counts
-// as no backup, and which retention deletes once it is a day old.
+// unverified returns the objects that are neither a manifest nor have one. A killed run leaves one at most, which
+// counts as no backup, and which retention deletes once it is a day old.
 func (w *world) unverified() []string {
 	w.Helper()
 	keys := w.keys()

@@ -176,7 +176,7 @@ type outcome struct {
 	report report.File
 }
 
-// run runs the program, and kills it at a point. Only the inputs that a mode reads are given, since others are mistakes.
+// run runs the program, and kills it at a point.
 func (w *world) run(p point, inputs ...string) outcome {
 	w.Helper()
 	built, err := program.Get(build)
