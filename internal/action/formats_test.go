@@ -1,0 +1,143 @@
+package action
+
+import (
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/org/neon-tenants-action/internal/neon/neontest"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
+)
+
+var newFormats = flag.String("formats", "", "write what runs leave now to a directory of this name in testdata/formats")
+
+// keptFleet has the tenants of what is kept in testdata/formats.
+func keptFleet(t *testing.T) *organisation {
+	return newFleet(t, neontest.Spec{Name: "ACME Corp", ID: "quiet-river-12345678"},
+		neontest.Spec{Name: "Payroll Inc", ID: "misty-field-87654321"})
+}
+
+// TestOldFormats reads what runs of earlier versions have left: reports, a backup with its manifest, a catalog. There
+// is a directory for each release, and one for the time before the first. What is in them never changes.
+func TestOldFormats(t *testing.T) {
+	if *newFormats != "" {
+		keepFormats(t, filepath.Join("testdata", "formats", *newFormats))
+	}
+	versions, err := filepath.Glob("testdata/formats/*")
+	if err != nil || len(versions) == 0 {
+		t.Fatalf("nothing is kept: %v", err)
+	}
+	for _, dir := range versions {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			f, v := keptFleet(t), newVault(t)
+			if err := os.CopyFS(filepath.Join(f.workspace, "reports"), os.DirFS(filepath.Join(dir, "reports"))); err != nil {
+				t.Fatal(err)
+			}
+
+			o := f.run(t, t.Context(), "mode=report", "neon-api-url=", "neon-api-key=", "report-files=reports/shard-*.json")
+			o.counts(t, 1, 0, 1, 0) // a report of failures fails, too
+
+			o = f.run(t, t.Context(), "retry-failed=true", "previous-report=reports/shard-*.json")
+			o.counts(t, 1, 0, 0, 0)
+			if got := o.report.Tenants[0].Name; got != "Payroll Inc" {
+				t.Errorf("%s was tried again", got)
+			}
+
+			name := strings.TrimSpace(string(readKept(t, dir, "key")))
+			for key, file := range map[string]string{name: "backup.gz", name + ".json": "manifest.json"} {
+				v.putText(t, key, string(readKept(t, dir, file)))
+			}
+			target := pgtest.Database(t)
+			f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target,
+				"backup-key="+name)...).counts(t, 1, 0, 0, 0)
+			servertest.Equal(t, "the restored rows", pgtest.Ask(t, target, "select email from users order by id"),
+				[]string{"ana@acme.example", "bo@acme.example"})
+
+			catalog := catalogDatabase(t)
+			load(t, catalog, filepath.Join(dir, "catalog.sql"))
+			const seen = "select name || ' ' || first_seen_at::text from project order by name"
+			was := pgtest.Ask(t, catalog, seen)
+			f.run(t, t.Context(), "catalog-url="+catalog).counts(t, 1, 1, 0, 0)
+			servertest.Equal(t, "when the catalog has first seen them", pgtest.Ask(t, catalog, seen), was)
+			servertest.Equal(t, "its last run", pgtest.Ask(t, catalog,
+				"select mode || ' ' || outcome || ' ' || succeeded from run order by started_at desc limit 1"),
+				[]string{"migrate succeeded 1"})
+		})
+	}
+}
+
+// commands are psql's own, which an older one may not know.
+var commands = regexp.MustCompile(`(?m)^\\.*\n`)
+
+// keepFormats writes a directory of testdata/formats.
+func keepFormats(t *testing.T, dir string) {
+	t.Helper()
+	f, v, catalog := keptFleet(t), newVault(t), catalogDatabase(t)
+	query(t, f.projects[1], "create table projects (by_hand text)")
+	keep := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, shard := range []string{"1", "2"} {
+		o := f.run(t, t.Context(), "shard="+shard+"/2", "$GITHUB_RUN_ID=7", "catalog-url="+catalog)
+		keep("reports/shard-"+shard+".json", o.reportText)
+	}
+	query(t, f.projects[0],
+		"insert into users (email, name) values ('ana@acme.example', 'Ana'), ('bo@acme.example', 'Bo')")
+	f.run(t, t.Context(), v.inputs("mode=backup", "tenants=ACME Corp", "catalog-url="+catalog)...).counts(t, 1, 0, 0, 0)
+	for _, key := range v.keys(t) {
+		file := "manifest.json"
+		if !strings.HasSuffix(key, ".json") {
+			keep("key", key+"\n")
+			file = "backup.gz"
+		}
+		object, err := v.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: &v.bucket, Key: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(object.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep(file, string(text))
+	}
+	dump, err := exec.Command(filepath.Join(pgtest.Shared(t).BinDir, "pg_dump"), "--no-owner", "--no-privileges",
+		"--inserts", catalog).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep("catalog.sql", commands.ReplaceAllString(string(dump), ""))
+}
+
+func readKept(t *testing.T, dir, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// load runs a file with psql.
+func load(t *testing.T, url, file string) {
+	t.Helper()
+	psql := exec.Command(filepath.Join(pgtest.Shared(t).BinDir, "psql"), "--quiet", "--no-psqlrc",
+		"--set", "ON_ERROR_STOP=1", "--file", file, url)
+	if out, err := psql.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
