@@ -32,7 +32,7 @@ test-clock: ## the tests that need no MinIO, at the end of a leap year and of a 
 # One of how many points to kill a run at.
 EVERY ?= 1
 
-sweep: bin/minio ## kill each kind of run before and after every call that it makes, and look at what the next one makes of it
+sweep: bin/minio ## kill each kind of run before and after every call that it makes, and look at what is left
 	@.ci/install postgres
 	go test -count 1 -timeout 60m -run '^TestKilledAtEveryCall$$' ./internal/sweep -args -every $(EVERY)
 
@@ -40,7 +40,7 @@ lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionli
 	bin/golangci-lint run ./...
 	bin/actionlint .github/workflows/*.yml examples/*.yml
 
-vulnerabilities: bin/govulncheck ## compare the modules with go.sum, and what the program calls with Go's database of vulnerabilities
+vulnerabilities: bin/govulncheck ## check the modules in the cache, and look for known vulnerabilities in what the program calls
 	@.ci/vulnerabilities
 
 manifests: ## decode the Kubernetes example with Kubernetes' own types, which take minutes to compile

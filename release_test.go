@@ -40,7 +40,11 @@ func (c clone) write(name, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		c.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+	mode := os.FileMode(0o644)
+	if strings.HasPrefix(text, "#!") {
+		mode = 0o755
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		c.Fatal(err)
 	}
 }
@@ -140,6 +144,12 @@ func TestReleaseRefuses(t *testing.T) {
 	c.git("-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--amend", "--no-edit")
 	c.git("tag", "--force", "v1.0.0")
 	refuses("changes more than the image", "verify", "v1.0.0")
+	c.git("reset", "--quiet", "--hard", "origin/main")
+	c.write("action.yml", strings.Replace(read(t, "action.yml"), "  image: Dockerfile",
+		"  image: docker://"+image+"\n++evil: 1", 1))
+	c.commit("a line that looks like a diff's")
+	refuses("changes more than the image", "verify", "HEAD")
+	c.git("reset", "--quiet", "--hard", "v1.0.0")
 	c.write("empty.go", "package main\n")
 	c.commit("one more")
 	refuses("the parent of HEAD is not on main", "verify", "HEAD")

@@ -121,7 +121,7 @@ func Take(ctx context.Context, c *postgres.Conn, o Options) (Fingerprint, error)
 func (o Options) take(ctx context.Context, c *postgres.Conn) (f Fingerprint, err error) {
 	got, err := o.ask(ctx, c, missingQuery(o), queries{
 		common: hashQuery + databaseQuery + fromObjects, uncommon: hashQuery + fromObjects,
-		any: func(rows [][][]byte) bool { return string(rows[0][6]) == "t" },
+		hasUncommon: func(rows [][][]byte) bool { return string(rows[0][6]) == "t" },
 	})
 	if err != nil {
 		return f, err
@@ -134,20 +134,21 @@ func (o Options) take(ctx context.Context, c *postgres.Conn) (f Fingerprint, err
 	if list := got.common[0][5]; list != nil {
 		f.Extensions = strings.Split(string(list), "\n")
 	}
-	f.Uncommon = got.any
+	f.Uncommon = got.hasUncommon
 	return f, f.read(slices.Concat(got.common, got.uncommon))
 }
 
-// queries are for the objects of both kinds. any says of the rows of the common ones whether there are uncommon ones.
+// queries ask for the objects of common and of uncommon kinds. hasUncommon reads, from the rows of the common ones,
+// whether there are any of the others.
 type queries struct {
 	common, uncommon string
-	any              func(rows [][][]byte) bool
+	hasUncommon      func(rows [][][]byte) bool
 }
 
-// answers are the rows of a statement, and of queries.
+// answers are the rows of the statement sent first, and of both queries.
 type answers struct {
 	before, common, uncommon [][][]byte
-	any                      bool
+	hasUncommon              bool
 }
 
 // ask sends queries after another statement: both at once if o expects uncommon objects, else the second if there are
@@ -164,13 +165,13 @@ func (o Options) ask(ctx context.Context, c *postgres.Conn, before string, q que
 	}
 	const first = 5 // answers: set, before, settings, cursor, search_path
 	got.before, got.common = rows[1], rows[first]
-	got.any = q.any(got.common)
-	if got.any && !o.Uncommon {
+	got.hasUncommon = q.hasUncommon(got.common)
+	if got.hasUncommon && !o.Uncommon {
 		if rows, err = c.Results(ctx, "set transaction read only; "+uncommon); err != nil {
 			return got, err
 		}
 	}
-	if got.any || o.Uncommon {
+	if got.hasUncommon || o.Uncommon {
 		got.uncommon = rows[len(rows)-1]
 	}
 	return got, nil
@@ -231,7 +232,7 @@ func Changed(err error) bool {
 		postgres.HasCode(err, "42703") || postgres.HasCode(err, "42704") || postgres.HasCode(err, "42883")
 }
 
-// Describe returns the objects that [Take] hashes, ordered by kind and name; in as many round trips.
+// Describe returns the objects that [Take] hashes, ordered by kind and name. It takes as many round trips as Take.
 func Describe(ctx context.Context, c *postgres.Conn, o Options) ([]Object, error) {
 	objects, err := o.describe(ctx, c)
 	if err != nil {
@@ -246,7 +247,7 @@ func Describe(ctx context.Context, c *postgres.Conn, o Options) ([]Object, error
 func (o Options) describe(ctx context.Context, c *postgres.Conn) (objects []Object, err error) {
 	got, err := o.ask(ctx, c, "select", queries{
 		common: describeDatabase, uncommon: describeQuery,
-		any: func(rows [][][]byte) bool {
+		hasUncommon: func(rows [][][]byte) bool {
 			return slices.ContainsFunc(rows, func(row [][]byte) bool {
 				return len(row[0]) == 0 && string(row[3]) == "true"
 			})

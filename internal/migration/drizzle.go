@@ -45,10 +45,10 @@ func (d *drizzleDir) problem(format string, args ...any) {
 func loadDrizzle(dir, shown string, entries []fs.DirEntry) (*Files, error) {
 	d := &drizzleDir{path: dir, shown: shown}
 	d.files = Files{dir: shown, files: fileSystem{contents: map[string]string{}}}
-	journal, err := os.ReadFile(filepath.Join(dir, journalFile))
-	hasJournal := !errors.Is(err, fs.ErrNotExist)
-	if err != nil && hasJournal {
-		return nil, fmt.Errorf("read migrations: %w", err)
+	journal, noJournal := os.ReadFile(filepath.Join(dir, journalFile))
+	hasJournal := !errors.Is(noJournal, fs.ErrNotExist)
+	if noJournal != nil && hasJournal {
+		return nil, fmt.Errorf("read migrations: %w", noJournal)
 	}
 	var folders, loose []string
 	for _, e := range entries {
@@ -59,7 +59,7 @@ func loadDrizzle(dir, shown string, entries []fs.DirEntry) (*Files, error) {
 			loose = append(loose, e.Name())
 		}
 	}
-	err = nil // there may be no journal
+	var err error
 	switch {
 	case hasJournal && len(folders) > 0:
 		d.problem("there are both %s, of drizzle-kit 0.x, and folders of 1.0, such as %s; finish drizzle-kit up, which "+

@@ -44,15 +44,12 @@ func (w *world) converged(o outcome, total int, files, inputs []string) {
 			w.Errorf("of the unfinished uploads %v a run a day later left %v, and ended with %v", left, now, again.err)
 		}
 	}
+	// The server ends a session a moment after its client.
+	const locks = "select mode from pg_locks where locktype = 'advisory' and database = " +
+		"(select oid from pg_database where datname = current_database())"
 	for _, p := range w.projects {
-		locks := "select l.mode || ' ' || coalesce(a.application_name, '') from pg_locks l left join pg_stat_activity a " +
-			"using (pid) where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = " +
-			"current_database())"
-		if !w.exists(p) {
-			continue
-		}
-		if got := w.query(p, locks); len(got) > 0 {
-			w.Errorf("%s has locks that are still held: %q", p.Name, got)
+		if w.exists(p) {
+			servertest.WaitFor(w, func() bool { return len(w.query(p, locks)) == 0 })
 		}
 	}
 	w.secretsAreNowhere()
@@ -78,7 +75,7 @@ func (w *world) listed() []string {
 
 // branch is what Neon says of one.
 type branch struct {
-	Name      string
+	ID, Name  string
 	Default   bool
 	ExpiresAt *time.Time `json:"expires_at"`
 }
@@ -109,9 +106,9 @@ func (w *world) haveBranches(names ...string) {
 	}
 }
 
-// branchesExpire checks that of a tenant's branches all but the default one end by themselves, and those that hold what
-// an undo took away, and that there are not more than so many.
-func (w *world) branchesExpire(most int) {
+// branchesExpire checks that a tenant's branches, but for the default one and those that hold what an undo took away,
+// end by themselves within so many days, and that there are not more than so many.
+func (w *world) branchesExpire(most, days int) {
 	w.Helper()
 	for _, p := range w.projects {
 		all := w.branchesOf(p.ID)
@@ -120,11 +117,32 @@ func (w *world) branchesExpire(most int) {
 		}
 		for _, b := range all {
 			stays := b.Default || strings.HasPrefix(b.Name, "undone/")
-			if !stays && (b.ExpiresAt == nil || time.Until(*b.ExpiresAt) > 15*24*time.Hour) {
+			if !stays && (b.ExpiresAt == nil || time.Until(*b.ExpiresAt) > time.Duration(days)*24*time.Hour) {
 				w.Errorf("%s has the branch %s, which ends at %v", p.Name, b.Name, b.ExpiresAt)
 			}
 		}
 	}
+}
+
+// inPreview asks each tenant's branch of that name.
+func (w *world) inPreview(sql string, want []string) {
+	w.Helper()
+	for _, p := range w.projects {
+		all := w.branchesOf(p.ID)
+		i := slices.IndexFunc(all, func(b branch) bool { return b.Name == "preview" })
+		if i < 0 {
+			w.Fatalf("%s has the branches %+v", p.Name, all)
+		}
+		servertest.Equal(w, p.Name+"'s branch", pgtest.Ask(w, w.uri(p.ID, "&branch_id="+all[i].ID), sql), want)
+	}
+}
+
+// uri is the connection string of a project, or with more parameters of a branch.
+func (w *world) uri(project, more string) string {
+	w.Helper()
+	var uri struct{ URI string }
+	w.api("/projects/"+project+"/connection_uri?database_name=neondb&role_name=neondb_owner"+more, &uri)
+	return uri.URI
 }
 
 // secretsAreNowhere looks for secrets in all that runs have written. The commands that mask them are for the runner,
@@ -132,13 +150,18 @@ func (w *world) branchesExpire(most int) {
 func (w *world) secretsAreNowhere() {
 	w.Helper()
 	secrets := []string{neontest.OrgKey, githubtest.DefaultToken, w.store.issuer.RequestToken}
-	for _, p := range w.projects {
-		u, err := url.Parse(p.URL)
+	urls := []string{w.catalog}
+	for _, p := range slices.Concat(w.projects, w.named(func(string) bool { return true })) {
+		urls = append(urls, p.URL)
+	}
+	for _, text := range urls {
+		u, err := url.Parse(text)
 		if err != nil {
 			w.Fatal(err)
 		}
-		password, _ := u.User.Password()
-		secrets = append(secrets, password)
+		if password, ok := u.User.Password(); ok {
+			secrets = append(secrets, password)
+		}
 	}
 	for _, text := range w.said {
 		for line := range strings.Lines(text) {
@@ -212,8 +235,9 @@ func (w *world) restores(check string, want []string) map[string]int {
 	return found
 }
 
-// unverified returns the objects that are neither a manifest nor have one. A killed run leaves one at most, which
-// counts as no backup, and which retention deletes once it is a day old.
+// unverified returns the objects that are neither a manifest nor have one. A killed run that works on one tenant at a
+// time leaves one at most, which counts as no backup. Retention deletes it once it is older than retention-days and a
+// day, and a newer backup counts.
 func (w *world) unverified() []string {
 	w.Helper()
 	keys := w.keys()
@@ -274,9 +298,7 @@ func (w *world) named(is func(name string) bool) (found []neontest.Project) {
 	w.api("/projects?limit=100", &list)
 	for _, p := range list.Projects {
 		if is(p.Name) {
-			var uri struct{ URI string }
-			w.api("/projects/"+p.ID+"/connection_uri?database_name=neondb&role_name=neondb_owner", &uri)
-			found = append(found, neontest.Project{ID: p.ID, Name: p.Name, URL: uri.URI})
+			found = append(found, neontest.Project{ID: p.ID, Name: p.Name, URL: w.uri(p.ID, "")})
 		}
 	}
 	return found

@@ -83,7 +83,7 @@ var scenarios = map[string]scenario{
 		},
 		after: func(w *world, _ outcome) {
 			w.migratedOnce(w.projects...)
-			w.branchesExpire(2 + w.gate.killed())
+			w.branchesExpire(2+w.proxy.killed(), 7)
 		},
 	},
 	"undo": {
@@ -103,7 +103,7 @@ var scenarios = map[string]scenario{
 					w.Errorf("%s still has what the migrations made", p.Name)
 				}
 			}
-			w.branchesExpire(3)
+			w.branchesExpire(3, 7)
 		},
 	},
 	"create-branches": {
@@ -111,13 +111,25 @@ var scenarios = map[string]scenario{
 		inputs: func(*world) []string {
 			return []string{"mode=create-branches", "branch-name=preview", "branch-expires-in=1d"}
 		},
-		after: func(w *world, _ outcome) { w.haveBranches("main", "preview") },
+		after: func(w *world, _ outcome) {
+			w.haveBranches("main", "preview")
+			w.branchesExpire(2, 1)
+			w.inPreview(usersQuery, filledUsers)
+		},
 	},
 	"reset-branches": {
 		filled: true, total: 2,
-		before: previewed,
+		before: func(w *world) {
+			previewed(w)
+			for _, p := range w.projects {
+				pgtest.Do(w, p.URL, "delete from users where id > 1")
+			}
+		},
 		inputs: func(*world) []string { return []string{"mode=reset-branches", "branch-name=preview"} },
-		after:  func(w *world, _ outcome) { w.haveBranches("main", "preview") },
+		after: func(w *world, _ outcome) {
+			w.haveBranches("main", "preview")
+			w.inPreview(usersQuery, damaged)
+		},
 	},
 	"delete-branches": {
 		filled: true, total: 2,
@@ -126,7 +138,7 @@ var scenarios = map[string]scenario{
 		after:  func(w *world, _ outcome) { w.haveBranches("main") },
 	},
 	"backup": {
-		filled: true, total: 2,
+		filled: true, dumps: true, total: 2,
 		inputs: func(w *world) []string { return w.backups("mode=backup") },
 		killed: func(w *world, _ outcome) { w.restores(usersQuery, filledUsers) },
 		after: func(w *world, _ outcome) {
@@ -136,8 +148,22 @@ var scenarios = map[string]scenario{
 					w.Errorf("%s has %d backups", p.Name, n)
 				}
 			}
-			if left := w.unverified(); len(left) > w.gate.killed() {
+			if left := w.unverified(); len(left) > w.proxy.killed() {
 				w.Errorf("the bucket has the objects %q without a manifest", left)
+			}
+		},
+	},
+	"backup in parts": {
+		filled: true, dumps: true, total: 1,
+		before: func(w *world) {
+			// More than an upload's first part after compression, which hexadecimal digits halve.
+			pgtest.Do(w, w.projects[0].URL, "create table large (hash bytea); "+
+				"insert into large select sha256(i::text::bytea) from generate_series(1, 300000) i")
+		},
+		inputs: func(w *world) []string { return w.backups("mode=backup", "tenants=ACME Corp") },
+		after: func(w *world, _ outcome) {
+			if made := w.restores(usersQuery, filledUsers); made[w.projects[0].ID] < 1 {
+				w.Error("there is no backup")
 			}
 		},
 	},
@@ -168,7 +194,7 @@ var scenarios = map[string]scenario{
 		after: func(w *world, _ outcome) {
 			servertest.Equal(w, "the tenant", w.query(w.projects[0], usersQuery), damaged)
 			restored := w.restoredProjects()
-			if len(restored) < 1 || len(restored) > 1+w.gate.killed() {
+			if len(restored) < 1 || len(restored) > 1+w.proxy.killed() {
 				w.Fatalf("there are the restored projects %+v", restored)
 			}
 			newest := restored[len(restored)-1]
@@ -191,7 +217,7 @@ var scenarios = map[string]scenario{
 		},
 	},
 	"drop-tenant": {
-		filled: true, total: 1,
+		filled: true, dumps: true, total: 1,
 		inputs: func(w *world) []string {
 			return w.backups("mode=drop-tenant", "tenant-name=ACME Corp", "confirm=ACME Corp")
 		},
@@ -221,8 +247,8 @@ var scenarios = map[string]scenario{
 			for _, p := range w.projects {
 				name := strings.ToUpper(strings.ReplaceAll(p.Name, " ", "_")) + "_DATABASE_URL"
 				value, ok := w.github.Open(githubtest.Scope{Repository: repository}, name)
-				if !ok || !strings.Contains(value, p.Role) {
-					w.Errorf("the secret %s is there: %t", name, ok)
+				if !ok || value != w.uri(p.ID, "") {
+					w.Errorf("the secret %s is there: %t; it is the tenant's: %t", name, ok, value == w.uri(p.ID, ""))
 				}
 			}
 		},

@@ -77,10 +77,10 @@ func build() (*built, error) {
 // repository is the one on GitHub whose job the runs are.
 const repository = "acme/fleet"
 
-// world is all that a run talks to, behind a gate, with a fleet of two tenants.
+// world is all that a run talks to, behind a proxy, with a fleet of two tenants.
 type world struct {
 	*testing.T
-	gate     *gate
+	proxy    *proxy
 	neon     *neontest.Server
 	projects []neontest.Project
 	github   *githubtest.Server
@@ -100,12 +100,12 @@ func newWorld(t *testing.T) *world {
 	s, err := stores.Get(startStore)
 	buckettest.Need(t, err)
 	w := &world{
-		T: t, gate: newGate(), store: s, bucket: buckettest.Bucket(t, s.Server, false), workspace: t.TempDir(),
+		T: t, proxy: newProxy(), store: s, bucket: buckettest.Bucket(t, s.Server, false), workspace: t.TempDir(),
 	}
-	t.Cleanup(w.gate.close)
+	t.Cleanup(w.proxy.close)
 	options := neontest.Options{
 		OperationTime: -1, WakeTime: time.Millisecond,
-		Front: func(port int) int { return w.gate.front(t, port) },
+		Front: func(port int) int { return w.proxy.front(t, port) },
 	}
 	if w.neon, err = neontest.New(pgtest.Shared(t), options); err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func newWorld(t *testing.T) *world {
 	at := func(name string, server *servertest.HTTP) string { return "http://" + server.Address() + name }
 	requests := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: issuer.Scheme, Host: issuer.Host})
 	certificates := filepath.Join(filepath.Dir(s.CAFile), "certs")
-	bucket, err := servertest.ServeTLS("127.0.0.1:0", w.gate.handler("store", w.faults),
+	bucket, err := servertest.ServeTLS("127.0.0.1:0", w.proxy.handler("store", w.faults),
 		filepath.Join(certificates, "public.crt"), filepath.Join(certificates, "private.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -137,11 +137,11 @@ func newWorld(t *testing.T) *world {
 	w.variables = map[string]string{
 		"PATH": os.Getenv("PATH"), "HOME": t.TempDir(), "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": w.workspace,
 		"GITHUB_REPOSITORY": repository, "GITHUB_RUN_ID": "4711", "GITHUB_RUN_ATTEMPT": "1",
-		"GITHUB_API_URL":       at("", w.gate.serve(t, "GitHub", w.github)),
-		"INPUT_NEON-API-URL":   at(neontest.BasePath, w.gate.serve(t, "Neon", w.neon)),
+		"GITHUB_API_URL":       at("", w.proxy.serve(t, "GitHub", w.github)),
+		"INPUT_NEON-API-URL":   at(neontest.BasePath, w.proxy.serve(t, "Neon", w.neon)),
 		"INPUT_NEON-API-KEY":   neontest.OrgKey,
 		"AWS_ENDPOINT_URL_STS": w.storeURL, "AWS_CA_BUNDLE": s.CAFile,
-		"ACTIONS_ID_TOKEN_REQUEST_URL":   at(issuer.RequestURI(), w.gate.serve(t, "issuer", requests)),
+		"ACTIONS_ID_TOKEN_REQUEST_URL":   at(issuer.RequestURI(), w.proxy.serve(t, "issuer", requests)),
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": s.issuer.RequestToken,
 		"INPUT_CONCURRENCY":              "1", // so that calls come in nearly the same order every time
 	}
@@ -154,7 +154,7 @@ func (w *world) backups(more ...string) []string {
 		"aws-region=" + buckettest.Region, "role-to-assume=" + w.store.RoleARN}, more...)
 }
 
-// through leads a connection string through the gate.
+// through leads a connection string through the proxy.
 func (w *world) through(text string) string {
 	w.Helper()
 	u, err := url.Parse(text)
@@ -165,7 +165,7 @@ func (w *world) through(text string) string {
 	if err != nil {
 		w.Fatal(err)
 	}
-	u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(w.gate.front(w.T, port)))
+	u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(w.proxy.front(w.T, port)))
 	return u.String()
 }
 
@@ -199,19 +199,23 @@ func (w *world) run(p point, inputs ...string) outcome {
 		w.Fatal(err)
 	}
 	var log bytes.Buffer
-	cmd := exec.Command(built.path)
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, built.path)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = variables, w.workspace, &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the end of a container ends pg_dump, too
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	started := make(chan struct{})
-	w.gate.arm(p, func() {
+	w.proxy.arm(p, func() {
 		<-started
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Cancel() // it may have exited by itself
 	})
 	if err := cmd.Start(); err != nil {
 		w.Fatal(err)
 	}
 	close(started)
 	o := outcome{err: cmd.Wait(), log: log.String()}
+	w.proxy.disarm()
 	text, err := os.ReadFile(filepath.Join(w.workspace, "report.json"))
 	if err == nil {
 		if o.report, err = report.Decode(text); err != nil {
@@ -226,7 +230,7 @@ func (w *world) run(p point, inputs ...string) outcome {
 	return o
 }
 
-// api reads from Neon's API past the gate.
+// api reads from Neon's API past the proxy.
 func (w *world) api(path string, into any) {
 	w.Helper()
 	recorder, request := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, neontest.BasePath+path, nil)
@@ -237,7 +241,7 @@ func (w *world) api(path string, into any) {
 	}
 }
 
-// query asks a tenant's database, past the gate.
+// query asks a tenant's database, past the proxy.
 func (w *world) query(p neontest.Project, sql string) []string { return pgtest.Ask(w, p.URL, sql) }
 
 // files lists what is in the workspace.

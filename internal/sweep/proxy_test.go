@@ -1,0 +1,286 @@
+package sweep
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
+)
+
+// proxy stands between a run and everything it talks to. It numbers the calls in the order in which they begin, and
+// kills the run at one of them. A call is a request over HTTP or, on a connection to a database, whatever the client
+// sends before it waits for an answer.
+type proxy struct {
+	mu     sync.Mutex
+	calls  []string // what each call was, for messages
+	point  point
+	kill   func() // of the run; nil once it is dead, or while none is to be
+	kills  int    // of all runs
+	dumps  bool   // the runs start pg_dump
+	fronts map[int]net.Listener
+	conns  map[net.Conn]bool // nil once closed
+	wait   sync.WaitGroup
+}
+
+func newProxy() *proxy { return &proxy{fronts: map[int]net.Listener{}, conns: map[net.Conn]bool{}} }
+
+// point is where a run is killed: before or after its nth call. The zero value is nowhere.
+type point struct {
+	call  int
+	after bool
+}
+
+func (p point) String() string {
+	if p.after {
+		return fmt.Sprintf("after call %d", p.call)
+	}
+	return fmt.Sprintf("before call %d", p.call)
+}
+
+// verdict is what becomes of a call.
+type verdict int
+
+const (
+	pass verdict = iota
+	killBefore
+	killAfter // it is carried out, and then the run is killed
+)
+
+// arm starts counting anew for a run.
+func (p *proxy) arm(at point, kill func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls, p.point, p.kill = nil, at, kill
+}
+
+// disarm ends what is left of a run that has exited, so that nothing of it counts for the next one.
+func (p *proxy) disarm() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kill = nil
+	for c := range p.conns {
+		_ = c.Close()
+	}
+}
+
+// killed returns how many runs were killed so far.
+func (p *proxy) killed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kills
+}
+
+// made returns what each call of the current run was.
+func (p *proxy) made() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls
+}
+
+// begin counts a call.
+func (p *proxy) begin(what string) verdict {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = append(p.calls, what)
+	switch {
+	case len(p.calls) != p.point.call:
+		return pass
+	case p.point.after:
+		return killAfter
+	}
+	return killBefore
+}
+
+// killRun kills the run, and cuts its connections to databases, as the end of its container does.
+func (p *proxy) killRun() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kill != nil {
+		p.kill()
+		p.kill = nil
+		p.kills++
+	}
+	for c := range p.conns {
+		_ = c.Close()
+	}
+}
+
+// handler is a server behind the proxy.
+func (p *proxy) handler(name string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch p.begin(name + ": " + r.Method + " " + r.URL.Path) {
+		case killBefore:
+			p.killRun()
+			panic(http.ErrAbortHandler)
+		case killAfter:
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			p.killRun()
+			panic(http.ErrAbortHandler)
+		case pass:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// serve serves a handler behind the proxy, until the test ends.
+func (p *proxy) serve(t *testing.T, name string, next http.Handler) *servertest.HTTP {
+	t.Helper()
+	server, err := servertest.Serve("127.0.0.1:0", p.handler(name, next))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	return server
+}
+
+// front returns a port of its own that leads to another one of this machine.
+func (p *proxy) front(t *testing.T, port int) int {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.fronts[port]; l != nil {
+		return l.Addr().(*net.TCPAddr).Port
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.fronts[port] = l
+	p.wait.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.wait.Go(func() { p.forward(client, fmt.Sprintf("127.0.0.1:%d", port)) })
+		}
+	})
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// close ends all fronts and their connections.
+func (p *proxy) close() {
+	p.mu.Lock()
+	for _, l := range p.fronts {
+		_ = l.Close()
+	}
+	for c := range p.conns {
+		_ = c.Close()
+	}
+	p.conns = nil
+	p.mu.Unlock()
+	p.wait.Wait()
+}
+
+// track remembers a connection, or closes it if all are closed already.
+func (p *proxy) track(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns == nil {
+		_ = c.Close()
+		return false
+	}
+	p.conns[c] = true
+	return true
+}
+
+func (p *proxy) untrack(c net.Conn) {
+	_ = c.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+// A connection's first messages agree on TLS and a password. Between them a kill does what it does before the first.
+// Where TLS needs no agreement, they are one less than elsewhere.
+const loginMessages = 4
+
+// pg_dump asks a hundred times, and only reads: after so many messages of a connection, one in so many counts.
+const (
+	sampleAfter = 16
+	sampleEvery = 16
+)
+
+// counts reports whether a connection's nth message is a call.
+func (p *proxy) counts(n int) bool {
+	return n == 1 || n > loginMessages && (!p.dumps || n <= sampleAfter || n%sampleEvery == 0)
+}
+
+// forward passes a connection on.
+func (p *proxy) forward(client net.Conn, target string) {
+	defer p.untrack(client)
+	server, err := net.Dial("tcp", target)
+	if err != nil {
+		return
+	}
+	defer p.untrack(server)
+	if !p.track(client) || !p.track(server) {
+		return
+	}
+	var mu sync.Mutex
+	messages, waiting, last := 0, false, false
+	var both sync.WaitGroup
+	both.Go(func() {
+		defer server.Close()
+		copyEach(server, client, func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if waiting {
+				return true // the same message goes on
+			}
+			messages, waiting = messages+1, true
+			if !p.counts(messages) {
+				return true
+			}
+			switch p.begin(fmt.Sprintf("database: message %d of a connection", messages)) {
+			case killBefore:
+				p.killRun()
+				return false
+			case killAfter:
+				last = true
+			case pass:
+			}
+			return true
+		})
+	})
+	both.Go(func() {
+		defer client.Close()
+		copyEach(client, server, func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			waiting = false
+			if last {
+				p.killRun()
+			}
+			return !last
+		})
+	})
+	both.Wait()
+	if last { // a call that nobody answers, such as the end of a connection
+		p.killRun()
+	}
+}
+
+// copyEach copies what arrives, while may says so.
+func copyEach(to io.Writer, from io.Reader, may func() bool) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if !may() {
+				return
+			}
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
