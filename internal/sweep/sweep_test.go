@@ -105,8 +105,9 @@ func (s scenario) sweep(t *testing.T, every int) {
 			}
 		})
 	}
-	// A run may make a call less than the undisturbed one, and then nothing kills it at the last.
-	if kills*10 < points*9 {
+	// Some runs make a call or two less than the undisturbed one, whose last they never reach: a goodbye to a server may
+	// come together with the message before it.
+	if kills < points-1-points/10 {
 		t.Errorf("only %d of %d runs were killed", kills, points)
 	}
 }
