@@ -17,6 +17,7 @@ import (
 // sends before it waits for an answer.
 type proxy struct {
 	mu     sync.Mutex
+	run    int      // which one it is
 	calls  []string // what each call was, for messages
 	point  point
 	kill   func() // of the run; nil once it is dead, or while none is to be
@@ -55,14 +56,14 @@ const (
 func (p *proxy) arm(at point, kill func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.calls, p.point, p.kill = nil, at, kill
+	p.run, p.calls, p.point, p.kill = p.run+1, nil, at, kill
 }
 
 // disarm ends what is left of a run that has exited, so that nothing of it counts for the next one.
 func (p *proxy) disarm() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.kill = nil
+	p.run, p.kill = p.run+1, nil
 	for c := range p.conns {
 		_ = c.Close()
 	}
@@ -82,24 +83,27 @@ func (p *proxy) made() []string {
 	return p.calls
 }
 
-// begin counts a call.
-func (p *proxy) begin(what string) verdict {
+// begin counts a call, and says of which run it is.
+func (p *proxy) begin(what string) (v verdict, run int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls = append(p.calls, what)
 	switch {
 	case len(p.calls) != p.point.call:
-		return pass
+		return pass, p.run
 	case p.point.after:
-		return killAfter
+		return killAfter, p.run
 	}
-	return killBefore
+	return killBefore, p.run
 }
 
 // killRun kills the run, and cuts its connections to databases, as the end of its container does.
-func (p *proxy) killRun() {
+func (p *proxy) killRun(run int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if run != p.run {
+		return // that one has exited by itself
+	}
 	if p.kill != nil {
 		p.kill()
 		p.kill = nil
@@ -113,13 +117,14 @@ func (p *proxy) killRun() {
 // handler is a server behind the proxy.
 func (p *proxy) handler(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch p.begin(name + ": " + r.Method + " " + r.URL.Path) {
+		verdict, run := p.begin(name + ": " + r.Method + " " + r.URL.Path)
+		switch verdict {
 		case killBefore:
-			p.killRun()
+			p.killRun(run)
 			panic(http.ErrAbortHandler)
 		case killAfter:
 			next.ServeHTTP(httptest.NewRecorder(), r)
-			p.killRun()
+			p.killRun(run)
 			panic(http.ErrAbortHandler)
 		case pass:
 			next.ServeHTTP(w, r)
@@ -223,7 +228,7 @@ func (p *proxy) forward(client net.Conn, target string) {
 		return
 	}
 	var mu sync.Mutex
-	messages, waiting, last := 0, false, false
+	messages, waiting, last := 0, false, 0 // last is the run to kill after this answer
 	var both sync.WaitGroup
 	both.Go(func() {
 		defer server.Close()
@@ -237,12 +242,13 @@ func (p *proxy) forward(client net.Conn, target string) {
 			if !p.counts(messages) {
 				return true
 			}
-			switch p.begin(fmt.Sprintf("database: message %d of a connection", messages)) {
+			verdict, run := p.begin(fmt.Sprintf("database: message %d of a connection", messages))
+			switch verdict {
 			case killBefore:
-				p.killRun()
+				p.killRun(run)
 				return false
 			case killAfter:
-				last = true
+				last = run
 			case pass:
 			}
 			return true
@@ -254,15 +260,15 @@ func (p *proxy) forward(client net.Conn, target string) {
 			mu.Lock()
 			defer mu.Unlock()
 			waiting = false
-			if last {
-				p.killRun()
+			if last > 0 {
+				p.killRun(last)
 			}
-			return !last
+			return last == 0
 		})
 	})
 	both.Wait()
-	if last { // a call that nobody answers, such as the end of a connection
-		p.killRun()
+	if last > 0 { // a call that nobody answers, such as the end of a connection
+		p.killRun(last)
 	}
 }
 
