@@ -1,7 +1,6 @@
 package action
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,11 +11,9 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
-	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -25,19 +22,12 @@ import (
 
 // vault is a bucket of a MinIO whose role a job may assume.
 type vault struct {
-	*store
+	*buckettest.Trusting
 	bucket string
 }
 
-// store is the MinIO of all vaults, with the issuer that it trusts.
-type store struct {
-	*buckettest.Server
-	issuer *githubtest.Issuer
-}
-
-func (s *store) Stop() error { return errors.Join(s.Server.Stop(), s.issuer.Close()) }
-
-var vaults servertest.Shared[*store]
+// vaults is the MinIO of all.
+var vaults servertest.Shared[*buckettest.Trusting]
 
 func newVault(t *testing.T) *vault {
 	t.Helper()
@@ -47,17 +37,12 @@ func newVault(t *testing.T) *vault {
 }
 
 // startStore also sets AWS's own configuration, which the SDK reads by itself, for the rest of the test binary.
-func startStore() (*store, error) {
-	issuer, err := githubtest.StartIssuer(githubtest.IssuerOptions{})
+func startStore() (*buckettest.Trusting, error) {
+	s, err := buckettest.StartTrusting()
 	if err != nil {
 		return nil, err
 	}
-	server, err := buckettest.Start(context.Background(), buckettest.Options{Issuer: issuer.URL})
-	if err != nil {
-		return nil, errors.Join(err, issuer.Close())
-	}
-	return &store{server, issuer}, errors.Join(
-		os.Setenv("AWS_ENDPOINT_URL_STS", server.URL), os.Setenv("AWS_CA_BUNDLE", server.CAFile))
+	return s, errors.Join(os.Setenv("AWS_ENDPOINT_URL_STS", s.URL), os.Setenv("AWS_CA_BUNDLE", s.CAFile))
 }
 
 // inputs of a job with permission to ask for a token.
@@ -65,22 +50,15 @@ func (v *vault) inputs(more ...string) []string {
 	return append([]string{
 		"s3-bucket=" + v.bucket, "s3-endpoint=" + v.URL, "s3-path-style=true", "aws-region=" + buckettest.Region,
 		"s3-prefix=tenants",
-		"role-to-assume=" + v.RoleARN, "$ACTIONS_ID_TOKEN_REQUEST_URL=" + v.issuer.RequestURL,
-		"$ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + v.issuer.RequestToken,
+		"role-to-assume=" + v.RoleARN, "$ACTIONS_ID_TOKEN_REQUEST_URL=" + v.Issuer.RequestURL,
+		"$ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + v.Issuer.RequestToken,
 	}, more...)
 }
 
 // keys lists what is in the bucket, and fails where an upload was left unfinished.
 func (v *vault) keys(t *testing.T) []string {
 	t.Helper()
-	list, err := v.Client().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &v.bucket})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var keys []string
-	for _, o := range list.Contents {
-		keys = append(keys, aws.ToString(o.Key))
-	}
+	keys := buckettest.Keys(t, v.Server, v.bucket)
 	uploads, err := v.Client().ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &v.bucket})
 	if err != nil || len(uploads.Uploads) > 0 {
 		t.Errorf("%d unfinished uploads, %v", len(uploads.Uploads), err)

@@ -1,8 +1,8 @@
 package action
 
 import (
+	"bytes"
 	"flag"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,8 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/servertest"
@@ -62,7 +61,9 @@ func TestOldFormats(t *testing.T) {
 				[]string{"ana@acme.example", "bo@acme.example"})
 
 			catalog := catalogDatabase(t)
-			load(t, catalog, filepath.Join(dir, "catalog.sql"))
+			if err := pgtest.Load(t, catalog, bytes.NewReader(readKept(t, dir, "catalog.sql"))); err != nil {
+				t.Fatal(err)
+			}
 			const seen = "select name || ' ' || first_seen_at::text from project order by name"
 			was := pgtest.Ask(t, catalog, seen)
 			f.run(t, t.Context(), "catalog-url="+catalog).counts(t, 1, 1, 0, 0)
@@ -105,15 +106,7 @@ func keepFormats(t *testing.T, dir string) {
 			keep("key", key+"\n")
 			file = "backup.gz"
 		}
-		object, err := v.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: &v.bucket, Key: &key})
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(object.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		keep(file, string(text))
+		keep(file, string(buckettest.Read(t, v.Server, v.bucket, key)))
 	}
 	dump, err := exec.Command(filepath.Join(pgtest.Shared(t).BinDir, "pg_dump"), "--no-owner", "--no-privileges",
 		"--inserts", catalog).Output()
@@ -130,14 +123,4 @@ func readKept(t *testing.T, dir, name string) []byte {
 		t.Fatal(err)
 	}
 	return text
-}
-
-// load runs a file with psql.
-func load(t *testing.T, url, file string) {
-	t.Helper()
-	psql := exec.Command(filepath.Join(pgtest.Shared(t).BinDir, "psql"), "--quiet", "--no-psqlrc",
-		"--set", "ON_ERROR_STOP=1", "--file", file, url)
-	if out, err := psql.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 }

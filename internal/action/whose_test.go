@@ -37,13 +37,7 @@ func (f *organisation) addBranch(t *testing.T, projectID, name string) {
 
 func (v *vault) manifest(t *testing.T, key string) (m backups.Manifest) {
 	t.Helper()
-	name := key + ".json"
-	out, err := v.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: &v.bucket, Key: &name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = out.Body.Close() }()
-	if err := json.NewDecoder(out.Body).Decode(&m); err != nil {
+	if err := json.Unmarshal(buckettest.Read(t, v.Server, v.bucket, key+".json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	return m

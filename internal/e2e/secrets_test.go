@@ -25,8 +25,7 @@ func TestSecretsExamples(t *testing.T) {
 	}
 	var want []string
 	for _, tenant := range sandbox.tenants {
-		name := strings.ReplaceAll(strings.TrimSuffix(folder(tenant), "/"), "-", "_")
-		want = append(want, strings.ToUpper(name)+"_DATABASE_URL")
+		want = append(want, secretOf(tenant))
 	}
 	slices.Sort(want)
 

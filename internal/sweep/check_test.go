@@ -7,18 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/url"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -35,14 +30,9 @@ func (w *world) converged(o outcome, total int, files, inputs []string) {
 		w.Errorf("the second run's report has %+v, want %d tenants, all well", t, total)
 	}
 	// A report that was being written when the run was killed stays beside the next one.
-	got, halves := w.files(), 0
-	got = slices.DeleteFunc(got, func(name string) bool {
-		half := halfWritten.MatchString(name)
-		if half {
-			halves++
-		}
-		return half
-	})
+	all := w.files()
+	got := slices.DeleteFunc(slices.Clone(all), halfWritten.MatchString)
+	halves := len(all) - len(got)
 	if !slices.Equal(got, files) || halves > w.proxy.killed() {
 		w.Errorf("the workspace has %q and %d half-written files, want %q", got, halves, files)
 	}
@@ -75,14 +65,20 @@ func (w *world) exists(p neontest.Project) bool {
 // listed returns the ids of all projects.
 func (w *world) listed() []string {
 	w.Helper()
-	var list struct{ Projects []struct{ ID string } }
-	w.api("/projects?limit=100", &list)
 	var ids []string
-	for _, p := range list.Projects {
+	for _, p := range w.all() {
 		ids = append(ids, p.ID)
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// all lists the projects, without their connection strings.
+func (w *world) all() []neontest.Project {
+	w.Helper()
+	var list struct{ Projects []neontest.Project }
+	w.api("/projects?limit=100", &list)
+	return list.Projects
 }
 
 // branch is what Neon says of one.
@@ -161,7 +157,7 @@ func (w *world) uri(project, more string) string {
 // which does not show them.
 func (w *world) secretsAreNowhere() {
 	w.Helper()
-	secrets := []string{neontest.OrgKey, githubtest.DefaultToken, w.store.issuer.RequestToken}
+	secrets := []string{neontest.OrgKey, githubtest.DefaultToken, w.store.Issuer.RequestToken}
 	urls := []string{w.catalog}
 	for _, p := range slices.Concat(w.projects, w.named(func(string) bool { return true })) {
 		urls = append(urls, p.URL)
@@ -189,32 +185,14 @@ func (w *world) secretsAreNowhere() {
 	}
 }
 
-// keys lists the bucket.
 func (w *world) keys() []string {
 	w.Helper()
-	list, err := w.store.Client().ListObjectsV2(w.Context(), &s3.ListObjectsV2Input{Bucket: &w.bucket})
-	if err != nil {
-		w.Fatal(err)
-	}
-	var keys []string
-	for _, o := range list.Contents {
-		keys = append(keys, aws.ToString(o.Key))
-	}
-	return keys
+	return buckettest.Keys(w, w.store.Server, w.bucket)
 }
 
 func (w *world) object(key string) []byte {
 	w.Helper()
-	got, err := w.store.Client().GetObject(w.Context(), &s3.GetObjectInput{Bucket: &w.bucket, Key: &key})
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer func() { _ = got.Body.Close() }()
-	text, err := io.ReadAll(got.Body)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return text
+	return buckettest.Read(w, w.store.Server, w.bucket, key)
 }
 
 // restores checks that every backup with a manifest, which is what counts as one, is what the manifest says and gives a
@@ -276,11 +254,8 @@ func (w *world) load(stored []byte, check string) []string {
 		w.Errorf("not a gzip file: %v", err)
 		return nil
 	}
-	psql := exec.CommandContext(w.Context(), filepath.Join(server.BinDir, "psql"), "--quiet", "--no-psqlrc",
-		"--set", "ON_ERROR_STOP=1", "--dbname", server.URL(name))
-	psql.Stdin = dump
-	if out, err := psql.CombinedOutput(); err != nil {
-		w.Errorf("load a backup: %v\n%s", err, out)
+	if err := pgtest.Load(w, server.URL(name), dump); err != nil {
+		w.Errorf("load a backup: %v", err)
 		return nil
 	}
 	return pgtest.Ask(w, server.URL(name), check)
@@ -306,11 +281,10 @@ func (w *world) restoredProjects() []neontest.Project {
 
 func (w *world) named(is func(name string) bool) (found []neontest.Project) {
 	w.Helper()
-	var list struct{ Projects []struct{ ID, Name string } }
-	w.api("/projects?limit=100", &list)
-	for _, p := range list.Projects {
+	for _, p := range w.all() {
 		if is(p.Name) {
-			found = append(found, neontest.Project{ID: p.ID, Name: p.Name, URL: w.uri(p.ID, "")})
+			p.URL = w.uri(p.ID, "")
+			found = append(found, p)
 		}
 	}
 	return found

@@ -32,27 +32,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m, stores.Stop, program.Stop) }
 
-// store is the MinIO of all worlds, with the issuer that it trusts.
-type store struct {
-	*buckettest.Server
-	issuer *githubtest.Issuer
-}
-
-func (s *store) Stop() error { return errors.Join(s.Server.Stop(), s.issuer.Close()) }
-
-var stores servertest.Shared[*store]
-
-func startStore() (*store, error) {
-	issuer, err := githubtest.StartIssuer(githubtest.IssuerOptions{})
-	if err != nil {
-		return nil, err
-	}
-	server, err := buckettest.Start(context.Background(), buckettest.Options{Issuer: issuer.URL})
-	if err != nil {
-		return nil, errors.Join(err, issuer.Close())
-	}
-	return &store{server, issuer}, nil
-}
+// stores is the MinIO of all worlds.
+var stores servertest.Shared[*buckettest.Trusting]
 
 // built is the program that is killed.
 type built struct{ path string }
@@ -84,7 +65,7 @@ type world struct {
 	neon     *neontest.Server
 	projects []neontest.Project
 	github   *githubtest.Server
-	store    *store
+	store    *buckettest.Trusting
 	faults   *buckettest.FaultProxy
 	bucket   string
 	storeURL string
@@ -97,7 +78,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s, err := stores.Get(startStore)
+	s, err := stores.Get(buckettest.StartTrusting)
 	buckettest.Need(t, err)
 	w := &world{
 		T: t, proxy: newProxy(), store: s, bucket: buckettest.Bucket(t, s.Server, false), workspace: t.TempDir(),
@@ -120,7 +101,7 @@ func newWorld(t *testing.T) *world {
 	w.github.AddOrganization("acme")
 	w.github.AddRepository(repository)
 	w.faults = buckettest.StartFaultProxy(t, s.Server)
-	issuer, err := url.Parse(s.issuer.RequestURL)
+	issuer, err := url.Parse(s.Issuer.RequestURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +123,7 @@ func newWorld(t *testing.T) *world {
 		"INPUT_NEON-API-KEY":   neontest.OrgKey,
 		"AWS_ENDPOINT_URL_STS": w.storeURL, "AWS_CA_BUNDLE": s.CAFile,
 		"ACTIONS_ID_TOKEN_REQUEST_URL":   at(issuer.RequestURI(), w.proxy.serve(t, "issuer", requests)),
-		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": s.issuer.RequestToken,
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": s.Issuer.RequestToken,
 		"INPUT_CONCURRENCY":              "1", // so that calls come in nearly the same order every time
 	}
 	return w

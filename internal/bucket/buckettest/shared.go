@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
@@ -44,4 +48,33 @@ func Bucket(t testing.TB, s *Server, lock bool) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// Keys lists a bucket with up to a thousand objects.
+func Keys(t testing.TB, s *Server, bucket string) []string {
+	t.Helper()
+	list, err := s.Client().ListObjectsV2(context.Background(), &s3.ListObjectsV2Input{Bucket: &bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, o := range list.Contents {
+		keys = append(keys, aws.ToString(o.Key))
+	}
+	return keys
+}
+
+// Read returns an object's content.
+func Read(t testing.TB, s *Server, bucket, key string) []byte {
+	t.Helper()
+	got, err := s.Client().GetObject(context.Background(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = got.Body.Close() }()
+	content, err := io.ReadAll(got.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }

@@ -2,6 +2,10 @@ package pgtest
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,6 +42,18 @@ func Do(t testing.TB, url, sql string) {
 	if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Load runs a script, such as a dump, with psql, which ends at the first error.
+func Load(t testing.TB, url string, script io.Reader) error {
+	t.Helper()
+	psql := exec.CommandContext(t.Context(), filepath.Join(Shared(t).BinDir, "psql"), "--quiet", "--no-psqlrc",
+		"--set", "ON_ERROR_STOP=1", "--dbname", url)
+	psql.Stdin = script
+	if out, err := psql.CombinedOutput(); err != nil {
+		return fmt.Errorf("psql: %w: %s", err, out)
+	}
+	return nil
 }
 
 // HostileNames are names for schemas and tables that break code which does not quote.
