@@ -38,6 +38,9 @@ func Impatient(o Options, stall time.Duration) Options {
 	return o
 }
 
+// Timed limits how long a connection may be idle.
+func Timed(conn net.Conn, idle time.Duration) net.Conn { return &timedConn{Conn: conn, idle: idle} }
+
 // PartSize and GrownSize compute the sizes of parts, in bytes.
 var (
 	PartSize  = partSize

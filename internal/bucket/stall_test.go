@@ -1,8 +1,11 @@
 package bucket_test
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
@@ -54,4 +57,38 @@ func (c *stallable) enforce() {
 	defer c.mu.Unlock()
 	c.enforced = true
 	_ = c.Conn.SetDeadline(c.deadline) // fails if the connection has been closed
+}
+
+// TestStallIsNamed looks at the side that did not notice the timeout, after the other has closed the connection.
+func TestStallIsNamed(t *testing.T) {
+	t.Parallel()
+	conn := bucket.Timed(dialed(t), time.Millisecond)
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("a read with nothing to read: %v", err)
+	}
+	conn.Close()
+	if _, err := conn.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the write after it: %v", err)
+	}
+
+	conn = bucket.Timed(dialed(t), time.Minute)
+	conn.Close()
+	if _, err := conn.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a write to a closed connection that was in time: %v", err)
+	}
+}
+
+// dialed is a connection to a server that accepts it and says nothing.
+func dialed(t *testing.T) net.Conn {
+	t.Helper()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	conn, err := net.Dial("tcp", server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }

@@ -5,8 +5,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
+	"os"
+	"sync/atomic"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -54,19 +57,25 @@ func httpClient(o Options) *awshttp.BuildableClient {
 // read, because the response can only come after the whole request body.
 type timedConn struct {
 	net.Conn
-	idle time.Duration
+	idle    time.Duration
+	stalled atomic.Pointer[error] // the timeout, once it has passed
 }
 
-func (c *timedConn) Read(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Read(p)
-}
+func (c *timedConn) Read(p []byte) (int, error)  { return c.timed(c.Conn.Read, p) }
+func (c *timedConn) Write(p []byte) (int, error) { return c.timed(c.Conn.Write, p) }
 
-func (c *timedConn) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
-		return 0, err
+// timed tells of the timeout whichever direction is asked: net/http closes the connection at the first error, and if
+// the other direction is the one it hears of, "use of closed network connection" would hide why.
+func (c *timedConn) timed(move func([]byte) (int, error), p []byte) (n int, err error) {
+	if err = c.SetDeadline(time.Now().Add(c.idle)); err == nil {
+		n, err = move(p)
 	}
-	return c.Conn.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		first := err
+		c.stalled.CompareAndSwap(nil, &first)
+	}
+	if timeout := c.stalled.Load(); timeout != nil && errors.Is(err, net.ErrClosed) {
+		err = *timeout
+	}
+	return n, err
 }
