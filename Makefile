@@ -1,7 +1,7 @@
 # What a contributor runs. Every target installs what it needs (apt, as root or with sudo), or says what to install.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e examples sweep vulnerabilities
+.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e examples sweep soak vulnerabilities
 
 IMAGE := neon-tenants-action:dev
 # built from the module in the folder that is given
@@ -35,6 +35,15 @@ EVERY ?= 1
 sweep: bin/minio ## kill each kind of run before and after every call that it makes, and look at what is left
 	@.ci/install postgres
 	go test -count 1 -timeout 60m -run '^TestKilledAtEveryCall$$' ./internal/sweep -args -every $(EVERY)
+
+# How long to soak, with how many tenants, and what its chaos begins with; 0: any number.
+SOAK ?= 10m
+TENANTS ?= 500
+SEED ?= 0
+
+soak: bin/minio ## lead a fleet through its life, round after round, while calls fail, sessions end, runs are killed and the store's clock jumps
+	@.ci/install postgres
+	go test -count 1 -timeout 60m -v -run '^TestSoak$$' ./internal/sweep -args -soak $(SOAK) -tenants $(TENANTS) -seed $(SEED)
 
 lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionlint on workflows and examples
 	bin/golangci-lint run ./...

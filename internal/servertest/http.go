@@ -54,6 +54,12 @@ func (s *HTTP) Address() string { return s.address.String() }
 // Port returns the port that the server listens on.
 func (s *HTTP) Port() int { return s.address.Port }
 
+// HangUp ends the connections that no request is under way on.
+func (s *HTTP) HangUp() {
+	s.server.SetKeepAlivesEnabled(false)
+	s.server.SetKeepAlivesEnabled(true)
+}
+
 // Close ends all connections and stops the server. Closing it twice is no error.
 func (s *HTTP) Close() error {
 	err := s.server.Close()

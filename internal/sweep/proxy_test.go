@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
@@ -22,9 +23,11 @@ type proxy struct {
 	point  point
 	kill   func() // of the run; nil once it is dead, or while none is to be
 	kills  int    // of all runs
+	chaos  *chaos // nil: nothing else happens to calls
 	dumps  bool   // the runs start pg_dump
 	fronts map[int]net.Listener
 	conns  map[net.Conn]bool // nil once closed
+	http   []*servertest.HTTP
 	wait   sync.WaitGroup
 }
 
@@ -50,7 +53,18 @@ const (
 	pass verdict = iota
 	killBefore
 	killAfter // it is carried out, and then the run is killed
+	refuse    // it is not carried out: an error is the answer, or on a connection to a database the connection's end
+	lose      // it is carried out, and the connection ends in place of an answer
+	delay     // it is carried out late
 )
+
+// fate is what becomes of a call of a run.
+type fate struct {
+	verdict
+	run    int           // which one it is
+	late   time.Duration // by how much, with delay
+	status int           // of HTTP's answer, with refuse
+}
 
 // arm starts counting anew for a run.
 func (p *proxy) arm(at point, kill func()) {
@@ -59,13 +73,23 @@ func (p *proxy) arm(at point, kill func()) {
 	p.run, p.calls, p.point, p.kill = p.run+1, nil, at, kill
 }
 
+// disturb lets chaos decide about the calls of the next run.
+func (p *proxy) disturb(c *chaos) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.chaos = c
+}
+
 // disarm ends what is left of a run that has exited, so that nothing of it counts for the next one.
 func (p *proxy) disarm() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.run, p.kill = p.run+1, nil
+	p.run, p.kill, p.point, p.chaos = p.run+1, nil, point{}, nil
 	for c := range p.conns {
 		_ = c.Close()
+	}
+	for _, s := range p.http {
+		s.HangUp()
 	}
 }
 
@@ -83,18 +107,21 @@ func (p *proxy) made() []string {
 	return p.calls
 }
 
-// begin counts a call, and says of which run it is.
-func (p *proxy) begin(what string) (v verdict, run int) {
+// begin counts a call, and decides what becomes of it.
+func (p *proxy) begin(what string) fate {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls = append(p.calls, what)
+	f := fate{run: p.run}
 	switch {
 	case len(p.calls) != p.point.call:
-		return pass, p.run
+		p.chaos.decide(&f)
 	case p.point.after:
-		return killAfter, p.run
+		f.verdict = killAfter
+	default:
+		f.verdict = killBefore
 	}
-	return killBefore, p.run
+	return f
 }
 
 // killRun kills the run, and cuts its connections to databases, as the end of its container does.
@@ -117,15 +144,24 @@ func (p *proxy) killRun(run int) {
 // handler is a server behind the proxy.
 func (p *proxy) handler(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		verdict, run := p.begin(name + ": " + r.Method + " " + r.URL.Path)
-		switch verdict {
+		f := p.begin(name + ": " + r.Method + " " + r.URL.Path)
+		switch f.verdict {
 		case killBefore:
-			p.killRun(run)
+			p.killRun(f.run)
 			panic(http.ErrAbortHandler)
 		case killAfter:
 			next.ServeHTTP(httptest.NewRecorder(), r)
-			p.killRun(run)
+			p.killRun(f.run)
 			panic(http.ErrAbortHandler)
+		case lose:
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		case refuse:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "made by a test", f.status)
+		case delay:
+			time.Sleep(f.late)
+			next.ServeHTTP(w, r)
 		case pass:
 			next.ServeHTTP(w, r)
 		}
@@ -135,11 +171,20 @@ func (p *proxy) handler(name string, next http.Handler) http.Handler {
 // serve serves a handler behind the proxy, until the test ends.
 func (p *proxy) serve(t *testing.T, name string, next http.Handler) *servertest.HTTP {
 	t.Helper()
-	server, err := servertest.Serve("127.0.0.1:0", p.handler(name, next))
+	return p.own(t, func() (*servertest.HTTP, error) { return servertest.Serve("127.0.0.1:0", p.handler(name, next)) })
+}
+
+// own starts a server that ends with the test, and whose idle connections end with each run.
+func (p *proxy) own(t *testing.T, start func() (*servertest.HTTP, error)) *servertest.HTTP {
+	t.Helper()
+	server, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.http = append(p.http, server)
 	return server
 }
 
@@ -228,7 +273,7 @@ func (p *proxy) forward(client net.Conn, target string) {
 		return
 	}
 	var mu sync.Mutex
-	messages, waiting, last := 0, false, 0 // last is the run to kill after this answer
+	messages, waiting, lost, last := 0, false, false, 0 // last is the run to kill after this answer
 	var both sync.WaitGroup
 	both.Go(func() {
 		defer server.Close()
@@ -242,13 +287,20 @@ func (p *proxy) forward(client net.Conn, target string) {
 			if !p.counts(messages) {
 				return true
 			}
-			verdict, run := p.begin(fmt.Sprintf("database: message %d of a connection", messages))
-			switch verdict {
+			f := p.begin(fmt.Sprintf("database: message %d of a connection", messages))
+			switch f.verdict {
 			case killBefore:
-				p.killRun(run)
+				p.killRun(f.run)
 				return false
 			case killAfter:
-				last = run
+				last = f.run
+			case refuse:
+				client.Close()
+				return false
+			case lose:
+				lost = true
+			case delay:
+				time.Sleep(f.late)
 			case pass:
 			}
 			return true
@@ -263,7 +315,7 @@ func (p *proxy) forward(client net.Conn, target string) {
 			if last > 0 {
 				p.killRun(last)
 			}
-			return last == 0
+			return last == 0 && !lost
 		})
 	})
 	both.Wait()

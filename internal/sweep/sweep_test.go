@@ -115,16 +115,9 @@ func (s scenario) sweep(t *testing.T, every int) {
 // world starts one, and returns the files that its workspace has after a run.
 func (s scenario) world(t *testing.T) (w *world, files []string) {
 	t.Helper()
-	w = newWorld(t)
+	w = newWorld(t, pgtest.Shared(t), "ACME Corp", "Payroll Inc")
 	w.proxy.dumps = s.dumps
-	if err := os.CopyFS(filepath.Join(w.workspace, "db", "migrations"), os.DirFS("../../migrations/example")); err != nil {
-		t.Fatal(err)
-	}
-	// A file that is applied twice is found out.
-	w.write("db/migrations/20250201000000_once.sql", "-- migrate:up\ncreate table once (version text);\n"+
-		"insert into once values ('20250201000000');\n-- migrate:down\n")
-	w.write("db/migrations/20250202000000_twice.sql", "-- migrate:up\ninsert into once values ('20250202000000');\n"+
-		"-- migrate:down\n")
+	w.writeMigrations()
 	if s.filled {
 		for _, p := range w.projects {
 			w.fill(p)
@@ -136,6 +129,19 @@ func (s scenario) world(t *testing.T) (w *world, files []string) {
 	files = append(w.files(), "report.json") // which a run may have left already
 	slices.Sort(files)
 	return w, slices.Compact(files)
+}
+
+// writeMigrations writes the example's and two more.
+func (w *world) writeMigrations() {
+	w.Helper()
+	if err := os.CopyFS(filepath.Join(w.workspace, "db", "migrations"), os.DirFS("../../migrations/example")); err != nil {
+		w.Fatal(err)
+	}
+	// A file that is applied twice is found out.
+	w.write("db/migrations/20250201000000_once.sql", "-- migrate:up\ncreate table once (version text);\n"+
+		"insert into once values ('20250201000000');\n-- migrate:down\n")
+	w.write("db/migrations/20250202000000_twice.sql", "-- migrate:up\ninsert into once values ('20250202000000');\n"+
+		"-- migrate:down\n")
 }
 
 func (w *world) write(name, text string) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -30,7 +31,12 @@ import (
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m, stores.Stop, program.Stop) }
+func TestMain(m *testing.M) {
+	if os.Getenv(workerVariable) != "" {
+		os.Exit(work(os.Stdin, os.Stdout))
+	}
+	pgtest.Main(m, stores.Stop, program.Stop)
+}
 
 // stores is the MinIO of all worlds.
 var stores servertest.Shared[*buckettest.Trusting]
@@ -58,10 +64,11 @@ func build() (*built, error) {
 // repository is the one on GitHub whose job the runs are.
 const repository = "acme/fleet"
 
-// world is all that a run talks to, behind a proxy, with a fleet of two tenants.
+// world is all that a run talks to, behind a proxy, with a fleet.
 type world struct {
 	*testing.T
 	proxy    *proxy
+	server   *pgtest.Server // with the tenants' databases
 	neon     *neontest.Server
 	projects []neontest.Project
 	github   *githubtest.Server
@@ -76,25 +83,31 @@ type world struct {
 	said      []string          // all that runs have written, to see that no secret is in it
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld starts one whose tenants have these names.
+func newWorld(t *testing.T, server *pgtest.Server, names ...string) *world {
 	t.Helper()
 	s, err := stores.Get(buckettest.StartTrusting)
 	buckettest.Need(t, err)
 	w := &world{
-		T: t, proxy: newProxy(), store: s, bucket: buckettest.Bucket(t, s.Server, false), workspace: t.TempDir(),
+		T: t, proxy: newProxy(), server: server, store: s, bucket: buckettest.Bucket(t, s.Server, false),
+		workspace: t.TempDir(),
 	}
 	t.Cleanup(w.proxy.close)
 	options := neontest.Options{
 		OperationTime: -1, WakeTime: time.Millisecond,
 		Front: func(port int) int { return w.proxy.front(t, port) },
+		// The checks' own calls would use them up. Runs keep to their limits by themselves, and see refusals of chaos.
+		Limits: neontest.Limits{PerMinute: -1, PerSecond: -1},
 	}
-	if w.neon, err = neontest.New(pgtest.Shared(t), options); err != nil {
+	if w.neon, err = neontest.New(server, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.neon.Close() })
-	w.projects, err = w.neon.AddProjects(t.Context(),
-		neontest.Spec{Name: "ACME Corp"}, neontest.Spec{Name: "Payroll Inc"})
-	if err != nil {
+	specs := make([]neontest.Spec, len(names))
+	for i, name := range names {
+		specs[i].Name = name
+	}
+	if w.projects, err = w.neon.AddProjects(t.Context(), specs...); err != nil {
 		t.Fatal(err)
 	}
 	w.github = githubtest.New(githubtest.Options{})
@@ -108,12 +121,10 @@ func newWorld(t *testing.T) *world {
 	at := func(name string, server *servertest.HTTP) string { return "http://" + server.Address() + name }
 	requests := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: issuer.Scheme, Host: issuer.Host})
 	certificates := filepath.Join(filepath.Dir(s.CAFile), "certs")
-	bucket, err := servertest.ServeTLS("127.0.0.1:0", w.proxy.handler("store", w.faults),
-		filepath.Join(certificates, "public.crt"), filepath.Join(certificates, "private.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = bucket.Close() })
+	bucket := w.proxy.own(t, func() (*servertest.HTTP, error) {
+		return servertest.ServeTLS("127.0.0.1:0", w.proxy.handler("store", w.faults),
+			filepath.Join(certificates, "public.crt"), filepath.Join(certificates, "private.key"))
+	})
 	w.storeURL = "https://" + bucket.Address()
 	w.variables = map[string]string{
 		"PATH": os.Getenv("PATH"), "HOME": t.TempDir(), "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": w.workspace,
@@ -164,26 +175,12 @@ func (w *world) run(p point, inputs ...string) outcome {
 	if err != nil {
 		w.Fatal(err)
 	}
-	dir := w.TempDir()
-	variables := []string{
-		"GITHUB_OUTPUT=" + filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY=" + filepath.Join(dir, "summary"),
-	}
-	inputs = append([]string{"report-file=report.json"}, inputs...)
-	for name, value := range w.variables {
-		variables = append(variables, name+"="+value)
-	}
-	for _, input := range inputs {
-		name, value, _ := strings.Cut(input, "=")
-		variables = append(variables, "INPUT_"+strings.ToUpper(name)+"="+value)
-	}
-	if err := os.Remove(filepath.Join(w.workspace, "report.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		w.Fatal(err)
-	}
+	j := w.job(inputs...)
 	var log bytes.Buffer
 	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, built.path)
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = variables, w.workspace, &log, &log
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = j.environ(), w.workspace, &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the end of a container ends pg_dump, too
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	started := make(chan struct{})
@@ -195,8 +192,44 @@ func (w *world) run(p point, inputs ...string) outcome {
 		w.Fatal(err)
 	}
 	close(started)
-	o := outcome{err: cmd.Wait(), log: log.String()}
+	err = cmd.Wait()
 	w.proxy.disarm()
+	return w.left(j, err, log.String())
+}
+
+// job is a step of a workflow: the variables of its environment, by name.
+type job map[string]string
+
+// job prepares one with these inputs.
+func (w *world) job(inputs ...string) job {
+	w.Helper()
+	dir := w.TempDir()
+	j := job{
+		"GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
+		"INPUT_REPORT-FILE": "report.json",
+	}
+	maps.Copy(j, w.variables)
+	for _, input := range inputs {
+		name, value, _ := strings.Cut(input, "=")
+		j["INPUT_"+strings.ToUpper(name)] = value
+	}
+	if err := os.Remove(filepath.Join(w.workspace, "report.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.Fatal(err)
+	}
+	return j
+}
+
+func (j job) environ() (all []string) {
+	for name, value := range j {
+		all = append(all, name+"="+value)
+	}
+	return all
+}
+
+// left reads what a run has left.
+func (w *world) left(j job, err error, log string) outcome {
+	w.Helper()
+	o := outcome{err: err, log: log}
 	text, err := os.ReadFile(filepath.Join(w.workspace, "report.json"))
 	if err == nil {
 		if o.report, err = report.Decode(text); err != nil {
@@ -204,8 +237,8 @@ func (w *world) run(p point, inputs ...string) outcome {
 		}
 	}
 	w.said = append(w.said, o.log, string(text))
-	for _, name := range []string{"output", "summary"} {
-		text, _ := os.ReadFile(filepath.Join(dir, name))
+	for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
+		text, _ := os.ReadFile(j[name])
 		w.said = append(w.said, string(text))
 	}
 	return o
