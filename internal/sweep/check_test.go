@@ -76,9 +76,19 @@ func (w *world) listed() []string {
 // all lists the projects, without their connection strings.
 func (w *world) all() []neontest.Project {
 	w.Helper()
-	var list struct{ Projects []neontest.Project }
-	w.api("/projects?limit=100", &list)
-	return list.Projects
+	var all []neontest.Project
+	for from := ""; ; {
+		var page struct {
+			Projects   []neontest.Project
+			Pagination struct{ Cursor string }
+		}
+		w.api("/projects?limit=400"+from, &page)
+		all = append(all, page.Projects...)
+		if len(page.Projects) == 0 || page.Pagination.Cursor == "" {
+			return all
+		}
+		from = "&cursor=" + url.QueryEscape(page.Pagination.Cursor)
+	}
 }
 
 // branch is what Neon says of one.
