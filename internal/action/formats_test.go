@@ -2,6 +2,7 @@ package action
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"os/exec"
@@ -9,10 +10,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/secrets"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
@@ -24,8 +27,12 @@ func keptFleet(t *testing.T) *organisation {
 		neontest.Spec{Name: "Payroll Inc", ID: "misty-field-87654321"})
 }
 
-// TestOldFormats reads what runs of earlier versions have left: reports, a backup with its manifest, a catalog. There
-// is a directory for each release, and one for the time before the first. What is in them never changes.
+// keptSecrets are the tenants whose secrets are kept, one of which leaves.
+func keptSecrets(t *testing.T) *hub { return newHub(t, "acme-corp", "gone-inc", "payroll-inc") }
+
+// TestOldFormats reads what runs of earlier versions have left: reports, a backup with its manifest, a catalog, what a
+// sync remembers. There is a directory for each release, and one for the time before the first. What is in them never
+// changes.
 func TestOldFormats(t *testing.T) {
 	if *newFormats != "" {
 		keepFormats(t, filepath.Join("testdata", "formats", *newFormats))
@@ -71,6 +78,20 @@ func TestOldFormats(t *testing.T) {
 			servertest.Equal(t, "its last run", pgtest.Ask(t, catalog,
 				"select mode || ' ' || outcome || ' ' || succeeded from run order by started_at desc limit 1"),
 				[]string{"migrate succeeded 1"})
+
+			h := keptSecrets(t)
+			h.SetVariable(h.scope, secrets.StateVariable, string(readKept(t, dir, "state")))
+			var written map[string]time.Time
+			if err := json.Unmarshal(readKept(t, dir, "secrets.json"), &written); err != nil {
+				t.Fatal(err)
+			}
+			for name, value := range h.perTenant() {
+				h.SetSecret(h.scope, name, value, written[name])
+			}
+			delete(h.tenants, "gone-inc")
+			o = h.sync(t, "prune-secrets=true")
+			o.counts(t, 0, 2, 0, 0)
+			h.holds(t, h.perTenant())
 		})
 	}
 }
@@ -114,6 +135,11 @@ func keepFormats(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	keep("catalog.sql", commands.ReplaceAllString(string(dump), ""))
+	h := keptSecrets(t)
+	h.sync(t).counts(t, 3, 0, 0, 0)
+	state, _ := h.Variable(h.scope, secrets.StateVariable)
+	keep("state", state)
+	keep("secrets.json", string(mustJSON(t, h.Written(h.scope))))
 }
 
 func readKept(t *testing.T, dir, name string) []byte {

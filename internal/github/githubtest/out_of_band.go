@@ -64,6 +64,17 @@ func (s *Server) SetSecret(scope Scope, name, value string, at time.Time) {
 	v.secrets[name].value, v.secrets[name].updated = value, at
 }
 
+// Written returns when each of a scope's secrets was written last, by name.
+func (s *Server) Written(scope Scope) map[string]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]time.Time{}
+	for name, one := range s.vault(scope).secrets {
+		all[name] = one.updated
+	}
+	return all
+}
+
 // DeleteSecret deletes a secret, if it exists.
 func (s *Server) DeleteSecret(scope Scope, name string) {
 	s.mu.Lock()
