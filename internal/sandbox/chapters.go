@@ -22,8 +22,9 @@ func showDryRun(ctx context.Context, _ *world, r *runner) error {
 
 func showMigration(ctx context.Context, _ *world, r *runner) error {
 	r.out.tell("Migrate every tenant", `
-		Now for real: many tenants at once, each under its own lock, each file in its own transaction.`)
-	migrate := step{inputs: []string{"mode=migrate"}, outputs: []string{"succeeded=6", "failed=0"}}
+		Now for real: each tenant under its own lock, each file in its own transaction. In waves: if anything goes wrong
+		with the first tenant, nobody else is touched.`)
+	migrate := step{inputs: []string{"mode=migrate", "waves=1, 100%"}, outputs: []string{"succeeded=6", "failed=0"}}
 	if err := r.step(ctx, migrate); err != nil {
 		return err
 	}
@@ -111,10 +112,10 @@ func showRehearsal(ctx context.Context, w *world, r *runner) error {
 	}); err != nil {
 		return err
 	}
-	r.out.say("Globex has few users at this hour, so the table may be rewritten. The run goes on to the tenants, " +
-		"and makes an undo point of each:")
+	r.out.say("Globex has few users at this hour, so its table may be rewritten. The run that follows makes an undo " +
+		"point of each tenant before it changes it:")
 	return r.step(ctx, step{
-		inputs:  []string{"mode=migrate", "rehearse=all", "undo-point=true", "report-file=migrate.json"},
+		inputs:  []string{"mode=migrate", "undo-point=true", "report-file=migrate.json"},
 		outputs: []string{"succeeded=6", "failed=0"},
 	})
 }
