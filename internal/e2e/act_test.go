@@ -225,41 +225,49 @@ func runAct(t *testing.T, sandbox *sandbox, repository, event string, args ...st
 	if out, err := exec.Command("docker", "tag", environment(t, "E2E_IMAGE"), actImage).CombinedOutput(); err != nil {
 		t.Fatalf("docker tag: %v\n%s", err, out)
 	}
-	nameApart(t, repository)
 	checkout, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	home := t.TempDir()
-	cmd := exec.CommandContext(ctx, environment(t, "E2E_ACT"), append([]string{
-		event, "--rm", "--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server",
+	job := act(t, repository, []string{"NEON_API_KEY=" + sandbox.apiKey}, append([]string{
+		event,
 		"--platform", "ubuntu-latest=debian:trixie-slim",
-		"--action-cache-path", filepath.Join(home, "cache"),
 		"--local-repository", "org/neon-tenants-action@v1=" + checkout,
 		"--secret", "NEON_API_KEY", // its value is in the environment
 		"--var", "NEON_API_URL=" + sandbox.apiURL,
 		"--var", "NEON_ORG_ID=" + sandbox.orgID,
 	}, args...)...)
-	cmd.Dir = repository
-	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home,
-		"NEON_API_KEY="+sandbox.apiKey)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // act then removes its containers
-	cmd.WaitDelay = 30 * time.Second
-	out, err := cmd.CombinedOutput()
-	job := outcome{log: string(out), outputs: map[string]string{}}
-	if err != nil || !strings.Contains(job.log, "Job succeeded") {
-		t.Fatalf("act %s: %v\n%s", event, err, job.log)
-	}
-	for _, m := range actOutput.FindAllStringSubmatch(job.log, -1) {
-		job.outputs[m[1]] = strings.TrimSpace(m[2])
-	}
 	// act masks as the runner does, so nothing at all may show here.
 	for _, secret := range sandbox.secrets(t) {
 		if strings.Contains(job.log, secret) {
 			t.Errorf("act's log shows %q", secret)
 		}
+	}
+	return job
+}
+
+// act runs a workflow, which must succeed, with more variables in act's own environment.
+func act(t *testing.T, repository string, variables []string, args ...string) outcome {
+	t.Helper()
+	nameApart(t, repository)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	home := t.TempDir()
+	cmd := exec.CommandContext(ctx, environment(t, "E2E_ACT"), append(args,
+		"--rm", "--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server",
+		"--action-cache-path", filepath.Join(home, "cache"))...)
+	cmd.Dir = repository
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
+	cmd.Env = append(cmd.Env, variables...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // act then removes its containers
+	cmd.WaitDelay = 30 * time.Second
+	out, err := cmd.CombinedOutput()
+	job := outcome{log: string(out), outputs: map[string]string{}}
+	if err != nil || !strings.Contains(job.log, "Job succeeded") {
+		t.Fatalf("act %s: %v\n%s", args[0], err, job.log)
+	}
+	for _, m := range actOutput.FindAllStringSubmatch(job.log, -1) {
+		job.outputs[m[1]] = strings.TrimSpace(m[2])
 	}
 	return job
 }
