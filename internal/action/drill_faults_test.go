@@ -61,7 +61,8 @@ func TestDrillsCatch(t *testing.T) {
 	url := pgtest.Database(t)
 	column(t, url, `create table orders (id int primary key, t text);
 		insert into orders select i, 'x' || i from generate_series(1, 50) i;
-		create table schema_migrations (version text primary key); insert into schema_migrations values ('20250101'); select 1`)
+		create table schema_migrations (version text primary key);
+		insert into schema_migrations values ('20250101'); select 1`)
 	f.run(t, t.Context(), secretTenants(t, v, map[string]string{"good": url}, "verify=stream")...).counts(t, 1, 0, 0, 0)
 	good := v.backupKeys(t)[0]
 	original := buckettest.Read(t, v.Server, v.bucket, good)
@@ -132,7 +133,7 @@ func TestDrillsCatch(t *testing.T) {
 		}
 	}
 	keys := v.keys(t)
-	proofs := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !strings.HasSuffix(key, ".proof.json") })
+	proofs := slices.DeleteFunc(keys, func(key string) bool { return !strings.HasSuffix(key, ".proof.json") })
 	if len(proofs) != 3 || !slices.Contains(proofs, replaced+".proof.json") {
 		t.Errorf("there are the proofs %v", proofs)
 	}

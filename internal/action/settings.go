@@ -106,7 +106,7 @@ func (r *run) settings() settings {
 	return s
 }
 
-// source returns the source that the inputs ask for. A mode that finds tenants itself goes without if they ask for none.
+// source returns the source that the inputs ask for. A mode that finds tenants itself can do without.
 func (r *run) source(m entry, ledger postgres.Ledger) fleet.Source {
 	if m.finds != nil && r.record.Source == "neon" && r.in.String("neon-api-key") == "" {
 		r.record.Source = ""

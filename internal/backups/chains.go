@@ -29,8 +29,8 @@ func (c Chain) Owner() Owner {
 	return Owner{ID: c.Newest.Manifest.Tenant.ID, Origin: c.Newest.Manifest.Origin}
 }
 
-// Unproven is for how long nothing has proven that the tenant can be restored: since the last proof, or since the oldest
-// backup that there is.
+// Unproven is for how long nothing has proven that the tenant can be restored: since the last proof, or since the
+// oldest backup that there is.
 func (c Chain) Unproven(now time.Time) time.Duration {
 	since := c.Since
 	if c.Proof != nil {

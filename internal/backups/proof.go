@@ -144,7 +144,7 @@ func (s Store) Proven(ctx context.Context, folder string, objects []bucket.Objec
 	return s.newestProof(ctx, folder, objects, o, nil)
 }
 
-// PruneProofs deletes the proofs among the objects of a tenant's folder whose backups are gone, or were pruned just now.
+// PruneProofs deletes the proofs among the objects of a tenant's folder whose backups are gone, or were just pruned.
 // The newest proof of all stays, even without its backup, until there is another: it tells when the tenant was last
 // proven. With a short retention nothing else would, and drills would go round among the same few tenants.
 func (s Store) PruneProofs(ctx context.Context, folder string, objects []bucket.Object, pruned []Decision) error {

@@ -14,9 +14,9 @@ import (
 )
 
 // Work is what a mode does in a run. The mode's constructor reads its inputs, leaves every mistake with their reader,
-// opens nothing and makes no call. The run then calls the functions in the order of the fields: Choose, Prepare and Order
-// once, Job for each tenant, several at once, Finish once, Close once, Facts for each tenant that was worked on, and
-// FileSets once.
+// opens nothing and makes no call. The run then calls the functions in the order of the fields: Choose, Prepare and
+// Order once, Job for each tenant, several at once, Finish once, Close once, Facts for each tenant that was worked on,
+// and FileSets once.
 // Only Job is required.
 type Work struct {
 	// Choose returns the tenants to work on, in place of those that the inputs tenants, shard, canary, waves and

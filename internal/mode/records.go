@@ -168,8 +168,9 @@ const (
 	ProofAge  = "proof-age"
 )
 
-// LacksBackup reports whether the age of a tenant's backup, or of its proof, is all that a health check found wrong with
-// it: its database stays as its record says, and waking it would make it no backup.
+// LacksBackup reports whether the age of a tenant's backup, or of its proof, is all that a health check found wrong
+// with it: its database stays as its record says, and waking it would make it no backup.
 func LacksBackup(problems []string) bool {
-	return len(problems) > 0 && !slices.ContainsFunc(problems, func(p string) bool { return p != BackupAge && p != ProofAge })
+	other := func(problem string) bool { return problem != BackupAge && problem != ProofAge }
+	return len(problems) > 0 && !slices.ContainsFunc(problems, other)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 )
 
-// Chains is the source of mode verify-backups: whoever has backups in the bucket, be it that the tenant was dropped long
-// ago, and whoever the source of tenant-source lists, be it that the tenant has no backup.
+// Chains is the source of mode verify-backups: whoever has backups in the bucket, even if the tenant was dropped long
+// ago, and whoever the source of tenant-source lists, even if the tenant has no backup.
 type Chains struct {
 	store *mode.Store
 	given fleet.Source // nil: the bucket alone

@@ -52,14 +52,14 @@ func outOfReach(backups, each int, sample fleet.Sample, maxAge time.Duration) st
 	if nights <= has {
 		return ""
 	}
-	return fmt.Sprintf("sample: %s proves %d of %s in a run, so that a run every night takes %d nights for all, longer than "+
-		"max-proof-age: %s; set sample: %d or more", sample, each, words.Count(backups, "tenant", "tenants"), nights,
+	return fmt.Sprintf("sample: %s proves %d of %s in a run, so that a run every night takes %d nights for all, longer "+
+		"than max-proof-age: %s; set sample: %d or more", sample, each, words.Count(backups, "tenant", "tenants"), nights,
 		words.Setting(maxAge), (backups+has-1)/has)
 }
 
-// quota lets as many drills succeed as the sample asks for. A backup that does not restore stays the one that was proven
-// longest ago; if it took a place in each run, a few of them would keep all others from being proven. So the next in
-// order takes the place of a drill that failed, but a run begins at most twice as many as it was asked for.
+// quota lets as many drills succeed as the sample asks for. A backup that does not restore stays the one that was
+// proven longest ago; if it took a place in each run, a few of them would keep all others from being proven. So the
+// next in order takes the place of a drill that failed, but a run begins at most twice as many as it was asked for.
 type quota struct {
 	mu      sync.Mutex
 	left    int // that may begin now

@@ -69,7 +69,9 @@ func Read(in *input.Reader, env mode.Env) *Job {
 		env:     env,
 		Store:   mode.ReadStore(in),
 		table:   env.ReadLedger(in),
-		options: postgres.Options{ReadOnly: true, Idles: true, LockTimeout: lookTimeout}, lockTimeout: in.Duration("lock-timeout"),
+		options: postgres.Options{ReadOnly: true, Idles: true, LockTimeout: lookTimeout},
+
+		lockTimeout: in.Duration("lock-timeout"),
 		// Twice the time that a tenant may take, so that the uploads of a run in progress are never stale.
 		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
 	}

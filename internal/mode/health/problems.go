@@ -32,7 +32,9 @@ const (
 
 // checks are the values of fail-on, the gravest first: the pie chart counts a tenant for the first one that found
 // something.
-var checks = []string{onUnreachable, onTables, onPending, onDrift, onInvalid, onUnknown, onBackupAge, onProofAge, onOrphans}
+var checks = []string{
+	onUnreachable, onTables, onPending, onDrift, onInvalid, onUnknown, onBackupAge, onProofAge, onOrphans,
+}
 
 func parseFailOn(text string) ([]string, error) {
 	list := input.List(text)
@@ -148,8 +150,8 @@ func (d *Detail) addBackup(
 	return problems{p}
 }
 
-// addProof adds when a backup of the tenant was last proven to restore to the detail; the proof is zero if none ever was.
-// It is a problem if none was, or if that was longer than maxAge ago.
+// addProof adds to the detail when a backup of the tenant was last proven to restore; the proof is zero if none ever
+// was. It is a problem if none was, or if that was longer than maxAge ago.
 func (d *Detail) addProof(proof backups.RestoreProof, now time.Time, maxAge time.Duration) problems {
 	const remedy = "run mode verify-backups with a larger sample, and see why earlier drills of it failed"
 	if proof.Key == "" {
