@@ -30,7 +30,9 @@ var unread = []string{}
 var unset = []string{}
 
 // byMode are the outputs that a mode sets beside the report's.
-var byMode = []string{"backup-key", "branches", "matrix", "rehearsal", "tenant-id", "tenants"}
+var byMode = []string{
+	"backup-key", "branches", "matrix", "oldest-proof-age", "rehearsal", "restore-p95-seconds", "tenant-id", "tenants",
+}
 
 // notYet is how a description says that this version does not have something.
 var notYet = regexp.MustCompile(`Not available in this version`)

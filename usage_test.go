@@ -192,6 +192,10 @@ var otherwise = map[string]string{
 	"max-backup-age":      "1h",
 	"verify":              "restore",
 	"verify-database-url": aDatabase,
+	"sample":              "1",
+	"max-proof-age":       "1d",
+	"max-size":            "1GB",
+	"check-sql":           "select true",
 
 	"backup-key":   "tenants/acme/key",
 	"restore-url":  aDatabase,

@@ -140,6 +140,9 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 			return found
 		}
 	}
+	if s.work.Order != nil && len(found.Waves) == 0 {
+		found.Tenants = s.work.Order(found.Tenants)
+	}
 	progress := report.NewProgress(r.console, len(found.Tenants))
 	s.options.Observer = progress
 	plan := fleet.Plan{Tenants: found.Tenants, Waves: found.Waves, Pause: s.pause, Job: explained(s.work.Job)}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
@@ -115,7 +116,8 @@ func (r *run) recordInCatalog(ctx context.Context, c *catalog.Catalog, s setting
 	defer stop()
 	late, cancel := context.WithTimeout(late, recordBudget)
 	defer cancel()
-	entries := catalogEntries(r.record, found.All, placeIn(s.source, s.catalog.server()), s.work.Facts)
+	record, all := existing(s.source, r.record, found.All)
+	entries := catalogEntries(record, all, placeIn(s.source, s.catalog.server()), s.work.Facts)
 	run := r.catalogRun()
 	if s.work.FileSets != nil {
 		run.Sets = s.work.FileSets()
@@ -179,6 +181,18 @@ func (e Env) repositoryURL(page string) string {
 		return ""
 	}
 	return server + "/" + repository + "/" + page
+}
+
+// existing leaves out the tenants that no longer exist: to record one would say that it was seen.
+func existing(source fleet.Source, record report.Run, all []fleet.Tenant) (report.Run, []fleet.Tenant) {
+	remnants, ok := source.(fleet.Remnants)
+	if !ok {
+		return record, all
+	}
+	record.Results = slices.DeleteFunc(slices.Clone(record.Results), func(r fleet.Result) bool {
+		return remnants.Remnant(r.Tenant)
+	})
+	return record, slices.DeleteFunc(slices.Clone(all), remnants.Remnant)
 }
 
 // catalogEntries are all tenants that the source listed or that the run created, with what the run found out about

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
@@ -28,6 +29,9 @@ type entry struct {
 	one bool
 	// retries is true if a run of the mode can go on with the tenants that another one left.
 	retries bool
+	// finds returns the source of a mode that finds tenants itself, beside those of the given one; nil if the inputs name
+	// none.
+	finds func(in *input.Reader, given fleet.Source) fleet.Source
 	// construct reads the mode's inputs, leaves mistakes with their reader, makes no call, and returns what the mode
 	// does.
 	construct func(in *input.Reader, env mode.Env) mode.Work
@@ -50,6 +54,7 @@ var modes = map[string]entry{
 	"reset-branches":  {concurrency: 8, construct: branch.NewReset, retries: true},
 	"restore":         {concurrency: 1, construct: backup.NewRestore, one: true},
 	"sync-secrets":    {concurrency: 4, construct: secretsync.New, retries: true},
+	"verify-backups":  {concurrency: 4, construct: backup.NewDrill, finds: backup.NewChains},
 	"undo":            {concurrency: 8, construct: branch.NewUndo},
 }
 

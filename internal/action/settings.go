@@ -55,12 +55,7 @@ func (r *run) settings() settings {
 		ledger = mode.ReadLedger(in)
 	}
 	s := settings{
-		source: source.New(in, source.Options{
-			Creating: m.creates, Ledger: ledger, OnWait: r.waiting, DirectTLS: &r.direct,
-			OnSlow: mode.Slowed("Neon's API", r.notice, r.console.Line),
-			Notice: r.notice,
-			Warn:   func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
-		}),
+		source:  r.source(m, ledger),
 		catalog: r.catalogSettings(insecure),
 		choice:  readChoice(in),
 		options: fleet.Options{
@@ -88,6 +83,7 @@ func (r *run) settings() settings {
 	s.work = m.construct(in, mode.Env{
 		Source:      s.source,
 		Kinds:       source.Kinds(),
+		Version:     r.env.Version,
 		RunID:       r.record.ID,
 		Concurrency: s.options.Concurrency,
 		DryRun:      r.record.DryRun,
@@ -108,6 +104,24 @@ func (r *run) settings() settings {
 	})
 	r.mask()
 	return s
+}
+
+// source returns the source that the inputs ask for. A mode that finds tenants itself can do without.
+func (r *run) source(m entry, ledger postgres.Ledger) fleet.Source {
+	if m.finds != nil && r.record.Source == "neon" && r.in.String("neon-api-key") == "" {
+		r.record.Source = ""
+		return m.finds(r.in, nil)
+	}
+	given := source.New(r.in, source.Options{
+		Creating: m.creates, Ledger: ledger, OnWait: r.waiting, DirectTLS: &r.direct,
+		OnSlow: mode.Slowed("Neon's API", r.notice, r.console.Line),
+		Notice: r.notice,
+		Warn:   func(text string) { r.record.Warnings = append(r.record.Warnings, text) },
+	})
+	if m.finds != nil {
+		return m.finds(r.in, given)
+	}
+	return given
 }
 
 // readPause reads how long to wait between waves.

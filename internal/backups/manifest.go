@@ -35,7 +35,8 @@ type Manifest struct {
 	StoredSHA256  string       `json:"stored_sha256"`
 	PlainSize     int64        `json:"plain_size"` // bytes that pg_dump wrote
 	PlainSHA256   string       `json:"plain_sha256"`
-	Quiet         *Quiet       `json:"quiet,omitempty"` // nil: not looked for, or not so
+	Quiet         *Quiet       `json:"quiet,omitempty"`    // nil: not looked for, or not so
+	Contents      *Contents    `json:"contents,omitempty"` // nil: earlier versions did not record them
 	Verified      Verification `json:"verified"`
 }
 
@@ -52,6 +53,28 @@ type Verification struct {
 	Compared string `json:"compared,omitempty"`
 	// Problem is why the backup could not be restored for verification, although that was wanted.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Contents is what a dump holds, for whoever restores it to compare with, and what it needs of the database it is
+// loaded into.
+type Contents struct {
+	// Tables and Rows were counted while the dump passed by. Nil if they were not.
+	Tables *int   `json:"tables,omitempty"`
+	Rows   *int64 `json:"rows,omitempty"`
+	// Fingerprint is that of the tenant's schema, which was the same before the dump and after it. Empty if it was not,
+	// or could not be taken. Only fingerprints of one version can be compared.
+	Fingerprint        string `json:"schema_fingerprint,omitempty"`
+	FingerprintVersion int    `json:"schema_fingerprint_version,omitempty"`
+	Encoding           string `json:"encoding,omitempty"` // the database's
+	// Extensions are those of the database, in the order in which they were created, if the dump may refer to one
+	// without creating it.
+	Extensions []Extension `json:"extensions,omitempty"`
+}
+
+// Extension is an extension of a tenant's database.
+type Extension struct {
+	Name   string `json:"name"`
+	Schema string `json:"schema"`
 }
 
 // Of reports whether the backup is of the tenant with that id. The key in a backup's name does not tell: a new tenant

@@ -21,12 +21,14 @@ type Store struct{ *bucket.Bucket }
 
 // List returns the backups in a tenant's folder, whoever they are of, newest first.
 func (s Store) List(ctx context.Context, tenantKey string) ([]Backup, error) {
-	folder := s.Folder(tenantKey)
-	objects, err := s.Bucket.List(ctx, folder)
-	if err != nil {
-		return nil, remedies.Explain(err)
-	}
-	return Find(folder, objects), nil
+	objects, err := s.Objects(ctx, tenantKey)
+	return Find(s.Folder(tenantKey), objects), err
+}
+
+// Objects returns everything in a tenant's folder: backups, manifests, proofs, and what is no concern of ours.
+func (s Store) Objects(ctx context.Context, tenantKey string) ([]bucket.Object, error) {
+	objects, err := s.Bucket.List(ctx, s.Folder(tenantKey))
+	return objects, remedies.Explain(err)
 }
 
 // judgeOne reads a backup's manifest and decides what it is to its owner.

@@ -167,7 +167,10 @@ func (w *Writer) put(ctx context.Context) error {
 		Bucket: &w.bucket.options.Bucket, Key: &w.key, ContentLength: &w.size,
 		ContentType: w.contentType(), Metadata: w.metadata(),
 		StorageClass:   types.StorageClass(w.bucket.options.StorageClass),
-		ChecksumCRC32C: aws.String(encodeCRC(w.crc)), IfNoneMatch: aws.String("*"),
+		ChecksumCRC32C: aws.String(encodeCRC(w.crc)),
+	}
+	if !w.info.Replace {
+		in.IfNoneMatch = aws.String("*")
 	}
 	in.SSEKMSKeyId, in.ServerSideEncryption = w.bucket.encryption()
 	if until := w.bucket.objectLockUntil(); until != nil {
@@ -179,8 +182,10 @@ func (w *Writer) put(ctx context.Context) error {
 		defer b.detach()
 		in.Body = b
 		if fallback {
-			if err := w.checkAbsent(ctx); err != nil {
-				return err
+			if !w.info.Replace {
+				if err := w.checkAbsent(ctx); err != nil {
+					return err
+				}
 			}
 			digest := w.current.md5()
 			done.md5 = digest[:]

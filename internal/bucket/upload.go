@@ -23,6 +23,7 @@ type Info struct {
 	SizeEstimate int64
 	Metadata     map[string]string // names in lower case; values of any characters
 	ContentType  string            // empty: application/octet-stream
+	Replace      bool              // an object of one part may take the place of another of that name
 }
 
 // Stored describes an object that the store holds, complete and checked.
@@ -93,7 +94,17 @@ func (b *Bucket) Create(ctx context.Context, key string, info Info) (*Writer, er
 
 // PutSmall writes an object that does not exist yet, in one go. It does not wait for memory behind the streams.
 func (b *Bucket) PutSmall(ctx context.Context, key string, contents []byte, contentType string) (Stored, error) {
-	w := b.newWriter(ctx, key, Info{SizeEstimate: int64(len(contents)), ContentType: contentType}, func() {})
+	return b.putSmall(ctx, key, contents, Info{ContentType: contentType})
+}
+
+// ReplaceSmall is [Bucket.PutSmall] for an object that may exist, which it replaces.
+func (b *Bucket) ReplaceSmall(ctx context.Context, key string, contents []byte, contentType string) (Stored, error) {
+	return b.putSmall(ctx, key, contents, Info{ContentType: contentType, Replace: true})
+}
+
+func (b *Bucket) putSmall(ctx context.Context, key string, contents []byte, info Info) (Stored, error) {
+	info.SizeEstimate = int64(len(contents))
+	w := b.newWriter(ctx, key, info, func() {})
 	if _, err := bytes.NewReader(contents).WriteTo(w); err != nil {
 		return Stored{}, err
 	}

@@ -145,3 +145,9 @@ type Locator interface {
 type Closer interface {
 	Close()
 }
+
+// Remnants is a source that also lists tenants of which only something is left, such as their backups. A catalog does
+// not take these for tenants that exist.
+type Remnants interface {
+	Remnant(t Tenant) bool
+}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,6 +88,25 @@ func ParseDuration(s string) (time.Duration, error) {
 		return 0, wrong
 	}
 	return d, nil
+}
+
+var sizeShape = regexp.MustCompile(`^(\d+(?:\.\d+)?)\s*(?i:(b|kb|mb|gb|tb)?)$`)
+
+// ParseSize reads a size in decimal units, as the report writes them.
+func ParseSize(text string) (int64, error) {
+	m := sizeShape.FindStringSubmatch(text)
+	if m == nil {
+		return 0, fmt.Errorf("%q is no size; write for example 500MB, 1GB or 0", text)
+	}
+	n, err := strconv.ParseFloat(m[1], 64)
+	power := slices.Index([]string{"", "kb", "mb", "gb", "tb"}, strings.ToLower(m[2]))
+	for range max(0, power) {
+		n *= 1000
+	}
+	if err != nil || n > 1<<62 {
+		return 0, fmt.Errorf("%q is no size that anything has; write for example 500MB or 1GB", text)
+	}
+	return int64(n), nil
 }
 
 // Choice returns one of the allowed values.

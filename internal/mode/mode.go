@@ -14,9 +14,9 @@ import (
 )
 
 // Work is what a mode does in a run. The mode's constructor reads its inputs, leaves every mistake with their reader,
-// opens nothing and makes no call. The run then calls the functions in the order of the fields: Choose and Prepare
-// once, Job for each tenant, several at once, Finish once, Close once, Facts for each tenant that was worked on, and
-// FileSets once.
+// opens nothing and makes no call. The run then calls the functions in the order of the fields: Choose, Prepare and
+// Order once, Job for each tenant, several at once, Finish once, Close once, Facts for each tenant that was worked on,
+// and FileSets once.
 // Only Job is required.
 type Work struct {
 	// Choose returns the tenants to work on, in place of those that the inputs tenants, shard, canary, waves and
@@ -25,6 +25,8 @@ type Work struct {
 	Choose func(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 	// Prepare runs before any tenant is touched. An error ends the run.
 	Prepare func(ctx context.Context, found Found) error
+	// Order returns the tenants to work on in the order in which they are started. It is not asked if the run has waves.
+	Order func(found []fleet.Tenant) []fleet.Tenant
 	// Job works on one tenant. An error fails that tenant.
 	Job fleet.Job
 	// Finish does what needs every result. It cannot change the results, which have been announced: what becomes known
@@ -79,6 +81,8 @@ type Env struct {
 	// Kinds holds a nil pointer of each source's type, by the source's name. [Able] and [Having] read their method
 	// sets.
 	Kinds map[string]fleet.Source
+	// Version is that of the program, for what a run leaves as evidence.
+	Version string
 	// RunID names the run in what it leaves: GitHub's id of the workflow run, which all its attempts and jobs share.
 	RunID string
 	// Concurrency is how many tenants are worked on at once, at most.

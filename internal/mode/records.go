@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -155,15 +156,21 @@ func runDetails(f report.File) []json.RawMessage {
 }
 
 // leaves are the modes that never change a database of a tenant, and so leave what is known of it.
-var leaves = map[string]bool{"backup": true, "sync-secrets": true, "list-tenants": true}
+var leaves = map[string]bool{"backup": true, "sync-secrets": true, "list-tenants": true, "verify-backups": true}
 
 // branches are the modes that leave a tenant's own database too, and replace the contents of a branch, which another
 // run may have recorded.
 var branches = map[string]bool{"create-branches": true, "reset-branches": true, "delete-branches": true}
 
-// BackupAge is the name of a health check's problem that is none of the tenant's database.
-const BackupAge = "backup-age"
+// BackupAge and ProofAge are the names of a health check's problems that are none of the tenant's database.
+const (
+	BackupAge = "backup-age"
+	ProofAge  = "proof-age"
+)
 
-// LacksBackup reports whether the age of a tenant's backup is all that a health check found wrong with it: its database
-// stays as its record says, and waking it would make it no backup.
-func LacksBackup(problems []string) bool { return len(problems) == 1 && problems[0] == BackupAge }
+// LacksBackup reports whether the age of a tenant's backup, or of its proof, is all that a health check found wrong
+// with it: its database stays as its record says, and waking it would make it no backup.
+func LacksBackup(problems []string) bool {
+	other := func(problem string) bool { return problem != BackupAge && problem != ProofAge }
+	return len(problems) > 0 && !slices.ContainsFunc(problems, other)
+}

@@ -16,6 +16,14 @@ type Compared struct {
 	Uncounted []string
 }
 
+// Loaded is how many tables the backup has rows for, or would have if they had any, and how many rows the server took.
+func (r Restored) Loaded() (tables int, rows int64) {
+	for _, t := range r.loaded {
+		rows += t.Rows
+	}
+	return len(r.loaded), rows
+}
+
 // MismatchError is the error of a backup that was loaded without an error and is not what was dumped.
 type MismatchError struct{ Problem string }
 

@@ -25,6 +25,8 @@ type RestoreOptions struct {
 	Schemas     []string       // that the backup may need and not create; they are created first
 	Relations   int            // how many the backup creates, see [Checked]; 0: not known
 	Log         *slog.Logger   // receives the server's notices; nil discards them
+	// Look is called after the restore, with the read-only session that counted the rows. Its error is that of Restore.
+	Look func(ctx context.Context, c *postgres.Conn) error
 }
 
 // Restored describes a backup that was restored and committed.
@@ -32,6 +34,8 @@ type Restored struct {
 	Tables       []postgres.TableRows // ordered by name
 	StoredSize   int64                // bytes
 	StoredSHA256 string               // in hex
+	PlainSize    int64                // bytes of the dump
+	PlainSHA256  string               // of these bytes, in hex
 
 	loaded  []loadedTable
 	counted []postgres.Counted
@@ -72,11 +76,14 @@ func Restore(ctx context.Context, t postgres.Target, o RestoreOptions, r io.Read
 	if err != nil {
 		return Restored{}, err
 	}
-	counted, err := countRows(ctx, t, o.Log)
+	counted, err := countRows(ctx, t, o)
 	if err != nil {
-		return Restored{}, &UncountedError{err}
+		return Restored{}, err
 	}
-	restored := Restored{StoredSize: in.size, StoredSHA256: in.sum(), loaded: loaded, counted: counted}
+	restored := Restored{
+		StoredSize: in.size, StoredSHA256: in.sum(), PlainSize: in.plainSize, PlainSHA256: in.plainSum(),
+		loaded: loaded, counted: counted,
+	}
 	for _, table := range counted {
 		restored.Tables = append(restored.Tables, table.TableRows)
 	}
@@ -115,13 +122,20 @@ func checkEmpty(ctx context.Context, conn *postgres.Conn, t postgres.Target) err
 	return nil
 }
 
-func countRows(ctx context.Context, t postgres.Target, log *slog.Logger) ([]postgres.Counted, error) {
-	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: log})
+func countRows(ctx context.Context, t postgres.Target, o RestoreOptions) ([]postgres.Counted, error) {
+	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: o.Log})
 	if err != nil {
-		return nil, err
+		return nil, &UncountedError{err}
 	}
 	defer conn.Close()
-	return conn.CountRows(ctx)
+	counted, err := conn.CountRows(ctx)
+	switch {
+	case err != nil:
+		return nil, &UncountedError{err}
+	case o.Look != nil:
+		return counted, o.Look(ctx, conn)
+	}
+	return counted, nil
 }
 
 // restore restores one backup.

@@ -24,6 +24,9 @@ type stored struct {
 	size   int64
 	failed error // the source's error, which a decompressor may wrap or hide
 
+	plain     hash.Hash // of what was read of the dump
+	plainSize int64
+
 	decoder io.ReadCloser
 }
 
@@ -31,7 +34,7 @@ type stored struct {
 const ageHeader = "age-encryption.org/"
 
 func openStored(ctx context.Context, r io.Reader, kind compress.Kind, identities []age.Identity) (*stored, error) {
-	s := &stored{ctx: ctx, source: r, hash: sha256.New()}
+	s := &stored{ctx: ctx, source: r, hash: sha256.New(), plain: sha256.New()}
 	in := bufio.NewReaderSize((*storedBytes)(s), 64<<10)
 	start, _ := in.Peek(len(ageHeader)) // the next read returns an error again
 	encrypted := string(start) == ageHeader
@@ -51,6 +54,8 @@ func openStored(ctx context.Context, r io.Reader, kind compress.Kind, identities
 // Read returns the plain dump.
 func (s *stored) Read(p []byte) (int, error) {
 	n, err := s.decoder.Read(p)
+	s.plain.Write(p[:n])
+	s.plainSize += int64(n)
 	if err != nil && !ended(err) {
 		err = s.readError(err)
 	}
@@ -88,6 +93,9 @@ func (s *stored) verify(want string) error {
 
 // sum is the hash of the stored bytes, in hex.
 func (s *stored) sum() string { return hex.EncodeToString(s.hash.Sum(nil)) }
+
+// plainSum is the hash of the dump, in hex.
+func (s *stored) plainSum() string { return hex.EncodeToString(s.plain.Sum(nil)) }
 
 // storedBytes reads and hashes the stored bytes.
 type storedBytes stored

@@ -60,13 +60,18 @@ func readPolicy(in *input.Reader, env mode.Env) *backups.Policy {
 	return p
 }
 
+// lookTimeout is how long a look at the tenant's schema waits for each lock: a backup is worth having without it.
+const lookTimeout = 10 * time.Second
+
 // Read reads the inputs of every mode that makes backups. The Job it returns backs up every tenant and prunes nothing.
 func Read(in *input.Reader, env mode.Env) *Job {
 	b := &Job{
 		env:     env,
 		Store:   mode.ReadStore(in),
 		table:   env.ReadLedger(in),
-		options: postgres.Options{ReadOnly: true, Idles: true}, lockTimeout: in.Duration("lock-timeout"),
+		options: postgres.Options{ReadOnly: true, Idles: true, LockTimeout: lookTimeout},
+
+		lockTimeout: in.Duration("lock-timeout"),
 		// Twice the time that a tenant may take, so that the uploads of a run in progress are never stale.
 		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
 	}

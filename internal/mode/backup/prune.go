@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,15 +20,17 @@ func (b *Job) prune(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Det
 	if b.policy == nil {
 		return nil, nil
 	}
-	existing, err := b.Store.List(ctx, t.Key)
+	folder := b.Store.Folder(t.Key)
+	objects, err := b.Store.Objects(ctx, t.Key)
 	if err != nil {
 		return nil, err
 	}
-	decisions, warnings, err := b.due(ctx, existing, o, d)
+	decisions, warnings, err := b.due(ctx, backups.Find(folder, objects), o, d)
 	if err != nil || b.env.DryRun {
 		return warnings, err
 	}
 	p, err := b.Store.Prune(ctx, decisions, o)
+	err = errors.Join(err, b.Store.PruneProofs(ctx, folder, objects, p.Deleted))
 	d.Pruned, d.Retained = pruned(p.Deleted), p.Retained
 	for i := range d.Pruned {
 		d.Pruned[i].VersionsStay = slices.Contains(p.Marked, d.Pruned[i].Key)

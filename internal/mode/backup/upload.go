@@ -22,12 +22,13 @@ type database struct {
 	size    int64 // bytes, as pg_database_size counts
 	version string
 	schema  string                // that alone is dumped; empty: the whole database
-	around  postgres.Surroundings // only if each backup is restored for verification
+	around  postgres.Surroundings // what is there beside the dump; zero in a dry run
 	look    backups.Look          // before the dump; zero if the source does not tell when a tenant was in use
 	conn    *postgres.Conn        // open during the dump, for the lock and a second look; nil in a dry run
 	guard   guard
 
-	noSettings bool // a pooler refuses settings in the startup message
+	schemaHash string // before the dump; empty if it is not known
+	noSettings bool   // a pooler refuses settings in the startup message
 }
 
 func (db *database) close() {
@@ -68,8 +69,8 @@ func (b *Job) inspect(
 	if err != nil {
 		return database{}, err
 	}
-	if !b.verifyOn.Zero() {
-		if db.around, err = conn.Surroundings(ctx); err != nil {
+	if !b.env.DryRun {
+		if db.around, err = conn.Surroundings(ctx); err != nil && !b.verifyOn.Zero() {
 			return database{}, err
 		}
 	}
@@ -81,6 +82,7 @@ func (b *Job) inspect(
 			return db, err
 		}
 	}
+	db.schemaHash = b.schemaHash(ctx, conn, db.schema, log)
 	db.conn = conn
 	return db, nil
 }
@@ -118,13 +120,14 @@ func (b *Job) upload(
 	log.Info("dumped", "bytes", dumped.PlainSize, "compressed", w.Size())
 	unguarded = db.unguarded(ctx)
 	quiet := b.quiet(ctx, t, target, db, log)
+	contents := b.contents(ctx, db, dumped, log)
 	db.close() // nothing is read from the tenant any more
 	stored, err := w.Commit(ctx)
 	if err != nil {
 		return m, nil, err
 	}
 	m = b.manifest(t, owner, key, db, dumped, stored)
-	m.Quiet = quiet
+	m.Quiet, m.Contents = quiet, contents
 	if !b.verifyOn.Zero() {
 		m, err = b.prove(ctx, m, key, dumped, db, log)
 		return m, unguarded, err

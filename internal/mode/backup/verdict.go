@@ -137,16 +137,19 @@ func lacksExtension(err error, missing []error) error {
 
 // forVerification is the remedy for a verification that could not be made.
 func forVerification(err error) string {
+	return onServer(err, "; or set verify: stream for such tenants")
+}
+
+// onServer is the remedy for what the server of verify-database-url lacks, with another way out.
+func onServer(err error, otherwise string) string {
 	var failed *pgdump.RestoreError
 	switch {
 	case errors.As(err, new(*missingExtension)),
 		errors.As(err, &failed) && failed.Cause() == pgdump.ExtensionMissing:
-		return "install the extension on the server of verify-database-url and let its role create it, or set " +
-			"verify: stream"
+		return "install the extension on the server of verify-database-url and let its role create it" + otherwise
 	case errors.As(err, &failed) && failed.Cause() == pgdump.NotInTarget:
 		return "the dump refers to what the error names and does not hold it: install it on the server of " +
-			"verify-database-url if it is a server's, such as a collation; if it is another schema's, set verify: stream " +
-			"for such tenants"
+			"verify-database-url if it is a server's, such as a collation" + otherwise
 	}
 	if remedy := remedies.Of(err); remedy != "" {
 		return "for the server of verify-database-url: " + remedy

@@ -43,6 +43,8 @@ type Detail struct {
 
 	NewestBackup string `json:"newest_backup,omitempty"`      // key of the newest verified one
 	BackupAge    *int64 `json:"backup_age_seconds,omitempty"` // of that one
+	ProvenBackup string `json:"proven_backup,omitempty"`      // key of the newest that a drill restored
+	ProofAge     *int64 `json:"proof_age_seconds,omitempty"`  // since that drill
 
 	Asleep bool            `json:"asleep,omitempty"` // and left so: this is what its record says
 	Record *records.Record `json:"record,omitempty"` // for later runs; nil in a dry run
@@ -62,6 +64,8 @@ type checker struct {
 	referenceName string      // a tenant's name, id or key; empty: none
 	store         *mode.Store // nil: backups are not looked for
 	maxAge        time.Duration
+	proofs        bool // it is looked for when backups were last proven to restore
+	maxProofAge   time.Duration
 	records       *mode.Records
 	sleepers      *mode.Sleepers // nil: nobody is left asleep
 
@@ -113,18 +117,21 @@ func (h *checker) readFiles(in *input.Reader) *migration.Files {
 func (h *checker) readStore(in *input.Reader) {
 	if in.String("s3-bucket") != "" {
 		h.store, h.maxAge = mode.ReadStore(in), in.Duration("max-backup-age")
+		h.maxProofAge = in.Duration("max-proof-age")
+		h.proofs = slices.Contains(h.failOn, onProofAge) || in.Given("max-proof-age")
 		return
 	}
 	// A workflow may set these before it has a bucket; asking for them keeps the run from calling them unused.
 	for _, name := range []string{
 		"s3-prefix", "s3-endpoint", "s3-path-style", "aws-region", "role-to-assume", "aws-account-id", "iam-role",
-		"max-backup-age",
+		"max-backup-age", "max-proof-age",
 	} {
 		in.Given(name)
 	}
-	if slices.Contains(h.failOn, onBackupAge) {
-		in.Mistake("fail-on", "%s needs the bucket with the backups; give s3-bucket and the inputs that go with it",
-			onBackupAge)
+	for _, check := range []string{onBackupAge, onProofAge} {
+		if slices.Contains(h.failOn, check) {
+			in.Mistake("fail-on", "%s needs the bucket with the backups; give s3-bucket and the inputs that go with it", check)
+		}
 	}
 }
 

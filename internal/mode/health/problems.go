@@ -25,13 +25,16 @@ const (
 	onUnknown     = "unknown-versions"
 	onOrphans     = "orphans"
 	onBackupAge   = mode.BackupAge
+	onProofAge    = mode.ProofAge
 	onInvalid     = "invalid"
 	onNone        = "none"
 )
 
 // checks are the values of fail-on, the gravest first: the pie chart counts a tenant for the first one that found
 // something.
-var checks = []string{onUnreachable, onTables, onPending, onDrift, onInvalid, onUnknown, onBackupAge, onOrphans}
+var checks = []string{
+	onUnreachable, onTables, onPending, onDrift, onInvalid, onUnknown, onBackupAge, onProofAge, onOrphans,
+}
 
 func parseFailOn(text string) ([]string, error) {
 	list := input.List(text)
@@ -145,6 +148,28 @@ func (d *Detail) addBackup(
 	p.note = "backup too old"
 	p.text = "its newest verified backup is older than max-backup-age: " + words.Setting(maxAge) + because
 	return problems{p}
+}
+
+// addProof adds to the detail when a backup of the tenant was last proven to restore; the proof is zero if none ever
+// was. It is a problem if none was, or if that was longer than maxAge ago.
+func (d *Detail) addProof(proof backups.RestoreProof, now time.Time, maxAge time.Duration) problems {
+	const remedy = "run mode verify-backups with a larger sample, and see why earlier drills of it failed"
+	if proof.Key == "" {
+		return problems{{
+			check: onProofAge, note: "never proven", remedy: remedy,
+			text: "no backup of it was ever proven to restore",
+		}}
+	}
+	age := now.Sub(proof.FinishedAt)
+	seconds := int64(age / time.Second)
+	d.ProvenBackup, d.ProofAge = proof.Key, &seconds
+	if age <= maxAge {
+		return nil
+	}
+	return problems{{
+		check: onProofAge, note: "proof too old", remedy: remedy,
+		text: "the proof that a backup of it restores is older than max-proof-age: " + words.Setting(maxAge),
+	}}
 }
 
 // outcome turns the problems into how the tenant ends: it fails if a check of failOn found one of them.

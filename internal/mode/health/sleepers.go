@@ -109,13 +109,25 @@ func (h *checker) addBackupOf(ctx context.Context, t fleet.Tenant, d *Detail) (p
 	if h.store == nil || ctx.Err() != nil {
 		return nil, nil
 	}
-	existing, err := h.store.List(ctx, t.Key)
+	folder, owner := h.store.Folder(t.Key), h.owner(t, *d)
+	objects, err := h.store.Objects(ctx, t.Key)
 	if err != nil {
 		return nil, err
 	}
-	newest, passed, err := h.store.Newest(ctx, existing, h.owner(t, *d))
+	newest, passed, err := h.store.Newest(ctx, backups.Find(folder, objects), owner)
 	if err != nil {
 		return nil, err
 	}
-	return d.addBackup(newest.Backup, passed, h.store.Now(), h.maxAge), nil
+	found := d.addBackup(newest.Backup, passed, h.store.Now(), h.maxAge)
+	if !h.proofs {
+		return found, nil
+	}
+	proof, proven, err := h.store.Proven(ctx, folder, objects, owner)
+	if err != nil {
+		return nil, err
+	}
+	if !proven {
+		proof = backups.RestoreProof{}
+	}
+	return append(found, d.addProof(proof, h.store.Now(), h.maxProofAge)...), nil
 }

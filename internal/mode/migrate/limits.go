@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -53,7 +53,7 @@ func (l *rehearsalLimits) set(name, value string) (err error) {
 		if l.rewrite != -1 {
 			return errTwice
 		}
-		l.rewrite, err = parseSize(value)
+		l.rewrite, err = input.ParseSize(value)
 	case "exclusive":
 		if l.exclusive != -1 {
 			return errTwice
@@ -79,25 +79,6 @@ func parseLimitDuration(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is no duration; write for example 500ms, 2s or 10m", text)
 	}
 	return d, nil
-}
-
-var sizeShape = regexp.MustCompile(`^(\d+(?:\.\d+)?)\s*(?i:(b|kb|mb|gb|tb)?)$`)
-
-// parseSize reads a size in decimal units, as the report writes them.
-func parseSize(text string) (int64, error) {
-	m := sizeShape.FindStringSubmatch(text)
-	if m == nil {
-		return 0, fmt.Errorf("%q is no size; write for example 500MB, 1GB or 0", text)
-	}
-	n, err := strconv.ParseFloat(m[1], 64)
-	power := slices.Index([]string{"", "kb", "mb", "gb", "tb"}, strings.ToLower(m[2]))
-	for range max(0, power) {
-		n *= 1000
-	}
-	if err != nil || n > 1<<62 {
-		return 0, fmt.Errorf("%q is no size that a table can have; write for example 500MB or 1GB", text)
-	}
-	return int64(n), nil
 }
 
 // judge returns an error if a tenant's rehearsal is over a limit, or if that cannot be told.

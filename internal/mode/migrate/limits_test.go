@@ -32,7 +32,7 @@ func TestParseLimits(t *testing.T) {
 		"exclusive>2":             "is no duration",
 		"exclusive>-2s":           "is no duration",
 		"duration>1m,duration>2m": "twice",
-		"rewrite>99999999999TB":   "that a table can have",
+		"rewrite>99999999999TB":   "that anything has",
 	} {
 		if _, err := parseLimits(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", text, err)
