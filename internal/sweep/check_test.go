@@ -221,7 +221,7 @@ type manifest struct {
 func (w *world) manifests() (all []manifest) {
 	w.Helper()
 	for _, key := range w.keys() {
-		if !strings.HasSuffix(key, ".json") {
+		if !isManifest(key) {
 			continue
 		}
 		var m manifest
@@ -232,6 +232,56 @@ func (w *world) manifests() (all []manifest) {
 		all = append(all, m)
 	}
 	return all
+}
+
+const proofSuffix = ".proof.json"
+
+func isManifest(key string) bool {
+	return strings.HasSuffix(key, ".json") && !strings.HasSuffix(key, proofSuffix)
+}
+
+// proven checks that every proof is of the backup beside it, and returns how many there are. A backup never changes, so
+// a hash is enough.
+func (w *world) proven() (proofs int) {
+	w.Helper()
+	all := w.manifests()
+	for _, key := range w.keys() {
+		key, ok := strings.CutSuffix(key, proofSuffix)
+		if !ok {
+			continue
+		}
+		proofs++
+		var proof manifest
+		if err := json.Unmarshal(w.object(key+proofSuffix), &proof); err != nil {
+			w.Errorf("the proof of %s: %v", key, err)
+		}
+		if !slices.Contains(all, proof) {
+			w.Errorf("a proof says %+v, the manifests are %+v", proof, all)
+		}
+	}
+	return proofs
+}
+
+// scratches are the throwaway databases on the server.
+func (w *world) scratches() []string {
+	w.Helper()
+	return pgtest.Ask(w, w.server.URL("postgres"),
+		"select datname from pg_database where datname ~ '^neon_tenants_scratch_'")
+}
+
+// ageScratches makes them a day older, and more.
+func (w *world) ageScratches() {
+	w.Helper()
+	const prefix, digits = "neon_tenants_scratch_", len("1795753826")
+	for _, name := range w.scratches() {
+		// The server ends a session a moment after its client.
+		servertest.WaitFor(w, func() bool {
+			return len(pgtest.Ask(w, w.server.URL("postgres"), "select 'in use' from pg_stat_activity where datname = '"+
+				name+"'")) == 0
+		})
+		pgtest.Do(w, w.server.URL("postgres"), fmt.Sprintf("alter database %s rename to %s%d%s",
+			name, prefix, time.Now().Add(-25*time.Hour).Unix(), name[len(prefix)+digits:]))
+	}
 }
 
 // stored returns a backup's object, and checks that it is the one that was made.

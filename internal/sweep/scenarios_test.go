@@ -167,6 +167,29 @@ var scenarios = map[string]scenario{
 			}
 		},
 	},
+	"verify-backups": {
+		filled: true, total: 2,
+		before: func(w *world) {
+			if o := w.run(point{}, w.backups("mode=backup")...); o.err != nil {
+				w.Fatal(o.err, o.log)
+			}
+		},
+		inputs: drill,
+		killed: func(w *world, _ outcome) { w.proven() },
+		after: func(w *world, _ outcome) {
+			if n := w.proven(); n != 2 {
+				w.Errorf("there are %d proofs", n)
+			}
+			w.restores(usersQuery, filledUsers)
+			if left := w.scratches(); len(left) > w.proxy.killed() {
+				w.Errorf("there are the throwaway databases %q", left)
+			}
+			w.ageScratches()
+			if o := w.run(point{}, drill(w)...); o.err != nil || len(w.scratches()) > 0 {
+				w.Errorf("a run a day later ended with %v, and left %q", o.err, w.scratches())
+			}
+		},
+	},
 	"restore over the tenant": {
 		filled: true, total: 1,
 		before: backedUp,
@@ -262,6 +285,11 @@ var scenarios = map[string]scenario{
 			}
 		},
 	},
+}
+
+// drill are the inputs of one over all backups.
+func drill(w *world) []string {
+	return w.backups("mode=verify-backups", "sample=100%", "verify-database-url="+w.through(w.server.URL("postgres")))
 }
 
 // previewed gives each tenant a branch to work on.

@@ -103,7 +103,7 @@ func newSoak(t *testing.T, seed uint64, tenants int) *soak {
 func (s *soak) nextRound() {
 	s.Helper()
 	s.round++
-	steps := []func(){s.create, s.migrate, s.backup, s.sync, s.drop}
+	steps := []func(){s.create, s.migrate, s.backup, s.drill, s.sync, s.drop}
 	if s.round > 1 { // in the first, each finds what it needs
 		s.random.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
 	}
@@ -317,6 +317,27 @@ func (s *soak) kept(p neontest.Project) (all []string) {
 		}
 	}
 	return all
+}
+
+// drill proves the backups of a few tenants.
+func (s *soak) drill() {
+	s.Helper()
+	const few = 10
+	inputs := s.world.backups("mode=verify-backups", "sample="+strconv.Itoa(few), "neon-api-key=",
+		"verify-database-url="+s.through(s.server.URL("postgres")))
+	s.disturbed(0.01, inputs...)
+	before := s.proven()
+	o := s.inWorker(inputs)
+	if o.err != nil {
+		s.Errorf("the drill that nothing happened to failed: %v\n%s", o.err, o.log)
+	}
+	if now := s.proven(); now-before > few || now == 0 {
+		s.Errorf("there were %d proofs, and after a drill of %d there are %d", before, few, now)
+	}
+	s.ageScratches()
+	if o := s.inWorker(inputs); o.err != nil || len(s.scratches()) > 0 {
+		s.Errorf("a drill a day later ended with %v, and left %q", o.err, s.scratches())
+	}
 }
 
 // sync keeps the secrets.
