@@ -12,11 +12,13 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // With a source, those that have no backup are found too, and the catalog learns what was proven, but not of tenants
 // that are gone.
 func TestDrillsKnowTheSource(t *testing.T) {
+	servertest.Long(t)
 	f, v, catalog := newFleet(t, named("ACME Corp", "Bare")...), newVault(t), catalogDatabase(t)
 	record, on := "catalog-url="+catalog, verifier(t)
 	f.run(t, t.Context(), v.inputs("mode=backup", "tenants=ACME Corp", record)...).counts(t, 1, 0, 0, 0)
@@ -62,6 +64,7 @@ func TestDrillsKnowTheSource(t *testing.T) {
 
 // The proof of a pruned backup goes with the next one: until then it is all that tells when the tenant was proven.
 func TestProofsArePruned(t *testing.T) {
+	servertest.Long(t)
 	f, v := newFleet(t), newVault(t)
 	on := verifier(t)
 	urls := map[string]string{"a": pgtest.Database(t)}
@@ -100,6 +103,7 @@ func TestProofsArePruned(t *testing.T) {
 
 // A backup of a schema, an archive and an encrypted one are proven as well.
 func TestDrillsOfOtherBackups(t *testing.T) {
+	servertest.Long(t)
 	e, v := newEstate(t, "acme"), newVault(t)
 	on := verifier(t)
 	column(t, superuserURL(t, column(t, e.url, "select current_database()")[0]),
