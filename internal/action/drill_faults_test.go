@@ -82,10 +82,6 @@ func TestDrillsCatch(t *testing.T) {
 		return b.m.Key
 	}
 	forge("truncated", "bytes, and held", func(b *forged) { b.data = b.data[:len(b.data)/2] })
-	forge("cut-with-manifest", "damaged or cut short", func(b *forged) {
-		b.data = b.data[:len(b.data)/2]
-		b.m.StoredSize = int64(len(b.data))
-	})
 	forge("flipped", "", func(b *forged) { b.data[len(b.data)/2] ^= 4 })
 	want["flipped"] = "does not restore"
 	forge("other-major", "was made by PostgreSQL 14", func(b *forged) {
@@ -105,8 +101,6 @@ func TestDrillsCatch(t *testing.T) {
 	forge("version-lies", "is at version 20250101, and the manifest says 20260101", func(b *forged) {
 		b.m.SchemaVersion = "20260101"
 	})
-	forge("hash-lies", "was recorded when it was made", func(b *forged) { b.m.StoredSHA256 = sum(nil) })
-	forge("dump-lies", "and the manifest says", func(b *forged) { b.m.PlainSHA256 = sum(nil) })
 	noData := func(sql string) string { return copied.ReplaceAllString(sql, "$1$2") }
 	forge("without-rows", "0 rows in 2 tables were loaded", func(b *forged) { b.rewrite(t, noData) })
 	forge("without-data", "it holds 2 tables and no data for any of them", func(b *forged) {
@@ -120,6 +114,7 @@ func TestDrillsCatch(t *testing.T) {
 	replaced := forge("replaced", "", func(*forged) {})
 
 	on := verifier(t)
+	pgtest.Do(t, on, "create database neon_tenants_scratch_1000000000_abcdefghijklmnop") // of a run that was killed
 	o := f.run(t, t.Context(), v.drillInputs(on, "sample=100%")...)
 	o.counts(t, 3, 0, len(want)-3, 0)
 	for _, e := range o.report.Tenants {
@@ -151,9 +146,8 @@ func TestDrillsCatch(t *testing.T) {
 	o.says(t, "never been proven to restore: replaced", "does not restore")
 
 	for query, says := range map[string]string{
-		"select count(*) = 50 from orders": "", "select false": "check-sql returned false", "select null": "returned null",
-		"select 'secret'": "not a boolean", "select true from orders": "returned 50 rows",
-		"delete from orders returning true": "read-only", "select 1/0 = 1": "division by zero",
+		"select count(*) = 50 from orders": "", "select false": "check-sql returned false",
+		"select 'secret'": "not a boolean", "delete from orders returning true": "read-only",
 	} {
 		o := f.run(t, t.Context(), v.drillInputs(on, "tenants=good", "check-sql="+query)...)
 		if says == "" {

@@ -33,7 +33,7 @@ func (v *vault) backupKeys(t *testing.T) []string {
 	return slices.DeleteFunc(v.keys(t), func(key string) bool { return strings.HasSuffix(key, ".json") })
 }
 
-// Drills go round: each run proves the tenants that were proven longest ago, also one that was dropped since, and leaves
+// Drills go round: each run proves the tenants that were proven longest ago, one that was dropped since too, and leaves
 // the evidence beside each backup.
 func TestDrillsGoRound(t *testing.T) {
 	f, v := newFleet(t, named("ACME Corp", "Payroll Inc", "Zebra")...), newVault(t)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -120,6 +121,25 @@ func TestBackupExamples(t *testing.T) {
 		t.Error("the workflow's last step did not say where the backup is")
 	}
 
+	t.Log("a restore drill")
+	repository := newRepository(t, "restore-drill.yml")
+	onSandbox(t, sandbox, filepath.Join(repository, ".github", "workflows", "restore-drill.yml"))
+	job = runAct(t, sandbox, repository, "schedule", append(actStore(t, sandbox, repository), "--bind")...)
+	job.wants(t, "total", total)
+	job.wants(t, "succeeded", "1")
+	if age, err := strconv.Atoi(job.outputs["oldest-proof-age"]); err != nil || age < 0 {
+		t.Errorf("oldest-proof-age is %q", job.outputs["oldest-proof-age"])
+	}
+	if want := "The oldest proof is " + job.outputs["oldest-proof-age"] + " seconds old"; !strings.Contains(job.log, want) {
+		t.Errorf("the workflow's last step did not say %q", want)
+	}
+	proofs := slices.DeleteFunc(store.under(t, "tenants/"), func(key string) bool {
+		return !strings.HasSuffix(key, ".proof.json")
+	})
+	if len(proofs) != 1 {
+		t.Errorf("want one proof, the bucket has %v", proofs)
+	}
+
 	t.Log("a restore with the form's defaults: a dry run")
 	projects := sandbox.projects(t)
 	job = run("restore-by-hand.yml", "workflow_dispatch", "--input", "tenant="+acme.name)
@@ -143,6 +163,27 @@ func TestBackupExamples(t *testing.T) {
 	target.uri = sandbox.uri(t, target.id)
 	if has, had := query[string](t, target, fingerprint), query[string](t, acme, fingerprint); has != had {
 		t.Errorf("restored is %s, backed up was %s", has, had)
+	}
+}
+
+var services = regexp.MustCompile(`(?s)    services:\n.*?(    steps:\n)`)
+
+// onSandbox has a drill's workflow use the sandbox's server in place of its service: act gives a job with services a
+// network of its own, from which the sandbox's bucket cannot be reached.
+func onSandbox(t *testing.T, sandbox *sandbox, workflow string) {
+	t.Helper()
+	text, err := os.ReadFile(workflow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const service = "postgresql://postgres:only-for-this-job@postgres:5432/postgres?sslmode=disable"
+	if !services.Match(text) || !strings.Contains(string(text), service) {
+		t.Fatalf("the workflow has no service:\n%s", text)
+	}
+	text = services.ReplaceAll(text, []byte("$1"))
+	text = []byte(strings.Replace(string(text), service, strconv.Quote(sandbox.environment["RESTORE_URL"]), 1))
+	if err := os.WriteFile(workflow, text, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

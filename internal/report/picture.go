@@ -133,7 +133,12 @@ func (b Bar) length() time.Duration { return time.Duration(b.LengthMS) * time.Mi
 func (c Bars) draw() string {
 	longest := c.longest()
 	unit, per := "seconds", time.Second
-	if longest >= 5*time.Minute {
+	switch {
+	case longest >= 48*time.Hour:
+		unit, per = "days", 24*time.Hour
+	case longest >= 5*time.Hour:
+		unit, per = "hours", time.Hour
+	case longest >= 5*time.Minute:
 		unit, per = "minutes", time.Minute
 	}
 	var names, values []string

@@ -32,6 +32,8 @@ func TestBarsThatAreWorthAPicture(t *testing.T) {
 		"milliseconds": {[]int64{999, 40, 0}, ""},
 		"a second":     {[]int64{40, 1000}, `y-axis "seconds" 0 --> 1.1`},
 		"minutes":      {[]int64{300_000, 40}, `y-axis "minutes" 0 --> 5.2`},
+		"hours":        {[]int64{10 * 3600_000, 40}, `y-axis "hours" 0 --> 10.5`},
+		"days":         {[]int64{20 * 86400_000, 40}, `y-axis "days" 0 --> 21.0`},
 	} {
 		var bars Bars
 		for _, length := range c.lengths {
