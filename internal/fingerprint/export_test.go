@@ -1,4 +1,19 @@
 package fingerprint
 
-// Normalize is for tests.
-var Normalize = normalize
+// For tests.
+var (
+	Normalize      = normalize
+	WithoutOptions = withoutOptions
+)
+
+// Unread returns how many statements of common.sql are read by nothing, and how many there are.
+func Unread() (unread, all int) {
+	r := newReader(Options{}, nil)
+	message := Options{}.common(r)[len(printing("")):]
+	for _, s := range message {
+		if s.row == nil {
+			unread++
+		}
+	}
+	return unread, len(message)
+}

@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"context"
 	_ "embed" // the query's files
 	"fmt"
 	"regexp"
@@ -12,66 +13,95 @@ import (
 )
 
 var (
+	//go:embed common.sql
+	commonQuery string
 	//go:embed scope.sql
 	scopeQuery string
-	//go:embed tables.sql
-	tablesQuery string
-	//go:embed others.sql
-	othersQuery string
 	//go:embed uncommon.sql
 	uncommonQuery string
 )
 
-var (
-	commonKinds   = []*string{&tablesQuery, &othersQuery}
-	uncommonKinds = []*string{&uncommonQuery}
-)
-
-// printSettings are the settings that affect how a server prints a definition. They differ from database to database.
-var printSettings = [][2]string{
-	{"search_path", ""}, {"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"},
-	{"TimeZone", "UTC"}, {"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}, {"extra_float_digits", "1"},
-	{"bytea_output", "hex"}, {"lc_monetary", "C"}, {"xmlbinary", "base64"},
-	{"jit", "off"}, // compiling takes longer than the query
+// statement is one of a message, and receives its rows; nil discards them.
+type statement struct {
+	sql string
+	row func(row) error
 }
 
-// over returns the message that evaluates a query over the objects of some kinds. Its fourth and last answer is that
-// query's.
-//
-// The search_path decides which names are printed without a schema: those in o.Schema, and the system's, which are
-// found first. But the query's own names must only find the system's, even if an object of o.Schema matches better.
-// Hence the cursor: the query's names are resolved when it is declared, under the empty path, and definitions are
-// printed when it is fetched from. A message of several statements is one transaction, whose end restores the settings,
-// even after an error.
-func (o Options) over(kinds []*string, query string) string {
-	var settings []string
-	for _, s := range printSettings {
-		settings = append(settings, fmt.Sprintf("pg_catalog.set_config('%s', '%s', true)", s[0], s[1]))
+// send sends statements as one message, which is one transaction.
+func send(ctx context.Context, c *postgres.Conn, message []statement) error {
+	texts := make([]string, len(message))
+	for i, s := range message {
+		texts[i] = s.sql
 	}
-	return "select " + strings.Join(settings, ", ") +
-		"; declare neon_tenants_objects no scroll cursor for " + o.fill(kinds, query) +
-		"; select set_config('search_path', quote_ident(" + o.home() + "), true)" +
-		"; fetch all from neon_tenants_objects"
+	return c.EachRow(ctx, strings.Join(texts, "; "), func(i int, values [][]byte) error {
+		if message[i].row == nil {
+			return nil
+		}
+		return message[i].row(values)
+	})
 }
+
+// printing sets what affects how a server prints a definition, for the transaction: an error or its end restores it. It
+// differs from database to database. The search_path decides which names are printed without a schema: those in it, and
+// the system's, which are found first.
+func printing(path string) []statement {
+	all := []statement{{sql: "set local search_path = " + path}}
+	for _, s := range []string{
+		"quote_all_identifiers = off", "standard_conforming_strings = on", "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'",
+		"IntervalStyle = postgres", "extra_float_digits = 1", "bytea_output = hex", "lc_monetary = 'C'",
+		"xmlbinary = base64", "jit = off", // compiling takes longer than the query
+	} {
+		all = append(all, statement{sql: "set local " + s})
+	}
+	return all
+}
+
+// common returns the statements of common.sql, whose rows r reads.
+func (o Options) common(r *reader) []statement {
+	all := printing(o.home())
+	read := r.read()
+	_, paragraphs, _ := strings.Cut(commonQuery, "\n\n")
+	for p := range strings.SplitSeq(strings.TrimSuffix(paragraphs, "\n"), ";\n\n") {
+		title, sql, _ := strings.Cut(p, "\n")
+		all = append(all, statement{o.fill(sql), read[strings.TrimPrefix(title, "-- ")]})
+	}
+	return all
+}
+
+// uncommon returns the statements that evaluate a query over the objects of uncommon kinds, whose rows it hands over.
+//
+// The query's own names must only find the system's, even if an object of o.Schema matches better. Hence the cursor:
+// they are resolved when it is declared, under the empty path, and definitions are printed when it is fetched from.
+func (o Options) uncommon(query string, read func(row) error) []statement {
+	clause := compact(scopeQuery) + ", object (kind, name, parent, definition) as (\n" + compact(uncommonQuery) + ")"
+	return append(printing("''"),
+		statement{sql: "declare neon_tenants_objects no scroll cursor for " + o.fill(clause+query)},
+		statement{sql: "set local search_path = " + o.home()},
+		statement{"fetch all from neon_tenants_objects", read},
+	)
+}
+
+// publicSchema is the home of a database.
+const publicSchema = "public"
 
 // home is SQL for the schema whose name is left out.
 func (o Options) home() string {
 	if o.Schema != "" {
 		return sqltext.QuoteLiteral(o.Schema)
 	}
-	return sqltext.QuoteLiteral("public")
+	return sqltext.QuoteLiteral(publicSchema)
 }
 
 // own is SQL for the tenant's own name: the schema's or the database's. Whatever bears it is not different for that.
 func (o Options) own() string {
 	if o.Schema != "" {
-		return sqltext.QuoteLiteral(o.Schema) + "::text"
+		return sqltext.QuoteLiteral(o.Schema) + "::pg_catalog.text"
 	}
-	return "current_database()::text"
+	return "pg_catalog.current_database()::pg_catalog.text"
 }
 
-// fill returns a query with the WITH clause that the query's files make of the options.
-func (o Options) fill(kinds []*string, query string) string {
+// fill completes SQL of the query's files with the options.
+func (o Options) fill(sql string) string {
 	scope := `n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`
 	if o.Schema != "" {
 		scope = "n.nspname = " + o.home()
@@ -83,45 +113,82 @@ func (o Options) fill(kinds []*string, query string) string {
 			alone = o.ledgerSchema()
 		}
 	}
-	var branches []string
-	for _, k := range kinds {
-		branches = append(branches, compact(*k))
-	}
-	clause := compact(scopeQuery) + ", object (kind, name, parent, definition, body, invalid) as (\n" +
-		strings.Join(branches, "union all\n") + ")"
+	sql = named.ReplaceAllString(fdwOptions.ReplaceAllString(o.limit(sql), optionsQuery), namedQuery)
 	return strings.NewReplacer(
 		"{{home}}", o.home(), "{{own}}", o.own(), "{{public}}", sqltext.QuoteLiteral("{"+publicOptions+"}"),
 		"{{scope}}", scope, "{{is_ledger}}", "("+o.isLedger("c")+")",
 		"{{ledger_sequence}}", sequence, "{{ledger_schema}}", alone,
 		"{{whole}}", strconv.FormatBool(o.Schema == ""),
-	).Replace(named.ReplaceAllString(fdwOptions.ReplaceAllString(clause, optionsQuery), namedQuery) + query)
+	).Replace(sql)
 }
 
-// isLedger is SQL for whether a relation is the table of versions.
+// limits are what common.sql writes for whether a number is that of a schema that counts, or of a relation or a type in
+// one, and what it means in a database and in a schema. There may be far more in the other schemas.
+var limits = []struct {
+	written       *regexp.Regexp
+	whole, schema string
+}{
+	{
+		regexp.MustCompile(`{{in ([a-z._]+)}}`), "true",
+		"$1 = (select n.oid from pg_catalog.pg_namespace n where n.nspname = {{home}})",
+	},
+	{
+		regexp.MustCompile(`{{of ([a-z._]+)}}`), "$1 >= '16384'",
+		"$1 in (select c.oid from pg_catalog.pg_class c where c.relnamespace = " +
+			"(select n.oid from pg_catalog.pg_namespace n where n.nspname = {{home}}))",
+	},
+	{
+		regexp.MustCompile(`{{type ([a-z._]+)}}`), "$1 >= '16384'",
+		"$1 in (select t.oid from pg_catalog.pg_type t where t.typnamespace = " +
+			"(select n.oid from pg_catalog.pg_namespace n where n.nspname = {{home}}))",
+	},
+}
+
+// limit replaces the limits in a statement.
+func (o Options) limit(sql string) string {
+	for _, l := range limits {
+		meaning := l.whole
+		if o.Schema != "" {
+			meaning = l.schema
+		}
+		sql = l.written.ReplaceAllString(sql, meaning)
+	}
+	return sql
+}
+
+// isLedger is SQL for whether a relation is the table of versions. It and the next two are evaluated as they stand in
+// common.sql and in scope.sql.
 func (o Options) isLedger(relation string) string {
 	schema := ""
 	if o.Table.Schema != "" {
-		schema = " and " + relation + ".relnamespace = coalesce(to_regnamespace(quote_ident(" +
-			sqltext.QuoteLiteral(o.Table.Schema) + "))::oid, 0)"
+		schema = " and " + relation + ".relnamespace = coalesce(pg_catalog.to_regnamespace(pg_catalog.quote_ident(" +
+			sqltext.QuoteLiteral(o.Table.Schema) + "))::pg_catalog.oid, '0')"
 	}
 	return relation + ".relname = " + sqltext.QuoteLiteral(o.Table.Name) + " and " + relation + ".relkind in ('r', 'p')" +
 		schema
 }
 
+// What an object in pg_depend is, and what it depends on.
+const (
+	inRelations = "classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+	toRelation  = "refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+	toSchema    = "refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
+)
+
 // numbersLedger is SQL for whether the relation with an oid numbers the rows of the table of versions.
 func (o Options) numbersLedger(oid string) string {
-	return "exists (select from pg_depend owned join pg_class ledger on ledger.oid = owned.refobjid " +
-		"where owned.classid = 'pg_class'::regclass and owned.refclassid = 'pg_class'::regclass " +
-		"and owned.objid = " + oid + " and owned.deptype in ('a', 'i') and " + o.isLedger("ledger") + ")"
+	return "exists (select from pg_catalog.pg_depend owned join pg_catalog.pg_class ledger " +
+		"on ledger.oid = owned.refobjid where owned." + inRelations + " and owned." + toRelation + " and " +
+		"owned.objid = " + oid + " and owned.deptype in ('a', 'i') and " + o.isLedger("ledger") + ")"
 }
 
 // ledgerSchema is SQL for whether the schema n is one that holds the table of versions and nothing else. What is in a
 // schema depends on it, but for parts of tables.
 func (o Options) ledgerSchema() string {
-	return "(n.nspname = " + sqltext.QuoteLiteral(o.Table.Schema) + " and not exists (select from pg_depend inside " +
-		"where inside.refclassid = 'pg_namespace'::regclass and inside.refobjid = n.oid and inside.deptype = 'n' " +
-		"and not (inside.classid = 'pg_class'::regclass and (exists (select from pg_class ledger " +
-		"where ledger.oid = inside.objid and " + o.isLedger("ledger") + ") or " + o.numbersLedger("inside.objid") + "))))"
+	return "(n.nspname = " + sqltext.QuoteLiteral(o.Table.Schema) + " and not exists (select from pg_catalog.pg_depend " +
+		"inside where inside." + toSchema + " and inside.refobjid = n.oid and inside.deptype = 'n' and not (inside." +
+		inRelations + " and (exists (select from pg_catalog.pg_class ledger where ledger.oid = inside.objid and " +
+		o.isLedger("ledger") + ") or " + o.numbersLedger("inside.objid") + "))))"
 }
 
 // named matches what the query's files write for a name in the database that may be the tenant's own.

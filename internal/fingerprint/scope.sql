@@ -1,10 +1,7 @@
--- What the other files choose from: the objects of a database or a schema. Those files have one row for each: the kind,
--- the name, the table it belongs to, everything that defines it, the text of a function's body, and whether it is an
--- index or a constraint that is not valid. Names are resolved before the search_path is set to the one for printing
--- definitions; see query.go. Numbers below 16384 (PostgreSQL's FirstNormalObjectId) are the system's own objects, and
--- filtering by number avoids reading these one by one. Columns that only some majors have are read with to_jsonb.
--- Definitions are printed without the pretty form of pg_get_…, because normalize knows where the other form has
--- parentheses; that one names tables with their schema.
+-- What uncommon.sql chooses from: the objects of a database or a schema, those that [reader] finds too. It has one row
+-- for each: the kind, the name, the table it belongs to, and everything that defines it. Names are resolved before the
+-- search_path is set to the one for printing definitions; see query.go. What common.sql says of numbers, of columns and
+-- of definitions holds here too.
 with extension as (
   select classid, objid from pg_depend where refclassid = 'pg_extension'::regclass and deptype = 'e'
 ), space as (

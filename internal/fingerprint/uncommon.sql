@@ -1,13 +1,13 @@
--- Kinds of objects that few schemas have. Planning this takes longer than everything else, so it is sent only if there
--- are some.
+-- Kinds of objects that few schemas have. Planning this takes several times as long as everything else, so it is sent
+-- only if there are some.
   select 'event trigger', quote_ident(v.evtname), '',
     concat_ws(' ', 'on', v.evtevent, 'when', array_to_string(v.evttags, ', '),
-      'execute', v.evtfoid::regprocedure::text, v.evtenabled), '', false
+      'execute', v.evtfoid::regprocedure::text, v.evtenabled)
   from pg_event_trigger v
   where {{whole}}
     and not exists (select from extension e where e.classid = 'pg_event_trigger'::regclass and e.objid = v.oid)
   union all
-  select 'partition', c.name || '.' || quote_ident(p.relname), c.name, pg_get_expr(p.relpartbound, p.oid), '', false
+  select 'partition', c.name || '.' || quote_ident(p.relname), c.name, pg_get_expr(p.relpartbound, p.oid)
   from pg_inherits i join relation c on c.oid = i.inhparent join pg_class p on p.oid = i.inhrelid
   join pg_partitioned_table g on g.partrelid = c.oid
   where p.relispartition and (g.partstrat = 'h' or p.oid = g.partdefid
@@ -19,7 +19,7 @@
       quote_literal(coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale', l.collcollate::text)),
       'ctype ' || quote_literal(nullif(l.collctype::text, l.collcollate::text)),
       'rules ' || quote_literal(to_jsonb(l) ->> 'collicurules'),
-      case when not l.collisdeterministic then 'not deterministic' end), '', false
+      case when not l.collisdeterministic then 'not deterministic' end)
   from pg_collation l join space s on s.oid = l.collnamespace
   where l.oid >= 16384
     and not exists (select from extension e where e.classid = 'pg_collation'::regclass and e.objid = l.oid)
@@ -30,14 +30,14 @@
        from (
          select m.maptokentype as token, string_agg(m.mapdict::regdictionary::text, ', ' order by m.mapseqno)
          from pg_ts_config_map m where m.mapcfg = f.oid group by 1
-       ) m (token, dictionaries)), ''), '', false
+       ) m (token, dictionaries)), '')
   from pg_ts_config f join space s on s.oid = f.cfgnamespace
   where f.oid >= 16384
     and not exists (select from extension e where e.classid = 'pg_ts_config'::regclass and e.objid = f.oid)
   union all
   select 'text search dictionary', s.prefix || quote_ident(f.dictname), '',
     concat_ws(' ', 'template', (select quote_ident(t.tmplname) from pg_ts_template t where t.oid = f.dicttemplate),
-      f.dictinitoption), '', false
+      f.dictinitoption)
   from pg_ts_dict f join space s on s.oid = f.dictnamespace
   where f.oid >= 16384
     and not exists (select from extension e where e.classid = 'pg_ts_dict'::regclass and e.objid = f.oid)
@@ -48,14 +48,14 @@
     concat_ws(' ', 'function', o.oprcode::regprocedure::text, 'commutator ' || nullif(o.oprcom, 0)::regoperator::text,
       'negator ' || nullif(o.oprnegate, 0)::regoperator::text, 'restrict ' || nullif(o.oprrest, 0)::regproc::text,
       'join ' || nullif(o.oprjoin, 0)::regproc::text, case when o.oprcanhash then 'hashes' end,
-      case when o.oprcanmerge then 'merges' end), '', false
+      case when o.oprcanmerge then 'merges' end)
   from pg_operator o join space s on s.oid = o.oprnamespace
   where o.oid >= 16384
     and not exists (select from extension e where e.classid = 'pg_operator'::regclass and e.objid = o.oid)
   union all
   select 'operator class', s.prefix || quote_ident(o.opcname) || ' using ' || m.amname, '',
     concat_ws(' ', case when o.opcdefault then 'default' end, 'for', format_type(o.opcintype, null),
-      'storage ' || format_type(nullif(o.opckeytype, 0), null), 'family', quote_ident(f.opfname)), '', false
+      'storage ' || format_type(nullif(o.opckeytype, 0), null), 'family', quote_ident(f.opfname))
   from pg_opclass o join space s on s.oid = o.opcnamespace join pg_am m on m.oid = o.opcmethod
   join pg_opfamily f on f.oid = o.opcfamily
   where o.oid >= 16384
@@ -70,7 +70,7 @@
       (select string_agg(concat_ws(' ', 'function', p.amprocnum, format_type(p.amproclefttype, null),
            format_type(p.amprocrighttype, null), p.amproc::regprocedure), E'\n'
          order by p.amprocnum, p.amproc::regprocedure::text collate "C")
-       from pg_amproc p where p.amprocfamily = f.oid)), '', false
+       from pg_amproc p where p.amprocfamily = f.oid))
   from pg_opfamily f join space s on s.oid = f.opfnamespace join pg_am m on m.oid = f.opfmethod
   where f.oid >= 16384
     and not exists (select from extension e where e.classid = 'pg_opfamily'::regclass and e.objid = f.oid)
@@ -78,7 +78,7 @@
   select 'cast', format_type(a.castsource, null) || ' as ' || format_type(a.casttarget, null), '',
     concat_ws(' ', case a.castmethod when 'f' then 'function ' || a.castfunc::regprocedure::text
         when 'i' then 'inout' else 'binary' end,
-      case a.castcontext when 'i' then 'implicit' when 'a' then 'as assignment' else 'explicit' end), '', false
+      case a.castcontext when 'i' then 'implicit' when 'a' then 'as assignment' else 'explicit' end)
   from pg_cast a
   where a.oid >= 16384
     and ({{whole}} or exists (select from kind t where t.oid in (a.castsource, a.casttarget)))
@@ -86,22 +86,21 @@
   union all
   select 'conversion', s.prefix || quote_ident(v.conname), '',
     concat_ws(' ', case when v.condefault then 'default' end, pg_encoding_to_char(v.conforencoding), 'to',
-      pg_encoding_to_char(v.contoencoding), 'function', v.conproc::regprocedure::text), '', false
+      pg_encoding_to_char(v.contoencoding), 'function', v.conproc::regprocedure::text)
   from pg_conversion v join space s on s.oid = v.connamespace
   where v.oid >= 16384
     and not exists (select from extension e where e.classid = 'pg_conversion'::regclass and e.objid = v.oid)
   union all
   select 'foreign data wrapper', {{named w.fdwname}}, '',
     concat_ws(' ', 'handler ' || nullif(w.fdwhandler, 0)::regproc::text,
-      'validator ' || nullif(w.fdwvalidator, 0)::regproc::text, 'options (' || {{options w.fdwoptions}} || ')'),
-    '', false
+      'validator ' || nullif(w.fdwvalidator, 0)::regproc::text, 'options (' || {{options w.fdwoptions}} || ')')
   from pg_foreign_data_wrapper w
   where {{whole}}
     and not exists (select from extension e where e.classid = 'pg_foreign_data_wrapper'::regclass and e.objid = w.oid)
   union all
   select 'server', {{named v.srvname}}, '',
     concat_ws(' ', 'type ' || quote_literal(v.srvtype), 'version ' || quote_literal(v.srvversion),
-      'foreign data wrapper', {{named w.fdwname}}, 'options (' || {{options v.srvoptions}} || ')'), '', false
+      'foreign data wrapper', {{named w.fdwname}}, 'options (' || {{options v.srvoptions}} || ')')
   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw
   where {{whole}}
     and not exists (select from extension e where e.classid = 'pg_foreign_server'::regclass and e.objid = v.oid)
@@ -110,7 +109,7 @@
     concat_ws(', ', case when b.puballtables then 'all tables' end, case when b.pubinsert then 'insert' end,
       case when b.pubupdate then 'update' end, case when b.pubdelete then 'delete' end,
       case when b.pubtruncate then 'truncate' end, case when b.pubviaroot then 'via the partition root' end,
-      'generated columns ' || nullif(to_jsonb(b) ->> 'pubgencols', 'n')), '', false
+      'generated columns ' || nullif(to_jsonb(b) ->> 'pubgencols', 'n'))
   from pg_publication b where {{whole}}
   union all
   select 'published table',
@@ -122,11 +121,11 @@
       case when to_jsonb(r) ->> 'prqual' is not null then 'where ' || (
         select to_jsonb(p) ->> 'rowfilter' from pg_publication_tables p
         where p.pubname = b.pubname and p.tablename = c.relname
-          and p.schemaname = (select n.nspname from pg_namespace n where n.oid = c.relnamespace)) end), '', false
+          and p.schemaname = (select n.nspname from pg_namespace n where n.oid = c.relnamespace)) end)
   from pg_publication_rel r join pg_publication b on b.oid = r.prpubid join relation c on c.oid = r.prrelid
   union all
   select 'published schema',
-    coalesce(nullif(left(s.prefix, -1), ''), '(its own)') || '.' || {{named b.pubname}}, '', '', '', false
+    coalesce(nullif(left(s.prefix, -1), ''), '(its own)') || '.' || {{named b.pubname}}, '', ''
   from pg_publication b
   join pg_depend d on d.refclassid = 'pg_publication'::regclass and d.refobjid = b.oid
     and d.classid = to_regclass('pg_catalog.pg_publication_namespace')
@@ -138,14 +137,14 @@
       (select string_agg(quote_ident(a.attname), ', ' order by n)
        from unnest(x.stxkeys) with ordinality k (attnum, n)
        join pg_attribute a on a.attrelid = x.stxrelid and a.attnum = k.attnum),
-      array_to_string(pg_get_statisticsobjdef_expressions(x.oid), ', ')) || ' from ' || c.name, '', false
+      array_to_string(pg_get_statisticsobjdef_expressions(x.oid), ', ')) || ' from ' || c.name
   from pg_statistic_ext x join space s on s.oid = x.stxnamespace join relation c on c.oid = x.stxrelid
   union all
   select 'type', t.name, '',
     concat_ws(' ', 'range of', format_type(r.rngsubtype, null),
       case when r.rngcollation <> 0 then 'collate ' || r.rngcollation::regcollation::text end,
       case when r.rngcanonical <> 0 then 'canonical ' || r.rngcanonical::text end,
-      case when r.rngsubdiff <> 0 then 'subtype_diff ' || r.rngsubdiff::text end), '', false
+      case when r.rngsubdiff <> 0 then 'subtype_diff ' || r.rngsubdiff::text end)
   from kind t join pg_range r on r.rngtypid = t.oid
   union all
   select 'aggregate', p.name, '',
@@ -157,14 +156,14 @@
       'combinefunc', a.aggcombinefn::text, 'serialfunc', a.aggserialfn::text, 'deserialfunc', a.aggdeserialfn::text,
       'msfunc', a.aggmtransfn::text, 'minvfunc', a.aggminvtransfn::text, 'mfinalfunc', a.aggmfinalfn::text,
       'kind', a.aggkind, 'sortop', nullif(a.aggsortop, 0)::regoperator::text,
-      'initcond', quote_nullable(a.agginitval), 'minitcond', quote_nullable(a.aggminitval)), '', false
+      'initcond', quote_nullable(a.agginitval), 'minitcond', quote_nullable(a.aggminitval))
   from routine p join pg_aggregate a on a.aggfnoid = p.oid
   union all
   select 'options', c.name, c.name,
     concat_ws(' ', 'server', {{named v.srvname}},
-      'options (' || {{options f.ftoptions}} || ')'), '', false
+      'options (' || {{options f.ftoptions}} || ')')
   from relation c join pg_foreign_table f on f.ftrelid = c.oid join pg_foreign_server v on v.oid = f.ftserver
   union all
-  select 'options', c.name || '.' || quote_ident(a.attname), c.name, {{options a.attfdwoptions}}, '', false
+  select 'options', c.name || '.' || quote_ident(a.attname), c.name, {{options a.attfdwoptions}}
   from relation c join pg_attribute a on a.attrelid = c.oid and a.attfdwoptions is not null and not a.attisdropped
   where c.relkind = 'f'

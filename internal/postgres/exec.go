@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -32,6 +33,24 @@ func (c *Conn) SomeResults(ctx context.Context, sql string, keep func(statement 
 		return answer.Err
 	})
 	return answers, err
+}
+
+// EachRow is [Conn.Results] that hands over each row when it arrives, with its statement's index. The values are valid
+// until row returns. Its error ends the reading, and is EachRow's.
+func (c *Conn) EachRow(ctx context.Context, sql string, row func(statement int, values [][]byte) error) error {
+	statement := -1
+	var failed error
+	_, err := c.each(ctx, sql, func(r *pgconn.ResultReader) error {
+		statement++
+		for failed == nil && r.NextRow() {
+			failed = row(statement, r.Values())
+		}
+		return failed
+	})
+	if failed != nil {
+		return errors.Join(failed, err)
+	}
+	return err
 }
 
 // Exec is [Conn.Results] for SQL whose rows do not matter: it discards any number of them. It returns the command tags

@@ -1,0 +1,144 @@
+-- What [reader] makes the objects of common kinds of: rows of the catalogs, hardly joined, one statement after another.
+-- Most of what a fingerprint costs is planning in a session that is new. There, each function, operator and catalog is
+-- looked up for the first time, and all memory is new; one query over everything takes four times as long as these.
+-- Names are resolved under the path for printing definitions, where a schema's own objects come after the system's:
+-- hence pg_catalog before the name of each function, and quoted numbers, which take the type of what they are compared
+-- with, as an operator for these very types is always the system's.
+-- Numbers below 16384 (PostgreSQL's FirstNormalObjectId) are the system's own objects, and filtering by number avoids
+-- reading these one by one. Columns that only some majors have are read with to_jsonb. Definitions are printed without
+-- the pretty form of pg_get_…, because normalize knows where the other form has parentheses; that one names tables with
+-- their schema.
+
+-- names
+select pg_catalog.to_jsonb(d), pg_catalog.pg_encoding_to_char(d.encoding), {{own}}, pg_catalog.quote_ident({{home}})
+from pg_catalog.pg_database d where d.datname = pg_catalog.current_database();
+
+-- spaces
+select n.oid, n.nspname, pg_catalog.quote_ident(n.nspname), n.nspname = {{home}}, {{ledger_schema}}
+from pg_catalog.pg_namespace n where {{whole}} or n.nspname = {{home}};
+
+-- members
+select d.classid::pg_catalog.regclass, d.objid from pg_catalog.pg_depend d
+where d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e' and d.classid in (
+'pg_catalog.pg_namespace'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass,
+'pg_catalog.pg_type'::pg_catalog.regclass);
+
+-- extensions
+select x.extnamespace, x.extname, pg_catalog.quote_ident(x.extname), x.extversion,
+(select n.nspname from pg_catalog.pg_namespace n where n.oid = x.extnamespace) from pg_catalog.pg_extension x;
+
+-- uncommon
+select from pg_catalog.pg_depend d
+where d.objid >= '16384' and d.classid in ('pg_catalog.pg_operator'::pg_catalog.regclass,
+'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_opfamily'::pg_catalog.regclass,
+'pg_catalog.pg_cast'::pg_catalog.regclass, 'pg_catalog.pg_collation'::pg_catalog.regclass,
+'pg_catalog.pg_conversion'::pg_catalog.regclass, 'pg_catalog.pg_ts_config'::pg_catalog.regclass,
+'pg_catalog.pg_ts_dict'::pg_catalog.regclass, 'pg_catalog.pg_event_trigger'::pg_catalog.regclass,
+'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass,
+'pg_catalog.pg_foreign_server'::pg_catalog.regclass, 'pg_catalog.pg_publication_rel'::pg_catalog.regclass,
+pg_catalog.to_regclass('pg_catalog.pg_publication_namespace'))
+and (d.classid, d.objid) not in (select e.classid, e.objid from pg_catalog.pg_depend e
+where e.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and e.deptype = 'e')
+limit 1;
+
+-- publications
+select from pg_catalog.pg_publication where {{whole}} limit 1;
+
+-- relations
+select c.oid, c.relnamespace, c.relkind, pg_catalog.quote_ident(c.relname), c.relpersistence, c.relrowsecurity,
+c.relforcerowsecurity, c.relreplident, c.relowner, c.reltype, pg_catalog.to_json(c.reloptions),
+case when c.reloftype <> '0' then pg_catalog.format_type(c.reloftype, null) end,
+case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end
+from pg_catalog.pg_class c
+where c.oid >= '16384' and not c.relispartition and {{in c.relnamespace}}
+and not {{is_ledger}} and not {{ledger_sequence}};
+
+-- parents
+select i.inhrelid, i.inhparent::pg_catalog.regclass from pg_catalog.pg_inherits i
+where {{of i.inhrelid}} and i.inhrelid not in (select c.oid from pg_catalog.pg_class c where c.relispartition)
+order by i.inhrelid, i.inhseqno;
+
+-- defaults
+select d.adrelid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d
+where {{of d.adrelid}};
+
+-- columns
+select a.attrelid, a.attnum, pg_catalog.quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.atttypmod),
+case when a.attcollation <> (select t.typcollation from pg_catalog.pg_type t where t.oid = a.atttypid)
+then a.attcollation::pg_catalog.regcollation end, a.attnotnull, a.attidentity, a.attgenerated
+from pg_catalog.pg_attribute a where {{of a.attrelid}} and a.attnum > '0' and not a.attisdropped
+and a.attrelid not in (select c.oid from pg_catalog.pg_class c where c.relispartition or c.relkind in ('i', 'I', 't'));
+
+-- unchecked
+select g.tgconstraint, g.tgrelid::pg_catalog.regclass::pg_catalog.text || case g.tgenabled
+when 'D' then '' when 'R' then ' except for replicas' else ' as elsewhere, and for replicas' end
+from pg_catalog.pg_trigger g where g.tgconstraint <> '0' and g.tgenabled <> 'O' order by 1, 2;
+
+-- constraints
+select k.oid, k.conrelid, k.contypid, k.conindid, k.conname, pg_catalog.quote_ident(k.conname), k.contype,
+pg_catalog.pg_get_constraintdef(k.oid), case when k.convalidated then false
+else (pg_catalog.to_jsonb(k) operator(pg_catalog.->>) 'conenforced') is distinct from 'false' end
+from pg_catalog.pg_constraint k
+where k.oid >= '16384' and {{in k.connamespace}} and k.conparentid = '0'
+and (k.contype in ('p', 'u', 'x', 'f', 'c') or k.contype = 'n' and not k.convalidated);
+
+-- indexes
+select x.indexrelid, x.indrelid, x.indisunique, x.indisvalid, case when x.indisreplident
+then x.indexrelid::pg_catalog.regclass end, pg_catalog.pg_get_indexdef(x.indexrelid)
+from pg_catalog.pg_index x where {{of x.indrelid}} and not x.indisprimary
+and x.indrelid not in (select c.oid from pg_catalog.pg_class c where c.relispartition);
+
+-- views
+select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c
+where c.oid >= '16384' and c.relkind in ('v', 'm') and {{in c.relnamespace}} and c.oid not in (
+select d.objid from pg_catalog.pg_depend d
+where d.deptype = 'e' and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass);
+
+-- sequences
+select q.seqrelid, pg_catalog.format_type(q.seqtypid, null), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache,
+q.seqcycle, d.refobjid::pg_catalog.regclass, (select pg_catalog.quote_ident(a.attname) from pg_catalog.pg_attribute a
+where a.attrelid = d.refobjid and a.attnum = d.refobjsubid),
+(select p.relispartition from pg_catalog.pg_class p where p.oid = d.refobjid)
+from pg_catalog.pg_sequence q left join pg_catalog.pg_depend d on d.objid = q.seqrelid
+and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i')
+where {{of q.seqrelid}};
+
+-- triggers
+select g.tgrelid, pg_catalog.quote_ident(g.tgname), g.tgnargs, g.tgenabled, pg_catalog.pg_get_triggerdef(g.oid)
+from pg_catalog.pg_trigger g where not g.tgisinternal and {{of g.tgrelid}};
+
+-- rules
+select r.ev_class, pg_catalog.quote_ident(r.rulename), r.ev_enabled, pg_catalog.pg_get_ruledef(r.oid)
+from pg_catalog.pg_rewrite r where {{of r.ev_class}} and r.rulename <> '_RETURN';
+
+-- roles
+select r, pg_catalog.pg_get_userbyid(r), pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r)),
+pg_catalog.pg_get_userbyid(r) = session_user
+from pg_catalog.pg_policy o, pg_catalog.unnest(o.polroles) r where {{of o.polrelid}};
+
+-- policies
+select o.polrelid, pg_catalog.quote_ident(o.polname), o.polpermissive, o.polcmd, pg_catalog.to_json(o.polroles),
+pg_catalog.pg_get_expr(o.polqual, o.polrelid), pg_catalog.pg_get_expr(o.polwithcheck, o.polrelid)
+from pg_catalog.pg_policy o where {{of o.polrelid}};
+
+-- routines
+select p.pronamespace, pg_catalog.quote_ident(p.proname), pg_catalog.pg_get_function_identity_arguments(p.oid),
+p.prokind, pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid),
+(select l.lanname from pg_catalog.pg_language l where l.oid = p.prolang), p.provolatile, p.proisstrict, p.prosecdef,
+p.proleakproof, p.proparallel, p.procost, p.prorows, pg_catalog.to_json(p.proconfig),
+pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc, p.probin
+from pg_catalog.pg_proc p where p.oid >= '16384' and {{in p.pronamespace}} and p.oid not in (
+select d.objid from pg_catalog.pg_depend d
+where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.deptype in ('e', 'i'));
+
+-- labels
+select e.enumtypid, e.enumlabel from pg_catalog.pg_enum e where {{type e.enumtypid}}
+order by e.enumtypid, e.enumsortorder;
+
+-- types
+select t.oid, t.typnamespace, pg_catalog.quote_ident(t.typname), t.typtype,
+pg_catalog.format_type(t.typbasetype, t.typtypmod),
+case when t.typcollation <> (select b.typcollation from pg_catalog.pg_type b where b.oid = t.typbasetype)
+then t.typcollation::pg_catalog.regcollation end, t.typnotnull, pg_catalog.pg_get_expr(t.typdefaultbin, '0')
+from pg_catalog.pg_type t where t.oid >= '16384' and t.typtype in ('d', 'e', 'r') and {{in t.typnamespace}}

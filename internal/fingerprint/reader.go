@@ -1,0 +1,209 @@
+package fingerprint
+
+import (
+	"cmp"
+	"encoding/json"
+	"strings"
+)
+
+// reader makes the objects of common kinds of the rows that common.sql reads.
+type reader struct {
+	whole bool         // a database, not a schema
+	home  string       // the schema whose name is left out
+	emit  func(object) // receives each object once its last row was read
+
+	// own is the tenant's own name, and quotedHome is home as the server writes it.
+	own, quotedHome string
+	spaces          map[oid]*space
+	members         map[member]bool
+	relations       map[oid]*relation
+	defaults        map[position]string
+	unchecked       map[oid][]string // what changes a foreign key is not checked on
+	constrained     map[oid]bool     // indexes of constraints
+	checks          map[oid][]check  // of domains
+	roles           map[oid]role
+	labels          map[oid][]string // of enums
+
+	extensions []string
+	uncommon   bool
+	unfinished []unfinished
+}
+
+// object is an [Object] before its definition is normalized.
+type object struct {
+	kind, name, parent, definition string
+	body                           string // the rest of the definition, which is never normalized
+	invalid                        bool   // a constraint that was never checked
+}
+
+// position is that of a column in a relation.
+type position struct {
+	relation oid
+	column   string
+}
+
+// member is an object of an extension.
+type member struct {
+	catalog string
+	oid     oid
+}
+
+// space is a schema that counts.
+type space struct{ quoted, prefix string }
+
+// relation is a table, view, sequence, index or composite type that counts.
+type relation struct {
+	kind                      byte
+	name, quoted              string
+	space                     *space
+	owner, rowType            oid
+	unlogged, secured, forced bool
+	identity                  byte // replica identity
+	identityIndex             string
+	options                   []string
+	partitionKey, of, parents string
+	attributes                map[int]string // of a composite type, by their numbers
+}
+
+// qualified is its name with the schema.
+func (l *relation) qualified() string { return l.space.quoted + "." + l.quoted }
+
+// isTable reports whether its columns are objects.
+func (l *relation) isTable() bool { return l.kind == 'r' || l.kind == 'p' || l.kind == 'f' }
+
+// check is a constraint of a domain.
+type check struct{ name, definition string }
+
+type role struct {
+	name, quoted string
+	session      bool // the one that the session connected as
+}
+
+// unfinished is an index that is not valid. Another session may be building it.
+type unfinished struct{ oid, name string }
+
+func newReader(o Options, emit func(object)) *reader {
+	return &reader{
+		whole: o.Schema == "", home: cmp.Or(o.Schema, publicSchema), emit: emit,
+		spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
+		defaults: map[position]string{}, unchecked: map[oid][]string{}, constrained: map[oid]bool{},
+		checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},
+	}
+}
+
+// read returns what reads a row of each statement of common.sql, by its title.
+func (r *reader) read() map[string]func(row) error {
+	return map[string]func(row) error{
+		"names": r.readNames, "spaces": r.readSpace, "members": r.readMember, "extensions": r.readExtension,
+		"uncommon": r.readUncommon, "publications": r.readUncommon, "relations": r.readRelation,
+		"parents": r.readParent, "defaults": r.readDefault, "columns": r.readColumn, "unchecked": r.readUnchecked,
+		"constraints": r.readConstraint, "indexes": r.readIndex, "views": r.readView, "sequences": r.readSequence,
+		"triggers": r.readTrigger, "rules": r.readRule, "roles": r.readRole, "policies": r.readPolicy,
+		"routines": r.readRoutine, "labels": r.readLabel, "types": r.readType,
+	}
+}
+
+func (r *reader) readNames(w row) error {
+	r.own, r.quotedHome = w.text(2), w.text(3)
+	if !r.whole {
+		return nil
+	}
+	var d struct {
+		Collate  string  `json:"datcollate"`
+		Ctype    string  `json:"datctype"`
+		Provider string  `json:"datlocprovider"` // since 15
+		Locale   *string `json:"datlocale"`      // since 17
+		ICU      *string `json:"daticulocale"`   // before
+		Rules    *string `json:"daticurules"`
+	}
+	if err := json.Unmarshal(w[0], &d); err != nil {
+		return err
+	}
+	literal := func(before string, text *string) string {
+		if text == nil {
+			return ""
+		}
+		return before + quoteLiteral(*text)
+	}
+	// A dump and load may spell them otherwise.
+	d.Collate, d.Ctype = strings.ReplaceAll(d.Collate, "UTF-8", "utf8"), strings.ReplaceAll(d.Ctype, "UTF-8", "utf8")
+	r.emit(object{kind: "database", name: "locale", definition: join(" ", "encoding", w.text(1),
+		literal("collate ", &d.Collate), literal("ctype ", &d.Ctype),
+		when(d.Provider != "" && d.Provider != "c", "provider "+d.Provider),
+		literal("locale ", cmp.Or(d.Locale, d.ICU)), literal("rules ", d.Rules))})
+	return nil
+}
+
+func (r *reader) readSpace(w row) error {
+	name := w.text(1)
+	if w.is(4) || r.whole && (strings.HasPrefix(name, "pg_") || name == "information_schema") {
+		return nil
+	}
+	s := &space{quoted: w.text(2)}
+	if !w.is(3) {
+		s.prefix = s.quoted + "."
+	}
+	r.spaces[w.oid(0)] = s
+	return nil
+}
+
+// readMember reads an object of an extension, which does not count.
+func (r *reader) readMember(w row) error {
+	m := member{w.text(0), w.oid(1)}
+	if r.members[m] = true; m.catalog == "pg_namespace" {
+		delete(r.spaces, m.oid)
+	}
+	return nil
+}
+
+func (r *reader) readUncommon(row) error {
+	r.uncommon = true
+	return nil
+}
+
+// readExtension reads an extension. The schema of one need not count.
+func (r *reader) readExtension(w row) error {
+	name, space := w.text(1), r.spaces[w.oid(0)]
+	if name != "plpgsql" {
+		r.extensions = append(r.extensions, name+" "+w.text(3))
+	}
+	switch {
+	case r.whole && name != "plpgsql":
+		r.emit(object{kind: "extension", name: w.text(2), definition: "schema " + w.text(4)})
+	case !r.whole && space != nil:
+		r.emit(object{kind: "extension", name: w.text(2)})
+	}
+	return nil
+}
+
+func (r *reader) readRelation(w row) error {
+	space, kind := r.spaces[w.oid(1)], w.letter(2)
+	if space == nil || r.members[member{"pg_class", w.oid(0)}] {
+		return nil
+	}
+	options, err := w.list(10)
+	r.relations[w.oid(0)] = &relation{
+		kind: kind, quoted: w.text(3), name: space.prefix + w.text(3), space: space, unlogged: w.letter(4) == 'u',
+		secured: w.is(5), forced: w.is(6), identity: w.letter(7), owner: w.oid(8), rowType: w.oid(9), options: options,
+		of: w.with("of ", 11, ""), partitionKey: w.with("partition by ", 12, ""),
+	}
+	r.uncommon = r.uncommon || kind == 'p' || kind == 'f'
+	return err
+}
+
+// finish emits what has parts that were read after it.
+func (r *reader) finish() {
+	for _, s := range r.spaces {
+		if s.prefix != "" {
+			r.emit(object{kind: "schema", name: s.quoted})
+		}
+	}
+	for _, l := range r.relations {
+		switch {
+		case l.isTable():
+			r.emit(object{kind: tableKinds[l.kind], name: l.name, definition: l.table()})
+		case l.kind == 'c' && !r.members[member{"pg_type", l.rowType}]:
+			r.emit(object{kind: "type", name: l.name, definition: l.composite()})
+		}
+	}
+}
