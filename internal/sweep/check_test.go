@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,13 +28,7 @@ func (w *world) converged(o outcome, total int, files, inputs []string) {
 	if t := o.report.Totals; t.Total != total || t.Failed+t.Skipped > 0 || len(o.report.Tenants) != total {
 		w.Errorf("the second run's report has %+v, want %d tenants, all well", t, total)
 	}
-	// A report that was being written when the run was killed stays beside the next one.
-	all := w.files()
-	got := slices.DeleteFunc(slices.Clone(all), halfWritten.MatchString)
-	halves := len(all) - len(got)
-	if !slices.Equal(got, files) || halves > w.proxy.killed() {
-		w.Errorf("the workspace has %q and %d half-written files, want %q", got, halves, files)
-	}
+	servertest.Equal(w, "the workspace", w.files(), files)
 	// An upload may be another run's until a day has passed.
 	if left := w.faults.Unfinished(); len(left) > 0 {
 		w.faults.Age(25 * time.Hour)
@@ -54,8 +47,6 @@ func (w *world) converged(o outcome, total int, files, inputs []string) {
 	}
 	w.secretsAreNowhere()
 }
-
-var halfWritten = regexp.MustCompile(`^\.[A-Z2-7]{26}\.tmp$`)
 
 // exists reports whether a project has not been deleted.
 func (w *world) exists(p neontest.Project) bool {

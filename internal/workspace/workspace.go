@@ -3,7 +3,6 @@
 package workspace
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -83,10 +82,11 @@ func (f File) Write(data []byte) error {
 }
 
 // Stream replaces the file by one with what is written to it, in one step, or not at all if that fails, and makes the
-// directories that are missing. A file that exists keeps its permissions and its owner. Whatever is new belongs to the
-// owner of the directory that it is in: a container runs as root, and the steps after it as the runner's user, who
-// could neither change nor delete root's files. A device or a pipe that the user names, such as /dev/null or
-// /dev/stdout, is written to instead. Its error is [ErrOutside] if a link leads out of the workspace.
+// directories that are missing. Now and then it calls write again, with an empty file. A file that exists keeps its
+// permissions and its owner. Whatever is new belongs to the owner of the directory that it is in: a container runs as
+// root, and the steps after it as the runner's user, who could neither change nor delete root's files. A device or a
+// pipe that the user names, such as /dev/null or /dev/stdout, is written to instead. Its error is [ErrOutside] if a
+// link leads out of the workspace.
 func (f File) Stream(write func(io.Writer) error) error {
 	if f.isDevice() {
 		return writeInto(filepath.Join(f.root, f.path), write)
@@ -129,31 +129,6 @@ func writeInto(path string, write func(io.Writer) error) error {
 		return err
 	}
 	return errors.Join(write(f), f.Close())
-}
-
-// replace writes a new file beside the path, and moves it there. It is like the one that it replaces, or belongs to the
-// owner of its directory.
-func replace(root *os.Root, path string, write func(io.Writer) error, like fs.FileInfo) error {
-	fresh := filepath.Join(filepath.Dir(path), "."+rand.Text()+".tmp")
-	f, err := root.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	giveTo(f, like)
-	if like.Mode().IsRegular() {
-		err = f.Chmod(like.Mode().Perm())
-	}
-	if err == nil {
-		err = write(f)
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = root.Rename(fresh, path)
-	}
-	if err != nil {
-		return errors.Join(err, root.Remove(fresh))
-	}
-	return nil
 }
 
 // makeDirectory makes a directory and those above it, as far as they are missing.
