@@ -46,7 +46,8 @@ RUN go build -trimpath \
 
 COPY . .
 ARG VERSION=dev
-RUN go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/neon-tenants-action .
+RUN go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/neon-tenants-action . && \
+    touch -d @0 /out/neon-tenants-action
 
 # Nothing but the program, PostgreSQL's clients with the libraries that they are linked with, and the certificate
 # authorities that both check servers by: no shell to inject into, and little to pull.

@@ -1,7 +1,7 @@
 # What a contributor runs. Every target installs what it needs (apt, as root or with sudo), or says what to install.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-clock lint manifests fmt bench image e2e examples sweep soak vulnerabilities
+.PHONY: help demo sandbox test test-clock lint manifests fmt bench image reproducible e2e examples sweep soak vulnerabilities pictures
 
 IMAGE := neon-tenants-action:dev
 # built from the module in the folder that is given
@@ -67,6 +67,10 @@ image: ## build the action's image
 	@.ci/install docker
 	@.ci/image $(IMAGE)
 
+reproducible: ## build the image twice from nothing, and compare: one commit makes one image
+	@.ci/install docker
+	@.ci/reproducible
+
 e2e: image bin/act bin/minio ## the image as GitHub's runner starts it, the example workflows under act, and the report page in Chromium
 	@.ci/install postgres chromium node
 	go test -count 1 -timeout 10m -run '^TestBrowser$$' -v ./internal/report
@@ -77,6 +81,10 @@ examples: ## install the example application, run its tests, and lead it to tena
 	@.ci/install postgres node
 	@node --eval 'process.exit(parseInt(process.versions.node) < 20)' || { echo "this needs Node.js 20 or later" >&2; exit 1; }
 	go test -tags examples -count 1 -timeout 10m -run '^TestTenantRouting$$' -v ./internal/e2e
+
+pictures: ## make docs/pictures anew: run a simulated fleet, render its summaries and its page, and take pictures of them
+	@.ci/install postgres chromium node pictures
+	@.ci/pictures
 
 # Tools, built once from the versions pinned in tools/.
 bin/golangci-lint: tools/lint/go.sum

@@ -37,11 +37,17 @@ type step struct {
 // environment, and the step's env: (NAME=VALUE). The host's network stands in for the internet, where Neon would be.
 func startStep(t *testing.T, workspace string, inputs map[string]string, env ...string) *step {
 	t.Helper()
+	return startStepWith(t, []string{"--network", "host"}, workspace, inputs, env...)
+}
+
+// startStepWith is startStep with options of docker run.
+func startStepWith(t *testing.T, options []string, workspace string, inputs map[string]string, env ...string) *step {
+	t.Helper()
 	temp := t.TempDir()
 	s := &step{workspace: workspace, commands: filepath.Join(temp, "commands"), label: "e2e=" + temp,
 		ended: make(chan struct{})}
-	s.cmd = exec.Command(environment(t, "E2E_RUN_AS_RUNNER"), environment(t, "E2E_IMAGE"), workspace,
-		"--network", "host", "--label", s.label)
+	s.cmd = exec.Command(environment(t, "E2E_RUN_AS_RUNNER"), environment(t, "E2E_IMAGE"), workspace, "--label", s.label)
+	s.cmd.Args = append(s.cmd.Args, options...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	s.cmd.Env = append(os.Environ(), "RUNNER_TEMP_HOST="+temp, "FC_FILE="+s.commands)
 	for _, variable := range env {

@@ -45,19 +45,25 @@ alter table projects add constraint projects_owner_name_key unique (owner_id, na
 alter table projects drop constraint projects_owner_name_key;
 alter table projects drop column archived_at;
 `
+	// sameNameTwice puts data into its way, and otherName takes that away.
+	sameNameTwice = "insert into users (email, name) values ('ana@example.com', 'Ana'); " +
+		"insert into projects (owner_id, name) select 1, 'Audit' from generate_series(1, 2)"
+	otherName = "update projects set name = name || ' ' || id where id = 2"
 )
+
+func addFailingFile(r *runner) error {
+	return os.WriteFile(filepath.Join(r.workspace, "db", "migrations", failingFile), []byte(failingSQL), 0o600)
+}
 
 func showFailure(ctx context.Context, w *world, r *runner) error {
 	r.out.tell("One tenant's data is in the way", `
 		A fourth migration makes a user's project names unique. Finance Co has the same name twice, so the
 		migration fails there and is rolled back. The other tenants are migrated all the same, and the step
 		fails, so that somebody looks.`)
-	file := filepath.Join(r.workspace, "db", "migrations", failingFile)
-	if err := os.WriteFile(file, []byte(failingSQL), 0o600); err != nil {
+	if err := addFailingFile(r); err != nil {
 		return err
 	}
-	if err := w.exec(ctx, "Finance Co", "insert into users (email, name) values ('ana@finance.example', 'Ana'); "+
-		"insert into projects (owner_id, name) select 1, 'Audit' from generate_series(1, 2)"); err != nil {
+	if err := w.exec(ctx, "Finance Co", sameNameTwice); err != nil {
 		return err
 	}
 	return r.step(ctx, step{
@@ -70,7 +76,7 @@ func showRepair(ctx context.Context, w *world, r *runner) error {
 	r.out.tell("What GitHub's page shows, and the repair",
 		"The job's summary page begins with what failed and what to do about it (here as Markdown):")
 	r.out.page(r.summary)
-	if err := w.exec(ctx, "Finance Co", "update projects set name = name || ' ' || id where id = 2"); err != nil {
+	if err := w.exec(ctx, "Finance Co", otherName); err != nil {
 		return err
 	}
 	r.out.say("Somebody renames one of the two projects, and that tenant alone is migrated:")
@@ -90,20 +96,25 @@ alter table tasks alter column title type text;
 `
 )
 
+// addRewritingFile adds it, and gives Globex a table that it rewrites.
+func addRewritingFile(ctx context.Context, w *world, r *runner) error {
+	file := filepath.Join(r.workspace, "db", "migrations", rewritingFile)
+	if err := os.WriteFile(file, []byte(rewritingSQL), 0o600); err != nil {
+		return err
+	}
+	return w.exec(ctx, "Globex", "alter table tasks alter column title type char(80); "+
+		"insert into users (email, name) values ('bo@globex.example', 'Bo'); "+
+		"insert into projects (owner_id, name) values (1, 'Doomsday'); "+
+		"insert into tasks (project_id, title) select 1, i from generate_series(1, 20000) i")
+}
+
 func showRehearsal(ctx context.Context, w *world, r *runner) error {
 	r.out.tell("Rehearse it on copies of all tenants", `
 		The next file changes a column's type, which is nothing where it has that type already. In Globex somebody
 		once made it char(80). With rehearse: all, each tenant is migrated on a Neon branch first, with its data,
 		and what the file does to its tables is watched. A table of more than a megabyte may not be rewritten, so
 		no tenant is touched.`)
-	file := filepath.Join(r.workspace, "db", "migrations", rewritingFile)
-	if err := os.WriteFile(file, []byte(rewritingSQL), 0o600); err != nil {
-		return err
-	}
-	if err := w.exec(ctx, "Globex", "alter table tasks alter column title type char(80); "+
-		"insert into users (email, name) values ('bo@globex.example', 'Bo'); "+
-		"insert into projects (owner_id, name) values (1, 'Doomsday'); "+
-		"insert into tasks (project_id, title) select 1, i from generate_series(1, 20000) i"); err != nil {
+	if err := addRewritingFile(ctx, w, r); err != nil {
 		return err
 	}
 	if err := r.step(ctx, step{

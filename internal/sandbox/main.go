@@ -1,6 +1,6 @@
 // Command sandbox runs everything that the action talks to on this machine: Neon's API over a real PostgreSQL with a
 // small fleet in it, an S3 store and GitHub's API. `serve` keeps it running for any client; `demo` runs the action
-// against it as GitHub's runner would.
+// against it as GitHub's runner would, and `pictures` keeps what two such runs leave for people to look at.
 package main
 
 import (
@@ -26,11 +26,12 @@ func main() {
 }
 
 func realMain(ctx context.Context, args []string) error {
-	commands := map[string]func(context.Context, []string) error{"serve": serve, "demo": demo}
+	commands := map[string]func(context.Context, []string) error{"serve": serve, "demo": demo, "pictures": pictures}
 	if len(args) > 0 {
 		if run, ok := commands[args[0]]; ok {
 			return run(ctx, args[1:])
 		}
 	}
-	return errors.New("usage: sandbox serve [--env-file FILE] [--port PORT] [--tenants N] | sandbox demo")
+	return errors.New("usage: sandbox serve [--env-file FILE] [--port PORT] [--tenants N] | sandbox demo | " +
+		"sandbox pictures [--dir DIR]")
 }

@@ -44,6 +44,9 @@ func tryReplace(root *os.Root, path string, write func(io.Writer) error, like fs
 	fresh := filepath.Join(filepath.Dir(path), newTemporaryName())
 	f, err := root.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
+		if named := (*fs.PathError)(nil); errors.As(err, &named) {
+			named.Path = path // the one that the user knows
+		}
 		return err
 	}
 	// Opened once more: the lock outlives the closing of f, which is what tells of a full network file system.
