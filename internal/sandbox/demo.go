@@ -64,8 +64,8 @@ func play(ctx context.Context, r *runner) (err error) {
 
 // chapters are the demo's, in their order.
 var chapters = []func(context.Context, *world, *runner) error{
-	showDryRun, showMigration, showFailure, showRepair, showRehearsal, showUndo, showBackup, showHealth, showSecrets,
-	showTenants, showRestore,
+	showDryRun, showMigration, showFailure, showRepair, showRehearsal, showUndo, showBackup, showDrill, showHealth,
+	showSecrets, showTenants, showRestore,
 }
 
 // build returns the program to run.

@@ -49,13 +49,17 @@ func (r *runner) inputs(s step) (shown, given []string) {
 	}
 	for _, input := range s.inputs[1:] {
 		given = append(given, input)
-		if strings.HasPrefix(input, "github-token=") {
-			input = "github-token=${{ secrets.FLEET_TOKEN }}"
+		name, _, _ := strings.Cut(input, "=")
+		if secret := secretInputs[name]; secret != "" {
+			input = name + "=${{ secrets." + secret + " }}"
 		}
 		shown = append(shown, input)
 	}
 	return shown, given
 }
+
+// secretInputs are the inputs that a workflow takes from secrets, by their names.
+var secretInputs = map[string]string{"github-token": "FLEET_TOKEN", "verify-database-url": "VERIFY_DATABASE_URL"}
 
 // step runs the action once, shows its inputs, its log and its outputs, and keeps its summary.
 func (r *runner) step(ctx context.Context, s step) error {
