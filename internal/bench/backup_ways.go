@@ -130,7 +130,7 @@ func (s *backupSite) ours(name string, rounds int, program string, more ...strin
 		"AWS_CA_BUNDLE=" + s.store.CAFile,
 		"ACTIONS_ID_TOKEN_REQUEST_URL=" + s.issuer.RequestURL,
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + s.issuer.RequestToken,
-		"INPUT_REPORT-FILE=" + filepath.Join(s.dir, "report.json"), "GITHUB_WORKSPACE=" + s.root, "GITHUB_ACTIONS=true",
+		"INPUT_REPORT-FILE=" + filepath.Join(s.dir, "report.json"), "GITHUB_WORKSPACE=" + s.dir, "GITHUB_ACTIONS=true",
 		"GITHUB_OUTPUT=" + filepath.Join(s.dir, "output"), "GITHUB_STEP_SUMMARY=" + filepath.Join(s.dir, "summary.md"),
 	}, more...)
 	return backupWay{name: name, rounds: rounds, uploads: true, oneProcess: true,

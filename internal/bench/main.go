@@ -49,6 +49,7 @@ var sections = []section{
 	{"backup-large", backupLarge},
 	{"backup-fleet", backupFleet},
 	{"restore", restores},
+	{"drills", drills},
 }
 
 func main() {

@@ -105,7 +105,7 @@ func (s *restoreSite) prepare(ctx context.Context, tables int) (program string, 
 		return "", err
 	}
 	dump := s.script(1, `set -o pipefail; pg_dump --no-owner --no-privileges "$PGDATABASE" > dump.sql
-		gzip -6 --keep dump.sql`)
+		gzip -6 --force --keep dump.sql`)
 	for _, command := range []*exec.Cmd{dump(ctx), s.ours("", 0, program).command(ctx)} {
 		if out, err := command.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("make the backup: %w: %s", err, out)
@@ -142,7 +142,14 @@ func (s *restoreSite) load(ctx context.Context, way restoreWay) (took cost, peak
 		err = errors.Join(err, s.server.Exec(context.WithoutCancel(ctx), "postgres",
 			"drop database "+pgtest.Identifier(s.target)+" with (force)", "checkpoint"))
 	}()
-	cmd := way.command(ctx)
+	if took, peakKiB, err = spend(way.command(ctx)); err != nil {
+		return took, 0, err
+	}
+	return took, peakKiB, s.loaded(ctx)
+}
+
+// spend runs a command and returns what it took, its children's CPU time included, and its own peak of memory.
+func spend(cmd *exec.Cmd) (took cost, peakKiB int, err error) {
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	ended, peak := make(chan struct{}), make(chan int, 1)
@@ -159,7 +166,7 @@ func (s *restoreSite) load(ctx context.Context, way restoreWay) (took cost, peak
 		const shown = 4000
 		return took, 0, fmt.Errorf("%w: %s", err, said.Bytes()[max(0, said.Len()-shown):])
 	}
-	return took, peakKiB, s.loaded(ctx)
+	return took, peakKiB, nil
 }
 
 // loaded returns an error unless the target has every table, with rows in it.
