@@ -55,9 +55,13 @@ func twoUnits(d, large time.Duration, largeName string, small time.Duration, sma
 	}
 }
 
-// Setting writes a duration exactly, as one sets it in an input: "30m" and "49h", where [time.Duration.String] writes
-// "30m0s" and "49h0m0s".
+// Setting writes a duration exactly, as one sets it in an input: "30m", "49h" and "30d", where [time.Duration.String]
+// writes "30m0s", "49h0m0s" and "720h0m0s".
 func Setting(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d > day && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

@@ -118,7 +118,7 @@ func (d *drill) section(whole Drills, ages []proofAge) report.Section {
 		words.Count(whole.Tenants, "tenant", "tenants"), count(ages, d.maxAge, true), words.Setting(d.maxAge),
 		whole.Tenants-whole.NeverProven-count(ages, d.maxAge, true), whole.NeverProven))
 	if len(ages) > 0 {
-		s.Lines = append(s.Lines, "oldest proof: "+words.Duration(ages[0].age))
+		s.Lines = append(s.Lines, fmt.Sprintf("longest without a proof: %s, %s", ages[0].name, words.Duration(ages[0].age)))
 	}
 	s.Bars.Title = "Age of each tenant's newest proof"
 	if len(ages) > bars {
