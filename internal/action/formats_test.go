@@ -30,9 +30,9 @@ func keptFleet(t *testing.T) *organisation {
 // keptSecrets are the tenants whose secrets are kept, one of which leaves.
 func keptSecrets(t *testing.T) *hub { return newHub(t, "acme-corp", "gone-inc", "payroll-inc") }
 
-// TestOldFormats reads what runs of earlier versions have left: reports, a backup with its manifest, a catalog, what a
-// sync remembers. There is a directory for each release, and one for the time before the first. What is in them never
-// changes.
+// TestOldFormats reads what runs of earlier versions have left: reports, a backup with its manifest and its proof, a
+// catalog, what a sync remembers. There is a directory for each release, and two for the time before the first, when
+// there were no proofs at first. What is in them never changes.
 func TestOldFormats(t *testing.T) {
 	if *newFormats != "" {
 		keepFormats(t, filepath.Join("testdata", "formats", *newFormats))
@@ -58,9 +58,15 @@ func TestOldFormats(t *testing.T) {
 			}
 
 			name := strings.TrimSpace(string(readKept(t, dir, "key")))
-			for key, file := range map[string]string{name: "backup.gz", name + ".json": "manifest.json"} {
-				v.putText(t, key, string(readKept(t, dir, file)))
+			v.putText(t, name, string(readKept(t, dir, "backup.gz")))
+			v.putText(t, name+".json", string(readKept(t, dir, "manifest.json")))
+			proven := "never proven"
+			if filepath.Base(dir) != "before-drills" {
+				v.putText(t, name+".proof.json", string(readKept(t, dir, "proof.json")))
+				proven = "last proven"
 			}
+			f.run(t, t.Context(), v.inputs("mode=verify-backups", "dry-run=true", "neon-api-key=", "neon-api-url=",
+				"verify-database-url="+pgtest.Shared(t).URL("postgres"))...).says(t, proven)
 			target := pgtest.Database(t)
 			f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target,
 				"backup-key="+name)...).counts(t, 1, 0, 0, 0)
@@ -121,11 +127,17 @@ func keepFormats(t *testing.T, dir string) {
 	query(t, f.projects[0],
 		"insert into users (email, name) values ('ana@acme.example', 'Ana'), ('bo@acme.example', 'Bo')")
 	f.run(t, t.Context(), v.inputs("mode=backup", "tenants=ACME Corp", "catalog-url="+catalog)...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), v.inputs("mode=verify-backups", "neon-api-key=", "neon-api-url=",
+		"verify-database-url="+pgtest.Shared(t).URL("postgres"))...).counts(t, 1, 0, 0, 0)
 	for _, key := range v.keys(t) {
-		file := "manifest.json"
-		if !strings.HasSuffix(key, ".json") {
+		file := "backup.gz"
+		switch {
+		case strings.HasSuffix(key, ".proof.json"):
+			file = "proof.json"
+		case strings.HasSuffix(key, ".json"):
+			file = "manifest.json"
+		default:
 			keep("key", key+"\n")
-			file = "backup.gz"
 		}
 		keep(file, string(buckettest.Read(t, v.Server, v.bucket, key)))
 	}

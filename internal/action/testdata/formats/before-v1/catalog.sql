@@ -236,8 +236,8 @@ COMMENT ON COLUMN public.run.workflow_url IS 'The page of the GitHub Actions run
 -- Data for Name: migration_set; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.migration_set VALUES ('8ba2c173585bca509ed25831dc1ce00522fc555b60afaa7581b50f38e5076c0b', '{"20250101090000": "d6677c22b72ede7bc3de80290339069854810c0a3f82bcec155999437de2794c"}', '2026-11-28 03:10:34.560211+00');
-INSERT INTO public.migration_set VALUES ('c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da', '{"20250101090000": "d6677c22b72ede7bc3de80290339069854810c0a3f82bcec155999437de2794c", "20250101090100": "c84593ad175bd464325660e08382ab9795084267f8b7ec875cb4bb75414a763d", "20250101090200": "24670a738095ad26feb46248db0ce09e288eee9af2ece263a45797dada575c9c"}', '2026-11-28 03:10:34.560211+00');
+INSERT INTO public.migration_set VALUES ('8ba2c173585bca509ed25831dc1ce00522fc555b60afaa7581b50f38e5076c0b', '{"20250101090000": "d6677c22b72ede7bc3de80290339069854810c0a3f82bcec155999437de2794c"}', '2026-11-28 05:43:31.459315+00');
+INSERT INTO public.migration_set VALUES ('c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da', '{"20250101090000": "d6677c22b72ede7bc3de80290339069854810c0a3f82bcec155999437de2794c", "20250101090100": "c84593ad175bd464325660e08382ab9795084267f8b7ec875cb4bb75414a763d", "20250101090200": "24670a738095ad26feb46248db0ce09e288eee9af2ece263a45797dada575c9c"}', '2026-11-28 05:43:31.459315+00');
 
 
 --
@@ -261,17 +261,17 @@ INSERT INTO public.neon_tenants_schema_migrations VALUES ('20261127190000');
 -- Data for Name: project; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.project VALUES ('b59687d2-b830-455c-847a-65e70db3d782', NULL, 'Payroll Inc', 'misty-field-87654321', NULL, 'neon', 'misty-field-87654321', DEFAULT, 'payroll-inc', '20250101090000', '2026-11-28 03:10:33.714419+00', '2026-11-28 03:10:35.708946+00', '2026-11-28 03:10:34.474674+00', 'failed', NULL, NULL, NULL, NULL, NULL, '{"place": "neon misty-field-87654321 (default) neondb neondb_owner schema_migrations", "applied_sha256": "8ba2c173585bca509ed25831dc1ce00522fc555b60afaa7581b50f38e5076c0b"}', '2026-11-28 03:10:34.474674+00');
-INSERT INTO public.project VALUES ('b5f04484-c0e1-4e5b-8435-b251ca6de3e7', NULL, 'ACME Corp', 'quiet-river-12345678', NULL, 'neon', 'quiet-river-12345678', DEFAULT, 'acme-corp', '20250101090200', '2026-11-28 03:10:33.714419+00', '2026-11-28 03:10:35.708946+00', '2026-11-28 03:10:35.357761+00', 'succeeded', '2026-11-28 03:10:36+00', 'tenants/acme-corp/20261128T031036Z-pg15.sql.gz', NULL, NULL, NULL, '{"place": "neon quiet-river-12345678 (default) neondb neondb_owner schema_migrations", "version": "20250101090200", "current_at": "2026-11-28T03:10:35.323Z", "files_sha256": "c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da", "applied_sha256": "c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da"}', '2026-11-28 03:10:34.686465+00');
+INSERT INTO public.project VALUES ('8041ddcb-8aab-44bf-8f2d-b146fe225fd6', NULL, 'Payroll Inc', 'misty-field-87654321', NULL, 'neon', 'misty-field-87654321', DEFAULT, 'payroll-inc', '20250101090000', '2026-11-28 05:43:30.351277+00', '2026-11-28 05:43:32.754242+00', '2026-11-28 05:43:31.2753+00', 'failed', NULL, NULL, NULL, NULL, NULL, '{"place": "neon misty-field-87654321 (default) neondb neondb_owner schema_migrations", "applied_sha256": "8ba2c173585bca509ed25831dc1ce00522fc555b60afaa7581b50f38e5076c0b"}', '2026-11-28 05:43:31.2753+00');
+INSERT INTO public.project VALUES ('ec0a0597-2b78-4a1e-83c1-1cf7cdb0e8db', NULL, 'ACME Corp', 'quiet-river-12345678', NULL, 'neon', 'quiet-river-12345678', DEFAULT, 'acme-corp', '20250101090200', '2026-11-28 05:43:30.351277+00', '2026-11-28 05:43:32.754242+00', '2026-11-28 05:43:32.369644+00', 'succeeded', '2026-11-28 05:43:33+00', 'tenants/acme-corp/20261128T054333Z-pg15.sql.gz', NULL, NULL, NULL, '{"place": "neon quiet-river-12345678 (default) neondb neondb_owner schema_migrations", "version": "20250101090200", "current_at": "2026-11-28T05:43:32.344Z", "files_sha256": "c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da", "applied_sha256": "c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da"}', '2026-11-28 05:43:31.610226+00');
 
 
 --
 -- Data for Name: run; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.run VALUES ('a216f861-46c9-4208-8242-ac3c09c15ec8', 'migrate', 'neon', '1/2', '2026-11-28 03:10:33.714419+00', '2026-11-28 03:10:34.474923+00', 'failed', 0, 0, 1, 0, NULL);
-INSERT INTO public.run VALUES ('a15ebb10-8d28-4197-846c-3072e18c309b', 'migrate', 'neon', '2/2', '2026-11-28 03:10:34.686465+00', '2026-11-28 03:10:35.357947+00', 'succeeded', 1, 0, 0, 0, NULL);
-INSERT INTO public.run VALUES ('3fdc2f24-1ab6-4741-b6c1-e9d552bcebda', 'backup', 'neon', NULL, '2026-11-28 03:10:35.708946+00', '2026-11-28 03:10:36.43315+00', 'succeeded', 1, 0, 0, 0, NULL);
+INSERT INTO public.run VALUES ('b17106e5-2e44-4b54-8a1c-cdf133c82047', 'migrate', 'neon', '1/2', '2026-11-28 05:43:30.351277+00', '2026-11-28 05:43:31.275525+00', 'failed', 0, 0, 1, 0, NULL);
+INSERT INTO public.run VALUES ('9d2895a7-581f-454f-a070-a90ab031db81', 'migrate', 'neon', '2/2', '2026-11-28 05:43:31.610226+00', '2026-11-28 05:43:32.369719+00', 'succeeded', 1, 0, 0, 0, NULL);
+INSERT INTO public.run VALUES ('a8133290-1f3c-45d0-8367-44c745f87362', 'backup', 'neon', NULL, '2026-11-28 05:43:32.754242+00', '2026-11-28 05:43:33.929969+00', 'succeeded', 1, 0, 0, 0, NULL);
 
 
 --
