@@ -130,8 +130,8 @@ func (o Options) fill(sql string) string {
 }
 
 // limits are what common.sql writes for whether a number is that of a schema that counts, of a relation in one, or of a
-// table in one that is no partition; and what it means in a database and in a schema. There may be far more relations in
-// the other schemas, so those of a schema are found once, by gather.
+// table in one that is no partition; and what it means in a database and in a schema. The other schemas may have far
+// more relations, so those of a schema are found once, by gather.
 var limits = []struct {
 	written       *regexp.Regexp
 	whole, schema string
