@@ -50,13 +50,12 @@ c.relforcerowsecurity, c.relreplident, c.relowner, c.reltype, pg_catalog.to_json
 case when c.reloftype <> '0' then pg_catalog.format_type(c.reloftype, null) end,
 case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end
 from pg_catalog.pg_class c
-where c.oid >= '16384' and not c.relispartition and {{in c.relnamespace}}
+where {{of c.oid}} and not c.relispartition
 and not {{is_ledger}} and not {{ledger_sequence}};
 
 -- parents
 select i.inhrelid, i.inhparent::pg_catalog.regclass from pg_catalog.pg_inherits i
-where {{of i.inhrelid}} and i.inhrelid not in (select c.oid from pg_catalog.pg_class c where c.relispartition)
-order by i.inhrelid, i.inhseqno;
+where {{table i.inhrelid}} order by i.inhrelid, i.inhseqno;
 
 -- defaults
 select d.adrelid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d
@@ -66,8 +65,7 @@ where {{of d.adrelid}};
 select a.attrelid, a.attnum, pg_catalog.quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.atttypmod),
 case when a.attcollation <> (select t.typcollation from pg_catalog.pg_type t where t.oid = a.atttypid)
 then a.attcollation::pg_catalog.regcollation end, a.attnotnull, a.attidentity, a.attgenerated
-from pg_catalog.pg_attribute a where {{of a.attrelid}} and a.attnum > '0' and not a.attisdropped
-and a.attrelid not in (select c.oid from pg_catalog.pg_class c where c.relispartition or c.relkind in ('i', 'I', 't'));
+from pg_catalog.pg_attribute a where {{table a.attrelid}} and a.attnum > '0' and not a.attisdropped;
 
 -- unchecked
 select g.tgconstraint, g.tgrelid::pg_catalog.regclass::pg_catalog.text || case g.tgenabled
@@ -79,20 +77,18 @@ select k.oid, k.conrelid, k.contypid, k.conindid, k.conname, pg_catalog.quote_id
 pg_catalog.pg_get_constraintdef(k.oid), case when k.convalidated then false
 else (pg_catalog.to_jsonb(k) operator(pg_catalog.->>) 'conenforced') is distinct from 'false' end
 from pg_catalog.pg_constraint k
-where k.oid >= '16384' and {{in k.connamespace}} and k.conparentid = '0'
+where {{in k.connamespace}} and ({{of k.conrelid}} or k.contypid > '0') and k.conparentid = '0'
 and (k.contype in ('p', 'u', 'x', 'f', 'c') or k.contype = 'n' and not k.convalidated);
 
 -- indexes
 select x.indexrelid, x.indrelid, x.indisunique, x.indisvalid, case when x.indisreplident
 then x.indexrelid::pg_catalog.regclass end, pg_catalog.pg_get_indexdef(x.indexrelid)
-from pg_catalog.pg_index x where {{of x.indrelid}} and not x.indisprimary
-and x.indrelid not in (select c.oid from pg_catalog.pg_class c where c.relispartition);
+from pg_catalog.pg_index x where {{table x.indrelid}} and not x.indisprimary;
 
 -- views
 select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c
-where c.oid >= '16384' and c.relkind in ('v', 'm') and {{in c.relnamespace}} and c.oid not in (
-select d.objid from pg_catalog.pg_depend d
-where d.deptype = 'e' and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass);
+where {{of c.oid}} and c.relkind in ('v', 'm') and c.oid not in (select d.objid from pg_catalog.pg_depend d
+where d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e' and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass);
 
 -- sequences
 select q.seqrelid, pg_catalog.format_type(q.seqtypid, null), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache,
@@ -132,13 +128,10 @@ from pg_catalog.pg_proc p where p.oid >= '16384' and {{in p.pronamespace}} and p
 select d.objid from pg_catalog.pg_depend d
 where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.deptype in ('e', 'i'));
 
--- labels
-select e.enumtypid, e.enumlabel from pg_catalog.pg_enum e where {{type e.enumtypid}}
-order by e.enumtypid, e.enumsortorder;
-
 -- types
 select t.oid, t.typnamespace, pg_catalog.quote_ident(t.typname), t.typtype,
 pg_catalog.format_type(t.typbasetype, t.typtypmod),
 case when t.typcollation <> (select b.typcollation from pg_catalog.pg_type b where b.oid = t.typbasetype)
-then t.typcollation::pg_catalog.regcollation end, t.typnotnull, pg_catalog.pg_get_expr(t.typdefaultbin, '0')
+then t.typcollation::pg_catalog.regcollation end, t.typnotnull, pg_catalog.pg_get_expr(t.typdefaultbin, '0'),
+(select pg_catalog.json_agg(e.enumlabel order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid)
 from pg_catalog.pg_type t where t.oid >= '16384' and t.typtype in ('d', 'e', 'r') and {{in t.typnamespace}}

@@ -69,12 +69,6 @@ func (r *reader) path(path string) string {
 	return strings.Join(schemas, ", ")
 }
 
-// readLabel reads one of an enum's.
-func (r *reader) readLabel(w row) error {
-	r.labels[w.oid(0)] = append(r.labels[w.oid(0)], quoteLiteral(w.text(1)))
-	return nil
-}
-
 func (r *reader) readType(w row) error {
 	space, number := r.spaces[w.oid(1)], w.oid(0)
 	if space == nil || r.members[member{"pg_type", number}] {
@@ -85,7 +79,12 @@ func (r *reader) readType(w row) error {
 	case 'r':
 		r.uncommon = true
 	case 'e':
-		r.emit(object{kind: "type", name: name, definition: "enum (" + strings.Join(r.labels[number], ", ") + ")"})
+		labels, err := w.list(8)
+		for i := range labels {
+			labels[i] = quoteLiteral(labels[i])
+		}
+		r.emit(object{kind: "type", name: name, definition: "enum (" + strings.Join(labels, ", ") + ")"})
+		return err
 	case 'd':
 		checks := r.checks[number]
 		slices.SortFunc(checks, func(a, b check) int { return strings.Compare(a.name, b.name) })

@@ -59,11 +59,18 @@ func printing(path string) []statement {
 // common returns the statements of common.sql, whose rows r reads.
 func (o Options) common(r *reader) []statement {
 	all := printing(o.home())
+	if o.Schema != "" {
+		// A list of numbers is looked up in an index fast, but compared one by one in a scan.
+		all = append(all, statement{sql: o.fill(gather)}, statement{sql: "set local enable_seqscan = off"})
+	}
 	read := r.read()
 	_, paragraphs, _ := strings.Cut(commonQuery, "\n\n")
 	for p := range strings.SplitSeq(strings.TrimSuffix(paragraphs, "\n"), ";\n\n") {
 		title, sql, _ := strings.Cut(p, "\n")
 		all = append(all, statement{o.fill(sql), read[strings.TrimPrefix(title, "-- ")]})
+	}
+	if o.Schema != "" {
+		all = append(all, statement{sql: "set local enable_seqscan = on"}) // for what may follow
 	}
 	return all
 }
@@ -122,8 +129,9 @@ func (o Options) fill(sql string) string {
 	).Replace(sql)
 }
 
-// limits are what common.sql writes for whether a number is that of a schema that counts, or of a relation or a type in
-// one, and what it means in a database and in a schema. There may be far more in the other schemas.
+// limits are what common.sql writes for whether a number is that of a schema that counts, of a relation in one, or of a
+// table in one that is no partition; and what it means in a database and in a schema. The other schemas may have far
+// more relations, so those of a schema are found once, by gather.
 var limits = []struct {
 	written       *regexp.Regexp
 	whole, schema string
@@ -132,17 +140,22 @@ var limits = []struct {
 		regexp.MustCompile(`{{in ([a-z._]+)}}`), "true",
 		"$1 = (select n.oid from pg_catalog.pg_namespace n where n.nspname = {{home}})",
 	},
+	{regexp.MustCompile(`{{of ([a-z._]+)}}`), "$1 >= '16384'", "$1 = " + gathered},
 	{
-		regexp.MustCompile(`{{of ([a-z._]+)}}`), "$1 >= '16384'",
-		"$1 in (select c.oid from pg_catalog.pg_class c where c.relnamespace = " +
-			"(select n.oid from pg_catalog.pg_namespace n where n.nspname = {{home}}))",
-	},
-	{
-		regexp.MustCompile(`{{type ([a-z._]+)}}`), "$1 >= '16384'",
-		"$1 in (select t.oid from pg_catalog.pg_type t where t.typnamespace = " +
-			"(select n.oid from pg_catalog.pg_namespace n where n.nspname = {{home}}))",
+		regexp.MustCompile(`{{table ([a-z._]+)}}`),
+		"$1 >= '16384' and $1 not in (select part.oid from pg_catalog.pg_class part " +
+			"where part.relispartition or part.relkind in ('i', 'I', 't'))",
+		"$1 = " + gathered,
 	},
 }
+
+// gather keeps the numbers of a schema's relations in a setting of the transaction, and gathered reads them there.
+const (
+	gather = "select pg_catalog.set_config('tenants_action.relations', " +
+		"coalesce(pg_catalog.array_agg(c.oid)::pg_catalog.text, '{}'), true) " +
+		"from pg_catalog.pg_class c where {{in c.relnamespace}} and not c.relispartition"
+	gathered = "any ((select pg_catalog.current_setting('tenants_action.relations')::pg_catalog.oid[])::pg_catalog.oid[])"
+)
 
 // limit replaces the limits in a statement.
 func (o Options) limit(sql string) string {

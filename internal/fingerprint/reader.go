@@ -22,7 +22,6 @@ type reader struct {
 	constrained     map[oid]bool     // indexes of constraints
 	checks          map[oid][]check  // of domains
 	roles           map[oid]role
-	labels          map[oid][]string // of enums
 
 	extensions []string
 	uncommon   bool
@@ -87,7 +86,7 @@ func newReader(o Options, emit func(object)) *reader {
 		whole: o.Schema == "", home: cmp.Or(o.Schema, publicSchema), emit: emit,
 		spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
 		defaults: map[position]string{}, unchecked: map[oid][]string{}, constrained: map[oid]bool{},
-		checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},
+		checks: map[oid][]check{}, roles: map[oid]role{},
 	}
 }
 
@@ -99,7 +98,7 @@ func (r *reader) read() map[string]func(row) error {
 		"parents": r.readParent, "defaults": r.readDefault, "columns": r.readColumn, "unchecked": r.readUnchecked,
 		"constraints": r.readConstraint, "indexes": r.readIndex, "views": r.readView, "sequences": r.readSequence,
 		"triggers": r.readTrigger, "rules": r.readRule, "roles": r.readRole, "policies": r.readPolicy,
-		"routines": r.readRoutine, "labels": r.readLabel, "types": r.readType,
+		"routines": r.readRoutine, "types": r.readType,
 	}
 }
 
@@ -181,9 +180,10 @@ func (r *reader) readRelation(w row) error {
 	if space == nil || r.members[member{"pg_class", w.oid(0)}] {
 		return nil
 	}
+	name := w.text(3)
 	options, err := w.list(10)
 	r.relations[w.oid(0)] = &relation{
-		kind: kind, quoted: w.text(3), name: space.prefix + w.text(3), space: space, unlogged: w.letter(4) == 'u',
+		kind: kind, quoted: name, name: space.prefix + name, space: space, unlogged: w.letter(4) == 'u',
 		secured: w.is(5), forced: w.is(6), identity: w.letter(7), owner: w.oid(8), rowType: w.oid(9), options: options,
 		of: w.with("of ", 11, ""), partitionKey: w.with("partition by ", 12, ""),
 	}
