@@ -92,7 +92,7 @@ func (q *quota) wake() {
 	q.changed = make(chan struct{})
 }
 
-// enter waits until it is known whether the drill at that place in the order may begin. Waiting is not the tenant's time.
+// enter waits until it is known whether the drill at that place may begin. Waiting is not the tenant's time.
 func (q *quota) enter(ctx context.Context, place int) (_ bool, err error) {
 	resume := func(bool) {}
 	defer func() {
