@@ -26,6 +26,8 @@ type RestoreOptions struct {
 	Relations   int            // how many the backup creates, see [Checked]; 0: not known
 	Log         *slog.Logger   // receives the server's notices; nil discards them
 	// Look is called after the restore, with the read-only session that counted the rows. Its error is that of Restore.
+	// With Look, that is the session of the restore, as good as new: for a database that is nobody else's, a second one
+	// would cost much and tell no more.
 	Look func(ctx context.Context, c *postgres.Conn) error
 }
 
@@ -76,9 +78,11 @@ func Restore(ctx context.Context, t postgres.Target, o RestoreOptions, r io.Read
 	if err != nil {
 		return Restored{}, err
 	}
-	counted, err := countRows(ctx, t, o)
-	if err != nil {
-		return Restored{}, err
+	counted := run.counted
+	if o.Look == nil {
+		if counted, err = countRows(ctx, t, o.Log); err != nil {
+			return Restored{}, &UncountedError{err}
+		}
 	}
 	restored := Restored{
 		StoredSize: in.size, StoredSHA256: in.sum(), PlainSize: in.plainSize, PlainSHA256: in.plainSum(),
@@ -122,20 +126,28 @@ func checkEmpty(ctx context.Context, conn *postgres.Conn, t postgres.Target) err
 	return nil
 }
 
-func countRows(ctx context.Context, t postgres.Target, o RestoreOptions) ([]postgres.Counted, error) {
-	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: o.Log})
+func countRows(ctx context.Context, t postgres.Target, log *slog.Logger) ([]postgres.Counted, error) {
+	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, Log: log})
 	if err != nil {
-		return nil, &UncountedError{err}
+		return nil, err
 	}
 	defer conn.Close()
-	counted, err := conn.CountRows(ctx)
-	switch {
-	case err != nil:
-		return nil, &UncountedError{err}
-	case o.Look != nil:
-		return counted, o.Look(ctx, conn)
+	return conn.CountRows(ctx)
+}
+
+// lookAround counts the rows and looks at the restored database, with the session that restored it. What the dump has
+// set there is discarded.
+func (r *restore) lookAround(ctx context.Context, conn *postgres.Conn) error {
+	for _, sql := range []string{"discard all", "set default_transaction_read_only = on"} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return &UncountedError{err}
+		}
 	}
-	return counted, nil
+	var err error
+	if r.counted, err = conn.CountRows(ctx); err != nil {
+		return &UncountedError{err}
+	}
+	return r.o.Look(ctx, conn)
 }
 
 // restore restores one backup.
@@ -146,6 +158,7 @@ type restore struct {
 	in      *stored
 	stop    context.CancelCauseFunc // ends the reading of in
 	task    string                  // for errors
+	counted []postgres.Counted      // with Look
 }
 
 // run returns the tables that the backup has rows for.
@@ -166,7 +179,10 @@ func (r *restore) run(ctx context.Context) ([]loadedTable, error) {
 	if n := log.left(); n > 0 {
 		r.o.Log.Info("more messages of the server were left out", "count", n)
 	}
-	return l.intake.tables, l.commit(ctx, r.target)
+	if err := l.commit(ctx, r.target); err != nil || r.o.Look == nil {
+		return l.intake.tables, err
+	}
+	return l.intake.tables, r.lookAround(ctx, conn)
 }
 
 // load does everything except the commit.

@@ -23,10 +23,21 @@ const (
 // it, and drops it again, even if ctx has ended. The role needs the privilege to create databases. Errors are those of
 // connecting, of the two statements, and of use.
 func WithScratchDatabase(ctx context.Context, server Target, encoding string, use func(Target) error) (err error) {
-	return withScratch(ctx, server, use, func(c *Conn) (string, error) {
-		clause, err := c.scratchEncoding(ctx, encoding)
-		return "template0" + clause, err
-	})
+	return withScratch(ctx, server, use, func(c *Conn) (string, error) { return c.emptyTemplate(ctx, encoding) })
+}
+
+// WithScratch is [WithScratchDatabase] over a connection to the server that serves for one after the other.
+func (c *Conn) WithScratch(ctx context.Context, encoding string, use func(Target) error) error {
+	like, err := c.emptyTemplate(ctx, encoding)
+	if err != nil {
+		return &scratchError{err}
+	}
+	return c.withScratch(ctx, like, use)
+}
+
+func (c *Conn) emptyTemplate(ctx context.Context, encoding string) (string, error) {
+	clause, err := c.scratchEncoding(ctx, encoding)
+	return "template0" + clause, err
 }
 
 // WithScratchLike is [WithScratchDatabase] for a database with the encoding and locale of [Conn.LocaleClause]. It

@@ -54,9 +54,10 @@ type drill struct {
 	identities []age.Identity
 	targets    []postgres.Target
 
-	servers  map[int]server // by their major version
+	servers  map[int]*server // by their major version
 	quota    *quota
-	selected int // tenants with a backup that may be restored
+	places   map[string]int // in the order of the drills, by the tenant's id
+	selected int            // tenants with a backup that may be restored
 
 	mu     sync.Mutex
 	proven map[string]backups.RestoreProof // in this run, by the tenant's id
@@ -66,6 +67,31 @@ type drill struct {
 type server struct {
 	target  postgres.Target
 	version string
+	mu      sync.Mutex
+	idle    []*postgres.Conn // those of drills that have ended, for the next ones
+}
+
+// borrow returns a connection to the server, and the function that gives it back.
+func (s *server) borrow(ctx context.Context) (conn *postgres.Conn, giveBack func(), err error) {
+	s.mu.Lock()
+	if n := len(s.idle); n > 0 {
+		conn, s.idle = s.idle[n-1], s.idle[:n-1]
+	}
+	s.mu.Unlock()
+	if conn == nil {
+		if conn, err = postgres.Connect(ctx, s.target, postgres.Options{Idles: true}); err != nil {
+			return nil, nil, err
+		}
+	}
+	return conn, func() {
+		if conn.Closed() {
+			conn.Close()
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.idle = append(s.idle, conn)
+	}, nil
 }
 
 // NewDrill reads the inputs of mode verify-backups, whose source is [NewChains].
@@ -89,7 +115,7 @@ func NewDrill(in *input.Reader, env mode.Env) mode.Work {
 			in.Mistake("age-identity", "%v", err)
 		}
 	}
-	return mode.Work{Prepare: d.prepare, Order: d.order, Job: d.run, Finish: d.finish, Facts: drillFacts}
+	return mode.Work{Prepare: d.prepare, Order: d.order, Job: d.run, Finish: d.finish, Close: d.close, Facts: drillFacts}
 }
 
 // prepare asks the servers for their versions, and says whether the sample is large enough.
@@ -107,9 +133,9 @@ func (d *drill) prepare(ctx context.Context, found mode.Found) error {
 	if d.env.DryRun {
 		return nil
 	}
-	d.servers = map[int]server{}
+	d.servers = map[int]*server{}
 	for _, t := range d.targets {
-		c, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true})
+		c, err := postgres.Connect(ctx, t, postgres.Options{Idles: true})
 		if err != nil {
 			return fmt.Errorf("verify-database-url: %w", err)
 		}
@@ -117,17 +143,34 @@ func (d *drill) prepare(ctx context.Context, found mode.Found) error {
 		if other, twice := d.servers[major]; twice {
 			d.env.Notice(fmt.Sprintf("verify-database-url: %s and %s are both PostgreSQL %d; the first is used",
 				other.target.Server(), t.Server(), major))
-		} else {
-			d.servers[major] = server{t, c.Parameter("server_version")}
+			c.Close()
+			continue
 		}
-		c.Close()
+		d.servers[major] = &server{target: t, version: c.Parameter("server_version"), idle: []*postgres.Conn{c}}
 	}
 	return nil
 }
 
+// close closes the connections that no drill has any more.
+func (d *drill) close() {
+	for _, s := range d.servers {
+		s.mu.Lock()
+		for _, c := range s.idle {
+			c.Close()
+		}
+		s.idle = nil
+		s.mu.Unlock()
+	}
+}
+
 // order has the tenants that were proven longest ago go first.
 func (d *drill) order(found []fleet.Tenant) []fleet.Tenant {
-	return ranked(found, d.source.chains)
+	ordered := ranked(found, d.source.chains)
+	d.places = map[string]int{}
+	for i, t := range ordered {
+		d.places[t.ID] = i
+	}
+	return ordered
 }
 
 // tooLarge reports whether the tenant's newest backup is larger than max-size, before it was compressed as far as the
@@ -140,8 +183,10 @@ func dumpSize(c backups.Chain) int64 {
 
 // run restores one tenant's newest backup, if it is the tenant's turn.
 func (d *drill) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (o fleet.Outcome, err error) {
+	place := d.places[t.ID] // with waves, all have the first
 	c, ok := d.source.chains[t.ID]
 	if !ok {
+		d.quota.pass(place)
 		return fleet.Outcome{
 			Unchanged: true, Note: "no backup", Detail: DrillDetail{LeftOut: "it has no backup"},
 			Warnings: []string{"it has no verified backup of the whole tenant in the bucket; run mode backup on it"},
@@ -149,12 +194,13 @@ func (d *drill) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (o fl
 	}
 	detail := detailOf(c, d.source.store.Now())
 	if d.tooLarge(c) {
+		d.quota.pass(place)
 		detail.LeftOut = fmt.Sprintf("%s is %s, more than max-size", c.Newest.Key, words.Size(dumpSize(c)))
 		return fleet.Outcome{
 			Unchanged: true, Note: "left out", Detail: detail, Warnings: []string{"it is not proven: " + detail.LeftOut},
 		}, nil
 	}
-	turn, err := d.quota.enter(ctx)
+	turn, err := d.quota.enter(ctx, place)
 	if err != nil || !turn {
 		return fleet.Outcome{Unchanged: true, Quiet: true, Note: "not drilled in this run", Detail: detail}, err
 	}
@@ -204,7 +250,7 @@ func (d *DrillDetail) take(p backups.RestoreProof) {
 
 // serverFor returns the server for a backup's major version. Another version's server may load a dump that its own
 // refuses, and the reverse.
-func (d *drill) serverFor(key backups.Key) (server, error) {
+func (d *drill) serverFor(key backups.Key) (*server, error) {
 	if s, ok := d.servers[key.Major]; ok {
 		return s, nil
 	}
@@ -213,7 +259,7 @@ func (d *drill) serverFor(key backups.Key) (server, error) {
 		have = append(have, fmt.Sprintf("%d (%s)", major, s.target.Server()))
 	}
 	slices.Sort(have)
-	return server{}, fleet.WithRemedy(fmt.Errorf("the backup %s was made by PostgreSQL %d, and no server of "+
+	return nil, fleet.WithRemedy(fmt.Errorf("the backup %s was made by PostgreSQL %d, and no server of "+
 		"verify-database-url is of that version; there is %s", key, key.Major, words.List(have, 5)),
 		fmt.Sprintf("add a line to verify-database-url with the connection string of a PostgreSQL %d", key.Major))
 }

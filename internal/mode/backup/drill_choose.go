@@ -60,31 +60,55 @@ func outOfReach(backups, each int, sample fleet.Sample, maxAge time.Duration) st
 // quota lets as many drills succeed as the sample asks for. A backup that does not restore stays the one that was
 // proven longest ago; if it took a place in each run, a few of them would keep all others from being proven. So the
 // next in order takes the place of a drill that failed, but a run begins at most twice as many as it was asked for.
+// Workers start in order and run at once, so that each also waits until those before it have had their turn.
 type quota struct {
 	mu      sync.Mutex
-	left    int // that may begin now
-	spare   int // that may begin in place of others
+	passed  map[int]bool // places in the order whose turn it was
+	next    int          // the first place that is not among them
+	left    int          // that may begin now
+	spare   int          // that may begin in place of others
 	running int
 	changed chan struct{} // closed when one ends
 }
 
 func newQuota(sample int) *quota {
-	return &quota{left: sample, spare: sample, changed: make(chan struct{})}
+	return &quota{left: sample, spare: sample, passed: map[int]bool{}, changed: make(chan struct{})}
 }
 
-// enter waits until it is known whether one more drill may begin. Waiting is not the tenant's time.
-func (q *quota) enter(ctx context.Context) (_ bool, err error) {
+// pass ends a place's turn.
+func (q *quota) pass(place int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.passed[place] = true
+	for q.passed[q.next] {
+		q.next++
+	}
+	q.wake()
+}
+
+// wake has those that wait look again. The caller holds the lock.
+func (q *quota) wake() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// enter waits until it is known whether the drill at that place may begin. Waiting is not the tenant's time.
+func (q *quota) enter(ctx context.Context, place int) (_ bool, err error) {
 	resume := func(bool) {}
-	defer func() { resume(err == nil) }()
+	defer func() {
+		q.pass(place)
+		resume(err == nil)
+	}()
 	for waits := false; ; waits = true {
 		q.mu.Lock()
-		if q.left > 0 {
+		first := place <= q.next
+		if first && q.left > 0 {
 			q.left--
 			q.running++
 			q.mu.Unlock()
 			return true, nil
 		}
-		over, changed := q.running == 0 || q.spare == 0, q.changed
+		over, changed := first && (q.running == 0 || q.spare == 0), q.changed
 		q.mu.Unlock()
 		if over {
 			return false, nil
@@ -110,6 +134,5 @@ func (q *quota) leave(proven bool) {
 		q.spare--
 		q.left++
 	}
-	close(q.changed)
-	q.changed = make(chan struct{})
+	q.wake()
 }

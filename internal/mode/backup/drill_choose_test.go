@@ -65,8 +65,8 @@ func TestOutOfReach(t *testing.T) {
 
 // One that fails gives its place to the next, as often as the sample is large.
 func TestQuota(t *testing.T) {
-	enter := func(q *quota) bool {
-		turn, err := q.enter(context.Background())
+	enter := func(q *quota, place int) bool {
+		turn, err := q.enter(context.Background(), place)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,8 +83,8 @@ func TestQuota(t *testing.T) {
 		"nothing to ask": {0, []bool{true}, 0},
 	} {
 		q, begun := newQuota(c.sample), 0
-		for _, proven := range c.proven {
-			if enter(q) {
+		for place, proven := range c.proven {
+			if enter(q, place) {
 				begun++
 				q.leave(proven)
 			}
@@ -95,16 +95,34 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// The order holds whoever comes first; one that is not to be drilled passes its place on.
+func TestQuotaKeepsTheOrder(t *testing.T) {
+	q := newQuota(1)
+	third := make(chan bool)
+	go func() {
+		turn, _ := q.enter(context.Background(), 2)
+		third <- turn
+	}()
+	q.pass(0)
+	if turn, err := q.enter(t.Context(), 1); !turn || err != nil {
+		t.Errorf("the second: %v, %v", turn, err)
+	}
+	q.leave(true)
+	if <-third {
+		t.Error("the third was drilled, though the sample is one")
+	}
+}
+
 // Whether the next one has its turn is known once those before it have ended.
 func TestQuotaWaits(t *testing.T) {
 	for _, proven := range []bool{true, false} {
 		q := newQuota(1)
-		if turn, err := q.enter(t.Context()); !turn || err != nil {
+		if turn, err := q.enter(t.Context(), 0); !turn || err != nil {
 			t.Fatal(turn, err)
 		}
 		next := make(chan bool)
 		go func() {
-			turn, _ := q.enter(context.Background())
+			turn, _ := q.enter(context.Background(), 1)
 			next <- turn
 		}()
 		q.leave(proven)
@@ -113,10 +131,10 @@ func TestQuotaWaits(t *testing.T) {
 		}
 	}
 	q := newQuota(1)
-	_, _ = q.enter(t.Context())
+	_, _ = q.enter(t.Context(), 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if turn, err := q.enter(ctx); turn || err == nil {
+	if turn, err := q.enter(ctx, 1); turn || err == nil {
 		t.Errorf("after a cancel: %v, %v", turn, err)
 	}
 }

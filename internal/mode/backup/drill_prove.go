@@ -42,7 +42,7 @@ func (d *drill) prove(
 		Key: j.Key, Tenant: m.Tenant, Origin: m.Origin, MadeAt: m.StartedAt,
 		ServerVersion: on.version, ProgramVersion: d.env.Version, RunID: d.env.RunID, StartedAt: d.source.store.Now().UTC(),
 	}
-	seen, object, err := d.restore(ctx, key, m, on.target, log)
+	seen, object, err := d.restore(ctx, key, m, on, log)
 	if err == nil {
 		err = seen.compare(m, d.checkSQL, &p)
 	}
@@ -73,7 +73,7 @@ type seen struct {
 // restore restores a backup into a throwaway database, and looks at what is there. It reads the object once: what was
 // read is verified before the restore is committed, and a throwaway database holds nothing to protect.
 func (d *drill) restore(
-	ctx context.Context, key backups.Key, m backups.Manifest, on postgres.Target, log *slog.Logger,
+	ctx context.Context, key backups.Key, m backups.Manifest, on *server, log *slog.Logger,
 ) (s seen, object bucket.Object, err error) {
 	in, err := d.source.store.Get(ctx, key.String())
 	if err != nil {
@@ -94,7 +94,12 @@ func (d *drill) restore(
 	for _, e := range needs.Extensions {
 		extensions = append(extensions, postgres.Extension{Name: e.Name, Schema: e.Schema})
 	}
-	err = postgres.WithScratchDatabase(ctx, on, needs.Encoding, func(scratch postgres.Target) error {
+	conn, giveBack, err := on.borrow(ctx)
+	if err != nil {
+		return s, in.Object, err
+	}
+	defer giveBack()
+	err = conn.WithScratch(ctx, needs.Encoding, func(scratch postgres.Target) error {
 		missing, err := postgres.CreateExtensions(ctx, scratch, extensions)
 		if err != nil {
 			return err
