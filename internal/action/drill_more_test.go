@@ -2,6 +2,7 @@ package action
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -94,8 +96,16 @@ func TestProofsArePruned(t *testing.T) {
 		t.Errorf("two proofs, before one is pruned: %v", got)
 	}
 	second := proofs()[1:]
+	// Somebody else's, who had the name before, is not ours to prune.
+	former := regexp.MustCompile(`/\d{4}`).ReplaceAllString(first[0], "/2001")
+	var p backups.RestoreProof
+	if err := json.Unmarshal(buckettest.Read(t, v.Server, v.bucket, first[0]), &p); err != nil {
+		t.Fatal(err)
+	}
+	p.Key, p.Tenant.ID = strings.TrimSuffix(former, ".proof.json"), "former"
+	v.putText(t, former, string(mustJSON(t, p)))
 	makeBackup()
-	same(t, "the older proof is pruned", proofs(), second)
+	same(t, "the older proof is pruned", proofs(), append([]string{former}, second...))
 	if keys := v.backupKeys(t); len(keys) != 1 {
 		t.Errorf("a proof kept a backup: %v", keys)
 	}

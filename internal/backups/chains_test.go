@@ -95,7 +95,7 @@ func TestProves(t *testing.T) {
 	}
 }
 
-// The proof of a backup that is gone is deleted, unless it is the folder's newest.
+// The proof of a backup that is gone is deleted, unless it is the owner's newest.
 func TestOutlivedProofs(t *testing.T) {
 	key := func(day int) string { return fmt.Sprintf("a/202603%02dT030000Z-pg17.sql.gz", day) }
 	proofOf := func(day int) string { return key(day) + ".proof.json" }
@@ -111,7 +111,12 @@ func TestOutlivedProofs(t *testing.T) {
 		for _, k := range c.objects {
 			objects = append(objects, bucket.Object{Key: k})
 		}
-		if diff := cmp.Diff(c.want, outlived("a/", objects)); diff != "" {
+		own, _ := proofsIn("a/", objects)
+		exists := map[string]bool{}
+		for _, k := range c.objects {
+			exists[k] = true
+		}
+		if diff := cmp.Diff(c.want, outlived(own, exists)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 		for _, b := range Find("a/", objects) {

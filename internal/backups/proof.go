@@ -3,6 +3,7 @@ package backups
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,6 +57,11 @@ func (p RestoreProof) proves(o, proof bucket.Object, m Manifest) bool {
 	return sameTag && p.StoredSize == o.Size && p.StoredSHA256 == m.StoredSHA256 && !proof.Modified.Before(o.Modified)
 }
 
+// of reports whether it is a proof of the owner's backups.
+func (p RestoreProof) of(o Owner) bool {
+	return p.Tenant.ID == o.ID && (p.Origin == Origin{} || o.Origin == Origin{} || p.Origin.Same(o.Origin))
+}
+
 // Prove writes the proof of a backup.
 func (s Store) Prove(ctx context.Context, p RestoreProof) error {
 	p.Version = proofVersion
@@ -71,8 +77,10 @@ func (s Store) Prove(ctx context.Context, p RestoreProof) error {
 // the backup counts as not proven.
 func (s Store) readProof(ctx context.Context, key string) (p RestoreProof, ok bool, err error) {
 	data, err := s.GetSmall(ctx, key+proofSuffix, maxProof)
+	var refused *bucket.Error
 	switch {
-	case bucket.IsNotFound(err):
+	case bucket.IsNotFound(err), errors.Is(err, bucket.ErrTooLarge),
+		errors.As(err, &refused) && refused.Cause() == bucket.ObjectArchived:
 		return p, false, nil
 	case err != nil:
 		return p, false, remedies.Explain(err)
@@ -116,7 +124,7 @@ func (s Store) newestProof(
 		if err != nil {
 			return RestoreProof{}, false, err
 		}
-		if !readable || p.Tenant.ID != o.ID || p.Origin != (Origin{}) && o.Origin != (Origin{}) && !p.Origin.Same(o.Origin) {
+		if !readable || !p.of(o) {
 			continue
 		}
 		object, exists := stored[key]
@@ -125,8 +133,12 @@ func (s Store) newestProof(
 		}
 		m, known := manifests[key]
 		if !known {
-			if m, err = s.Manifest(ctx, key); err != nil {
+			m, err = s.Manifest(ctx, key)
+			if bucket.IsNotFound(err) || errors.As(err, new(*manifestError)) {
 				continue // without its manifest it is no backup that was proven
+			}
+			if err != nil {
+				return RestoreProof{}, false, err
 			}
 		}
 		if p.proves(object, proofs[key], m) {
@@ -144,27 +156,44 @@ func (s Store) Proven(ctx context.Context, folder string, objects []bucket.Objec
 	return s.newestProof(ctx, folder, objects, o, nil)
 }
 
-// PruneProofs deletes the proofs among the objects of a tenant's folder whose backups are gone, or were just pruned.
-// The newest proof of all stays, even without its backup, until there is another: it tells when the tenant was last
-// proven. With a short retention nothing else would, and drills would go round among the same few tenants.
-func (s Store) PruneProofs(ctx context.Context, folder string, objects []bucket.Object, pruned []Decision) error {
-	left := slices.DeleteFunc(slices.Clone(objects), func(o bucket.Object) bool {
-		return slices.ContainsFunc(pruned, func(d Decision) bool { return d.Key == o.Key })
-	})
-	if _, err := s.deleteAll(ctx, outlived(folder, left)); err != nil {
+// PruneProofs deletes the proofs of the owner's backups that are gone from the tenant's folder, if any was just pruned:
+// whoever may not delete backups may not delete proofs, and is not asked to. The owner's newest proof stays, even without
+// its backup, until there is another: it tells when the tenant was last proven. With a short retention nothing else
+// would, and drills would go round among the same few tenants.
+func (s Store) PruneProofs(
+	ctx context.Context, folder string, objects []bucket.Object, pruned []Decision, o Owner,
+) error {
+	if len(pruned) == 0 {
+		return nil
+	}
+	gone := map[string]bool{}
+	for _, d := range pruned {
+		gone[d.Key] = true
+	}
+	exists := map[string]bool{}
+	for _, object := range objects {
+		exists[object.Key] = !gone[object.Key]
+	}
+	keys, _ := proofsIn(folder, objects)
+	var own []string // newest first
+	for _, key := range keys {
+		p, readable, err := s.readProof(ctx, key)
+		if err != nil {
+			return fmt.Errorf("read the proofs of pruned backups: %w", err)
+		}
+		if readable && p.of(o) {
+			own = append(own, key)
+		}
+	}
+	if _, err := s.deleteAll(ctx, outlived(own, exists)); err != nil {
 		return fmt.Errorf("delete the proofs of pruned backups: %w", err)
 	}
 	return nil
 }
 
-// outlived returns the keys of the proofs in a folder that [Store.PruneProofs] deletes.
-func outlived(folder string, objects []bucket.Object) (old []string) {
-	exists := map[string]bool{}
-	for _, o := range objects {
-		exists[o.Key] = true
-	}
-	keys, _ := proofsIn(folder, objects)
-	for i, key := range keys {
+// outlived returns the proofs to delete of those whose backups have these keys, the newest first.
+func outlived(own []string, exists map[string]bool) (old []string) {
+	for i, key := range own {
 		if i > 0 && !exists[key] {
 			old = append(old, key+proofSuffix)
 		}

@@ -30,7 +30,7 @@ func (b *Job) prune(ctx context.Context, t fleet.Tenant, o backups.Owner, d *Det
 		return warnings, err
 	}
 	p, err := b.Store.Prune(ctx, decisions, o)
-	err = errors.Join(err, b.Store.PruneProofs(ctx, folder, objects, p.Deleted))
+	err = errors.Join(err, b.Store.PruneProofs(ctx, folder, objects, p.Deleted, o))
 	d.Pruned, d.Retained = pruned(p.Deleted), p.Retained
 	for i := range d.Pruned {
 		d.Pruned[i].VersionsStay = slices.Contains(p.Marked, d.Pruned[i].Key)
