@@ -157,9 +157,9 @@ func (s Store) Proven(ctx context.Context, folder string, objects []bucket.Objec
 }
 
 // PruneProofs deletes the proofs of the owner's backups that are gone from the tenant's folder, if any was just pruned:
-// whoever may not delete backups may not delete proofs, and is not asked to. The owner's newest proof stays, even without
-// its backup, until there is another: it tells when the tenant was last proven. With a short retention nothing else
-// would, and drills would go round among the same few tenants.
+// whoever may not delete backups may not delete proofs, and is not asked to. The owner's newest proof stays, even
+// without its backup, until there is another: it tells when the tenant was last proven. With a short retention nothing
+// else would, and drills would go round among the same few tenants.
 func (s Store) PruneProofs(
 	ctx context.Context, folder string, objects []bucket.Object, pruned []Decision, o Owner,
 ) error {

@@ -10,9 +10,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
-// schemaHash returns the fingerprint of the tenant's schema, empty if it cannot be taken: the backup is as good
-// without. Everything counts, the table of versions too, so that a drill needs to know no setting of the backup's.
-// Arguments of pg_dump may leave parts of a schema out, such as comments, so with any there is none.
+// schemaHash returns the fingerprint of the tenant's schema, empty if it cannot be taken, which it tells the log: the
+// backup is as good without. Everything counts, the table of versions too, so that a drill needs to know no setting of
+// the backup's. Arguments of pg_dump may leave parts of a schema out, such as a table, so with any there is none.
 func (b *Job) schemaHash(ctx context.Context, conn *postgres.Conn, schema string, log *slog.Logger) string {
 	if len(b.dump.Args) > 0 || b.env.DryRun {
 		return ""
@@ -40,10 +40,12 @@ func (b *Job) contents(
 	if db.schemaHash == "" || db.conn == nil {
 		return c
 	}
-	if b.schemaHash(ctx, db.conn, db.schema, log) == db.schemaHash {
+	switch b.schemaHash(ctx, db.conn, db.schema, log) {
+	case db.schemaHash:
 		c.Fingerprint, c.FingerprintVersion = db.schemaHash, fingerprint.Version
-	} else {
-		log.Info("the manifest does not hold the schema's fingerprint, because it changed during the dump")
+	case "":
+	default:
+		log.Info("the manifest will not hold the schema's fingerprint", "because", "the schema changed during the dump")
 	}
 	return c
 }
