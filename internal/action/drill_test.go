@@ -1,6 +1,7 @@
 package action
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
 // drillInputs are the inputs of a job that needs no source: the bucket knows whose the backups are.
@@ -83,4 +85,32 @@ func TestDrillsGoRound(t *testing.T) {
 		t.Errorf("the bucket holds %v", keys)
 	}
 	same(t, "left behind", scratchesOf(t, on), []string{})
+}
+
+// A good backup is proven although its schema is printed otherwise in a throwaway database, which has another name,
+// owner and locale, and although a dump leaves some of it out.
+func TestDrillsElsewhere(t *testing.T) {
+	f, v := newFleet(t), newVault(t)
+	on := verifier(t)
+	name := column(t, on, "select current_database()")[0] + "_app"
+	column(t, superuserURL(t, "postgres"), "create database "+name+" template template0 lc_collate 'C' lc_ctype 'C'")
+	t.Cleanup(func() {
+		_ = pgtest.Shared(t).Exec(context.Background(), "postgres", "drop database "+name+" with (force)")
+	})
+	url := superuserURL(t, name)
+	column(t, url, `create table accounts (id int primary key, name text);
+		insert into accounts values (1, 'a'), (2, 'b');
+		create unique index broken on accounts (name);
+		update pg_index set indisvalid = false where indexrelid = 'broken'::regclass;
+		create table payments (account int references accounts);
+		alter table payments disable trigger all;
+		create policy mine on payments to current_user;
+		create function of_own() returns int language sql set search_path = `+name+` as 'select 1'; select 1`)
+	f.run(t, t.Context(), secretTenants(t, v, map[string]string{"app": url}, "verify=stream")...).counts(t, 1, 0, 0, 0)
+	o := f.run(t, t.Context(), v.drillInputs(on)...)
+	o.counts(t, 1, 0, 0, 0)
+	const compared = "the schema's fingerprint with that of the tenant's database"
+	if p := v.proof(t, v.backupKeys(t)[0]); !slices.Contains(p.Compared, compared) {
+		t.Errorf("the proof is %+v", p)
+	}
 }

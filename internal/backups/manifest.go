@@ -62,7 +62,8 @@ type Contents struct {
 	Tables *int   `json:"tables,omitempty"`
 	Rows   *int64 `json:"rows,omitempty"`
 	// Fingerprint is that of the tenant's schema, which was the same before the dump and after it. Empty if it was not,
-	// or could not be taken. Only fingerprints of one version can be compared.
+	// or could not be taken. It is over what a dump carries to another server, so it is not the one of a health check,
+	// and equals that of the restored database, wherever it is. Only fingerprints of one version can be compared.
 	Fingerprint        string `json:"schema_fingerprint,omitempty"`
 	FingerprintVersion int    `json:"schema_fingerprint_version,omitempty"`
 	Encoding           string `json:"encoding,omitempty"` // the database's

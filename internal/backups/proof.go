@@ -34,7 +34,7 @@ type RestoreProof struct {
 
 	Tables        int    `json:"tables"`
 	Rows          int64  `json:"rows"`
-	Fingerprint   string `json:"schema_fingerprint"` // of the schema that was restored
+	Fingerprint   string `json:"schema_fingerprint"` // of the restored schema, see [Contents]
 	SchemaVersion string `json:"schema_version,omitempty"`
 	// Compared says what of the restored database was compared with what, NotCompared what could not be, and why.
 	Compared    []string `json:"compared"`

@@ -72,10 +72,11 @@ func newDatabase(t *testing.T, s *pgtest.Server, name string) string {
 }
 
 // dumpAndLoad copies a database as a backup and its restore do.
-func dumpAndLoad(t *testing.T, s *pgtest.Server, from, to string) {
+func dumpAndLoad(t *testing.T, s *pgtest.Server, from, to string, more ...string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "dump.sql")
-	dump := exec.Command(filepath.Join(s.BinDir, "pg_dump"), "--no-owner", "--file", file, "--dbname", from)
+	dump := exec.Command(filepath.Join(s.BinDir, "pg_dump"),
+		append(more, "--no-owner", "--no-privileges", "--file", file, "--dbname", from)...)
 	if out, err := dump.CombinedOutput(); err != nil {
 		t.Fatalf("pg_dump: %v: %s", err, out)
 	}

@@ -32,6 +32,9 @@ type Options struct {
 	// Uncommon is true if other schemas like this one have objects of uncommon kinds. Looking for these at once saves a
 	// round trip if there are some, and costs time if there are none.
 	Uncommon bool
+	// Portable is true if what counts is only what a dump carries to a database of another name, owner and locale on
+	// another server, for a hash to compare the two by. Such a hash tells nothing about one without.
+	Portable bool
 }
 
 // Fingerprint is what a single round trip tells about a schema.
@@ -46,7 +49,8 @@ type Fingerprint struct {
 	// Missing are those of Required that do not exist.
 	Missing []string
 	// Invalid are the indexes that are not used because building them did not end, and the constraints that were never
-	// checked against all rows: "index users_email_idx". They count as such in Hash.
+	// checked against all rows: "index users_email_idx". They count as such in Hash. With Portable there are no indexes
+	// among them.
 	Invalid []string
 	// Uncommon is true if the database has objects of uncommon kinds; see [Options].
 	Uncommon bool

@@ -11,6 +11,9 @@ import (
 
 func (r *reader) readIndex(w row) error {
 	i, l := r.relations[w.oid(0)], r.relations[w.oid(1)]
+	if r.portable && !w.is(3) && (i == nil || i.kind != 'I') {
+		return nil // as a dump does
+	}
 	if l != nil && w[4] != nil {
 		l.identityIndex = w.text(4)
 	}
@@ -24,9 +27,9 @@ func (r *reader) readIndex(w row) error {
 		return ErrChanged
 	}
 	definition := when(unique, "unique ") + "ON " + l.name + withoutOptions(w.text(5)[len(head):], i.options) +
-		when(!valid, ", not valid")
+		when(!valid && !r.portable, ", not valid") // one of a partitioned table becomes it
 	r.emit(object{kind: "index", name: i.name, parent: l.name, definition: definition})
-	if !valid && i.kind != 'I' {
+	if !valid && !r.portable && i.kind != 'I' {
 		r.unfinished = append(r.unfinished, unfinished{w.text(0), i.name})
 	}
 	return nil

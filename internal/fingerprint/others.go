@@ -3,6 +3,8 @@ package fingerprint
 import (
 	"slices"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 func (r *reader) readRoutine(w row) error {
@@ -44,7 +46,7 @@ func (r *reader) settings(settings []string) string {
 	for _, s := range settings {
 		name, value, _ := strings.Cut(s, "=")
 		switch {
-		case value == r.own:
+		case r.own != "" && value == r.own:
 			value = "(its own)"
 		case name == "search_path":
 			if value == "" {
@@ -59,6 +61,9 @@ func (r *reader) settings(settings []string) string {
 
 // path prints a search_path. The server quotes all names in it that have been quoted, also needlessly.
 func (r *reader) path(path string) string {
+	if r.portable {
+		return listed(path)
+	}
 	path = strings.ReplaceAll(path, `"`+strings.ReplaceAll(r.home, `"`, `""`)+`"`, "(its own)")
 	schemas := strings.Split(path, ",")
 	for i, s := range schemas {
@@ -67,6 +72,24 @@ func (r *reader) path(path string) string {
 		}
 	}
 	return strings.Join(schemas, ", ")
+}
+
+// listed prints a search_path with all names in it quoted. A dump and load takes needless quotes away, and quotes names
+// with capitals.
+func listed(path string) string {
+	var names []string
+	for rest := path; rest != ""; {
+		end, quoted := 0, false
+		for ; end < len(rest) && (quoted || rest[end] != ','); end++ {
+			quoted = quoted != (rest[end] == '"')
+		}
+		name := strings.Trim(rest[:end], " ")
+		if !strings.HasPrefix(name, `"`) {
+			name = sqltext.QuoteIdentifier(name)
+		}
+		names, rest = append(names, name), rest[min(end+1, len(rest)):]
+	}
+	return strings.Join(names, ", ")
 }
 
 func (r *reader) readType(w row) error {

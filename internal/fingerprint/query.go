@@ -99,8 +99,12 @@ func (o Options) home() string {
 	return sqltext.QuoteLiteral(publicSchema)
 }
 
-// own is SQL for the tenant's own name: the schema's or the database's. Whatever bears it is not different for that.
+// own is SQL for the tenant's own name: the schema's or the database's. Whatever bears it is not different for that. It
+// is null, and equals nothing, if a dump is to be compared: that names all as they are called.
 func (o Options) own() string {
+	if o.Portable {
+		return "null::pg_catalog.text"
+	}
 	if o.Schema != "" {
 		return sqltext.QuoteLiteral(o.Schema) + "::pg_catalog.text"
 	}
@@ -125,7 +129,8 @@ func (o Options) fill(sql string) string {
 		"{{home}}", o.home(), "{{own}}", o.own(), "{{public}}", sqltext.QuoteLiteral("{"+publicOptions+"}"),
 		"{{scope}}", scope, "{{is_ledger}}", "("+o.isLedger("c")+")",
 		"{{ledger_sequence}}", sequence, "{{ledger_schema}}", alone,
-		"{{whole}}", strconv.FormatBool(o.Schema == ""),
+		"{{whole}}", strconv.FormatBool(o.Schema == ""), "{{portable}}", strconv.FormatBool(o.Portable),
+		"{{around}}", strconv.FormatBool(o.Schema == "" || !o.Portable),
 	).Replace(sql)
 }
 

@@ -8,11 +8,12 @@ import (
 
 // reader makes the objects of common kinds of the rows that common.sql reads.
 type reader struct {
-	whole bool         // a database, not a schema
-	home  string       // the schema whose name is left out
-	emit  func(object) // receives each object once its last row was read
+	whole    bool         // a database, not a schema
+	portable bool         // see [Options]
+	home     string       // the schema whose name is left out
+	emit     func(object) // receives each object once its last row was read
 
-	// own is the tenant's own name, and quotedHome is home as the server writes it.
+	// own is the tenant's own name, empty if it is a name like any other, and quotedHome is home as the server writes it.
 	own, quotedHome string
 	spaces          map[oid]*space
 	members         map[member]bool
@@ -83,7 +84,7 @@ type unfinished struct{ oid, name string }
 
 func newReader(o Options, emit func(object)) *reader {
 	return &reader{
-		whole: o.Schema == "", home: cmp.Or(o.Schema, publicSchema), emit: emit,
+		whole: o.Schema == "", portable: o.Portable, home: cmp.Or(o.Schema, publicSchema), emit: emit,
 		spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
 		defaults: map[position]string{}, unchecked: map[oid][]string{}, constrained: map[oid]bool{},
 		checks: map[oid][]check{}, roles: map[oid]role{},
@@ -104,7 +105,7 @@ func (r *reader) read() map[string]func(row) error {
 
 func (r *reader) readNames(w row) error {
 	r.own, r.quotedHome = w.text(2), w.text(3)
-	if !r.whole {
+	if !r.whole || r.portable {
 		return nil
 	}
 	var d struct {
@@ -169,7 +170,7 @@ func (r *reader) readExtension(w row) error {
 	switch {
 	case r.whole && name != "plpgsql":
 		r.emit(object{kind: "extension", name: w.text(2), definition: "schema " + w.text(4)})
-	case !r.whole && space != nil:
+	case !r.whole && !r.portable && space != nil: // a schema's dump has no extensions
 		r.emit(object{kind: "extension", name: w.text(2)})
 	}
 	return nil

@@ -77,7 +77,7 @@ func (l *relation) setAttribute(w row) {
 
 func (r *reader) readUnchecked(w row) error {
 	key, on := w.oid(0), w.text(1)
-	if !slices.Contains(r.unchecked[key], on) {
+	if !r.portable && !slices.Contains(r.unchecked[key], on) {
 		r.unchecked[key] = append(r.unchecked[key], on)
 	}
 	return nil
@@ -116,6 +116,9 @@ func (r *reader) readView(w row) error {
 	case l.kind == 'm':
 		r.emit(object{kind: "materialized view", name: l.name, definition: w.text(1)})
 	default:
+		if r.portable {
+			slices.Sort(l.options) // a dump has the check option last
+		}
 		r.emit(object{kind: "view", name: l.name, definition: when(l.options != nil,
 			"with ("+strings.Join(l.options, ", ")+")\n") + w.text(1)})
 	}
@@ -142,7 +145,7 @@ func (r *reader) readTrigger(w row) error {
 		return nil
 	}
 	text := w.text(4)
-	if w.text(2) != "0" {
+	if w.text(2) != "0" && r.own != "" {
 		const call = " EXECUTE FUNCTION "
 		if i := strings.LastIndex(text, call); i >= 0 {
 			i += len(call)
@@ -210,6 +213,8 @@ func (r *reader) named(roles []string, owner oid) string {
 		switch {
 		case number == 0:
 			all = append(all, entry{"0", "public"})
+		case r.portable:
+			all = append(all, entry{"4" + one.name, one.quoted})
 		case number == owner:
 			all = append(all, entry{"1", "the owner"})
 		case one.name == r.own:

@@ -1,5 +1,5 @@
 -- Kinds of objects that few schemas have. Planning this takes several times as long as everything else, so it is sent
--- only if there are some.
+-- only if there are some. A schema's dump leaves out what is around the schema, so with portable that does not count.
   select 'event trigger', quote_ident(v.evtname), '',
     concat_ws(' ', 'on', v.evtevent, 'when', array_to_string(v.evttags, ', '),
       'execute', v.evtfoid::regprocedure::text, v.evtenabled)
@@ -15,7 +15,8 @@
       where a.attrelid = c.oid and a.attnum = g.partattrs[0]) in ('S', 'E', 'B'))
   union all
   select 'collation', s.prefix || quote_ident(l.collname), '',
-    concat_ws(' ', 'provider', l.collprovider, 'encoding ' || nullif(l.collencoding, -1), 'locale',
+    concat_ws(' ', 'provider', l.collprovider,
+      case when not {{portable}} then 'encoding ' || nullif(l.collencoding, -1) end, 'locale',
       quote_literal(coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale', l.collcollate::text)),
       'ctype ' || quote_literal(nullif(l.collctype::text, l.collcollate::text)),
       'rules ' || quote_literal(to_jsonb(l) ->> 'collicurules'),
@@ -80,7 +81,7 @@
         when 'i' then 'inout' else 'binary' end,
       case a.castcontext when 'i' then 'implicit' when 'a' then 'as assignment' else 'explicit' end)
   from pg_cast a
-  where a.oid >= 16384
+  where a.oid >= 16384 and {{around}}
     and ({{whole}} or exists (select from kind t where t.oid in (a.castsource, a.casttarget)))
     and not exists (select from extension e where e.classid = 'pg_cast'::regclass and e.objid = a.oid)
   union all
@@ -123,6 +124,7 @@
         where p.pubname = b.pubname and p.tablename = c.relname
           and p.schemaname = (select n.nspname from pg_namespace n where n.oid = c.relnamespace)) end)
   from pg_publication_rel r join pg_publication b on b.oid = r.prpubid join relation c on c.oid = r.prrelid
+  where {{around}}
   union all
   select 'published schema',
     coalesce(nullif(left(s.prefix, -1), ''), '(its own)') || '.' || {{named b.pubname}}, '', ''
@@ -131,6 +133,7 @@
     and d.classid = to_regclass('pg_catalog.pg_publication_namespace')
   join pg_depend m on m.classid = d.classid and m.objid = d.objid and m.refclassid = 'pg_namespace'::regclass
   join space s on s.oid = m.refobjid
+  where {{around}}
   union all
   select 'statistics', s.prefix || quote_ident(x.stxname), c.name,
     '(' || array_to_string(x.stxkind, ', ') || ') on ' || concat_ws(', ',

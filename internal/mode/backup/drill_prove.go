@@ -113,7 +113,7 @@ func (d *drill) restore(
 // look looks at the restored database. Only a session that is lost is an error: everything else is compared later.
 func (d *drill) look(ctx context.Context, c *postgres.Conn, schema string, s *seen) error {
 	var f fingerprint.Fingerprint
-	f, s.hashErr = fingerprint.Take(ctx, c, fingerprint.Options{Schema: schema})
+	f, s.hashErr = fingerprint.Take(ctx, c, fingerprint.Options{Schema: schema, Portable: true})
 	s.hash = f.Hash
 	table := d.ledger.AtHome()
 	if schema != "" {

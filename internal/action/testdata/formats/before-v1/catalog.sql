@@ -236,8 +236,8 @@ COMMENT ON COLUMN public.run.workflow_url IS 'The page of the GitHub Actions run
 -- Data for Name: migration_set; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.migration_set VALUES ('8ba2c173585bca509ed25831dc1ce00522fc555b60afaa7581b50f38e5076c0b', '{"20250101090000": "d6677c22b72ede7bc3de80290339069854810c0a3f82bcec155999437de2794c"}', '2026-11-28 05:43:31.459315+00');
-INSERT INTO public.migration_set VALUES ('c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da', '{"20250101090000": "d6677c22b72ede7bc3de80290339069854810c0a3f82bcec155999437de2794c", "20250101090100": "c84593ad175bd464325660e08382ab9795084267f8b7ec875cb4bb75414a763d", "20250101090200": "24670a738095ad26feb46248db0ce09e288eee9af2ece263a45797dada575c9c"}', '2026-11-28 05:43:31.459315+00');
+INSERT INTO public.migration_set VALUES ('8ba2c173585bca509ed25831dc1ce00522fc555b60afaa7581b50f38e5076c0b', '{"20250101090000": "d6677c22b72ede7bc3de80290339069854810c0a3f82bcec155999437de2794c"}', '2026-11-28 06:10:35.125076+00');
+INSERT INTO public.migration_set VALUES ('c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da', '{"20250101090000": "d6677c22b72ede7bc3de80290339069854810c0a3f82bcec155999437de2794c", "20250101090100": "c84593ad175bd464325660e08382ab9795084267f8b7ec875cb4bb75414a763d", "20250101090200": "24670a738095ad26feb46248db0ce09e288eee9af2ece263a45797dada575c9c"}', '2026-11-28 06:10:35.125076+00');
 
 
 --
@@ -261,17 +261,17 @@ INSERT INTO public.neon_tenants_schema_migrations VALUES ('20261127190000');
 -- Data for Name: project; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.project VALUES ('8041ddcb-8aab-44bf-8f2d-b146fe225fd6', NULL, 'Payroll Inc', 'misty-field-87654321', NULL, 'neon', 'misty-field-87654321', DEFAULT, 'payroll-inc', '20250101090000', '2026-11-28 05:43:30.351277+00', '2026-11-28 05:43:32.754242+00', '2026-11-28 05:43:31.2753+00', 'failed', NULL, NULL, NULL, NULL, NULL, '{"place": "neon misty-field-87654321 (default) neondb neondb_owner schema_migrations", "applied_sha256": "8ba2c173585bca509ed25831dc1ce00522fc555b60afaa7581b50f38e5076c0b"}', '2026-11-28 05:43:31.2753+00');
-INSERT INTO public.project VALUES ('ec0a0597-2b78-4a1e-83c1-1cf7cdb0e8db', NULL, 'ACME Corp', 'quiet-river-12345678', NULL, 'neon', 'quiet-river-12345678', DEFAULT, 'acme-corp', '20250101090200', '2026-11-28 05:43:30.351277+00', '2026-11-28 05:43:32.754242+00', '2026-11-28 05:43:32.369644+00', 'succeeded', '2026-11-28 05:43:33+00', 'tenants/acme-corp/20261128T054333Z-pg15.sql.gz', NULL, NULL, NULL, '{"place": "neon quiet-river-12345678 (default) neondb neondb_owner schema_migrations", "version": "20250101090200", "current_at": "2026-11-28T05:43:32.344Z", "files_sha256": "c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da", "applied_sha256": "c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da"}', '2026-11-28 05:43:31.610226+00');
+INSERT INTO public.project VALUES ('efdfa0f4-e0a7-4d24-8db4-232eed260d4b', NULL, 'Payroll Inc', 'misty-field-87654321', NULL, 'neon', 'misty-field-87654321', DEFAULT, 'payroll-inc', '20250101090000', '2026-11-28 06:10:34.710673+00', '2026-11-28 06:10:35.562661+00', '2026-11-28 06:10:35.073659+00', 'failed', NULL, NULL, NULL, NULL, NULL, '{"place": "neon misty-field-87654321 (default) neondb neondb_owner schema_migrations", "applied_sha256": "8ba2c173585bca509ed25831dc1ce00522fc555b60afaa7581b50f38e5076c0b"}', '2026-11-28 06:10:35.073659+00');
+INSERT INTO public.project VALUES ('3cfee601-5e89-4e8e-b584-4e79e05461bc', NULL, 'ACME Corp', 'quiet-river-12345678', NULL, 'neon', 'quiet-river-12345678', DEFAULT, 'acme-corp', '20250101090200', '2026-11-28 06:10:34.710673+00', '2026-11-28 06:10:35.562661+00', '2026-11-28 06:10:35.405331+00', 'succeeded', '2026-11-28 06:10:35+00', 'tenants/acme-corp/20261128T061035Z-pg15.sql.gz', NULL, NULL, NULL, '{"place": "neon quiet-river-12345678 (default) neondb neondb_owner schema_migrations", "version": "20250101090200", "current_at": "2026-11-28T06:10:35.393Z", "files_sha256": "c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da", "applied_sha256": "c417cd37937c36e1d3538c91f2ad75c5142ddc358c44dc883329c4ea267627da"}', '2026-11-28 06:10:35.17027+00');
 
 
 --
 -- Data for Name: run; Type: TABLE DATA; Schema: public; Owner: -
 --
 
-INSERT INTO public.run VALUES ('b17106e5-2e44-4b54-8a1c-cdf133c82047', 'migrate', 'neon', '1/2', '2026-11-28 05:43:30.351277+00', '2026-11-28 05:43:31.275525+00', 'failed', 0, 0, 1, 0, NULL);
-INSERT INTO public.run VALUES ('9d2895a7-581f-454f-a070-a90ab031db81', 'migrate', 'neon', '2/2', '2026-11-28 05:43:31.610226+00', '2026-11-28 05:43:32.369719+00', 'succeeded', 1, 0, 0, 0, NULL);
-INSERT INTO public.run VALUES ('a8133290-1f3c-45d0-8367-44c745f87362', 'backup', 'neon', NULL, '2026-11-28 05:43:32.754242+00', '2026-11-28 05:43:33.929969+00', 'succeeded', 1, 0, 0, 0, NULL);
+INSERT INTO public.run VALUES ('4e4171d5-04f8-4fa3-9344-1f7ac287f06d', 'migrate', 'neon', '1/2', '2026-11-28 06:10:34.710673+00', '2026-11-28 06:10:35.074033+00', 'failed', 0, 0, 1, 0, NULL);
+INSERT INTO public.run VALUES ('22fe49c7-d837-43ad-9109-220f5803f2a9', 'migrate', 'neon', '2/2', '2026-11-28 06:10:35.17027+00', '2026-11-28 06:10:35.405531+00', 'succeeded', 1, 0, 0, 0, NULL);
+INSERT INTO public.run VALUES ('53c3132d-df6a-4dfe-a8d0-5f9e9a093617', 'backup', 'neon', NULL, '2026-11-28 06:10:35.562661+00', '2026-11-28 06:10:36.110327+00', 'succeeded', 1, 0, 0, 0, NULL);
 
 
 --
