@@ -94,15 +94,45 @@ func (s *server) borrow(ctx context.Context) (conn *postgres.Conn, giveBack func
 	}, nil
 }
 
+// withScratch calls use with a throwaway database. A connection that the server has closed since the last drill is
+// replaced by another.
+func (s *server) withScratch(ctx context.Context, encoding string, use func(postgres.Target) error) error {
+	conn, giveBack, err := s.borrow(ctx)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	used := false
+	try := func() error {
+		return conn.WithScratch(ctx, encoding, func(scratch postgres.Target) error {
+			used = true
+			return use(scratch)
+		})
+	}
+	if err = try(); err == nil || used || !conn.Closed() || ctx.Err() != nil {
+		return err
+	}
+	if err := conn.Reopen(ctx, postgres.Options{Idles: true}); err != nil {
+		return err
+	}
+	return try()
+}
+
 // NewDrill reads the inputs of mode verify-backups, whose source is [NewChains].
 func NewDrill(in *input.Reader, env mode.Env) mode.Work {
 	d := &drill{
 		env:    env,
 		sample: input.Parse(in, "sample", fleet.ParseSample), maxAge: in.Duration("max-proof-age"),
-		maxSize: input.Parse(in, "max-size", input.ParseSize), checkSQL: in.String("check-sql"),
+		maxSize: input.Parse(in, "max-size", input.ParseSize), checkSQL: readCheckSQL(in),
 		ledger: mode.ReadLedger(in), proven: map[string]backups.RestoreProof{},
 	}
 	d.source, _ = env.Source.(*Chains)
+	for _, ordering := range []string{"canary", "waves", "wave-pause"} {
+		if in.Given(ordering) {
+			in.Mistake(ordering, "has no meaning in mode verify-backups, which takes first the tenants that were proven "+
+				"longest ago; leave it out, and give sample for how many")
+		}
+	}
 	given := in.Secret("verify-database-url")
 	for _, line := range strings.Split(given, "\n") {
 		if line = strings.TrimSpace(line); line != "" {
@@ -183,7 +213,7 @@ func dumpSize(c backups.Chain) int64 {
 
 // run restores one tenant's newest backup, if it is the tenant's turn.
 func (d *drill) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (o fleet.Outcome, err error) {
-	place := d.places[t.ID] // with waves, all have the first
+	place := d.places[t.ID]
 	c, ok := d.source.chains[t.ID]
 	if !ok {
 		d.quota.pass(place)

@@ -91,7 +91,7 @@ func (d *drill) warnings(overdue, never []string) (all []string) {
 			words.Count(n, "tenant's backups have", "tenants' backups have"), words.List(never, shown)))
 	}
 	if n := len(d.source.odd); n > 0 {
-		all = append(all, fmt.Sprintf("%s in the bucket that nobody can use: %s",
+		all = append(all, fmt.Sprintf("%s in the bucket that no drill can prove: %s",
 			words.Count(n, "thing looks like a backup", "things look like backups"), words.List(d.source.odd, shown)))
 	}
 	return all
