@@ -39,7 +39,8 @@ func TestCheckSQL(t *testing.T) {
 		"select bool_and(email::regclass > 0) from users": "failed with SQLSTATE 3F000",
 		"select tell()":                                   "failed with SQLSTATE 42000",
 		"select nobody from users":                        `failed: column "nobody" does not exist (SQLSTATE 42703)`,
-		"with x as (insert into users values ('x') returning true) select true from x": "read-only transaction (SQLSTATE 25006)",
+		"with x as (insert into users values ('x') returning true) select true from x": "in a read-only transaction " +
+			"(SQLSTATE 25006)",
 		"select seize()": "failed with SQLSTATE 25",
 	} {
 		o := s.run(t, t.Context(), s.drillInputs(on, "check-sql="+query)...)
@@ -73,7 +74,9 @@ func TestDrillMistakes(t *testing.T) {
 	f, v := newFleet(t), newVault(t)
 	const seize = "do $$ begin perform set_config('default_transaction_read_only', 'off', false); commit; " +
 		"create role neon_tenants_seized; end $$"
-	for _, query := range []string{seize, "select true; select true", "delete from users returning true", "-- select", ";"} {
+	for _, query := range []string{
+		seize, "select true; select true", "delete from users returning true", "-- select", ";",
+	} {
 		o := f.run(t, t.Context(), v.drillInputs(pgtest.Shared(t).URL("postgres"), "check-sql="+query)...)
 		o.says(t, "input check-sql: has to be one query that begins with select, with, values or table")
 	}

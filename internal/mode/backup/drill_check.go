@@ -107,8 +107,8 @@ func checkFailure(err error) error {
 	if text, ok := withoutData(pg); ok {
 		return &CheckError{fmt.Sprintf("failed: %s (SQLSTATE %s)", text, pg.Code)}
 	}
-	return &CheckError{fmt.Sprintf("failed with SQLSTATE %s, %s; the server's message is not shown, because it may quote "+
-		"data", pg.Code, conditionOf(pg.Code))}
+	return &CheckError{fmt.Sprintf("failed with SQLSTATE %s, %s; the server's message is not shown, because it may "+
+		"quote data", pg.Code, conditionOf(pg.Code))}
 }
 
 // withoutData returns the server's message if it can hold nothing that a table does: it is about the text of the query,
