@@ -140,7 +140,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 			return found
 		}
 	}
-	if s.work.Order != nil && len(found.Waves) == 0 {
+	if s.work.Order != nil {
 		found.Tenants = s.work.Order(found.Tenants)
 	}
 	progress := report.NewProgress(r.console, len(found.Tenants))

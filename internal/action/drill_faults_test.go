@@ -55,112 +55,139 @@ func sum(data []byte) string {
 
 var copied = regexp.MustCompile(`(?s)( FROM stdin;\n).*?(\\\.\n)`)
 
-// A drill finds what is wrong with a backup, says it of that backup alone, and proves nothing that is not so.
-func TestDrillsCatch(t *testing.T) {
-	f, v := newFleet(t), newVault(t)
-	url := pgtest.Database(t)
+// drillSite is a bucket with the backup of the tenant "good", of which others are forged.
+type drillSite struct {
+	*organisation
+	*vault
+	key      string // of its backup
+	original []byte
+	want     map[string]string // what a drill says of each tenant; empty: it is proven
+}
+
+func newDrillSite(t *testing.T, more string) *drillSite {
+	t.Helper()
+	s := &drillSite{organisation: newFleet(t), vault: newVault(t), want: map[string]string{"good": ""}}
+	// A superuser sees all rows, whatever policies there are.
+	url := superuserURL(t, column(t, pgtest.Database(t), "select current_database()")[0])
 	column(t, url, `create table orders (id int primary key, t text);
 		insert into orders select i, 'x' || i from generate_series(1, 50) i;
 		create table schema_migrations (version text primary key);
-		insert into schema_migrations values ('20250101'); select 1`)
-	f.run(t, t.Context(), secretTenants(t, v, map[string]string{"good": url}, "verify=stream")...).counts(t, 1, 0, 0, 0)
-	good := v.backupKeys(t)[0]
-	original := buckettest.Read(t, v.Server, v.bucket, good)
-	want := map[string]string{"good": ""}
-	forge := func(name, says string, change func(b *forged)) (key string) {
-		b := &forged{slices.Clone(original), v.manifest(t, good)}
-		b.m.Key = strings.Replace(good, "/good/", "/"+name+"/", 1)
-		b.m.Tenant.ID, b.m.Tenant.Name = name, name
-		change(b)
-		text, err := json.Marshal(b.m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v.putText(t, b.m.Key, string(b.data))
-		v.putText(t, b.m.Key+".json", string(text))
-		want[name] = says
-		return b.m.Key
-	}
-	forge("truncated", "bytes, and held", func(b *forged) { b.data = b.data[:len(b.data)/2] })
-	forge("flipped", "", func(b *forged) { b.data[len(b.data)/2] ^= 4 })
-	want["flipped"] = "does not restore"
-	forge("other-major", "was made by PostgreSQL 14", func(b *forged) {
-		b.m.Key = regexp.MustCompile(`-pg\d+`).ReplaceAllString(b.m.Key, "-pg14")
-	})
-	forge("lacks-extension", "nowhere", func(b *forged) {
-		b.rewrite(t, func(sql string) string {
-			return strings.Replace(sql, "CREATE TABLE", "CREATE EXTENSION nowhere;\n\nCREATE TABLE", 1)
-		})
-	})
-	forge("rows-lie", "51 rows in 2 tables were loaded, and the manifest says that 52 rows", func(b *forged) {
-		*b.m.Contents.Rows++
-	})
-	forge("schema-lies", "the schema that was restored is not the tenant's", func(b *forged) {
-		b.m.Contents.Fingerprint = strings.Repeat("0", 64)
-	})
-	forge("version-lies", "is at version 20250101, and the manifest says 20260101", func(b *forged) {
-		b.m.SchemaVersion = "20260101"
-	})
-	noData := func(sql string) string { return copied.ReplaceAllString(sql, "$1$2") }
-	forge("without-rows", "0 rows in 2 tables were loaded", func(b *forged) { b.rewrite(t, noData) })
-	forge("without-data", "it holds 2 tables and no data for any of them", func(b *forged) {
-		b.rewrite(t, func(sql string) string {
-			return regexp.MustCompile(`(?s)\nCOPY .*?\\\.\n`).ReplaceAllString(sql, "\n")
-		})
-		b.m.Contents = nil
-	})
-	forge("encrypted", "is encrypted", func(b *forged) { b.m.Key += ".age" })
-	forge("earlier", "", func(b *forged) { b.m.Contents, b.m.Version = nil, 1 })
-	replaced := forge("replaced", "", func(*forged) {})
+		insert into schema_migrations values ('20250101'); `+more+`; select 1`)
+	s.run(t, t.Context(), secretTenants(t, s.vault, map[string]string{"good": url}, "verify=stream")...).
+		counts(t, 1, 0, 0, 0)
+	s.key = s.backupKeys(t)[0]
+	s.original = buckettest.Read(t, s.vault.Server, s.bucket, s.key)
+	return s
+}
 
-	on := verifier(t)
-	pgtest.Do(t, on, "create database neon_tenants_scratch_1000000000_abcdefghijklmnop") // of a run that was killed
-	o := f.run(t, t.Context(), v.drillInputs(on, "sample=100%")...)
-	o.counts(t, 3, 0, len(want)-3, 0)
+// forge puts a copy of the backup, with a change, into the bucket as that of another tenant.
+func (s *drillSite) forge(t *testing.T, name, says string, change func(b *forged)) (key string) {
+	t.Helper()
+	b := &forged{slices.Clone(s.original), s.manifest(t, s.key)}
+	b.m.Key = strings.Replace(s.key, "/good/", "/"+name+"/", 1)
+	b.m.Tenant.ID, b.m.Tenant.Name = name, name
+	change(b)
+	text, err := json.Marshal(b.m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.putText(t, b.m.Key, string(b.data))
+	s.putText(t, b.m.Key+".json", string(text))
+	s.want[name] = says
+	return b.m.Key
+}
+
+// drill proves every tenant, and compares what is said of each.
+func (s *drillSite) drill(t *testing.T, on string) {
+	t.Helper()
+	proven := 0
+	for _, says := range s.want {
+		if says == "" {
+			proven++
+		}
+	}
+	o := s.run(t, t.Context(), s.drillInputs(on, "sample=100%")...)
+	o.counts(t, proven, 0, len(s.want)-proven, 0)
 	for _, e := range o.report.Tenants {
 		var got report.FileError
 		if e.Error != nil {
 			got = *e.Error
 		}
-		failed := want[e.Name] != ""
-		if (e.Error != nil) != failed || !strings.Contains(got.Message, want[e.Name]) || failed && got.Remedy == "" {
-			t.Errorf("%s: %+v, want %q", e.Name, got, want[e.Name])
+		says := s.want[e.Name]
+		if (e.Error != nil) != (says != "") || !strings.Contains(got.Message, says) || says != "" && got.Remedy == "" {
+			t.Errorf("%s: %+v, want %q", e.Name, got, says)
 		}
 	}
-	keys := v.keys(t)
-	proofs := slices.DeleteFunc(keys, func(key string) bool { return !strings.HasSuffix(key, ".proof.json") })
-	if len(proofs) != 3 || !slices.Contains(proofs, replaced+".proof.json") {
-		t.Errorf("there are the proofs %v", proofs)
-	}
-	if p := v.proof(t, good); len(p.NotCompared) > 0 {
-		t.Errorf("not compared: %v", p.NotCompared)
+	proofs := slices.DeleteFunc(s.keys(t), func(key string) bool { return !strings.HasSuffix(key, ".proof.json") })
+	if len(proofs) != proven {
+		t.Errorf("%d are proven, and there are the proofs %v", proven, proofs)
 	}
 	same(t, "left behind", scratchesOf(t, on), []string{})
+}
 
-	// Once it is another object, it was never proven, and goes first.
-	other := slices.Clone(original)
-	other[len(other)/2] ^= 4
-	v.putText(t, replaced, string(other))
-	o = f.run(t, t.Context(), v.drillInputs(on, "sample=1", "tenants=good, replaced, earlier")...)
-	o.counts(t, 1, 1, 1, 0)
-	o.says(t, "never been proven to restore: replaced", "does not restore")
+// A drill finds bytes that are not those that were dumped, and what its server cannot load.
+func TestDrillsCatchWhatDoesNotLoad(t *testing.T) {
+	s := newDrillSite(t, "")
+	s.forge(t, "truncated", "bytes, and held", func(b *forged) { b.data = b.data[:len(b.data)/2] })
+	s.forge(t, "flipped", "does not restore", func(b *forged) { b.data[len(b.data)/2] ^= 4 })
+	s.forge(t, "other-major", "was made by PostgreSQL 14", func(b *forged) {
+		b.m.Key = regexp.MustCompile(`-pg\d+`).ReplaceAllString(b.m.Key, "-pg14")
+	})
+	s.forge(t, "lacks-extension", "because the server for throwaway databases did not load it", func(b *forged) {
+		b.rewrite(t, func(sql string) string {
+			return strings.Replace(sql, "CREATE TABLE", "CREATE EXTENSION nowhere;\n\nCREATE TABLE", 1)
+		})
+	})
+	s.forge(t, "encrypted", "is encrypted", func(b *forged) { b.m.Key += ".age" })
+	on := verifier(t)
+	pgtest.Do(t, on, "create database neon_tenants_scratch_1000000000_abcdefghijklmnop") // of a run that was killed
+	s.drill(t, on)
+}
 
-	for query, says := range map[string]string{
-		"select count(*) = 50 from orders": "", "select false": "check-sql returned false",
-		"select 'secret'": "not a boolean", "delete from orders returning true": "read-only",
-	} {
-		o := f.run(t, t.Context(), v.drillInputs(on, "tenants=good", "check-sql="+query)...)
-		if says == "" {
-			o.counts(t, 1, 0, 0, 0)
-			if p := v.proof(t, good); p.CheckSQL != sum([]byte(query)) {
-				t.Errorf("the proof is %+v", p)
-			}
-			continue
-		}
-		o.counts(t, 0, 0, 1, 0)
-		o.says(t, says)
+// A drill compares what was restored with everything that the manifest says.
+func TestDrillsCatchWhatIsNotSo(t *testing.T) {
+	s := newDrillSite(t, "")
+	s.forge(t, "rows-lie", "51 rows in 2 tables were loaded, and the manifest says that 52 rows", func(b *forged) {
+		*b.m.Contents.Rows++
+	})
+	s.forge(t, "schema-lies", "the schema that was restored is not the tenant's", func(b *forged) {
+		b.m.Contents.Fingerprint = strings.Repeat("0", 64)
+	})
+	s.forge(t, "version-lies", "restores, but the restored database is at version 20250101, and the manifest says 2026",
+		func(b *forged) { b.m.SchemaVersion = "20260101" })
+	s.forge(t, "without-rows", "0 rows in 2 tables were loaded", func(b *forged) {
+		b.rewrite(t, func(sql string) string { return copied.ReplaceAllString(sql, "$1$2") })
+	})
+	s.forge(t, "without-data", "it holds 2 tables and no data for any of them", func(b *forged) {
+		b.rewrite(t, func(sql string) string {
+			return regexp.MustCompile(`(?s)\nCOPY .*?\\\.\n`).ReplaceAllString(sql, "\n")
+		})
+		b.m.Contents = nil
+	})
+	s.forge(t, "earlier", "", func(b *forged) { b.m.Contents, b.m.Version = nil, 1 })
+	s.drill(t, verifier(t))
+	if p := s.proof(t, s.key); len(p.NotCompared) > 0 {
+		t.Errorf("not compared: %v", p.NotCompared)
 	}
-	o = f.run(t, t.Context(), v.drillInputs(on, "tenants=good", "max-size=1kb")...)
+}
+
+// Once a backup is another object, it was never proven, and goes first.
+func TestDrillsNoticeAnotherObject(t *testing.T) {
+	s, on := newDrillSite(t, ""), verifier(t)
+	replaced := s.forge(t, "replaced", "", func(*forged) {})
+	s.drill(t, on)
+	other := slices.Clone(s.original)
+	other[len(other)/2] ^= 4
+	s.putText(t, replaced, string(other))
+	o := s.run(t, t.Context(), s.drillInputs(on, "sample=1")...)
+	o.counts(t, 1, 0, 1, 0)
+	o.says(t, "never been proven to restore: replaced", "does not restore")
+}
+
+// What max-size leaves out is said to be unproven.
+func TestDrillsLeaveOutLargeBackups(t *testing.T) {
+	s := newDrillSite(t, "")
+	o := s.run(t, t.Context(), s.drillInputs(verifier(t), "max-size=1kb")...)
 	o.counts(t, 0, 1, 0, 0)
 	o.says(t, "it is not proven: ", "more than max-size")
 }

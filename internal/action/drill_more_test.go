@@ -51,7 +51,10 @@ func TestDrillsKnowTheSource(t *testing.T) {
 	if d := o.healthOf(t, "ACME Corp"); d.ProvenBackup != key || d.ProofAge == nil || *d.ProofAge > 3600 {
 		t.Errorf("health of ACME Corp: %+v", d)
 	}
-	o = health("fail-on=none", "max-proof-age=1ns")
+	old := v.proof(t, key)
+	old.FinishedAt = old.FinishedAt.AddDate(0, 0, -40)
+	v.putText(t, key+".proof.json", string(mustJSON(t, old)))
+	o = health("fail-on=none", "max-proof-age=39d")
 	o.counts(t, 2, 0, 0, 0)
 	o.says(t, "the proof that a backup of it restores is older than max-proof-age")
 	if o := health("fail-on=none"); strings.Contains(o.log, "proven") {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/org/neon-tenants-action/internal/remedies"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Chain is the history of a tenant's backups: those of one id, from one place, in one folder. What was left out of a
@@ -94,10 +95,41 @@ func (s Store) chainsIn(ctx context.Context, folder string) (chains []Chain, odd
 			chains[i].Proof = &p
 		}
 	}
-	if len(chains) == 0 && len(odd) == 0 && len(listed) > 0 {
-		odd = []string{fmt.Sprintf("%s: none of its %d backups has a manifest", folder, len(listed))}
+	if text := unfinished(listed, judged); len(chains) == 0 && text != "" {
+		odd = append(odd, folder+": "+text)
 	}
 	return chains, odd, nil
+}
+
+// unfinished says which backups of a folder without a chain are partial, or were never verified; empty if none is.
+func unfinished(listed []Backup, judged []Judged) string {
+	partial, left, verified := 0, []string{}, 0
+	for _, b := range listed {
+		if b.Verified {
+			verified++
+		}
+	}
+	for _, j := range judged {
+		if args := strings.Join(LeftOut(j.Manifest.Args), " "); j.Standing == Partial {
+			partial++
+			if !slices.Contains(left, args) {
+				left = append(left, args)
+			}
+		}
+	}
+	switch bare := len(listed) - verified; {
+	case partial > 0:
+		const shown = 3
+		text := fmt.Sprintf("%s, made with %s", words.Count(partial, "partial backup", "partial backups"),
+			words.List(left, shown))
+		if bare > 0 {
+			text += fmt.Sprintf(", and %d without a manifest", bare)
+		}
+		return text
+	case bare > 0 && verified == 0:
+		return fmt.Sprintf("none of its %d backups has a manifest", bare)
+	}
+	return ""
 }
 
 // tell reads whose the backups in a folder are. If the newest and the oldest are of one owner, so are those in between:

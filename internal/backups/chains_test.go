@@ -2,6 +2,7 @@ package backups
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,40 @@ func TestChainsOf(t *testing.T) {
 		}
 		if text := strings.Join(got, ", "); text != c.want || len(odd) != c.odd {
 			t.Errorf("%s: %q, want %q; odd: %v", name, text, c.want, odd)
+		}
+	}
+}
+
+// A folder without a chain says why: backups that leave something out are not such that nobody finished.
+func TestUnfinished(t *testing.T) {
+	partial := func(days int, args ...string) Judged {
+		j := chained(days, "1", here, Partial)
+		j.Manifest.Args = args
+		return j
+	}
+	logs := []string{"--no-owner", "--exclude-table-data=logs"}
+	bare := Backup{Key: "a/9"}
+	for name, c := range map[string]struct {
+		bare   int
+		judged []Judged
+		want   string
+	}{
+		"nothing":    {},
+		"unverified": {3, nil, "none of its 3 backups has a manifest"},
+		"partial": {0, []Judged{partial(0, logs...), partial(1, logs...)},
+			"2 partial backups, made with --exclude-table-data=logs"},
+		"in two ways": {0, []Judged{partial(0, "-t", "users"), partial(1, logs...)},
+			"2 partial backups, made with -t users, --exclude-table-data=logs"},
+		"both": {1, []Judged{partial(0, logs...)},
+			"1 partial backup, made with --exclude-table-data=logs, and 1 without a manifest"},
+		"unreadable": {1, []Judged{chained(0, "", Origin{}, Unreadable)}, ""},
+	} {
+		listed := slices.Repeat([]Backup{bare}, c.bare)
+		for _, j := range c.judged {
+			listed = append(listed, j.Backup)
+		}
+		if got := unfinished(listed, c.judged); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

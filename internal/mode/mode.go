@@ -25,7 +25,7 @@ type Work struct {
 	Choose func(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 	// Prepare runs before any tenant is touched. An error ends the run.
 	Prepare func(ctx context.Context, found Found) error
-	// Order returns the tenants to work on in the order in which they are started. It is not asked if the run has waves.
+	// Order returns the tenants to work on in the order in which they are started. A mode that has it takes no waves.
 	Order func(found []fleet.Tenant) []fleet.Tenant
 	// Job works on one tenant. An error fails that tenant.
 	Job fleet.Job

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -83,13 +84,26 @@ type Rows struct {
 
 // Query runs a single statement with parameters ($1, …), which are sent as text. The server refuses several statements.
 func (c *Conn) Query(ctx context.Context, sql string, parameters ...string) (Rows, error) {
+	rows, _, err := c.QueryUpTo(ctx, math.MaxInt, sql, parameters...)
+	return rows, err
+}
+
+// QueryUpTo is [Conn.Query] that returns so many rows at most. Once there are more, it stops the statement, which is no
+// error, and leaves a transaction failed or the connection closed.
+func (c *Conn) QueryUpTo(
+	ctx context.Context, limit int, sql string, parameters ...string,
+) (rows Rows, more bool, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	values := make([][]byte, len(parameters))
 	for i, p := range parameters {
 		values[i] = []byte(p)
 	}
-	var rows Rows
 	reader := c.pg.ExecParams(ctx, sql, values, nil, nil, nil)
 	for reader.NextRow() {
+		if more = len(rows.Values) == limit; more {
+			break
+		}
 		row := make([][]byte, len(reader.Values()))
 		for i, v := range reader.Values() {
 			row[i] = bytes.Clone(v) // the reader reuses its buffer for the next row
@@ -99,8 +113,13 @@ func (c *Conn) Query(ctx context.Context, sql string, parameters ...string) (Row
 	for _, f := range reader.FieldDescriptions() { // known even if there are no rows
 		rows.Columns = append(rows.Columns, f.Name)
 	}
-	if _, err := reader.Close(); err != nil {
-		return Rows{}, err
+	if more {
+		stop()
+		_, _ = reader.Close() // most likely says that the statement was cancelled
+		return rows, true, nil
 	}
-	return rows, nil
+	if _, err := reader.Close(); err != nil {
+		return Rows{}, false, err
+	}
+	return rows, false, nil
 }

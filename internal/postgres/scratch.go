@@ -77,6 +77,9 @@ func CopyRefused(err error) bool {
 	return errors.As(err, &refused) && (HasCode(err, "55006") || HasCode(err, "42501"))
 }
 
+// NoScratch reports whether a throwaway database could not be created.
+func NoScratch(err error) bool { return errors.As(err, new(*scratchError)) }
+
 // scratchError is the error of a throwaway database that was not created.
 type scratchError struct{ err error }
 

@@ -38,8 +38,6 @@ type DrillDetail struct {
 	Rows        int64    `json:"rows,omitempty"`
 	Compared    []string `json:"compared,omitempty"`
 	NotCompared []string `json:"not_compared,omitempty"`
-
-	unproven time.Duration
 }
 
 // drill restores stored backups, those that were proven longest ago first.
@@ -63,46 +61,20 @@ type drill struct {
 	proven map[string]backups.RestoreProof // in this run, by the tenant's id
 }
 
-// server is one on which throwaway databases are created.
-type server struct {
-	target  postgres.Target
-	version string
-	mu      sync.Mutex
-	idle    []*postgres.Conn // those of drills that have ended, for the next ones
-}
-
-// borrow returns a connection to the server, and the function that gives it back.
-func (s *server) borrow(ctx context.Context) (conn *postgres.Conn, giveBack func(), err error) {
-	s.mu.Lock()
-	if n := len(s.idle); n > 0 {
-		conn, s.idle = s.idle[n-1], s.idle[:n-1]
-	}
-	s.mu.Unlock()
-	if conn == nil {
-		if conn, err = postgres.Connect(ctx, s.target, postgres.Options{Idles: true}); err != nil {
-			return nil, nil, err
-		}
-	}
-	return conn, func() {
-		if conn.Closed() {
-			conn.Close()
-			return
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.idle = append(s.idle, conn)
-	}, nil
-}
-
 // NewDrill reads the inputs of mode verify-backups, whose source is [NewChains].
 func NewDrill(in *input.Reader, env mode.Env) mode.Work {
 	d := &drill{
-		env:    env,
+		env: env, source: env.Source.(*Chains), // as the mode's entry has it
 		sample: input.Parse(in, "sample", fleet.ParseSample), maxAge: in.Duration("max-proof-age"),
-		maxSize: input.Parse(in, "max-size", input.ParseSize), checkSQL: in.String("check-sql"),
+		maxSize: input.Parse(in, "max-size", input.ParseSize), checkSQL: readCheckSQL(in),
 		ledger: mode.ReadLedger(in), proven: map[string]backups.RestoreProof{},
 	}
-	d.source, _ = env.Source.(*Chains)
+	for _, ordering := range []string{"canary", "waves", "wave-pause"} {
+		if in.Given(ordering) {
+			in.Mistake(ordering, "has no meaning in mode verify-backups, which takes first the tenants that were proven "+
+				"longest ago; leave it out, and give sample for how many")
+		}
+	}
 	given := in.Secret("verify-database-url")
 	for _, line := range strings.Split(given, "\n") {
 		if line = strings.TrimSpace(line); line != "" {
@@ -183,23 +155,13 @@ func dumpSize(c backups.Chain) int64 {
 
 // run restores one tenant's newest backup, if it is the tenant's turn.
 func (d *drill) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (o fleet.Outcome, err error) {
-	place := d.places[t.ID] // with waves, all have the first
+	place := d.places[t.ID]
 	c, ok := d.source.chains[t.ID]
-	if !ok {
+	if !ok || d.tooLarge(c) {
 		d.quota.pass(place)
-		return fleet.Outcome{
-			Unchanged: true, Note: "no backup", Detail: DrillDetail{LeftOut: "it has no backup"},
-			Warnings: []string{"it has no verified backup of the whole tenant in the bucket; run mode backup on it"},
-		}, nil
+		return d.leaveOut(c, ok), nil
 	}
 	detail := detailOf(c, d.source.store.Now())
-	if d.tooLarge(c) {
-		d.quota.pass(place)
-		detail.LeftOut = fmt.Sprintf("%s is %s, more than max-size", c.Newest.Key, words.Size(dumpSize(c)))
-		return fleet.Outcome{
-			Unchanged: true, Note: "left out", Detail: detail, Warnings: []string{"it is not proven: " + detail.LeftOut},
-		}, nil
-	}
 	turn, err := d.quota.enter(ctx, place)
 	if err != nil || !turn {
 		return fleet.Outcome{Unchanged: true, Quiet: true, Note: "not drilled in this run", Detail: detail}, err
@@ -223,6 +185,21 @@ func (d *drill) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (o fl
 	}, nil
 }
 
+// leaveOut is the outcome of a tenant that has no backup, or one that is too large.
+func (d *drill) leaveOut(c backups.Chain, has bool) fleet.Outcome {
+	if !has {
+		return fleet.Outcome{
+			Unchanged: true, Note: "no backup", Detail: DrillDetail{LeftOut: "it has no backup"},
+			Warnings: []string{"it has no verified backup of the whole tenant in the bucket; run mode backup on it"},
+		}
+	}
+	detail := detailOf(c, d.source.store.Now())
+	detail.LeftOut = fmt.Sprintf("%s is %s, more than max-size", c.Newest.Key, words.Size(dumpSize(c)))
+	return fleet.Outcome{
+		Unchanged: true, Note: "left out", Detail: detail, Warnings: []string{"it is not proven: " + detail.LeftOut},
+	}
+}
+
 // lastProven says when a chain was last proven.
 func lastProven(c backups.Chain, now time.Time) string {
 	if c.Proof == nil {
@@ -233,8 +210,7 @@ func lastProven(c backups.Chain, now time.Time) string {
 
 // detailOf is what is known of a tenant before it is drilled.
 func detailOf(c backups.Chain, now time.Time) DrillDetail {
-	d := DrillDetail{Key: c.Newest.Key, unproven: c.Unproven(now)}
-	d.ProofAge = int64(d.unproven / time.Second)
+	d := DrillDetail{Key: c.Newest.Key, ProofAge: int64(c.Unproven(now) / time.Second)}
 	if c.Proof != nil {
 		d.ProvenAt, d.ProvenKey = &c.Proof.FinishedAt, c.Proof.Key
 	}
@@ -243,7 +219,7 @@ func detailOf(c backups.Chain, now time.Time) DrillDetail {
 
 // take adds a new proof to the detail.
 func (d *DrillDetail) take(p backups.RestoreProof) {
-	d.ProvenAt, d.ProvenKey, d.ProofAge, d.unproven = &p.FinishedAt, p.Key, 0, 0
+	d.ProvenAt, d.ProvenKey, d.ProofAge = &p.FinishedAt, p.Key, 0
 	d.Seconds, d.StoredSize, d.Tables, d.Rows = p.Seconds, p.StoredSize, p.Tables, p.Rows
 	d.Compared, d.NotCompared = p.Compared, p.NotCompared
 }

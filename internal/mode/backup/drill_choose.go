@@ -23,10 +23,10 @@ func ranked(tenants []fleet.Tenant, chains map[string]backups.Chain) []fleet.Ten
 		x, hasX := chains[a.ID]
 		y, hasY := chains[b.ID]
 		if !hasX || !hasY {
-			return cmp.Compare(order(!hasX), order(!hasY))
+			return cmp.Compare(last(!hasX), last(!hasY))
 		}
 		if x.Proof == nil || y.Proof == nil {
-			return cmp.Or(cmp.Compare(order(x.Proof != nil), order(y.Proof != nil)), x.Since.Compare(y.Since),
+			return cmp.Or(cmp.Compare(last(x.Proof != nil), last(y.Proof != nil)), x.Since.Compare(y.Since),
 				strings.Compare(x.Newest.Key, y.Newest.Key))
 		}
 		return cmp.Or(x.Proof.FinishedAt.Compare(y.Proof.FinishedAt), strings.Compare(x.Newest.Key, y.Newest.Key))
@@ -34,9 +34,9 @@ func ranked(tenants []fleet.Tenant, chains map[string]backups.Chain) []fleet.Ten
 	return ordered
 }
 
-// order sorts false before true.
-func order(last bool) int {
-	if last {
+// last sorts false before true.
+func last(yes bool) int {
+	if yes {
 		return 1
 	}
 	return 0

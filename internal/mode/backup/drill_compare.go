@@ -10,6 +10,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/pgdump"
+	"github.com/org/neon-tenants-action/internal/postgres"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -151,23 +153,30 @@ func (d *drill) notRestored(ctx context.Context, j backups.Judged, err error) er
 	const again = "back the tenant up again now with mode backup, restore what is urgent from an older backup " +
 		"(backup-key), and find out what became of this one; it was left as it is"
 	failed := fmt.Errorf("the backup %s does not restore: %w", j.Key, err)
+	restores := fmt.Errorf("the backup %s restores, but %w", j.Key, err)
+	unproven := fmt.Errorf("the backup %s was not proven: %w", j.Key, err)
 	var bad *pgdump.BackupError
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("the backup %s was not proven: %w", j.Key, err)
+		return unproven
 	case errors.As(err, &bad) && bad.Cause != "" && bad.Cause != pgdump.UnusableBackup:
 		return fmt.Errorf("the backup %s was not proven: %w", j.Key, explainKey(err, j.Manifest))
 	case errors.As(err, new(*versionError)):
-		return fleet.WithRemedy(failed, "give migrations-format and migrations-table as the backup runs have them; if they "+
-			"are the same, "+again)
+		return fleet.WithRemedy(restores, "give migrations-format and migrations-table as the backup runs have them; if "+
+			"they are the same, "+again)
 	case errors.As(err, new(*CheckError)):
-		return fleet.WithRemedy(failed, "see in a restored copy what check-sql misses; if the data is right, correct the "+
+		return fleet.WithRemedy(restores, "see in a restored copy what check-sql misses; if the data is right, correct the "+
 			"query, else "+again)
 	case errors.As(err, &bad), errors.As(err, new(*pgdump.MismatchError)), refused(err, len(j.Manifest.Args) > 0):
 		return fleet.WithRemedy(failed, again)
 	case errors.As(err, new(*bucket.Error)):
-		return fmt.Errorf("the backup %s was not proven: %w", j.Key, err)
+		return unproven
+	case errors.As(err, new(*pgdump.RestoreError)), errors.As(err, new(*postgres.ConnectError)),
+		errors.As(err, new(*postgres.TransactionPoolerError)), postgres.NoScratch(err):
+		return fleet.WithRemedy(fmt.Errorf("the backup %s was not proven, because the server for throwaway databases did "+
+			"not load it: %w", j.Key, err), onServer(err, ""))
+	case remedies.Of(err) != "":
+		return unproven
 	}
-	return fleet.WithRemedy(fmt.Errorf("the backup %s was not proven, because the server for throwaway databases did "+
-		"not load it: %w", j.Key, err), onServer(err, ""))
+	return fleet.WithRemedy(unproven, "look at the server of verify-database-url, and run again")
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
-	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // prove restores the newest backup of a chain into a throwaway database, compares what is there with what the manifest
@@ -94,12 +93,7 @@ func (d *drill) restore(
 	for _, e := range needs.Extensions {
 		extensions = append(extensions, postgres.Extension{Name: e.Name, Schema: e.Schema})
 	}
-	conn, giveBack, err := on.borrow(ctx)
-	if err != nil {
-		return s, in.Object, err
-	}
-	defer giveBack()
-	err = conn.WithScratch(ctx, needs.Encoding, func(scratch postgres.Target) error {
+	err = on.withScratch(ctx, needs.Encoding, func(scratch postgres.Target) error {
 		missing, err := postgres.CreateExtensions(ctx, scratch, extensions)
 		if err != nil {
 			return err
@@ -128,46 +122,6 @@ func (d *drill) look(ctx context.Context, c *postgres.Conn, schema string, s *se
 		return errors.Join(s.hashErr, s.noLedger, s.checked)
 	}
 	return nil
-}
-
-// checkTimeout is how long the query of check-sql may take.
-const checkTimeout = 5 * time.Minute
-
-// CheckError is the error of a restored backup about which check-sql does not say true.
-type CheckError struct{ problem string }
-
-func (e *CheckError) Error() string { return "check-sql " + e.problem }
-
-// check runs a query that has to return a single true, in a read-only session that sees all rows. What it returns
-// instead is somebody's data, and is not printed.
-func check(ctx context.Context, c *postgres.Conn, schema, query string) error {
-	settings := "reset row_security"
-	if schema != "" {
-		settings += "; set search_path = " + sqltext.QuoteIdentifier(schema) + ", public"
-	}
-	if _, err := c.Exec(ctx, settings); err != nil {
-		return err
-	}
-	timed, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	rows, err := c.Query(timed, query)
-	switch {
-	case err != nil && ctx.Err() == nil && timed.Err() != nil:
-		return &CheckError{"took longer than 5 minutes"}
-	case err != nil:
-		return &CheckError{"failed: " + err.Error()}
-	case len(rows.Values) != 1 || len(rows.Values[0]) != 1:
-		return &CheckError{fmt.Sprintf("returned %d rows, and has to return a single true", len(rows.Values))}
-	}
-	switch value := rows.Values[0][0]; {
-	case value == nil:
-		return &CheckError{"returned null, and has to return true"}
-	case string(value) == "t":
-		return nil
-	case string(value) == "f":
-		return &CheckError{"returned false"}
-	}
-	return &CheckError{"returned a value that is not a boolean, and has to return true"}
 }
 
 // sumOf is the SHA-256 of a text, in hex.

@@ -91,7 +91,7 @@ func (d *drill) warnings(overdue, never []string) (all []string) {
 			words.Count(n, "tenant's backups have", "tenants' backups have"), words.List(never, shown)))
 	}
 	if n := len(d.source.odd); n > 0 {
-		all = append(all, fmt.Sprintf("%s in the bucket that nobody can use: %s",
+		all = append(all, fmt.Sprintf("%s in the bucket that no drill can prove: %s",
 			words.Count(n, "thing looks like a backup", "things look like backups"), words.List(d.source.odd, shown)))
 	}
 	return all
@@ -115,8 +115,8 @@ func (d *drill) section(whole Drills, ages []proofAge) report.Section {
 		s.Lines = append(s.Lines, line)
 	}
 	s.Lines = append(s.Lines, fmt.Sprintf("of %s with backups, %d proven within %s, %d longer ago, %d never",
-		words.Count(whole.Tenants, "tenant", "tenants"), count(ages, d.maxAge, true), words.Setting(d.maxAge),
-		whole.Tenants-whole.NeverProven-count(ages, d.maxAge, true), whole.NeverProven))
+		words.Count(whole.Tenants, "tenant", "tenants"), recent(ages, d.maxAge), words.Setting(d.maxAge),
+		whole.Tenants-whole.NeverProven-recent(ages, d.maxAge), whole.NeverProven))
 	if len(ages) > 0 {
 		s.Lines = append(s.Lines, fmt.Sprintf("longest without a proof: %s, %s", ages[0].name, words.Duration(ages[0].age)))
 	}
@@ -134,10 +134,10 @@ func (d *drill) section(whole Drills, ages []proofAge) report.Section {
 	return s
 }
 
-// count counts the proofs that are not older than maxAge.
-func count(ages []proofAge, maxAge time.Duration, proven bool) (n int) {
+// recent counts the proofs that are not older than maxAge.
+func recent(ages []proofAge, maxAge time.Duration) (n int) {
 	for _, a := range ages {
-		if a.proven == proven && a.age <= maxAge {
+		if a.proven && a.age <= maxAge {
 			n++
 		}
 	}

@@ -122,12 +122,9 @@ func (h *checker) addBackupOf(ctx context.Context, t fleet.Tenant, d *Detail) (p
 	if !h.proofs {
 		return found, nil
 	}
-	proof, proven, err := h.store.Proven(ctx, folder, objects, owner)
+	proof, _, err := h.store.Proven(ctx, folder, objects, owner) // zero if there is none
 	if err != nil {
 		return nil, err
-	}
-	if !proven {
-		proof = backups.RestoreProof{}
 	}
 	return append(found, d.addProof(proof, h.store.Now(), h.maxProofAge)...), nil
 }
