@@ -130,8 +130,9 @@ func TestBackupExamples(t *testing.T) {
 	if age, err := strconv.Atoi(job.outputs["oldest-proof-age"]); err != nil || age < 0 {
 		t.Errorf("oldest-proof-age is %q", job.outputs["oldest-proof-age"])
 	}
-	if want := "The oldest proof is " + job.outputs["oldest-proof-age"] + " seconds old"; !strings.Contains(job.log, want) {
-		t.Errorf("the workflow's last step did not say %q", want)
+	age := "The oldest proof is " + job.outputs["oldest-proof-age"] + " seconds old"
+	if !strings.Contains(job.log, age) {
+		t.Errorf("the workflow's last step did not say %q", age)
 	}
 	proofs := slices.DeleteFunc(store.under(t, "tenants/"), func(key string) bool {
 		return !strings.HasSuffix(key, ".proof.json")
