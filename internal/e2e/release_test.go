@@ -9,11 +9,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 // TestReleaseDryRun runs the workflow Release as far as it goes without GitHub and without a registry: all its own
 // scripts and conditions. Actions from elsewhere are stood in for; those that publish fail if they are reached.
 func TestReleaseDryRun(t *testing.T) {
+	servertest.Long(t)
 	dir := t.TempDir()
 	git := func(args ...string) string {
 		t.Helper()
