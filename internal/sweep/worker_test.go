@@ -31,7 +31,6 @@ type worker struct {
 type done struct {
 	Failed bool
 	Log    string
-	Holds  holds
 }
 
 // holds is what a process holds once a run has ended and its idle connections are closed.
@@ -76,15 +75,21 @@ func (w *world) runIn(worker *worker, inputs ...string) (outcome, holds) {
 	if err := errors.Join(worker.to.Encode(j), worker.from.Decode(&answer)); err != nil {
 		w.Fatalf("the worker: %v", err)
 	}
-	w.proxy.disarm()
+	var after holds
+	for range 2 { // a connection is idle, and can be ended, a moment after its last answer
+		w.proxy.disarm()
+		if err := errors.Join(worker.to.Encode(job(nil)), worker.from.Decode(&after)); err != nil {
+			w.Fatalf("the worker: %v", err)
+		}
+	}
 	var err error
 	if answer.Failed {
 		err = errors.New("the run failed")
 	}
-	return w.left(j, err, answer.Log), answer.Holds
+	return w.left(j, err, answer.Log), after
 }
 
-// work makes the runs that it is told, and returns the process's exit code.
+// work makes the runs that it is told, and says what it holds if it is told none. It returns the process's exit code.
 func work(in io.Reader, out io.Writer) int {
 	definition, err := os.ReadFile(filepath.Join(os.Getenv(workerVariable), "action.yml"))
 	if err != nil {
@@ -97,18 +102,23 @@ func work(in io.Reader, out io.Writer) int {
 		if err := orders.Decode(&j); err != nil {
 			return 0 // the test has ended
 		}
+		if j == nil {
+			if answers.Encode(measure()) != nil {
+				return 1
+			}
+			continue
+		}
 		var log bytes.Buffer
 		env := action.Env{Definition: definition, Version: "soak", Environ: j.environ, Stdout: &log,
 			LookupEnv: func(name string) (string, bool) { value, ok := j[name]; return value, ok }}
 		err := action.Run(context.Background(), env)
-		if err := answers.Encode(done{err != nil, log.String(), measure()}); err != nil {
+		if err := answers.Encode(done{err != nil, log.String()}); err != nil {
 			return 1
 		}
 	}
 }
 
-// measure waits until a run's connections have been closed, which takes them some time while they are idle, and no
-// longer than that.
+// measure waits until a run's connections have been closed, and not for ever.
 func measure() (h holds) {
 	const quiet, most = 300 * time.Millisecond, 5 * time.Second
 	for waited := time.Duration(0); waited < most; waited += quiet {
