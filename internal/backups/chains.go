@@ -30,6 +30,12 @@ func (c Chain) Owner() Owner {
 	return Owner{ID: c.Newest.Manifest.Tenant.ID, Origin: c.Newest.Manifest.Origin}
 }
 
+// mayOwn reports whether something of a tenant with that id, from that place, is the owner's as far as either place is
+// known.
+func (o Owner) mayOwn(id string, from Origin) bool {
+	return id == o.ID && (from == Origin{} || o.Origin == Origin{} || from.Same(o.Origin))
+}
+
 // Unproven is for how long nothing has proven that the tenant can be restored: since the last proof, or since the
 // oldest backup that there is.
 func (c Chain) Unproven(now time.Time) time.Duration {
@@ -183,10 +189,7 @@ func chainsOf(folder string, judged []Judged) (chains []Chain, odd []string) {
 			continue
 		}
 		m := j.Manifest
-		i := slices.IndexFunc(chains, func(c Chain) bool {
-			o := c.Owner()
-			return m.Of(o.ID) && (m.Origin == Origin{} || o.Origin == Origin{} || m.Origin.Same(o.Origin))
-		})
+		i := slices.IndexFunc(chains, func(c Chain) bool { return c.Owner().mayOwn(m.Tenant.ID, m.Origin) })
 		if i < 0 {
 			chains = append(chains, Chain{Folder: folder, Newest: j, Since: j.Time})
 			continue

@@ -45,9 +45,6 @@ func (k Key) String() string {
 // Manifest returns the key of the backup's manifest.
 func (k Key) Manifest() string { return k.String() + manifestSuffix }
 
-// Proof returns the key of the proof that the backup was restored in a drill.
-func (k Key) Proof() string { return k.String() + proofSuffix }
-
 // ParseKey parses the key of a backup directly in a folder. ok is false for any key that [Key.String] does not return:
 // it is not one of ours.
 func ParseKey(folder, key string) (k Key, ok bool) {

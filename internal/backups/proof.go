@@ -57,11 +57,6 @@ func (p RestoreProof) proves(o, proof bucket.Object, m Manifest) bool {
 	return sameTag && p.StoredSize == o.Size && p.StoredSHA256 == m.StoredSHA256 && !proof.Modified.Before(o.Modified)
 }
 
-// of reports whether it is a proof of the owner's backups.
-func (p RestoreProof) of(o Owner) bool {
-	return p.Tenant.ID == o.ID && (p.Origin == Origin{} || o.Origin == Origin{} || p.Origin.Same(o.Origin))
-}
-
 // Prove writes the proof of a backup.
 func (s Store) Prove(ctx context.Context, p RestoreProof) error {
 	p.Version = proofVersion
@@ -124,7 +119,7 @@ func (s Store) newestProof(
 		if err != nil {
 			return RestoreProof{}, false, err
 		}
-		if !readable || !p.of(o) {
+		if !readable || !o.mayOwn(p.Tenant.ID, p.Origin) {
 			continue
 		}
 		object, exists := stored[key]
@@ -181,7 +176,7 @@ func (s Store) PruneProofs(
 		if err != nil {
 			return fmt.Errorf("read the proofs of pruned backups: %w", err)
 		}
-		if readable && p.of(o) {
+		if readable && o.mayOwn(p.Tenant.ID, p.Origin) {
 			own = append(own, key)
 		}
 	}

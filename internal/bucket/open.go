@@ -157,13 +157,9 @@ func (b *Bucket) Folder(name string) string {
 	return folder
 }
 
-// Close closes idle connections and returns unused memory to the operating system.
-func (b *Bucket) Close() {
-	if c, ok := b.client.Options().HTTPClient.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-	b.budget.chunks.close()
-}
+// Close returns unused memory to the operating system. The SDK's client keeps idle connections until the store ends
+// them, or the process.
+func (b *Bucket) Close() { b.budget.chunks.close() }
 
 // amazon reports whether an endpoint is AWS's own, such as a VPC or FIPS endpoint.
 func amazon(endpoint string) bool {

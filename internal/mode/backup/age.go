@@ -46,6 +46,18 @@ func recipientNames(recipients []age.Recipient) []string {
 	return names
 }
 
+// readIdentities reads the private keys of age-identity; nil if there is none.
+func readIdentities(in *input.Reader) []age.Identity {
+	if in.String("age-identity") == "" {
+		return nil
+	}
+	identities, err := parseIdentities(in.Secret("age-identity"))
+	if err != nil {
+		in.Mistake("age-identity", "%v", err)
+	}
+	return identities
+}
+
 // parseIdentities reads what age-keygen writes: secret keys, one a line, and comments. Its errors quote nothing: what
 // is given in place of a secret key is often another secret.
 func parseIdentities(text string) ([]age.Identity, error) {

@@ -30,7 +30,7 @@ func (b *Job) schemaHash(ctx context.Context, conn *postgres.Conn, schema string
 func (b *Job) contents(
 	ctx context.Context, db database, dumped pgdump.Dumped, log *slog.Logger,
 ) *backups.Contents {
-	c := &backups.Contents{Encoding: db.around.Encoding}
+	c := &backups.Contents{Encoding: db.encoding}
 	if b.partOf(db) {
 		for _, e := range db.around.Extensions {
 			c.Extensions = append(c.Extensions, backups.Extension{Name: e.Name, Schema: e.Schema})

@@ -81,12 +81,7 @@ func NewDrill(in *input.Reader, env mode.Env) mode.Work {
 			d.targets = append(d.targets, readTarget(in, env, "verify-database-url", line))
 		}
 	}
-	if in.String("age-identity") != "" {
-		var err error
-		if d.identities, err = parseIdentities(in.Secret("age-identity")); err != nil {
-			in.Mistake("age-identity", "%v", err)
-		}
-	}
+	d.identities = readIdentities(in)
 	return mode.Work{Prepare: d.prepare, Order: d.order, Job: d.run, Finish: d.finish, Close: d.close, Facts: drillFacts}
 }
 

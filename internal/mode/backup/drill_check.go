@@ -1,12 +1,12 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -115,7 +115,7 @@ func checkFailure(err error) error {
 // about a privilege or the transaction, or about the session. What comes out of a function may be anything, and so may
 // a name that is looked up only at run time, as by a cast to regclass.
 func withoutData(pg *pgconn.PgError) (text string, ok bool) {
-	switch class := pg.Code[:min(2, len(pg.Code))]; {
+	switch class := classOf(pg.Code); {
 	case pg.Where != "":
 		return "", false
 	case class == "42" && (pg.Position > 0 || pg.Code == "42501"), class == "25", class == "57":
@@ -138,10 +138,7 @@ var conditions = map[string]string{
 
 // conditionOf names the class of a SQLSTATE.
 func conditionOf(code string) string {
-	for class, name := range conditions {
-		if strings.HasPrefix(code, class) {
-			return name
-		}
-	}
-	return "an error of another class"
+	return cmp.Or(conditions[classOf(code)], "an error of another class")
 }
+
+func classOf(code string) string { return code[:min(2, len(code))] }

@@ -70,12 +70,7 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 		in.Mistake("restore-url", "is required here and is empty; "+
 			"give the target's connection string as a secret, or restore-into: new-project or branch")
 	}
-	if in.String("age-identity") != "" {
-		var err error
-		if r.identities, err = parseIdentities(in.Secret("age-identity")); err != nil {
-			in.Mistake("age-identity", "%v", err)
-		}
-	}
+	r.identities = readIdentities(in)
 	if _, ok := env.Source.(fleet.SchemaHost); ok && r.overwrite {
 		in.Mistake("overwrite", "would drop everything in the target database, which with tenant-source: schemas may "+
 			"hold every other tenant; leave it out and restore into an empty database")

@@ -18,14 +18,15 @@ import (
 
 // database is what is known about a tenant's database before it is dumped.
 type database struct {
-	major   int   // of pg_dump
-	size    int64 // bytes, as pg_database_size counts
-	version string
-	schema  string                // that alone is dumped; empty: the whole database
-	around  postgres.Surroundings // what is there beside the dump; zero in a dry run
-	look    backups.Look          // before the dump; zero if the source does not tell when a tenant was in use
-	conn    *postgres.Conn        // open during the dump, for the lock and a second look; nil in a dry run
-	guard   guard
+	major    int   // of pg_dump
+	size     int64 // bytes, as pg_database_size counts
+	version  string
+	schema   string                // that alone is dumped; empty: the whole database
+	around   postgres.Surroundings // what is there beside the dump, if a restore may need it
+	encoding string
+	look     backups.Look   // before the dump; zero if the source does not tell when a tenant was in use
+	conn     *postgres.Conn // open during the dump, for the lock and a second look; nil in a dry run
+	guard    guard
 
 	schemaHash string // before the dump; empty if it is not known
 	noSettings bool   // a pooler refuses settings in the startup message
@@ -57,6 +58,7 @@ func (b *Job) inspect(
 	}()
 	db = database{
 		major: cmp.Or(b.dump.Major, conn.ServerMajor()), schema: b.env.Schema(t), noSettings: conn.SettingsRefused(),
+		encoding: conn.Parameter("server_encoding"),
 	}
 	if db.version, db.guard, err = b.keepMigrationsAway(ctx, conn, db.schema, log); err != nil {
 		return database{}, err
@@ -69,7 +71,7 @@ func (b *Job) inspect(
 	if err != nil {
 		return database{}, err
 	}
-	if !b.env.DryRun {
+	if !b.env.DryRun && (!b.verifyOn.Zero() || b.partOf(db)) {
 		if db.around, err = conn.Surroundings(ctx); err != nil && !b.verifyOn.Zero() {
 			return database{}, err
 		}
