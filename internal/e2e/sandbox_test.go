@@ -52,7 +52,9 @@ func startSandbox(t *testing.T, args ...string) *sandbox {
 		close(exited)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if cmd.Process.Signal(syscall.SIGTERM) != nil {
+			t.Errorf("the sandbox ended during the test: %v", cmd.ProcessState)
+		}
 		select {
 		case <-exited:
 		case <-time.After(30 * time.Second):

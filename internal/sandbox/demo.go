@@ -23,6 +23,8 @@ func demo(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	began := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	dir, err := os.MkdirTemp("", "neon-tenants-demo-")
 	if err != nil {
 		return err
@@ -32,7 +34,7 @@ func demo(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	out := newPrinter(os.Stdout)
+	out := newPrinter(os.Stdout, cancel)
 	out.chapters = len(chapters)
 	r := &runner{program: built, workspace: filepath.Join(dir, "workspace"), temp: dir, out: out}
 	if err := play(ctx, r); err != nil {

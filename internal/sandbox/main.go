@@ -14,10 +14,11 @@ import (
 )
 
 func main() {
-	// A closed terminal or pipe ends the sandbox as Ctrl-C does: with everything stopped and removed.
-	ctx, stop := signal.NotifyContext(context.Background(),
-		os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// A closed terminal ends the sandbox as Ctrl-C does: with everything stopped and removed. So does a closed pipe, by
+	// the write that fails (printer): its signal would come of any client that hangs up while it is being answered, too.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE)
 	err := realMain(ctx, os.Args[1:])
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)

@@ -21,6 +21,8 @@ func pictures(ctx context.Context, args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	temp, err := os.MkdirTemp("", "neon-tenants-pictures-")
 	if err != nil {
 		return err
@@ -30,7 +32,8 @@ func pictures(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	r := &runner{program: built, workspace: filepath.Join(temp, "workspace"), temp: temp, out: newPrinter(os.Stderr)}
+	r := &runner{program: built, workspace: filepath.Join(temp, "workspace"), temp: temp,
+		out: newPrinter(os.Stderr, cancel)}
 	if err := os.CopyFS(filepath.Join(r.workspace, "db", "migrations"), os.DirFS(exampleMigrations)); err != nil {
 		return err
 	}

@@ -17,15 +17,20 @@ type printer struct {
 	chapter, chapters int      // the current one, and how many there are
 	shown             []string // the inputs that were shown last
 	colors            bool
+	closed            func() // called when nobody reads any more
 }
 
-func newPrinter(f *os.File) *printer {
+func newPrinter(f *os.File, closed func()) *printer {
 	info, err := f.Stat()
 	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
-	return &printer{Writer: f, colors: terminal && os.Getenv("NO_COLOR") == ""}
+	return &printer{Writer: f, colors: terminal && os.Getenv("NO_COLOR") == "", closed: closed}
 }
 
-func (p *printer) printf(format string, args ...any) { _, _ = fmt.Fprintf(p, format, args...) } // SIGPIPE ends the demo
+func (p *printer) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(p, format, args...); err != nil {
+		p.closed()
+	}
+}
 
 const (
 	bold = "1"

@@ -18,6 +18,8 @@ func serve(ctx context.Context, args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	w, err := startWorld(ctx, *port, *tenants)
 	if err != nil {
 		return err
@@ -36,7 +38,8 @@ func serve(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
-	fmt.Printf(`Running: a Neon organization with %d projects; S3 (%s) with a token service that trusts this
+	out := newPrinter(os.Stdout, cancel)
+	out.printf(`Running: a Neon organization with %d projects; S3 (%s) with a token service that trusts this
 sandbox's identity tokens; GitHub's API with the repository %s, its secrets and its pull request #%d. Ctrl-C stops and
 removes all.
 
