@@ -5,13 +5,12 @@
 -- hence pg_catalog before the name of each function, and quoted numbers, which take the type of what they are compared
 -- with, as an operator for these very types is always the system's.
 -- Numbers below 16384 (PostgreSQL's FirstNormalObjectId) are the system's own objects, and filtering by number avoids
--- reading these one by one. Columns that only some majors have are read with to_jsonb. Definitions are printed without
--- the pretty form of pg_get_…, because normalize knows where the other form has parentheses; that one names tables with
--- their schema.
+-- reading these one by one. Definitions are printed without the pretty form of pg_get_…, because normalize knows where
+-- the other form has parentheses; that one names tables with their schema.
 
 -- names
-select pg_catalog.to_jsonb(d), pg_catalog.pg_encoding_to_char(d.encoding), {{own}}, pg_catalog.quote_ident({{home}})
-from pg_catalog.pg_database d where d.datname = pg_catalog.current_database();
+select {{own}}, pg_catalog.quote_ident({{home}}), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+{{locale}} from pg_catalog.pg_database d where d.datname = pg_catalog.current_database();
 
 -- spaces
 select n.oid, n.nspname, pg_catalog.quote_ident(n.nspname), n.nspname = {{home}}, {{ledger_schema}}
@@ -128,10 +127,13 @@ from pg_catalog.pg_proc p where p.oid >= '16384' and {{in p.pronamespace}} and p
 select d.objid from pg_catalog.pg_depend d
 where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.deptype in ('e', 'i'));
 
+-- labels
+select e.enumtypid, e.enumlabel from pg_catalog.pg_enum e
+where {{type e.enumtypid}} order by e.enumtypid, e.enumsortorder;
+
 -- types
 select t.oid, t.typnamespace, pg_catalog.quote_ident(t.typname), t.typtype,
 pg_catalog.format_type(t.typbasetype, t.typtypmod),
 case when t.typcollation <> (select b.typcollation from pg_catalog.pg_type b where b.oid = t.typbasetype)
-then t.typcollation::pg_catalog.regcollation end, t.typnotnull, pg_catalog.pg_get_expr(t.typdefaultbin, '0'),
-(select pg_catalog.json_agg(e.enumlabel order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid)
+then t.typcollation::pg_catalog.regcollation end, t.typnotnull, pg_catalog.pg_get_expr(t.typdefaultbin, '0')
 from pg_catalog.pg_type t where t.oid >= '16384' and t.typtype in ('d', 'e', 'r') and {{in t.typnamespace}}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
@@ -102,14 +101,21 @@ func (o Options) take(ctx context.Context, c *postgres.Conn) (f Fingerprint, err
 			f.Invalid = append(f.Invalid, o.kind+" "+o.name)
 		}
 	})
-	missing := statement{missingQuery(o), func(w row) error {
-		if i, err := strconv.Atoi(w.text(0)); err == nil && i < len(o.Required) {
-			f.Missing = append(f.Missing, o.Required[i].String())
+	there := map[postgres.Table]bool{} // those without a schema where the session finds them
+	required := statement{requiredQuery(o), func(w row) error {
+		there[postgres.Table{Schema: w.text(0), Name: w.text(1)}] = true
+		if w.is(2) {
+			there[postgres.Table{Name: w.text(1)}] = true
 		}
 		return nil
 	}}
-	if f.Uncommon, err = o.ask(ctx, c, missing, r, hashQuery, h.addUncommon); err != nil {
+	if f.Uncommon, err = o.ask(ctx, c, required, r, hashQuery, h.addUncommon); err != nil {
 		return f, err
+	}
+	for _, t := range o.Required {
+		if !there[t] {
+			f.Missing = append(f.Missing, t.String())
+		}
 	}
 	abandoned, err := abandoned(ctx, c, r.unfinished)
 	f.Invalid = append(f.Invalid, abandoned...)
@@ -127,7 +133,7 @@ func (o Options) ask(
 ) (uncommon bool, err error) {
 	message := append([]statement{
 		{sql: "set transaction isolation level repeatable read, read only"}, before,
-	}, o.common(r)...)
+	}, o.common(r, c.ServerMajor())...)
 	if o.Uncommon {
 		message = append(message, o.uncommon(query, read)...)
 	}

@@ -92,6 +92,12 @@ func listed(path string) string {
 	return strings.Join(names, ", ")
 }
 
+func (r *reader) readLabel(w row) error {
+	number := w.oid(0)
+	r.labels[number] = append(r.labels[number], quoteLiteral(w.text(1)))
+	return nil
+}
+
 func (r *reader) readType(w row) error {
 	space, number := r.spaces[w.oid(1)], w.oid(0)
 	if space == nil || r.members[member{"pg_type", number}] {
@@ -102,12 +108,7 @@ func (r *reader) readType(w row) error {
 	case 'r':
 		r.uncommon = true
 	case 'e':
-		labels, err := w.list(8)
-		for i := range labels {
-			labels[i] = quoteLiteral(labels[i])
-		}
-		r.emit(object{kind: "type", name: name, definition: "enum (" + strings.Join(labels, ", ") + ")"})
-		return err
+		r.emit(object{kind: "type", name: name, definition: "enum (" + strings.Join(r.labels[number], ", ") + ")"})
 	case 'd':
 		checks := r.checks[number]
 		slices.SortFunc(checks, func(a, b check) int { return strings.Compare(a.name, b.name) })

@@ -3,7 +3,6 @@ package fingerprint
 import (
 	"context"
 	_ "embed" // the query's files
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -56,8 +55,8 @@ func printing(path string) []statement {
 	return all
 }
 
-// common returns the statements of common.sql, whose rows r reads.
-func (o Options) common(r *reader) []statement {
+// common returns the statements of common.sql for a server, whose rows r reads.
+func (o Options) common(r *reader, major int) []statement {
 	all := printing(o.home())
 	if o.Schema != "" {
 		// A list of numbers is looked up in an index fast, but compared one by one in a scan.
@@ -67,12 +66,27 @@ func (o Options) common(r *reader) []statement {
 	_, paragraphs, _ := strings.Cut(commonQuery, "\n\n")
 	for p := range strings.SplitSeq(strings.TrimSuffix(paragraphs, "\n"), ";\n\n") {
 		title, sql, _ := strings.Cut(p, "\n")
+		sql = strings.Replace(sql, "{{locale}}", localeColumns(major), 1)
 		all = append(all, statement{o.fill(sql), read[strings.TrimPrefix(title, "-- ")]})
 	}
 	if o.Schema != "" {
 		all = append(all, statement{sql: "set local enable_seqscan = on"}) // for what may follow
 	}
 	return all
+}
+
+// localeColumns are what pg_database says of a locale besides its two names: who provides it, its name there, and rules
+// of its own.
+func localeColumns(major int) string {
+	switch {
+	case major < 15:
+		return "null, null, null"
+	case major == 15:
+		return "d.datlocprovider, d.daticulocale, null"
+	case major == 16:
+		return "d.datlocprovider, d.daticulocale, d.daticurules"
+	}
+	return "d.datlocprovider, d.datlocale, d.daticurules"
 }
 
 // uncommon returns the statements that evaluate a query over the objects of uncommon kinds, whose rows it hands over.
@@ -134,13 +148,17 @@ func (o Options) fill(sql string) string {
 	).Replace(sql)
 }
 
-// limits are what common.sql writes for whether a number is that of a schema that counts, of a relation in one, or of a
-// table in one that is no partition; and what it means in a database and in a schema. The other schemas may have far
+// limits are what common.sql writes for whether a number is that of a schema that counts, of a relation in one, of a
+// table in one that is no partition, or of a type in one; and what it means in a database and in a schema. The other schemas may have far
 // more relations, so those of a schema are found once, by gather.
 var limits = []struct {
 	written       *regexp.Regexp
 	whole, schema string
 }{
+	{
+		regexp.MustCompile(`{{type ([a-z._]+)}}`), "true",
+		"$1 in (select t.oid from pg_catalog.pg_type t where t.typtype = 'e' and {{in t.typnamespace}})",
+	},
 	{
 		regexp.MustCompile(`{{in ([a-z._]+)}}`), "true",
 		"$1 = (select n.oid from pg_catalog.pg_namespace n where n.nspname = {{home}})",
@@ -242,27 +260,22 @@ func compact(query string) string {
 	return b.String()
 }
 
-// missingQuery returns the indexes of the required tables that do not exist. A table without a schema must be where the
-// session finds it, or in o.Schema.
-func missingQuery(o Options) string {
+// requiredQuery returns the schemas and names of what may be the required tables, and whether one counts for a table that
+// is required without a schema: if it is in o.Schema, or where the session finds it.
+func requiredQuery(o Options) string {
 	if len(o.Required) == 0 {
 		return "select where false"
 	}
-	path := "any (pg_catalog.current_schemas(false))"
-	if o.Schema != "" {
-		path = sqltext.QuoteLiteral(o.Schema)
-	}
-	var values []string
+	names := make([]string, len(o.Required))
 	for i, t := range o.Required {
-		schema := path
-		if t.Schema != "" {
-			schema = sqltext.QuoteLiteral(t.Schema)
-		}
-		values = append(values, fmt.Sprintf("(%d, exists (select from pg_catalog.pg_class c "+
-			"join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace "+
-			"where c.relname operator(pg_catalog.=) %s and n.nspname operator(pg_catalog.=) %s "+
-			"and c.relkind operator(pg_catalog.=) any ('{r,p,f,v,m}')))",
-			i, sqltext.QuoteLiteral(t.Name), schema))
+		names[i] = sqltext.QuoteLiteral(t.Name)
 	}
-	return "select i from (values " + strings.Join(values, ", ") + ") t (i, there) where not there order by i"
+	counts := "pg_catalog.pg_table_is_visible(c.oid)"
+	if o.Schema != "" {
+		counts = "n.nspname operator(pg_catalog.=) " + sqltext.QuoteLiteral(o.Schema)
+	}
+	return "select n.nspname, c.relname, " + counts + " from pg_catalog.pg_class c " +
+		"join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace " +
+		"where c.relname operator(pg_catalog.=) any (array[" + strings.Join(names, ", ") + "]::pg_catalog.name[]) " +
+		"and c.relkind operator(pg_catalog.=) any ('{r,p,f,v,m}')"
 }

@@ -2,7 +2,6 @@ package fingerprint
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
 )
 
@@ -23,6 +22,7 @@ type reader struct {
 	constrained     map[oid]bool     // indexes of constraints
 	checks          map[oid][]check  // of domains
 	roles           map[oid]role
+	labels          map[oid][]string // of enums, quoted, in their order
 
 	extensions []string
 	uncommon   bool
@@ -87,7 +87,7 @@ func newReader(o Options, emit func(object)) *reader {
 		whole: o.Schema == "", portable: o.Portable, home: cmp.Or(o.Schema, publicSchema), emit: emit,
 		spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
 		defaults: map[position]string{}, unchecked: map[oid][]string{}, constrained: map[oid]bool{},
-		checks: map[oid][]check{}, roles: map[oid]role{},
+		checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},
 	}
 }
 
@@ -99,38 +99,28 @@ func (r *reader) read() map[string]func(row) error {
 		"parents": r.readParent, "defaults": r.readDefault, "columns": r.readColumn, "unchecked": r.readUnchecked,
 		"constraints": r.readConstraint, "indexes": r.readIndex, "views": r.readView, "sequences": r.readSequence,
 		"triggers": r.readTrigger, "rules": r.readRule, "roles": r.readRole, "policies": r.readPolicy,
-		"routines": r.readRoutine, "types": r.readType,
+		"routines": r.readRoutine, "labels": r.readLabel, "types": r.readType,
 	}
 }
 
 func (r *reader) readNames(w row) error {
-	r.own, r.quotedHome = w.text(2), w.text(3)
+	r.own, r.quotedHome = w.text(0), w.text(1)
 	if !r.whole || r.portable {
 		return nil
 	}
-	var d struct {
-		Collate  string  `json:"datcollate"`
-		Ctype    string  `json:"datctype"`
-		Provider string  `json:"datlocprovider"` // since 15
-		Locale   *string `json:"datlocale"`      // since 17
-		ICU      *string `json:"daticulocale"`   // before
-		Rules    *string `json:"daticurules"`
+	name := func(before string, i int) string { // a dump and load may spell it otherwise
+		return before + quoteLiteral(strings.ReplaceAll(w.text(i), "UTF-8", "utf8"))
 	}
-	if err := json.Unmarshal(w[0], &d); err != nil {
-		return err
-	}
-	literal := func(before string, text *string) string {
-		if text == nil {
+	quoted := func(before string, i int) string {
+		if w[i] == nil {
 			return ""
 		}
-		return before + quoteLiteral(*text)
+		return before + quoteLiteral(w.text(i))
 	}
-	// A dump and load may spell them otherwise.
-	d.Collate, d.Ctype = strings.ReplaceAll(d.Collate, "UTF-8", "utf8"), strings.ReplaceAll(d.Ctype, "UTF-8", "utf8")
-	r.emit(object{kind: "database", name: "locale", definition: join(" ", "encoding", w.text(1),
-		literal("collate ", &d.Collate), literal("ctype ", &d.Ctype),
-		when(d.Provider != "" && d.Provider != "c", "provider "+d.Provider),
-		literal("locale ", cmp.Or(d.Locale, d.ICU)), literal("rules ", d.Rules))})
+	provider := w.text(5)
+	r.emit(object{kind: "database", name: "locale", definition: join(" ", "encoding", w.text(2), name("collate ", 3),
+		name("ctype ", 4), when(provider != "" && provider != "c", "provider "+provider), quoted("locale ", 6),
+		quoted("rules ", 7))})
 	return nil
 }
 

@@ -34,7 +34,10 @@ func (w row) letter(i int) byte {
 }
 
 // list is the value of an array that is printed as JSON.
-func (w row) list(i int) (list []string, err error) { return list, decode(w[i], &list) }
+func (w row) list(i int) (list []string, err error) {
+	err = decode(w[i], &list)
+	return list, err
+}
 
 // with returns a value with what is around it; "" if it is null.
 func (w row) with(before string, i int, after string) string {

@@ -40,9 +40,13 @@ func (r *reader) readParent(w row) error {
 }
 
 func (r *reader) readDefault(w row) error {
-	if w[2] != nil && r.relations[w.oid(0)] != nil {
-		r.defaults[position{w.oid(0), w.text(1)}] = w.text(2)
+	if r.relations[w.oid(0)] == nil {
+		return nil
 	}
+	if w[2] == nil {
+		return ErrChanged
+	}
+	r.defaults[position{w.oid(0), w.text(1)}] = w.text(2)
 	return nil
 }
 
@@ -88,15 +92,17 @@ func (r *reader) readConstraint(w row) error {
 	if kind == 'p' || kind == 'u' || kind == 'x' {
 		r.constrained[w.oid(3)] = true
 	}
-	l, definition := r.relations[w.oid(1)], w.text(7)
-	if kind == 'c' && w.oid(2) != 0 {
-		r.checks[w.oid(2)] = append(r.checks[w.oid(2)], check{w.text(4), "constraint " + w.text(5) + " " + definition})
-	}
-	if l == nil {
+	l, domain, definition := r.relations[w.oid(1)], w.oid(2), w.text(7)
+	switch {
+	case l == nil && domain == 0:
 		return nil
-	}
-	if w[7] == nil {
+	case w[7] == nil:
 		return ErrChanged
+	case l == nil:
+		if kind == 'c' {
+			r.checks[domain] = append(r.checks[domain], check{w.text(4), "constraint " + w.text(5) + " " + definition})
+		}
+		return nil
 	}
 	if on := r.unchecked[w.oid(0)]; kind == 'f' && on != nil {
 		definition += ", not checked on changes of " + strings.Join(on, ", ")
