@@ -149,8 +149,8 @@ func (o Options) fill(sql string) string {
 }
 
 // limits are what common.sql writes for whether a number is that of a schema that counts, of a relation in one, of a
-// table in one that is no partition, or of a type in one; and what it means in a database and in a schema. The other schemas may have far
-// more relations, so those of a schema are found once, by gather.
+// table in one that is no partition, or of a type in one; and what it means in a database and in a schema. The other
+// schemas may have far more relations, so those of a schema are found once, by gather.
 var limits = []struct {
 	written       *regexp.Regexp
 	whole, schema string
@@ -260,8 +260,8 @@ func compact(query string) string {
 	return b.String()
 }
 
-// requiredQuery returns the schemas and names of what may be the required tables, and whether one counts for a table that
-// is required without a schema: if it is in o.Schema, or where the session finds it.
+// requiredQuery returns the schemas and names of what may be the required tables, and whether one counts for a table
+// that is required without a schema: if it is in o.Schema, or where the session finds it.
 func requiredQuery(o Options) string {
 	if len(o.Required) == 0 {
 		return "select where false"
