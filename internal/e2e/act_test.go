@@ -232,8 +232,8 @@ func newRepository(t *testing.T, example string) string {
 	return dir
 }
 
-// giveBack makes a folder this user's own again at the end of a test, so that it can be removed: a job's steps are root,
-// and the folders that they make in it are root's.
+// giveBack makes a folder this user's own again at the end of a test, so that it can be removed: a job's steps are
+// root, and the folders that they make in it are root's.
 func giveBack(t *testing.T, folder string) {
 	t.Helper()
 	t.Cleanup(func() {
