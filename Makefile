@@ -41,7 +41,7 @@ SOAK ?= 10m
 TENANTS ?= 500
 SEED ?= 0
 
-soak: bin/minio ## lead a fleet through its life, round after round, while calls fail, sessions end, runs are killed and the store's clock jumps
+soak: bin/minio ## take a fleet through its life, round after round, while calls fail, sessions end, runs are killed and the store's clock jumps
 	@.ci/install postgres
 	go test -count 1 -timeout 60m -v -run '^TestSoak$$' ./internal/sweep -args -soak $(SOAK) -tenants $(TENANTS) -seed $(SEED)
 
@@ -77,7 +77,7 @@ e2e: image bin/act bin/minio ## the image as GitHub's runner starts it, the exam
 	E2E_IMAGE=$(IMAGE) E2E_ACT="$(CURDIR)/bin/act" E2E_RUN_AS_RUNNER="$${E2E_RUN_AS_RUNNER:-$(CURDIR)/.ci/run-as-runner}" \
 		.ci/sharded 2 ./internal/e2e $${TEST_SHORT:+-short} -tags e2e
 
-examples: ## install the example application, run its tests, and lead it to tenants that the program creates
+examples: ## install the example application, run its tests, and connect it to tenants that the program creates
 	@.ci/install postgres node
 	@node --eval 'process.exit(parseInt(process.versions.node) < 20)' || { echo "this needs Node.js 20 or later" >&2; exit 1; }
 	go test -tags examples -count 1 -timeout 10m -run '^TestTenantRouting$$' -v ./internal/e2e

@@ -14,13 +14,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 )
 
-// Neon's rate limits, which the simulator enforces.
+// What a run keeps to of Neon's rate limits, which the simulator enforces.
 const (
-	callsPerMinute = 700 // of all routes together
-	callsPerSecond = 40  // of one route
+	callsPerMinute = neon.DefaultPerMinute // of all routes together
+	callsPerSecond = 40                    // of one route
 )
 
 // wholeFleet runs the program as a runner starts it, over thousands of projects of the Neon simulator, under Neon's
@@ -38,12 +39,12 @@ func wholeFleet(ctx context.Context, b *bench) error {
 	if err := b.reset(ctx, databases); err != nil {
 		return err
 	}
-	neon, err := neontest.New(b.server, neontest.Options{})
+	api, err := neontest.New(b.server, neontest.Options{})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = neon.Close() }()
-	if err := neon.Start(); err != nil {
+	defer func() { _ = api.Close() }()
+	if err := api.Start(); err != nil {
 		return err
 	}
 	specs := make([]neontest.Spec, b.fleet)
@@ -52,12 +53,12 @@ func wholeFleet(ctx context.Context, b *bench) error {
 		specs[i] = neontest.Spec{Name: fmt.Sprintf("customer-%05d", i),
 			SharedDatabase: b.server.TenantURL(name, tenantPassword, name)}
 	}
-	if _, err := neon.AddProjects(ctx, specs...); err != nil {
+	if _, err := api.AddProjects(ctx, specs...); err != nil {
 		return err
 	}
 	b.progress("migrating %d projects, which takes at least %s under Neon's limits", b.fleet,
 		leastTime(b.fleet).Round(time.Second))
-	seen, err := b.watch(ctx, program, neon.URL(), "INPUT_MODE=migrate")
+	seen, err := b.watch(ctx, program, api.URL(), "INPUT_MODE=migrate")
 	if err == nil && seen.finished != b.fleet {
 		err = fmt.Errorf("%d of %d tenants finished", seen.finished, b.fleet)
 	}
@@ -67,7 +68,7 @@ func wholeFleet(ctx context.Context, b *bench) error {
 	if err := b.verify(ctx, databases); err != nil {
 		return err
 	}
-	calls := neon.Calls()
+	calls := api.Calls()
 	fmt.Printf("\n### The program over %d simulated Neon projects, under Neon's rate limits\n\n", b.fleet)
 	fmt.Print("| | measured | bound |\n| --- | --- | --- |\n")
 	fmt.Printf("| wall time | %.1f s | %.1f s: %d calls at %d a minute; %.1f s if bursts use up a sliding limit |\n",
@@ -92,7 +93,7 @@ func (b *bench) program(ctx context.Context) (string, error) {
 	return path, nil
 }
 
-// leastTime returns how long calls of one route take at least under Neon's limits.
+// leastTime returns how long a run's calls of one route take at least.
 func leastTime(calls int) time.Duration {
 	last := calls - 1
 	return time.Duration(last/callsPerMinute)*time.Minute +

@@ -49,7 +49,7 @@ func TestSeconds(t *testing.T) {
 
 func TestLeastTime(t *testing.T) {
 	for calls, want := range map[int]time.Duration{
-		1: 0, 40: 0, 41: time.Second, 700: 17 * time.Second, 701: time.Minute, 5000: 7*time.Minute + 2*time.Second,
+		1: 0, 40: 0, 41: time.Second, 600: 14 * time.Second, 601: time.Minute, 5000: 8*time.Minute + 4*time.Second,
 	} {
 		if got := leastTime(calls); got != want {
 			t.Errorf("%d calls: %s, want %s", calls, got, want)

@@ -232,6 +232,19 @@ func newRepository(t *testing.T, example string) string {
 	return dir
 }
 
+// giveBack makes a folder this user's own again at the end of a test, so that it can be removed: a job's steps are
+// root, and the folders that they make in it are root's.
+func giveBack(t *testing.T, folder string) {
+	t.Helper()
+	t.Cleanup(func() {
+		user := fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
+		if out, err := exec.Command("docker", "run", "--rm", "--network", "none", "--volume", folder+":/folder",
+			"debian:trixie-slim", "chown", "--recursive", user, "/folder").CombinedOutput(); err != nil {
+			t.Errorf("give %s back: %v\n%s", folder, err, out)
+		}
+	})
+}
+
 var workflowName = regexp.MustCompile(`(?m)\Aname: .*|\nname: .*`)
 
 // nameApart gives a repository's workflows names of this process's own: act names its containers by them, and removes
@@ -299,8 +312,11 @@ func act(t *testing.T, repository string, variables []string, args ...string) ou
 		"--rm", "--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server",
 		"--action-cache-path", filepath.Join(home, "cache"))...)
 	cmd.Dir = repository
-	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
+	cmd.Env = append(surroundings(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
 	cmd.Env = append(cmd.Env, variables...)
+	if slices.Contains(args, "--bind") {
+		giveBack(t, repository)
+	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // act then removes its containers
 	cmd.WaitDelay = 30 * time.Second
 	out, err := cmd.CombinedOutput()

@@ -125,7 +125,7 @@ func (r *drizzleRepository) shell(t *testing.T, commands string) string {
 	t.Helper()
 	cmd := exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", commands)
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=Tester", "GIT_AUTHOR_EMAIL=tester@example.com",
+	cmd.Env = append(surroundings(), "GIT_AUTHOR_NAME=Tester", "GIT_AUTHOR_EMAIL=tester@example.com",
 		"GIT_COMMITTER_NAME=Tester", "GIT_COMMITTER_EMAIL=tester@example.com")
 	for _, tenant := range r.sandbox.tenants {
 		cmd.Env = append(cmd.Env, secretOf(tenant)+"="+withoutTLS(t, tenant))

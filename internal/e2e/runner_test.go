@@ -49,7 +49,7 @@ func startStepWith(t *testing.T, options []string, workspace string, inputs map[
 	s.cmd = exec.Command(environment(t, "E2E_RUN_AS_RUNNER"), environment(t, "E2E_IMAGE"), workspace, "--label", s.label)
 	s.cmd.Args = append(s.cmd.Args, options...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	s.cmd.Env = append(os.Environ(), "RUNNER_TEMP_HOST="+temp, "FC_FILE="+s.commands)
+	s.cmd.Env = append(surroundings(), "RUNNER_TEMP_HOST="+temp, "FC_FILE="+s.commands)
 	for _, variable := range env {
 		name, _, _ := strings.Cut(variable, "=")
 		s.cmd.Args, s.cmd.Env = append(s.cmd.Args, "--env", name), append(s.cmd.Env, variable)

@@ -22,6 +22,15 @@ import (
 	"github.com/org/neon-tenants-action/internal/github/githubtest"
 )
 
+// A world whose store does not start stops what it has started, and says why.
+func TestWithoutStore(t *testing.T) {
+	t.Setenv("STORE", "minio")
+	t.Setenv("BUCKETTEST_MINIO", "none")
+	if _, err := startWorld(t.Context(), 0, 0); !errors.Is(err, buckettest.ErrNotBuilt) {
+		t.Errorf("startWorld: %v, want %v", err, buckettest.ErrNotBuilt)
+	}
+}
+
 // Either store serves AWS's own client in a session of the role, and shows what is put past it.
 func TestStores(t *testing.T) {
 	i := issuer(t, githubtest.IssuerOptions{})

@@ -54,9 +54,11 @@ func startWorld(ctx context.Context, port, tenants int) (w *world, err error) {
 	if w.issuer, err = githubtest.StartIssuer(githubtest.IssuerOptions{}); err != nil {
 		return w, err
 	}
-	if w.store, err = startStore(ctx, w.issuer); err != nil {
-		return w, err
+	s, err := startStore(ctx, w.issuer)
+	if err != nil {
+		return w, err // whose store is none, but need not be nil
 	}
+	w.store = s
 	if w.neon, err = neontest.New(w.postgres, neontest.Options{Port: port}); err != nil {
 		return w, err
 	}

@@ -79,11 +79,11 @@ var scenarios = map[string]scenario{
 	"rehearse and migrate": {
 		total: 2,
 		inputs: func(*world) []string {
-			return []string{"mode=migrate", "rehearse=all", "undo-point=true", "branch-expires-in=1d"}
+			return []string{"mode=migrate", "rehearse=all", "undo-point=true", "undo-keep=1d"}
 		},
 		after: func(w *world, _ outcome) {
 			w.migratedOnce(w.projects...)
-			w.branchesExpire(2+w.proxy.killed(), 7)
+			w.branchesExpire(2+w.proxy.killed(), 1)
 		},
 	},
 	"undo": {

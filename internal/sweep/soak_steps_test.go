@@ -46,7 +46,7 @@ func (s *soak) migrate() {
 	s.files = append(s.files, file)
 	slices.Sort(s.files)
 	inputs := append([]string{"mode=migrate"}, [][]string{
-		nil, {"waves=10%,100%"}, {"rehearse=3"}, {"undo-point=true", "branch-expires-in=1d", "tenants=Customer 00*"},
+		nil, {"waves=10%,100%"}, {"rehearse=3"}, {"undo-point=true", "undo-keep=1d", "tenants=Customer 00*"},
 	}[s.random.IntN(4)]...)
 	for _, t := range s.disturbed(0.01, inputs...).report.Tenants {
 		if s.random.IntN(10) == 0 {

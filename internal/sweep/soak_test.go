@@ -21,7 +21,7 @@ var (
 	soakTenants = flag.Int("tenants", 500, "how many the soak's fleet has")
 )
 
-// soak leads a fleet through its life, round after round, while everything that can go wrong does. Each step of a round
+// soak takes a fleet through its life, round after round, while everything that can go wrong does. Each step of a round
 // is disturbed first, and then undisturbed, as a run that was started again; that one has to leave all as it should be.
 type soak struct {
 	*world

@@ -1,6 +1,6 @@
 module github.com/org/neon-tenants-action/internal/bench/rivals
 
-go 1.26.8
+go 1.26.0
 
 tool github.com/amacneil/dbmate/v2
 

@@ -5,10 +5,12 @@ package browsertest
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -38,19 +40,18 @@ type message struct {
 	} `json:"error,omitempty"`
 }
 
-// Start starts a browser, which ends with the test. The test is skipped where there is none, unless the variable
-// BROWSERTEST_CHROMIUM names it.
+// Start starts the browser that .ci/browser finds, which ends with the test. The test is skipped where there is none.
 func Start(tb testing.TB) *Browser {
 	tb.Helper()
-	program := os.Getenv("BROWSERTEST_CHROMIUM")
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if program == "" {
-			program, _ = exec.LookPath(name)
-		}
-	}
-	if program == "" {
+	found, err := exec.Command("../../.ci/browser").Output() // from the folder of internal/report, whose tests these are
+	var none *exec.ExitError
+	switch {
+	case errors.As(err, &none):
 		tb.Skip("there is no Chromium here: make e2e installs it")
+	case err != nil:
+		tb.Fatalf("look for a browser: %v", err)
 	}
+	program := strings.TrimSpace(string(found))
 	profile, err := os.MkdirTemp("", "browsertest-") //nolint:usetesting // the browser may write until it is gone
 	if err != nil {
 		tb.Fatal(err)
