@@ -101,7 +101,7 @@ func (n *Neon) BranchURL(ctx context.Context, t fleet.Tenant, branchID string, p
 func (n *Neon) RestoreBranch(
 	ctx context.Context, t fleet.Tenant, branchID, sourceID string, at time.Time, preserveAs string,
 ) error {
-	_, err := n.client.RestoreBranch(ctx, t.ID, branchID,
+	err := n.client.RestoreBranch(ctx, t.ID, branchID,
 		neon.Restore{SourceID: sourceID, At: at, PreserveAs: preserveAs})
 	if exists := (*neon.ExistsError)(nil); errors.As(err, &exists) {
 		return &fleet.ExistingBranch{Name: preserveAs, ID: exists.ID, Err: changeRemedy(err)}
@@ -111,8 +111,7 @@ func (n *Neon) RestoreBranch(
 
 // ExpireBranch implements [fleet.Brancher].
 func (n *Neon) ExpireBranch(ctx context.Context, t fleet.Tenant, branchID string, at time.Time) error {
-	_, err := n.client.UpdateBranch(ctx, t.ID, branchID, neon.BranchUpdate{ExpiresAt: &at})
-	return changeRemedy(err)
+	return changeRemedy(n.client.ExpireBranch(ctx, t.ID, branchID, at))
 }
 
 // DeleteBranch implements [fleet.Brancher].

@@ -94,7 +94,8 @@ func (n *Neon) Computes(ctx context.Context) (fleet.Computes, error) {
 			LastActive: p.ComputeLastActiveAt, ChangedAt: p.UpdatedAt, SuspendAfter: p.SuspendAfter(), MinUnits: p.MinUnits(),
 		}, ok
 	}
-	return fleet.Computes{Of: of, At: at, Ahead: n.client.Ahead()}, nil
+	ahead, known := n.client.Ahead()
+	return fleet.Computes{Of: of, At: at, Ahead: ahead, AheadKnown: known}, nil
 }
 
 // listed returns a project as it was listed; ok is false if it was not.
