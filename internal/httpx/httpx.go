@@ -141,7 +141,7 @@ func route(r *http.Request) string {
 	return r.Method + " " + r.URL.Path
 }
 
-// RoundTrip implements http.RoundTripper. Once no further attempt is due ([GaveUp] tells why), it returns the
+// RoundTrip implements http.RoundTripper. Once no further attempt is due ([APIError].GaveUp tells why), it returns the
 // response as it is, whatever its status, with its body in memory. Its error is always an [*Error].
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	state := &call{client: c, method: r.Method}
