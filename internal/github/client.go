@@ -43,7 +43,12 @@ type Client struct {
 	repositories map[string]int64
 }
 
-// New returns a client. It makes no call. Its error is a token or an address that cannot be right.
+// AddressError is an address of GitHub's API that cannot be right.
+type AddressError struct{ Reason string }
+
+func (e *AddressError) Error() string { return e.Reason }
+
+// New returns a client. It makes no call. Its error is a token that cannot be right, or an [*AddressError].
 func New(o Options) (*Client, error) {
 	if o.Token == "" {
 		return nil, errors.New("the GitHub token is empty")
@@ -58,10 +63,10 @@ func New(o Options) (*Client, error) {
 	switch {
 	case err != nil, base.Host == "", base.User != nil, base.RawQuery != "",
 		base.Scheme != "https" && base.Scheme != "http":
-		return nil, errors.New("the address of GitHub's API is not a URL such as " + DefaultBaseURL)
+		return nil, &AddressError{"the address of GitHub's API is not a URL such as " + DefaultBaseURL}
 	case hosts.Exposed(base):
-		return nil, fmt.Errorf("the GitHub token would be sent unencrypted to %s: the address of GitHub's API "+
-			"has to begin with https://", base.Host)
+		return nil, &AddressError{"the GitHub token would be sent unencrypted to " + base.Host + ": the address of GitHub's " +
+			"API has to begin with https://"}
 	}
 	if o.HTTP == nil {
 		o.HTTP = httpx.New(Limits()).HTTP()
