@@ -21,7 +21,7 @@ func GitHub(in *input.Reader, env Env, token string) *github.Client {
 	limits.OnSlow = Slowed("GitHub's API", env.Notice, env.Say)
 	client, err := github.New(github.Options{
 		BaseURL: in.Variable("GITHUB_API_URL"), Token: token, HTTP: httpx.New(limits).HTTP(),
-		UserAgent: "neon-tenants-action (+https://github.com/org/neon-tenants-action)",
+		UserAgent: httpx.UserAgent,
 	})
 	switch {
 	case errors.As(err, new(*github.AddressError)):

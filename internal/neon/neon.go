@@ -44,8 +44,9 @@ type Options struct {
 	HTTP *http.Client
 }
 
-// Client calls the API. It is safe for concurrent use. The error of every call is or wraps an [*Error], unless its
-// method names another one.
+// Client calls the API. It is safe for concurrent use. The error of a call that failed is or wraps an [*Error], unless
+// its method names another one. An answer that makes no sense together with others, such as a list that would never end,
+// is an error of no type.
 type Client struct {
 	base  string
 	key   string

@@ -18,7 +18,7 @@ func asleep() (records.Record, records.Present) {
 	return r, records.Present{
 		Place: "here", Files: "files", Checks: "checks", Known: true, Now: visit.Add(24 * time.Hour),
 		AheadKnown: true,
-		Compute: fleet.Compute{LastActive: visit.Add(5 * time.Minute), ChangedAt: visit, SuspendAfter: 5 * time.Minute},
+		Compute:    fleet.Compute{LastActive: visit.Add(5 * time.Minute), ChangedAt: visit, SuspendAfter: 5 * time.Minute},
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -17,18 +16,8 @@ func (n *Neon) CanBranch(fleet.Tenant) error { return nil }
 
 // OwnBranch implements [fleet.Brancher].
 func (n *Neon) OwnBranch(ctx context.Context, t fleet.Tenant) (fleet.Branch, error) {
-	if n.branch != "" {
-		b, err := n.findBranch(ctx, t.ID)
-		return branchOf(b), err
-	}
-	all, err := n.client.Branches(ctx, t.ID, "")
-	if err != nil {
-		return fleet.Branch{}, keyRemedy(err)
-	}
-	if i := slices.IndexFunc(all, func(b neon.Branch) bool { return b.Default }); i >= 0 {
-		return branchOf(all[i]), nil
-	}
-	return fleet.Branch{}, fmt.Errorf("project %s has no default branch", t.ID)
+	b, err := n.ownBranch(ctx, t.ID)
+	return branchOf(b), err
 }
 
 // Branches implements [fleet.Brancher].
