@@ -30,8 +30,8 @@ type Options struct {
 	UserAgent string
 }
 
-// Client calls the API. It is safe for concurrent use. The error of every call is an [*Error], except that arguments
-// which GitHub would reject are refused without a call.
+// Client calls the API. It is safe for concurrent use. The error of every call is or wraps an [*Error], except
+// that arguments which GitHub would reject are refused without a call.
 type Client struct {
 	api *github.Client
 	app bool // the token is an App's, as a job's own is
@@ -136,6 +136,22 @@ func (c *Client) call(
 		return resp, unexpected(method, shown, resp.StatusCode, fmt.Errorf("decode the answer: %w", err))
 	}
 	return resp, refused(method, shown, resp.Response, need)
+}
+
+// pages calls read with each page of a list, whose path has no query.
+func pages[T any](ctx context.Context, c *Client, need permission, path string, read func(T)) error {
+	for page := 1; ; {
+		var answer T
+		resp, err := c.call(ctx, need, http.MethodGet, fmt.Sprintf("%s?per_page=100&page=%d", path, page), nil, &answer)
+		if err != nil {
+			return err
+		}
+		read(answer)
+		if resp.NextPage <= page {
+			return nil // the last page, or a server whose pages go in circles
+		}
+		page = resp.NextPage
+	}
 }
 
 // repositoryID returns a repository's id, and asks for it once.
