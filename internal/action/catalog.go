@@ -16,7 +16,6 @@ import (
 	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
-	"github.com/org/neon-tenants-action/internal/source"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -80,7 +79,7 @@ func (r *run) withCatalog(ctx context.Context, s settings, work func() mode.Foun
 		defer stop()
 		o.catalog, o.err = r.openCatalog(late, s.catalog)
 	}
-	lists, ok := s.source.(*source.Catalog)
+	lists, ok := s.source.(mode.CatalogReader)
 	if ok && !s.catalog.target.Zero() && lists.ReadsFrom(s.catalog.target) {
 		open() // it may create the tables that list the tenants
 	} else {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/servertest"
@@ -68,14 +67,27 @@ func TestARestoreToATimeThatNeonFailed(t *testing.T) {
 		"20250301000000" {
 		t.Errorf("the catalog has %s", got)
 	}
-	client := neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey})
-	if _, err := client.UpdateBranch(t.Context(), p.ID, kept[0].ID, neon.BranchUpdate{Name: "kept"}); err != nil {
-		t.Fatal(err)
+	if !f.RenameBranch(p.ID, kept[0].ID, "kept") {
+		t.Fatal("it has no such branch")
 	}
 	f.run(t, t.Context(), toTime("a", at, "confirm=a", catalog)...).counts(t, 1, 0, 0, 0)
 	f.run(t, t.Context(), toTime("a", at, "confirm=a", catalog)...).counts(t, 0, 1, 0, 0)
 	if query(t, p, inT) != "a" {
 		t.Error("it was not restored")
+	}
+}
+
+// The answer that a restore has begun can be lost too: what Neon could not complete is no restore then either.
+func TestARestoreToATimeThatNeonFailedAndWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	f, at := newPast(t, named("a")...)
+	f.FailRestore(f.projects[0].ID)
+	f.Fail(neontest.Fault{Route: "POST /projects/{project_id}/branches/{branch_id}/restore", Lose: true, Times: 1})
+	o := f.run(t, t.Context(), toTime("a", at, "confirm=a")...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "Neon has begun it, and does not say that it succeeded", "run again with restore-to-time: "+at)
+	if got := query(t, f.projects[0], inT); got != "b" {
+		t.Errorf("it has %s", got)
 	}
 }
 

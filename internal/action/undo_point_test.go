@@ -91,7 +91,7 @@ func (f *organisation) pointState(t *testing.T, p neontest.Project, point, sql s
 	client := neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey})
 	restore := func(source, keep string) {
 		b := f.branches(t, p, source)
-		if _, err := client.RestoreBranch(t.Context(), p.ID, p.BranchID, neon.Restore{SourceID: b[0].ID,
+		if err := client.RestoreBranch(t.Context(), p.ID, p.BranchID, neon.Restore{SourceID: b[0].ID,
 			PreserveAs: keep}); err != nil {
 			t.Fatal(err)
 		}

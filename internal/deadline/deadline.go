@@ -164,7 +164,8 @@ func OnlyWaited(ctx context.Context) (only bool) {
 }
 
 // Left is how long work that does not pause may still take, by the clock of ctx and its Deadline; ok is false if
-// neither bounds it.
+// neither bounds it. A clock whose time is over bounds nothing more: the work has ended, and what goes on after it, to
+// clean up, only inherits its values.
 func Left(ctx context.Context) (left time.Duration, ok bool) {
 	if at, bounded := ctx.Deadline(); bounded {
 		left, ok = time.Until(at), true
@@ -179,8 +180,8 @@ func Left(ctx context.Context) (left time.Duration, ok bool) {
 	if c.timer != nil {
 		mine -= time.Since(c.started)
 	}
-	if !ok || mine < left {
-		left = mine
+	if mine > 0 && (!ok || mine < left) {
+		return mine, true
 	}
-	return left, true
+	return left, ok
 }

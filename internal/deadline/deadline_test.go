@@ -117,5 +117,17 @@ func TestLeft(t *testing.T) {
 			stop()
 		}
 		deadline.Pause(t.Context())(true) // does nothing
+		ctx, stop := deadline.Context(t.Context(), time.Second, errLate)
+		defer stop()
+		<-ctx.Done()
+		after := context.WithoutCancel(ctx)
+		if left, ok := deadline.Left(after); ok {
+			t.Errorf("what goes on after the work has %s", left)
+		}
+		after, cancel = context.WithTimeout(after, time.Minute)
+		defer cancel()
+		if left, ok := deadline.Left(after); left != time.Minute || !ok {
+			t.Errorf("what goes on after the work has %s, %v", left, ok)
+		}
 	})
 }

@@ -90,8 +90,10 @@ type Computes struct {
 	Of func(t Tenant) (c Compute, known bool)
 	// At is when the platform said so, by this machine's clock.
 	At time.Time
-	// Ahead is by how much the platform's clock is ahead of this machine's, to a second or so.
-	Ahead time.Duration
+	// Ahead is by how much the platform's clock is ahead of this machine's, to a second or so; AheadKnown is false if it
+	// does not tell.
+	Ahead      time.Duration
+	AheadKnown bool
 }
 
 // Compute is what a platform says of a tenant's compute, or of the one that was in use last if it has several.

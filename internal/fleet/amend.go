@@ -94,8 +94,7 @@ func (a Amendment) apply(r Result) (Result, error) {
 }
 
 func refused(a Amendment, why string) error {
-	return WithRemedy(fmt.Errorf("internal error: the result of tenant %q cannot be amended: %s", a.ID, why),
-		"this is a bug in neon-tenants-action: please report it")
+	return WithRemedy(fmt.Errorf("internal error: the result of tenant %q cannot be amended: %s", a.ID, why), reportBug)
 }
 
 // bothErrors are two reasons why one tenant failed.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/neon-tenants-action/internal/deadline"
 )
 
 func TestRunCancel(t *testing.T) {
@@ -155,4 +157,24 @@ func TestRunGivesUpOnJobsThatIgnoreTheirContext(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The time of a job that is abandoned is without its waits too.
+func TestAnAbandonedJobsTimeIsWithoutItsWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Hour, cancel)
+		job := func(ctx context.Context, _ Tenant, _ *slog.Logger) (Outcome, error) {
+			resume := deadline.Pause(ctx)
+			time.Sleep(time.Hour - time.Second)
+			resume(true)
+			time.Sleep(time.Hour)
+			return Outcome{}, nil
+		}
+		results, _ := Run(ctx, Plan{Tenants: crowd(1), Job: job}, Options{Grace: time.Second})
+		if r := results[0]; r.State != Failed || r.Elapsed != 2*time.Second {
+			t.Errorf("%s after %s", r.State, r.Elapsed)
+		}
+		time.Sleep(2 * time.Hour)
+	})
 }

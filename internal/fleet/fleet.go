@@ -1,6 +1,6 @@
 // Package fleet runs one job over many tenants: who the tenants are, which are selected, in what order and how many at
-// once they are worked on, and how each ends. It knows no database, no API and no inputs: sources and modes bring
-// those.
+// once they are worked on, and how each ends. It knows no database and no API: sources and modes bring those. Of the
+// inputs, its errors name those that say how a run goes: tenant-key, waves, max-failures and tenant-timeout.
 package fleet
 
 import (
@@ -36,6 +36,8 @@ type Source interface {
 type IncompleteError struct {
 	// Missing holds the ids of the tenants that could not be read.
 	Missing []string
+	// Fix is what to do if that goes on; empty if nothing is known.
+	Fix string
 }
 
 func (e *IncompleteError) Error() string {
@@ -54,7 +56,10 @@ func (e *IncompleteError) Unread() []string {
 
 // Remedy says what to do about an incomplete listing.
 func (e *IncompleteError) Remedy() string {
-	return "run again later; if these tenants still cannot be read, ask Neon's support about the projects of these ids"
+	if e.Fix == "" {
+		return "run again later"
+	}
+	return "run again later; if these tenants still cannot be read, " + e.Fix
 }
 
 // State is how a tenant ended. Every tenant of a run ends in exactly one.

@@ -66,10 +66,12 @@ func TestRunHidesSecrets(t *testing.T) {
 			panic(said)
 		case "id-1":
 			return o, WithRemedy(errors.New(said), said)
+		case "id-2":
+			return o, &NotStarted{said}
 		}
 		return o, nil
 	}
-	results, w := observe(t.Context(), t, Plan{Tenants: crowd(3), Job: job}, Options{})
+	results, w := observe(t.Context(), t, Plan{Tenants: crowd(4), Job: job}, Options{})
 	for _, r := range results {
 		seen := w.finished[r.Tenant.ID]
 		text := fmt.Sprint(r.Err, Remedy(r.Err), r.Outcome, seen.Err, seen.Outcome, string(seen.Log))

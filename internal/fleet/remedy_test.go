@@ -14,8 +14,12 @@ func TestIncompleteError(t *testing.T) {
 	if got, want := many.Error(), "8 tenants exist but could not be read: a, b, c, d, e and 3 more"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if Remedy(fmt.Errorf("list tenants: %w", few)) == "" {
-		t.Error("no remedy")
+	if got := Remedy(fmt.Errorf("list tenants: %w", few)); got != "run again later" {
+		t.Errorf("%q", got)
+	}
+	many.Fix = "ask somebody"
+	if got := many.Remedy(); got != "run again later; if these tenants still cannot be read, ask somebody" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -17,14 +17,14 @@ import (
 const defaultGrace = 5 * time.Second
 
 // reportBug is the remedy of errors that only a mistake in this program can cause.
-const reportBug = "this is a bug in neon-tenants-action: please report it with this tenant's log"
+const reportBug = "this is a bug in neon-tenants-action: please report it"
 
 // Run works on every tenant of the plan and returns one result per tenant, in the plan's order, and one per wave. A
 // tenant that fails does not affect the others of its wave. When ctx ends, nothing new starts, running jobs see their
 // context end, and Run returns once they have returned or the grace is over; the context's cause is in the results.
 // Memory is bounded by one result per tenant and one log per worker.
 func Run(ctx context.Context, p Plan, o Options) ([]Result, []WaveResult) {
-	e := &engine{plan: p, options: o, results: make([]Result, len(p.Tenants)), logs: map[int]*tenantLog{}}
+	e := &engine{plan: p, options: o, results: make([]Result, len(p.Tenants)), running: map[int]*job{}}
 	if e.options.Observer == nil {
 		e.options.Observer = discard{}
 	}
@@ -47,14 +47,26 @@ type engine struct {
 
 	mu        sync.Mutex
 	results   []Result
-	logs      map[int]*tenantLog // of the running tenants, by index
-	upcoming  int                // index of the tenant to start next
-	end       int                // index after the phase's last tenant
+	running   map[int]*job // by the tenant's index
+	upcoming  int          // index of the tenant to start next
+	end       int          // index after the phase's last tenant
 	failures  int
 	stop      *stop  // why no further tenant is started
 	late      string // the name of the wave whose turn it is, if it is not reached
 	abandoned bool   // jobs that did not stop were given up: late results are dropped
 }
+
+// job is the work on one tenant while it runs.
+type job struct {
+	index   int
+	started time.Time
+	log     *tenantLog
+	own     context.Context
+	release context.CancelFunc
+}
+
+// elapsed is how long it has run, without its waits.
+func (j *job) elapsed() time.Duration { return time.Since(j.started) - deadline.Paused(j.own) }
 
 // phase works on the tenants from index low up to, not including, high, and skips those that it may not start.
 func (e *engine) phase(ctx context.Context, low, high int) {
@@ -69,11 +81,11 @@ func (e *engine) phase(ctx context.Context, low, high int) {
 	for range max(1, min(e.options.Concurrency, high-low)) {
 		workers.Go(func() {
 			for {
-				i, started, log := e.next(ctx)
-				if log == nil {
+				j := e.next(ctx)
+				if j == nil {
 					return
 				}
-				e.work(ctx, i, started, log)
+				e.work(ctx, j)
 			}
 		})
 	}
@@ -94,18 +106,19 @@ func (e *engine) phase(ctx context.Context, low, high int) {
 	e.endPhase(ctx, low, high)
 }
 
-// next returns the index, the start and the log of the next tenant; no log if no further tenant is to be started.
-func (e *engine) next(ctx context.Context) (i int, started time.Time, log *tenantLog) {
+// next returns the job of the next tenant, which work releases; nil if no further tenant is to be started.
+func (e *engine) next(ctx context.Context) *job {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.checkCancel(ctx)
 	if e.stop != nil || e.upcoming == e.end {
-		return 0, time.Time{}, nil
+		return nil
 	}
-	i, started, log = e.upcoming, time.Now(), &tenantLog{}
+	j := &job{index: e.upcoming, started: time.Now(), log: &tenantLog{}}
+	j.own, j.release = e.bound(ctx)
 	e.upcoming++
-	e.results[i].Started, e.logs[i] = started, log
-	return i, started, log
+	e.results[j.index].Started, e.running[j.index] = j.started, j
+	return j
 }
 
 // checkCancel stops the run if its context has ended. It is called before any other reason to stop is looked at: a
@@ -117,20 +130,19 @@ func (e *engine) checkCancel(ctx context.Context) {
 }
 
 // work runs the job on one tenant and records the result.
-func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenantLog) {
+func (e *engine) work(ctx context.Context, j *job) {
+	defer j.release()
+	i, own, log := j.index, j.own, j.log
 	t := e.plan.Tenants[i]
 	e.options.Observer.Started(t)
+	outcome, err := e.call(own, t, log)
 
-	own, cancel := e.bound(ctx)
-	defer cancel()
-	outcome, err := e.job(own, t, log)
-
-	r := Result{Tenant: t, Outcome: outcome, Started: started, Elapsed: time.Since(started) - deadline.Paused(own)}
+	r := Result{Tenant: t, Outcome: outcome, Started: j.started, Elapsed: j.elapsed()}
 	switch {
 	case err != nil && ctx.Err() != nil && deadline.OnlyWaited(own):
 		r = Result{Tenant: t, State: Skipped, Err: fmt.Errorf("not started: %w", context.Cause(ctx))}
 	case errors.As(err, new(*NotStarted)):
-		r = Result{Tenant: t, State: Skipped, Err: err}
+		r = Result{Tenant: t, State: Skipped, Err: log.redactError(err)}
 	case err != nil:
 		r.State, r.Err = Failed, log.redactError(err)
 	case outcome.Unchanged:
@@ -140,8 +152,8 @@ func (e *engine) work(ctx context.Context, i int, started time.Time, log *tenant
 	}
 	r.Wave, r.Outcome.Note = e.plan.Waves.Number(i), log.redact(r.Outcome.Note)
 	r.Outcome.Warnings = slices.Clone(r.Outcome.Warnings) // the job may have returned the same slice for every tenant
-	for j, w := range r.Outcome.Warnings {
-		r.Outcome.Warnings[j] = log.redact(w)
+	for n, w := range r.Outcome.Warnings {
+		r.Outcome.Warnings[n] = log.redact(w)
 	}
 	if !e.record(ctx, i, r) {
 		return
@@ -159,13 +171,13 @@ func (e *engine) bound(ctx context.Context) (context.Context, context.CancelFunc
 		"see in the tenant's log what it was waiting for; raise tenant-timeout if the work really takes longer"))
 }
 
-// job calls the plan's job, and turns a panic into that tenant's error.
-func (e *engine) job(ctx context.Context, t Tenant, log *tenantLog) (o Outcome, err error) {
+// call calls the plan's job, and turns a panic into that tenant's error.
+func (e *engine) call(ctx context.Context, t Tenant, log *tenantLog) (o Outcome, err error) {
 	logger := slog.New(&logHandler{log: log})
 	defer func() {
 		if p := recover(); p != nil {
 			logger.Error("panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = WithRemedy(fmt.Errorf("internal error: %v", p), reportBug)
+			err = WithRemedy(fmt.Errorf("internal error: %v", p), reportBug+" with this tenant's log")
 		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
@@ -184,7 +196,7 @@ func (e *engine) record(ctx context.Context, i int, r Result) bool {
 	}
 	e.checkCancel(ctx)
 	e.results[i] = r
-	delete(e.logs, i)
+	delete(e.running, i)
 	if r.State == Failed {
 		e.failures++
 		e.checkFailures()
@@ -218,11 +230,11 @@ func (e *engine) endPhase(ctx context.Context, low, high int) {
 			continue
 		}
 		e.abandoned = true
-		r.State, r.Elapsed = Failed, time.Since(r.Started)
+		r.State, r.Elapsed = Failed, e.running[i].elapsed()
 		r.Err = fmt.Errorf("%w; its job did not stop in time and was abandoned, so the tenant's state is unknown",
 			context.Cause(ctx))
 		withLog := *r
-		withLog.Log = e.logs[i].bytes()
+		withLog.Log = e.running[i].log.bytes()
 		ended = append(ended, withLog)
 	}
 	e.mu.Unlock()

@@ -30,8 +30,8 @@ type Options struct {
 	UserAgent string
 }
 
-// Client calls the API. It is safe for concurrent use. The error of every call is an [*Error], except that arguments
-// which GitHub would reject are refused without a call.
+// Client calls the API. It is safe for concurrent use. The error of every call is or wraps an [*Error], except
+// that arguments which GitHub would reject are refused without a call.
 type Client struct {
 	api *github.Client
 	app bool // the token is an App's, as a job's own is
@@ -43,7 +43,12 @@ type Client struct {
 	repositories map[string]int64
 }
 
-// New returns a client. It makes no call. Its error is a token or an address that cannot be right.
+// AddressError is an address of GitHub's API that cannot be right.
+type AddressError struct{ Reason string }
+
+func (e *AddressError) Error() string { return e.Reason }
+
+// New returns a client. It makes no call. Its error is a token that cannot be right, or an [*AddressError].
 func New(o Options) (*Client, error) {
 	if o.Token == "" {
 		return nil, errors.New("the GitHub token is empty")
@@ -58,10 +63,10 @@ func New(o Options) (*Client, error) {
 	switch {
 	case err != nil, base.Host == "", base.User != nil, base.RawQuery != "",
 		base.Scheme != "https" && base.Scheme != "http":
-		return nil, errors.New("the address of GitHub's API is not a URL such as " + DefaultBaseURL)
+		return nil, &AddressError{"the address of GitHub's API is not a URL such as " + DefaultBaseURL}
 	case hosts.Exposed(base):
-		return nil, fmt.Errorf("the GitHub token would be sent unencrypted to %s: the address of GitHub's API "+
-			"has to begin with https://", base.Host)
+		return nil, &AddressError{"the GitHub token would be sent unencrypted to " + base.Host + ": the address of GitHub's " +
+			"API has to begin with https://"}
 	}
 	if o.HTTP == nil {
 		o.HTTP = httpx.New(Limits()).HTTP()
@@ -131,6 +136,22 @@ func (c *Client) call(
 		return resp, unexpected(method, shown, resp.StatusCode, fmt.Errorf("decode the answer: %w", err))
 	}
 	return resp, refused(method, shown, resp.Response, need)
+}
+
+// pages calls read with each page of a list, whose path has no query.
+func pages[T any](ctx context.Context, c *Client, need permission, path string, read func(T)) error {
+	for page := 1; ; {
+		var answer T
+		resp, err := c.call(ctx, need, http.MethodGet, fmt.Sprintf("%s?per_page=100&page=%d", path, page), nil, &answer)
+		if err != nil {
+			return err
+		}
+		read(answer)
+		if resp.NextPage <= page {
+			return nil // the last page, or a server whose pages go in circles
+		}
+		page = resp.NextPage
+	}
 }
 
 // repositoryID returns a repository's id, and asks for it once.

@@ -88,24 +88,15 @@ func (p *putting) one(comment *github.IssueComment) string {
 
 // own lists the account's comments that begin with a line, the oldest first, over all pages.
 func (p *putting) own(ctx context.Context, head string) (own []*github.IssueComment, err error) {
-	for page := 1; ; {
-		var answer []*github.IssueComment
-		path := fmt.Sprintf("%s?per_page=100&page=%d", p.path(), page)
-		resp, err := p.call(ctx, commenting, http.MethodGet, path, nil, &answer)
-		if err != nil {
-			return nil, err
-		}
-		for _, comment := range answer {
+	err = pages(ctx, p.Client, commenting, p.path(), func(page []*github.IssueComment) {
+		for _, comment := range page {
 			first, _, _ := strings.Cut(comment.GetBody(), "\n")
 			if strings.TrimSuffix(first, "\r") == head && strings.EqualFold(comment.GetUser().GetLogin(), p.login) {
 				own = append(own, comment)
 			}
 		}
-		if resp.NextPage <= page {
-			return own, nil
-		}
-		page = resp.NextPage
-	}
+	})
+	return own, err
 }
 
 // write creates, changes or deletes a comment. The error of a token that may not says so.

@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	pull = 7
-	bot  = "github-actions[bot]"
-	head = "<!-- neon-tenants-action: rehearsal -->\n"
+	pull   = 7
+	locked = 8
+	bot    = "github-actions[bot]"
+	head   = "<!-- neon-tenants-action: rehearsal -->\n"
 )
 
 // withPull is a simulator with a pull request, and a client with a job's own token.
@@ -159,6 +160,8 @@ func TestALongCommentIsCut(t *testing.T) {
 func TestCommentsThatCannotBeWritten(t *testing.T) {
 	s, c := withPull(t)
 	s.AddRepository("acme/empty")
+	s.AddPullRequest("acme/fleet", locked)
+	s.LockPullRequest("acme/fleet", locked)
 	s.AddToken(githubtest.Token{Secret: "ghs_fork", Permissions: map[string]string{"pull_requests": "read"}})
 	s.AddToken(githubtest.Token{Secret: "github_pat_read", Permissions: map[string]string{"pull_requests": "read"}})
 	s.AddToken(githubtest.Token{Secret: "ghs_none", Permissions: map[string]string{}})
@@ -172,7 +175,9 @@ func TestCommentsThatCannotBeWritten(t *testing.T) {
 			"a run that a fork or Dependabot started has a token that only reads", pull, note},
 		"a person who may only read": {"github_pat_read", "acme/fleet", "the token may only read the comments",
 			`"Pull requests: write"`, pull, note},
-		"no permission":   {"ghs_none", "acme/fleet", "403", "give the job the permission pull-requests: write", pull, note},
+		"no permission": {"ghs_none", "acme/fleet", "403", "give the job the permission pull-requests: write", pull, note},
+		"a locked one": {githubtest.JobToken, "acme/fleet", "403", "the pull request's conversation is locked: unlock it",
+			locked, note},
 		"no pull request": {githubtest.JobToken, "acme/empty", "404", "GitHub has no such pull request", pull, note},
 		"no repository":   {githubtest.JobToken, "acme/none", "404", "GitHub has no such pull request", pull, note},
 		"a wrong token":   {"wrong", "acme/fleet", "401", "the GitHub token is wrong", pull, note},

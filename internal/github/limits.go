@@ -84,8 +84,11 @@ func retryAfter(resp *http.Response, now time.Time) (time.Duration, bool) {
 	if err != nil || reset <= 0 {
 		return 0, false
 	}
+	if server, known := httpx.ServerTime(resp); known {
+		now = server
+	}
 	// Both clocks count whole seconds, so a second is added. No limit of GitHub's resets later than in 25 hours.
-	d := time.Unix(reset, 0).Sub(httpx.ServerTime(resp, now)) + time.Second
+	d := time.Unix(reset, 0).Sub(now) + time.Second
 	if d < 0 || d > 25*time.Hour {
 		return 0, false
 	}

@@ -52,23 +52,13 @@ func (c *Client) Secrets(ctx context.Context, s Scope) ([]SecretInfo, error) {
 		return nil, err
 	}
 	var all []SecretInfo
-	for page := 1; page > 0; {
-		var answer github.Secrets
-		path := fmt.Sprintf("%s?per_page=100&page=%d", s.path("secrets"), page)
-		resp, err := c.call(ctx, s.needs("secrets"), http.MethodGet, path, nil, &answer)
-		if err != nil {
-			return nil, err
-		}
-		for _, secret := range answer.Secrets {
+	err := pages(ctx, c, s.needs("secrets"), s.path("secrets"), func(page github.Secrets) {
+		for _, secret := range page.Secrets {
 			all = append(all, SecretInfo{Name: secret.Name, CreatedAt: secret.CreatedAt.Time,
 				UpdatedAt: secret.UpdatedAt.Time, Visibility: secret.Visibility})
 		}
-		if resp.NextPage <= page {
-			break // the last page, or a server whose pages go in circles
-		}
-		page = resp.NextPage
-	}
-	return all, nil
+	})
+	return all, err
 }
 
 // sealed is the body of a write. With go-github's own type it could not say that no repository is selected.
@@ -162,21 +152,12 @@ func (c *Client) audience(
 // selected lists the repositories that may read an organization's secret.
 func (c *Client) selected(ctx context.Context, need permission, path string) ([]int64, error) {
 	ids := []int64{}
-	for page := 1; ; {
-		var answer github.SelectedReposList
-		resp, err := c.call(ctx, need, http.MethodGet,
-			fmt.Sprintf("%s/repositories?per_page=100&page=%d", path, page), nil, &answer)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range answer.Repositories {
+	err := pages(ctx, c, need, path+"/repositories", func(page github.SelectedReposList) {
+		for _, r := range page.Repositories {
 			ids = append(ids, r.GetID())
 		}
-		if resp.NextPage <= page {
-			return ids, nil
-		}
-		page = resp.NextPage
-	}
+	})
+	return ids, err
 }
 
 // DeleteSecret deletes a secret. A secret that does not exist is no error.

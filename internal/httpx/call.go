@@ -25,9 +25,9 @@ type call struct {
 	gaveUp      string
 }
 
-// GaveUp returns why a response is returned although it calls for another attempt: "after 7 attempts", for example.
+// gaveUp returns why a response is returned although it calls for another attempt: "after 7 attempts", for example.
 // It is empty for any other response. resp must come from a [Client].
-func GaveUp(resp *http.Response) string {
+func gaveUp(resp *http.Response) string {
 	if resp.Request == nil {
 		return ""
 	}

@@ -95,7 +95,7 @@ func NoAnswer(ctx context.Context, method, path string, err error) APIError {
 
 // Refusal describes an answer of a [Client] that is not what was asked for.
 func Refusal(method, path string, resp *http.Response) APIError {
-	return APIError{Method: method, Path: path, Status: resp.StatusCode, GaveUp: GaveUp(resp), Sent: true}
+	return APIError{Method: method, Path: path, Status: resp.StatusCode, GaveUp: gaveUp(resp), Sent: true}
 }
 
 func statusText(status int) string {

@@ -65,6 +65,9 @@ type Options struct {
 // maxBody bounds an answer, in bytes. The largest real ones, pages of 400 Neon projects, stay under 2 MiB.
 const maxBody = 64 << 20
 
+// UserAgent names this program to an API's support.
+const UserAgent = "neon-tenants-action (+https://github.com/org/neon-tenants-action)"
+
 // Client is an http.RoundTripper, safe for concurrent use.
 type Client struct {
 	options Options
@@ -119,9 +122,12 @@ func (c *Client) HTTP() *http.Client {
 	}
 }
 
+// idleCloser is a transport that keeps connections.
+type idleCloser interface{ CloseIdleConnections() }
+
 // CloseIdleConnections closes the connections that are not in use.
 func (c *Client) CloseIdleConnections() {
-	if t, ok := c.base.(interface{ CloseIdleConnections() }); ok {
+	if t, ok := c.base.(idleCloser); ok {
 		t.CloseIdleConnections()
 	}
 }
@@ -141,7 +147,7 @@ func route(r *http.Request) string {
 	return r.Method + " " + r.URL.Path
 }
 
-// RoundTrip implements http.RoundTripper. Once no further attempt is due ([GaveUp] tells why), it returns the
+// RoundTrip implements http.RoundTripper. Once no further attempt is due ([APIError].GaveUp tells why), it returns the
 // response as it is, whatever its status, with its body in memory. Its error is always an [*Error].
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	state := &call{client: c, method: r.Method}

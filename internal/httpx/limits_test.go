@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/deadline"
+	"github.com/org/neon-tenants-action/internal/grace"
 )
 
 // Neon's limits, less the margin that internal/neon keeps.
@@ -41,7 +42,7 @@ func flood(t *testing.T, client *http.Client, workers, n int, path func(i int) s
 					return
 				}
 				if resp.StatusCode != http.StatusOK {
-					t.Errorf("call %d: status %d, %s", i, resp.StatusCode, GaveUp(resp))
+					t.Errorf("call %d: status %d, %s", i, resp.StatusCode, gaveUp(resp))
 				}
 				_ = resp.Body.Close()
 			}
@@ -290,7 +291,7 @@ func TestNoWaitForADay(t *testing.T) {
 		client := New(Options{Account: perMinute, Base: transport})
 		start := time.Now()
 		resp, err := get(t.Context(), client.HTTP(), "/")
-		if err != nil || GaveUp(resp) == "" {
+		if err != nil || gaveUp(resp) == "" {
 			t.Fatalf("%v, %v", resp, err)
 		}
 		_ = resp.Body.Close()
@@ -323,6 +324,28 @@ func TestWaitsAreNotTheWorksTime(t *testing.T) {
 		if got := deadline.Paused(ctx); got < 2*time.Minute {
 			t.Errorf("paused for %s", got)
 		}
+	})
+}
+
+// What cleans up after work whose time is over is repeated like any other call.
+func TestRetriesAfterTheWorksTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen arrivals
+		client := New(Options{Base: serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if seen.add() < 3 {
+				w.WriteHeader(http.StatusLocked)
+			}
+		})})
+		ctx, cancel := deadline.Context(t.Context(), time.Second, errors.New("late"))
+		defer cancel()
+		<-ctx.Done()
+		late, stop := grace.Context(ctx, time.Minute)
+		defer stop()
+		resp, err := get(late, client.HTTP(), "/")
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%v, %v", resp, err)
+		}
+		_ = resp.Body.Close()
 	})
 }
 

@@ -90,15 +90,16 @@ func RetryAfter(resp *http.Response, now time.Time) (d time.Duration, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	return max(0, at.Sub(ServerTime(resp, now))), true
+	if server, known := ServerTime(resp); known {
+		now = server
+	}
+	return max(0, at.Sub(now)), true
 }
 
-// ServerTime returns the time by the server's clock when it answered, or now if the response does not tell it.
-func ServerTime(resp *http.Response, now time.Time) time.Time {
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		return date
-	}
-	return now
+// ServerTime returns the time by the server's clock when it answered; known is false if the response does not tell it.
+func ServerTime(resp *http.Response) (at time.Time, known bool) {
+	at, err := http.ParseTime(resp.Header.Get("Date"))
+	return at, err == nil
 }
 
 // PeekBody returns the body of a [Client]'s response and leaves it to be read again.

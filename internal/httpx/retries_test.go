@@ -159,7 +159,7 @@ func (test retryTest) check(t *testing.T, resp *http.Response, err error) {
 	case err != nil:
 		t.Errorf("error: %v", err)
 	default:
-		why := GaveUp(resp)
+		why := gaveUp(resp)
 		if resp.StatusCode != test.status || !strings.Contains(why, test.says) || (test.says == "") != (why == "") {
 			t.Errorf("status %d, gave up %q; want %d, %q", resp.StatusCode, why, test.status, test.says)
 		}

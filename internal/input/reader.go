@@ -21,7 +21,7 @@ type Reader struct {
 	lookup    func(string) (string, bool)
 	used      map[string]bool
 	flags     map[string]bool   // inputs that flags give
-	blank     map[string]bool   // inputs that are given and empty
+	blank     map[string]string // inputs that are given and empty, by what
 	exposed   map[string]bool   // secrets that flags give
 	defaults  map[string]string // in place of the definition's
 	mistakes  []string
@@ -38,7 +38,7 @@ func New(def *Definition, args []string, lookup func(string) (string, bool)) (*R
 	r := &Reader{
 		def: def, values: map[string]string{}, lookup: lookup, used: map[string]bool{}, flags: map[string]bool{},
 		defaults: map[string]string{},
-		blank:    map[string]bool{}, exposed: map[string]bool{}, contradictions: map[string]string{},
+		blank:    map[string]string{}, exposed: map[string]bool{}, contradictions: map[string]string{},
 	}
 	r.workspace.Root, _ = lookup("GITHUB_WORKSPACE")
 	actions, _ := lookup("GITHUB_ACTIONS")
@@ -57,7 +57,10 @@ func (r *Reader) parseFlags(args []string) error {
 	flags.Usage = func() {}
 	for _, f := range r.def.Inputs {
 		set := func(v string) error {
-			r.values[f.Name], r.flags[f.Name], r.blank[f.Name] = v, true, strings.TrimSpace(v) == ""
+			r.values[f.Name], r.flags[f.Name] = v, true
+			if delete(r.blank, f.Name); strings.TrimSpace(v) == "" {
+				r.blank[f.Name] = "--" + f.Name
+			}
 			return nil
 		}
 		if f.Bool() {
@@ -81,6 +84,9 @@ func (r *Reader) parseFlags(args []string) error {
 
 // commandLine takes the place of an input's name in mistakes that are about none.
 const commandLine = "command line"
+
+// variable begins what takes that place in mistakes about a variable.
+const ofVariable = "variable "
 
 // describe translates an error of the flag package. It quotes nothing but the flag's name.
 func describe(err error) string {
@@ -147,9 +153,14 @@ func (r *Reader) field(name string) Field {
 		f.Default = value
 	}
 	r.used[name] = true
-	if r.blank[name] && slices.Contains(r.guards, name) {
-		r.Mistake(name, "is given and is empty, as an expression that finds nothing is; "+
-			"correct the expression, or leave the input out, which means %s", f.Default)
+	if by, blank := r.blank[name]; blank && slices.Contains(r.guards, name) {
+		if strings.TrimSpace(r.values[name]) == "" {
+			r.Mistake(name, "is given and is empty, as an expression that finds nothing is; "+
+				"correct the expression, or leave the input out, which means %s", f.Default)
+		} else {
+			r.Mistake(name, "%s is empty, as an expression that finds nothing is, and another variable has a value; "+
+				"correct the expression, or unset %[1]s", by)
+		}
 	}
 	return f
 }
@@ -218,6 +229,11 @@ func (r *Reader) Mistake(name, format string, args ...any) {
 	}
 }
 
+// VariableMistake is [Reader.Mistake] about an environment variable that is not an input.
+func (r *Reader) VariableMistake(name, format string, args ...any) {
+	r.Mistake(ofVariable+name, format, args...)
+}
+
 // Err returns all mistakes so far as one [*Error]; nil if there are none.
 func (r *Reader) Err() error {
 	if len(r.mistakes) == 0 {
@@ -243,7 +259,7 @@ type Error struct{ Mistakes []string }
 
 func (e *Error) Error() string {
 	if len(e.Mistakes) == 1 {
-		if strings.HasPrefix(e.Mistakes[0], commandLine) {
+		if strings.HasPrefix(e.Mistakes[0], commandLine) || strings.HasPrefix(e.Mistakes[0], ofVariable) {
 			return e.Mistakes[0]
 		}
 		return "input " + e.Mistakes[0]

@@ -164,6 +164,9 @@ func TestGuard(t *testing.T) {
 		{"empty", environment{"INPUT_TENANTS": ""}, nil, "*", mistake},
 		{"blank", environment{"INPUT_TENANTS": " \t\r\n"}, nil, "*", mistake},
 		{"an empty flag", nil, []string{"--tenants="}, "*", mistake},
+		{"blank beside another's value", environment{"INPUT_TENANTS": " ", "NEON_TENANTS_TENANTS": "acme"}, nil, "acme",
+			"input tenants: INPUT_TENANTS is empty, as an expression that finds nothing is, and another variable has a " +
+				"value; correct the expression, or unset INPUT_TENANTS"},
 		{"an empty flag over a variable", environment{"INPUT_TENANTS": "a"}, []string{"--tenants", " "}, "*", mistake},
 		{"another input", environment{"INPUT_TIMEOUT": ""}, nil, "*", ""},
 	} {

@@ -24,7 +24,8 @@ func Variable(name string) string {
 }
 
 // readVariables takes an input's value from the first variable that gives it. The runner sets a variable for every
-// input, with the default of one that the workflow leaves out: its default and an empty text give way to the others.
+// input, with the default of one that the workflow leaves out: its default and an empty text give way to the others,
+// except that an empty text of a guarded input ([Reader.Guard]) is a mistake.
 // Of two other variables with different values it is not known which one is meant.
 func (r *Reader) readVariables(f Field) {
 	by := ""
@@ -39,7 +40,7 @@ func (r *Reader) readVariables(f Field) {
 		}
 		switch known := r.values[f.Name]; {
 		case text == "":
-			r.blank[f.Name] = true
+			r.blank[f.Name] = variable
 		case i == 0 && text == f.Default:
 		case by == "":
 			r.values[f.Name], by = v, variable

@@ -35,7 +35,7 @@ func TestGuardedVariables(t *testing.T) {
 		r := read(t, env)
 		r.Guard("tenants")
 		r.String("tenants")
-		if err := r.Err(); err == nil || !strings.Contains(err.Error(), "tenants: is given and is empty") {
+		if err := r.Err(); err == nil || !strings.Contains(err.Error(), " is empty, as an expression that") {
 			t.Errorf("%v: %v", env, err)
 		}
 		r = read(t, env, "--tenants=acme")

@@ -1,6 +1,7 @@
 package mode
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,9 +21,13 @@ func GitHub(in *input.Reader, env Env, token string) *github.Client {
 	limits.OnSlow = Slowed("GitHub's API", env.Notice, env.Say)
 	client, err := github.New(github.Options{
 		BaseURL: in.Variable("GITHUB_API_URL"), Token: token, HTTP: httpx.New(limits).HTTP(),
-		UserAgent: "neon-tenants-action (+https://github.com/org/neon-tenants-action)",
+		UserAgent: httpx.UserAgent,
 	})
-	if err != nil {
+	switch {
+	case errors.As(err, new(*github.AddressError)):
+		in.VariableMistake("GITHUB_API_URL", "%v; GitHub's runner sets this variable: unset it, or give it the address of your "+
+			"server's API, such as https://github.example.com/api/v3", err)
+	case err != nil:
 		in.Mistake("github-token", "%v", err)
 	}
 	return client

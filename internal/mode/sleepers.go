@@ -88,7 +88,7 @@ func (s *Sleepers) Choose(ctx context.Context, found Found) error {
 		record, _ := s.records.Book().Of(t.ID)
 		present := records.Present{
 			Place: s.env.PlaceOf(ctx, t, s.Table), Files: s.Files, Checks: s.Checks,
-			Now: computes.At, Ahead: computes.Ahead,
+			Now: computes.At, Ahead: computes.Ahead, AheadKnown: computes.AheadKnown,
 		}
 		present.Compute, present.Known = computes.Of(t)
 		c := choice{reason: records.Wake(record, present)}

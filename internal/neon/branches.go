@@ -55,7 +55,7 @@ func (c *Client) Branches(ctx context.Context, projectID, search string) ([]Bran
 		query.Set("search", search)
 	}
 	var branches []Branch
-	found, seen := map[string]bool{}, map[string]bool{}
+	found, seen := map[string]bool{}, cursors{}
 	for {
 		var page struct {
 			Branches   []Branch `json:"branches"`
@@ -76,11 +76,9 @@ func (c *Client) Branches(ctx context.Context, projectID, search string) ([]Bran
 		if next == "" || len(page.Branches) == 0 {
 			return branches, nil
 		}
-		if seen[next] {
-			return nil, fmt.Errorf("list the branches of project %s: Neon returned the cursor %q twice, so the "+
-				"list would never end", projectID, next)
+		if err := seen.next(next); err != nil {
+			return nil, fmt.Errorf("list the branches of project %s: %w", projectID, err)
 		}
-		seen[next] = true
 		query.Set("cursor", next)
 	}
 }

@@ -8,43 +8,30 @@ import (
 	"time"
 )
 
-// BranchUpdate is what to change about a branch.
-type BranchUpdate struct {
-	// Name is the new one. Empty: it keeps the one that it has.
-	Name string
-	// ExpiresAt is when Neon is to delete it, to the second; the zero time: never. Nil: as before.
-	ExpiresAt *time.Time
-}
-
-// UpdateBranch changes a branch, and waits until that is done.
-func (c *Client) UpdateBranch(ctx context.Context, projectID, branchID string, update BranchUpdate) (*Branch, error) {
-	branch := map[string]any{}
-	if update.Name != "" {
-		branch["name"] = update.Name
-	}
-	if at := update.ExpiresAt; at != nil {
-		branch["expires_at"] = optional(at.Truncate(time.Second)) // null removes it
-	}
-	b, err := c.changeBranch(ctx, projectID, func(out *branchChange) error {
-		return repeat(ctx, func() error {
-			return c.call(ctx, http.MethodPatch, map[string]any{"branch": branch}, out, nil, "/projects/{}/branches/{}",
-				projectID, branchID)
-		})
+// ExpireBranch sets when Neon is to delete a branch, to the second, and waits until that is done. The zero time: never.
+func (c *Client) ExpireBranch(ctx context.Context, projectID, branchID string, at time.Time) error {
+	branch := map[string]any{"expires_at": optional(at.Truncate(time.Second))} // null removes it
+	var out branchChange
+	err := repeat(ctx, func() error {
+		return c.call(ctx, http.MethodPatch, map[string]any{"branch": branch}, &out, nil, "/projects/{}/branches/{}",
+			projectID, branchID)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("change branch %s of project %s: %w", branchID, projectID, err)
+	if err == nil {
+		err = c.WaitOperations(ctx, projectID, out.Operations)
 	}
-	return b, nil
+	if err != nil {
+		return fmt.Errorf("change branch %s of project %s: %w", branchID, projectID, err)
+	}
+	return nil
 }
 
 // Restore is what a branch is restored to.
 type Restore struct {
 	// SourceID is the branch whose state it takes over, which may be the branch itself.
 	SourceID string
-	// At and LSN, of which one at most is set, are where in the source's history. Neither: its head. Neon restores root
-	// branches only to a point in time, and refuses one before the project's history window with status 400.
-	At  time.Time
-	LSN string
+	// At is where in the source's history. Zero: its head. Neon restores root branches only to a point in time, and
+	// refuses one before the project's history window with status 400.
+	At time.Time
 	// PreserveAs is the name of a new branch that keeps what the branch was, and takes over its children. It is required
 	// if there are children, or if the branch is its own source.
 	PreserveAs string
@@ -55,8 +42,9 @@ type Restore struct {
 // a branch of the name PreserveAs.
 //
 // If an answer is lost, RestoreBranch asks again. That restores once at most if the old state is preserved, because
-// Neon refuses a second branch of that name; without a name, the second time leads to the same state as the first.
-func (c *Client) RestoreBranch(ctx context.Context, projectID, branchID string, r Restore) (*Branch, error) {
+// Neon refuses a second branch of that name: what the restore came to is then known from Neon's operations, or not at
+// all. Without a name, the second time leads to the same state as the first.
+func (c *Client) RestoreBranch(ctx context.Context, projectID, branchID string, r Restore) error {
 	if r.PreserveAs != "" {
 		// A name that is taken now is someone else's; one that is taken from now on is this restore's.
 		named, err := c.branchNamed(ctx, projectID, r.PreserveAs)
@@ -64,78 +52,69 @@ func (c *Client) RestoreBranch(ctx context.Context, projectID, branchID string, 
 			err = &ExistsError{"branch", r.PreserveAs, named.ID}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("restore branch %s of project %s: %w", branchID, projectID, err)
+			return fmt.Errorf("restore branch %s of project %s: %w", branchID, projectID, err)
 		}
 	}
-	b, err := c.changeBranch(ctx, projectID, func(out *branchChange) error {
-		return c.postRestore(ctx, projectID, branchID, r, out)
-	})
-	if err == nil && b.ID == "" { // the answer was lost
-		if err = c.WaitProject(ctx, projectID); err == nil {
-			return c.Branch(ctx, projectID, branchID)
-		}
+	operations, lost, err := c.postRestore(ctx, projectID, branchID, r)
+	switch {
+	case err == nil && lost:
+		err = c.proveRestore(ctx, projectID, branchID, r.PreserveAs)
+	case err == nil:
+		err = c.WaitOperations(ctx, projectID, operations)
 	}
 	switch {
 	case err == nil:
-		return b, nil
+		return nil
 	case ambiguous(err):
 		err = fmt.Errorf("it is not known whether Neon has done it: %w", err)
 	}
-	return nil, fmt.Errorf("restore branch %s of project %s: %w", branchID, projectID, err)
+	return fmt.Errorf("restore branch %s of project %s: %w", branchID, projectID, err)
 }
 
-// postRestore asks for a restore until there is an answer, which it reads into out. That stays empty if the restore is
-// known to have begun, but not from an answer of its own.
-func (c *Client) postRestore(ctx context.Context, projectID, branchID string, r Restore, out *branchChange) error {
+// postRestore asks for a restore until there is an answer, and returns the operations that it names. lost is whether
+// the restore is known to have begun, but not from an answer of its own.
+func (c *Client) postRestore(ctx context.Context, projectID, branchID string, r Restore) (
+	operations []Operation, lost bool, err error,
+) {
 	body := struct {
 		Source   string     `json:"source_branch_id"`
 		At       *time.Time `json:"source_timestamp,omitempty"`
-		LSN      string     `json:"source_lsn,omitempty"`
 		Preserve string     `json:"preserve_under_name,omitempty"`
-	}{r.SourceID, optional(r.At), r.LSN, r.PreserveAs}
-	lost := false
+	}{r.SourceID, optional(r.At), r.PreserveAs}
+	var out branchChange
+	unanswered := false // an earlier attempt
 	post := func() error {
-		err := c.call(ctx, http.MethodPost, body, out, nil, "/projects/{}/branches/{}/restore", projectID, branchID)
-		if lost && r.PreserveAs != "" && IsStatus(err, http.StatusConflict) {
-			return nil // the attempt whose answer was lost has taken the name
+		err := c.call(ctx, http.MethodPost, body, &out, nil, "/projects/{}/branches/{}/restore", projectID, branchID)
+		if unanswered && r.PreserveAs != "" && IsStatus(err, http.StatusConflict) {
+			lost = true // that attempt has taken the name
+			return nil
 		}
-		lost = lost || ambiguous(err)
+		unanswered = unanswered || ambiguous(err)
 		return err
 	}
-	return whenReady(ctx, func() error { return repeat(ctx, post) })
+	err = whenReady(ctx, func() error { return repeat(ctx, post) })
+	return out.Operations, lost, err
 }
 
-// ResetToParent restores a branch to the head of its parent, and waits until that is done. What was written to the
-// branch is lost. A root branch has no parent, and a protected one can't be reset.
-func (c *Client) ResetToParent(ctx context.Context, projectID, branchID string) (*Branch, error) {
-	b, err := c.Branch(ctx, projectID, branchID)
+// proveRestore waits for a restore whose answer was lost. Its error is that Neon does not say that it succeeded.
+func (c *Client) proveRestore(ctx context.Context, projectID, branchID, preservedAs string) error {
+	kept, err := c.branchNamed(ctx, projectID, preservedAs)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if b.ParentID == "" {
-		return nil, fmt.Errorf("reset branch %s of project %s: %w", branchID, projectID, errNoParent)
+	restored := false
+	if kept != nil {
+		restored, err = c.Restored(ctx, projectID, branchID, *kept)
 	}
-	return c.RestoreBranch(ctx, projectID, branchID, Restore{SourceID: b.ParentID})
+	if err == nil && !restored {
+		err = errUnproven
+	}
+	return err
 }
 
-var errNoParent = errors.New("it is a root branch, which has no parent")
+var errUnproven = errors.New("its answer was lost: Neon has begun it, and does not say that it succeeded")
 
 // branchChange is the answer to a change.
 type branchChange struct {
-	Branch     Branch      `json:"branch"`
 	Operations []Operation `json:"operations"`
-}
-
-// changeBranch makes a change and waits for its operations.
-func (c *Client) changeBranch(ctx context.Context, projectID string, change func(*branchChange) error) (
-	*Branch, error,
-) {
-	var out branchChange
-	if err := change(&out); err != nil {
-		return nil, err
-	}
-	if err := c.WaitOperations(ctx, projectID, out.Operations); err != nil {
-		return nil, err
-	}
-	return &out.Branch, nil
 }

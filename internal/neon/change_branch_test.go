@@ -1,6 +1,7 @@
 package neon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -15,7 +16,8 @@ type restoration struct {
 	faults   []string // what happens to the first POSTs: drop, lose (the answer), or a refusal of that status
 	sent     []string
 	restores int
-	taken    bool // old
+	taken    bool   // old
+	ends     string // how the operation of a restore does: finished if empty
 }
 
 func (s *restoration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -25,12 +27,13 @@ func (s *restoration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.sent = append(s.sent, string(body))
 		s.restore(w, strings.Contains(string(body), "preserve_under_name"))
 	case strings.Contains(r.URL.Path, "/operations"):
-		one := object{"id": "1", "status": "finished"}
+		one := object{"id": "1", "status": cmp.Or(s.ends, "finished"), "action": "create_branch", "branch_id": "br",
+			"created_at": time.Now()}
 		reply(w, object{"operation": one, "operations": []object{one}})
 	case !strings.HasSuffix(r.URL.Path, "/branches"):
 		reply(w, object{"branch": object{"id": "br", "parent_id": "main"}})
 	case s.taken:
-		reply(w, object{"branches": []object{{"id": "br-old", "name": "old"}}})
+		reply(w, object{"branches": []object{{"id": "br-old", "name": "old", "created_at": time.Now()}}})
 	default:
 		reply(w, object{"branches": []object{}})
 	}
@@ -59,7 +62,8 @@ func (s *restoration) restore(w http.ResponseWriter, preserve bool) {
 	if fault == "lose" {
 		panic(http.ErrAbortHandler)
 	}
-	reply(w, object{"branch": object{"id": "br"}, "operations": []object{{"id": "1", "status": "running"}}})
+	reply(w, object{"branch": object{"id": "br"}, "operations": []object{{"id": "1", "action": "create_branch",
+		"status": "running"}}})
 }
 
 // Whatever happens to the call, a restore that preserves the branch is done once, and one that does not is done.
@@ -68,6 +72,7 @@ func TestRestoreThroughEveryFault(t *testing.T) {
 		name     string
 		faults   []string
 		preserve string
+		ends     string
 		restores int
 		posts    int
 		says     string
@@ -78,6 +83,11 @@ func TestRestoreThroughEveryFault(t *testing.T) {
 		{name: "dropped after", faults: []string{"lose"}, restores: 2, posts: 2},
 		{name: "dropped after, preserved", faults: []string{"lose"}, preserve: "old", restores: 1, posts: 2},
 		{name: "dropped after, and not ready then", faults: []string{"lose", "422"}, preserve: "old", restores: 1, posts: 3},
+		{name: "dropped after, preserved, and failed", faults: []string{"lose"}, preserve: "old", ends: "failed", restores: 1,
+			posts: 2, says: "restore branch br of project p: its answer was lost: Neon has begun it, and does not say that it " +
+				"succeeded"},
+		{name: "failed", preserve: "old", ends: "failed", restores: 1, posts: 1,
+			says: "restore branch br of project p: operation create_branch (1) of project p ended as failed"},
 		{name: "not ready", faults: []string{"422", "422"}, restores: 1, posts: 3},
 		{name: "refused", faults: []string{"400"}, posts: 1,
 			says: "restore branch br of project p: POST /projects/p/branches/br/restore: 400 Bad Request: too long ago"},
@@ -85,14 +95,11 @@ func TestRestoreThroughEveryFault(t *testing.T) {
 			says: "restore branch br of project p: it is not known whether Neon has done it: POST "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := &restoration{faults: test.faults}
+			s := &restoration{faults: test.faults, ends: test.ends}
 			fakeClock(t, s.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
-				b, err := client.RestoreBranch(t.Context(), "p", "br", Restore{SourceID: "main", PreserveAs: test.preserve})
+				err := client.RestoreBranch(t.Context(), "p", "br", Restore{SourceID: "main", PreserveAs: test.preserve})
 				if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 					t.Errorf("error is %v, want one that says %q", err, test.says)
-				}
-				if err == nil && b.ID != "br" {
-					t.Errorf("restored %+v", b)
 				}
 				if s.restores != test.restores || len(s.sent) != test.posts {
 					t.Errorf("%d restores after %d POSTs, want %d after %d", s.restores, len(s.sent), test.restores, test.posts)
@@ -111,11 +118,10 @@ func TestRestoreAsksForAPoint(t *testing.T) {
 		{Restore{SourceID: "main"}, `{"source_branch_id":"main"}`},
 		{Restore{SourceID: "br", At: at, PreserveAs: "old"},
 			`{"source_branch_id":"br","source_timestamp":"2026-11-22T12:00:00.000005Z","preserve_under_name":"old"}`},
-		{Restore{SourceID: "br", LSN: "0/1D9F8A8"}, `{"source_branch_id":"br","source_lsn":"0/1D9F8A8"}`},
 	} {
 		s := &restoration{}
 		fakeClock(t, s.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
-			if _, err := client.RestoreBranch(t.Context(), "p", "br", test.restore); err != nil || s.sent[0] != test.sent {
+			if err := client.RestoreBranch(t.Context(), "p", "br", test.restore); err != nil || s.sent[0] != test.sent {
 				t.Errorf("%v; sent %s, want %s", err, s.sent[0], test.sent)
 			}
 		})
@@ -126,7 +132,7 @@ func TestRestoreAsksForAPoint(t *testing.T) {
 func TestRestoreRefusesANameThatIsTaken(t *testing.T) {
 	s := &restoration{taken: true, faults: []string{"drop"}}
 	fakeClock(t, s.ServeHTTP, func(t *testing.T, client *Client, _ *[]string) {
-		_, err := client.RestoreBranch(t.Context(), "p", "br", Restore{SourceID: "main", PreserveAs: "old"})
+		err := client.RestoreBranch(t.Context(), "p", "br", Restore{SourceID: "main", PreserveAs: "old"})
 		var exists *ExistsError
 		if !errors.As(err, &exists) || exists.ID != "br-old" || len(s.sent) > 0 {
 			t.Errorf("%v after %d POSTs", err, len(s.sent))
@@ -134,16 +140,13 @@ func TestRestoreRefusesANameThatIsTaken(t *testing.T) {
 	})
 }
 
-func TestUpdateBranch(t *testing.T) {
-	at := time.Date(2026, 11, 22, 13, 0, 0, 999, time.FixedZone("", 3600))
-	never := time.Time{}
+func TestExpireBranch(t *testing.T) {
 	for _, test := range []struct {
-		update BranchUpdate
-		sent   string
+		at   time.Time
+		sent string
 	}{
-		{BranchUpdate{Name: "new"}, `{"branch":{"name":"new"}}`},
-		{BranchUpdate{ExpiresAt: &at}, `{"branch":{"expires_at":"2026-11-22T12:00:00Z"}}`},
-		{BranchUpdate{ExpiresAt: &never}, `{"branch":{"expires_at":null}}`},
+		{time.Date(2026, 11, 22, 13, 0, 0, 999, time.FixedZone("", 3600)), `{"branch":{"expires_at":"2026-11-22T12:00:00Z"}}`},
+		{time.Time{}, `{"branch":{"expires_at":null}}`},
 	} {
 		var sent []string
 		fakeClock(t, func(w http.ResponseWriter, r *http.Request) {
@@ -153,8 +156,8 @@ func TestUpdateBranch(t *testing.T) {
 			}
 			reply(w, object{"branch": object{"id": "br"}, "operations": []object{}})
 		}, func(t *testing.T, client *Client, _ *[]string) {
-			b, err := client.UpdateBranch(t.Context(), "p", "br", test.update)
-			if err != nil || b.ID != "br" || len(sent) != 2 || sent[1] != "PATCH "+test.sent {
+			err := client.ExpireBranch(t.Context(), "p", "br", test.at)
+			if err != nil || len(sent) != 2 || sent[1] != "PATCH "+test.sent {
 				t.Errorf("%v; sent %v, want %s", err, sent, test.sent)
 			}
 		})
@@ -169,7 +172,7 @@ func TestRestoreStops(t *testing.T) {
 	}, func(t *testing.T, client *Client, _ *[]string) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		_, err := client.RestoreBranch(ctx, "p", "br", Restore{SourceID: "main"})
+		err := client.RestoreBranch(ctx, "p", "br", Restore{SourceID: "main"})
 		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "it is not known whether") {
 			t.Errorf("%v", err)
 		}

@@ -14,10 +14,8 @@ type BranchSpec struct {
 	Name string
 	// ParentID is the branch that it starts from. Empty: the project's default branch.
 	ParentID string
-	// ParentTime and ParentLSN, of which one at most is set, are where in the parent's history it starts. Neither: at its
-	// head.
+	// ParentTime is where in the parent's history it starts. Zero: at its head.
 	ParentTime time.Time
-	ParentLSN  string
 	// ExpiresAt is when Neon deletes it, to the second and at most 30 days ahead. Zero: never.
 	ExpiresAt time.Time
 	// Database and Role are those of [NewBranch.URI].
@@ -97,7 +95,6 @@ type branchRequest struct {
 		Name       string     `json:"name"`
 		ParentID   string     `json:"parent_id,omitempty"`
 		ParentTime *time.Time `json:"parent_timestamp,omitempty"`
-		ParentLSN  string     `json:"parent_lsn,omitempty"`
 		ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	} `json:"branch"`
 	Endpoints []endpointRequest `json:"endpoints,omitempty"`
@@ -109,7 +106,7 @@ type endpointRequest struct {
 
 func (spec *BranchSpec) request() (body branchRequest) {
 	b := &body.Branch
-	b.Name, b.ParentID, b.ParentLSN = spec.Name, spec.ParentID, spec.ParentLSN
+	b.Name, b.ParentID = spec.Name, spec.ParentID
 	b.ParentTime, b.ExpiresAt = optional(spec.ParentTime), optional(spec.expiresAt())
 	if !spec.NoCompute {
 		body.Endpoints = []endpointRequest{{"read_write"}} // without this, Neon creates no compute

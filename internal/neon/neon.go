@@ -44,18 +44,24 @@ type Options struct {
 	HTTP *http.Client
 }
 
-// Client calls the API. It is safe for concurrent use. The error of every call is or wraps an [*Error], unless its
-// method names another one.
+// Client calls the API. It is safe for concurrent use. The error of a call that failed is or wraps an [*Error], unless
+// its method names another one. An answer that makes no sense together with others, such as a list that would never end,
+// is an error of no type.
 type Client struct {
 	base  string
 	key   string
 	http  *http.Client
-	ahead atomic.Int64 // a duration
+	ahead atomic.Pointer[time.Duration] // nil: not known
 }
 
-// Ahead is by how much Neon's clock was ahead of this machine's at the last answer, to a second or so; zero if Neon
-// does not tell.
-func (c *Client) Ahead() time.Duration { return time.Duration(c.ahead.Load()) }
+// Ahead is by how much Neon's clock was ahead of this machine's at the last answer, to a second or so; known is false
+// if that did not tell.
+func (c *Client) Ahead() (d time.Duration, known bool) {
+	if ahead := c.ahead.Load(); ahead != nil {
+		return *ahead, true
+	}
+	return 0, false
+}
 
 // New returns a client. It makes no call.
 func New(o Options) *Client {
@@ -93,8 +99,12 @@ func (c *Client) call(
 		return &Error{APIError: httpx.NoAnswer(ctx, method, path, err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
-	now := time.Now()
-	c.ahead.Store(int64(httpx.ServerTime(resp, now).Sub(now)))
+	var ahead *time.Duration
+	if server, known := httpx.ServerTime(resp); known {
+		ahead = new(time.Duration)
+		*ahead = time.Until(server)
+	}
+	c.ahead.Store(ahead)
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return refused(method, path, resp)

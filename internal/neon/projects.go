@@ -131,8 +131,8 @@ func (c *Client) list(ctx context.Context, orgID, search string) (
 		return nil, nil, "", err
 	}
 	found := map[string]bool{}
-	seen := map[string]bool{} // cursors
-	var pages [][]Project     // joined at the end: growing a list of 100,000 copies it many times over
+	seen := cursors{}
+	var pages [][]Project // joined at the end: growing a list of 100,000 copies it many times over
 	// The list ends at an empty page, or at one without a cursor. A short page means nothing, since it leaves out
 	// unavailable projects.
 	for page := first; ; {
@@ -150,11 +150,9 @@ func (c *Client) list(ctx context.Context, orgID, search string) (
 		if cursor == "" || len(page.Projects)+len(page.Unavailable) == 0 {
 			break
 		}
-		if seen[cursor] {
-			return nil, nil, "", fmt.Errorf("list projects: Neon returned the cursor %q twice, so the list would "+
-				"never end", cursor)
+		if err := seen.next(cursor); err != nil {
+			return nil, nil, "", fmt.Errorf("list projects: %w", err)
 		}
-		seen[cursor] = true
 		if page, err = c.projectPage(ctx, orgID, search, cursor); err != nil {
 			return nil, nil, "", err
 		}
@@ -252,6 +250,9 @@ func (c *Client) Project(ctx context.Context, id string) (*Project, error) {
 	return &out.Project, nil
 }
 
+// ErrEmptyURI is the cause of an answer that has no connection string.
+var ErrEmptyURI = errors.New("Neon returned an empty connection string")
+
 // ConnectionURI returns a connection string, including the password, for a branch's read-write compute, or for its
 // pooler. An empty branchID means the default branch.
 func (c *Client) ConnectionURI(
@@ -271,7 +272,9 @@ func (c *Client) ConnectionURI(
 		return "", fmt.Errorf("read the connection string of project %s: %w", projectID, err)
 	}
 	if out.URI == "" {
-		return "", fmt.Errorf("read the connection string of project %s: Neon returned an empty one", projectID)
+		e := failed(http.MethodGet, "/projects/"+projectID+"/connection_uri", ErrEmptyURI)
+		e.Status, e.Sent = http.StatusOK, true
+		return "", fmt.Errorf("read the connection string of project %s: %w", projectID, e)
 	}
 	return out.URI, nil
 }

@@ -38,7 +38,7 @@ func (c *Client) Restored(ctx context.Context, projectID, branchID string, kept 
 // operationsSince lists a project's operations that were created at a time or later.
 func (c *Client) operationsSince(ctx context.Context, projectID string, since time.Time) (all []Operation, err error) {
 	query := url.Values{"limit": {"1000"}}
-	for seen := map[string]bool{}; ; {
+	for seen := (cursors{}); ; {
 		var page struct {
 			Operations []Operation `json:"operations"`
 			Pagination struct {
@@ -55,10 +55,12 @@ func (c *Client) operationsSince(ctx context.Context, projectID string, since ti
 			all = append(all, o)
 		}
 		next := page.Pagination.Cursor
-		if next == "" || len(page.Operations) == 0 || seen[next] {
+		if next == "" || len(page.Operations) == 0 {
 			return all, nil
 		}
-		seen[next] = true
+		if err := seen.next(next); err != nil {
+			return nil, fmt.Errorf("list the operations of project %s: %w", projectID, err)
+		}
 		query.Set("cursor", next)
 	}
 }

@@ -31,6 +31,7 @@ const (
 	NeverSleeps  Reason = "whose compute is never suspended"
 	FutureRecord Reason = "with a record from the future"
 	ClocksDiffer Reason = "because Neon's clock and the runner's differ"
+	ClockUnknown Reason = "because Neon does not tell its time"
 )
 
 // Present is what a run knows of a tenant without asking it.
@@ -42,9 +43,10 @@ type Present struct {
 	// Compute is what Neon says of the tenant's compute; Known is false if it says nothing.
 	Compute fleet.Compute
 	Known   bool
-	// Now is when Neon said it, by the runner's clock, and Ahead by how much Neon's is ahead of that.
-	Now   time.Time
-	Ahead time.Duration
+	// Now is when Neon said it, by the runner's clock, and Ahead by how much Neon's is ahead of that, if AheadKnown.
+	Now        time.Time
+	Ahead      time.Duration
+	AheadKnown bool
 }
 
 // Wake decides whether a tenant has to be connected to, and why; it returns "" for one that may be left asleep: its
@@ -65,6 +67,8 @@ func Wake(r Record, p Present) Reason {
 		return NotChecked
 	case !p.Known || c.LastActive.IsZero():
 		return Unknown
+	case !p.AheadKnown:
+		return ClockUnknown
 	case p.Ahead.Abs() > MaxSkew:
 		return ClocksDiffer
 	case c.SuspendAfter < 0:

@@ -17,7 +17,8 @@ func asleep() (records.Record, records.Present) {
 	r := records.Record{Place: "here", CurrentAt: visit, Files: "files", Schema: &records.Schema{Checks: "checks"}}
 	return r, records.Present{
 		Place: "here", Files: "files", Checks: "checks", Known: true, Now: visit.Add(24 * time.Hour),
-		Compute: fleet.Compute{LastActive: visit.Add(5 * time.Minute), ChangedAt: visit, SuspendAfter: 5 * time.Minute},
+		AheadKnown: true,
+		Compute:    fleet.Compute{LastActive: visit.Add(5 * time.Minute), ChangedAt: visit, SuspendAfter: 5 * time.Minute},
 	}
 }
 
@@ -60,6 +61,8 @@ func TestWake(t *testing.T) {
 			records.FutureRecord},
 		"Neon's clock is wrong": {func(_ *records.Record, p *records.Present) { p.Ahead = -31 * time.Second },
 			records.ClocksDiffer},
+		"Neon tells no time": {func(_ *records.Record, p *records.Present) { p.AheadKnown = false },
+			records.ClockUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, p := asleep()
@@ -113,7 +116,8 @@ func (h *history) run(t *testing.T) {
 	if h.tail && !active.IsZero() {
 		active = minTime(active.Add(h.suspend), h.now)
 	}
-	present := records.Present{Place: h.place, Files: h.files, Now: h.now.Add(runner), Ahead: neon - runner}
+	present := records.Present{Place: h.place, Files: h.files, Now: h.now.Add(runner), Ahead: neon - runner,
+		AheadKnown: true}
 	if present.Known = h.rand.IntN(20) > 0; present.Known {
 		present.Compute.SuspendAfter = h.suspend
 		if !active.IsZero() && h.rand.IntN(20) > 0 {

@@ -39,13 +39,16 @@ func Of(err error) string {
 	return remedy
 }
 
+// remedied is an error that has its own remedy.
+type remedied interface{ Remedy() string }
+
 // find walks err's tree as errors.As does.
 func find(err error) (remedy string, found bool) {
 	for err != nil {
 		if remedy, found = lookUp(err); found {
 			return remedy, true
 		}
-		if r, ok := err.(interface{ Remedy() string }); ok {
+		if r, ok := err.(remedied); ok {
 			return r.Remedy(), true
 		}
 		switch u := err.(type) { //nolint:errorlint // one layer at a time

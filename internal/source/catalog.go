@@ -249,14 +249,15 @@ func (c *Catalog) Computes(ctx context.Context) (fleet.Computes, error) {
 	if err != nil {
 		return fleet.Computes{}, err
 	}
-	of := func(t fleet.Tenant) (fleet.Compute, bool) {
+	ofProject := listed.Of
+	listed.Of = func(t fleet.Tenant) (fleet.Compute, bool) {
 		id := c.row(t).NeonProjectID
 		if id == "" {
 			return fleet.Compute{}, false
 		}
-		return listed.Of(fleet.Tenant{ID: id})
+		return ofProject(fleet.Tenant{ID: id})
 	}
-	return fleet.Computes{Of: of, At: listed.At, Ahead: listed.Ahead}, nil
+	return listed, nil
 }
 
 // Place implements [fleet.Locator]. Of a tenant at a connection string nothing is known.

@@ -36,6 +36,7 @@ type Neon struct {
 	mu       sync.Mutex
 	projects map[string]*neon.Project // as they were listed, by id
 	listedAt time.Time                // when the last list began; zero: there was none
+	copies   int                      // projects that were listed, and left out because mode restore made them
 }
 
 var (
@@ -49,9 +50,6 @@ var (
 	_ fleet.Locator      = (*Neon)(nil)
 	_ fleet.Searcher     = (*Neon)(nil)
 )
-
-// userAgent names this program to Neon's support.
-const userAgent = "neon-tenants-action (+https://github.com/org/neon-tenants-action)"
 
 func newNeon(in *input.Reader, o Options) fleet.Source {
 	n := &Neon{
@@ -77,7 +75,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 		}
 	}
 	options := neon.Limits(in.Int("neon-requests-per-minute", 1, mostPerMinute))
-	options.UserAgent = userAgent
+	options.UserAgent = httpx.UserAgent
 	options.OnWait, options.OnSlow = o.OnWait, o.OnSlow
 	n.transport = httpx.New(options)
 	n.client = neon.New(neon.Options{BaseURL: base, Key: key, HTTP: n.transport.HTTP()})
@@ -123,13 +121,17 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 		}
 		tenants = append(tenants, fleet.Tenant{Name: p.Name, ID: p.ID})
 	}
+	n.mu.Lock()
+	n.copies = len(copies)
+	n.mu.Unlock()
 	if len(copies) > 0 {
 		const shown = 3
 		n.warn(fmt.Sprintf("%s out that mode restore made: %s; such a project is no tenant until it is renamed in Neon's "+
 			"console", words.Count(len(copies), "project is left", "projects are left"), words.List(copies, shown)))
 	}
 	if len(missing) > 0 {
-		return tenants, &fleet.IncompleteError{Missing: missing}
+		return tenants, &fleet.IncompleteError{Missing: missing,
+			Fix: "ask Neon's support about the projects of these ids"}
 	}
 	return tenants, nil
 }
@@ -155,7 +157,13 @@ func (n *Neon) Searched() (looked, remedy string) {
 	if n.orgID != "" {
 		where = "the organization " + n.orgID
 	}
-	return "every project of " + where + " counts", "check that neon-api-key and neon-org-id are those of the " +
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	looked = "every project of " + where + " counts"
+	if n.copies > 0 {
+		looked += fmt.Sprintf(", except %d that mode restore made", n.copies)
+	}
+	return looked, "check that neon-api-key and neon-org-id are those of the " +
 		"organization that owns the projects"
 }
 
@@ -198,11 +206,7 @@ func (n *Neon) connectionString(ctx context.Context, t fleet.Tenant, pooled bool
 		}
 		branchID = b.ID
 	}
-	uri, err := n.client.ConnectionURI(ctx, t.ID, branchID, n.database, n.role, pooled)
-	if err != nil {
-		return fleet.Secret{}, n.explainURI(ctx, t, branchID, err)
-	}
-	return completeURI(t.ID, uri)
+	return n.BranchURL(ctx, t, branchID, pooled)
 }
 
 // completeURI returns the connection string that Neon gave for a project, or an error if it cannot be used.
@@ -248,6 +252,25 @@ func (n *Neon) findBranch(ctx context.Context, projectID string) (neon.Branch, e
 		remedy += "; this one has " + quoted(all, func(b neon.Branch) string { return b.Name })
 	}
 	return neon.Branch{}, fleet.WithRemedy(err, remedy)
+}
+
+// ownBranch returns the branch that a project's connections go to.
+func (n *Neon) ownBranch(ctx context.Context, projectID string) (neon.Branch, error) {
+	if n.branch != "" {
+		return n.findBranch(ctx, projectID)
+	}
+	return n.defaultBranch(ctx, projectID)
+}
+
+func (n *Neon) defaultBranch(ctx context.Context, projectID string) (neon.Branch, error) {
+	all, err := n.client.Branches(ctx, projectID, "")
+	if err != nil {
+		return neon.Branch{}, keyRemedy(err)
+	}
+	if i := slices.IndexFunc(all, func(b neon.Branch) bool { return b.Default }); i >= 0 {
+		return all[i], nil
+	}
+	return neon.Branch{}, fmt.Errorf("project %s has no default branch", projectID)
 }
 
 // quoted lists names for the reader of an error, the first ten.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -17,18 +16,8 @@ func (n *Neon) CanBranch(fleet.Tenant) error { return nil }
 
 // OwnBranch implements [fleet.Brancher].
 func (n *Neon) OwnBranch(ctx context.Context, t fleet.Tenant) (fleet.Branch, error) {
-	if n.branch != "" {
-		b, err := n.findBranch(ctx, t.ID)
-		return branchOf(b), err
-	}
-	all, err := n.client.Branches(ctx, t.ID, "")
-	if err != nil {
-		return fleet.Branch{}, keyRemedy(err)
-	}
-	if i := slices.IndexFunc(all, func(b neon.Branch) bool { return b.Default }); i >= 0 {
-		return branchOf(all[i]), nil
-	}
-	return fleet.Branch{}, fmt.Errorf("project %s has no default branch", t.ID)
+	b, err := n.ownBranch(ctx, t.ID)
+	return branchOf(b), err
 }
 
 // Branches implements [fleet.Brancher].
@@ -101,7 +90,7 @@ func (n *Neon) BranchURL(ctx context.Context, t fleet.Tenant, branchID string, p
 func (n *Neon) RestoreBranch(
 	ctx context.Context, t fleet.Tenant, branchID, sourceID string, at time.Time, preserveAs string,
 ) error {
-	_, err := n.client.RestoreBranch(ctx, t.ID, branchID,
+	err := n.client.RestoreBranch(ctx, t.ID, branchID,
 		neon.Restore{SourceID: sourceID, At: at, PreserveAs: preserveAs})
 	if exists := (*neon.ExistsError)(nil); errors.As(err, &exists) {
 		return &fleet.ExistingBranch{Name: preserveAs, ID: exists.ID, Err: changeRemedy(err)}
@@ -111,8 +100,7 @@ func (n *Neon) RestoreBranch(
 
 // ExpireBranch implements [fleet.Brancher].
 func (n *Neon) ExpireBranch(ctx context.Context, t fleet.Tenant, branchID string, at time.Time) error {
-	_, err := n.client.UpdateBranch(ctx, t.ID, branchID, neon.BranchUpdate{ExpiresAt: &at})
-	return changeRemedy(err)
+	return changeRemedy(n.client.ExpireBranch(ctx, t.ID, branchID, at))
 }
 
 // DeleteBranch implements [fleet.Brancher].

@@ -94,7 +94,8 @@ func (n *Neon) Computes(ctx context.Context) (fleet.Computes, error) {
 			LastActive: p.ComputeLastActiveAt, ChangedAt: p.UpdatedAt, SuspendAfter: p.SuspendAfter(), MinUnits: p.MinUnits(),
 		}, ok
 	}
-	return fleet.Computes{Of: of, At: at, Ahead: n.client.Ahead()}, nil
+	ahead, known := n.client.Ahead()
+	return fleet.Computes{Of: of, At: at, Ahead: ahead, AheadKnown: known}, nil
 }
 
 // listed returns a project as it was listed; ok is false if it was not.
@@ -189,6 +190,9 @@ func changeRemedy(err error) error {
 	case e.Code == "BRANCHES_LIMIT_EXCEEDED":
 		return fleet.WithRemedy(err, "the project has as many branches as the plan allows: delete some (mode "+
 			"delete-branches, or Neon's console), let new ones expire with branch-expires-in, or upgrade the plan")
+	case e.Code == "PROJECTS_LIMIT_EXCEEDED":
+		return fleet.WithRemedy(err, "the account has as many projects as the plan allows: delete those that are no longer "+
+			"needed (mode drop-tenant, or Neon's console), or upgrade the plan")
 	case e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests &&
 		strings.Contains(strings.ToLower(e.Message), "limit"):
 		return fleet.WithRemedy(err, "the plan's limit is reached: delete what is no longer needed in Neon's console "+

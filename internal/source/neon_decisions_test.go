@@ -55,6 +55,10 @@ func answered(status int, method, message string) error {
 	return &neon.Error{APIError: httpx.APIError{Status: status, Method: method, Message: message}}
 }
 
+func limited(code string) error {
+	return &neon.Error{APIError: httpx.APIError{Status: 422, Method: http.MethodPost}, Code: code}
+}
+
 func TestFinalRefusals(t *testing.T) {
 	for status, want := range map[int]bool{
 		400: true, 401: true, 403: true, 404: true, 422: true,
@@ -85,6 +89,8 @@ func TestRemediesOfAPIErrors(t *testing.T) {
 			other: "something other than the Neon API"},
 		"plan's limit": {err: answered(422, http.MethodPost, "branches limit exceeded"),
 			other: "the plan's limit is reached"},
+		"plan's limit of projects": {err: limited("PROJECTS_LIMIT_EXCEEDED"), other: "the account has as many projects as"},
+		"plan's limit of branches": {err: limited("BRANCHES_LIMIT_EXCEEDED"), other: "the project has as many branches as"},
 		"rate limit": {err: answered(429, http.MethodPost, "rate limit exceeded"), reading: "the account stayed over",
 			other: "the account stayed over"},
 		"reading, 403": {err: answered(403, http.MethodGet, ""), reading: "the key in neon-api-key may not see this",

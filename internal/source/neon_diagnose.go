@@ -89,8 +89,8 @@ func (n *Neon) examine(ctx context.Context, t fleet.Tenant, err error) error {
 	if d := projectCause(*project, err); d != nil {
 		return d
 	}
-	branch, ok := n.usedBranch(ctx, t)
-	if !ok {
+	branch, apiErr := n.ownBranch(ctx, t.ID)
+	if apiErr != nil {
 		return err
 	}
 	switch sqlState(err) {
@@ -193,7 +193,7 @@ const namesRemedy = "check that the project still exists, and that it has the da
 // explainURI returns why Neon gave no connection string. Its API documents only the status 404, and does not say what a
 // project without stored passwords answers.
 func (n *Neon) explainURI(ctx context.Context, t fleet.Tenant, branchID string, err error) error {
-	if !final(err) {
+	if !final(err) && !errors.Is(err, neon.ErrEmptyURI) {
 		return err
 	}
 	if neon.IsStatus(err, http.StatusUnauthorized) || neon.IsStatus(err, http.StatusForbidden) {
@@ -211,8 +211,8 @@ func (n *Neon) explainURI(ctx context.Context, t fleet.Tenant, branchID string, 
 		return fleet.WithRemedy(err, namesRemedy)
 	}
 	if branchID == "" {
-		b, ok := n.usedBranch(ctx, t)
-		if !ok {
+		b, apiErr := n.ownBranch(ctx, t.ID)
+		if apiErr != nil {
 			return fleet.WithRemedy(err, namesRemedy)
 		}
 		branchID = b.ID
@@ -221,21 +221,6 @@ func (n *Neon) explainURI(ctx context.Context, t fleet.Tenant, branchID string, 
 		return d
 	}
 	return fleet.WithRemedy(err, namesRemedy)
-}
-
-// usedBranch returns the branch that the tenant's connections go to.
-func (n *Neon) usedBranch(ctx context.Context, t fleet.Tenant) (neon.Branch, bool) {
-	branches, err := n.client.Branches(ctx, t.ID, n.branch)
-	i := slices.IndexFunc(branches, func(b neon.Branch) bool {
-		if n.branch == "" {
-			return b.Default
-		}
-		return b.Name == n.branch
-	})
-	if err != nil || i < 0 {
-		return neon.Branch{}, false
-	}
-	return branches[i], true
 }
 
 // sqlState returns the SQLSTATE of the server's error in err's tree, or "".

@@ -264,15 +264,11 @@ func (n *Neon) CheckDependents(context.Context, fleet.Tenant) error { return nil
 
 // Beside implements [fleet.Provisioner] with the other databases of the project's default branch.
 func (n *Neon) Beside(ctx context.Context, t fleet.Tenant) ([]string, error) {
-	branches, err := n.client.Branches(ctx, t.ID, "")
+	branch, err := n.defaultBranch(ctx, t.ID)
 	if err != nil {
-		return nil, keyRemedy(err)
+		return nil, err
 	}
-	i := slices.IndexFunc(branches, func(b neon.Branch) bool { return b.Default })
-	if i < 0 {
-		return nil, fmt.Errorf("project %s has no default branch", t.ID)
-	}
-	databases, err := n.client.Databases(ctx, t.ID, branches[i].ID)
+	databases, err := n.client.Databases(ctx, t.ID, branch.ID)
 	if err != nil {
 		return nil, keyRemedy(err)
 	}

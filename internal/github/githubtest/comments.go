@@ -35,6 +35,14 @@ func (s *Server) AddPullRequest(repository string, number int) {
 	r.pulls = append(r.pulls, number)
 }
 
+// LockPullRequest locks a pull request's conversation: nobody here may comment on it.
+func (s *Server) LockPullRequest(repository string, number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.repositories[strings.ToLower(repository)]
+	r.locked = append(r.locked, number)
+}
+
 // AddComment adds a comment that somebody else writes, and returns its id.
 func (s *Server) AddComment(repository string, pull int, login, body string) int64 {
 	s.mu.Lock()
@@ -139,6 +147,9 @@ func createComment(s *Server, r *request) reply {
 	body, refusal := r.readComment()
 	if refusal != nil {
 		return *refusal
+	}
+	if slices.Contains(r.repository.locked, pull) {
+		return refuse(http.StatusForbidden, "Unable to create comment because issue is locked.")
 	}
 	return reply{http.StatusCreated, r.describeComment(s.addComment(r.repository, pull, r.token.login(), body))}
 }

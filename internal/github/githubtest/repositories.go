@@ -9,6 +9,7 @@ type repository struct {
 	environments map[string]*vault // by name in lower case
 	archived     bool
 	pulls        []int      // numbers of the pull requests
+	locked       []int      // those whose conversation is locked
 	comments     []*comment // of pull requests, the oldest first
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // Chains is the source of mode verify-backups: whoever has backups in the bucket, even if the tenant was dropped long
@@ -29,11 +30,19 @@ var (
 	_ fleet.Remnants = (*Chains)(nil)
 	_ fleet.Searcher = (*Chains)(nil)
 	_ fleet.Closer   = (*Chains)(nil)
+
+	_ mode.CatalogReader = (*Chains)(nil)
 )
 
 // NewChains reads the inputs about the bucket. given is the source that the inputs ask for, nil if they ask for none.
 func NewChains(in *input.Reader, given fleet.Source) fleet.Source {
 	return &Chains{store: mode.ReadStore(in), given: given}
+}
+
+// ReadsFrom implements [mode.CatalogReader] for the given source.
+func (c *Chains) ReadsFrom(t postgres.Target) bool {
+	given, ok := c.given.(mode.CatalogReader)
+	return ok && given.ReadsFrom(t)
 }
 
 // Tenants lists the tenants of the given source, and those of every other chain in the bucket.

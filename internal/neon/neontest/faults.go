@@ -11,7 +11,7 @@ import (
 )
 
 // Fault is something that goes wrong between a client and the API. A call that it strikes does not reach the API,
-// unless the fault only delays it.
+// unless the fault only delays it or loses its answer.
 type Fault struct {
 	// Route is what to strike: a route as in [Calls], or a pattern for one or for a call's actual path, in which *
 	// stands for anything ("GET *", "* /projects/quiet-river-12345678/branches*"). Empty: every call.
@@ -29,6 +29,8 @@ type Fault struct {
 	Delay time.Duration
 	// Drop closes the connection without an answer.
 	Drop bool
+	// Lose lets the API do its work, and closes the connection without an answer.
+	Lose bool
 	// Times is how many calls are struck. 0: all, until ClearFaults.
 	Times int
 	// After is how many calls are let through first.
@@ -70,11 +72,12 @@ func (f *Fault) matches(r *http.Request, route string) bool {
 	return servertest.MatchRoute(f.Route, route, r.Method+" "+r.URL.Path[len(BasePath):])
 }
 
-// strike carries out the fault that strikes a call, if any, and reports whether the call ends here.
-func (s *Server) strike(w http.ResponseWriter, r *http.Request, route string) bool {
+// strike carries out the fault that strikes a call, if any. ended reports whether the call ends here, lose whether its
+// answer is to be lost.
+func (s *Server) strike(w http.ResponseWriter, r *http.Request, route string) (lose, ended bool) {
 	fault, struck := s.faults.Strike(func(f Fault) bool { return f.matches(r, route) })
 	if !struck {
-		return false
+		return false, false
 	}
 	if fault.Delay > 0 {
 		select {
@@ -86,20 +89,20 @@ func (s *Server) strike(w http.ResponseWriter, r *http.Request, route string) bo
 		panic(http.ErrAbortHandler) // net/http's way to drop a connection without an answer or a log line
 	}
 	if fault.Status == 0 {
-		return false
+		return fault.Lose, false
 	}
 	setRetryAfter(w.Header(), fault.RetryAfter)
 	if fault.Status == 524 {
 		w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 		w.WriteHeader(fault.Status)
 		fmt.Fprint(w, timeoutPage)
-		return true
+		return false, true
 	}
 	message := cmp.Or(fault.Message, usualMessages[fault.Status], http.StatusText(fault.Status))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(fault.Status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"request_id": newUUID(), "code": "", "message": message})
-	return true
+	return false, true
 }
 
 const timeoutPage = "<!DOCTYPE html>\n<html><head><title>console.neon.tech | 524: A timeout occurred</title></head>" +

@@ -49,6 +49,17 @@ func TestFaults(t *testing.T) {
 		t.Errorf("a dropped connection answered %d", response.StatusCode)
 	}
 
+	s.Fail(neontest.Fault{Route: "DELETE /projects/{project_id}", Lose: true, Times: 1})
+	request, _ = http.NewRequest("DELETE", s.URL()+"/projects/"+ids[1], nil)
+	request.Header.Set("Authorization", "Bearer "+neontest.OrgKey)
+	if response, err := http.DefaultClient.Do(request); err == nil {
+		response.Body.Close()
+		t.Errorf("a lost answer is %d", response.StatusCode)
+	}
+	if a := get(ids[1]); a.Status != 404 {
+		t.Errorf("the call whose answer was lost did nothing: %d", a.Status)
+	}
+
 	s.Fail(neontest.Fault{Delay: 300 * time.Millisecond, Times: 1})
 	began := time.Now()
 	if a := get(ids[0]); a.Status != 200 || time.Since(began) < 300*time.Millisecond {

@@ -15,6 +15,22 @@ func (s *Server) Rename(id, name string) bool {
 	return true
 }
 
+// RenameBranch gives a branch of a project another name. It reports false if there is no such branch.
+func (s *Server) RenameBranch(id, branchID, name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.byID[id]
+	if p == nil {
+		return false
+	}
+	b := p.branch(branchID)
+	if b == nil {
+		return false
+	}
+	b.name, b.updated = name, s.now()
+	return true
+}
+
 // Use makes a project say from now on when a compute of it was last in use. It reports false if there is no such
 // project.
 func (s *Server) Use(id string, at time.Time) bool {

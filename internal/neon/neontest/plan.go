@@ -2,8 +2,9 @@ package neontest
 
 import "net/http"
 
-// Plan is what an account may have. 0 is none.
+// Plan is what an account may have. 0 is none, unless it says otherwise.
 type Plan struct {
+	Projects          int // of an account; 0 is no limit
 	Branches          int // of a project
 	RootBranches      int // of a project
 	ProtectedBranches int // of a project
@@ -33,6 +34,22 @@ const protectedMessage = "You have reached the maximum number of protected branc
 // exceeded is a refusal because of a plan's limit. Only these have a code.
 func exceeded(code, message string) error {
 	return &apiError{http.StatusUnprocessableEntity, code, message}
+}
+
+// checkNewProject refuses a project that would be one too many.
+func (s *Server) checkNewProject(org string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := 0
+	for _, p := range s.projects {
+		if p.org == org && p.deleted == nil {
+			own++
+		}
+	}
+	if limit := s.options.Plan.Projects; limit > 0 && own >= limit {
+		return exceeded("PROJECTS_LIMIT_EXCEEDED", "projects limit exceeded")
+	}
+	return nil
 }
 
 // checkNewBranch refuses a branch that would be one too many.

@@ -10,7 +10,7 @@ import (
 
 func TestPlanLimits(t *testing.T) {
 	s := start(t, neontest.Options{Plan: neontest.Plan{
-		Branches: 5, RootBranches: 2, ProtectedBranches: 1, Endpoints: 2, HistorySeconds: 21600,
+		Projects: 1, Branches: 5, RootBranches: 2, ProtectedBranches: 1, Endpoints: 2, HistorySeconds: 21600,
 	}})
 	p := add(t, s, neontest.Spec{})
 	branches := "/projects/" + p.ID + "/branches"
@@ -37,6 +37,7 @@ func TestPlanLimits(t *testing.T) {
 	limited(route, body, "ROOT_BRANCHES_LIMIT_EXCEEDED", "root branches limit exceeded")
 	call(t, s, 201, "POST "+branches, nil)
 	limited("POST "+branches, "", "BRANCHES_LIMIT_EXCEEDED", "branches limit exceeded")
+	limited("POST /projects", `{"project":{}}`, "PROJECTS_LIMIT_EXCEEDED", "projects limit exceeded")
 	got := call(t, s, 400, "POST /projects", `{"project":{"history_retention_seconds":86400}}`).text(t, "message")
 	if got != `requested history retention seconds exceeds allowed maximum; `+
 		`requested_history_retention_seconds:"86400", max:"21600"` {

@@ -122,6 +122,9 @@ func (s *Server) createProject(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	spec, err := body.spec(org)
+	if err == nil {
+		err = s.checkNewProject(org)
+	}
 	if err != nil {
 		return 0, nil, err
 	}

@@ -89,6 +89,9 @@ func (s *Server) beginRestore(r *request, body *restoreBody) (*restore, error) {
 			return nil, err
 		}
 	}
+	if err := p.begin(); err != nil {
+		return nil, err
+	}
 	if body.Preserve != "" {
 		change.fails, p.failRestore = p.failRestore, false
 		change.preserve = &branch{
@@ -96,7 +99,7 @@ func (s *Server) beginRestore(r *request, body *restoreBody) (*restore, error) {
 			parentTime: b.parentTime, created: s.now(), updated: b.updated, ready: b.ready, initSource: b.initSource,
 		}
 	}
-	return change, p.begin()
+	return change, nil
 }
 
 // checkRestore refuses to restore the branch. Messages about points in time are not Neon's, which are unknown.

@@ -2,6 +2,7 @@ package neontest_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,4 +115,27 @@ func TestRestoreIsRefused(t *testing.T) {
 	}
 	// What was refused has left nothing locked.
 	call(t, s, 200, "POST "+branches+"/"+child+"/restore", from(p.BranchID, at+`,"preserve_under_name":"x"`))
+}
+
+// A restore that is refused, because the project is busy, is not the one that was to fail.
+func TestTheRestoreThatFailsIsOneThatWasAccepted(t *testing.T) {
+	s := start(t, neontest.Options{OperationTime: time.Hour})
+	p := add(t, s, neontest.Spec{})
+	branches := "/projects/" + p.ID + "/branches"
+	point := call(t, s, 201, "POST "+branches, `{"branch":{"name":"point"}}`).text(t, "branch", "id")
+	s.FailRestore(p.ID)
+	restore := "POST " + branches + "/" + p.BranchID + "/restore"
+	body := `{"source_branch_id":"` + point + `","preserve_under_name":"was"}`
+	call(t, s, 423, restore, body)
+	wait := func() {
+		if err := s.Advance(t.Context(), 2*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait()
+	call(t, s, 200, restore, body)
+	wait()
+	if a := call(t, s, 200, "GET /projects/"+p.ID+"/operations", ""); !strings.Contains(string(a.Raw), `"failed"`) {
+		t.Errorf("it did not fail: %s", a.Raw)
+	}
 }

@@ -99,7 +99,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, route string, h handler) {
 	now := time.Now()
 	s.calls.arrived(route, r.PathValue("project_id"), now)
-	if s.strike(w, r, route) {
+	lose, ended := s.strike(w, r, route)
+	if ended {
 		return
 	}
 	caller := s.authenticate(r)
@@ -119,6 +120,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route string, h h
 		return
 	}
 	status, body, err := h(&request{r, caller, query})
+	if lose {
+		panic(http.ErrAbortHandler)
+	}
 	s.answer(w, r, status, body, err)
 }
 
