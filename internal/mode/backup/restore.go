@@ -10,6 +10,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -118,6 +119,10 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	d := RestoreDetail{
 		Key: s.key.String(), Target: cmp.Or(r.into, targetURL), SchemaVersion: s.manifest.SchemaVersion,
 		Tables: []RestoredRows{},
+	}
+	if arg := backups.ForeignData(s.manifest.Args); arg != "" {
+		o.Warnings = append(o.Warnings, fmt.Sprintf("%s was made with %s: whoever loads it sends the rows of foreign tables "+
+			"to their servers once more", s.key, arg))
 	}
 	if r.env.DryRun {
 		_, _, err := r.check(ctx, s, &d)
