@@ -175,10 +175,10 @@ func (r *restore) load(
 	}
 	defer func() { _ = in.Close() }() // what was read is verified before the restore is committed, and stands
 	if r.into == "" {
-		return pgdump.Restore(ctx, target, options, in)
+		return pgdump.Restore(ctx, target, options, stored{in})
 	}
 	return r.loadInto(ctx, t, s.key, d, log, func(target postgres.Target) (pgdump.Restored, error) {
-		return pgdump.Restore(ctx, target, options, in)
+		return pgdump.Restore(ctx, target, options, stored{in})
 	})
 }
 
@@ -206,7 +206,7 @@ func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (
 	}
 	defer func() { _ = in.Close() }()
 	format, compression := encodingOf(s.key.Kind)
-	checked, err = pgdump.Check(ctx, in, pgdump.CheckOptions{
+	checked, err = pgdump.Check(ctx, stored{in}, pgdump.CheckOptions{
 		Format: format, Compression: compression, Identities: r.identities,
 		WantSHA256: s.manifest.StoredSHA256, Major: s.key.Major,
 	})
