@@ -108,8 +108,7 @@ func TestVerificationOfWhatTheStoreDamaged(t *testing.T) {
 	column(t, url, "create table t as select repeat('x', 1000) x from generate_series(1, 100); select 1")
 	proxy := buckettest.StartFaultProxy(t, v.Server)
 	proxy.Inject(buckettest.Fault{Operation: "GetObject", Way: buckettest.DamageBody})
-	o := f.run(t, t.Context(), secretTenants(t, v, map[string]string{"a": url}, "compression=none",
-		"s3-endpoint="+proxy.URL)...)
+	o := f.run(t, t.Context(), secretTenants(t, v, map[string]string{"a": url}, "s3-endpoint="+proxy.URL)...)
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "is not what was dumped, and was deleted", "damaged in the store or in transit")
 	same(t, "the bucket", len(v.keys(t)), 0)

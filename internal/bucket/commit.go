@@ -17,8 +17,8 @@ import (
 )
 
 // Commit uploads the rest, completes the object and compares what the store holds with what was written. If it fails,
-// or ctx ends before it is done, there is no object, unless it may replace one: what it replaced cannot be brought back.
-// If the store's response is lost, Commit looks whether the object is there.
+// or ctx ends before it is done, there is no object, unless it may replace one, which nothing would bring back. If the
+// store's response is lost, Commit looks whether the object is there.
 func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	if w.ended != nil {
 		return Stored{}, w.ended

@@ -11,8 +11,8 @@ import (
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 )
 
-// What takes the place of another object is not deleted because a run was cancelled, or because nobody could look at it:
-// the other is gone by then. It is deleted only if it is wrong.
+// What takes the place of another object is not deleted because a run was cancelled, or because nobody could look at
+// it: the other is gone by then. It is deleted only if it is wrong.
 func TestReplaceNeverEndsWithNothing(t *testing.T) {
 	t.Parallel()
 	s := buckettest.Shared(t)

@@ -140,8 +140,8 @@ func (d *drill) order(found []fleet.Tenant) []fleet.Tenant {
 	return ordered
 }
 
-// leftOut says why a tenant's newest backup is never restored by such a run; empty if it may be. Its size is that before
-// it was compressed, as far as the manifest knows that.
+// leftOut says why a tenant's newest backup is never restored by such a run; empty if it may be. Its size is that
+// before it was compressed, as far as the manifest knows that.
 func (d *drill) leftOut(c backups.Chain) string {
 	m := c.Newest.Manifest
 	size := max(m.PlainSize, m.StoredSize)

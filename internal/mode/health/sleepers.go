@@ -106,8 +106,8 @@ func (h *checker) owner(t fleet.Tenant, d Detail) backups.Owner {
 	return o
 }
 
-// addBackupOf adds the tenant's newest backup, if backups are looked for. A bucket that cannot be read is a problem under
-// the same checks as what it might have shown, and an error only if the run was cancelled.
+// addBackupOf adds the tenant's newest backup, if backups are looked for. A bucket that cannot be read is a problem
+// under the same checks as what it might have shown, and an error only if the run was cancelled.
 func (h *checker) addBackupOf(ctx context.Context, t fleet.Tenant, d *Detail) (problems, error) {
 	if h.store == nil || ctx.Err() != nil {
 		return nil, nil
