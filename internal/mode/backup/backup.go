@@ -1,6 +1,6 @@
 // Package backup is the modes backup, restore and verify-backups. A backup is a tenant's dump in the bucket, checked
-// and committed, after which older ones are pruned; a restore loads one into a target; a drill proves that one restores,
-// in a throwaway database.
+// and committed, after which older ones are pruned; a restore loads one into a target; a drill proves that one can be
+// restored.
 package backup
 
 import (
