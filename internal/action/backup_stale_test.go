@@ -35,3 +35,45 @@ func TestBackupCleansUpOnce(t *testing.T) {
 		t.Errorf("unfinished uploads were listed %d times", n)
 	}
 }
+
+// What cannot be tidied up keeps no tenant from being backed up.
+func TestBackupGoesOnThoughItCannotCleanUp(t *testing.T) {
+	f, v := newFleet(t, named("ACME Corp")...), newVault(t)
+	proxy := buckettest.StartFaultProxy(t, v.Server)
+	if err := proxy.Abandon(t.Context(), v.bucket, "tenants/acme-corp/20261122T120000Z-pg15.sql.gz"); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Age(24 * time.Hour)
+	proxy.Inject(buckettest.Fault{Operation: "AbortMultipartUpload", Times: 1})
+	o := f.run(t, t.Context(), v.inputs("mode=backup", "s3-endpoint="+proxy.URL)...)
+	o.counts(t, 1, 0, 0, 0)
+	o.says(t, "what earlier runs left unfinished was not removed", "s3:AbortMultipartUpload on this bucket")
+	time.Sleep(time.Second) // a backup's key tells seconds apart
+	o = f.run(t, t.Context(), v.inputs("mode=backup", "s3-endpoint="+proxy.URL)...)
+	o.counts(t, 1, 0, 0, 0)
+	if keys := v.keys(t); len(keys) != 4 { // nothing unfinished among them
+		t.Errorf("the bucket holds %v", keys)
+	}
+}
+
+// A bucket that cannot be read hides nothing else that is wrong with a tenant, and fails it only if fail-on says so.
+func TestHealthWithABucketThatCannotBeRead(t *testing.T) {
+	f, v := newFleet(t, named("ACME Corp")...), newVault(t)
+	f.run(t, t.Context(), v.inputs("mode=backup")...).counts(t, 1, 0, 0, 0)
+	proxy := buckettest.StartFaultProxy(t, v.Server)
+	proxy.Inject(buckettest.Fault{Operation: "GetObject"})
+	for failOn, fails := range map[string]bool{"unreachable": false, "backup-age": true, "proof-age": true} {
+		o := f.run(t, t.Context(), v.inputs("mode=health-check", "s3-endpoint="+proxy.URL, "required-tables=nowhere",
+			"fail-on="+failOn)...)
+		if fails {
+			o.counts(t, 0, 0, 1, 0)
+		} else {
+			o.counts(t, 1, 0, 0, 0)
+		}
+		o.says(t, "1 required table is missing: nowhere", "its backups could not be looked at: ")
+		if d := o.healthOf(t, "ACME Corp"); !slices.Contains(d.Problems, "tables") ||
+			!slices.Contains(d.Problems, "backup-age") {
+			t.Errorf("fail-on %s: the problems are %v", failOn, d.Problems)
+		}
+	}
+}

@@ -191,3 +191,18 @@ func TestDrillsLeaveOutLargeBackups(t *testing.T) {
 	o.counts(t, 0, 1, 0, 0)
 	o.says(t, "it is not proven: ", "more than max-size")
 }
+
+// A dump that holds the rows of foreign tables is not drilled: whoever loads it sends them to their servers once more.
+// Mode restore does what it is asked to, and says so.
+func TestDrillsLeaveOutForeignData(t *testing.T) {
+	s := newDrillSite(t, "")
+	key := s.forge(t, "far", "", func(b *forged) { b.m.Args = []string{"--include-foreign-data", "*"} })
+	o := s.run(t, t.Context(), s.drillInputs(verifier(t), "sample=100%")...)
+	o.counts(t, 1, 1, 0, 0)
+	const why = " was made with --include-foreign-data, and to restore it would send those rows to the foreign servers"
+	o.says(t, "it is not proven: "+key+why)
+
+	inputs := secretTenants(t, s.vault, map[string]string{"far": pgtest.Database(t)}, "mode=restore", "dry-run=true",
+		"backup-key="+key, "restore-url="+pgtest.Database(t))
+	s.run(t, t.Context(), inputs...).says(t, "sends the rows of foreign tables to their servers once more")
+}

@@ -67,7 +67,9 @@ func TestATenantIsDroppedAfterItsBackup(t *testing.T) {
 	}
 
 	// Without one, the bucket is not even asked for.
-	f.run(t, t.Context(), drop("Finance Co", "without-backup=true")...).counts(t, 1, 0, 0, 0)
+	o = f.run(t, t.Context(), drop("Finance Co", "without-backup=true")...)
+	o.counts(t, 1, 0, 0, 0)
+	o.says(t, "backups that it has remain")
 	for _, p := range f.projects {
 		if len(f.projectsNamed(t, p.Name)) != 0 {
 			t.Errorf("%s is there", p.Name)

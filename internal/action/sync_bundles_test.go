@@ -1,6 +1,8 @@
 package action
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -145,4 +147,22 @@ func TestATenantThatFailsStaysInItsBundle(t *testing.T) {
 	h.tenants["customer-0000"] = connection("customer-0000", "2")
 	h.sync(t, "secret-layout=bundle").counts(t, 2, 2, 0, 0)
 	h.holdsBundled(t)
+}
+
+// If no bundle could be written, the workflow file goes on listing those that exist.
+func TestTheWorkflowFileStaysIfNoBundleIsWritten(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, numbered(2)...)
+	path := filepath.Join(h.f.workspace, "migrate.yml")
+	if err := os.WriteFile(path, []byte("env:\n  # neon-tenants:begin\n  # neon-tenants:end\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.sync(t, "secret-layout=bundle", "workflow-file=migrate.yml").says(t, "migrate.yml was rewritten: 1 added")
+	h.DeleteVariable(h.scope, "NEON_TENANTS_STATE")
+	h.tenants["customer-0000"] = "not a URL"
+	h.sync(t, "secret-layout=bundle", "workflow-file=migrate.yml").
+		says(t, "migrate.yml is left as it is: no bundle was written")
+	if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), "secrets.NEON_TENANTS_BUNDLE_1") {
+		t.Errorf("%v, the file is\n%s", err, text)
+	}
 }

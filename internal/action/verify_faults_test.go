@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/servertest"
@@ -98,6 +99,35 @@ func TestVerificationThatFails(t *testing.T) {
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "is not what was dumped, and was deleted", "find out what altered it")
 	same(t, "the bucket", v.keys(t), kept)
+}
+
+// Bytes that contradict the store's own checksum are proven damage, whatever else cannot be read of them.
+func TestVerificationOfWhatTheStoreDamaged(t *testing.T) {
+	f, v := newFleet(t), newVault(t)
+	url := pgtest.Database(t)
+	column(t, url, "create table t as select repeat('x', 1000) x from generate_series(1, 100); select 1")
+	proxy := buckettest.StartFaultProxy(t, v.Server)
+	proxy.Inject(buckettest.Fault{Operation: "GetObject", Way: buckettest.DamageBody})
+	o := f.run(t, t.Context(), secretTenants(t, v, map[string]string{"a": url}, "s3-endpoint="+proxy.URL)...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "is not what was dumped, and was deleted", "damaged in the store or in transit")
+	same(t, "the bucket", len(v.keys(t)), 0)
+}
+
+// A backup whose manifest cannot be written is deleted, and is not said to count.
+func TestVerificationWithoutAManifest(t *testing.T) {
+	f, v := newFleet(t), newVault(t)
+	url := pgtest.Database(t)
+	proxy := buckettest.StartFaultProxy(t, v.Server)
+	proxy.Inject(buckettest.Fault{Operation: "PutObject", Nth: 2})
+	o := f.run(t, t.Context(), secretTenants(t, v, map[string]string{"a": url}, "s3-endpoint="+proxy.URL,
+		"verify-database-url="+refusing(t, make(chan func())))...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "before that, the upload could not be restored for verification")
+	if strings.Contains(o.log, "is whole and counts") {
+		t.Errorf("it does not count: %s", o.log)
+	}
+	same(t, "the bucket", len(v.keys(t)), 0)
 }
 
 // refusing is the URL of a server that refuses the password, after the next of these functions has run.

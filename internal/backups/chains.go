@@ -19,7 +19,7 @@ import (
 // dump on purpose is in none.
 type Chain struct {
 	Folder string
-	// Newest is the newest backup, be it that the object is not as large as it was: that is what somebody would restore.
+	// Newest is the newest backup, even if it is damaged: a drill has to report that.
 	Newest Judged
 	Since  time.Time     // when the oldest of them began
 	Proof  *RestoreProof // the newest that counts; nil: it was never proven
@@ -93,10 +93,11 @@ func (s Store) chainsIn(ctx context.Context, folder string) (chains []Chain, odd
 	}
 	chains, odd = chainsOf(folder, judged)
 	for i := range chains {
-		p, ok, err := s.newestProof(ctx, folder, objects, chains[i].Owner(), manifests)
+		p, ok, future, err := s.newestProof(ctx, folder, objects, chains[i].Owner(), manifests)
 		if err != nil {
 			return nil, nil, err
 		}
+		odd = append(odd, future...)
 		if ok {
 			chains[i].Proof = &p
 		}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/pgdump"
 )
 
 // noDefinitions are pg_dump's options without which a dump holds rows, but not the tables that they go into.
@@ -22,81 +24,47 @@ var unsafeEncodings = []string{
 // need tables; and SQL has to be read without mistaking a character for a quote. A plain dump with --clean drops first
 // what an empty database does not have; an archive takes no notice of it.
 func Unloadable(args []string, plain bool) (arg, why string) {
-	clean, ifExists := "", false
-	for i, arg := range args {
-		next := ""
-		if i+1 < len(args) {
-			next = args[i+1]
-		}
-		name, value, ok := option(arg, next)
-		switch {
-		case !ok:
-		case slices.ContainsFunc(noDefinitions, func(long string) bool { return strings.HasPrefix(long, name) }),
-			name == "section" && value != "pre-data":
-			return arg, "it leaves out the definitions, and rows cannot be loaded without their tables"
-		case name == "schema" && mayBePublic(value):
+	clean, section := "", ""
+	ifExists, definitions := false, false
+	for _, o := range pgdump.Options(args) {
+		switch arg := o.Words[0]; {
+		case slices.ContainsFunc(noDefinitions, o.Is):
+			return arg, leavesOutDefinitions
+		case o.Is("section"):
+			section = cmp.Or(section, arg)
+			definitions = definitions || o.Value == "pre-data"
+		case o.Is("schema") && mayBePublic(o.Value):
 			return arg, "the dump would create the schema public, which every database has"
-		case strings.HasPrefix("encoding", name) && slices.Contains(unsafeEncodings, plainName(value)):
+		case o.Is("encoding") && slices.Contains(unsafeEncodings, plainName(o.Value)):
 			return arg, "in that encoding a part of a character can look like a backslash"
-		case strings.HasPrefix("binary-upgrade", name):
+		case o.Is("binary-upgrade"):
 			return arg, "only a server that pg_upgrade has started takes such a dump"
-		case strings.HasPrefix("clean", name):
+		case o.Is("clean"):
 			clean = arg
-		case strings.HasPrefix("if-exists", name):
+		case o.Is("if-exists"):
 			ifExists = true
 		}
 	}
-	if plain && clean != "" && !ifExists {
+	switch {
+	case section != "" && !definitions:
+		return section, leavesOutDefinitions
+	case plain && clean != "" && !ifExists:
 		return clean, "without --if-exists it drops what an empty database does not have"
 	}
 	return "", ""
 }
 
+const leavesOutDefinitions = "it leaves out the definitions, and rows cannot be loaded without their tables"
+
 // ForeignData returns the argument of pg_dump with which a dump holds the rows of foreign tables, which whoever loads
 // it sends to their servers; empty if there is none.
 func ForeignData(args []string) string {
-	for _, arg := range args {
-		const shortest = len("--include-f")
-		name, _, _ := strings.Cut(arg, "=")
-		if len(name) >= shortest && strings.HasPrefix("--include-foreign-data", name) {
-			return arg
+	for _, o := range pgdump.Options(args) {
+		if o.Is("include-foreign-data") {
+			return o.Words[0]
 		}
 	}
 	return ""
-}
-
-// option returns the long name of the option in a word, and its value.
-func option(arg, next string) (name, value string, ok bool) {
-	if long, ok := strings.CutPrefix(arg, "--"); ok {
-		name, value, hasValue := strings.Cut(long, "=")
-		if !hasValue {
-			value = next
-		}
-		const shortest = 3 // fewer letters are no option's alone
-		return name, value, len(name) >= shortest
-	}
-	letters, ok := strings.CutPrefix(arg, "-")
-	if !ok {
-		return "", "", false // a value
-	}
-	for i := range letters {
-		rest := letters[i+1:]
-		switch {
-		case letters[i] == 'a':
-			return "data-only", "", true
-		case letters[i] == 'c' && !strings.ContainsAny(rest, "aEn"):
-			return "clean", "", true
-		case letters[i] == 'E':
-			return "encoding", cmp.Or(rest, next), true
-		case letters[i] == 'n' && rest != "":
-			return "schema", rest, true
-		case letters[i] == 'n':
-			return "schema", next, true
-		case strings.IndexByte("eNStT", letters[i]) >= 0:
-			return "", "", false // the rest is its value
-		}
-	}
-	return "", "", false
 }
 
 // plainName is the name of an encoding without what PostgreSQL ignores in it: case and punctuation.

@@ -105,10 +105,11 @@ func proofsIn(folder string, objects []bucket.Object) (keys []string, proofs map
 }
 
 // newestProof returns the newest proof in a folder that counts for the owner: of a backup that is as it was then, or of
-// one that has been pruned since. ok is false if there is none.
+// one that has been pruned since. ok is false if there is none. odd are those from the future, which would count for
+// ever.
 func (s Store) newestProof(
 	ctx context.Context, folder string, objects []bucket.Object, o Owner, manifests map[string]Manifest,
-) (_ RestoreProof, ok bool, err error) {
+) (_ RestoreProof, ok bool, odd []string, err error) {
 	stored := map[string]bucket.Object{}
 	for _, object := range objects {
 		stored[object.Key] = object
@@ -117,14 +118,18 @@ func (s Store) newestProof(
 	for _, key := range keys {
 		p, readable, err := s.readProof(ctx, key)
 		if err != nil {
-			return RestoreProof{}, false, err
+			return RestoreProof{}, false, odd, err
 		}
 		if !readable || !o.mayOwn(p.Tenant.ID, p.Origin) {
 			continue
 		}
+		if p.FinishedAt.After(s.Now().Add(MaxSkew)) {
+			odd = append(odd, fmt.Sprintf("%s (%s)", key+proofSuffix, notYet))
+			continue
+		}
 		object, exists := stored[key]
 		if !exists {
-			return p, true, nil
+			return p, true, odd, nil
 		}
 		m, known := manifests[key]
 		if !known {
@@ -133,14 +138,14 @@ func (s Store) newestProof(
 				continue // without its manifest it is no backup that was proven
 			}
 			if err != nil {
-				return RestoreProof{}, false, err
+				return RestoreProof{}, false, odd, err
 			}
 		}
 		if p.proves(object, proofs[key], m) {
-			return p, true, nil
+			return p, true, odd, nil
 		}
 	}
-	return RestoreProof{}, false, nil
+	return RestoreProof{}, false, odd, nil
 }
 
 // Proven returns the newest proof of the owner's backups among the objects of a tenant's folder; ok is false if none
@@ -148,7 +153,8 @@ func (s Store) newestProof(
 func (s Store) Proven(ctx context.Context, folder string, objects []bucket.Object, o Owner) (
 	_ RestoreProof, ok bool, err error,
 ) {
-	return s.newestProof(ctx, folder, objects, o, nil)
+	p, ok, _, err := s.newestProof(ctx, folder, objects, o, nil)
+	return p, ok, err
 }
 
 // PruneProofs deletes the proofs of the owner's backups that are gone from the tenant's folder, if any was just pruned:

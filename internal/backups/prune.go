@@ -101,12 +101,15 @@ func (s Store) Due(
 		}
 		rest = nil
 	}
-	counted := 0
+	counted, needed := 0, max(p.KeepLast, 1)
+	if due == 0 {
+		needed = 1 // for a warning only
+	}
 	for _, b := range rest {
 		if b.Key == o.Written && due == 0 {
 			continue // the one before it may be another's
 		}
-		if counted >= max(p.KeepLast, 1) {
+		if counted >= needed {
 			break
 		}
 		j, err := s.judgeOne(ctx, b, o)
@@ -165,7 +168,9 @@ func (s Store) Prune(ctx context.Context, decisions []Decision, o Owner) (Prunin
 		}
 	}
 	p.Marked = deletedObjects.Marked
-	p.Retained = slices.Concat(p.Retained, deletedManifests.Retained, deletedObjects.Retained)
+	for _, key := range slices.Concat(deletedManifests.Retained, deletedObjects.Retained) {
+		p.Retained = append(p.Retained, strings.TrimSuffix(key, manifestSuffix))
+	}
 	return p, errors.Join(errManifests, errObjects)
 }
 

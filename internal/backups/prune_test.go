@@ -144,6 +144,11 @@ func TestDueReadsFewManifests(t *testing.T) {
 			t.Errorf("%d days: %s", days, backups.Passed(judged))
 		}
 	}
+	before := proxy.Calls("GetObject")
+	f.due(o, backups.Policy{Days: 30, KeepLast: 5})
+	if n := proxy.Calls("GetObject") - before; n != 1 {
+		t.Errorf("to keep 5 of which none is due, %d manifests were read", n)
+	}
 	// The one before the new one is another tenant's: that is noticed though nothing is due.
 	f = shelf{t, s, "zeta"}
 	key := f.put(1, true, foreign)
@@ -214,4 +219,38 @@ func lockedStore(t *testing.T) (backups.Store, *buckettest.Server) {
 	t.Helper()
 	s := buckettest.Shared(t)
 	return openBucket(t, s, s.URL, buckettest.Bucket(t, s, true)), s
+}
+
+// A proof from the future counts for no drill: it would be the newest for ever.
+func TestProofsFromTheFuture(t *testing.T) {
+	s, _ := openStore(t)
+	f, o := shelf{t, s, "acme"}, backups.Owner{ID: "id-1", Origin: home}
+	key := f.put(1, true, nil)
+	prove := func(at time.Time) {
+		t.Helper()
+		m, err := s.Manifest(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := backups.RestoreProof{
+			Key: key, Tenant: m.Tenant, Origin: m.Origin, StoredSize: m.StoredSize, StoredSHA256: m.StoredSHA256, FinishedAt: at,
+		}
+		if err := s.Prove(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for ahead, counts := range map[time.Duration]bool{-time.Hour: true, backups.MaxSkew / 2: true, 365 * day: false} {
+		prove(s.Now().Add(ahead))
+		objects, err := s.Objects(t.Context(), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := s.Proven(t.Context(), s.Folder("acme"), objects, o); ok != counts || err != nil {
+			t.Errorf("%s ahead: %v, %v", ahead, ok, err)
+		}
+		chains, odd, err := s.Chains(t.Context())
+		if err != nil || len(chains) != 1 || (chains[0].Proof != nil) != counts || (len(odd) == 0) != counts {
+			t.Errorf("%s ahead: chains %+v, odd %v, %v", ahead, chains, odd, err)
+		}
+	}
 }

@@ -45,6 +45,9 @@ const (
 // MaxSkew is by how much two clocks may differ without consequences.
 const MaxSkew = 5 * time.Minute
 
+// notYet is why a backup or a proof from the future does not count.
+const notYet = "its time has not come yet, so a clock was wrong"
+
 // Judged is a stored backup, its manifest and what it is to its owner.
 type Judged struct {
 	Backup
@@ -107,7 +110,7 @@ func (j Judged) Why() string {
 	case Unclear:
 		return "its manifest does not say which server, database and branch it came from"
 	case Future:
-		return "its time has not come yet, so a clock was wrong"
+		return notYet
 	case Partial:
 		return "it is partial: pg_dump left something out, because of " + strings.Join(j.Manifest.Args, " ")
 	case Damaged:

@@ -113,7 +113,7 @@ func TestPrune(t *testing.T) {
 	if want := []string{unverified.String(), whole.String()}; !slices.Equal(gone, want) {
 		t.Errorf("pruned %v, want %v", gone, want)
 	}
-	if want := []string{held.Manifest()}; !slices.Equal(p.Retained, want) {
+	if want := []string{held.String()}; !slices.Equal(p.Retained, want) {
 		t.Errorf("retained %v, want %v", p.Retained, want)
 	}
 	listed, err = s.List(t.Context(), "acme")

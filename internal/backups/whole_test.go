@@ -30,6 +30,11 @@ func TestLeftOut(t *testing.T) {
 		"--section=pre-data":                 "--section=pre-data",
 		"--no-large-objects":                 "--no-large-objects",
 		"-B":                                 "-B",
+		"-cEUTF8":                            "",
+		"--no-own":                           "",       // whatever it abbreviates leaves nothing out
+		"--no-s":                             "--no-s", // may be --no-schema
+		"--encoding --schema-only":           "",       // which is the encoding's name
+		"-vsE UTF8":                          "-vsE UTF8",
 		"--filter=/tmp/x":                    "--filter=/tmp/x",
 		"--no-unlogged-table-data":           "--no-unlogged-table-data",
 		"--enable-row-security":              "--enable-row-security",

@@ -30,6 +30,10 @@ const (
 	StoreFull           Cause = "store full"
 	ObjectExists        Cause = "object exists"
 	ObjectReplaced      Cause = "object replaced while it was read"
+	ObjectDamaged       Cause = "object damaged"           // in the store, or on its way from there
+	ObjectDiffers       Cause = "object not what was sent" // though the store took it
+	ObjectOverwritten   Cause = "object overwritten by another"
+	NoRanges            Cause = "reading a part not supported"
 	ObjectArchived      Cause = "object in an archive" // from which the store has to restore it first
 	KeyDenied           Cause = "permission for the encryption key missing"
 	Denied              Cause = "permission missing" // see [Error.Permission]

@@ -17,8 +17,8 @@ import (
 )
 
 // Commit uploads the rest, completes the object and compares what the store holds with what was written. If it fails,
-// or ctx ends before it is done, there is no object. If the store's response is lost, Commit looks whether the object
-// is there.
+// or ctx ends before it is done, there is no object, unless it may replace one, which nothing would bring back. If the
+// store's response is lost, Commit looks whether the object is there.
 func (w *Writer) Commit(ctx context.Context) (Stored, error) {
 	if w.ended != nil {
 		return Stored{}, w.ended
@@ -71,20 +71,23 @@ func (w *Writer) finishParts() error {
 }
 
 // verify compares the stored object with what was written, after a request that ended with requestErr. An object of
-// ours that is complete is good even if the response was lost; any other object of ours is deleted.
+// ours that is complete is good even if the response was lost; any other object of ours is deleted. One that may have
+// taken another's place is deleted only if it is known to be wrong, and stays even if nobody waits for it any more.
 func (w *Writer) verify(ctx context.Context, requestErr error) (Stored, error) {
 	o, err := w.bucket.Head(ctx, w.key)
 	switch {
 	case err == nil && o.nonce != w.nonce:
 		return Stored{}, cmp.Or(requestErr, error(&Error{Op: "check", Bucket: w.bucket.options.Bucket, Key: w.key,
-			Err: errors.New("another object was written under this name meanwhile")}))
+			cause: ObjectOverwritten, Err: errors.New("another object was written under this name meanwhile")}))
 	case err != nil && requestErr != nil:
 		return Stored{}, requestErr // there is no object, as far as we can tell
+	case err != nil && w.info.Replace:
+		return Stored{}, fmt.Errorf("look at what was stored: %w", err)
 	case err != nil:
 		return Stored{}, errors.Join(fmt.Errorf("look at what was stored: %w", err), w.undo(ctx))
 	}
 	checked, err := w.compare(o)
-	if err == nil {
+	if err == nil && !w.info.Replace {
 		err = w.wrap(w.ctx.Err(), "upload", "")
 	}
 	if err != nil {
@@ -104,7 +107,7 @@ func (w *Writer) undo(ctx context.Context) error {
 // compare compares the stored object with what was written, and returns what it compared: see [Stored.Checked].
 func (w *Writer) compare(o Object) (string, error) {
 	differs := func(what string, want, got any) error {
-		return &Error{Op: "check", Bucket: w.bucket.options.Bucket, Key: w.key,
+		return &Error{Op: "check", Bucket: w.bucket.options.Bucket, Key: w.key, cause: ObjectDiffers,
 			Err: fmt.Errorf("the store holds something other than what was sent: its %s is %v, not %v", what, got, want)}
 	}
 	if o.Size != w.size {

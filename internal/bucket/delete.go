@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -45,30 +46,59 @@ func (b *Bucket) Delete(ctx context.Context, keys []string) (Deleted, error) {
 	return d, errors.Join(errs...)
 }
 
-func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (d Deleted, err error) {
+// deleteBatch deletes objects with one request, and once more those for which the store had a passing trouble: such a
+// response is a success as a whole, so the client does not try it again.
+func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (Deleted, error) {
+	d, failed, err := b.deleteObjects(ctx, keys)
+	var again []string
+	var errs []error
+	for _, e := range failed {
+		if e.Cause() == ServerError {
+			again = append(again, e.Key)
+		} else {
+			errs = append(errs, e)
+		}
+	}
+	if len(again) > 0 {
+		var more Deleted
+		more, failed, err = b.deleteObjects(ctx, again)
+		d.Keys, d.Retained = append(d.Keys, more.Keys...), append(d.Retained, more.Retained...)
+		d.Marked = append(d.Marked, more.Marked...)
+		for _, e := range failed {
+			errs = append(errs, e)
+		}
+	}
+	return d, errors.Join(append(errs, err)...)
+}
+
+// keyStatus is the status of the codes with which a batch's response, itself a success, says that a key was refused.
+var keyStatus = map[string]int{
+	"AccessDenied": http.StatusForbidden, "InternalError": http.StatusInternalServerError,
+	"SlowDown": http.StatusServiceUnavailable, "ServiceUnavailable": http.StatusServiceUnavailable,
+}
+
+// deleteObjects makes one request. failed are the keys that the store refused.
+func (b *Bucket) deleteObjects(ctx context.Context, keys []string) (d Deleted, failed []*Error, err error) {
 	in := &s3.DeleteObjectsInput{Bucket: &b.options.Bucket, Delete: &types.Delete{Quiet: aws.Bool(false)}}
 	for _, key := range keys {
 		in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: aws.String(key)})
 	}
 	out, err := b.client.DeleteObjects(ctx, in)
 	if err != nil {
-		return d, b.wrap(err, "delete objects of", "", "s3:DeleteObject")
+		return d, nil, b.wrap(err, "delete objects of", "", "s3:DeleteObject")
 	}
 	left := map[string]bool{}
-	var errs []error
 	for _, e := range out.Errors {
 		err := &Error{
-			Op: "delete", Bucket: b.options.Bucket, Key: aws.ToString(e.Key), Status: http.StatusOK,
-			Code: aws.ToString(e.Code), Message: aws.ToString(e.Message), action: "s3:DeleteObject",
-		}
-		if err.Code == "AccessDenied" {
-			err.Status = http.StatusForbidden
+			Op: "delete", Bucket: b.options.Bucket, Key: aws.ToString(e.Key),
+			Status: cmp.Or(keyStatus[aws.ToString(e.Code)], http.StatusOK),
+			Code:   aws.ToString(e.Code), Message: aws.ToString(e.Message), action: "s3:DeleteObject",
 		}
 		left[err.Key] = true
 		if isRetained(err) {
 			d.Retained = append(d.Retained, err.Key)
 		} else {
-			errs = append(errs, err)
+			failed = append(failed, err)
 		}
 	}
 	d.Keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return left[key] })
@@ -77,7 +107,7 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (d Deleted, err
 			d.Marked = append(d.Marked, aws.ToString(one.Key))
 		}
 	}
-	return d, errors.Join(errs...)
+	return d, failed, nil
 }
 
 func (b *Bucket) deleteEach(ctx context.Context, keys []string) (d Deleted, err error) {

@@ -143,7 +143,7 @@ func (r *Reader) connect() error {
 	}
 	if r.at > 0 && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", r.at)) {
 		_ = out.Body.Close()
-		return &Error{Op: "resume reading", Bucket: r.bucket.options.Bucket, Key: r.Key,
+		return &Error{Op: "resume reading", Bucket: r.bucket.options.Bucket, Key: r.Key, cause: NoRanges,
 			Err: errors.New("the store does not support reading a part of an object")}
 	}
 	r.body = out.Body
@@ -183,8 +183,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 func (r *Reader) disconnected(err error) {
 	_ = r.body.Close() // its connection is broken anyway
 	r.body = nil
-	if cause := context.Cause(r.ctx); cause != nil {
-		err = cause
+	interrupted := context.Cause(r.ctx)
+	if interrupted != nil {
+		err = interrupted
 	} else if r.resumes++; r.resumes <= maxResumes {
 		return
 	}
@@ -193,13 +194,14 @@ func (r *Reader) disconnected(err error) {
 	}
 	r.err = &Error{
 		Op: fmt.Sprintf("read, after %d of %d bytes,", r.at, r.Size), Bucket: r.bucket.options.Bucket, Key: r.Key, Err: err,
+		interrupted: interrupted != nil,
 	}
 }
 
-// check returns io.EOF if what was read has the store's checksum.
+// check returns io.EOF if what was read has the store's checksum, else an error with the cause [ObjectDamaged].
 func (r *Reader) check() error {
 	if want := r.crc32c; want != "" && !strings.Contains(want, "-") && want != encodeCRC(r.crc) {
-		return &Error{Op: "read", Bucket: r.bucket.options.Bucket, Key: r.Key,
+		return &Error{Op: "read", Bucket: r.bucket.options.Bucket, Key: r.Key, cause: ObjectDamaged,
 			Err: fmt.Errorf("the object was damaged in the store or in transit: its CRC32C is %s, not %s",
 				encodeCRC(r.crc), want)}
 	}

@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -172,6 +173,7 @@ func TestGet(t *testing.T) {
 		name   string
 		faults []buckettest.Fault
 		want   string
+		cause  bucket.Cause
 	}{
 		{name: "in one go"},
 		{name: "cut three times", faults: []buckettest.Fault{{Operation: "GetObject", Times: 3, Way: buckettest.CutBody}}},
@@ -182,7 +184,7 @@ func TestGet(t *testing.T) {
 		}, want: "EOF"},
 		{name: "damaged", faults: []buckettest.Fault{
 			{Operation: "GetObject", Way: buckettest.DamageBody},
-		}, want: "was damaged"},
+		}, want: "was damaged", cause: bucket.ObjectDamaged},
 		{name: "refused", faults: []buckettest.Fault{{Operation: "GetObject"}}, want: "403"},
 		{name: "replaced", faults: []buckettest.Fault{
 			{Operation: "GetObject", Times: 1, Way: buckettest.CutBody},
@@ -211,6 +213,9 @@ func TestGet(t *testing.T) {
 			if test.want != "" {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("error %v, want %q", err, test.want)
+				}
+				if e := (*bucket.Error)(nil); test.cause != "" && (!errors.As(err, &e) || e.Cause() != test.cause) {
+					t.Errorf("the cause of %v is not %s", err, test.cause)
 				}
 				return
 			}

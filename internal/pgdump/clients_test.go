@@ -294,7 +294,8 @@ func TestCheckDumpArgs(t *testing.T) {
 		"": false, "--exclude-table=a --schema-only": false, "-T a*": false, "-n x -N y": false, "-sx": false,
 		"--exclude-schema x": false, "-Ta": false, "-EUTF8": false, "--no-comments --no-publications": false,
 		"--enable-row-security -O": false, "-v": false, "--column-inserts": false, "--if-exists -c": false,
-		"-tf": false,
+		"-tf": false, "-t -f": false, "--table -f": false, // names of tables
+		"--unknown -f": true, "-q -f x": true, "-qf": true, "--strict-names database": true,
 
 		"-f x": true, "-fx": true, "--file=x": true, "--file x": true, "--fi x": true, "-Fc": true, "-sFc": true,
 		"--format c": true, "--form=c": true, "-d x": true, "--dbname=x": true, "-h x": true, "-p 1": true,

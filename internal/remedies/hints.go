@@ -221,6 +221,13 @@ var hints = []hint{
 	{bucket.ObjectExists, "another run made a backup of this tenant in the same second: don't run two at once"},
 	{bucket.ObjectReplaced, "the object was replaced while it was being read: find out what writes to it and run " +
 		"again, or name another backup with backup-key; nothing was restored"},
+	{bucket.ObjectDamaged, "find out what alters the object in the store, or on its way from there, such as a proxy, " +
+		"and run again; to restore what is urgent, name another backup with backup-key"},
+	{bucket.ObjectDiffers, "find out what alters objects in the store, or on their way there, such as a proxy, and run " +
+		"again"},
+	{bucket.ObjectOverwritten, "another run wrote the same object at the same moment: don't run two at once"},
+	{bucket.NoRanges, "the connection broke, and this store cannot go on from there: run again on a steadier network, " +
+		"or set s3-endpoint to a store that supports ranges"},
 	{bucket.ObjectArchived, "the object is in an archive, through s3-storage-class (GLACIER, DEEP_ARCHIVE) or a " +
 		"lifecycle rule, and takes hours to come back: have the store restore it and its manifest (aws s3api " +
 		"restore-object), then run again"},

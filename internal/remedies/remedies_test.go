@@ -179,6 +179,7 @@ func TestRemedies(t *testing.T) {
 		postgres.NoAnswer, migration.ConnectionLost, migration.LostOutsideTransaction,
 		migration.AppliedInPart, migration.LockReleased, migration.NameElsewhere, migration.NotRecorded,
 		pgdump.CommitUnknown, pgdump.StillExists, bucket.ObjectReplaced,
+		bucket.ObjectDamaged, bucket.ObjectDiffers, bucket.ObjectOverwritten, bucket.NoRanges,
 		bucket.OtherRegion, bucket.ExposedEndpoint, bucket.TooManyParts, bucket.NoRegion,
 		bucket.Denied, bucket.NoCredentials, bucket.NoSuchProfile, bucket.BadConfiguration, bucket.SourceFailed,
 		bucket.NoObjectLock, bucket.Unsupported,

@@ -1,5 +1,6 @@
-// Package backup is the modes backup and restore. A backup is a tenant's dump in the bucket, checked and committed,
-// after which older ones are pruned; a restore loads one into a target.
+// Package backup is the modes backup, restore and verify-backups. A backup is a tenant's dump in the bucket, checked
+// and committed, after which older ones are pruned; a restore loads one into a target; a drill proves that one can be
+// restored.
 package backup
 
 import (
@@ -108,8 +109,7 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 		return fleet.Outcome{}, err
 	}
 	if unchanged {
-		note := "no activity since " + newest.Time.Format(time.DateTime)
-		return fleet.Outcome{Unchanged: true, Note: note, Detail: Detail{Newest: newest.Key}}, nil
+		return stillGood(newest), nil
 	}
 	target, err := mode.Resolve(ctx, b.env, t, log)
 	if err != nil {
@@ -145,6 +145,14 @@ func (b *Job) Run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (_ flee
 		default:
 			return o, err
 		}
+	}
+}
+
+// stillGood is the outcome of a tenant whose newest backup makes a new one unnecessary.
+func stillGood(newest backups.Judged) fleet.Outcome {
+	return fleet.Outcome{
+		Unchanged: true, Note: "no activity since " + newest.Time.Format(time.DateTime),
+		Detail: Detail{Newest: newest.Key, Partial: len(backups.LeftOut(newest.Manifest.Args)) > 0},
 	}
 }
 
@@ -226,13 +234,11 @@ func (b *Job) backUp(
 	log *slog.Logger,
 ) (fleet.Outcome, error) {
 	d := Detail{Partial: len(backups.LeftOut(b.dump.Args)) > 0}
-	var err error
-	if d.CleanedUp, err = b.Store.AbortStale(ctx, t.Key, b.unfinished, b.staleAfter); err != nil {
-		return fleet.Outcome{Detail: d}, err
-	}
+	untidy := b.tidy(ctx, t, &d)
 	m, unguarded, err := b.upload(ctx, t, target, key, db, owner, log)
+	unguarded = append(untidy, unguarded...)
 	if m.Key == "" {
-		return fleet.Outcome{Detail: d}, err
+		return fleet.Outcome{Warnings: untidy, Detail: d}, err
 	}
 	d.Key, d.PostgresMajor, d.StoredSize, d.PlainSize = m.Key, db.major, m.StoredSize, m.PlainSize
 	d.StoredSHA256, d.SchemaVersion, d.Verified = m.StoredSHA256, m.SchemaVersion, m.Verified.How
@@ -252,6 +258,20 @@ func (b *Job) backUp(
 		pruneErr = fmt.Errorf("the backup %s is whole, but older ones were not pruned: %w", m.Key, pruneErr)
 	}
 	return fleet.Outcome{Note: note, Warnings: append(unguarded, warnings...), Detail: d}, pruneErr
+}
+
+// tidy removes what earlier runs left unfinished of the tenant. That it could not be is no reason to make no backup.
+func (b *Job) tidy(ctx context.Context, t fleet.Tenant, d *Detail) (warnings []string) {
+	var err error
+	d.CleanedUp, err = b.Store.AbortStale(ctx, t.Key, b.unfinished, b.staleAfter)
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	text := "what earlier runs left unfinished was not removed, and is still billed: " + err.Error()
+	if remedy := remedies.Of(err); remedy != "" {
+		text += "; " + remedy
+	}
+	return []string{text}
 }
 
 // backupKey returns the output backup-key, if one tenant was selected.

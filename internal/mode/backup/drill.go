@@ -88,7 +88,7 @@ func NewDrill(in *input.Reader, env mode.Env) mode.Work {
 // prepare asks the servers for their versions, and says whether the sample is large enough.
 func (d *drill) prepare(ctx context.Context, found mode.Found) error {
 	for _, t := range found.Tenants {
-		if c, ok := d.source.chains[t.ID]; ok && !d.tooLarge(c) {
+		if c, ok := d.source.chains[t.ID]; ok && d.leftOut(c) == "" {
 			d.selected++
 		}
 	}
@@ -140,23 +140,36 @@ func (d *drill) order(found []fleet.Tenant) []fleet.Tenant {
 	return ordered
 }
 
-// tooLarge reports whether the tenant's newest backup is larger than max-size, before it was compressed as far as the
-// manifest knows that.
-func (d *drill) tooLarge(c backups.Chain) bool { return d.maxSize > 0 && dumpSize(c) > d.maxSize }
-
-func dumpSize(c backups.Chain) int64 {
-	return max(c.Newest.Manifest.PlainSize, c.Newest.Manifest.StoredSize)
+// leftOut says why a tenant's newest backup is never restored by such a run; empty if it may be. Its size is that
+// before it was compressed, as far as the manifest knows that.
+func (d *drill) leftOut(c backups.Chain) string {
+	m := c.Newest.Manifest
+	size := max(m.PlainSize, m.StoredSize)
+	if d.maxSize > 0 && size > d.maxSize {
+		return fmt.Sprintf("%s is %s, more than max-size", c.Newest.Key, words.Size(size))
+	}
+	if arg := backups.ForeignData(m.Args); arg != "" {
+		return fmt.Sprintf("%s was made with %s, and to restore it would send those rows to the foreign servers once more",
+			c.Newest.Key, arg)
+	}
+	return ""
 }
 
 // run restores one tenant's newest backup, if it is the tenant's turn.
 func (d *drill) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (o fleet.Outcome, err error) {
 	place := d.places[t.ID]
 	c, ok := d.source.chains[t.ID]
-	if !ok || d.tooLarge(c) {
+	if !ok {
 		d.quota.pass(place)
-		return d.leaveOut(c, ok), nil
+		return withoutBackup(), nil
 	}
 	detail := detailOf(c, d.source.store.Now())
+	if detail.LeftOut = d.leftOut(c); detail.LeftOut != "" {
+		d.quota.pass(place)
+		return fleet.Outcome{
+			Unchanged: true, Note: "left out", Detail: detail, Warnings: []string{"it is not proven: " + detail.LeftOut},
+		}, nil
+	}
 	turn, err := d.quota.enter(ctx, place)
 	if err != nil || !turn {
 		return fleet.Outcome{Unchanged: true, Quiet: true, Note: "not drilled in this run", Detail: detail}, err
@@ -180,18 +193,11 @@ func (d *drill) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (o fl
 	}, nil
 }
 
-// leaveOut is the outcome of a tenant that has no backup, or one that is too large.
-func (d *drill) leaveOut(c backups.Chain, has bool) fleet.Outcome {
-	if !has {
-		return fleet.Outcome{
-			Unchanged: true, Note: "no backup", Detail: DrillDetail{LeftOut: "it has no backup"},
-			Warnings: []string{"it has no verified backup of the whole tenant in the bucket; run mode backup on it"},
-		}
-	}
-	detail := detailOf(c, d.source.store.Now())
-	detail.LeftOut = fmt.Sprintf("%s is %s, more than max-size", c.Newest.Key, words.Size(dumpSize(c)))
+// withoutBackup is the outcome of a tenant that has no backup.
+func withoutBackup() fleet.Outcome {
 	return fleet.Outcome{
-		Unchanged: true, Note: "left out", Detail: detail, Warnings: []string{"it is not proven: " + detail.LeftOut},
+		Unchanged: true, Note: "no backup", Detail: DrillDetail{LeftOut: "it has no backup"},
+		Warnings: []string{"it has no verified backup of the whole tenant in the bucket; run mode backup on it"},
 	}
 }
 

@@ -98,7 +98,7 @@ func (d *drill) restore(
 		if err != nil {
 			return err
 		}
-		s.restored, err = pgdump.Restore(ctx, scratch, o, in)
+		s.restored, err = pgdump.Restore(ctx, scratch, o, stored{in})
 		return lacksExtension(err, missing)
 	})
 	return s, in.Object, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -35,6 +36,9 @@ type proofAge struct {
 
 // finish says how old the proofs are.
 func (d *drill) finish(_ context.Context, results []fleet.Result) (mode.Ending, error) {
+	d.mu.Lock()
+	proven := maps.Clone(d.proven) // a job that was abandoned may still come so far
+	d.mu.Unlock()
 	var ages []proofAge
 	var seconds []float64
 	var whole Drills
@@ -43,7 +47,7 @@ func (d *drill) finish(_ context.Context, results []fleet.Result) (mode.Ending, 
 		if !ok {
 			continue
 		}
-		if p, done := d.proven[r.Tenant.ID]; done { // a job that was abandoned may have come so far too
+		if p, done := proven[r.Tenant.ID]; done {
 			c.Proof = &p
 			seconds = append(seconds, p.Seconds)
 			whole.Restored++

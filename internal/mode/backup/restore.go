@@ -10,6 +10,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
@@ -119,6 +120,10 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		Key: s.key.String(), Target: cmp.Or(r.into, targetURL), SchemaVersion: s.manifest.SchemaVersion,
 		Tables: []RestoredRows{},
 	}
+	if arg := backups.ForeignData(s.manifest.Args); arg != "" {
+		o.Warnings = append(o.Warnings, fmt.Sprintf("%s was made with %s: whoever loads it sends the rows of foreign tables "+
+			"to their servers once more", s.key, arg))
+	}
 	if r.env.DryRun {
 		_, _, err := r.check(ctx, s, &d)
 		if err == nil {
@@ -170,10 +175,10 @@ func (r *restore) load(
 	}
 	defer func() { _ = in.Close() }() // what was read is verified before the restore is committed, and stands
 	if r.into == "" {
-		return pgdump.Restore(ctx, target, options, in)
+		return pgdump.Restore(ctx, target, options, stored{in})
 	}
 	return r.loadInto(ctx, t, s.key, d, log, func(target postgres.Target) (pgdump.Restored, error) {
-		return pgdump.Restore(ctx, target, options, in)
+		return pgdump.Restore(ctx, target, options, stored{in})
 	})
 }
 
@@ -201,7 +206,7 @@ func (r *restore) check(ctx context.Context, s source, d *RestoreDetail) (
 	}
 	defer func() { _ = in.Close() }()
 	format, compression := encodingOf(s.key.Kind)
-	checked, err = pgdump.Check(ctx, in, pgdump.CheckOptions{
+	checked, err = pgdump.Check(ctx, stored{in}, pgdump.CheckOptions{
 		Format: format, Compression: compression, Identities: r.identities,
 		WantSHA256: s.manifest.StoredSHA256, Major: s.key.Major,
 	})

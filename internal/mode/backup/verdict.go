@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -51,12 +53,14 @@ func (b *Job) prove(
 func (b *Job) unproved(ctx context.Context, m backups.Manifest, why error) (backups.Manifest, error) {
 	// The next run must not take this backup for a reason to skip the tenant.
 	m.Quiet, m.Verified.Problem = nil, why.Error()
-	err := fleet.WithRemedy(fmt.Errorf("the backup %s is whole and counts as with verify: stream, but could not be "+
-		"restored for verification: %w", m.Key, why), forVerification(why))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	m, commitErr := b.finish(ctx, m)
-	return m, errors.Join(err, commitErr)
+	written, err := b.finish(ctx, m)
+	if err != nil {
+		return written, fmt.Errorf("%w; before that, the upload could not be restored for verification: %w", err, why)
+	}
+	return written, fleet.WithRemedy(fmt.Errorf("the backup %s is whole and counts as with verify: stream, but could not "+
+		"be restored for verification: %w", m.Key, why), forVerification(why))
 }
 
 // damage reads the upload once more, and returns an error if it proves that the stored bytes are not those that were
@@ -70,13 +74,16 @@ func (b *Job) damage(ctx context.Context, m backups.Manifest) error {
 	return altered(in, m.StoredSHA256)
 }
 
-// altered returns an error if r, read to its end, does not have that SHA-256. Nothing else counts: a program that
-// cannot read the bytes, or was stopped while it did, says nothing about them.
+// altered returns an error if r, read to its end, does not have that SHA-256 or the store's own checksum. Nothing else
+// counts: a program that cannot read the bytes, or was stopped while it did, says nothing about them.
 func altered(r io.Reader, want string) error {
 	hash := sha256.New()
-	size, err := io.Copy(hash, r)
+	size, err := io.Copy(hash, stored{r})
+	if bad := (*pgdump.BackupError)(nil); errors.As(err, &bad) {
+		return bad
+	}
 	if err != nil {
-		return nil //nolint:nilerr // that proves nothing
+		return nil // that proves nothing
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != want {
 		return &pgdump.BackupError{Problem: fmt.Sprintf("the SHA-256 of its %d bytes is %s, not %s, which was "+
@@ -88,6 +95,9 @@ func altered(r io.Reader, want string) error {
 // refused reports whether a server's refusal is about the dump and not about the server: its data or its definitions
 // contradict themselves. Of a part of a database, what it refers to may only be missing.
 func refused(err error, part bool) bool {
+	if errors.As(err, new(*bucket.Error)) {
+		return false // what came is not what the store has
+	}
 	if mismatch := (*pgdump.MismatchError)(nil); errors.As(err, &mismatch) {
 		return true
 	}
@@ -137,6 +147,9 @@ func lacksExtension(err error, missing []error) error {
 
 // forVerification is the remedy for a verification that could not be made.
 func forVerification(err error) string {
+	if store := (*bucket.Error)(nil); errors.As(err, &store) {
+		return cmp.Or(remedies.Of(store), "run again")
+	}
 	return onServer(err, "; or set verify: stream for such tenants")
 }
 

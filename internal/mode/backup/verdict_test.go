@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/pgdump"
 )
 
@@ -25,6 +26,8 @@ func TestRefused(t *testing.T) {
 	}{
 		"rows differ":            {&pgdump.MismatchError{}, true, true},
 		"not pg_dump's":          {&pgdump.BackupError{}, true, true},
+		"damaged on its way":     {&pgdump.BackupError{Err: &bucket.Error{Err: errors.New("x")}}, false, false},
+		"a refusal of the store": {&bucket.Error{Status: 503, Err: errors.New("x")}, false, false},
 		"a newer major":          {&pgdump.BackupError{Cause: pgdump.NewerBackup}, false, false},
 		"duplicate key":          {server("23505", "alter table"), true, true},
 		"invalid text":           {server("22P02", "copy t"), true, true},
@@ -49,8 +52,9 @@ func TestRefused(t *testing.T) {
 		if whole, part := refused(err, false), refused(err, true); whole != c.whole || part != c.part {
 			t.Errorf("%s: got %v, of a part %v", name, whole, part)
 		}
-		if forVerification(err) == "" {
-			t.Errorf("%s has no remedy", name)
+		remedy, ofStore := forVerification(err), errors.As(err, new(*bucket.Error))
+		if remedy == "" || ofStore && strings.Contains(remedy, "verify-database-url") {
+			t.Errorf("%s has the remedy %q", name, remedy)
 		}
 	}
 }

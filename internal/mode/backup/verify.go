@@ -36,7 +36,7 @@ func (b *Job) tryRestore(
 			}
 			o.Schemas = b.schemasFor(db)
 		}
-		restored, err := pgdump.Restore(ctx, scratch, o, r)
+		restored, err := pgdump.Restore(ctx, scratch, o, stored{r})
 		if err != nil {
 			return lacksExtension(err, missing)
 		}

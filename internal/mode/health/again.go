@@ -50,6 +50,8 @@ func (h *checker) compare(ctx context.Context, results []fleet.Result, observed 
 			known.Fingerprint, known.Objects, known.PostgresMajor = d.Fingerprint, d.Objects, d.PostgresMajor
 			known.forget()
 			c.results[o.result].Outcome.Detail = known
+		} else {
+			h.outside = &d
 		}
 	}
 	c = h.compareOnce(ctx, c.results, observed)

@@ -20,12 +20,12 @@ type Report struct {
 	Problems map[string]int `json:"problems"`          // tenants, by the names that fail-on takes
 	Schemas  []Schema       `json:"schemas"`           // largest comparison set first
 	Orphans  []string       `json:"orphans,omitempty"` // what looks like a tenant and is none
+	Sleep    *mode.Sleep    `json:"sleep,omitempty"`   // of the computes; nil unless leave-asleep is given
 	// FailOn is the input, Compared whether there were migration files to compare with, and Reference the tenant that
 	// was the norm wherever it could be: mode report compares the tenants of several runs in the same way.
-	Sleep     *mode.Sleep `json:"sleep,omitempty"` // of the computes; nil unless leave-asleep is given
-	FailOn    []string    `json:"fail_on"`
-	Compared  bool        `json:"migrations_compared"`
-	Reference *Reference  `json:"reference,omitempty"`
+	FailOn    []string   `json:"fail_on"`
+	Compared  bool       `json:"migrations_compared"`
+	Reference *Reference `json:"reference,omitempty"`
 }
 
 // Reference is a tenant that was named as the norm, with what it is compared by.

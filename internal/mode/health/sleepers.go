@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/mode"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/records"
+	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
 // readSleepers reads the inputs about records and about tenants that are left asleep.
@@ -104,27 +106,48 @@ func (h *checker) owner(t fleet.Tenant, d Detail) backups.Owner {
 	return o
 }
 
-// addBackupOf adds the tenant's newest backup, if backups are looked for.
+// addBackupOf adds the tenant's newest backup, if backups are looked for. A bucket that cannot be read is a problem
+// under the same checks as what it might have shown, and an error only if the run was cancelled.
 func (h *checker) addBackupOf(ctx context.Context, t fleet.Tenant, d *Detail) (problems, error) {
 	if h.store == nil || ctx.Err() != nil {
 		return nil, nil
 	}
 	folder, owner := h.store.Folder(t.Key), h.owner(t, *d)
 	objects, err := h.store.Objects(ctx, t.Key)
-	if err != nil {
+	var newest backups.Judged
+	var passed []backups.Judged
+	if err == nil {
+		newest, passed, err = h.store.Newest(ctx, backups.Find(folder, objects), owner)
+	}
+	var found problems
+	var proof backups.RestoreProof // zero if there is none
+	unread := []string{onBackupAge, onProofAge}
+	if err == nil {
+		found, unread = d.addBackup(newest.Backup, passed, h.store.Now(), h.maxAge), []string{onProofAge}
+		if h.proofs {
+			proof, _, err = h.store.Proven(ctx, folder, objects, owner)
+		}
+	}
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled): // the whole run
 		return nil, err
+	case err != nil:
+		return append(found, notRead(unread, h.proofs, err)...), nil
+	case h.proofs:
+		found = append(found, d.addProof(proof, h.store.Now(), h.maxProofAge)...)
 	}
-	newest, passed, err := h.store.Newest(ctx, backups.Find(folder, objects), owner)
-	if err != nil {
-		return nil, err
+	return found, nil
+}
+
+// notRead are the problems of a tenant whose backups could not be looked at, one for each check that needs what was not
+// read.
+func notRead(checks []string, proofs bool, err error) (found problems) {
+	for _, check := range checks {
+		if check != onProofAge || proofs {
+			found = append(found, problem{
+				check, "backups not checked", "its backups could not be looked at: " + err.Error(), remedies.Of(err), err,
+			})
+		}
 	}
-	found := d.addBackup(newest.Backup, passed, h.store.Now(), h.maxAge)
-	if !h.proofs {
-		return found, nil
-	}
-	proof, _, err := h.store.Proven(ctx, folder, objects, owner) // zero if there is none
-	if err != nil {
-		return nil, err
-	}
-	return append(found, d.addProof(proof, h.store.Now(), h.maxProofAge)...), nil
+	return found
 }

@@ -171,17 +171,21 @@ func TestDeletingGoesOnAfterAFailure(t *testing.T) {
 }
 
 func TestWithoutAVariableSecretsAreWrittenAllTheSame(t *testing.T) {
-	h := newHub(t)
-	h.Fail(githubtest.Fault{Route: "POST *", Status: 403})
-	w := h.writer(t, t.Context())
-	fails(t, w.put("A", "v"), "", "")
-	fails(t, w.put("B", "v"), "", "")
-	equal(t, "secrets", len(h.Secrets(inSimulator)), 2)
-	equal(t, "tries to write the variable", h.Calls().ByRoute["POST /repos/{owner}/{repo}/actions/variables"], 1)
-	fails(t, w.save(t.Context(), nil), "", "")
-	const notice = "every run writes every secret, because what it writes cannot be remembered: "
-	if len(h.notices) != 1 || !strings.HasPrefix(h.notices[0], notice) || w.state.remembers() {
-		t.Errorf("notices: %q", h.notices)
+	for status, notice := range map[int]string{
+		403: "every run writes every secret, because what it writes cannot be remembered: ",
+		418: "what this run writes is not remembered, and the next one writes it again: ",
+	} {
+		h := newHub(t)
+		h.Fail(githubtest.Fault{Route: "POST *", Status: status})
+		w := h.writer(t, t.Context())
+		fails(t, w.put("A", "v"), "", "")
+		fails(t, w.put("B", "v"), "", "")
+		equal(t, "secrets", len(h.Secrets(inSimulator)), 2)
+		equal(t, "tries to write the variable", h.Calls().ByRoute["POST /repos/{owner}/{repo}/actions/variables"], 1)
+		fails(t, w.save(t.Context(), nil), "", "")
+		if len(h.notices) != 1 || !strings.HasPrefix(h.notices[0], notice) || w.state.remembers() {
+			t.Errorf("%d: notices: %q", status, h.notices)
+		}
 	}
 }
 

@@ -194,6 +194,9 @@ func TestAdopted(t *testing.T) {
 	}{
 		"the state is known": {wroteNames("OURS_DATABASE_URL"), []string{"A_DATABASE_URL", "C_DATABASE_URL"}},
 		"the state is lost":  {unknown(), nil},
+		"the first sync": {
+			past{keys: keyring, first: true}, []string{"A_DATABASE_URL", "C_DATABASE_URL", "OURS_DATABASE_URL"},
+		},
 	} {
 		at.past = c.past
 		if got := (&plan{situation: at}).adopted(written); !slices.Equal(got, c.want) {

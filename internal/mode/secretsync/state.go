@@ -53,13 +53,14 @@ func loadState(ctx context.Context, client *github.Client, scope github.Scope, k
 	}
 	text, _, found, err := client.Variable(ctx, scope, secrets.StateVariable)
 	switch {
-	case github.IsStatus(err, http.StatusForbidden), github.IsStatus(err, http.StatusUnauthorized):
+	case denied(err):
 		s.giveUp(err)
 		return s, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the variable %s: %w", secrets.StateVariable, err)
 	case !found:
 		env.Say("there is no variable " + secrets.StateVariable + " yet: every secret is written")
+		s.past.first = true
 		return s, nil
 	}
 	s.exists = true
@@ -76,8 +77,16 @@ func loadState(ctx context.Context, client *github.Client, scope github.Scope, k
 // giveUp stops remembering. The sync works without.
 func (s *state) giveUp(err error) {
 	s.off = true
-	s.env.Notice("every run writes every secret, because what it writes cannot be remembered: " + withRemedy(err) +
-		"; the sync itself works without that, and prunes nothing")
+	what := "what this run writes is not remembered, and the next one writes it again: "
+	if denied(err) {
+		what = "every run writes every secret, because what it writes cannot be remembered: "
+	}
+	s.env.Notice(what + withRemedy(err) + "; the sync itself works without that, and prunes nothing")
+}
+
+// denied reports whether GitHub refuses a request as long as the token's permissions are what they are.
+func denied(err error) bool {
+	return github.IsStatus(err, http.StatusForbidden) || github.IsStatus(err, http.StatusUnauthorized)
 }
 
 // remembers reports whether the next sync will be able to tell what is unchanged.

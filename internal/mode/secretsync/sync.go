@@ -159,7 +159,11 @@ func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Endin
 		}
 	}
 	c.done, c.dropped = s.writer.journal(), b.dropped
-	if ctx.Err() == nil && s.file != nil {
+	switch {
+	case ctx.Err() != nil || s.file == nil:
+	case b.err != nil: // the bundles that exist are as good as before, but it may not be known which are a sync's
+		c.block = s.file.name + " is left as it is: no bundle was written"
+	default:
 		c.block, err = s.file.update(s.plan, c, s.env.DryRun)
 		errs = append(errs, err)
 	}

@@ -205,8 +205,12 @@ func (d *drop) announceRemains(t fleet.Tenant) {
 	if how := d.source.Recovery(t); how != "" {
 		d.env.Notice(fmt.Sprintf("%s: %s", t.Name, how))
 	}
-	d.env.Notice(fmt.Sprintf("%s: its backups remain, and no run prunes them any more; a GitHub secret that "+
-		"sync-secrets wrote for it remains until sync-secrets runs with prune-secrets: true", t.Name))
+	backups := "its backups remain"
+	if d.backup == nil { // nobody looked
+		backups = "backups that it has remain"
+	}
+	d.env.Notice(fmt.Sprintf("%s: %s, and no run prunes them any more; a GitHub secret that sync-secrets wrote for it "+
+		"remains until sync-secrets runs with prune-secrets: true", t.Name, backups))
 }
 
 // reliedOn returns the output backup-key.
