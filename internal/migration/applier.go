@@ -126,10 +126,12 @@ func (a *applier) commit() error {
 	for try := 1; ; try++ {
 		tags, err := a.exec(m, msg)
 		if err == nil {
-			a.warnOfEnd(m, tags[len(msg.prefix):len(tags)-len(msg.suffix)])
-			a.setup = nil
-			a.finish(m)
+			a.committed(m, tags[len(msg.prefix):len(tags)-len(msg.suffix)])
 			return nil
+		}
+		if own, ok := msg.committed(tags); ok {
+			a.committed(m, own)
+			return a.afterCommit(m, msg.cleanup(), err)
 		}
 		tries := triesAfter(err)
 		if try >= tries || m.endedBy(tags) != "" || a.conn.Closed() {
@@ -146,6 +148,13 @@ func (a *applier) commit() error {
 			try, a.started = 0, time.Now()
 		}
 	}
+}
+
+// committed notes that the current migration and its version are committed. tags are those of its own statements.
+func (a *applier) committed(m migration, tags []string) {
+	a.warnOfEnd(m, tags)
+	a.setup = nil
+	a.finish(m)
 }
 
 // exec sends a migration's message.
