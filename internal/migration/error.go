@@ -136,6 +136,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Location is the place of the failing statement in the workspace.
 func (e *Error) Location() (file string, line int) { return e.File, e.Line }
 
+// OutsideTransaction reports whether it did not run in a transaction of its own.
+func (e *Error) OutsideTransaction() bool { return e.outside }
+
 // Cause is why the migration failed, and in which state it left the database.
 func (e *Error) Cause() postgres.Cause {
 	switch {
