@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,9 @@ func (m message) cleanup() []string { return m.suffix[slices.Index(m.suffix, "co
 // afterCommit cleans up after a committed migration whose message ended in its clean-up. If the session has ended, that
 // is an error only for the files that are left.
 func (a *applier) afterCommit(m migration, cleanup []string, ended error) error {
+	if errors.As(ended, new(*watchError)) {
+		return ended
+	}
 	late, cancel := grace.Context(a.ctx, afterwards)
 	defer cancel()
 	if !a.conn.Closed() {

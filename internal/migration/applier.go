@@ -123,6 +123,7 @@ func (a *applier) commit() error {
 		up:     m.up,
 		suffix: slices.Concat(proofs, []string{a.insert(m), a.kept(m).sql, "commit"}, a.cleanup()),
 	}
+	known := a.watch.known()
 	for try := 1; ; try++ {
 		tags, err := a.exec(m, msg)
 		if err == nil {
@@ -140,6 +141,7 @@ func (a *applier) commit() error {
 		if _, err := a.conn.Exec(a.ctx, "rollback"); err != nil {
 			return a.failure(err, msg, nil)
 		}
+		a.watch.restore(known)
 		alone, err := a.await(m, try, tries, err)
 		if err != nil {
 			return a.failure(err, msg, tags)

@@ -132,7 +132,7 @@ func (a *applier) send(m migration, msg message) (tags []string, err error) {
 	s := watched(m, msg)
 	answers, all, err := a.conn.SomeResults(a.ctx, s.sql.String(), func(i int) bool { return s.entries[i] < 0 })
 	if watching := a.follow(m, s, answers); watching != nil && err == nil {
-		err = watching
+		err = &watchError{watching}
 	}
 	for i, tag := range all {
 		if s.entries[i] >= 0 {
