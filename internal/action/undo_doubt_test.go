@@ -175,7 +175,8 @@ func TestAMigrationThatFailedInPart(t *testing.T) {
 			f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 			query(t, f.projects[0], "create table twice as select 1 as i from generate_series(1, 2)")
 			path := filepath.Join(f.workspace, "db", "migrations", "20250301000000_more.sql")
-			if err := os.WriteFile(path, []byte("-- migrate:up transaction:false\n"+text+"\n-- migrate:down\n"), 0o600); err != nil {
+			file := "-- migrate:up transaction:false\n" + text + "\n-- migrate:down\n"
+			if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			o := f.run(t, t.Context(), withPoints()...)

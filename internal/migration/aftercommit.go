@@ -10,8 +10,9 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// The server lets nothing interrupt a commit, which can take seconds. A cancel, a timeout or the end of the session that
-// comes meanwhile is the error of the statement after it: the clean-up of a migration that is applied and recorded.
+// The server lets nothing interrupt a commit, which can take seconds. A cancel, a timeout or the end of the session
+// that comes meanwhile is the error of the statement after it: the clean-up of a migration that is applied and
+// recorded.
 
 // committed returns the tags of the migration's own statements if the server has acknowledged the message's commit.
 func (m message) committed(tags []string) (own []string, ok bool) {
