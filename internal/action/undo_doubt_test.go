@@ -158,8 +158,35 @@ func TestAMigrationInDoubtOutsideATransaction(t *testing.T) {
 	o := f.run(t, t.Context(), undo()...)
 	o.counts(t, 0, 0, 1, 0)
 	point := detail[migrate.Detail](t, migrated, "a").UndoPoint
-	o.says(t, "the connection broke while 20250301000000 ran outside a transaction", "restore-to-time: "+
+	o.says(t, "20250301000000 failed or was cut off outside a transaction", "restore-to-time: "+
 		point.CreatedAt.UTC().Format(time.RFC3339Nano), "or reset its branch to undo/7")
+}
+
+// A migration that failed after it had committed something, or that left an invalid index, is not passed over.
+func TestAMigrationThatFailedInPart(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"committed in part": "begin; create table half (); commit; select 1 / 0;",
+		"an invalid index":  "create unique index concurrently twice_idx on twice (i);",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, named("a")...)
+			f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
+			query(t, f.projects[0], "create table twice as select 1 as i from generate_series(1, 2)")
+			path := filepath.Join(f.workspace, "db", "migrations", "20250301000000_more.sql")
+			file := "-- migrate:up transaction:false\n" + text + "\n-- migrate:down\n"
+			if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o := f.run(t, t.Context(), withPoints()...)
+			o.counts(t, 0, 0, 1, 0)
+			f.keep(t, "7", o)
+			o = f.run(t, t.Context(), undo()...)
+			o.counts(t, 0, 0, 1, 0)
+			o.says(t, "20250301000000 failed or was cut off outside a transaction")
+		})
+	}
 }
 
 // What another run migrated since is not taken back, and the error says what is not known.
@@ -170,5 +197,5 @@ func TestATenantInDoubtThatWasMigratedSince(t *testing.T) {
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 	o := f.run(t, t.Context(), undo()...)
 	o.counts(t, 0, 0, 1, 0)
-	o.says(t, "not undone: it was migrated again since", "the connection broke while the run applied 20250301000000")
+	o.says(t, "not undone: it was migrated again since", "the run failed or was cut off while it applied 20250301000000")
 }

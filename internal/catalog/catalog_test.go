@@ -19,6 +19,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
+	"github.com/org/neon-tenants-action/internal/records"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -229,9 +230,9 @@ func TestRecord(t *testing.T) {
 	want := "ACME Corp|catalog|p1|acme|2|12:02:00|12:01:00 succeeded|12:03:00 acme/3|12:04:00 acme/3"
 	equal(t, "after the backup", state()[1], want)
 	// A slower job brings older facts.
-	record(catalog.Entry{Name: "ACME Corp", NeonProjectID: "p1", Source: "catalog", ID: "x", SeenAt: at(1),
-		Facts: catalog.Facts{MigratedAt: at(0), Migration: "failed", BackupAt: at(1), BackupKey: "acme/1",
-			RestoredAt: at(1), RestoredKey: "acme/1"}})
+	record(catalog.Entry{Name: "ACME Inc", Key: "acme-inc", NeonProjectID: "p1", Source: "neon", ID: "p1", SeenAt: at(1),
+		Facts: catalog.Facts{SchemaVersion: "1", MigratedAt: at(0), Migration: "failed", BackupAt: at(1),
+			BackupKey: "acme/1", RestoredAt: at(1), RestoredKey: "acme/1"}})
 	equal(t, "after older facts", state()[1], want)
 	// Dropped; seen by a job that had listed it before the drop; created again.
 	record(catalog.Entry{Name: "ACME Corp", NeonProjectID: "p1", Source: "catalog", ID: "x", SeenAt: at(5),
@@ -243,6 +244,45 @@ func TestRecord(t *testing.T) {
 	equal(t, "runs",
 		ask(t, url, "select mode || ' ' || shard || ' ' || outcome || ' ' || succeeded from run where succeeded > 1"),
 		[]string{"migrate 1/2 succeeded 4"})
+}
+
+// Runs end in another order than they began in, and the version that was seen last is recorded, or that there is none.
+func TestRecordTheVersionSeenLast(t *testing.T) {
+	migrated := func(minute int) catalog.Facts {
+		return catalog.Facts{SchemaVersion: "4", MigratedAt: at(minute), Migration: "succeeded"}
+	}
+	seen, none := catalog.Facts{SchemaVersion: "3"}, catalog.Facts{NoVersion: true, Record: &records.Record{}}
+	type run struct {
+		began, ended int
+		facts        catalog.Facts
+	}
+	for name, c := range map[string]struct {
+		runs []run
+		want string
+	}{
+		"a long backup after a migration":       {[]run{{30, 31, migrated(31)}, {0, 1, seen}}, "4"},
+		"a long migration after a health check": {[]run{{30, 31, seen}, {0, 50, migrated(50)}}, "4"},
+		"a run that only lists":                 {[]run{{30, 31, catalog.Facts{}}, {0, 1, seen}}, "3"},
+		"one after the other":                   {[]run{{0, 1, migrated(1)}, {30, 31, seen}}, "3"},
+		"a new tenant without a version":        {[]run{{0, 1, none}}, "none"},
+		"none any more":                         {[]run{{0, 1, migrated(1)}, {30, 31, none}}, "none"},
+		"a long undo after a health check":      {[]run{{30, 31, seen}, {0, 50, none}}, "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.Database(t)
+			c, runs, want := open(t, url), c.runs, c.want
+			for _, r := range runs {
+				if err := c.Record(t.Context(), catalog.Run{Mode: "m", Source: "neon", Started: at(r.began)}, []catalog.Entry{{
+					Name: "a", NeonProjectID: "a", Source: "neon", ID: "a", SeenAt: at(r.began), EndedAt: at(r.ended),
+					Facts: r.facts,
+				}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			equal(t, "version", ask(t, url, "select coalesce(schema_version, 'none') from project"), []string{want})
+		})
+	}
 }
 
 func TestRecordTakesAnyName(t *testing.T) {

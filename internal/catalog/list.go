@@ -2,10 +2,13 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -80,6 +83,9 @@ func ownQueryError(err error) error {
 
 func queryError(err error) error {
 	e := &QueryError{Problem: fmt.Sprintf("the server refused it: %v", err), Err: err}
+	if !errors.As(err, new(*pgconn.PgError)) || postgres.HasCode(err, "57014") || postgres.HasCode(err, "57P01") {
+		e.Problem = fmt.Sprintf("it was not answered: %v", err)
+	}
 	switch {
 	case postgres.HasCode(err, "42601"):
 		e.Fix = "write one select statement, such as select name, database from school; try it with psql"

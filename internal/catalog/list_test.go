@@ -72,6 +72,7 @@ func TestListRefusesWhatItCannotUse(t *testing.T) {
 		"copy t to stdout":                                                {"", ""},
 		"copy t from stdin":                                               {"", ""},
 		"selec":                                                           {"42601", "one select"},
+		"select pg_terminate_backend(pg_backend_pid())":                   {"it was not answered", ""},
 		"select * from nowhere":                                           {"42P01", "search_path"},
 		"select $1 as name, 'x' as url":                                   {"", ""},
 	} {

@@ -147,7 +147,8 @@ func inOrder(entries []Entry) []*Entry {
 }
 
 // record locks the tenants' rows in the order of their identity, byte by byte, so that jobs that record the same
-// tenants cannot deadlock; the sets come before them, in their own order.
+// tenants cannot deadlock; the sets come before them, in their own order. A version has no time of its own: it is as of
+// the latest thing that its run can date, the start at least.
 const record = `
 with noted as (
 	insert into public.run (mode, source, shard, started_at, finished_at, outcome,
@@ -161,28 +162,35 @@ with noted as (
 	insert into public.migration_set (digest, files)
 	select key, value from jsonb_each($3::jsonb) order by key
 	on conflict (digest) do nothing
-), entry as (
-	select distinct on (coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)
-		collate "C") *
+), listed as (
+	select *, coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id)
+		collate "C" as identity
 	from jsonb_to_recordset($2::jsonb) as e (name text, neon_project_id text, database text, source text,
 		source_id text, key text, schema_version text, seen_at timestamptz, migration_at timestamptz,
 		migration_outcome text, backup_at timestamptz, backup_key text, restore_at timestamptz, restore_key text,
 		dropped_at timestamptz, record jsonb, record_noted_at timestamptz)
-	order by coalesce('neon ' || neon_project_id, 'database ' || database, source || ' ' || source_id) collate "C"
+), entry as (
+	select distinct on (identity) * from listed order by identity
 )
 insert into public.project as p (name, neon_project_id, database, source, source_id, key, schema_version,
 	first_seen_at, last_seen_at, last_migration_at, last_migration_outcome, last_backup_at, last_backup_key,
 	last_verified_restore_at, last_verified_restore_key, dropped_at, record, record_noted_at)
-select name, neon_project_id, database, source, source_id, key, schema_version, seen_at, seen_at,
+select name, neon_project_id, database, source, source_id, key, nullif(schema_version, ''), seen_at, seen_at,
 	migration_at, migration_outcome, backup_at, backup_key, restore_at, restore_key, dropped_at,
 	record, record_noted_at
 from entry
 on conflict (identity) do update set
-	name = excluded.name,
-	source = excluded.source,
-	source_id = excluded.source_id,
-	key = coalesce(excluded.key, p.key),
-	schema_version = nullif(coalesce(excluded.schema_version, p.schema_version), ''),
+	name = case when excluded.last_seen_at < p.last_seen_at then p.name else excluded.name end,
+	source = case when excluded.last_seen_at < p.last_seen_at then p.source else excluded.source end,
+	source_id = case when excluded.last_seen_at < p.last_seen_at then p.source_id else excluded.source_id end,
+	key = case when excluded.last_seen_at < p.last_seen_at then coalesce(p.key, excluded.key)
+		else coalesce(excluded.key, p.key) end,
+	schema_version = case
+		when greatest(excluded.last_seen_at, excluded.last_migration_at, excluded.record_noted_at)
+			< greatest(p.last_seen_at, p.last_migration_at, p.record_noted_at)
+			then coalesce(p.schema_version, excluded.schema_version)
+		when p.identity in (select identity from entry where schema_version = '') then null
+		else coalesce(excluded.schema_version, p.schema_version) end,
 	last_seen_at = greatest(p.last_seen_at, excluded.last_seen_at),
 	last_migration_at = greatest(p.last_migration_at, excluded.last_migration_at),
 	last_migration_outcome = case when excluded.last_migration_at < p.last_migration_at then p.last_migration_outcome

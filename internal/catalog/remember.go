@@ -14,14 +14,20 @@ import (
 // rememberedAtOnce bounds the memory of an answer about tenants.
 const rememberedAtOnce = 10_000
 
+// answerLimit is how long one such answer may take, some megabytes.
+const answerLimit = time.Minute
+
+var errNoAnswer = fmt.Errorf("it did not answer within %s", answerLimit)
+
 // Remember adds to a book what the catalog has recorded about tenants, by their ids. It reads in a read-only session,
-// and finds nothing in a catalog that has no such tables yet. connecting is how long connecting may take.
+// and finds nothing in a catalog that has no such tables yet. wait is how long connecting may
+// take, and waiting for a lock on a table.
 func Remember(
-	ctx context.Context, t postgres.Target, o postgres.Options, connecting time.Duration, tenants []Entry,
+	ctx context.Context, t postgres.Target, o postgres.Options, wait time.Duration, tenants []Entry,
 	book *records.Book,
 ) error {
-	o.ReadOnly = true
-	dial, cancel := context.WithTimeoutCause(ctx, connecting, fmt.Errorf("it did not answer within %s", connecting))
+	o.ReadOnly, o.LockTimeout = true, wait
+	dial, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("it did not answer within %s", wait))
 	defer cancel()
 	conn, err := connect(dial, t, o)
 	if err != nil {
@@ -56,6 +62,8 @@ func readRecords(
 	if err != nil {
 		return fmt.Errorf("read the records of tenants: %w", err)
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, errNoAnswer)
+	defer cancel()
 	rows, err := conn.Query(ctx, `
 select identity, record, (extract(epoch from record_noted_at) * 1000000)::bigint
 from public.project
@@ -91,6 +99,8 @@ func readSets(ctx context.Context, conn *postgres.Conn, book *records.Book, want
 	if err != nil {
 		return fmt.Errorf("read the migration files of records: %w", err)
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, errNoAnswer)
+	defer cancel()
 	rows, err := conn.Query(ctx, `
 select digest, files from public.migration_set
 where digest in (select jsonb_array_elements_text($1::jsonb))`, string(list))

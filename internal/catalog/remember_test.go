@@ -1,12 +1,15 @@
 package catalog_test
 
 import (
+	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -186,6 +189,30 @@ func TestRememberSaysWhyItCannot(t *testing.T) {
 		[]catalog.Entry{project("a", nil)}, &book)
 	if err == nil {
 		t.Errorf("%v", err)
+	}
+}
+
+// A migration of the catalog's owner may lock a table for hours: a run does not wait for it.
+func TestRememberDoesNotWaitForALock(t *testing.T) {
+	url := pgtest.Database(t)
+	open(t, url)
+	holder, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.Background()) }()
+	if _, err := holder.Exec(t.Context(), "begin; lock table project"); err != nil {
+		t.Fatal(err)
+	}
+	target, err := postgres.ParseTarget(url, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var book records.Book
+	err = catalog.Remember(t.Context(), target, postgres.Options{}, 10*time.Second,
+		[]catalog.Entry{project("a", nil)}, &book)
+	if err == nil || !strings.Contains(err.Error(), "lock timeout") {
+		t.Errorf("got %v", err)
 	}
 }
 

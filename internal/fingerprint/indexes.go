@@ -45,11 +45,8 @@ func abandoned(ctx context.Context, c *postgres.Conn, indexes []unfinished) (nam
 	for i, x := range indexes {
 		numbers[i], name[x.oid] = x.oid, x.name
 	}
-	answers, err := c.Results(ctx, "set transaction read only; select x.indexrelid from pg_catalog.pg_index x "+
-		"where x.indexrelid in ("+sqltext.QuoteLiterals(numbers)+") and not x.indisvalid and not exists (select "+
-		"from pg_catalog.pg_stat_progress_create_index p join pg_catalog.pg_locks l on l.pid = p.pid "+
-		"where p.datname = pg_catalog.current_database() and l.relation = x.indrelid and l.granted "+
-		"and l.mode = 'ShareUpdateExclusiveLock')")
+	answers, err := c.Results(ctx, "set transaction read only; select i.indexrelid from pg_catalog.pg_index i "+
+		"where i.indexrelid in ("+sqltext.QuoteLiterals(numbers)+") and "+postgres.AbandonedIndex)
 	if err != nil {
 		return nil, err
 	}

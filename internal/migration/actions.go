@@ -170,7 +170,7 @@ func tokensOf(sql string) (tokens []string, places []sqltext.Statement) {
 		switch {
 		case kind == sqltext.Blank:
 		case kind == sqltext.Word:
-			tokens, places = append(tokens, lower(token)), append(places, sqltext.Statement{Start: i, End: end})
+			tokens, places = append(tokens, sqltext.Fold(token)), append(places, sqltext.Statement{Start: i, End: end})
 		case last >= 0 && places[last].End == i && token[0] == '"' && tokens[last][0] == '"': // a doubled quote
 			tokens[last] += token
 			places[last].End = end
@@ -180,16 +180,6 @@ func tokensOf(sql string) (tokens []string, places []sqltext.Statement) {
 		i = end
 	}
 	return tokens, places
-}
-
-// lower folds a word as PostgreSQL does in a database in UTF-8: only the letters of ASCII.
-func lower(word string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, word)
 }
 
 // nameAt returns the name, with its schema, that begins at a token, and the index of the token after it.

@@ -1,8 +1,8 @@
 package migration
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +15,7 @@ import (
 func (a *applier) sendAlone(m migration) (tags []string, err error) {
 	locks := &sampler{}
 	if err := locks.start(a.ctx, a.conn); err != nil {
-		return nil, fmt.Errorf("%s was not run: watch its locks: %w", m.path, err)
+		return nil, &watchError{fmt.Errorf("%s was not run: watch its locks: %w", m.path, err)}
 	}
 	began := time.Now()
 	tags, err = a.conn.Exec(a.ctx, m.up)
@@ -24,17 +24,22 @@ func (a *applier) sendAlone(m migration) (tags []string, err error) {
 	if a.conn.Closed() || !a.conn.Idle() {
 		return tags, err
 	}
-	if blind != nil {
-		return tags, errors.Join(err, fmt.Errorf("watch the locks of %s: %w", m.path, blind))
-	}
 	answers, looked := a.conn.Results(a.ctx, snapshotQuery+"; "+sizesQuery)
-	if looked != nil {
-		return tags, errors.Join(err, looked)
+	if looked = cmp.Or(blind, looked); looked == nil {
+		var t Trace
+		t, looked = a.watch.alone(m, answers, a.schema, elapsed, seen)
+		a.watch.traces = append(a.watch.traces, t)
 	}
-	t, looked := a.watch.alone(m, answers, a.schema, elapsed, seen)
-	a.watch.traces = append(a.watch.traces, t)
-	return tags, errors.Join(err, looked)
+	if err == nil && looked != nil {
+		err = &watchError{fmt.Errorf("watch the locks of %s: %w", m.path, looked)}
+	}
+	return tags, err
 }
+
+// watchError is trouble with watching, and not the migration's.
+type watchError struct{ error }
+
+func (e *watchError) Unwrap() error { return e.error }
 
 // sizesQuery returns the sizes of all tables and indexes.
 const sizesQuery = `select pg_catalog.json_agg(pg_catalog.json_build_array(c.oid::bigint,
@@ -48,7 +53,7 @@ func (w *watch) alone(
 	line, _ := sqltext.LineColumn(m.up, s.Start)
 	t := Trace{Version: m.version, File: m.file, Path: m.path, Elapsed: elapsed, Sampled: true,
 		facts: facts{home: w.home}}
-	t.Statements = []TracedStatement{{Line: m.line + line - 1, SQL: m.up[s.Start:s.End], Elapsed: elapsed}}
+	t.Statements = []TracedStatement{{File: m.file, Line: m.line + line - 1, SQL: m.up[s.Start:s.End], Elapsed: elapsed}}
 	after, err := parseSnapshot(answers[0], home)
 	if err != nil {
 		return t, err

@@ -123,13 +123,16 @@ func (a *applier) commit() error {
 		up:     m.up,
 		suffix: slices.Concat(proofs, []string{a.insert(m), a.kept(m).sql, "commit"}, a.cleanup()),
 	}
+	known := a.watch.known()
 	for try := 1; ; try++ {
 		tags, err := a.exec(m, msg)
 		if err == nil {
-			a.warnOfEnd(m, tags[len(msg.prefix):len(tags)-len(msg.suffix)])
-			a.setup = nil
-			a.finish(m)
+			a.committed(m, tags[len(msg.prefix):len(tags)-len(msg.suffix)])
 			return nil
+		}
+		if own, ok := msg.committed(tags); ok {
+			a.committed(m, own)
+			return a.afterCommit(m, msg.cleanup(), err)
 		}
 		tries := triesAfter(err)
 		if try >= tries || m.endedBy(tags) != "" || a.conn.Closed() {
@@ -138,6 +141,7 @@ func (a *applier) commit() error {
 		if _, err := a.conn.Exec(a.ctx, "rollback"); err != nil {
 			return a.failure(err, msg, nil)
 		}
+		a.watch.restore(known)
 		alone, err := a.await(m, try, tries, err)
 		if err != nil {
 			return a.failure(err, msg, tags)
@@ -146,6 +150,13 @@ func (a *applier) commit() error {
 			try, a.started = 0, time.Now()
 		}
 	}
+}
+
+// committed notes that the current migration and its version are committed. tags are those of its own statements.
+func (a *applier) committed(m migration, tags []string) {
+	a.warnOfEnd(m, tags)
+	a.setup = nil
+	a.finish(m)
 }
 
 // exec sends a migration's message.

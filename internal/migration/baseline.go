@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -77,11 +76,6 @@ func (m *Files) UpTo(version string) (_ *Files, ok bool) {
 	return some, true
 }
 
-// serverWide matches SQL that changes what a whole server has once. A comment that says so counts as well: it is better
-// to take too many files for such than too few.
-var serverWide = regexp.MustCompile(
-	`(?i)\b(?:create|alter|drop)\s+(?:role|user|group|database|tablespace|subscription|system)\b`)
-
 // skippedAfter returns a file after the first ones that drizzle would skip once these are recorded; "" if none is.
 func (m *Files) skippedAfter(first *Files) string {
 	latest := int64(0)
@@ -94,11 +88,6 @@ func (m *Files) skippedAfter(first *Files) string {
 		}
 	}
 	return ""
-}
-
-// LastIsServerWide reports whether the last file seems to change something that a whole server has once, as a role.
-func (m *Files) LastIsServerWide() bool {
-	return serverWide.MatchString(m.ordered[len(m.ordered)-1].up)
 }
 
 // adopts reports whether a database is one that gets a baseline: it records nothing. A schema that does not exist has

@@ -145,14 +145,14 @@ var serialTypes = map[string]string{
 }
 
 // serial is the type behind the column's; "" if it is none that makes a sequence.
-func (c column) serial() string { return serialTypes[lower(c.typ)] }
+func (c column) serial() string { return serialTypes[sqltext.Fold(c.typ)] }
 
 // inSteps adds the column as the action does, but so that no step keeps others from the table for long: first the plain
 // column, then its values, then each constraint. It returns "" where PostgreSQL has no such steps.
 func (a action) inSteps() string {
 	c := a.newColumn()
 	value, generated := c.part("generated")
-	if generated && !strings.HasSuffix(lower(value.text), "stored") ||
+	if generated && !strings.HasSuffix(sqltext.Fold(value.text), "stored") ||
 		a.partitioned() && (c.has("references") || c.has("unique") || c.has("primary")) {
 		return ""
 	}

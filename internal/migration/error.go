@@ -28,6 +28,8 @@ const (
 	AppliedInPart postgres.Cause = "migration applied in part"
 	// LockReleased: it released the lock on the database. It is applied and recorded; those after it are not.
 	LockReleased postgres.Cause = "lock released"
+	// SessionEnded: the session ended after its commit. It is applied and recorded; those after it are not.
+	SessionEnded postgres.Cause = "session ended after a migration"
 	// HeldByBackup: those that share the lock on the database kept it; nothing was begun.
 	HeldByBackup postgres.Cause = "lock held by a backup"
 	// TableLocked: PostgreSQL's lock_timeout was reached. After this cause and those below, the file was rolled back.
@@ -78,6 +80,7 @@ type Error struct {
 	outside     bool // it ran outside a transaction
 	partial     bool // part of it was committed
 	released    bool // it released the lock, and is recorded all the same
+	ended       bool // the session ended once it was recorded
 	elsewhere   bool // names without a schema mean one schema only
 }
 
@@ -133,6 +136,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Location is the place of the failing statement in the workspace.
 func (e *Error) Location() (file string, line int) { return e.File, e.Line }
 
+// OutsideTransaction reports whether it did not run in a transaction of its own.
+func (e *Error) OutsideTransaction() bool { return e.outside }
+
 // Cause is why the migration failed, and in which state it left the database.
 func (e *Error) Cause() postgres.Cause {
 	switch {
@@ -142,6 +148,8 @@ func (e *Error) Cause() postgres.Cause {
 		return postgres.VersionsNotOurs
 	case e.released:
 		return LockReleased
+	case e.ended:
+		return SessionEnded
 	case len(e.Invalid) > 0:
 		return IndexInvalid
 	case e.lost && e.outside:

@@ -20,6 +20,9 @@ func (a *applier) failure(err error, msg message, tags []string) error {
 	if pgconn.SafeToRetry(err) && a.ctx.Err() != nil {
 		return fmt.Errorf("%s was not started: %w", m.path, context.Cause(a.ctx))
 	}
+	if errors.As(err, new(*watchError)) {
+		return err
+	}
 	e := &Error{Version: m.version, Versions: m.versions(), File: m.path, Err: err, outside: !m.transaction,
 		elsewhere: a.schema != ""}
 	var pg *pgconn.PgError

@@ -102,7 +102,6 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	if err != nil {
 		return Result{}, err
 	}
-	read := time.Now()
 	result, pending, err := plan(status, files, o)
 	result = result.withBaseline(recorded, files)
 	result.At, result.Clock = status.At, status.Clock
@@ -111,6 +110,9 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	}
 	if len(pending) == 0 || o.DryRun {
 		clean = clean || !status.Locked
+		if len(recorded) > 0 && !o.DryRun {
+			result = result.asOfNow()
+		}
 		return result, nil
 	}
 	if len(recorded) == 0 { // adopt has called it otherwise
@@ -126,8 +128,8 @@ func Migrate(ctx context.Context, c *postgres.Conn, files *Files, o Options) (Re
 	}
 	err = a.apply(files)
 	clean = clean || err == nil // the last message has reset the session
-	took := time.Since(read)
-	result.At, result.Clock = status.At.Add(took), status.Clock.Add(took)
+	result = result.asOfNow()
+	result.Creates = o.missing(status) && len(a.setup) == 0
 	return result.after(a), err
 }
 
@@ -181,6 +183,13 @@ func (o Options) before(ctx context.Context, c *postgres.Conn, s postgres.Status
 	return o.Before(ctx, c, s)
 }
 
+// asOfNow dates a result, which has the time of the look before, with the present.
+func (r Result) asOfNow() Result {
+	took := time.Since(r.Clock)
+	r.At, r.Clock = r.At.Add(took), r.Clock.Add(took)
+	return r
+}
+
 // after adds to a result what was applied.
 func (r Result) after(a *applier) Result {
 	r.Applied, r.Warnings = a.applied, append(r.Warnings, a.warnings...)
@@ -214,12 +223,16 @@ func plan(s postgres.Status, files *Files, o Options) (Result, []migration, erro
 	}
 	m := files.match(s)
 	r, pending := compare(m, files)
-	r.Creates = o.missing(s)
+	r.Creates = o.DryRun && o.missing(s)
 	r.Warnings = append(outsideWarnings(pending, o.Schema), r.skippedWarnings(files)...)
 	late := slices.Concat(r.OutOfOrder, r.Skipped)
 	switch {
-	case len(m.strangers) > 0 && !s.Named && !o.DryRun:
-		return r, pending, &StrangersError{s.Table.Table, m.strangers}
+	case len(m.strangers) > 0 && !s.Named:
+		refused := &StrangersError{s.Table.Table, m.strangers}
+		if !o.DryRun {
+			return r, pending, refused
+		}
+		r.Warnings = append(r.Warnings, refused.Error())
 	case o.Beginning && len(r.Unknown)+len(late) > 0:
 		return r, pending, &BeginningError{s.Table.Table, r.Unknown, late}
 	case o.Strict && len(r.OutOfOrder) > 0:

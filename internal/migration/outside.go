@@ -36,7 +36,8 @@ func (a *applier) runOutside(m migration) error {
 	late, cancel := grace.Context(a.ctx, afterwards)
 	defer cancel()
 	if !a.conn.Idle() { // the file's own transaction: open, or aborted by the error
-		if _, undone := a.conn.Exec(late, "rollback"); undone == nil && err == nil {
+		_, _ = a.conn.Exec(late, "rollback") // if it fails, the session ends, and the transaction with it
+		if err == nil {
 			err = errOpenTransaction
 		}
 	}

@@ -284,3 +284,26 @@ func TestAlive(t *testing.T) {
 		c.Close()
 	}
 }
+
+// A schema is created with the first file, and not if that is rolled back.
+func TestSchemaThatIsNotCreated(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	c, err := connect(t.Context(), url, postgres.Options{NoSearchPath: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	o := inSchema("one")
+	o.CreateSchema = true
+	got, err := migration.Migrate(t.Context(), c, files(t, "1_a.sql", up("select 1 / 0")), o)
+	if err == nil || got.Creates {
+		t.Errorf("%+v, %v", got, err)
+	}
+	servertest.Equal(t, "schemas", pgtest.Ask(t, url, "select count(*)::text from pg_namespace where nspname = 'one'"),
+		[]string{"0"})
+	got, err = migration.Migrate(t.Context(), c, files(t, "1_a.sql", up("select 1"), "2_b.sql", up("select 1 / 0")), o)
+	if err == nil || !got.Creates {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"cmp"
+	"maps"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
@@ -9,7 +10,7 @@ import (
 
 // Trace is what one file was seen to do to a database that others would be using meanwhile.
 type Trace struct {
-	Version, File string
+	Version, File string // of files that are committed together the first version, and all names
 	Path          string // as [Error].File has it: two directories may have files of one version
 	// Elapsed is from the first statement to the end of the commit, without what watching took: by the server's clock, or
 	// by this machine's if the statement ran alone.
@@ -27,7 +28,8 @@ type Trace struct {
 
 // TracedStatement is one statement of the file.
 type TracedStatement struct {
-	Line    int // of the file, from 1
+	File    string // that it is in, one of those that are committed together
+	Line    int    // of the file, from 1
 	SQL     string
 	Elapsed time.Duration
 }
@@ -73,6 +75,20 @@ type watch struct {
 	traces    []Trace
 }
 
+// known are the relations as they are known now, to restore them if what is seen next is rolled back.
+func (w *watch) known() map[uint32]relation {
+	if w == nil {
+		return nil
+	}
+	return maps.Clone(w.relations)
+}
+
+func (w *watch) restore(known map[uint32]relation) {
+	if w != nil {
+		w.relations = maps.Clone(known)
+	}
+}
+
 // trace makes a file's trace of the looks after its statements, the first of which is only the time before them, and
 // the time at which it had been committed.
 func (w *watch) trace(m migration, looks []look, committed time.Duration) Trace {
@@ -81,7 +97,8 @@ func (w *watch) trace(m migration, looks []look, committed time.Duration) Trace 
 	for _, s := range sqltext.Statements(m.up)[:end.next] {
 		one, offset := m.at(s.Start)
 		line, _ := sqltext.LineColumn(one.up, offset)
-		t.Statements = append(t.Statements, TracedStatement{Line: one.line + line - 1, SQL: m.up[s.Start:s.End]})
+		t.Statements = append(t.Statements, TracedStatement{
+			File: one.file, Line: one.line + line - 1, SQL: m.up[s.Start:s.End]})
 	}
 	for i, l := range looks[1:] {
 		took := l.began - looks[i].ended

@@ -20,6 +20,42 @@ func watching() migration.Options {
 	return o
 }
 
+// What an attempt did that was rolled back is not taken for the next one's.
+func TestTraceOfASecondAttempt(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	pgtest.Do(t, url, shop+"; create sequence tries")
+	got, err := migrate(t.Context(), url, files(t, "001_a.sql", up(`alter table orders add a int;
+		alter table orders alter a type bigint;
+		do $$ begin if nextval('tries') = 1 then raise exception 'again' using errcode = '40001'; end if; end $$`)),
+		watching())
+	if err != nil || len(got.Traces) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	var rewrote []int
+	for _, r := range got.Traces[0].Rewrites {
+		rewrote = append(rewrote, r.Statement)
+	}
+	servertest.Equal(t, "statements that rewrote", rewrote, []int{1})
+}
+
+// A statement is in one of the files that are committed together.
+func TestTraceOfFilesCommittedTogether(t *testing.T) {
+	t.Parallel()
+	o := drizzle()
+	o.Watch = true
+	m := journaled(t, []any{10, "a", 30, "b", 20, "c"}, "create table a ()", "create table b ()", "\ncreate table c ()")
+	got, err := migrate(t.Context(), pgtest.Database(t), m, o)
+	if err != nil || len(got.Traces) != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	var places []string
+	for _, s := range got.Traces[1].Statements {
+		places = append(places, fmt.Sprintf("%s:%d", s.File, s.Line))
+	}
+	servertest.Equal(t, "places", places, []string{"b.sql:1", "c.sql:2"})
+}
+
 // Each known shape has the locks and the rewrites that its hint speaks of, on a real server, and its safer form can be
 // run as it is, on tables with rows, and comes to the same.
 func TestTraces(t *testing.T) {

@@ -126,17 +126,17 @@ func (s statement) setsTransaction() bool {
 	return false
 }
 
-// send sends a message with looks and adds the file's trace to the watch. An error is as it would be without looks, and
-// so are the tags, of which only the number is right.
+// send sends a message with looks and adds the file's trace to the watch. An error and the tags are as they would be
+// without looks.
 func (a *applier) send(m migration, msg message) (tags []string, err error) {
 	s := watched(m, msg)
-	answers, err := a.conn.SomeResults(a.ctx, s.sql.String(), func(i int) bool { return s.entries[i] < 0 })
+	answers, all, err := a.conn.SomeResults(a.ctx, s.sql.String(), func(i int) bool { return s.entries[i] < 0 })
 	if watching := a.follow(m, s, answers); watching != nil && err == nil {
-		err = watching
+		err = &watchError{watching}
 	}
-	for _, entry := range s.entries[:len(answers)] {
-		if entry >= 0 {
-			tags = append(tags, "")
+	for i, tag := range all {
+		if s.entries[i] >= 0 {
+			tags = append(tags, tag)
 		}
 	}
 	return tags, s.replace(err, m, msg)

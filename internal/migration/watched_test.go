@@ -1,6 +1,7 @@
 package migration_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -114,7 +115,8 @@ func TestSamplerThatEnds(t *testing.T) {
 	}()
 	_, err := migrate(t.Context(), url, files(t, "001_a.sql", alone("vacuum full orders")), watching())
 	<-ended
-	if err == nil || !strings.Contains(err.Error(), "watch the locks of ") || !strings.Contains(err.Error(), "57P01") {
+	if err == nil || !strings.HasPrefix(err.Error(), "watch the locks of db/migrations/001_a.sql: ") ||
+		!strings.Contains(err.Error(), "57P01") || errors.As(err, new(*migration.Error)) {
 		t.Errorf("%v", err)
 	}
 }

@@ -13,13 +13,16 @@ import (
 // rows of every statement that completed, as text (NULL is nil); after an error, those before the failed one, after
 // which the server runs none.
 func (c *Conn) Results(ctx context.Context, sql string) ([][][][]byte, error) {
-	return c.SomeResults(ctx, sql, func(int) bool { return true })
+	answers, _, err := c.SomeResults(ctx, sql, func(int) bool { return true })
+	return answers, err
 }
 
-// SomeResults is [Conn.Results] that keeps the rows of some statements only, by their index. The others have none.
-func (c *Conn) SomeResults(ctx context.Context, sql string, keep func(statement int) bool) ([][][][]byte, error) {
-	var answers [][][][]byte
-	_, err := c.each(ctx, sql, func(r *pgconn.ResultReader) error {
+// SomeResults is [Conn.Results] that keeps the rows of some statements only, by their index, and returns the command
+// tags of all. The others have no rows.
+func (c *Conn) SomeResults(
+	ctx context.Context, sql string, keep func(statement int) bool,
+) (answers [][][][]byte, tags []string, err error) {
+	tags, err = c.each(ctx, sql, func(r *pgconn.ResultReader) error {
 		if !keep(len(answers)) {
 			_, err := r.Close()
 			if err == nil {
@@ -33,7 +36,7 @@ func (c *Conn) SomeResults(ctx context.Context, sql string, keep func(statement 
 		}
 		return answer.Err
 	})
-	return answers, err
+	return answers, tags, err
 }
 
 // EachRow is [Conn.Results] that hands over each row when it arrives, with its statement's index. The values are valid

@@ -18,6 +18,13 @@ func (i InvalidIndex) String() string {
 	return sqltext.QuoteIdentifier(i.Schema) + "." + sqltext.QuoteIdentifier(i.Name)
 }
 
+// AbandonedIndex is SQL's condition that an index, a row i of pg_index, is invalid and no other session is building it.
+const AbandonedIndex = `not i.indisvalid and not exists (select from pg_catalog.pg_stat_progress_create_index p
+	join pg_catalog.pg_locks l using (pid)
+	where p.pid <> pg_catalog.pg_backend_pid() and l.relation = i.indrelid and l.granted
+	and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+	and l.mode = 'ShareUpdateExclusiveLock')`
+
 // InvalidIndexesSQL lists the invalid indexes of a schema, or of all schemas if it is empty, with the columns of
 // [InvalidIndex]. It leaves out those that another session is building, and those of partitioned tables, which are
 // invalid until every partition has its own.
@@ -33,11 +40,7 @@ join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 join pg_catalog.pg_class t on t.oid = coalesce(
 	(select o.oid from pg_catalog.pg_class o where o.reltoastrelid = i.indrelid), i.indrelid)
 join pg_catalog.pg_namespace owner on owner.oid = t.relnamespace
-where not i.indisvalid and c.relkind = 'i' and ` + where + `
-and not exists (select from pg_catalog.pg_stat_progress_create_index p join pg_catalog.pg_locks l using (pid)
-	where p.pid <> pg_catalog.pg_backend_pid() and l.relation = i.indrelid and l.granted
-	and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
-	and l.mode = 'ShareUpdateExclusiveLock')
+where c.relkind = 'i' and ` + where + ` and ` + AbandonedIndex + `
 order by 1, 2`
 }
 

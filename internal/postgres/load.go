@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -17,7 +18,7 @@ func (c *Conn) Batch(ctx context.Context, statements []string) (tags []string, e
 		p.SendQueryParams(sql, nil, nil, nil, nil)
 	}
 	if err := p.Sync(); err != nil {
-		return nil, firstError(err, p.Close())
+		return nil, cmp.Or(err, p.Close())
 	}
 	for range statements {
 		var tag string
@@ -26,7 +27,7 @@ func (c *Conn) Batch(ctx context.Context, statements []string) (tags []string, e
 		}
 		tags = append(tags, tag)
 	}
-	return tags, firstError(err, p.Close())
+	return tags, cmp.Or(err, p.Close())
 }
 
 // result reads a statement's rows, discards them, and returns its command tag.
@@ -41,13 +42,6 @@ func result(p *pgconn.Pipeline) (string, error) {
 	}
 	tag, err := rows.Close()
 	return tag.String(), err
-}
-
-func firstError(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
 }
 
 // CopyFrom runs COPY … FROM STDIN with the data that r returns, and returns the number of rows that the server took.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 // SearchPathError is the error of a search_path whose first schema does not exist: the server silently uses the next
@@ -49,7 +51,7 @@ func parsePath(path string) []string {
 			_, path, _ = strings.Cut(path, ",")
 		} else {
 			name, path, _ = strings.Cut(path, ",")
-			name = strings.ToLower(strings.TrimSpace(name))
+			name = sqltext.Fold(strings.TrimSpace(name))
 		}
 		names = append(names, name)
 		path = strings.TrimSpace(path)

@@ -21,6 +21,7 @@ func TestMissingFromPath(t *testing.T) {
 		{`""`, "", "", []string{""}},
 		{``, "", "", nil},
 		{`TENANT, Public`, "public", "tenant", []string{"tenant", "public"}},
+		{`Übung`, "Übung", "", []string{"Übung"}},
 		{`pg_temp, public`, "public", "", []string{"pg_temp", "public"}},
 		{`"open`, "public", "open", []string{"open"}},
 	} {

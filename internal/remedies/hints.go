@@ -112,6 +112,7 @@ var hints = []hint{
 	{migration.IndexInvalid, "run {drop} on the tenant, correct what kept the index from being built, and run again: " +
 		"if not exists passes over an invalid index, and the file is recorded only without one"},
 	{migration.LockReleased, "take the statement out (pg_advisory_unlock, pg_advisory_unlock_all), then run again"},
+	{migration.SessionEnded, "run again: no file after it was run"},
 	{migration.NameElsewhere, "a name without a schema means the tenant's own schema and no other: write the schema " +
 		"before the name of what all tenants share, such as public.citext; an extension in one tenant's schema is " +
 		"moved by a superuser with alter extension citext set schema public. The file was rolled back"},

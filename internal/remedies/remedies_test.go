@@ -177,7 +177,8 @@ func TestRemedies(t *testing.T) {
 	// These need a connection that is lost, a restore, or a bucket.
 	elsewhere := []any{
 		postgres.NoAnswer, migration.ConnectionLost, migration.LostOutsideTransaction,
-		migration.AppliedInPart, migration.LockReleased, migration.NameElsewhere, migration.NotRecorded,
+		migration.AppliedInPart, migration.LockReleased, migration.SessionEnded, migration.NameElsewhere,
+		migration.NotRecorded,
 		pgdump.CommitUnknown, pgdump.StillExists, bucket.ObjectReplaced,
 		bucket.ObjectDamaged, bucket.ObjectDiffers, bucket.ObjectOverwritten, bucket.NoRanges,
 		bucket.OtherRegion, bucket.ExposedEndpoint, bucket.TooManyParts, bucket.NoRegion,

@@ -11,7 +11,7 @@ func Leading(sql string, s Statement, n int) []string {
 		switch kind {
 		case Blank:
 		case Word:
-			tokens = append(tokens, strings.ToLower(sql[i:end]))
+			tokens = append(tokens, Fold(sql[i:end]))
 		default:
 			tokens = append(tokens, sql[i:end])
 		}
@@ -42,5 +42,5 @@ func Unquote(token string) (name string, ok bool) {
 	if token == "" || !isWord(token[0]) || token[0] >= '0' && token[0] <= '9' {
 		return "", false
 	}
-	return strings.ToLower(token), true
+	return Fold(token), true
 }

@@ -22,7 +22,7 @@ func TestLeading(t *testing.T) {
 
 func TestUnquote(t *testing.T) {
 	for token, want := range map[string]string{
-		"Users": "users", `"Odd ""name"""`: `Odd "name"`, "é": "é", "_x": "_x",
+		"Users": "users", "Übung_IDX": "Übung_idx", `"Odd ""name"""`: `Odd "name"`, "é": "é", "_x": "_x",
 		"": "", "1": "", "'text'": "", ".": "", "$$x$$": "", `"open`: "",
 	} {
 		if got, ok := sqltext.Unquote(token); got != want || ok != (want != "") {

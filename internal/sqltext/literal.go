@@ -44,7 +44,7 @@ func Literals(sql string, s Statement) []Literal {
 		switch {
 		case kind == Blank:
 		case kind != Quoted:
-			before = strings.ToLower(sql[i:end])
+			before = Fold(sql[i:end])
 		default:
 			l, next, ok := readLiteral(sql, i, end)
 			if l.Before = before; ok && before != "&" {

@@ -2,6 +2,16 @@ package sqltext
 
 import "strings"
 
+// Fold folds a word that is not in quotes as PostgreSQL does in a database in UTF-8: only the letters of ASCII.
+func Fold(word string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, word)
+}
+
 // QuoteIdentifier quotes a name for SQL. It drops NUL characters, which no name can contain.
 func QuoteIdentifier(name string) string {
 	return `"` + strings.ReplaceAll(strings.ReplaceAll(name, "\x00", ""), `"`, `""`) + `"`

@@ -2,10 +2,7 @@
 // quotes names and values. It connects to nothing.
 package sqltext
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Statement is the place of an SQL statement in a text: the byte offsets of its beginning, after white space and
 // comments, and of its end.
@@ -78,7 +75,7 @@ func (n *Nesting) Ends(token string, kind Kind) bool {
 // word follows BEGIN ATOMIC, CASE and END. In parentheses CASE and END come in pairs, and a name that is spelt like
 // them stands in quotes unless it follows AS or a period. BEGIN alone can be a name anywhere.
 func (n *Nesting) word(token string) {
-	token = strings.ToLower(token)
+	token = Fold(token)
 	const most = 4 // create or replace function
 	if len(n.first) < most {
 		n.first = append(n.first, token)
@@ -105,7 +102,7 @@ func CopiesFromStdin(sql string, s Statement) bool {
 	for i := s.Start; i < s.End; {
 		end, kind := Token(sql, i)
 		if kind == Word {
-			w := strings.ToLower(sql[i:end])
+			w := Fold(sql[i:end])
 			if first == "" {
 				if first = w; first != "copy" {
 					return false

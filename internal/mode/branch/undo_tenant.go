@@ -59,7 +59,7 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 		return fleet.Outcome{Detail: d}, err
 	}
 	for _, v := range c.inDoubt(status.Versions) {
-		log.Info("the connection broke while the run applied it, and it is recorded", "version", v)
+		log.Info("the run was cut off while it applied it, and it is recorded", "version", v)
 	}
 	d.Lost = lostSince(ctx, conn, c.point, time.Now())
 	if u.env.DryRun {
@@ -190,7 +190,7 @@ func (u *undo) migratedSince(d UndoDetail, c tenantChange) error {
 		what = fmt.Sprintf("beside its version %s it records others than the run left", now)
 	}
 	if doubts := c.inDoubt(nil); len(doubts) > 0 {
-		what += "; the connection broke while the run applied " + words.List(doubts, shownVersions) +
+		what += "; the run failed or was cut off while it applied " + words.List(doubts, shownVersions) +
 			", so it does not know whether it did"
 	}
 	return fleet.WithRemedy(fmt.Errorf("not undone: it was migrated again since: %s", what),
@@ -215,8 +215,8 @@ func (c *tenantChange) inDoubt(recorded map[string]bool) (versions []string) {
 
 // fateUnknown is the error of a tenant that records the versions of before, and may have changed all the same.
 func (c *tenantChange) fateUnknown() error {
-	return fleet.WithRemedy(fmt.Errorf("not undone: it records the versions of before the run, but the connection broke "+
-		"while %s ran outside a transaction, so that may have been applied, wholly or in part, without being recorded",
+	return fleet.WithRemedy(fmt.Errorf("not undone: it records the versions of before the run, but %s failed or was cut "+
+		"off outside a transaction, so that may have been applied, wholly or in part, without being recorded",
 		words.List(c.inDoubt(nil), shownVersions)), "look at the tenant: if it has changed, take it back with mode restore, "+
 		"restore-to-time: "+c.point.CreatedAt.UTC().Format(time.RFC3339Nano)+", or reset its branch to "+c.point.Name+
 		" in Neon's console")

@@ -96,6 +96,7 @@ func (c copier) withBranch(
 			return fmt.Errorf("make a branch to rehearse on: %w", err)
 		}
 	}
+	one.copy = onBranch
 	log.Info("rehearses on a branch", "branch", branch.Name, "id", branch.ID, "expires", branch.ExpiresAt)
 	defer func() {
 		late, cancel := grace.Context(ctx, deleteGrace)

@@ -4,6 +4,7 @@ package migrate
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/records"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // migrator is the mode with its inputs read.
@@ -113,7 +115,7 @@ type RunDetail struct {
 
 // ending reports what was done beside the tenants: to the schema public, and in rehearsals.
 func (m *migrator) ending(ctx context.Context, results []fleet.Result) (mode.Ending, error) {
-	e := m.withFileSets(publicEnding(m.schemas.did))
+	e := m.withFileSets(publicEnding(m.schemas.did, m.options.DryRun))
 	detail, _ := e.Detail.(RunDetail)
 	if sleep, s := m.sleepers.Report(results, m.reached); sleep != nil {
 		detail.Sleep = sleep
@@ -129,8 +131,8 @@ func (m *migrator) ending(ctx context.Context, results []fleet.Result) (mode.End
 	if text, ok := f.output(); ok {
 		e.Outputs = map[string]string{"rehearsal": text}
 	} else {
-		e.Warnings = append(e.Warnings, "the output rehearsal is not set: it would take more than the 127 KiB that a step "+
-			"can be given; the report file has it")
+		e.Warnings = append(e.Warnings, fmt.Sprintf("the output rehearsal is not set: it would take more than the %s that "+
+			"a step can be given; the report file has it", words.Size(report.MaxOutput)))
 	}
 	if ctx.Err() != nil {
 		return e, nil // nobody waits for the comment of a run that was cancelled
@@ -203,7 +205,10 @@ func (m *migrator) migrate(ctx context.Context, t fleet.Tenant, log *slog.Logger
 			}
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil && created:
+		return afterCreation(fleet.Outcome{Detail: Detail{Applied: []Applied{}, Pending: m.files.Names()}}), err
+	case err != nil:
 		return fleet.Outcome{}, err
 	}
 	defer release()

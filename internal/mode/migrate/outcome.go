@@ -49,7 +49,7 @@ type Applied struct {
 // describe says what was done to one tenant, or would be in a dry run.
 func describe(m migration.Result, dryRun, failed bool) fleet.Outcome {
 	d := Detail{
-		Created: m.Creates, Before: m.Before, After: m.After, Recorded: m.Recorded,
+		Created: m.Creates && !dryRun, Before: m.Before, After: m.After, Recorded: m.Recorded,
 		RecordedVersions: m.RecordedVersions, Skipped: m.Skipped,
 		Applied: []Applied{}, Pending: m.Pending, OutOfOrder: m.OutOfOrder, Unknown: m.Unknown,
 		at: m.At, clock: m.Clock, edited: m.Edited,

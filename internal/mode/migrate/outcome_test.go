@@ -76,16 +76,20 @@ func TestCreation(t *testing.T) {
 		m              migration.Result
 		dryRun, failed bool
 		note           string
+		created        bool
 	}{
-		"schema": {m: migration.Result{Creates: true, Applied: []migration.Applied{{}}},
+		"schema": {created: true, m: migration.Result{Creates: true, Applied: []migration.Applied{{}}},
 			note: "created, 1 applied"},
 		"schema, dry run": {m: migration.Result{Creates: true, Pending: []string{"2_b.sql"}}, dryRun: true,
 			note: "would be created, 1 pending"},
-		"schema, failed": {m: migration.Result{Creates: true, Pending: []string{"2_b.sql"}}, failed: true,
+		"schema, failed at once": {m: migration.Result{Pending: []string{"2_b.sql"}}, failed: true,
+			note: "0 applied, 1 not"},
+		"schema, failed": {created: true, m: migration.Result{Creates: true, Pending: []string{"2_b.sql"}}, failed: true,
 			note: "0 applied, 1 not"},
 	} {
-		if o := describe(c.m, c.dryRun, c.failed); o.Note != c.note {
-			t.Errorf("%s: got %q", name, o.Note)
+		o := describe(c.m, c.dryRun, c.failed)
+		if d, _ := o.Detail.(Detail); o.Note != c.note || d.Created != c.created {
+			t.Errorf("%s: got %q, created: %t", name, o.Note, d.Created)
 		}
 	}
 }

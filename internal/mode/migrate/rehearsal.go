@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fingerprint"
@@ -174,21 +173,20 @@ func (r *rehearsal) rehearse(
 	return fleet.Outcome{Note: one.note()}, r.limits.judge(one)
 }
 
-// sharedCauses are the causes of a failed migration that are neither in the file nor in the tenant's data, but in what
-// the role may do and what the server has: a copy shares these with the tenant.
-var sharedCauses = []postgres.Cause{
-	migration.PrivilegeMissing, migration.DiskFull, migration.LimitReached, migration.ReadOnly, migration.TimeOut,
-}
-
-// onACopy is the error of a rehearsal: the remedy of a migration's error is about the tenant itself.
+// onACopy is the error of a rehearsal: where the remedy of a migration's error is about what it left in the tenant, it
+// is another for a copy, which is gone.
 func onACopy(err error) error {
 	failed := (*migration.Error)(nil)
 	if !errors.As(err, &failed) {
 		return remedies.Explain(err)
 	}
-	remedy := "correct the file, or the tenant's data, and run again"
-	if slices.Contains(sharedCauses, failed.Cause()) {
-		remedy = remedies.Of(failed)
+	remedy := remedies.Of(failed)
+	switch failed.Cause() {
+	case migration.RolledBack, migration.AppliedInPart, migration.IndexInvalid:
+		remedy = "correct the file, or the tenant's data, and run again"
+	case migration.ConnectionLost, migration.LostOutsideTransaction, migration.NotRecorded, migration.SessionEnded,
+		migration.Stopped, migration.TableLocked:
+		remedy = "run again"
 	}
 	return fleet.WithRemedy(err, remedy+"; this was a copy, and no tenant was touched")
 }

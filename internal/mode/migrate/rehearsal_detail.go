@@ -38,6 +38,7 @@ type RehearsedUse struct {
 	HeldMS    int64  `json:"held_ms,omitempty"`
 	Bytes     int64  `json:"bytes,omitempty"`
 	ElapsedMS int64  `json:"elapsed_ms,omitempty"` // of the statement
+	File      string `json:"file,omitempty"`       // if several are committed together
 	Line      int    `json:"line"`                 // of the file
 }
 
@@ -56,23 +57,32 @@ func (r *rehearsed) detail() *TenantRehearsal {
 func fileDetail(t migration.Trace) RehearsedFile {
 	f := RehearsedFile{Version: t.Version, File: t.File, ElapsedMS: t.Elapsed.Milliseconds(), Sampled: t.Sampled}
 	for _, l := range t.Locks {
+		s := t.Statements[l.Statement]
 		f.Locks = append(f.Locks, RehearsedUse{Table: l.Table, Lock: l.Mode, Stops: l.Stops(),
-			HeldMS: l.Held.Milliseconds(), Line: t.Statements[l.Statement].Line})
+			HeldMS: l.Held.Milliseconds(), File: fileOf(t, s), Line: s.Line})
 	}
 	for _, w := range t.Rewrites {
 		s := t.Statements[w.Statement]
-		f.Rewrites = append(f.Rewrites, RehearsedUse{Table: w.Table, Bytes: w.Bytes, Line: s.Line,
+		f.Rewrites = append(f.Rewrites, RehearsedUse{Table: w.Table, Bytes: w.Bytes, File: fileOf(t, s), Line: s.Line,
 			ElapsedMS: s.Elapsed.Milliseconds()})
 	}
 	for _, i := range t.Indexes {
 		s := t.Statements[i.Statement]
-		f.Indexes = append(f.Indexes, RehearsedUse{Table: i.Table, Index: i.Index, Bytes: i.Bytes, Line: s.Line,
-			ElapsedMS: s.Elapsed.Milliseconds()})
+		f.Indexes = append(f.Indexes, RehearsedUse{Table: i.Table, Index: i.Index, Bytes: i.Bytes,
+			File: fileOf(t, s), Line: s.Line, ElapsedMS: s.Elapsed.Milliseconds()})
 	}
 	for _, h := range t.Hints() {
 		f.Hints = append(f.Hints, h.ID)
 	}
 	return f
+}
+
+// fileOf is the file of a statement, empty if the trace is of that file alone.
+func fileOf(t migration.Trace, s migration.TracedStatement) string {
+	if s.File == t.File {
+		return ""
+	}
+	return s.File
 }
 
 // slowerThanRehearsed names the files that took far longer than on the tenant's copy, "" if none did. On a copy without
@@ -83,13 +93,13 @@ func (r *rehearsed) slowerThanRehearsed(applied []migration.Applied) string {
 	}
 	traced := map[string]migration.Trace{}
 	for _, t := range r.traces {
-		traced[t.File] = t
+		traced[t.Version] = t // of files that are committed together, and have one time, that of the first
 	}
 	var slow []string
 	for _, a := range applied {
-		t, known := traced[a.File]
+		t, known := traced[a.Version]
 		if known && a.Elapsed > muchLonger*t.Elapsed && a.Elapsed-t.Elapsed > worthSaying {
-			slow = append(slow, fmt.Sprintf("%s took %s, and %s in its rehearsal", a.File, words.Duration(a.Elapsed),
+			slow = append(slow, fmt.Sprintf("%s took %s, and %s in its rehearsal", t.File, words.Duration(a.Elapsed),
 				words.Duration(t.Elapsed)))
 		}
 	}

@@ -68,6 +68,7 @@ type FleetUse struct {
 // FileHint is a safer form of a statement.
 type FileHint struct {
 	ID    string `json:"id"`
+	File  string `json:"file,omitempty"` // if several are committed together
 	Line  int    `json:"line"`
 	Why   string `json:"why"`
 	Safer string `json:"safer,omitempty"` // SQL
@@ -172,7 +173,7 @@ func joinFiles(ran []*rehearsed) []FleetFile {
 		}
 	}
 	files := []FleetFile{}
-	for _, file := range slices.Sorted(maps.Keys(byFile)) { // all versions are of one length
+	for _, file := range slices.Sorted(maps.Keys(byFile)) { // their numbers are of one length
 		all := byFile[file]
 		f := FleetFile{Version: all[0].t.Version, File: file, Tenants: len(all)}
 		var times []time.Duration
@@ -187,7 +188,9 @@ func joinFiles(ran []*rehearsed) []FleetFile {
 		}
 		slices.Sort(times)
 		f.MedianMS = times[(len(times)-1)/2].Milliseconds()
-		slices.SortStableFunc(f.Hints, func(a, b FileHint) int { return cmp.Compare(a.Line, b.Line) })
+		slices.SortStableFunc(f.Hints, func(a, b FileHint) int {
+			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+		})
 		files = append(files, f)
 	}
 	return files
@@ -196,7 +199,8 @@ func joinFiles(ran []*rehearsed) []FleetFile {
 // addHints adds the hints that no other tenant gave.
 func (f *FleetFile) addHints(t migration.Trace) {
 	for _, h := range t.Hints() {
-		hint := FileHint{h.ID, t.Statements[h.Statement].Line, h.Why, h.Safer}
+		s := t.Statements[h.Statement]
+		hint := FileHint{h.ID, fileOf(t, s), s.Line, h.Why, h.Safer}
 		if !slices.Contains(f.Hints, hint) {
 			f.Hints = append(f.Hints, hint)
 		}
@@ -268,7 +272,7 @@ func (f FleetRehearsal) sentence() string {
 		failed := fmt.Sprintf("%d of %s failed", f.Failed, words.Count(f.Rehearsed+f.Failed, "rehearsal", "rehearsals"))
 		text = strings.TrimSuffix(failed+"; "+text, "; ")
 	case text == "" && f.Rehearsed == 0:
-		text = "nothing is pending in any of " + words.Count(f.looked(), "tenant", "tenants")
+		text = f.idle()
 	case text == "":
 		text = words.Count(f.Rehearsed, "tenant", "tenants") + " rehearsed; no file had to run"
 	}
@@ -276,6 +280,18 @@ func (f FleetRehearsal) sentence() string {
 		text += fmt.Sprintf("; %d others were not looked at", others)
 	}
 	return text
+}
+
+// idle says why no tenant was rehearsed.
+func (f FleetRehearsal) idle() string {
+	var reasons []string
+	if f.Unchanged > 0 || f.Missing == 0 {
+		reasons = append(reasons, "nothing is pending in any of "+words.Count(f.Unchanged, "tenant", "tenants"))
+	}
+	if f.Missing > 0 {
+		reasons = append(reasons, words.Count(f.Missing, "tenant does", "tenants do")+" not exist yet")
+	}
+	return strings.Join(reasons, "; ")
 }
 
 // finding is what the files were seen to do; "" if none ran.

@@ -27,6 +27,7 @@ func ran(name string, took time.Duration, bytes int64) *rehearsed {
 func TestSummarize(t *testing.T) {
 	failed := &rehearsed{tenant: fleet.Tenant{Name: "broken"}, err: errors.New("x")}
 	idle := &rehearsed{tenant: fleet.Tenant{Name: "idle"}}
+	missing := &rehearsed{tenant: fleet.Tenant{Name: "new"}, missing: true}
 	acme := ran("acme", 41*time.Second, 2_100_000_000)
 	for name, c := range map[string]struct {
 		all     []*rehearsed
@@ -34,7 +35,10 @@ func TestSummarize(t *testing.T) {
 		want    string // the sentence
 		lines   []string
 	}{
-		"nothing pending": {[]*rehearsed{idle, idle}, 2, "nothing is pending in any of 2 tenants", nil},
+		"nothing pending":  {[]*rehearsed{idle, idle}, 2, "nothing is pending in any of 2 tenants", nil},
+		"only new tenants": {[]*rehearsed{missing, missing}, 2, "2 tenants do not exist yet", nil},
+		"nothing pending, and a new one": {[]*rehearsed{idle, missing}, 2,
+			"nothing is pending in any of 1 tenant; 1 tenant does not exist yet", nil},
 		"one is large": {[]*rehearsed{acme, ran("umbra", time.Second, 0), idle}, 400,
 			"1 of 3 tenants rewrites orders; the longest, acme, holds ACCESS EXCLUSIVE on it for 41s; " +
 				"397 others were not looked at",
@@ -87,6 +91,25 @@ func TestFarFromItsRehearsal(t *testing.T) {
 	}
 	if text := (*rehearsed)(nil).slowerThanRehearsed([]migration.Applied{{Version: "1", Elapsed: time.Hour}}); text != "" {
 		t.Error(text)
+	}
+}
+
+// Files that are committed together are rehearsed, and compared, as one; a hint names the file that it is about.
+func TestFilesThatAreCommittedTogether(t *testing.T) {
+	r := ran("acme", time.Second, 1_000_000)
+	r.traces[0].File, r.traces[0].Statements[0].File = "1_a.sql, 2_b.sql", "2_b.sql"
+	text := r.slowerThanRehearsed([]migration.Applied{
+		{Version: "1", File: "1_a.sql", Elapsed: 4 * time.Second}, {Version: "2", File: "2_b.sql", Elapsed: 4 * time.Second},
+	})
+	if !strings.HasPrefix(text, "1_a.sql, 2_b.sql took 4s, and 1s in its rehearsal: ") {
+		t.Errorf("got %q", text)
+	}
+	f := summarize([]*rehearsed{r}, nil, 1, 1)
+	if got := f.section().Blocks[0].Title; !strings.HasPrefix(got, "2_b.sql:3 ") {
+		t.Errorf("the hint is about %s", got)
+	}
+	if got := r.detail().Files[0].Rewrites[0].File; got != "2_b.sql" {
+		t.Errorf("the rewrite is in %q", got)
 	}
 }
 

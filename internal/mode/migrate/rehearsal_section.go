@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -142,7 +143,7 @@ func (f FleetFile) rewrites(table string) bool {
 }
 
 func (h FileHint) block(file string) report.Block {
-	b := report.Block{Title: fmt.Sprintf("%s:%d %s", file, h.Line, h.Why)}
+	b := report.Block{Title: fmt.Sprintf("%s:%d %s", cmp.Or(h.File, file), h.Line, h.Why)}
 	if h.Safer != "" {
 		b.SQL = strings.Split(h.Safer, "\n")
 	}

@@ -148,12 +148,12 @@ func (s *migrateSchemas) migrate(
 	return s.states.Migrate(files, o)
 }
 
-// publicEnding reports what was done to the schema public; did is nil if nothing was.
-func publicEnding(did *migration.Result) mode.Ending {
+// publicEnding reports what was done to the schema public, or would be in a dry run; did is nil if nothing was.
+func publicEnding(did *migration.Result, dryRun bool) mode.Ending {
 	if did == nil {
 		return mode.Ending{}
 	}
-	o := describe(*did, false, false)
+	o := describe(*did, dryRun, false)
 	section := report.Section{Title: "Schema public"}
 	for _, a := range did.Applied {
 		section.Lines = append(section.Lines, fmt.Sprintf("%s applied in %s", a.File, words.Duration(a.Elapsed)))

@@ -49,18 +49,19 @@ func TestEnding(t *testing.T) {
 	applied := []migration.Applied{{Version: "2", File: "2_b.sql", Elapsed: 1234 * time.Millisecond}}
 	for name, c := range map[string]struct {
 		did      *migration.Result
+		dryRun   bool
 		lines    []string // nil: no section
 		warnings int
 	}{
 		"no files":      {},
 		"nothing to do": {did: &migration.Result{Before: "2", After: "2"}, lines: []string{"nothing pending"}},
 		"applied":       {did: &migration.Result{Applied: applied}, lines: []string{"2_b.sql applied in 1.2s"}},
-		"a dry run": {did: &migration.Result{Pending: []string{"2_b.sql", "3_c.sql"}},
+		"a dry run": {did: &migration.Result{Pending: []string{"2_b.sql", "3_c.sql"}}, dryRun: true,
 			lines: []string{"2_b.sql is pending", "3_c.sql is pending"}},
 		"with its warnings": {did: &migration.Result{Applied: applied, Warnings: []string{"x"}},
 			lines: []string{"2_b.sql applied in 1.2s"}, warnings: 1},
 	} {
-		e := publicEnding(c.did)
+		e := publicEnding(c.did, c.dryRun)
 		var want []report.Section
 		if c.lines != nil {
 			want = []report.Section{{Title: "Schema public", Lines: c.lines}}

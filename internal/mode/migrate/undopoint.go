@@ -125,8 +125,8 @@ func withUndoPoint(o fleet.Outcome, point *mode.UndoPoint) fleet.Outcome {
 }
 
 // withDoubt adds to the undo point of a tenant that failed what the run cannot know: whether a migration was applied
-// during which the connection broke. Without that, an undo would leave the tenant out, or blame another run for the
-// migration.
+// during which the connection broke, or which part of one that ran outside a transaction. Without that, an undo would
+// leave the tenant out, or blame another run for the migration.
 func withDoubt(o fleet.Outcome, err error) fleet.Outcome {
 	d, _ := o.Detail.(Detail)
 	doubt := inDoubt(err)
@@ -150,10 +150,11 @@ func inDoubt(err error) *mode.InDoubt {
 	case !errors.As(err, &failed):
 		return nil
 	}
-	switch failed.Cause() {
-	case migration.ConnectionLost:
+	switch cause := failed.Cause(); {
+	case cause == migration.ConnectionLost:
 		return &mode.InDoubt{Versions: failed.Versions}
-	case migration.LostOutsideTransaction, migration.NotRecorded:
+	case cause == migration.LostOutsideTransaction, cause == migration.NotRecorded, cause == migration.AppliedInPart,
+		cause == migration.IndexInvalid && failed.OutsideTransaction():
 		return &mode.InDoubt{Versions: failed.Versions, OutsideTransaction: true}
 	}
 	return nil
