@@ -20,8 +20,8 @@ const answerLimit = time.Minute
 var errNoAnswer = fmt.Errorf("it did not answer within %s", answerLimit)
 
 // Remember adds to a book what the catalog has recorded about tenants, by their ids. It reads in a read-only session,
-// and finds nothing in a catalog that has no such tables yet. wait is how long connecting may
-// take, and waiting for a lock on a table.
+// and finds nothing in a catalog that has no such tables yet. wait is how long connecting may take, and waiting for a
+// lock on a table.
 func Remember(
 	ctx context.Context, t postgres.Target, o postgres.Options, wait time.Duration, tenants []Entry,
 	book *records.Book,

@@ -65,8 +65,8 @@ func New(o Options) (*Client, error) {
 		base.Scheme != "https" && base.Scheme != "http":
 		return nil, &AddressError{"the address of GitHub's API is not a URL such as " + DefaultBaseURL}
 	case hosts.Exposed(base):
-		return nil, &AddressError{"the GitHub token would be sent unencrypted to " + base.Host + ": the address of GitHub's " +
-			"API has to begin with https://"}
+		return nil, &AddressError{"the GitHub token would be sent unencrypted to " + base.Host +
+			": the address of GitHub's API has to begin with https://"}
 	}
 	if o.HTTP == nil {
 		o.HTTP = httpx.New(Limits()).HTTP()

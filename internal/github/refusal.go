@@ -24,8 +24,8 @@ var reasons = []struct{ sign, remedy string }{
 	{"repository access blocked", "GitHub has blocked the repository itself, and no token helps: open it in a browser " +
 		"to see why, or name another repository"},
 	{"issue is locked", "the pull request's conversation is locked: unlock it, or leave the comment out"},
-	{"has been locked", "the repository is locked, usually while it is being moved: run again once that has ended, or name " +
-		"another repository"},
+	{"has been locked", "the repository is locked, usually while it is being moved: run again once that has ended, or " +
+		"name another repository"},
 	{"disabled", "something is switched off there, and no token helps: switch it on in the repository's or the " +
 		"organization's settings (Actions, General), or name another repository"},
 	{"suspended", "the account that owns the token, or the App's installation, is suspended: use another's token"},

@@ -8,7 +8,8 @@ import (
 )
 
 // Context returns a copy of ctx that ends d after ctx does, with ctx's cause. If ctx has already ended, d counts from
-// now. The copy has ctx's values but not its deadline: a clock among them that has run out bounds nothing. The caller must call cancel to release it.
+// now. The copy has ctx's values but not its deadline: a clock among them that has run out bounds nothing. The caller
+// must call cancel to release it.
 func Context(ctx context.Context, d time.Duration) (late context.Context, cancel context.CancelFunc) {
 	return ContextFunc(ctx, func() time.Duration { return d })
 }

@@ -104,8 +104,8 @@ func TestMistakesOfACommenter(t *testing.T) {
 	for name, c := range map[string]struct{ variable, value, says string }{
 		"no token":  {"INPUT_GITHUB-TOKEN", "", "pass the job's own, ${{ github.token }}"},
 		"two lines": {"INPUT_GITHUB-TOKEN", "a\nb", "github-token: the GitHub token contains"},
-		"no address": {"GITHUB_API_URL", "ghe.acme.com", "variable GITHUB_API_URL: the address of GitHub's API is not a URL " +
-			"such as https://api.github.com; GitHub's runner sets this variable: unset it"},
+		"no address": {"GITHUB_API_URL", "ghe.acme.com", "variable GITHUB_API_URL: the address of GitHub's API is not a URL" +
+			" such as https://api.github.com; GitHub's runner sets this variable: unset it"},
 		"no repository": {"GITHUB_REPOSITORY", "", "GITHUB_REPOSITORY"},
 	} {
 		j := newJob(t, opened)

@@ -25,8 +25,8 @@ func GitHub(in *input.Reader, env Env, token string) *github.Client {
 	})
 	switch {
 	case errors.As(err, new(*github.AddressError)):
-		in.VariableMistake("GITHUB_API_URL", "%v; GitHub's runner sets this variable: unset it, or give it the address of your "+
-			"server's API, such as https://github.example.com/api/v3", err)
+		in.VariableMistake("GITHUB_API_URL", "%v; GitHub's runner sets this variable: unset it, or give it the address of "+
+			"your server's API, such as https://github.example.com/api/v3", err)
 	case err != nil:
 		in.Mistake("github-token", "%v", err)
 	}

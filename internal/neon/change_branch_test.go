@@ -145,7 +145,10 @@ func TestExpireBranch(t *testing.T) {
 		at   time.Time
 		sent string
 	}{
-		{time.Date(2026, 11, 22, 13, 0, 0, 999, time.FixedZone("", 3600)), `{"branch":{"expires_at":"2026-11-22T12:00:00Z"}}`},
+		{
+			time.Date(2026, 11, 22, 13, 0, 0, 999, time.FixedZone("", 3600)),
+			`{"branch":{"expires_at":"2026-11-22T12:00:00Z"}}`,
+		},
 		{time.Time{}, `{"branch":{"expires_at":null}}`},
 	} {
 		var sent []string

@@ -7,7 +7,7 @@ type cursors map[string]bool
 
 func (c cursors) next(cursor string) error {
 	if c[cursor] {
-		return fmt.Errorf("Neon returned the cursor %q twice, so the list would never end", cursor)
+		return fmt.Errorf("the cursor %q was returned twice, so the list would never end", cursor)
 	}
 	c[cursor] = true
 	return nil

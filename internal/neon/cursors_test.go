@@ -25,7 +25,7 @@ func TestRepeatedCursors(t *testing.T) {
 				"pagination": object{"cursor": "x", "next": "x"},
 			})
 		}, func(t *testing.T, client *Client, _ *[]string) {
-			const want = `Neon returned the cursor "x" twice, so the list would never end`
+			const want = `the cursor "x" was returned twice, so the list would never end`
 			if err := list(t, client); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v", name, err)
 			}

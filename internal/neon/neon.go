@@ -45,8 +45,8 @@ type Options struct {
 }
 
 // Client calls the API. It is safe for concurrent use. The error of a call that failed is or wraps an [*Error], unless
-// its method names another one. An answer that makes no sense together with others, such as a list that would never end,
-// is an error of no type.
+// its method names another one. An answer that makes no sense together with others, such as a list that would never
+// end, is an error of no type.
 type Client struct {
 	base  string
 	key   string

@@ -251,7 +251,7 @@ func (c *Client) Project(ctx context.Context, id string) (*Project, error) {
 }
 
 // ErrEmptyURI is the cause of an answer that has no connection string.
-var ErrEmptyURI = errors.New("Neon returned an empty connection string")
+var ErrEmptyURI = errors.New("the connection string is empty")
 
 // ConnectionURI returns a connection string, including the password, for a branch's read-write compute, or for its
 // pooler. An empty branchID means the default branch.

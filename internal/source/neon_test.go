@@ -189,6 +189,9 @@ func TestNeonURL(t *testing.T) {
 		{name: "no URL at all", change: func(a map[string]any) {
 			a["/projects/p/connection_uri"] = object{"uri": "host=hunter2"}
 		}, says: "is not a Postgres URL"},
+		{name: "empty URL", change: func(a map[string]any) {
+			a["/projects/p/connection_uri"] = object{"uri": ""}
+		}, says: "the connection string is empty", remedy: "check that the project still exists"},
 		{name: "key revoked", change: func(a map[string]any) { a["/projects/p/connection_uri"] = 401 }, says: "401",
 			remedy: "neon-api-key is wrong or was revoked"},
 	} {
