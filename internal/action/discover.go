@@ -35,14 +35,17 @@ func readChoice(in *input.Reader) choice {
 		keys:         fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
 		shard:        input.Parse(in, "shard", fleet.ParseShard),
 		waves:        input.Parse(in, "waves", fleet.ParseWaves),
-		minTenants:   in.Int("min-tenants", 0, 1_000_000),
-		allowEmpty:   in.Bool("allow-empty"),
 		tenantsInput: in.Text("tenants"), canaryInput: in.Text("canary"),
 	}
 	if c.shard.Count == 1 {
 		c.shard = fleet.Shard{} // the whole fleet
 	}
 	return c
+}
+
+// readBounds reads how few tenants may be found and chosen, of a mode that does not choose by itself.
+func (c *choice) readBounds(in *input.Reader) {
+	c.minTenants, c.allowEmpty = in.Int("min-tenants", 0, 1_000_000), in.Bool("allow-empty")
 }
 
 // chosen is the tenants that a run works on.

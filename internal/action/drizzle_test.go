@@ -145,7 +145,7 @@ func TestDrizzleCreateTenant(t *testing.T) {
 	e.drizzleDir(t, "drizzle", "0000_users", "create table users (id int)")
 	e.do(t, "create schema acme; create table acme.__drizzle_migrations (id serial primary key, hash text not null, "+
 		"created_at bigint)")
-	create := []string{"migrations-format=drizzle", "mode=create-tenant", "tenant-name=acme", "min-tenants=0"}
+	create := []string{"migrations-format=drizzle", "mode=create-tenant", "tenant-name=acme"}
 	e.run(t, create...).counts(t, 1, 0, 0, 0)
 	same(t, "rows", e.do(t, "select created_at::text from acme.__drizzle_migrations"), []string{"1"})
 	e.do(t, "create schema other; create sequence other.s; create table other.__drizzle_migrations "+

@@ -72,6 +72,7 @@ func (r *run) settings() settings {
 	r.record.Shard = s.choice.shard.String()
 	r.mask() // before a mode can log anything
 	if err != nil {
+		s.choice.readBounds(in)
 		return s
 	}
 	if s.options.Concurrency == 0 {
@@ -102,6 +103,9 @@ func (r *run) settings() settings {
 			return p, p.Stop
 		},
 	})
+	if s.work.Choose == nil {
+		s.choice.readBounds(in)
+	}
 	r.mask()
 	return s
 }
