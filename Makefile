@@ -49,7 +49,7 @@ lint: bin/golangci-lint bin/actionlint ## golangci-lint on the Go code, actionli
 	bin/golangci-lint run ./...
 	bin/actionlint .github/workflows/*.yml examples/*.yml
 
-vulnerabilities: bin/govulncheck ## check the modules in the cache, and look for known vulnerabilities in what the program calls
+vulnerabilities: bin/govulncheck ## download and check the modules, and look for known vulnerabilities in what the program calls
 	@.ci/vulnerabilities
 
 manifests: ## decode the Kubernetes example with Kubernetes' own types, which take minutes to compile

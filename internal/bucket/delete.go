@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -60,6 +61,10 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) (Deleted, error
 		}
 	}
 	if len(again) > 0 {
+		select { // the store may have asked for fewer requests
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
 		var more Deleted
 		more, failed, err = b.deleteObjects(ctx, again)
 		d.Keys, d.Retained = append(d.Keys, more.Keys...), append(d.Retained, more.Retained...)

@@ -267,6 +267,7 @@ func TestRecordTheVersionSeenLast(t *testing.T) {
 		"a new tenant without a version":        {[]run{{0, 1, none}}, "none"},
 		"none any more":                         {[]run{{0, 1, migrated(1)}, {30, 31, none}}, "none"},
 		"a long undo after a health check":      {[]run{{30, 31, seen}, {0, 50, none}}, "none"},
+		"a long backup after an undo":           {[]run{{30, 31, none}, {0, 1, seen}}, "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

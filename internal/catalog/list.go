@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -47,10 +48,13 @@ func (e *QueryError) Unwrap() error { return e.Err }
 // Remedy says how to fix the query; "" if that is not known.
 func (e *QueryError) Remedy() string { return e.Fix }
 
+// lockWait is how long a listing waits for a table that somebody has locked.
+const lockWait = 10 * time.Second
+
 // List runs one query in a read-only session and returns its rows. An empty query is [Query]. Its errors are those of
 // connecting, or a [*QueryError].
 func List(ctx context.Context, t postgres.Target, query string) ([]Row, error) {
-	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true})
+	conn, err := postgres.Connect(ctx, t, postgres.Options{ReadOnly: true, LockTimeout: lockWait})
 	if err != nil {
 		return nil, remedies.Explain(err)
 	}
@@ -77,6 +81,8 @@ func ownQueryError(err error) error {
 			"or write a catalog-query for tables of your own"
 	case postgres.HasCode(err, "42501"):
 		e.Fix = "grant the role of database-url select on the table project"
+	case postgres.HasCode(err, "55P03"):
+		e.Fix = lockedFix
 	}
 	return e
 }
@@ -95,9 +101,13 @@ func queryError(err error) error {
 		e.Fix = "grant the role of database-url select on what the query reads"
 	case postgres.HasCode(err, "42P01"), postgres.HasCode(err, "42703"):
 		e.Fix = "compare the query with the tables in the database of database-url; its search_path counts"
+	case postgres.HasCode(err, "55P03"):
+		e.Fix = lockedFix
 	}
 	return e
 }
+
+const lockedFix = "another session has locked a table that is read: run again once it is done, or end it"
 
 // readRows reads a result whose columns are in any order.
 func readRows(rows postgres.Rows) ([]Row, error) {

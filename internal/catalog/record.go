@@ -188,7 +188,8 @@ on conflict (identity) do update set
 	schema_version = case
 		when greatest(excluded.last_seen_at, excluded.last_migration_at, excluded.record_noted_at)
 			< greatest(p.last_seen_at, p.last_migration_at, p.record_noted_at)
-			then coalesce(p.schema_version, excluded.schema_version)
+			then case when greatest(p.last_migration_at, p.record_noted_at) > excluded.last_seen_at then p.schema_version
+				else coalesce(p.schema_version, excluded.schema_version) end
 		when p.identity in (select identity from entry where schema_version = '') then null
 		else coalesce(excluded.schema_version, p.schema_version) end,
 	last_seen_at = greatest(p.last_seen_at, excluded.last_seen_at),

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -70,7 +71,7 @@ from public.project
 where record is not null and dropped_at is null
 	and identity in (select jsonb_array_elements_text($1::jsonb))`, string(list))
 	if err != nil {
-		return fmt.Errorf("read the records of tenants: %w", err)
+		return fmt.Errorf("read the records of tenants: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	for _, row := range rows.Values {
 		var r records.Record
@@ -105,7 +106,7 @@ func readSets(ctx context.Context, conn *postgres.Conn, book *records.Book, want
 select digest, files from public.migration_set
 where digest in (select jsonb_array_elements_text($1::jsonb))`, string(list))
 	if err != nil {
-		return fmt.Errorf("read the migration files of records: %w", err)
+		return fmt.Errorf("read the migration files of records: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	sets := records.Sets{}
 	for _, row := range rows.Values {

@@ -209,7 +209,7 @@ func TestRememberDoesNotWaitForALock(t *testing.T) {
 		t.Fatal(err)
 	}
 	var book records.Book
-	err = catalog.Remember(t.Context(), target, postgres.Options{}, 10*time.Second,
+	err = catalog.Remember(t.Context(), target, postgres.Options{}, time.Second,
 		[]catalog.Entry{project("a", nil)}, &book)
 	if err == nil || !strings.Contains(err.Error(), "lock timeout") {
 		t.Errorf("got %v", err)

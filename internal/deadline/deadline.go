@@ -163,15 +163,22 @@ func OnlyWaited(ctx context.Context) (only bool) {
 	return only
 }
 
+// Unbounded returns a copy of ctx for what goes on after the work, such as cleaning up: the clock of ctx still learns
+// what that does, but does not bound it.
+func Unbounded(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unboundedKey{}, clockOf(ctx))
+}
+
+type unboundedKey struct{}
+
 // Left is how long work that does not pause may still take, by the clock of ctx and its Deadline; ok is false if
-// neither bounds it. A clock whose time is over bounds nothing more: the work has ended, and what goes on after it, to
-// clean up, only inherits its values.
+// neither bounds it.
 func Left(ctx context.Context) (left time.Duration, ok bool) {
 	if at, bounded := ctx.Deadline(); bounded {
 		left, ok = time.Until(at), true
 	}
 	c := clockOf(ctx)
-	if c == nil || !c.limited {
+	if c == nil || !c.limited || ctx.Value(unboundedKey{}) == c {
 		return left, ok
 	}
 	c.mu.Lock()
@@ -180,7 +187,7 @@ func Left(ctx context.Context) (left time.Duration, ok bool) {
 	if c.timer != nil {
 		mine -= time.Since(c.started)
 	}
-	if mine > 0 && (!ok || mine < left) {
+	if !ok || mine < left {
 		return mine, true
 	}
 	return left, ok

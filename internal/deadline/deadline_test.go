@@ -119,8 +119,16 @@ func TestLeft(t *testing.T) {
 		deadline.Pause(t.Context())(true) // does nothing
 		ctx, stop := deadline.Context(t.Context(), time.Second, errLate)
 		defer stop()
+		after := deadline.Unbounded(context.WithoutCancel(ctx))
+		if left, ok := deadline.Left(after); ok {
+			t.Errorf("what goes on after the work has %s", left)
+		}
+		inner, stop := deadline.Context(after, time.Hour, errLate)
+		defer stop()
+		if left, ok := deadline.Left(inner); left != time.Hour || !ok {
+			t.Errorf("work of its own, after that, has %s, %v", left, ok)
+		}
 		<-ctx.Done()
-		after := context.WithoutCancel(ctx)
 		if left, ok := deadline.Left(after); ok {
 			t.Errorf("what goes on after the work has %s", left)
 		}

@@ -85,7 +85,7 @@ func (r *Reader) parseFlags(args []string) error {
 // commandLine takes the place of an input's name in mistakes that are about none.
 const commandLine = "command line"
 
-// variable begins what takes that place in mistakes about a variable.
+// ofVariable begins what takes that place in mistakes about a variable.
 const ofVariable = "variable "
 
 // describe translates an error of the flag package. It quotes nothing but the flag's name.

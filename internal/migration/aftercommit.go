@@ -39,6 +39,7 @@ func (a *applier) afterCommit(m migration, cleanup []string, ended error) error 
 		if _, err := a.after(late, strings.Join(cleanup, "; ")); err == nil {
 			return nil
 		}
+		a.conn.Close() // nobody may go on with the locks and settings of this one
 	}
 	if len(a.pending) == 0 {
 		a.conn.Log().Warn("the session ended after the last file, which is applied", "file", m.file, "error", ended)

@@ -28,8 +28,7 @@ type UndoPoint struct {
 	InDoubt *InDoubt `json:"in_doubt,omitempty"`
 }
 
-// InDoubt is a change of which a run does not know whether it was made: the connection broke before the server's answer
-// arrived.
+// InDoubt is what a run does not know of migrations that failed: whether, or how far, they took effect.
 type InDoubt struct {
 	// Versions are recorded all together, or not at all.
 	Versions []string `json:"versions"`

@@ -68,8 +68,8 @@ func TestABranchFromBirthToDeath(t *testing.T) {
 	if n := s.Calls().Total; n != 3 {
 		t.Errorf("%d calls: %v", n, s.Calls().ByRoute)
 	}
-	if _, err := c.Branch(t.Context(), p.ID, b.ID); !neon.IsStatus(err, http.StatusNotFound) {
-		t.Errorf("reading it: %v", err)
+	if left, err := c.Branches(t.Context(), p.ID, b.Name); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 
@@ -89,7 +89,8 @@ func TestResetAndExpiry(t *testing.T) {
 		if err := c.ExpireBranch(t.Context(), p.ID, b.ID, expiry); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := c.Branch(t.Context(), p.ID, b.ID); err != nil || !got.ExpiresAt.Equal(expiry.Truncate(time.Second)) {
+		got, err := c.Branches(t.Context(), p.ID, b.Name)
+		if err != nil || len(got) != 1 || !got[0].ExpiresAt.Equal(expiry.Truncate(time.Second)) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
@@ -120,8 +121,8 @@ func TestUndoByABranch(t *testing.T) {
 	if err := c.RestoreBranch(t.Context(), p.ID, p.BranchID, undo); !errors.As(err, &exists) {
 		t.Errorf("the same again: %v", err)
 	}
-	moved, err := c.Branch(t.Context(), p.ID, point.ID)
-	if err != nil || moved.ParentID != exists.ID {
+	moved, err := c.Branches(t.Context(), p.ID, point.Name)
+	if err != nil || len(moved) != 1 || moved[0].ParentID != exists.ID {
 		t.Errorf("the point belongs to %+v, %v", moved, err)
 	}
 }

@@ -83,17 +83,6 @@ func (c *Client) Branches(ctx context.Context, projectID, search string) ([]Bran
 	}
 }
 
-// Branch reads one branch.
-func (c *Client) Branch(ctx context.Context, projectID, branchID string) (*Branch, error) {
-	var out struct {
-		Branch Branch `json:"branch"`
-	}
-	if err := c.get(ctx, &out, nil, "/projects/{}/branches/{}", projectID, branchID); err != nil {
-		return nil, fmt.Errorf("read branch %s of project %s: %w", branchID, projectID, err)
-	}
-	return &out.Branch, nil
-}
-
 // Endpoints lists the computes of a branch.
 func (c *Client) Endpoints(ctx context.Context, projectID, branchID string) ([]Endpoint, error) {
 	var out struct {

@@ -30,8 +30,6 @@ func (s *restoration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		one := object{"id": "1", "status": cmp.Or(s.ends, "finished"), "action": "create_branch", "branch_id": "br",
 			"created_at": time.Now()}
 		reply(w, object{"operation": one, "operations": []object{one}})
-	case !strings.HasSuffix(r.URL.Path, "/branches"):
-		reply(w, object{"branch": object{"id": "br", "parent_id": "main"}})
 	case s.taken:
 		reply(w, object{"branches": []object{{"id": "br-old", "name": "old", "created_at": time.Now()}}})
 	default:

@@ -121,8 +121,10 @@ func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 		Tables: []RestoredRows{},
 	}
 	if arg := backups.ForeignData(s.manifest.Args); arg != "" {
-		o.Warnings = append(o.Warnings, fmt.Sprintf("%s was made with %s: whoever loads it sends the rows of foreign tables "+
-			"to their servers once more", s.key, arg))
+		warning := fmt.Sprintf("%s was made with %s: whoever loads it sends the rows of foreign tables to their servers "+
+			"once more", s.key, arg)
+		o.Warnings = append(o.Warnings, warning)
+		log.Warn(warning) // now, while it can be stopped
 	}
 	if r.env.DryRun {
 		_, _, err := r.check(ctx, s, &d)

@@ -216,7 +216,7 @@ func (c *tenantChange) inDoubt(recorded map[string]bool) (versions []string) {
 // fateUnknown is the error of a tenant that records the versions of before, and may have changed all the same.
 func (c *tenantChange) fateUnknown() error {
 	return fleet.WithRemedy(fmt.Errorf("not undone: it records the versions of before the run, but %s failed or was cut "+
-		"off outside a transaction, so that may have been applied, wholly or in part, without being recorded",
+		"off, and may have been applied, wholly or in part, without being recorded",
 		words.List(c.inDoubt(nil), shownVersions)), "look at the tenant: if it has changed, take it back with mode restore, "+
 		"restore-to-time: "+c.point.CreatedAt.UTC().Format(time.RFC3339Nano)+", or reset its branch to "+c.point.Name+
 		" in Neon's console")

@@ -33,7 +33,6 @@ type situation struct {
 type past struct {
 	keys  *secrets.Keyring // nil: nothing is ever remembered
 	known bool             // a state was found that can be used
-	first bool             // no sync has left a state yet: what exists is somebody else's
 	state secrets.State    // the zero state unless known
 }
 
@@ -166,11 +165,11 @@ func (p *plan) certainWrites() int {
 	return n
 }
 
-// adopted returns those of the written secrets that existed before and that no sync is known to have written. If the
-// state cannot be read or used, that is not known of any.
-func (p *plan) adopted(written []string) (names []string) {
+// adopted returns those of the written secrets that existed before and that no sync is known to have written: of the
+// first one, all. If the state cannot be read or used, that is not known of any.
+func (p *plan) adopted(written []string, first bool) (names []string) {
 	for _, name := range slices.Sorted(slices.Values(written)) {
-		if _, ok := p.listed[name]; ok && (p.past.known || p.past.first) && !p.past.ours(name) {
+		if _, ok := p.listed[name]; ok && (p.past.known || first) && !p.past.ours(name) {
 			names = append(names, name)
 		}
 	}

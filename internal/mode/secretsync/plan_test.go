@@ -189,17 +189,18 @@ func TestAdopted(t *testing.T) {
 	written := []string{"C_DATABASE_URL", "OURS_DATABASE_URL", "NEW_DATABASE_URL", "A_DATABASE_URL"}
 	at := situation{scope: repository, listed: listedAt(lastSync, "A_DATABASE_URL", "C_DATABASE_URL", "OURS_DATABASE_URL")}
 	for what, c := range map[string]struct {
-		past past
-		want []string
+		past  past
+		first bool
+		want  []string
 	}{
-		"the state is known": {wroteNames("OURS_DATABASE_URL"), []string{"A_DATABASE_URL", "C_DATABASE_URL"}},
-		"the state is lost":  {unknown(), nil},
+		"the state is known": {past: wroteNames("OURS_DATABASE_URL"), want: []string{"A_DATABASE_URL", "C_DATABASE_URL"}},
+		"the state is lost":  {past: unknown()},
 		"the first sync": {
-			past{keys: keyring, first: true}, []string{"A_DATABASE_URL", "C_DATABASE_URL", "OURS_DATABASE_URL"},
+			past: unknown(), first: true, want: []string{"A_DATABASE_URL", "C_DATABASE_URL", "OURS_DATABASE_URL"},
 		},
 	} {
 		at.past = c.past
-		if got := (&plan{situation: at}).adopted(written); !slices.Equal(got, c.want) {
+		if got := (&plan{situation: at}).adopted(written, c.first); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", what, got, c.want)
 		}
 	}

@@ -89,7 +89,7 @@ func (s *syncer) lines(run Run, c conclusion) (lines []string) {
 func (p *plan) summarize(c conclusion) Run {
 	run := Run{
 		Scope: p.scope.String(), Layout: "per-tenant", Deleted: append([]string{}, c.done.deleted...),
-		LeftOut: c.dropped, Adopted: p.adopted(c.done.written()), Block: c.block,
+		LeftOut: c.dropped, Adopted: p.adopted(c.done.written(), c.first), Block: c.block,
 	}
 	if p.bundled {
 		run.Layout = "bundle"

@@ -60,7 +60,6 @@ func loadState(ctx context.Context, client *github.Client, scope github.Scope, k
 		return nil, fmt.Errorf("read the variable %s: %w", secrets.StateVariable, err)
 	case !found:
 		env.Say("there is no variable " + secrets.StateVariable + " yet: every secret is written")
-		s.past.first = true
 		return s, nil
 	}
 	s.exists = true
@@ -91,6 +90,9 @@ func denied(err error) bool {
 
 // remembers reports whether the next sync will be able to tell what is unchanged.
 func (s *state) remembers() bool { return s.past.keys != nil && !s.off }
+
+// first reports whether no sync has left a state, and this one does. One that cannot may not be the first.
+func (s *state) first() bool { return !s.exists && s.remembers() }
 
 // begin marks the variable as this run's, once, before the first write.
 func (s *state) begin(ctx context.Context) {

@@ -53,7 +53,7 @@ func TestLoadState(t *testing.T) {
 				return
 			}
 			equal(t, "known", s.past.known, c.known)
-			equal(t, "first", s.past.first, what == "none")
+			equal(t, "first", s.first(), what == "none")
 			equal(t, "remembers", s.remembers(), !c.off)
 			if !strings.Contains(strings.Join(h.notices, "\n"), c.notice) || (c.notice == "") != (len(h.notices) == 0) {
 				t.Errorf("notices: %q, want %q", h.notices, c.notice)

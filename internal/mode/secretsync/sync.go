@@ -133,6 +133,7 @@ func (s *syncer) would(change string) string {
 type conclusion struct {
 	results []fleet.Result // amended
 	done    journal
+	first   bool     // no sync was before this one
 	strays  []string // as in [bundlePlan]
 	dropped int      // tenants that are gone and left their bundle
 	kept    []string // secrets that would have been deleted
@@ -158,7 +159,7 @@ func (s *syncer) finish(ctx context.Context, results []fleet.Result) (mode.Endin
 			saved = s.writer.save(ctx, s.rememberMembers(&b))
 		}
 	}
-	c.done, c.dropped = s.writer.journal(), b.dropped
+	c.done, c.dropped, c.first = s.writer.journal(), b.dropped, s.writer.state.first()
 	switch {
 	case ctx.Err() != nil || s.file == nil:
 	case b.err != nil: // the bundles that exist are as good as before, but it may not be known which are a sync's
