@@ -9,10 +9,10 @@ import (
 )
 
 // surroundings is this process's environment without what a runner gives to a step of a workflow, which these tests may
-// be: the program, or act, would take it for its own.
-func surroundings() []string {
+// be: the program, or act, would take it for its own. Nor has it variables that begin with one of more.
+func surroundings(more ...string) []string {
+	prefixes := append(more, "GITHUB_", "ACTIONS_", "RUNNER_", "INPUT_")
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return slices.ContainsFunc([]string{"GITHUB_", "ACTIONS_", "RUNNER_", "INPUT_", "NEON_TENANTS_"},
-			func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 	})
 }
