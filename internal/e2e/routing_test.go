@@ -67,7 +67,8 @@ func followReadme(t *testing.T, server *pgtest.Server, workspace, example string
 		cmd := exec.Command(program, args...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = workspace, os.Stdout, os.Stderr
 		cmd.Env = append(surroundings("NEON_TENANTS_"), "NEON_TENANTS_TENANT_SOURCE=catalog",
-			"NEON_TENANTS_DATABASE_URL="+catalog, "NEON_TENANTS_CATALOG_URL="+catalog, "NEON_TENANTS_MIGRATIONS_PATH="+migrations)
+			"NEON_TENANTS_DATABASE_URL="+catalog, "NEON_TENANTS_CATALOG_URL="+catalog,
+			"NEON_TENANTS_MIGRATIONS_PATH="+migrations)
 		return cmd.Run()
 	}
 	must := func(args ...string) {
