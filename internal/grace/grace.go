@@ -10,8 +10,8 @@ import (
 )
 
 // Context returns a copy of ctx that ends d after ctx does, with ctx's cause. If ctx has already ended, d counts from
-// now. The copy has ctx's values, but neither its deadline nor that of its clock. The caller must call cancel to release
-// it.
+// now. The copy has ctx's values, but neither its deadline nor that of its clock. The caller must call cancel to
+// release it.
 func Context(ctx context.Context, d time.Duration) (late context.Context, cancel context.CancelFunc) {
 	return ContextFunc(ctx, func() time.Duration { return d })
 }
