@@ -194,6 +194,7 @@ func TestRememberSaysWhyItCannot(t *testing.T) {
 
 // A migration of the catalog's owner may lock a table for hours: a run does not wait for it.
 func TestRememberDoesNotWaitForALock(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	open(t, url)
 	holder, err := pgx.Connect(t.Context(), url)
@@ -209,7 +210,7 @@ func TestRememberDoesNotWaitForALock(t *testing.T) {
 		t.Fatal(err)
 	}
 	var book records.Book
-	err = catalog.Remember(t.Context(), target, postgres.Options{}, time.Second,
+	err = catalog.Remember(t.Context(), target, postgres.Options{}, 5*time.Second,
 		[]catalog.Entry{project("a", nil)}, &book)
 	if err == nil || !strings.Contains(err.Error(), "lock timeout") {
 		t.Errorf("got %v", err)
