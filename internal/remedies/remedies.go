@@ -39,6 +39,14 @@ func Of(err error) string {
 	return remedy
 }
 
+// Sentence is an error and its remedy in one sentence, for a warning or a notice.
+func Sentence(err error) string {
+	if remedy := Of(err); remedy != "" {
+		return err.Error() + "; " + remedy
+	}
+	return err.Error()
+}
+
 // remedied is an error that has its own remedy.
 type remedied interface{ Remedy() string }
 

@@ -267,11 +267,7 @@ func (b *Job) tidy(ctx context.Context, t fleet.Tenant, d *Detail) (warnings []s
 	if err == nil || ctx.Err() != nil {
 		return nil
 	}
-	text := "what earlier runs left unfinished was not removed, and is still billed: " + err.Error()
-	if remedy := remedies.Of(err); remedy != "" {
-		text += "; " + remedy
-	}
-	return []string{text}
+	return []string{"what earlier runs left unfinished was not removed, and is still billed: " + remedies.Sentence(err)}
 }
 
 // backupKey returns the output backup-key, if one tenant was selected.

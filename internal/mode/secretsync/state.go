@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/github"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/secrets"
 )
 
@@ -80,7 +80,7 @@ func (s *state) giveUp(err error) {
 	if denied(err) {
 		what = "every run writes every secret, because what it writes cannot be remembered: "
 	}
-	s.env.Notice(what + withRemedy(err) + "; the sync itself works without that, and prunes nothing")
+	s.env.Notice(what + remedies.Sentence(err) + "; the sync itself works without that, and prunes nothing")
 }
 
 // denied reports whether GitHub refuses a request as long as the token's permissions are what they are.
@@ -224,16 +224,7 @@ func notSaved(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "what was written is not remembered, because the run was cancelled: the next run writes it again"
 	}
-	return "what was written is not remembered, and the next run writes it again: " + withRemedy(err)
-}
-
-// withRemedy writes an error and its remedy into one sentence.
-func withRemedy(err error) string {
-	text := err.Error()
-	if remedy := fleet.Remedy(err); remedy != "" {
-		text += "; " + remedy
-	}
-	return text
+	return "what was written is not remembered, and the next run writes it again: " + remedies.Sentence(err)
 }
 
 // listSecrets returns when each secret of a scope was last written, by name.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/secrets"
 	"github.com/org/neon-tenants-action/internal/workspace"
 )
@@ -34,7 +35,7 @@ func readWorkflowFile(in *input.Reader) *workflowFile {
 		return nil
 	}
 	if _, _, _, err := secrets.Rewrite(string(text), nil); err != nil {
-		in.Mistake("workflow-file", "%q %s", f.name, withRemedy(err))
+		in.Mistake("workflow-file", "%q %s", f.name, remedies.Sentence(err))
 		return nil
 	}
 	return f
