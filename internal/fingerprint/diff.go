@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/neon-tenants-action/internal/sqltext"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -131,7 +132,7 @@ func (f *folded) line() string {
 func change(before, after Object) []string {
 	title := "~ " + before.Kind + " " + before.Name
 	if ending(before.Definition) != ending(after.Definition) &&
-		unixLines(before.Definition) == unixLines(after.Definition) {
+		sqltext.UnixLines(before.Definition) == sqltext.UnixLines(after.Definition) {
 		return []string{fmt.Sprintf("%s: only the line endings differ (%s -> %s)", title, ending(before.Definition),
 			ending(after.Definition))}
 	}
@@ -146,8 +147,6 @@ func change(before, after Object) []string {
 	}
 	return lines
 }
-
-func unixLines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
 // ending names the line endings of a text.
 func ending(text string) string {

@@ -102,15 +102,12 @@ func (o Options) uncommon(query string, read func(row) error) []statement {
 	)
 }
 
-// publicSchema is the home of a database.
-const publicSchema = "public"
-
 // home is SQL for the schema whose name is left out.
 func (o Options) home() string {
 	if o.Schema != "" {
 		return sqltext.QuoteLiteral(o.Schema)
 	}
-	return sqltext.QuoteLiteral(publicSchema)
+	return sqltext.QuoteLiteral(postgres.PublicSchema)
 }
 
 // own is SQL for the tenant's own name: the schema's or the database's. Whatever bears it is not different for that. It

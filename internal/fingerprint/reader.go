@@ -3,6 +3,8 @@ package fingerprint
 import (
 	"cmp"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // reader makes the objects of common kinds of the rows that common.sql reads.
@@ -84,7 +86,7 @@ type unfinished struct{ oid, name string }
 
 func newReader(o Options, emit func(object)) *reader {
 	return &reader{
-		whole: o.Schema == "", portable: o.Portable, home: cmp.Or(o.Schema, publicSchema), emit: emit,
+		whole: o.Schema == "", portable: o.Portable, home: cmp.Or(o.Schema, postgres.PublicSchema), emit: emit,
 		spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
 		defaults: map[position]string{}, unchecked: map[oid][]string{}, constrained: map[oid]bool{},
 		checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},

@@ -197,7 +197,7 @@ func (a *applier) settings(m migration) []string {
 // invalid. The search_path may be empty: files made by pg_dump leave it so.
 func (a *applier) proofs(m migration) []proof {
 	proofs := []proof{a.holdsLock()}
-	if a.schema != "" && a.schema != publicSchema {
+	if a.schema != "" && a.schema != postgres.PublicSchema {
 		proofs = append(proofs, proof{fmt.Sprintf("select 1 / (pg_catalog.current_schemas(false) <@ array[%s]::name[])::int",
 			sqltext.QuoteLiteral(a.schema)), errPathChanged})
 	}

@@ -13,7 +13,7 @@ func (m *Files) Digests() map[string]string {
 	all := make(map[string]string, len(m.ordered))
 	for _, one := range m.ordered {
 		if m.RecordsContents() {
-			all[one.version] = hashOf(unixLines(one.text))
+			all[one.version] = hashOf(sqltext.UnixLines(one.text))
 			continue
 		}
 		all[one.version] = hashOf(canonical(m.files.contents[one.file]))
@@ -21,12 +21,10 @@ func (m *Files) Digests() map[string]string {
 	return all
 }
 
-func unixLines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
-
 // canonical returns SQL as it would be with the least white space: nothing but what sets tokens apart, and what is in
 // quotes or in comments. Two texts that PostgreSQL or a reader would take for different stay different.
 func canonical(sql string) string {
-	sql = unixLines(sql)
+	sql = sqltext.UnixLines(sql)
 	var b strings.Builder
 	apart := true // nothing has to set the next token apart from the one before
 	blank := false

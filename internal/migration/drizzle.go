@@ -112,7 +112,7 @@ func parseDrizzle(file, text string, entry postgres.Entry) (migration, error) {
 	}
 	entry.Hash = hashOf(text)
 	one.entry = entry
-	unix := unixLines(text)
+	unix := sqltext.UnixLines(text)
 	one.hashes = []string{entry.Hash, hashOf(unix), hashOf(strings.ReplaceAll(unix, "\n", "\r\n"))}
 	one.statements = statementsOf(one.up, one.line)
 	if err := one.check(); err != nil {

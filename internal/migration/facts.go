@@ -1,6 +1,10 @@
 package migration
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
+)
 
 // facts are what a trace knows, besides what it tells, about the tables and indexes that its statements locked.
 type facts struct {
@@ -20,7 +24,7 @@ func (f facts) of(name []string) fact {
 	case 0:
 		return fact{}
 	case 1:
-		return f.known[[2]string{cmp.Or(f.home, publicSchema), name[0]}]
+		return f.known[[2]string{cmp.Or(f.home, postgres.PublicSchema), name[0]}]
 	default:
 		return f.known[[2]string{name[n-2], name[n-1]}]
 	}

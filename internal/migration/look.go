@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/org/neon-tenants-action/internal/postgres"
 )
 
 // lockModes are those that keep others from writing or reading, the weakest first, as pg_locks has them.
@@ -186,7 +188,7 @@ func parseSnapshot(rows [][][]byte, home string) (map[uint32]relation, error) {
 		if err != nil {
 			return err
 		}
-		if r.schema != cmp.Or(home, publicSchema) {
+		if r.schema != cmp.Or(home, postgres.PublicSchema) {
 			r.name = quoted + "." + r.name
 		}
 		all[oid] = r

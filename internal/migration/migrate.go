@@ -18,9 +18,6 @@ import (
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
-// publicSchema is shared: its own files may create things in any schema.
-const publicSchema = "public"
-
 // Options say how to migrate one database.
 type Options struct {
 	// Table is where versions are recorded, in Schema if it names none.
@@ -261,7 +258,7 @@ func (r Result) skippedWarnings(files *Files) []string {
 
 // outsideWarnings names what pending files create outside the schema that is migrated.
 func outsideWarnings(pending []migration, schema string) (warnings []string) {
-	if schema == "" || schema == publicSchema {
+	if schema == "" || schema == postgres.PublicSchema {
 		return nil
 	}
 	for _, m := range pending {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
@@ -136,7 +137,7 @@ func (w *watch) compare(t *Trace, statement int, l look) {
 		table, known := w.relations[i.table]
 		if _, before := w.relations[i.index]; known && !before {
 			name := i.name
-			if table.schema != cmp.Or(w.home, publicSchema) {
+			if table.schema != cmp.Or(w.home, postgres.PublicSchema) {
 				name = i.schema + "." + name
 			}
 			w.relations[i.index] = relation{name: name, kind: "i", table: i.table, filenode: l.filenode(i.index)}

@@ -51,6 +51,9 @@ type Ledger struct {
 // In is the ledger of the same name in a schema.
 func (l Ledger) In(schema string) Ledger { return Ledger{l.Table.In(schema), l.Format} }
 
+// PublicSchema is the home of a database: what is named without a schema is there.
+const PublicSchema = "public"
+
 // HomeSchema is where drizzle keeps its table unless it is told otherwise.
 const HomeSchema = "drizzle"
 

@@ -12,6 +12,9 @@ func Fold(word string) string {
 	}, word)
 }
 
+// UnixLines ends lines as Unix does, which an editor or Git may have changed.
+func UnixLines(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
+
 // QuoteIdentifier quotes a name for SQL. It drops NUL characters, which no name can contain.
 func QuoteIdentifier(name string) string {
 	return `"` + strings.ReplaceAll(strings.ReplaceAll(name, "\x00", ""), `"`, `""`) + `"`

@@ -192,7 +192,7 @@ func (b *baseline) inScratch(
 		o.Baseline, o.Alone, o.CreateSchema, o.Strict = nil, nil, true, false
 		if b.public != nil {
 			public := o
-			public.Schema, public.CreateSchema, public.Table = publicSchema, false, o.Table.AtHome()
+			public.Schema, public.CreateSchema, public.Table = postgres.PublicSchema, false, o.Table.AtHome()
 			if _, err := migration.Migrate(ctx, conn, b.public, public); err != nil {
 				return err
 			}

@@ -248,7 +248,7 @@ func (c copier) tables(schema string) []postgres.Ledger {
 	switch schema {
 	case "":
 		return []postgres.Ledger{c.table}
-	case publicSchema:
+	case postgres.PublicSchema:
 		return c.shared
 	}
 	return append([]postgres.Ledger{c.table.In(schema)}, c.shared...)
@@ -261,7 +261,7 @@ func (c copier) copyDefinitions(
 ) error {
 	var schemas []string
 	if schema != "" {
-		schemas = slices.Compact([]string{publicSchema, schema})
+		schemas = slices.Compact([]string{postgres.PublicSchema, schema})
 		for _, r := range source.records { // drizzle's may be in one of its own
 			if !slices.Contains(schemas, r.Table.Schema) {
 				schemas = append(schemas, r.Table.Schema)

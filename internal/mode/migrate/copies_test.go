@@ -68,7 +68,7 @@ func TestTablesOfACopy(t *testing.T) {
 		{"a database", copier{table: home}, "", []postgres.Ledger{home}},
 		{"a schema", alone, "acme", []postgres.Ledger{table.In("acme")}},
 		{"a schema beside public", both, "acme", []postgres.Ledger{table.In("acme"), home}},
-		{"public", both, publicSchema, []postgres.Ledger{home}},
+		{"public", both, postgres.PublicSchema, []postgres.Ledger{home}},
 	} {
 		if got := c.copier.tables(c.schema); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)

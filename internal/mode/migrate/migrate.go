@@ -138,11 +138,7 @@ func (m *migrator) ending(ctx context.Context, results []fleet.Result) (mode.End
 		return e, nil // nobody waits for the comment of a run that was cancelled
 	}
 	if err := m.rehearsal.commenter.Comment(ctx, m.rehearsal.marker, f.section().Markdown()); err != nil {
-		warning := err.Error()
-		if remedy := remedies.Of(err); remedy != "" {
-			warning += ": " + remedy
-		}
-		e.Warnings = append(e.Warnings, warning)
+		e.Warnings = append(e.Warnings, remedies.Sentence(err))
 	}
 	return e, nil
 }

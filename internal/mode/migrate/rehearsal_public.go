@@ -25,7 +25,7 @@ func (r *rehearsal) rehearsePublic(ctx context.Context) error {
 		return err
 	}
 	one := &rehearsed{tenant: fleet.Tenant{Name: "the schema public"}, target: target, found: found}
-	err = r.copies.withScratch(ctx, fleet.Tenant{}, target, publicSchema, log, func(c tenantCopy) error {
+	err = r.copies.withScratch(ctx, fleet.Tenant{}, target, postgres.PublicSchema, log, func(c tenantCopy) error {
 		if err := c.refuse(files, found.Pending); err != nil {
 			return err
 		}

@@ -91,9 +91,9 @@ func (s *migrateSchemas) prepare(
 // about it means the schema drizzle; one for the schema public may name that.
 func publicLedger(ctx context.Context, conn *postgres.Conn, l postgres.Ledger) (postgres.Ledger, error) {
 	if l.Format != postgres.Drizzle {
-		return l.In(publicSchema), nil
+		return l.In(postgres.PublicSchema), nil
 	}
-	found, err := l.Among(ctx, conn, publicSchema, postgres.HomeSchema)
+	found, err := l.Among(ctx, conn, postgres.PublicSchema, postgres.HomeSchema)
 	if err != nil || len(found) == 0 {
 		return l.AtHome(), err
 	}
@@ -105,11 +105,9 @@ func publicLedger(ctx context.Context, conn *postgres.Conn, l postgres.Ledger) (
 	return found[0], nil
 }
 
-const publicSchema = "public"
-
 // ofPublic are the options for the files of the schema public, which are recorded in a table.
 func ofPublic(o migration.Options, table postgres.Ledger) migration.Options {
-	o.Schema, o.CreateSchema, o.Beginning, o.Table = publicSchema, false, false, table
+	o.Schema, o.CreateSchema, o.Beginning, o.Table = postgres.PublicSchema, false, false, table
 	return o
 }
 
