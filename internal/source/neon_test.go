@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -243,6 +244,22 @@ func TestNeonTenants(t *testing.T) {
 		if _, err := n.Tenants(t.Context()); err == nil || !strings.Contains(fleet.Remedy(err), remedy) {
 			t.Errorf("%d: %v, remedy %q", status, err, fleet.Remedy(err))
 		}
+	}
+}
+
+// A restore's copy is no tenant, and whoever finds too few tenants learns how many projects were left out for that.
+func TestNeonLeavesRestoresCopiesOut(t *testing.T) {
+	t.Parallel()
+	copied := fleet.RestoredName("Acme", time.Now(), time.Now())
+	_, n := serveNeon(t, project(func(a map[string]any) {
+		a["/projects"] = object{"projects": []object{{"id": "p", "name": "Acme"}, {"id": "q", "name": copied}}}
+	}), nil)
+	tenants, err := n.Tenants(t.Context())
+	if diff := cmp.Diff([]fleet.Tenant{{Name: "Acme", ID: "p"}}, tenants); diff != "" || err != nil {
+		t.Errorf("%s, %v", diff, err)
+	}
+	if looked, _ := n.Searched(); !strings.HasSuffix(looked, "counts, except 1 that mode restore made") {
+		t.Errorf("it looked at %q", looked)
 	}
 }
 
