@@ -220,7 +220,6 @@ func TestBackupMistakes(t *testing.T) {
 }
 
 func TestSkipUnchanged(t *testing.T) {
-	quiet(t)
 	f, v := newFleet(t, named("a")...), newVault(t)
 	first := f.run(t, t.Context(), v.inputs("mode=backup")...)
 	first.counts(t, 1, 0, 0, 0)
@@ -237,7 +236,6 @@ func TestSkipUnchanged(t *testing.T) {
 // A catalog's row that names a Neon project is skipped as the project itself is. Of another row nobody knows when it
 // was last in use: it is backed up, and the run says so.
 func TestSkipUnchangedOfACatalog(t *testing.T) {
-	quiet(t)
 	f, v, catalog := newFleet(t, named("a")...), newVault(t), catalogDatabase(t)
 	query := fmt.Sprintf(
 		"select 'project' as name, '%s' as neon_project_id, null as url union all select 'elsewhere', null, '%s'",

@@ -15,7 +15,6 @@ import (
 // A backup has drizzle's table: what is restored goes on where the tenant was.
 func TestDrizzleBackup(t *testing.T) {
 	servertest.Long(t)
-	quiet(t)
 	f, v := newFleet(t, named("a", "b")...), newVault(t)
 	files := []string{"0000_users", "create table users (id int primary key);", "0001_posts", "create table posts ();"}
 	f.drizzleDir(t, "drizzle", files...)

@@ -7,33 +7,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
-
-// quiet keeps the shared server from writing by itself, which a tenant's own server may do now and then.
-func quiet(t *testing.T) {
-	t.Helper()
-	set := func(value string) error {
-		return pgtest.Shared(t).Exec(t.Context(), "postgres", "alter system set autovacuum = "+value,
-			"select pg_reload_conf()")
-	}
-	if err := set("off"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pgtest.Shared(t).Exec(context.Background(), "postgres", "alter system reset autovacuum",
-			"select pg_reload_conf()"); err != nil {
-			t.Error(err)
-		}
-	})
-}
 
 // A write is never taken for the backup's own activity, however soon it comes: not during the dump, nor right after it,
 // nor from a transaction that was begun before.
 func TestSkipUnchangedMissesNoWrite(t *testing.T) {
 	servertest.Long(t)
-	quiet(t)
 	f, v := newFleet(t, named("a")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 	backUp := func(unchanged int, inputs ...string) string {
@@ -87,7 +67,6 @@ func TestSkipUnchangedMissesNoWrite(t *testing.T) {
 // While somebody writes all the time, no backup proves anything, so the next run makes another.
 func TestSkipUnchangedAfterWritesDuringTheDump(t *testing.T) {
 	servertest.Long(t)
-	quiet(t)
 	f, v := newFleet(t, named("a")...), newVault(t)
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 	conn, err := pgx.Connect(t.Context(), f.projects[0].URL)

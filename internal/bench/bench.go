@@ -50,8 +50,7 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	if b.dir, err = os.MkdirTemp("", "neon-tenants-bench-"); err != nil {
 		return nil, err
 	}
-	// Autovacuum would take a core now and then, in anyone's turn. What it would clean is dropped with the schema.
-	settings := map[string]string{"autovacuum": "off", "shared_buffers": "256MB"}
+	settings := map[string]string{"shared_buffers": "256MB"}
 	b.server, err = pgtest.Start(ctx, pgtest.Options{Settings: settings})
 	if err != nil {
 		b.close()

@@ -102,7 +102,12 @@ func newWorld(t *testing.T, server *pgtest.Server, names ...string) *world {
 	if w.neon, err = neontest.New(server, options); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.neon.Close() })
+	t.Cleanup(func() {
+		_ = w.neon.Close()
+		if err := w.neon.DropDatabases(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	specs := make([]neontest.Spec, len(names))
 	for i, name := range names {
 		specs[i].Name = name

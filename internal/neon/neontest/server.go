@@ -13,8 +13,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,7 +142,7 @@ func (s *Server) URL() string {
 }
 
 // Close ends all connections and waits for work in the background. The projects' databases stay on the PostgreSQL
-// server until that is stopped.
+// server until that is stopped, or [Server.DropDatabases].
 func (s *Server) Close() error {
 	s.mu.Lock()
 	server := s.http
@@ -152,6 +154,11 @@ func (s *Server) Close() error {
 	err = errors.Join(err, s.proxy.close())
 	s.background.Wait()
 	return err
+}
+
+// DropDatabases drops the projects' databases after [Server.Close], for a server with thousands of tests.
+func (s *Server) DropDatabases(ctx context.Context) error {
+	return s.drop(ctx, slices.Collect(maps.Keys(s.byDatabase))...)
 }
 
 // inBackground runs what a request has caused but does not wait for.
