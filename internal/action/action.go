@@ -79,6 +79,8 @@ type run struct {
 	outputs map[string]string // the mode's own
 	// reportFile and reportHTML are where the record is written; zero: nowhere.
 	reportFile, reportHTML workspace.File
+	// refused is true if the run's inputs are mistaken, so that nothing was begun.
+	refused bool
 	// cancelled is true if the run's context ended before its work did.
 	cancelled bool
 
@@ -99,6 +101,7 @@ func (r *run) do(ctx context.Context) {
 	s := r.settings()
 	r.checkEnvironment()
 	if r.record.Err = r.in.Err(); r.record.Err != nil {
+		r.refused = true
 		return
 	}
 	r.console.Line(fmt.Sprintf("neon-tenants-action %s: %s", r.env.Version, r.record.Mode))

@@ -11,12 +11,20 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/report"
+	"github.com/org/neon-tenants-action/internal/workspace"
 )
 
 // finish reports the record everywhere: report file, page, step summary, outputs, annotations, log. The file comes
 // first, because the runner may kill a cancelled run before it is done; the page comes before the summary and the log,
 // which point to it.
 func (r *run) finish() error {
+	replace, err := r.keepPrevious()
+	if err != nil {
+		r.record.Err = errors.Join(r.record.Err, err)
+	}
+	if !replace {
+		r.reportFile, r.record.ReportFile = workspace.File{}, ""
+	}
 	r.record.Err, r.record.Notices = remedies.Explain(r.record.Err), r.noticesSoFar()
 	if unset := report.Unset(r.record); unset != "" {
 		r.record.Warnings = append(r.record.Warnings, unset)

@@ -178,3 +178,20 @@ func TestUndoPointsOfACatalogsTenants(t *testing.T) {
 		t.Error("it was not undone")
 	}
 }
+
+// The report of the run to undo is needed until the undo is done: no undo replaces it, least of all one that is refused.
+func TestUndoKeepsTheReportItReads(t *testing.T) {
+	t.Parallel()
+	f := newChanged(t, "a", "b")
+	again := func(more ...string) []string {
+		return undo(append([]string{"previous-report=reports/7.json", "report-file=reports/7.json"}, more...)...)
+	}
+	refused := f.run(t, t.Context(), again("confirm=")...)
+	if refused.says(t, "confirm: "); refused.err == nil || refused.outputs["report-file"] != "" {
+		t.Errorf("without confirm: %v, report %q", refused.err, refused.outputs["report-file"])
+	}
+	o := f.run(t, t.Context(), again("tenants=a")...)
+	o.says(t, "[1/1] a  undone to undo/7", "previous-report: reports/7.before-8.json", "report: reports/7.json")
+	o = f.run(t, t.Context(), undo("previous-report=reports/7.before-8.json")...)
+	o.counts(t, 1, 1, 0, 0)
+}

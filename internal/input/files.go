@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/workspace"
 )
 
 // File is a file that an input names.
@@ -16,6 +18,9 @@ type File struct {
 	// Path is the absolute path.
 	Path string
 }
+
+// Workspace is what relative paths are relative to.
+func (r *Reader) Workspace() workspace.Workspace { return r.workspace }
 
 // Files returns the files that match a list of globs, which are absolute or relative to the workspace: *, ? and [abc]
 // match within one name, ** any number of folders. The files are sorted by name, each once. A glob that is malformed or
