@@ -217,8 +217,8 @@ var scenarios = map[string]scenario{
 		after: func(w *world, _ outcome) {
 			servertest.Equal(w, "the tenant", w.query(w.projects[0], usersQuery), damaged)
 			restored := w.restoredProjects()
-			if len(restored) < 1 || len(restored) > 1+w.proxy.killed() {
-				w.Fatalf("there are the restored projects %+v", restored)
+			if n := len(restored); n < 1 || n > 2 { // the first run may have made one, too
+				w.Fatalf("there are %d restored projects", n)
 			}
 			newest := restored[len(restored)-1]
 			servertest.Equal(w, "the restored project", pgtest.Ask(w, newest.URL, usersQuery), filledUsers)
