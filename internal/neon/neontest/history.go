@@ -115,8 +115,8 @@ func (b *branch) past(at point) (*kept, error) {
 			return &k, nil
 		}
 	}
-	return nil, refuse(http.StatusNotImplemented, "the simulator kept no state of the branch from before %s%s: call Keep",
-		at.timestamp, at.lsn)
+	return nil, refuse(http.StatusNotImplemented, "the simulator has no state of the branch from before %s%s, only those "+
+		"that its Keep made", at.timestamp, at.lsn)
 }
 
 // checkTime refuses times that are not in the branch's history.

@@ -80,9 +80,9 @@ func TestThePastHasABeginning(t *testing.T) {
 		{400, "parent_timestamp", "yesterday", "RFC 3339", 0},
 		{400, "parent_timestamp", stamp(s.Now().Add(time.Hour)), "in the future", 0},
 		{400, "parent_timestamp", stamp(began.Add(-time.Minute)), beyond, 0}, // before the project was there
-		{501, "parent_timestamp", stamp(began.Add(time.Second)), "call Keep", 0},
+		{501, "parent_timestamp", stamp(began.Add(time.Second)), "no state of the branch", 0},
 		{400, "parent_lsn", "12", "not an LSN", 0},
-		{501, "parent_lsn", "0/1", "call Keep", 0},
+		{501, "parent_lsn", "0/1", "no state of the branch", 0},
 		{201, "parent_timestamp", stamp(first.At), "", 2 * time.Hour},
 		{400, "parent_timestamp", stamp(first.At), beyond, 0},
 		{400, "parent_lsn", first.LSN, beyond, 0},
