@@ -146,7 +146,7 @@ func (w *world) introduce(p *printer) {
 
 // farewell ends the demo with where to go next.
 func (p *printer) farewell(took time.Duration) {
-	p.heading(fmt.Sprintf("Done in %s; everything has been stopped and removed", took.Round(time.Second/10)))
+	p.heading(fmt.Sprintf("Done in %s; all that was started has been stopped and removed", took.Round(time.Second/10)))
 	p.say(`
 		Where to go next:
 
