@@ -150,10 +150,11 @@ func TestMistakesComeTogether(t *testing.T) {
 	r := read(t, environment{
 		"GITHUB_WORKSPACE": t.TempDir(), "INPUT_API-KEY": "napi_secret", "INPUT_TIMEOUT": "soon",
 		"INPUT_CONCURRENCY": "many", "INPUT_DRY-RUN": "perhaps",
-	}, "--tenant-key", "size", "--no-such", "x")
+	}, "--tenant-key", "size", "--keep", "yes")
 	r.Secret("api-key")
 	r.Dir("path")
 	r.Bool("dry-run")
+	r.Bool("keep")
 	r.Required("mode")
 	r.Choice("tenant-key", "name", "id")
 	r.Mistake("mode", "%d is wrong", 5)
@@ -161,10 +162,10 @@ func TestMistakesComeTogether(t *testing.T) {
 		t.Errorf("mistakes gave %d and %s", n, d)
 	}
 	want := `8 mistakes in the inputs:
-  - command line: there is no input --no-such; --help lists the inputs
   - path: there is no directory "db" in the workspace; ` +
 		`add a step that uses actions/checkout before this one, or correct the path
   - dry-run: "perhaps" is neither true nor false; write true or false
+  - keep: "yes" is neither true nor false; write true or false
   - mode: is required here and is empty; set it under with: in the workflow, or give --mode
   - tenant-key: "size" is not one of its values; write one of name, id
   - mode: 5 is wrong
