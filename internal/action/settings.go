@@ -161,13 +161,10 @@ func (r *run) reportFiles() {
 // checkEnvironment tells of variables and arguments with which somebody most likely meant something else.
 func (r *run) checkEnvironment() {
 	if r.env.Environ != nil {
-		for _, name := range r.in.UnknownVariables(r.env.Environ()) {
-			if _, bundle := secrets.IsBundle(name); bundle || name == secrets.StateVariable {
-				continue
-			}
-			r.record.Warnings = append(r.record.Warnings, fmt.Sprintf("the variable %s belongs to no input; correct its "+
-				"name (inputs are NEON_TENANTS_ and the input's name with underscores), or unset it", name))
-		}
+		r.in.CheckVariables(r.env.Environ(), func(name string) bool {
+			_, bundle := secrets.IsBundle(name)
+			return bundle || name == secrets.StateVariable
+		})
 	}
 	for _, name := range r.in.Exposed() {
 		r.notice(fmt.Sprintf("%s was given as an argument, which every process of this machine can read; "+

@@ -45,7 +45,7 @@ func New(def *Definition, args []string, lookup func(string) (string, bool)) (*R
 		r.readVariables(f)
 	}
 	err := r.parseFlags(args)
-	r.checkVariables()
+	r.checkContradictions()
 	return r, err
 }
 
