@@ -82,7 +82,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 		{"new", "this source can neither create nor drop tenants; choose another mode, or use tenant-source: catalog, neon " +
 			"or schemas", []string{"tenant-source=secrets", "tenant-secrets={}"}},
 		{"new", "neon-region: ", []string{"neon-region=Frankfurt!"}},
-		{"new", "neon-pg-version: ", []string{"neon-pg-version=12"}},
+		{"new", `neon-pg-version: "12" is not a whole number from 14 to 18`, []string{"neon-pg-version=12"}},
 	} {
 		f.ResetCalls()
 		o := f.run(t, t.Context(), create(c.name, c.more...)...)

@@ -187,8 +187,8 @@ func (r *Reader) VariableMistake(name, format string, args ...any) {
 	r.Mistake(ofVariable+name, format, args...)
 }
 
-// Err returns all mistakes so far as one [*Error]; nil if there are none. One of the command line hides all others: what
-// it kept from being read only seems to be missing.
+// Err returns all mistakes so far as one [*Error]; nil if there are none. One of the command line hides all others:
+// what it kept from being read only seems to be missing.
 func (r *Reader) Err() error {
 	for _, m := range r.mistakes {
 		if strings.HasPrefix(m, commandLine+":") {

@@ -51,11 +51,30 @@ func (r *Reader) Int(name string, low, high int) int {
 	return Parse(r, name, func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < low || n > high {
-			return 0, fmt.Errorf("%q is not a whole number from %d to %d; write for example %s: %d",
-				s, low, high, name, low)
+			return 0, fmt.Errorf("%q is not a whole number from %d to %d; write for example %s: %s",
+				s, low, high, name, r.exampleOf(name, s, low, high))
 		}
 		return n, nil
 	})
+}
+
+// numberWithUnit is a number as people write one whose unit the input's name says.
+var numberWithUnit = regexp.MustCompile(`^(\d+) *([a-z]+)$`)
+
+// exampleOf is a number that somebody may copy: the one that was meant (7d for an input of days), or else the input's
+// default. Nobody means a 0 that is no number, with which much would be deleted.
+func (r *Reader) exampleOf(name, text string, low, high int) string {
+	if m := numberWithUnit.FindStringSubmatch(strings.ToLower(text)); m != nil {
+		unit := name[strings.LastIndex(name, "-")+1:]
+		if n, err := strconv.Atoi(m[1]); err == nil && n >= low && n <= high && strings.HasPrefix(unit, m[2]) {
+			return m[1]
+		}
+	}
+	if f, _ := r.def.Input(name); f.Default != "" && f.Default != "0" {
+		return f.Default
+	}
+	const harmless = 7
+	return strconv.Itoa(max(low, min(harmless, high)))
 }
 
 // Duration returns a positive duration; zero if the input is empty.

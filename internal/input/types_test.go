@@ -82,7 +82,7 @@ func TestMistakes(t *testing.T) {
 	const (
 		required    = "is required here and is empty; set it under with: in the workflow, or give --mode"
 		notBool     = " is neither true nor false; write true or false"
-		notInt      = " is not a whole number from 1 to 1000; write for example concurrency: 1"
+		notInt      = " is not a whole number from 1 to 1000; write for example concurrency: 7"
 		notDuration = " is not a positive duration; write for example 90s, 30m, 1h30m or 7d"
 		notURL      = "is not an absolute https URL without credentials or query; " +
 			"write for example api-url: https://host/path"
@@ -146,6 +146,40 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestNumbersToCopy checks the number that a mistake shows. Somebody copies it, so it is never one that deletes much.
+func TestNumbersToCopy(t *testing.T) {
+	for _, test := range []struct {
+		input, value string
+		low, high    int
+		want         string
+	}{
+		{"retention-days", "7d", 0, 36500, "7"},
+		{"retention-days", "30 Days", 0, 36500, "30"},
+		{"retention-days", "2w", 0, 36500, "7"},
+		{"retention-days", "40000d", 0, 36500, "7"},
+		{"retention-days", "week", 0, 36500, "7"},
+		{"keep-daily", "-1", 0, 100000, "7"},
+		{"keep-daily", "14d", 0, 100000, "14"},
+		{"min-tenants", "many", 0, 1000000, "1"},
+		{"s3-object-lock-days", "0", 1, 36500, "7"},
+		{"role-duration-seconds", "1h", 900, 43200, "3600"},
+		{"neon-pg-version", "13", 14, 18, "16"},
+		{"pg-version", "25", 14, 18, "auto"},
+		{"concurrency", "8.5", 1, 1000, "7"},
+		{"compression-level", "best", 1, 19, "6"},
+	} {
+		r, err := New(load(t, real), nil, environment{"INPUT_" + strings.ToUpper(test.input): test.value}.lookup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Int(test.input, test.low, test.high)
+		want := "; write for example " + test.input + ": " + test.want
+		if err := r.Err(); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %s: %v, want …%s", test.input, test.value, err, want)
+		}
+	}
+}
+
 func TestMistakesComeTogether(t *testing.T) {
 	r := read(t, environment{
 		"GITHUB_WORKSPACE": t.TempDir(), "INPUT_API-KEY": "napi_secret", "INPUT_TIMEOUT": "soon",
@@ -169,7 +203,7 @@ func TestMistakesComeTogether(t *testing.T) {
   - mode: is required here and is empty; set it under with: in the workflow, or give --mode
   - tenant-key: "size" is not one of its values; write one of name, id
   - mode: 5 is wrong
-  - concurrency: "many" is not a whole number from 1 to 9; write for example concurrency: 1
+  - concurrency: "many" is not a whole number from 1 to 9; write for example concurrency: 7
   - timeout: "soon" is not a positive duration; write for example 90s, 30m, 1h30m or 7d`
 	if diff := cmp.Diff(want, r.Err().Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

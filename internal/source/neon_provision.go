@@ -17,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/neon"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -33,7 +34,10 @@ var region = regexp.MustCompile(`^[a-z]+-[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // readCreation reads the inputs about new projects.
 func (n *Neon) readCreation(in *input.Reader) {
-	n.creation = creation{region: in.String("neon-region"), pgVersion: in.Int("neon-pg-version", 14, 99)}
+	n.creation = creation{
+		region:    in.String("neon-region"),
+		pgVersion: in.Int("neon-pg-version", postgres.OldestMajor, postgres.NewestMajor),
+	}
 	if !region.MatchString(n.creation.region) {
 		in.Mistake("neon-region", "%q is not a Neon region such as aws-eu-central-1", n.creation.region)
 	}
