@@ -12,19 +12,24 @@ func Nearest(given string, names []string) string {
 	given = bare(given)
 	for _, name := range names {
 		text := bare(name)
-		d := editDistance(given, text)
-		part := len(given) >= 5 && strings.Contains(text, given)
-		if d < least && (part || d <= len(text)/4) {
+		most := len(text) / 4
+		if len(given) >= 5 && strings.Contains(text, given) {
+			most = len(text)
+		}
+		if max(len(given)-len(text), len(text)-len(given)) > most {
+			continue // no need to count
+		}
+		if d := editDistance(given, text); d <= most && d < least {
 			best, least = name, d
 		}
 	}
 	return best
 }
 
+var joiners = strings.NewReplacer("_", "", "-", "", ".", "")
+
 // bare is a name without what joins its words.
-func bare(name string) string {
-	return strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.ToLower(name))
-}
+func bare(name string) string { return joiners.Replace(strings.ToLower(name)) }
 
 // editDistance counts the letters to add, remove or replace that make b of a.
 func editDistance(a, b string) int {
