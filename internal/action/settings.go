@@ -130,12 +130,7 @@ func (r *run) source(m entry, ledger postgres.Ledger) fleet.Source {
 
 // readPause reads how long to wait between waves.
 func (r *run) readPause(c choice) time.Duration {
-	pause := input.Parse(r.in, "wave-pause", func(text string) (time.Duration, error) {
-		if d, err := time.ParseDuration(text); err == nil && d == 0 {
-			return 0, nil
-		}
-		return input.ParseDuration(text)
-	})
+	pause := input.Parse(r.in, "wave-pause", input.ParseDurationOrZero)
 	if pause > 0 && !c.waves.Asked() && strings.TrimSpace(c.canaryInput) == "" {
 		r.in.Mistake("wave-pause", "is how long to wait between waves, and there is only one; give waves: 1, 10%%, 100%%, "+
 			"or leave it out")

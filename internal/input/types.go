@@ -109,6 +109,14 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// ParseDurationOrZero is [ParseDuration] that takes a zero too, such as 0 or 0s.
+func ParseDurationOrZero(s string) (time.Duration, error) {
+	if d, err := time.ParseDuration(s); err == nil && d == 0 {
+		return 0, nil
+	}
+	return ParseDuration(s)
+}
+
 var sizeShape = regexp.MustCompile(`^(\d+(?:\.\d+)?)\s*(?i:(b|kb|mb|gb|tb)?)$`)
 
 // ParseSize reads a size in decimal units, as the report writes them.
@@ -128,13 +136,15 @@ func ParseSize(text string) (int64, error) {
 	return int64(n), nil
 }
 
-// Choice returns one of the allowed values.
+// Choice returns one of the allowed values, which may be given in any letter case.
 func (r *Reader) Choice(name string, allowed ...string) string {
 	return Parse(r, name, func(s string) (string, error) {
-		if !slices.Contains(allowed, s) {
-			return "", fmt.Errorf("%q is not one of its values; write one of %s", s, strings.Join(allowed, ", "))
+		for _, value := range allowed {
+			if strings.EqualFold(s, value) {
+				return value, nil
+			}
 		}
-		return s, nil
+		return "", fmt.Errorf("%q is not one of its values; write one of %s", s, strings.Join(allowed, ", "))
 	})
 }
 
