@@ -39,7 +39,7 @@ func (r *run) settings() settings {
 	in := r.in
 	in.Guard(guards...)
 	r.reportFiles()
-	r.record.Mode = in.Required("mode")
+	r.record.Mode = input.Canonical(in.Required("mode"), modeNames())
 	m, err := modeNamed(r.record.Mode)
 	if err != nil && r.record.Mode != "" {
 		in.Mistake("mode", "%v", err)
@@ -49,6 +49,7 @@ func (r *run) settings() settings {
 	}
 	r.record.DryRun = in.Bool("dry-run")
 	insecure := in.Bool("allow-insecure")
+	in.Choice("tenant-source", source.Names()...)
 	r.record.Source = in.String("tenant-source")
 	var ledger postgres.Ledger
 	if m.creates {

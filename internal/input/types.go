@@ -136,16 +136,29 @@ func ParseSize(text string) (int64, error) {
 	return int64(n), nil
 }
 
-// Choice returns one of the allowed values, which may be given in any letter case.
+// Choice returns one of the allowed values, which may be given in any letter case. From then on, [Reader.String]
+// returns it as it is written here.
 func (r *Reader) Choice(name string, allowed ...string) string {
 	return Parse(r, name, func(s string) (string, error) {
-		for _, value := range allowed {
-			if strings.EqualFold(s, value) {
-				return value, nil
-			}
+		value := Canonical(s, allowed)
+		if !slices.Contains(allowed, value) {
+			return "", fmt.Errorf("%q is not one of its values; write one of %s", s, strings.Join(allowed, ", "))
 		}
-		return "", fmt.Errorf("%q is not one of its values; write one of %s", s, strings.Join(allowed, ", "))
+		if value != s {
+			r.values[name] = value
+		}
+		return value, nil
 	})
+}
+
+// Canonical returns the allowed value that differs from a text in letter case only, or else the text.
+func Canonical(text string, allowed []string) string {
+	for _, value := range allowed {
+		if strings.EqualFold(text, value) {
+			return value
+		}
+	}
+	return text
 }
 
 // List returns the entries of a list separated by commas or line breaks, trimmed. Empty entries and lines that begin

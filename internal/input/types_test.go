@@ -119,7 +119,7 @@ func TestMistakes(t *testing.T) {
 		{"timeout", "0d", timeout, `"0d"` + notDuration},
 		{"timeout", "7d-1h", timeout, `"7d-1h"` + notDuration},
 		{"timeout", nines + "d", timeout, `"` + nines + `d"` + notDuration},
-		{"tenant-key", "Name", tenantKey, `"Name" is not one of its values; write one of name, id`},
+		{"tenant-key", "Size", tenantKey, `"Size" is not one of its values; write one of name, id`},
 		{"api-url", "host/api", apiURL, notURL},
 		{"api-url", "ftp://host", apiURL, notURL},
 		{"api-url", "https://u:hunter2@host", apiURL, notURL},
@@ -233,6 +233,20 @@ func TestDefaultsOfTheAction(t *testing.T) {
 	}
 	if err := r.Err(); err != nil || r.Unused() != nil {
 		t.Errorf("%v, unused %v", err, r.Unused())
+	}
+}
+
+// What is chosen in another letter case is used and shown as it is written in the list.
+func TestChoiceInAnyLetterCase(t *testing.T) {
+	for _, value := range []string{"id", "ID", " Id\n"} {
+		r := read(t, environment{"INPUT_TENANT-KEY": value})
+		if got := r.Choice("tenant-key", "name", "id"); got != "id" || r.String("tenant-key") != "id" || r.Err() != nil {
+			t.Errorf("%q: %q, %q, %v", value, got, r.String("tenant-key"), r.Err())
+		}
+	}
+	r := read(t, environment{"INPUT_TENANT-KEY": "NAME"})
+	if r.Choice("tenant-key", "name", "id") != "name" || r.Given("tenant-key") {
+		t.Error("the default in another letter case is given")
 	}
 }
 
