@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,8 +46,14 @@ func readChoice(in *input.Reader) choice {
 	if c.shard.Count == 1 {
 		c.shard = fleet.Shard{} // the whole fleet
 	}
+	if canary := strings.TrimSpace(c.canaryInput); percentage.MatchString(canary) {
+		in.Mistake("canary", "%q is a percentage, which waves takes; give waves: %[1]s, 100%%, or a count such as canary: 3",
+			canary)
+	}
 	return c
 }
+
+var percentage = regexp.MustCompile(`^[0-9.]+ *%$`)
 
 // readBounds reads how few tenants may be found and chosen, of a mode that does not choose by itself.
 func (c *choice) readBounds(in *input.Reader) {

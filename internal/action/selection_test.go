@@ -269,6 +269,12 @@ func TestNoShardStartsWithoutItsCanary(t *testing.T) {
 	f.run(t, t.Context(), "dry-run=true", "canary=t01,nobody").says(t,
 		`canary: the pattern "nobody" matches none of the 10 selected tenants`)
 	f.run(t, t.Context(), "canary=[]").says(t, `canary: "[]" is none of the 10 selected tenants`)
+	f.ResetCalls()
+	f.run(t, t.Context(), "canary=10%").says(t, `input canary: "10%25" is a percentage, which waves takes; `+
+		"give waves: 10%25, 100%25, or a count such as canary: 3")
+	if n := f.Calls().Total; n > 0 {
+		t.Errorf("a percentage of canaries is refused after %d calls", n)
+	}
 	f.run(t, t.Context(), "canary=0").says(t, `input canary: "0" is not a count of 1 or more`)
 }
 
