@@ -372,7 +372,9 @@ func TestSelectionAndIdentity(t *testing.T) {
 		{[]string{"tenants=Globex", "schema-tracker=x.y"}, "input schema-tracker has no effect"},
 	} {
 		o := f.run(t, t.Context(), append(c.inputs, "dry-run=true")...)
-		o.says(t, c.want)
+		if o.says(t, c.want); strings.Count(o.log, `"nobody"`) > 1 {
+			t.Errorf("%v: said twice:\n%s", c.inputs, o.log)
+		}
 	}
 	f.run(t, t.Context(), "tenants=nobody", "allow-empty=true").counts(t, 0, 0, 0, 0)
 	f.run(t, t.Context(), "tenant-key=id", "tenants=*\n!Test*").counts(t, 4, 0, 0, 0)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -30,6 +32,10 @@ type choice struct {
 	retry          *mode.Retry    // nil: the run does not go on from another
 }
 
+// defaultMinTenants is that of action.yml. On GitHub it cannot be told from a value that is given, so that allow-empty
+// wins over it: who gives that expects to find none.
+const defaultMinTenants = 1
+
 func readChoice(in *input.Reader) choice {
 	c := choice{
 		keys:         fleet.KeyBy(in.Choice("tenant-key", string(fleet.KeyByName), string(fleet.KeyByID))),
@@ -40,8 +46,14 @@ func readChoice(in *input.Reader) choice {
 	if c.shard.Count == 1 {
 		c.shard = fleet.Shard{} // the whole fleet
 	}
+	if canary := strings.TrimSpace(c.canaryInput); percentage.MatchString(canary) {
+		in.Mistake("canary", "%q is a percentage, which waves takes; give waves: %[1]s, 100%%, or a count such as canary: 3",
+			canary)
+	}
 	return c
 }
+
+var percentage = regexp.MustCompile(`^[0-9.]+ *%$`)
 
 // readBounds reads how few tenants may be found and chosen, of a mode that does not choose by itself.
 func (c *choice) readBounds(in *input.Reader) {
@@ -81,8 +93,13 @@ func (r *run) discover(ctx context.Context, s settings) (c chosen, incomplete *f
 	for _, text := range c.notices {
 		r.notice(text)
 	}
-	for _, entry := range c.idle {
-		r.record.Warnings = append(r.record.Warnings, matchesNone(entry, len(all)))
+	for i, entry := range c.idle {
+		const compared = 5 // each with every name
+		text := matchesNone(entry, len(all))
+		if i < compared {
+			text += orRather(entry, all)
+		}
+		r.record.Warnings = append(r.record.Warnings, text)
 	}
 	if err != nil {
 		if incomplete != nil {
@@ -91,13 +108,15 @@ func (r *run) discover(ctx context.Context, s settings) (c chosen, incomplete *f
 		return chosen{}, nil, err
 	}
 	r.console.Line(announced)
+	report.Announce(r.console, &r.record)
 	return c, incomplete, nil
 }
 
 // choose applies the inputs to the listed tenants, whose keys it sets. incomplete is nil if the listing lacks none. The
 // warnings are valid with an error too.
 func (c choice) choose(all []fleet.Tenant, incomplete *fleet.IncompleteError) (result chosen, err error) {
-	if len(all) < c.minTenants {
+	enough := len(all) >= c.minTenants
+	if mayBeNone := c.allowEmpty && c.minTenants == defaultMinTenants; !enough && !mayBeNone {
 		return result, c.tooFew(len(all))
 	}
 	selection, canary, err := c.resolve(all)
@@ -138,7 +157,7 @@ func (c choice) choose(all []fleet.Tenant, incomplete *fleet.IncompleteError) (r
 	}
 	result.Found = mode.Found{
 		Tenants: ordered, Waves: waves, All: all, Incomplete: incomplete != nil,
-		Whole: incomplete == nil && selection.Everything() && c.shard.Count <= 1 && c.retry == nil,
+		Whole: enough && incomplete == nil && selection.Everything() && c.shard.Count <= 1 && c.retry == nil,
 	}
 	return result, nil
 }
@@ -186,17 +205,22 @@ func (c choice) selected(
 	if len(idle) > 0 && c.soleTenantMode != "" {
 		return nil, fleet.WithRemedy(
 			fmt.Errorf("%s, and %s works on exactly one tenant", matchesNone(idle[0], len(all)), c.soleTenantMode),
-			"give the tenant's name as it is (letter case counts) and nothing else, or its id")
+			"give the tenant's name as it is (letter case counts) and nothing else, or its id"+orRather(idle[0], all))
 	}
-	result.idle = idle
 	if len(selected) == 0 && !c.allowEmpty {
 		err := fmt.Errorf("tenants: %q selects none of the %d tenants found", given, len(all))
 		if len(idle) < len(unmatched) {
 			return nil, err // the tenant exists and could not be read; the error about that has the remedy
 		}
-		return nil, fleet.WithRemedy(err,
-			"correct the patterns (they match names and ids, and letter case counts), or set allow-empty: true")
+		remedy := "correct the patterns (they match names and ids, and letter case counts)"
+		if rather := orRather(slices.Concat(idle, []string{given})[0], all); rather != "" {
+			remedy += rather
+		} else if strings.ContainsAny(given, "*?[") { // globs, or another run's list, may rightly match nobody
+			remedy += "; if there may be none, set allow-empty: true"
+		}
+		return nil, fleet.WithRemedy(err, remedy)
 	}
+	result.idle = idle
 	if c.soleTenantMode != "" && incomplete != nil && len(selected) == 1 && given != selected[0].ID {
 		return nil, fleet.WithRemedy(
 			fmt.Errorf("tenants: not every tenant could be listed, so %q may select others too", given),
@@ -211,6 +235,18 @@ func (c choice) selected(
 // matchesNone says that an entry of the input tenants matches nothing.
 func matchesNone(entry string, all int) string {
 	return fmt.Sprintf("tenants: the pattern %q matches none of the %d tenants found", entry, all)
+}
+
+// orRather names the tenant that an entry without a match most likely means, if there is one.
+func orRather(entry string, all []fleet.Tenant) string {
+	var names []string
+	for _, t := range all {
+		names = append(names, t.Name)
+	}
+	if near := words.Nearest(strings.TrimPrefix(entry, "!"), names); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
 }
 
 // unguarded refuses a run whose tenants would start without a canary although the input asks for one: it names none of

@@ -299,3 +299,50 @@ func TestAnnouncement(t *testing.T) {
 		}
 	}
 }
+
+// An entry that matches nobody names the tenant that it most likely means. Only where nobody may rightly match is
+// allow-empty a remedy.
+func TestChooseNamesTheTenantThatIsMeant(t *testing.T) {
+	all := []fleet.Tenant{{Name: "ACME Corp", ID: "id-acme"}, {Name: "Globex", ID: "id-globex"}}
+	for tenants, want := range map[string]string{
+		"acme corp":      `letter case counts); did you mean "ACME Corp"?`,
+		"Globx":          `letter case counts); did you mean "Globex"?`,
+		"nobody":         "letter case counts)",
+		"trial-*":        "letter case counts); if there may be none, set allow-empty: true",
+		`["nobody"]`:     "letter case counts); if there may be none, set allow-empty: true",
+		"[]":             "letter case counts); if there may be none, set allow-empty: true",
+		"Globex\n!Glob*": "letter case counts); if there may be none, set allow-empty: true",
+	} {
+		_, err := choice{keys: fleet.KeyByName, minTenants: 1, tenantsInput: tenants}.choose(slices.Clone(all), nil)
+		if got := fleet.Remedy(err); !strings.HasSuffix(got, want) {
+			t.Errorf("%q: %v: %s", tenants, err, got)
+		}
+	}
+}
+
+// Who gives allow-empty expects that there may be no tenants at all. What such a listing lacks is not pruned.
+func TestChooseAmongNoTenants(t *testing.T) {
+	for name, c := range map[string]struct {
+		allowEmpty bool
+		minTenants int
+		want       string // of the error
+		whole      bool
+	}{
+		"by default":          {false, 1, "found 0 tenants, fewer than min-tenants: 1", false},
+		"allow-empty":         {true, 1, "", false},
+		"and none is enough":  {true, 0, "", true},
+		"and more are needed": {true, 2, "found 0 tenants, fewer than min-tenants: 2", false},
+		"none is enough":      {false, 0, `tenants: "*" selects none of the 0 tenants found`, false},
+	} {
+		choice := choiceOf(t, "*", "", "")
+		choice.allowEmpty, choice.minTenants = c.allowEmpty, c.minTenants
+		got, err := choice.choose(nil, nil)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if text != c.want || got.Whole != c.whole || len(got.Tenants) > 0 {
+			t.Errorf("%s: %v, %+v", name, err, got)
+		}
+	}
+}

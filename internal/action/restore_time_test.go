@@ -188,6 +188,9 @@ func TestMistakesAboutTheTimeToRestore(t *testing.T) {
 		{toTime("a", "2h", "restore-into=new-project"), "restore-into: a project's history stays in the project"},
 		{toTime("a", "2h", "restore-into=branch", "confirm=a"), "confirm: is given to replace the tenant's own branch, " +
 			"and restore-into: branch makes a new one"},
+		{toTime("a", "2026-03-14 09:26:53"), `restore-to-time: "2026-03-14T09:26:53" lacks its zone; write ` +
+			"2026-03-14T09:26:53Z if that is UTC"},
+		{toTime("a", "2h ago", "confirm=a"), `restore-to-time: "2h ago" is another moment whenever the run is started`},
 		{toTime("a", "2h", "confirm=a"), `restore-to-time: "2h" is another moment whenever the run is started, so that a ` +
 			"repeated run would restore once more; with confirm, give the moment: 20"},
 		{toTime("a", "2h", "s3-bucket=b"), "aws-region: is required here"},

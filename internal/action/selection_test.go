@@ -56,12 +56,17 @@ func TestAnEntryThatIsANameMeansThatTenant(t *testing.T) {
 		{`say "hi"`, []string{`say "hi"`}, ""},
 		{"#1 Pizza", []string{"#1 Pizza"}, ""},
 		{"Acme, bang\n3\n", []string{"3", "Acme", "bang"}, ""},
-		{"*\n!Globx", names, `the pattern "!Globx" matches none of the 12 tenants found`},
+		{"*\n!Globx", names, `the pattern "!Globx" matches none of the 12 tenants found; did you mean "Globex"?`},
 		{string(mustJSON(t, names)), names, ""},
 		{string(mustJSON(t, []string{"*", "!bang", "Acme, Inc."})), []string{"!bang", "*", "Acme, Inc."}, ""},
 		{"!bang\n#1 Pizza\r\nAcme, Inc.\n", []string{"!bang", "#1 Pizza", "Acme, Inc."}, `"!bang" is the name`},
 	} {
 		o := f.list(t, "tenants="+c.tenants)
+		_, after, _ := strings.Cut(o.log, " at once\n")
+		next, _, _ := strings.Cut(after, "\n")
+		if !strings.Contains(next, c.says) || c.says != "" && strings.Count(o.log, c.says) > 1 {
+			t.Errorf("%q: the warning is not what comes next, once:\n%s", c.tenants, o.log)
+		}
 		if got := o.names(); o.err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%q selects %q, want %q\n%s", c.tenants, got, c.want, o.log)
 		}
@@ -190,7 +195,7 @@ func TestAGuardThatIsGivenAndEmptyIsAMistake(t *testing.T) {
 	if o.says(t, "input s3-bucket: "); o.err == nil { // an empty switch is the careful one
 		t.Error("dropped without a backup")
 	}
-	f.run(t, t.Context(), "tenants=Globex", "allow-empty=").says(t, "or set allow-empty: true")
+	f.run(t, t.Context(), "tenants=Globex", "allow-empty=").says(t, "selects none of the 1 tenants found")
 	f.run(t, t.Context(), "dry-run=true", "canary=", "max-failures=").counts(t, 1, 0, 0, 0) // empty by default
 }
 
@@ -264,6 +269,12 @@ func TestNoShardStartsWithoutItsCanary(t *testing.T) {
 	f.run(t, t.Context(), "dry-run=true", "canary=t01,nobody").says(t,
 		`canary: the pattern "nobody" matches none of the 10 selected tenants`)
 	f.run(t, t.Context(), "canary=[]").says(t, `canary: "[]" is none of the 10 selected tenants`)
+	f.ResetCalls()
+	f.run(t, t.Context(), "canary=10%").says(t, `input canary: "10%25" is a percentage, which waves takes; `+
+		"give waves: 10%25, 100%25, or a count such as canary: 3")
+	if n := f.Calls().Total; n > 0 {
+		t.Errorf("a percentage of canaries is refused after %d calls", n)
+	}
 	f.run(t, t.Context(), "canary=0").says(t, `input canary: "0" is not a count of 1 or more`)
 }
 

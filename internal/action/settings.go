@@ -39,7 +39,7 @@ func (r *run) settings() settings {
 	in := r.in
 	in.Guard(guards...)
 	r.reportFiles()
-	r.record.Mode = in.Required("mode")
+	r.record.Mode = input.Canonical(in.Required("mode"), modeNames())
 	m, err := modeNamed(r.record.Mode)
 	if err != nil && r.record.Mode != "" {
 		in.Mistake("mode", "%v", err)
@@ -49,6 +49,7 @@ func (r *run) settings() settings {
 	}
 	r.record.DryRun = in.Bool("dry-run")
 	insecure := in.Bool("allow-insecure")
+	in.Choice("tenant-source", source.Names()...)
 	r.record.Source = in.String("tenant-source")
 	var ledger postgres.Ledger
 	if m.creates {
@@ -130,12 +131,7 @@ func (r *run) source(m entry, ledger postgres.Ledger) fleet.Source {
 
 // readPause reads how long to wait between waves.
 func (r *run) readPause(c choice) time.Duration {
-	pause := input.Parse(r.in, "wave-pause", func(text string) (time.Duration, error) {
-		if d, err := time.ParseDuration(text); err == nil && d == 0 {
-			return 0, nil
-		}
-		return input.ParseDuration(text)
-	})
+	pause := input.Parse(r.in, "wave-pause", input.ParseDurationOrZero)
 	if pause > 0 && !c.waves.Asked() && strings.TrimSpace(c.canaryInput) == "" {
 		r.in.Mistake("wave-pause", "is how long to wait between waves, and there is only one; give waves: 1, 10%%, 100%%, "+
 			"or leave it out")
@@ -161,13 +157,10 @@ func (r *run) reportFiles() {
 // checkEnvironment tells of variables and arguments with which somebody most likely meant something else.
 func (r *run) checkEnvironment() {
 	if r.env.Environ != nil {
-		for _, name := range r.in.UnknownVariables(r.env.Environ()) {
-			if _, bundle := secrets.IsBundle(name); bundle || name == secrets.StateVariable {
-				continue
-			}
-			r.record.Warnings = append(r.record.Warnings, fmt.Sprintf("the variable %s belongs to no input; correct its "+
-				"name (inputs are NEON_TENANTS_ and the input's name with underscores), or unset it", name))
-		}
+		r.in.CheckVariables(r.env.Environ(), func(name string) bool {
+			_, bundle := secrets.IsBundle(name)
+			return bundle || name == secrets.StateVariable
+		})
 	}
 	for _, name := range r.in.Exposed() {
 		r.notice(fmt.Sprintf("%s was given as an argument, which every process of this machine can read; "+

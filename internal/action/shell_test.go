@@ -43,22 +43,32 @@ func TestSecretsFromAShell(t *testing.T) {
 	}
 
 	delete(as, "NEON_TENANTS_NEON_API_KEY")
-	as["NEON_TENANTS_NEON_APIKEY"] = neontest.OrgKey
-	log, err = shell(t, t.Context(), as, args...)
-	for _, want := range []string{
-		"the variable NEON_TENANTS_NEON_APIKEY belongs to no input", "input neon-api-key: is required here and is empty",
-	} {
-		if err == nil || !strings.Contains(log, want) || strings.Contains(log, neontest.OrgKey) {
-			t.Errorf("as a variable that there is not: %v, want %q\n%s", err, want, log)
-		}
-	}
-
 	log, err = shell(t, t.Context(), as, append(args, "--neon-api-key", neontest.OrgKey)...)
 	const notice = "neon-api-key was given as an argument, which every process of this machine can read; " +
 		"give it as the variable NEON_TENANTS_NEON_API_KEY"
 	if err != nil || !strings.Contains(log, "found 1 tenant") || strings.Count(log, notice) != 1 ||
 		strings.Contains(log, neontest.OrgKey) {
 		t.Errorf("as an argument: %v\n%s", err, log)
+	}
+}
+
+// A variable that was to say on whom a run works, and whether for real, stops it if its name is wrong.
+func TestUnknownVariablesStopTheRun(t *testing.T) {
+	f := newFleet(t, named("acme", "globex")...)
+	log, err := shell(t, t.Context(), map[string]string{
+		"NEON_TENANTS_NEON_API_KEY": neontest.OrgKey, "NEON_TENANTS_NEON_API_URL": f.URL(), "NEON_TENANTS_BUNDLE_1": "{}",
+		"NEON_TENANTS_DRYRUN": "true", "NEON_TENANTS_TENANT": "acme", "NEON_TENANTS_NEON_APIKEY": neontest.OrgKey,
+	}, "--mode", "list-tenants", "--report-file=")
+	for _, want := range []string{
+		"3 mistakes in the inputs",
+		"variable NEON_TENANTS_DRYRUN: belongs to no input; did you mean NEON_TENANTS_DRY_RUN? Otherwise unset it",
+		"variable NEON_TENANTS_TENANT: belongs to no input; did you mean NEON_TENANTS_TENANTS? Otherwise unset it",
+		"variable NEON_TENANTS_NEON_APIKEY: belongs to no input; did you mean NEON_TENANTS_NEON_API_KEY? Otherwise unset it",
+	} {
+		if err == nil || !strings.Contains(log, want) || strings.Contains(log, neontest.OrgKey) ||
+			strings.Contains(log, "found") {
+			t.Errorf("%v, want %q\n%s", err, want, log)
+		}
 	}
 }
 

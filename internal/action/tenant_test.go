@@ -81,8 +81,9 @@ func TestWhatIsNotCreated(t *testing.T) {
 		{"new", "tenants: has no meaning in mode create-tenant", []string{"tenants=a"}},
 		{"new", "this source can neither create nor drop tenants; choose another mode, or use tenant-source: catalog, neon " +
 			"or schemas", []string{"tenant-source=secrets", "tenant-secrets={}"}},
-		{"new", "neon-region: ", []string{"neon-region=Frankfurt!"}},
-		{"new", "neon-pg-version: ", []string{"neon-pg-version=12"}},
+		{"new", `neon-region: "Frankfurt!" is not a Neon region`, []string{"neon-region=Frankfurt!"}},
+		{"new", "write for example neon-region: aws-eu-central-1", []string{"neon-region=eu-central-1"}},
+		{"new", `neon-pg-version: "12" is not a whole number from 14 to 18`, []string{"neon-pg-version=12"}},
 	} {
 		f.ResetCalls()
 		o := f.run(t, t.Context(), create(c.name, c.more...)...)
@@ -91,6 +92,8 @@ func TestWhatIsNotCreated(t *testing.T) {
 			t.Errorf("%q: %v after %d POSTs", c.name, o.err, n)
 		}
 	}
+	f.run(t, t.Context(), create("new", "neon-region=aws-moon-1")...).says(t, "must be one of aws-",
+		"what to do: set neon-region to one of these")
 	// Names may be told apart by ids.
 	f.run(t, t.Context(), create("acme/corp", "tenant-key=id")...).counts(t, 1, 0, 0, 0)
 }

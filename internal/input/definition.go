@@ -58,6 +58,15 @@ func (d *Definition) Input(name string) (Field, bool) {
 	return Field{}, false
 }
 
+// names are the inputs' names.
+func (d *Definition) names() []string {
+	var names []string
+	for _, f := range d.Inputs {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 // fields walks a mapping node by hand, because a Go map would lose the order, which --help and the README keep.
 func fields(mapping *yaml.Node) ([]Field, error) {
 	var out []Field

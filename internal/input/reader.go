@@ -1,9 +1,7 @@
 package input
 
 import (
-	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -47,57 +45,12 @@ func New(def *Definition, args []string, lookup func(string) (string, bool)) (*R
 		r.readVariables(f)
 	}
 	err := r.parseFlags(args)
-	r.checkVariables()
+	r.checkContradictions()
 	return r, err
 }
 
-func (r *Reader) parseFlags(args []string) error {
-	flags := flag.NewFlagSet("neon-tenants-action", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	for _, f := range r.def.Inputs {
-		set := func(v string) error {
-			r.values[f.Name], r.flags[f.Name] = v, true
-			if delete(r.blank, f.Name); strings.TrimSpace(v) == "" {
-				r.blank[f.Name] = "--" + f.Name
-			}
-			return nil
-		}
-		if f.Bool() {
-			flags.BoolFunc(f.Name, f.Description, set)
-		} else {
-			flags.Func(f.Name, f.Description, set)
-		}
-	}
-	err := flags.Parse(args)
-	switch {
-	case err == flag.ErrHelp: //nolint:errorlint // the flag package documents this very value
-		return err
-	case err != nil:
-		r.Mistake(commandLine, "%s; --help lists the inputs", describe(err))
-	case flags.NArg() > 0: // not quoted: it may be a secret that a blank separates from its flag
-		r.Mistake(commandLine, "argument %d belongs to no input; "+
-			"give inputs as --name value, and switches as --name or --name=false", len(args)-flags.NArg()+1)
-	}
-	return nil
-}
-
-// commandLine takes the place of an input's name in mistakes that are about none.
-const commandLine = "command line"
-
-// ofVariable begins what takes that place in mistakes about a variable.
+// ofVariable begins what takes an input's name's place in mistakes about a variable.
 const ofVariable = "variable "
-
-// describe translates an error of the flag package. It quotes nothing but the flag's name.
-func describe(err error) string {
-	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
-		return fmt.Sprintf("there is no input --%s", name)
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: -"); ok {
-		return fmt.Sprintf("--%s is the last argument and lacks its value", name)
-	}
-	return "an argument that begins with a hyphen is not of the form --name"
-}
 
 // Guard names the inputs whose empty value is a mistake in every mode that reads them, if it is given. GitHub's runner
 // passes an input that the workflow leaves out with its default, and one whose expression gives nothing as an empty
@@ -234,8 +187,14 @@ func (r *Reader) VariableMistake(name, format string, args ...any) {
 	r.Mistake(ofVariable+name, format, args...)
 }
 
-// Err returns all mistakes so far as one [*Error]; nil if there are none.
+// Err returns all mistakes so far as one [*Error]; nil if there are none. One of the command line hides all others:
+// what it kept from being read only seems to be missing.
 func (r *Reader) Err() error {
+	for _, m := range r.mistakes {
+		if strings.HasPrefix(m, commandLine+":") {
+			return &Error{Mistakes: []string{m}}
+		}
+	}
 	if len(r.mistakes) == 0 {
 		return nil
 	}

@@ -130,6 +130,9 @@ func TestWhereValuesComeFrom(t *testing.T) {
 			true},
 		{"a switch", nil, []string{"--dry-run", "--mode", "a"}, "dry-run", "true", "true", true},
 		{"a switch with its value", nil, []string{"--keep=false"}, "keep", "false", "false", true},
+		{"a switch before its value", nil, []string{"--keep", "False", "--mode", "a"}, "keep", "False", "False", true},
+		{"a flag behind a switch's value", nil, []string{"--keep", "false", "-dry-run", "true", "--mode", "a"}, "mode", "a",
+			"a", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := read(t, test.env, test.args...)
@@ -200,31 +203,38 @@ func TestGuard(t *testing.T) {
 func TestCommandLineMistakes(t *testing.T) {
 	const (
 		secret  = "napi_secret"
-		noInput = " belongs to no input; give inputs as --name value, and switches as --name or --name=false"
+		stray   = "belongs to no input; "
+		follows = "and its value " + stray + "put a value that has blanks in quotes, and give inputs as --name value"
 	)
 	for _, test := range []struct {
 		name string
 		args []string
 		want string
 	}{
-		{"unknown", []string{"--tenant", "a"}, "command line: there is no input --tenant; --help lists the inputs"},
+		{"unknown", []string{"--no-such", "a"}, "command line: there is no input --no-such; --help lists the inputs"},
+		{"nearly known", []string{"--tenant", "a"},
+			"command line: there is no input --tenant; did you mean --tenants?"},
 		{"unknown, with a value", []string{"--token=" + secret},
 			"command line: there is no input --token; --help lists the inputs"},
 		{"without a value", []string{"--mode"},
 			"command line: --mode is the last argument and lacks its value; --help lists the inputs"},
 		{"no name", []string{"--=" + secret},
 			"command line: an argument that begins with a hyphen is not of the form --name; --help lists the inputs"},
-		{
-			"a switch and a value apart", []string{"--dry-run", "false"},
-			"command line: argument 2" + noInput,
-		},
-		{
-			"a blank behind the =", []string{"--mode", "a", "--api-key=", secret, "--tenants", "b"},
-			"command line: argument 4" + noInput,
-		},
+		{"a mode without its flag", []string{"migrate", "--dry-run"},
+			`command line: "migrate" ` + stray + "give inputs as --name value, the mode too: --mode migrate"},
+		{"a blank in a value", []string{"--tenants", "ACME", "Corp"}, "command line: what follows --tenants " + follows},
+		{"a blank behind the =", []string{"--mode", "a", "--api-key=", secret, "--tenants", "b"},
+			"command line: what follows --api-key " + follows},
+		{"two values of a switch", []string{"--dry-run", "true", "false"},
+			"command line: what follows --dry-run " + follows},
+		{"a switch as a value", []string{"--api-key", "--dry-run", secret},
+			"command line: what follows --api-key " + follows},
+		{"the end of the flags", []string{"--dry-run", "--", "true"}, "command line: what follows --dry-run " + follows},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := read(t, nil, test.args...).Err()
+			r := read(t, nil, test.args...)
+			r.Required("api-key") // only seems to be missing
+			err := r.Err()
 			if err == nil || err.Error() != test.want {
 				t.Errorf("%v, want %s", err, test.want)
 			}

@@ -51,11 +51,30 @@ func (r *Reader) Int(name string, low, high int) int {
 	return Parse(r, name, func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < low || n > high {
-			return 0, fmt.Errorf("%q is not a whole number from %d to %d; write for example %s: %d",
-				s, low, high, name, low)
+			return 0, fmt.Errorf("%q is not a whole number from %d to %d; write for example %s: %s",
+				s, low, high, name, r.exampleOf(name, s, low, high))
 		}
 		return n, nil
 	})
+}
+
+// numberWithUnit is a number as people write one whose unit the input's name says.
+var numberWithUnit = regexp.MustCompile(`^(\d+) *([a-z]+)$`)
+
+// exampleOf is a number that somebody may copy: the one that was meant (7d for an input of days), or else the input's
+// default. Nobody means a 0 that is no number, with which much would be deleted.
+func (r *Reader) exampleOf(name, text string, low, high int) string {
+	if m := numberWithUnit.FindStringSubmatch(strings.ToLower(text)); m != nil {
+		unit := name[strings.LastIndex(name, "-")+1:]
+		if n, err := strconv.Atoi(m[1]); err == nil && n >= low && n <= high && strings.HasPrefix(unit, m[2]) {
+			return m[1]
+		}
+	}
+	if f, _ := r.def.Input(name); f.Default != "" && f.Default != "0" {
+		return f.Default
+	}
+	const harmless = 7
+	return strconv.Itoa(max(low, min(harmless, high)))
 }
 
 // Duration returns a positive duration; zero if the input is empty.
@@ -90,6 +109,14 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// ParseDurationOrZero is [ParseDuration] that takes a zero too, such as 0 or 0s.
+func ParseDurationOrZero(s string) (time.Duration, error) {
+	if d, err := time.ParseDuration(s); err == nil && d == 0 {
+		return 0, nil
+	}
+	return ParseDuration(s)
+}
+
 var sizeShape = regexp.MustCompile(`^(\d+(?:\.\d+)?)\s*(?i:(b|kb|mb|gb|tb)?)$`)
 
 // ParseSize reads a size in decimal units, as the report writes them.
@@ -109,14 +136,29 @@ func ParseSize(text string) (int64, error) {
 	return int64(n), nil
 }
 
-// Choice returns one of the allowed values.
+// Choice returns one of the allowed values, which may be given in any letter case. From then on, [Reader.String]
+// returns it as it is written here.
 func (r *Reader) Choice(name string, allowed ...string) string {
 	return Parse(r, name, func(s string) (string, error) {
-		if !slices.Contains(allowed, s) {
+		value := Canonical(s, allowed)
+		if !slices.Contains(allowed, value) {
 			return "", fmt.Errorf("%q is not one of its values; write one of %s", s, strings.Join(allowed, ", "))
 		}
-		return s, nil
+		if value != s {
+			r.values[name] = value
+		}
+		return value, nil
 	})
+}
+
+// Canonical returns the allowed value that differs from a text in letter case only, or else the text.
+func Canonical(text string, allowed []string) string {
+	for _, value := range allowed {
+		if strings.EqualFold(text, value) {
+			return value
+		}
+	}
+	return text
 }
 
 // List returns the entries of a list separated by commas or line breaks, trimmed. Empty entries and lines that begin

@@ -82,7 +82,7 @@ func TestMistakes(t *testing.T) {
 	const (
 		required    = "is required here and is empty; set it under with: in the workflow, or give --mode"
 		notBool     = " is neither true nor false; write true or false"
-		notInt      = " is not a whole number from 1 to 1000; write for example concurrency: 1"
+		notInt      = " is not a whole number from 1 to 1000; write for example concurrency: 7"
 		notDuration = " is not a positive duration; write for example 90s, 30m, 1h30m or 7d"
 		notURL      = "is not an absolute https URL without credentials or query; " +
 			"write for example api-url: https://host/path"
@@ -119,7 +119,7 @@ func TestMistakes(t *testing.T) {
 		{"timeout", "0d", timeout, `"0d"` + notDuration},
 		{"timeout", "7d-1h", timeout, `"7d-1h"` + notDuration},
 		{"timeout", nines + "d", timeout, `"` + nines + `d"` + notDuration},
-		{"tenant-key", "Name", tenantKey, `"Name" is not one of its values; write one of name, id`},
+		{"tenant-key", "Size", tenantKey, `"Size" is not one of its values; write one of name, id`},
 		{"api-url", "host/api", apiURL, notURL},
 		{"api-url", "ftp://host", apiURL, notURL},
 		{"api-url", "https://u:hunter2@host", apiURL, notURL},
@@ -146,14 +146,49 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestNumbersToCopy checks the number that a mistake shows. Somebody copies it, so it is never one that deletes much.
+func TestNumbersToCopy(t *testing.T) {
+	for _, test := range []struct {
+		input, value string
+		low, high    int
+		want         string
+	}{
+		{"retention-days", "7d", 0, 36500, "7"},
+		{"retention-days", "30 Days", 0, 36500, "30"},
+		{"retention-days", "2w", 0, 36500, "7"},
+		{"retention-days", "40000d", 0, 36500, "7"},
+		{"retention-days", "week", 0, 36500, "7"},
+		{"keep-daily", "-1", 0, 100000, "7"},
+		{"keep-daily", "14d", 0, 100000, "14"},
+		{"min-tenants", "many", 0, 1000000, "1"},
+		{"s3-object-lock-days", "0", 1, 36500, "7"},
+		{"role-duration-seconds", "1h", 900, 43200, "3600"},
+		{"neon-pg-version", "13", 14, 18, "16"},
+		{"pg-version", "25", 14, 18, "auto"},
+		{"concurrency", "8.5", 1, 1000, "7"},
+		{"compression-level", "best", 1, 19, "6"},
+	} {
+		r, err := New(load(t, real), nil, environment{"INPUT_" + strings.ToUpper(test.input): test.value}.lookup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Int(test.input, test.low, test.high)
+		want := "; write for example " + test.input + ": " + test.want
+		if err := r.Err(); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %s: %v, want …%s", test.input, test.value, err, want)
+		}
+	}
+}
+
 func TestMistakesComeTogether(t *testing.T) {
 	r := read(t, environment{
 		"GITHUB_WORKSPACE": t.TempDir(), "INPUT_API-KEY": "napi_secret", "INPUT_TIMEOUT": "soon",
 		"INPUT_CONCURRENCY": "many", "INPUT_DRY-RUN": "perhaps",
-	}, "--tenant-key", "size", "--no-such", "x")
+	}, "--tenant-key", "size", "--keep", "yes")
 	r.Secret("api-key")
 	r.Dir("path")
 	r.Bool("dry-run")
+	r.Bool("keep")
 	r.Required("mode")
 	r.Choice("tenant-key", "name", "id")
 	r.Mistake("mode", "%d is wrong", 5)
@@ -161,14 +196,14 @@ func TestMistakesComeTogether(t *testing.T) {
 		t.Errorf("mistakes gave %d and %s", n, d)
 	}
 	want := `8 mistakes in the inputs:
-  - command line: there is no input --no-such; --help lists the inputs
   - path: there is no directory "db" in the workspace; ` +
 		`add a step that uses actions/checkout before this one, or correct the path
   - dry-run: "perhaps" is neither true nor false; write true or false
+  - keep: "yes" is neither true nor false; write true or false
   - mode: is required here and is empty; set it under with: in the workflow, or give --mode
   - tenant-key: "size" is not one of its values; write one of name, id
   - mode: 5 is wrong
-  - concurrency: "many" is not a whole number from 1 to 9; write for example concurrency: 1
+  - concurrency: "many" is not a whole number from 1 to 9; write for example concurrency: 7
   - timeout: "soon" is not a positive duration; write for example 90s, 30m, 1h30m or 7d`
 	if diff := cmp.Diff(want, r.Err().Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -198,6 +233,20 @@ func TestDefaultsOfTheAction(t *testing.T) {
 	}
 	if err := r.Err(); err != nil || r.Unused() != nil {
 		t.Errorf("%v, unused %v", err, r.Unused())
+	}
+}
+
+// What is chosen in another letter case is used and shown as it is written in the list.
+func TestChoiceInAnyLetterCase(t *testing.T) {
+	for _, value := range []string{"id", "ID", " Id\n"} {
+		r := read(t, environment{"INPUT_TENANT-KEY": value})
+		if got := r.Choice("tenant-key", "name", "id"); got != "id" || r.String("tenant-key") != "id" || r.Err() != nil {
+			t.Errorf("%q: %q, %q, %v", value, got, r.String("tenant-key"), r.Err())
+		}
+	}
+	r := read(t, environment{"INPUT_TENANT-KEY": "NAME"})
+	if r.Choice("tenant-key", "name", "id") != "name" || r.Given("tenant-key") {
+		t.Error("the default in another letter case is given")
 	}
 }
 

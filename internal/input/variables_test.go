@@ -1,6 +1,8 @@
 package input
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,13 +49,45 @@ func TestGuardedVariables(t *testing.T) {
 }
 
 func TestUnknownVariables(t *testing.T) {
-	got := read(t, nil).UnknownVariables([]string{
-		"NEON_TENANTS_API_KEY=x", "NEON_TENANTS_APIKEY=hush", "NEON_TENANTS_MODE", "NEON_TENANTS_REPORT-FILE=a",
-		"NEON_TENANTS_=1", "NEON_API_KEY=hush", "INPUT_X=1", "neon_tenants_mode=a", "NEON_TENANTS_STATE=x=y",
-	})
-	want := []string{"NEON_TENANTS_APIKEY", "NEON_TENANTS_REPORT-FILE", "NEON_TENANTS_", "NEON_TENANTS_STATE"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	const (
+		unset = "? Otherwise unset it"
+		name  = "correct its name (inputs are NEON_TENANTS_ and the input's name with underscores), or unset it"
+		take  = "? Otherwise take it out of the workflow"
+		none  = ": there is no such input, of which GitHub only warns; "
+	)
+	own := []string{
+		"variable NEON_TENANTS_APIKEY: belongs to no input; did you mean NEON_TENANTS_API_KEY" + unset,
+		"variable NEON_TENANTS_REPORT-FILE: belongs to no input; did you mean NEON_TENANTS_REPORT_FILE" + unset,
+		"variable NEON_TENANTS_: belongs to no input; " + name,
+		"variable NEON_TENANTS_BUNDLE_X: belongs to no input; " + name,
+	}
+	ofTheRunner := []string{
+		"dryrun" + none + "did you mean dry-run" + take,
+		"tenant" + none + "did you mean tenants" + take,
+		"x" + none + "take it out of the workflow, or correct its name; docs/inputs.md has them all",
+	}
+	for where, test := range map[string]struct {
+		env  environment
+		want []string
+	}{
+		"a shell": {nil, own},
+		"Actions": {environment{"GITHUB_ACTIONS": "true"}, append(slices.Clone(own), ofTheRunner...)},
+		"act":     {environment{"GITHUB_ACTIONS": "true", "ACT": "true"}, own},
+	} {
+		r := read(t, test.env)
+		r.CheckVariables([]string{
+			"NEON_TENANTS_API_KEY=x", "NEON_TENANTS_APIKEY=hush", "NEON_TENANTS_MODE", "NEON_TENANTS_REPORT-FILE=a",
+			"NEON_TENANTS_=1", "NEON_API_KEY=hush", "neon_tenants_mode=a", "NEON_TENANTS_STATE=x=y",
+			"NEON_TENANTS_TENANT= ", "NEON_TENANTS_BUNDLE_X=hush", "INPUT_DRYRUN=true", "INPUT_TENANT=acme", "INPUT_X=1",
+			"INPUT_Y=", "INPUT_DRY-RUN=true", "INPUT_DRY_RUN=true", "INPUT_ARGS=a", "INPUT_ENTRYPOINT=/b", "INPUT_mode=a",
+		}, func(name string) bool { return name == "NEON_TENANTS_STATE" })
+		var e *Error
+		if !errors.As(r.Err(), &e) {
+			t.Fatalf("%s: %v", where, r.Err())
+		}
+		if diff := cmp.Diff(test.want, e.Mistakes); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", where, diff)
+		}
 	}
 }
 

@@ -104,6 +104,9 @@ func DropDatabase(ctx context.Context, c *Conn, name string) error {
 	return nil
 }
 
+// OldestMajor and NewestMajor bound the major versions that Neon has, and whose client programs the image holds.
+const OldestMajor, NewestMajor = 14, 18
+
 // MajorOf is the major version in "17.6", "18beta1" or "19devel"; 0 if there is none.
 func MajorOf(version string) int {
 	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })

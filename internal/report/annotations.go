@@ -24,13 +24,25 @@ type annotation struct {
 	tenants      int // how many tenants it stands for; 0 if it is the run's own
 }
 
-// Annotate prints what went wrong as annotations: at most ten errors and ten warnings, the tenth of which says how many
-// more there are. Tenants that failed in the same way share one.
+// Announce prints the run's warnings so far, while somebody who watches can still stop it: they take at most half of
+// the room that [Annotate] has.
+func Announce(c *Console, r *Run) {
+	warn(c, warningAnnotations(Run{Warnings: r.Warnings}), maxAnnotations/2, r.ReportFile)
+	r.Announced = len(r.Warnings)
+}
+
+// Annotate prints what went wrong as annotations: at most ten errors and ten warnings, the last of which says how many
+// more there are. Tenants that failed in the same way share one. Warnings that have been announced are not repeated.
 func Annotate(c *Console, r Run) {
-	for _, a := range limitAnnotations(errorAnnotations(r), "errors", r.ReportFile) {
+	for _, a := range limitAnnotations(errorAnnotations(r), maxAnnotations, "errors", r.ReportFile) {
 		c.Error(a.message(), a.file, a.line)
 	}
-	for _, a := range limitAnnotations(warningAnnotations(r), "warnings", r.ReportFile) {
+	left := maxAnnotations - min(r.Announced, maxAnnotations/2)
+	warn(c, warningAnnotations(r)[r.Announced:], left, r.ReportFile)
+}
+
+func warn(c *Console, all []annotation, most int, reportFile string) {
+	for _, a := range limitAnnotations(all, most, "warnings", reportFile) {
 		c.Warning(a.message(), a.file, a.line)
 	}
 }
@@ -59,12 +71,12 @@ func warningAnnotations(r Run) []annotation {
 	return all
 }
 
-// limitAnnotations keeps as many as GitHub shows; the last one then says what is left out.
-func limitAnnotations(all []annotation, kind, reportFile string) []annotation {
-	if len(all) <= maxAnnotations {
+// limitAnnotations keeps the first ones; if there are more, the last one says what is left out.
+func limitAnnotations(all []annotation, most int, kind, reportFile string) []annotation {
+	if len(all) <= most {
 		return all
 	}
-	left, affected := all[maxAnnotations-1:], 0
+	left, affected := all[most-1:], 0
 	for _, a := range left {
 		affected += a.tenants
 	}
@@ -76,7 +88,7 @@ func limitAnnotations(all []annotation, kind, reportFile string) []annotation {
 	if reportFile != "" {
 		text += " and " + reportFile
 	}
-	return append(all[:maxAnnotations-1:maxAnnotations-1], annotation{text: text})
+	return append(all[:most-1:most-1], annotation{text: text})
 }
 
 // message is the annotation's text with its remedy, within the runner's limit. It is the text that is cut, not the

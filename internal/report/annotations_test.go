@@ -61,6 +61,32 @@ func TestAnnotationsAreLimited(t *testing.T) {
 	}
 }
 
+// Warnings from before the work are not repeated after it, and both together fit into what GitHub shows.
+func TestAnnounce(t *testing.T) {
+	for _, n := range []struct{ before, after, early, late int }{
+		{0, 0, 0, 0}, {1, 1, 1, 1}, {5, 5, 5, 5}, {6, 5, 5, 5}, {2, 9, 2, 8}, {0, 11, 0, 10}, {500, 500, 5, 5},
+	} {
+		r := Run{ReportFile: "report.json"}
+		for i := range n.before {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("early %d", i))
+		}
+		var b bytes.Buffer
+		Announce(NewConsole(&b, true), &r)
+		early, _ := parseLog(b.String())
+		for i := range n.after {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("late %d", i))
+		}
+		_, late := annotated(r)
+		if len(early) != n.early || len(late) != n.late || n.late > 0 && late[0].data != "late 0" {
+			t.Errorf("%+v: %v, then %v", n, early, late)
+		}
+		if n.before > n.early && early[n.early-1].data !=
+			fmt.Sprintf("there are %d more warnings: see the job's summary and report.json", n.before-n.early+1) {
+			t.Errorf("%+v: the last is %v", n, early[n.early-1])
+		}
+	}
+}
+
 func TestAnnotationsAreShort(t *testing.T) {
 	for _, text := range []string{strings.Repeat("x", 10000), strings.Repeat("👩", 10000),
 		strings.Repeat("\x1b\n", 10000), strings.Repeat("é", 4096)} {

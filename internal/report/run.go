@@ -25,6 +25,8 @@ type Run struct {
 	Waves Waves
 	// Notices and Warnings concern the run and no single tenant.
 	Notices, Warnings []string
+	// Announced is how many of the warnings, the first ones, [Announce] has printed.
+	Announced int
 	// Sections are what the mode reports about the run as a whole.
 	Sections []Section
 	// Detail is the mode's own object about the run as a whole, for the report file; nil if it has none.

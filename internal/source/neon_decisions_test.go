@@ -171,3 +171,15 @@ func TestComputeCause(t *testing.T) {
 		}
 	}
 }
+
+func TestRegionLike(t *testing.T) {
+	for text, want := range map[string]string{
+		"eu-central-1": "aws-eu-central-1", "AWS-US-East-2": "aws-us-east-2", "us-west-2": "aws-us-west-2",
+		"Azure-EastUS2": "azure-eastus2",
+		"Frankfurt":     "aws-eu-central-1", "": "aws-eu-central-1", "gcp-x": "aws-eu-central-1", "aws-": "aws-eu-central-1",
+	} {
+		if got := regionLike(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/neon"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -29,13 +30,29 @@ type creation struct {
 }
 
 // region is the form of Neon's regions: a cloud, a place and perhaps a number.
-var region = regexp.MustCompile(`^[a-z]+-[a-z0-9]+(-[a-z0-9]+)*$`)
+var region = regexp.MustCompile(`^(aws|azure)-[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// regionLike is the region that somebody most likely means who writes it otherwise, as AWS does for example.
+func regionLike(text string) string {
+	text = strings.ToLower(text)
+	switch {
+	case region.MatchString(text):
+		return text
+	case region.MatchString("aws-"+text) && strings.Count(text, "-") == 2:
+		return "aws-" + text
+	}
+	return "aws-eu-central-1"
+}
 
 // readCreation reads the inputs about new projects.
 func (n *Neon) readCreation(in *input.Reader) {
-	n.creation = creation{region: in.String("neon-region"), pgVersion: in.Int("neon-pg-version", 14, 99)}
+	n.creation = creation{
+		region:    in.String("neon-region"),
+		pgVersion: in.Int("neon-pg-version", postgres.OldestMajor, postgres.NewestMajor),
+	}
 	if !region.MatchString(n.creation.region) {
-		in.Mistake("neon-region", "%q is not a Neon region such as aws-eu-central-1", n.creation.region)
+		in.Mistake("neon-region", "%q is not a Neon region, which begins with aws- or azure- and is in lower case; write "+
+			"for example neon-region: %s", n.creation.region, regionLike(n.creation.region))
 	}
 	read := parseSettings(in.Text("neon-settings"))
 	for _, mistake := range read.mistakes {

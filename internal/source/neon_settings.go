@@ -102,9 +102,13 @@ func whole(
 	}
 }
 
-// settingNames are the settings' names, joined by commas.
-func settingNames() string {
-	return words.ListFunc(neonSettings, 0, func(s setting) string { return s.name })
+// settingNames are the settings' names.
+func settingNames() []string {
+	var names []string
+	for _, s := range neonSettings {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 // settingsReader takes the settings out of a text, and notes everything that is wrong with it.
@@ -228,49 +232,8 @@ func written(value *yaml.Node) string {
 
 // unknownSetting says that there is no setting of the name, and which one may be meant.
 func unknownSetting(name string) string {
-	if near := nearestSetting(name); near != "" {
+	if near := words.Nearest(name, settingNames()); near != "" {
 		return fmt.Sprintf("%q is not one of its names; did you mean %s?", name, near)
 	}
-	return fmt.Sprintf("%q is not one of its names; write some of %s", name, settingNames())
-}
-
-// nearestSetting returns the setting whose name is most like a name, "" if none is. How words are joined does not
-// count: Terraform and SDKs have autoscalingLimitMinCu.
-func nearestSetting(name string) string {
-	best, least := "", math.MaxInt
-	bare := func(s string) string {
-		return strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.ToLower(s))
-	}
-	given := bare(name)
-	for _, s := range neonSettings {
-		d := editDistance(given, bare(s.name))
-		if len(given) >= 5 && strings.Contains(bare(s.name), given) {
-			d = 1
-		}
-		if d < least && d <= len(bare(s.name))/4 {
-			best, least = s.name, d
-		}
-	}
-	return best
-}
-
-// editDistance counts the letters to add, remove or replace that make b of a.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost++
-			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j]+1, corner+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf("%q is not one of its names; write some of %s", name, words.List(settingNames(), 0))
 }

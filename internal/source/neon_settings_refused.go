@@ -31,6 +31,10 @@ var refusedSettings = []struct {
 // allow. A code about something that is exceeded is about what the account has and uses.
 func settingsRemedy(err error, given []string) error {
 	var e *neon.Error
+	if errors.As(err, &e) && e.Status == http.StatusBadRequest && strings.Contains(e.Message, "region") &&
+		strings.Contains(e.Message, "must be one of") {
+		return fleet.WithRemedy(err, "set neon-region to one of these")
+	}
 	refusals := []int{http.StatusBadRequest, http.StatusPreconditionFailed, http.StatusUnprocessableEntity}
 	if !errors.As(err, &e) || e.Method != http.MethodPost || strings.HasSuffix(e.Code, "_EXCEEDED") || len(given) == 0 ||
 		!slices.Contains(refusals, e.Status) {

@@ -110,20 +110,6 @@ func TestSettingsMistakes(t *testing.T) {
 	}
 }
 
-func TestNearestSetting(t *testing.T) {
-	for name, want := range map[string]string{
-		"autoscalingLimitMinCu": "autoscaling_limit_min_cu", "autoscaling-limit-max-cu": "autoscaling_limit_max_cu",
-		"max_cu": "autoscaling_limit_max_cu", "suspend_timeout": "suspend_timeout_seconds",
-		"suspend_timout_seconds": "suspend_timeout_seconds", "history_retention": "history_retention_seconds",
-		"logical_size": "logical_size_bytes", "active_time_second": "active_time_seconds",
-		"settings.quota": "", "allowed_ips": "", "x": "", "": "",
-	} {
-		if got := nearestSetting(name); got != want {
-			t.Errorf("%q: got %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestSettingsRemedy(t *testing.T) {
 	given := []string{"autoscaling_limit_min_cu", "suspend_timeout_seconds", "active_time_seconds"}
 	for name, c := range map[string]struct {

@@ -123,8 +123,8 @@ func dumpOptions(in *input.Reader, env mode.Env) pgdump.DumpOptions {
 			in.Mistake("pg-dump-args", "%v; %s", err, remedies.Of(err))
 		}
 	}
-	if in.String("pg-version") != "auto" {
-		o.Major = in.Int("pg-version", 14, 99)
+	if !strings.EqualFold(in.String("pg-version"), "auto") {
+		o.Major = in.Int("pg-version", postgres.OldestMajor, postgres.NewestMajor)
 	}
 	return o
 }

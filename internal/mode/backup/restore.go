@@ -67,7 +67,7 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 		in.Mistake("restore-into", "contradicts restore-url; give one of the two")
 	case given:
 		r.target = readTarget(in, env, "restore-url", in.Secret("restore-url"))
-	case r.into == "":
+	case in.String("restore-into") == "": // a misspelt one is a mistake of its own
 		in.Mistake("restore-url", "is required here and is empty; "+
 			"give the target's connection string as a secret, or restore-into: new-project or branch")
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
@@ -70,7 +71,8 @@ func newToTime(in *input.Reader, env mode.Env) mode.Work {
 		in.Mistake("confirm", "is given to replace the tenant's own branch, and restore-into: branch makes a new one; leave "+
 			"one of the two out")
 	}
-	if text := in.String("restore-to-time"); r.confirm != "" && !r.at.IsZero() && isDuration(text) {
+	text := in.String("restore-to-time")
+	if _, err := parseAgo(text); err == nil && r.confirm != "" && !r.at.IsZero() {
 		in.Mistake("restore-to-time", "%q is another moment whenever the run is started, so that a repeated run would "+
 			"restore once more; with confirm, give the moment: %s", text, r.at.Truncate(time.Second).Format(time.RFC3339))
 	}
@@ -80,17 +82,25 @@ func newToTime(in *input.Reader, env mode.Env) mode.Work {
 	return mode.Work{Prepare: r.prepare, Job: r.run, Close: r.close, Facts: toTimeFacts}
 }
 
-func isDuration(text string) bool {
-	_, err := input.ParseDuration(text)
-	return err == nil
+// parseAgo parses how long ago, such as 2h or 2h ago.
+func parseAgo(text string) (time.Duration, error) {
+	return input.ParseDuration(strings.TrimSpace(strings.TrimSuffix(text, " ago")))
 }
 
-// parseMoment parses a time as in RFC 3339, or a duration before now. It must have passed.
+// blankForT is the beginning of a time as ISO 8601 lets people write it.
+var blankForT = regexp.MustCompile(`^(\d{4}-\d\d-\d\d) +(\d)`)
+
+// parseMoment parses a time as in RFC 3339, with a blank for the T too, or a duration before now. It must have passed.
 func parseMoment(text string, now time.Time) (time.Time, error) {
-	if ago, err := input.ParseDuration(text); err == nil {
+	if ago, err := parseAgo(text); err == nil {
 		return now.Add(-ago).UTC(), nil
 	}
+	text = blankForT.ReplaceAllString(text, "${1}T$2")
 	at, err := time.Parse(time.RFC3339Nano, text)
+	if _, zoneless := time.Parse("2006-01-02T15:04:05", text); zoneless == nil {
+		return time.Time{}, fmt.Errorf("%q lacks its zone; write %[1]sZ if that is UTC, or its offset in place of the Z, "+
+			"such as +02:00", text)
+	}
 	switch {
 	case err != nil:
 		return time.Time{}, fmt.Errorf("%q is neither a time nor how long ago; write for example 2026-03-14T09:26:53Z or 2h",

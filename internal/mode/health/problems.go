@@ -38,11 +38,11 @@ var checks = []string{
 
 func parseFailOn(text string) ([]string, error) {
 	list := input.List(text)
-	if slices.Equal(list, []string{onNone}) {
+	if len(list) == 1 && strings.EqualFold(list[0], onNone) {
 		return nil, nil
 	}
-	for _, name := range list {
-		if !slices.Contains(checks, name) {
+	for i, name := range list {
+		if list[i] = input.Canonical(name, checks); !slices.Contains(checks, list[i]) {
 			return nil, fmt.Errorf("%q is none of its values; list some of %s, or write %s",
 				name, words.List(checks, 0), onNone)
 		}

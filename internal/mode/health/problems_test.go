@@ -17,7 +17,9 @@ func TestFailOn(t *testing.T) {
 		"unreachable, drift\npending": "unreachable drift pending",
 		"none":                        "",
 		"none,drift":                  "?",
-		"Drift":                       "?",
+		"drifts":                      "?",
+		"Drift, BACKUP-AGE":           "drift backup-age",
+		"None":                        "",
 		"backup-age":                  "backup-age",
 	} {
 		got, err := parseFailOn(text)

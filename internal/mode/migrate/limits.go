@@ -25,7 +25,7 @@ type rehearsalLimits struct {
 var noLimits = rehearsalLimits{-1, -1, -1}
 
 // limitShape is one limit, such as rewrite>1GB.
-var limitShape = regexp.MustCompile(`^(rewrite|exclusive|duration)\s*>\s*(\S+)$`)
+var limitShape = regexp.MustCompile(`^(rewrite|exclusive|duration)\s*>\s*(.+)$`)
 
 // parseLimits reads "rewrite>1GB, exclusive>2s, duration>10m". Its error says what to write instead.
 func parseLimits(text string) (rehearsalLimits, error) {
@@ -71,11 +71,8 @@ func (l *rehearsalLimits) set(name, value string) (err error) {
 var errTwice = errors.New("the limit is there twice; give it once")
 
 func parseLimitDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if text == "0" {
-		return 0, nil
-	}
-	if err != nil || d < 0 {
+	d, err := input.ParseDurationOrZero(text)
+	if err != nil {
 		return 0, fmt.Errorf("%q is no duration; write for example 500ms, 2s or 10m", text)
 	}
 	return d, nil

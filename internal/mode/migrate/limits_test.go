@@ -13,14 +13,15 @@ import (
 func TestParseLimits(t *testing.T) {
 	for text, want := range map[string]rehearsalLimits{
 		"rewrite>1GB, exclusive>2s, duration>10m": {1_000_000_000, 2 * time.Second, 10 * time.Minute},
-		"rewrite > 500 mb":                        noLimits, // a blank within the size
+		"rewrite > 500 mb":                        {500_000_000, -1, -1},
 		"rewrite>1.5kB":                           {1500, -1, -1},
 		"rewrite>0":                               {0, -1, -1},
 		"exclusive>0\nduration>1h30m":             {-1, 0, 90 * time.Minute},
+		"exclusive>0s, duration > 1d":             {-1, 0, 24 * time.Hour},
 		"":                                        noLimits,
 	} {
 		got, err := parseLimits(text)
-		if failed := strings.Contains(text, " mb"); (err != nil) != failed || got != want {
+		if err != nil || got != want {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
@@ -29,6 +30,8 @@ func TestParseLimits(t *testing.T) {
 		"rewrite<1GB":             "write for example rewrite>1GB",
 		"rewrite>1XB":             "is no size",
 		"rewrite>-1":              "is no size",
+		"rewrite>1 GB 2":          "is no size",
+		"rewrite>":                "write for example rewrite>1GB",
 		"exclusive>2":             "is no duration",
 		"exclusive>-2s":           "is no duration",
 		"duration>1m,duration>2m": "twice",
