@@ -270,8 +270,7 @@ func TestHealthRoundTrips(t *testing.T) {
 	}
 }
 
-// A database of the catalog's role that no row names is an orphan, and a row whose database is not there cannot be
-// reached.
+// A database of the catalog's role that no row names is an orphan, and so is a row whose database is not there.
 func TestHealthOfACatalogsDatabases(t *testing.T) {
 	f, catalog := newFleet(t), catalogDatabase(t)
 	askAll(t, catalog, "create table schools (name text, database text, url text); "+
@@ -289,18 +288,24 @@ func TestHealthOfACatalogsDatabases(t *testing.T) {
 	askAll(t, catalog, "delete from schools where name = 'West'; insert into schools values ('Gone', 'gone', null)")
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 1, 0, 1, 0)
-	o.says(t, `database "gone" does not exist`, "Orphans: 1 belongs to no tenant", "database west")
+	o.says(t, `database "gone" does not exist`, "Orphans: 1 belongs to no tenant", "database west",
+		"could not be checked: 1 tenant", "listed, but does not exist: 1 tenant", "create-missing: true")
 	if diff := cmp.Diff([]string{"database west"}, o.fleetHealth(t).Orphans); diff != "" {
 		t.Error(diff)
 	}
 	o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...)
-	o.counts(t, 2, 0, 0, 0)
+	o.counts(t, 1, 0, 1, 0)
+	o.says(t, "it is listed, but does not exist")
+	if d := o.healthOf(t, "Gone"); !slices.Equal(d.Problems, []string{"unreachable", "orphans"}) {
+		t.Errorf("a database that is not there: %+v", d)
+	}
 	if o.err == nil || o.report.Error == nil ||
 		!strings.Contains(o.report.Error.Message, "1 orphan belongs to no tenant: database west") {
 		t.Errorf("ended with %v, %+v", o.err, o.report.Error)
 	}
 	// One that a row reaches by a connection string is nobody's orphan.
-	askAll(t, catalog, "insert into schools values ('West', null, "+pgtest.Literal(sibling(t, catalog, "west"))+")")
+	askAll(t, catalog, "delete from schools where name = 'Gone'; "+
+		"insert into schools values ('West', null, "+pgtest.Literal(sibling(t, catalog, "west"))+")")
 	if o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...); o.err != nil {
 		t.Errorf("ended with %v:\n%s", o.err, o.log)
 	}
@@ -324,7 +329,7 @@ func TestHealthOfSchemas(t *testing.T) {
 	if diff := cmp.Diff([]string{"schema former"}, o.fleetHealth(t).Orphans); diff != "" {
 		t.Error(diff)
 	}
-	if d := o.healthOf(t, "gone"); !slices.Equal(d.Problems, []string{"unreachable"}) {
+	if d := o.healthOf(t, "gone"); !slices.Equal(d.Problems, []string{"unreachable", "orphans"}) {
 		t.Errorf("a schema that is not there: %+v", d)
 	}
 	if d := o.healthOf(t, hostile); len(d.Problems) != 0 || d.Version != "20250101090200" {
