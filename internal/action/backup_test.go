@@ -120,7 +120,7 @@ func TestBackupThenRestore(t *testing.T) {
 
 	o := f.run(t, t.Context(), v.inputs("mode=backup", "dry-run=true")...)
 	o.counts(t, 2, 0, 0, 0)
-	o.says(t, "1 to prune")
+	o.says(t, "1 to prune", "To prune: 1 backup\n", old+": older than 7 days")
 	if got := v.keys(t); len(got) != 3 {
 		t.Errorf("a dry run left %v", got)
 	}
