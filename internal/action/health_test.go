@@ -285,6 +285,9 @@ func TestHealthOfACatalogsDatabases(t *testing.T) {
 		t.Errorf("ended with %v:\n%s", o.err, o.log)
 	}
 
+	// Only what records migrations looks like a tenant: not an empty database, nor a throwaway one of a run beside this.
+	askAll(t, catalog, "create database idle")
+	askAll(t, catalog, "create database neon_tenants_scratch_1780000000_aaaaaaaaaaaaaaaa template west")
 	askAll(t, catalog, "delete from schools where name = 'West'; insert into schools values ('Gone', 'gone', null)")
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 1, 0, 1, 0)
@@ -303,9 +306,19 @@ func TestHealthOfACatalogsDatabases(t *testing.T) {
 		!strings.Contains(o.report.Error.Message, "1 orphan belongs to no tenant: database west") {
 		t.Errorf("ended with %v, %+v", o.err, o.report.Error)
 	}
-	// One that a row reaches by a connection string is nobody's orphan.
-	askAll(t, catalog, "delete from schools where name = 'Gone'; "+
-		"insert into schools values ('West', null, "+pgtest.Literal(sibling(t, catalog, "west"))+")")
+	// One that a row reaches by a connection string is nobody's orphan, also where no row names a database by its name.
+	byURL := func(name, database string) string {
+		return "delete from schools; insert into schools values ('" + name + "', null, " +
+			pgtest.Literal(sibling(t, catalog, database)) + ")"
+	}
+	askAll(t, catalog, byURL("West", "west")+"; revoke connect on database idle from public, current_user")
+	o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...)
+	found := o.fleetHealth(t).Orphans
+	if len(found) != 2 || found[0] != "database east" ||
+		!strings.HasPrefix(found[1], "database idle, which could not be looked into: ") {
+		t.Errorf("orphans: %q", found)
+	}
+	askAll(t, catalog, "grant connect on database idle to current_user; insert into schools values ('East', 'east', null)")
 	if o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...); o.err != nil {
 		t.Errorf("ended with %v:\n%s", o.err, o.log)
 	}

@@ -98,7 +98,8 @@ func TestSecretsAreTenants(t *testing.T) {
 // A line break at the end of a pasted secret is no part of it.
 func TestSecretsAreTrimmed(t *testing.T) {
 	in, s := readSecrets(t, map[string]string{
-		"tenant-secrets": `{"ACME_DATABASE_URL": "postgres://u:p@h/db\n", "NEON_TENANTS_BUNDLE_1": "{\"acme\":\" postgres://u:p@h/db\"}"}`,
+		"tenant-secrets": `{"ACME_DATABASE_URL": "postgres://u:p@h/db\n", ` +
+			`"NEON_TENANTS_BUNDLE_1": "{\"acme\":\" postgres://u:p@h/db\"}"}`,
 	})
 	if err := in.Err(); err != nil {
 		t.Fatal(err)
