@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -153,7 +154,15 @@ func TestBackupThenRestore(t *testing.T) {
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "overwrite: true")
 	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target, "overwrite=true",
-		"backup-key="+d.Key)...).counts(t, 1, 0, 0, 0)
+		"backup-key="+path.Base(d.Key)+".json")...).counts(t, 1, 0, 0, 0)
+	// A key that is not there is answered with those that are, and text that is no key before any call.
+	wrong := buckettest.BackupKey("tenants/acme-corp/", time.Now().Add(-time.Hour))
+	o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target, "overwrite=true",
+		"backup-key=s3://"+v.bucket+"/"+wrong)...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "there is no backup "+wrong, "name one of its newest ("+d.Key+")")
+	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target,
+		"backup-key=newest")...).says(t, "backup-key: ")
 
 	// Into places that Neon makes.
 	for _, into := range []string{"new-project", "branch"} {

@@ -43,7 +43,7 @@ type RestoredRows struct {
 type restore struct {
 	env        mode.Env
 	store      *mode.Store
-	key        string             // empty: the newest verified backup
+	key        string             // or a name in the tenant's folder; empty: the newest verified backup
 	target     postgres.Target    // zero: into says what to create
 	into       string             // new-project, branch or empty
 	maker      fleet.ProjectMaker // with into: new-project
@@ -59,7 +59,7 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 		return newToTime(in, env)
 	}
 	r := &restore{
-		env: env, store: mode.ReadStore(in), key: in.String("backup-key"),
+		env: env, store: mode.ReadStore(in), key: readKey(in),
 		into: in.Choice("restore-into", "new-project", "branch"), overwrite: in.Bool("overwrite"),
 	}
 	switch given := in.String("restore-url") != ""; {
