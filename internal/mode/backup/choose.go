@@ -21,8 +21,8 @@ type source struct {
 	manifest backups.Manifest
 }
 
-// readKey reads backup-key in every form in which a report, a listing or the AWS console shows it: the key, the object's
-// name in the tenant's folder, its address, and each of them of the manifest. The result is a key, or a name.
+// readKey reads backup-key in every form in which a report, a listing or the AWS console shows it: the key, the
+// object's name in the tenant's folder, its address, and each of them of the manifest. The result is a key, or a name.
 func readKey(in *input.Reader) string {
 	return input.Parse(in, "backup-key", func(text string) (string, error) {
 		const form = "20261122T031500Z-pg17.sql.gz"
@@ -169,8 +169,8 @@ func (r *restore) notThere(ctx context.Context, key backups.Key, o backups.Owner
 // noSuch is the error of a key that a tenant's folder does not have; newest are backups that count.
 func noSuch(key, folder string, newest []string) error {
 	const shown = 3
-	remedy := "give the key of a backup of this tenant, and check that s3-bucket, s3-prefix and tenant-key are those of the " +
-		"backup runs"
+	remedy := "give the key of a backup of this tenant, and check that s3-bucket, s3-prefix and tenant-key are those of " +
+		"the backup runs"
 	if len(newest) > 0 {
 		remedy = "name one of its newest (" + strings.Join(newest[:min(len(newest), shown)], ", ") +
 			"), or leave backup-key out for the newest"
