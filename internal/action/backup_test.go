@@ -168,9 +168,11 @@ func TestBackupThenRestore(t *testing.T) {
 	for _, into := range []string{"new-project", "branch"} {
 		o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-into="+into)...)
 		o.counts(t, 1, 0, 0, 0)
-		if d := detail[backup.RestoreDetail](t, o, "ACME Corp"); d.TargetID == "" || len(d.Tables) != 4 {
+		d := detail[backup.RestoreDetail](t, o, "ACME Corp")
+		if d.TargetID == "" || len(d.Tables) != 4 {
 			t.Errorf("%s: %+v", into, d)
 		}
+		o.says(t, d.TargetName+" ("+d.TargetID+")", "1 "+strings.TrimPrefix(into, "new-")+" made, ", " of Neon's API")
 	}
 	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=Payroll Inc", "restore-url="+target,
 		"dry-run=true")...).counts(t, 1, 0, 0, 0)

@@ -18,10 +18,10 @@ func TestRestoreNote(t *testing.T) {
 	}{
 		{RestoreDetail{Target: "url"}, "0 rows in 0 tables from 2026-03-10 12:00:00"},
 		{RestoreDetail{Target: "url", Tables: tables}, "5 rows in 3 tables from 2026-03-10 12:00:00"},
-		{RestoreDetail{Target: "branch", TargetID: "br-1", Tables: tables[:1]},
-			"2 rows in 1 table from 2026-03-10 12:00:00 into branch br-1"},
-		{RestoreDetail{Target: "new-project", TargetID: "p-1"},
-			"0 rows in 0 tables from 2026-03-10 12:00:00 into new project p-1"},
+		{RestoreDetail{Target: "branch", TargetID: "br-1", TargetName: "restore/1", Tables: tables[:1]},
+			"2 rows in 1 table from 2026-03-10 12:00:00 into branch restore/1 (br-1)"},
+		{RestoreDetail{Target: "new-project", TargetID: "p-1", TargetName: "Acme restored"},
+			"0 rows in 0 tables from 2026-03-10 12:00:00 into new project Acme restored (p-1)"},
 	} {
 		if got := c.detail.note(at); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
