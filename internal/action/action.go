@@ -160,6 +160,7 @@ func (r *run) work(ctx context.Context, s settings) mode.Found {
 		ending, failed := s.work.Finish(ctx, r.record.Results)
 		failed = errors.Join(failed, r.amend(ending.Amendments))
 		r.outputs, r.record.Sections, r.record.Detail = ending.Outputs, ending.Sections, ending.Detail
+		r.record.Made = ending.Made
 		r.record.Warnings = append(r.record.Warnings, ending.Warnings...)
 		err = errors.Join(failed, err)
 	}

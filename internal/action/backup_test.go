@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -120,7 +121,7 @@ func TestBackupThenRestore(t *testing.T) {
 
 	o := f.run(t, t.Context(), v.inputs("mode=backup", "dry-run=true")...)
 	o.counts(t, 2, 0, 0, 0)
-	o.says(t, "1 to prune")
+	o.says(t, "1 to prune", "To prune: 1 backup\n", old+": older than 7 days")
 	if got := v.keys(t); len(got) != 3 {
 		t.Errorf("a dry run left %v", got)
 	}
@@ -153,15 +154,25 @@ func TestBackupThenRestore(t *testing.T) {
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "overwrite: true")
 	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target, "overwrite=true",
-		"backup-key="+d.Key)...).counts(t, 1, 0, 0, 0)
+		"backup-key="+path.Base(d.Key)+".json")...).counts(t, 1, 0, 0, 0)
+	// A key that is not there is answered with those that are, and text that is no key before any call.
+	wrong := buckettest.BackupKey("tenants/acme-corp/", time.Now().Add(-time.Hour))
+	o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target, "overwrite=true",
+		"backup-key=s3://"+v.bucket+"/"+wrong)...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "there is no backup "+wrong, "name one of its newest ("+d.Key+")")
+	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-url="+target,
+		"backup-key=newest")...).says(t, "backup-key: ")
 
 	// Into places that Neon makes.
 	for _, into := range []string{"new-project", "branch"} {
 		o = f.run(t, t.Context(), v.inputs("mode=restore", "tenants=ACME Corp", "restore-into="+into)...)
 		o.counts(t, 1, 0, 0, 0)
-		if d := detail[backup.RestoreDetail](t, o, "ACME Corp"); d.TargetID == "" || len(d.Tables) != 4 {
+		d := detail[backup.RestoreDetail](t, o, "ACME Corp")
+		if d.TargetID == "" || len(d.Tables) != 4 {
 			t.Errorf("%s: %+v", into, d)
 		}
+		o.says(t, d.TargetName+" ("+d.TargetID+")", "1 "+strings.TrimPrefix(into, "new-")+" made, ", " of Neon's API")
 	}
 	f.run(t, t.Context(), v.inputs("mode=restore", "tenants=Payroll Inc", "restore-url="+target,
 		"dry-run=true")...).counts(t, 1, 0, 0, 0)

@@ -294,6 +294,9 @@ func (c choice) named(all, picked []fleet.Tenant, incomplete *fleet.IncompleteEr
 		}
 		// Without an id there is no key made from it either; the tenant gets its key once it exists.
 		if t.ID == "" && c.keys == fleet.KeyByName {
+			if err := c.sameKey(all, t); err != nil {
+				return mode.Found{}, err
+			}
 			keyed = append(keyed, t)
 		}
 	}
@@ -312,6 +315,19 @@ func (c choice) named(all, picked []fleet.Tenant, incomplete *fleet.IncompleteEr
 		found.Tenants = append(found.Tenants, t)
 	}
 	return found, nil
+}
+
+// sameKey refuses a new tenant whose key another has. The remedy is another one than that of two tenants that exist:
+// tenant-key: id would change the keys of the whole fleet for a name that nobody has yet.
+func (c choice) sameKey(all []fleet.Tenant, made fleet.Tenant) error {
+	key := made.KeyBy(c.keys)
+	for _, t := range all {
+		if key != "" && t.KeyBy(c.keys) == key {
+			return fleet.WithRemedy(fmt.Errorf("tenant-name: a tenant %q exists, whose key would be the same as that of %q: %s",
+				t.Name, made.Name, key), "choose another name, or give that tenant's exactly as it is, if it is meant")
+		}
+	}
+	return nil
 }
 
 // announcement says what the run is about to do.

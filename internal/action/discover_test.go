@@ -250,7 +250,9 @@ func TestNamed(t *testing.T) {
 		"new, by an id to come": {choice: byID, picked: fleet.Tenant{Name: "Initech"},
 			want: fleet.Tenant{Name: "Initech"}},
 		"new, and its key is not": {choice: byName, picked: fleet.Tenant{Name: "acme!"},
-			err: "tenants cannot be told apart"},
+			err: `tenant-name: a tenant "Acme" exists, whose key would be the same as that of "acme!": acme`},
+		"new, and its key is another's id": {choice: byName, picked: fleet.Tenant{Name: "Id Acme"},
+			want: fleet.Tenant{Name: "Id Acme", Key: "id-acme"}},
 		"listed, of an incomplete listing": {choice: byName, picked: acme, incomplete: true,
 			want: fleet.Tenant{Name: "Acme", ID: "id-acme", Key: "acme"}},
 		"new, or perhaps not": {choice: byID, picked: fleet.Tenant{Name: "Initech"}, incomplete: true,
@@ -258,8 +260,8 @@ func TestNamed(t *testing.T) {
 	} {
 		found, err := c.choice.named(tenantsNamed("Acme", "Globex"), []fleet.Tenant{c.picked}, unread(!c.incomplete))
 		if c.err != "" {
-			if err == nil || !strings.Contains(err.Error(), c.err) {
-				t.Errorf("%s: got %v", name, err)
+			if err == nil || !strings.Contains(err.Error(), c.err) || strings.Contains(fleet.Remedy(err), "tenant-key") {
+				t.Errorf("%s: got %v (%s)", name, err, fleet.Remedy(err))
 			}
 			continue
 		}

@@ -17,6 +17,15 @@ import (
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
+// A drill that finds no backup at all, as after a mistyped prefix, does not pass as a proof.
+func TestADrillWithoutBackupsWarns(t *testing.T) {
+	f, v := newFleet(t, named("ACME Corp")...), newVault(t)
+	o := f.run(t, t.Context(), v.inputs("mode=verify-backups", "dry-run=true",
+		"verify-database-url="+pgtest.Shared(t).URL("postgres"))...)
+	o.counts(t, 0, 1, 0, 0)
+	o.says(t, "no backup was found under s3://"+v.bucket+"/tenants/, so nothing is proven; check that s3-bucket")
+}
+
 // With a source, those that have no backup are found too, and the catalog learns what was proven, but not of tenants
 // that are gone.
 func TestDrillsKnowTheSource(t *testing.T) {

@@ -270,8 +270,7 @@ func TestHealthRoundTrips(t *testing.T) {
 	}
 }
 
-// A database of the catalog's role that no row names is an orphan, and a row whose database is not there cannot be
-// reached.
+// A database of the catalog's role that no row names is an orphan, and so is a row whose database is not there.
 func TestHealthOfACatalogsDatabases(t *testing.T) {
 	f, catalog := newFleet(t), catalogDatabase(t)
 	askAll(t, catalog, "create table schools (name text, database text, url text); "+
@@ -286,21 +285,40 @@ func TestHealthOfACatalogsDatabases(t *testing.T) {
 		t.Errorf("ended with %v:\n%s", o.err, o.log)
 	}
 
+	// Only what records migrations looks like a tenant: not an empty database, nor a throwaway one of a run beside this.
+	askAll(t, catalog, "create database idle")
+	askAll(t, catalog, "create database neon_tenants_scratch_1780000000_aaaaaaaaaaaaaaaa template west")
 	askAll(t, catalog, "delete from schools where name = 'West'; insert into schools values ('Gone', 'gone', null)")
 	o = f.run(t, t.Context(), inputs...)
 	o.counts(t, 1, 0, 1, 0)
-	o.says(t, `database "gone" does not exist`, "Orphans: 1 belongs to no tenant", "database west")
+	o.says(t, `database "gone" does not exist`, "Orphans: 1 belongs to no tenant", "database west",
+		"could not be checked: 1 tenant", "listed, but does not exist: 1 tenant", "create-missing: true")
 	if diff := cmp.Diff([]string{"database west"}, o.fleetHealth(t).Orphans); diff != "" {
 		t.Error(diff)
 	}
 	o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...)
-	o.counts(t, 2, 0, 0, 0)
+	o.counts(t, 1, 0, 1, 0)
+	o.says(t, "it is listed, but does not exist")
+	if d := o.healthOf(t, "Gone"); !slices.Equal(d.Problems, []string{"unreachable", "orphans"}) {
+		t.Errorf("a database that is not there: %+v", d)
+	}
 	if o.err == nil || o.report.Error == nil ||
 		!strings.Contains(o.report.Error.Message, "1 orphan belongs to no tenant: database west") {
 		t.Errorf("ended with %v, %+v", o.err, o.report.Error)
 	}
-	// One that a row reaches by a connection string is nobody's orphan.
-	askAll(t, catalog, "insert into schools values ('West', null, "+pgtest.Literal(sibling(t, catalog, "west"))+")")
+	// One that a row reaches by a connection string is nobody's orphan, also where no row names a database by its name.
+	byURL := func(name, database string) string {
+		return "delete from schools; insert into schools values ('" + name + "', null, " +
+			pgtest.Literal(sibling(t, catalog, database)) + ")"
+	}
+	askAll(t, catalog, byURL("West", "west")+"; revoke connect on database idle from public, current_user")
+	o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...)
+	found := o.fleetHealth(t).Orphans
+	if len(found) != 2 || found[0] != "database east" ||
+		!strings.HasPrefix(found[1], "database idle, which could not be looked into: ") {
+		t.Errorf("orphans: %q", found)
+	}
+	askAll(t, catalog, "grant connect on database idle to current_user; insert into schools values ('East', 'east', null)")
 	if o = f.run(t, t.Context(), append(inputs, "fail-on=orphans")...); o.err != nil {
 		t.Errorf("ended with %v:\n%s", o.err, o.log)
 	}
@@ -324,7 +342,7 @@ func TestHealthOfSchemas(t *testing.T) {
 	if diff := cmp.Diff([]string{"schema former"}, o.fleetHealth(t).Orphans); diff != "" {
 		t.Error(diff)
 	}
-	if d := o.healthOf(t, "gone"); !slices.Equal(d.Problems, []string{"unreachable"}) {
+	if d := o.healthOf(t, "gone"); !slices.Equal(d.Problems, []string{"unreachable", "orphans"}) {
 		t.Errorf("a schema that is not there: %+v", d)
 	}
 	if d := o.healthOf(t, hostile); len(d.Problems) != 0 || d.Version != "20250101090200" {

@@ -19,13 +19,13 @@ func TestPruneOnly(t *testing.T) {
 
 	o := f.run(t, t.Context(), append(prune, "dry-run=true")...)
 	o.counts(t, 2, 0, 0, 0)
-	o.says(t, "Acme  1 to prune")
+	o.says(t, "Acme  1 to prune", "To prune: 1 backup\n", old+": older than 7 days")
 	if keys := v.keys(t); !slices.Contains(keys, old) {
 		t.Errorf("a dry run pruned: %v", keys)
 	}
 	o = f.run(t, t.Context(), prune...)
 	o.counts(t, 1, 1, 0, 0)
-	o.says(t, "Acme  1 pruned")
+	o.says(t, "Acme  1 pruned", "Pruned: 1 backup\n", old+": older than 7 days")
 	same(t, "keys", v.keys(t), before)
 	f.run(t, t.Context(), prune...).counts(t, 0, 2, 0, 0)
 }

@@ -124,6 +124,9 @@ func TestFailedRehearsal(t *testing.T) {
 	query(t, f.projects[1], "delete from users")
 	o := f.run(t, t.Context(), "rehearse=all", "dry-run=true")
 	o.counts(t, 3, 0, 0, 0)
+	if !strings.Contains(o.summary, "no tenant was changed; 3 branches were made and deleted.") {
+		t.Errorf("summary:\n%s", o.summary)
+	}
 	same(t, "after a dry run", query(t, f.projects[0], "select max(version) from schema_migrations"), "20250101090200")
 	f.run(t, t.Context(), "rehearse=all").counts(t, 3, 0, 0, 0)
 	f.leavesNoBranch(t)

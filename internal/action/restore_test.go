@@ -110,6 +110,9 @@ func TestARestoredProjectIsNoTenant(t *testing.T) {
 			t.Errorf("%v: it is a tenant:\n%s", inputs, o.log)
 		}
 		o.says(t, "project is left out that mode restore made: ", id, "until it is renamed")
+		if len(o.report.Warnings) > 0 { // of which there may be real ones
+			t.Errorf("%v: it is a warning: %q", inputs, o.report.Warnings)
+		}
 	}
 	if !f.Rename(id, "Payroll Two") {
 		t.Fatal("it could not be renamed")

@@ -52,7 +52,8 @@ func TestThePastGoesIntoANewBranch(t *testing.T) {
 		o.counts(t, 1, 0, 0, 0)
 		o.keeps(t, f.projects[:1])
 		d := detail[backup.ToTimeDetail](t, o, "ACME Corp")
-		o.says(t, "new branch restore/", "new branch "+d.Branch+" ("+d.TargetID+"), as of 20")
+		o.says(t, "new branch restore/", "new branch "+d.Branch+" ("+d.TargetID+"), as of 20",
+			"1 branch made, ")
 		if d.Target != "branch" || d.SchemaVersion != "20250101090200" || len(f.branchNames(t, p)) != before+1 {
 			t.Errorf("detail %+v", d)
 		}

@@ -141,25 +141,37 @@ func TestPruningBundles(t *testing.T) {
 		t.Errorf("the report says %+v", d)
 	}
 
-	t.Log("from a secret each to bundles: nothing is deleted before the bundle is there")
-	h = newHub(t, numbered(3)...)
-	h.sync(t).counts(t, 3, 0, 0, 0)
+	t.Log("from a secret each to bundles: nothing is deleted before the bundle is there, and no tenant's that exists")
+	h = newHub(t, numbered(4)...)
+	h.sync(t).counts(t, 4, 0, 0, 0)
+	before := h.perTenant()
+	delete(h.tenants, "customer-0003")
 	h.Fail(githubtest.Fault{Route: "PUT *", Status: 422, Times: 1})
 	o = h.sync(t, "secret-layout=bundle", "prune-secrets=true")
 	o.counts(t, 0, 0, 3, 0)
-	o.says(t, "nothing was pruned, because 3 tenants' secrets were not written: CUSTOMER_0000_DATABASE_URL")
-	h.holds(t, h.perTenant())
-	h.sync(t, "secret-layout=bundle", "prune-secrets=true").counts(t, 3, 0, 0, 0)
+	o.says(t, "nothing was pruned, because 3 tenants' secrets were not written: CUSTOMER_0003_DATABASE_URL\n")
+	h.holds(t, before)
+	o = h.sync(t, "secret-layout=bundle", "prune-secrets=true")
+	o.counts(t, 3, 0, 0, 0)
+	o.says(t, "deleted, no longer needed: CUSTOMER_0003_DATABASE_URL\n", "no longer needed by this layout, and no longer "+
+		"updated; delete them yourself once nothing reads them: CUSTOMER_0000_DATABASE_URL, CUSTOMER_0001_DATABASE_URL")
 	h.holdsBundled(t)
-	if n := len(h.Secrets(h.scope)); n != 1 {
+	if n := len(h.Secrets(h.scope)); n != 4 {
 		t.Errorf("there are %d secrets", n)
 	}
 
-	t.Log("back to a secret each: the bundle is deleted once it is not needed")
-	h = newHub(t, numbered(3)...)
-	h.sync(t, "secret-layout=bundle").counts(t, 3, 0, 0, 0)
-	h.sync(t).counts(t, 3, 0, 0, 0)
-	h.sync(t, "prune-secrets=true", "max-prune=4").counts(t, 0, 3, 0, 0)
+	t.Log("back to a secret each: the bundle stays as long as a tenant in it exists")
+	delete(h.tenants, "customer-0002")
+	h.sync(t).counts(t, 0, 2, 0, 0)
+	o = h.sync(t, "prune-secrets=true")
+	o.says(t, "deleted, no longer needed: CUSTOMER_0002_DATABASE_URL\n",
+		"once nothing reads them: NEON_TENANTS_BUNDLE_1\n")
+	if d := syncRun(t, o); !slices.Equal(d.Former, []string{"NEON_TENANTS_BUNDLE_1"}) || len(h.Secrets(h.scope)) != 3 {
+		t.Errorf("the report says %+v", d)
+	}
+	h.tenants = map[string]string{"customer-0004": connection("customer-0004", "1")}
+	h.sync(t).counts(t, 1, 0, 0, 0)
+	h.sync(t, "prune-secrets=true").counts(t, 0, 1, 0, 0)
 	h.holds(t, h.perTenant())
 }
 

@@ -71,8 +71,8 @@ func TestWhatIsNotCreated(t *testing.T) {
 		name, says string
 		more       []string
 	}{
-		{"acme/corp", `"ACME Corp" (`, nil},
-		{"Acmé Corp", `"ACME Corp" (`, nil},
+		{"acme/corp", `a tenant "ACME Corp" exists, whose key would be the same`, nil},
+		{"acmé corp", "choose another name", nil},
 		{"twin", "is the name or the id of 2 tenants", nil},
 		{"quiet-river-12345678", `is the id of the tenant "x"`, nil},
 		{strings.Repeat("x", 257), "has 257 characters, and Neon allows 256", nil},

@@ -56,7 +56,7 @@ func TestUndoPointsHoldWhatWasBefore(t *testing.T) {
 	o = f.run(t, t.Context(), append(undo, "undo-keep=3d")...)
 	o.counts(t, 1, 1, 0, 0)
 	o.says(t, "a  3 applied, undo point undo/4711", "Undo points", "mode undo takes 1 tenant back to before this run",
-		"confirm: 4711")
+		"confirm: 4711", "1 branch made, ", " of Neon's API")
 	if o.report.RunID != "4711" {
 		t.Errorf("run_id is %q", o.report.RunID)
 	}

@@ -113,7 +113,7 @@ func TestUndoTakesBackExactlyWhatTheRunChanged(t *testing.T) {
 
 	o = f.run(t, t.Context(), undo()...)
 	o.counts(t, 2, 0, 0, 0)
-	o.says(t, "done  undone to undo/7, losing the last ", "What is lost",
+	o.says(t, "done  undone to undo/7, losing the last ", "What is lost", "2 branches made, ",
 		"the branch undone/7 of 2 projects keeps what was there before the undo")
 	o.keeps(t, []neontest.Project{done, half})
 	for _, p := range []neontest.Project{done, half} {

@@ -16,6 +16,14 @@ const (
 	KeyByID   KeyBy = "id"
 )
 
+// KeyBy is the key that the tenant gets; empty if it has no id yet and its name gives none.
+func (t Tenant) KeyBy(by KeyBy) string {
+	if by == KeyByName {
+		return cmp.Or(Slug(t.Name), IDKey(t.ID))
+	}
+	return IDKey(t.ID)
+}
+
 // AssignKeys sets every tenant's key. It refuses keys that would make a chosen tenant share a secret, a folder or a
 // branch with another one, chosen or not, because a run over other tenants uses the same folders. A tenant that has no
 // id yet and whose name gives no key gets none. unread holds the ids of tenants of which nothing else is known; their
@@ -25,11 +33,7 @@ func AssignKeys(tenants []Tenant, unread []string, by KeyBy, chosen func(Tenant)
 	var problems []string
 	for i := range tenants {
 		t := &tenants[i]
-		t.Key = IDKey(t.ID)
-		if by == KeyByName {
-			t.Key = cmp.Or(Slug(t.Name), t.Key)
-		}
-		if t.Key == "" {
+		if t.Key = t.KeyBy(by); t.Key == "" {
 			continue
 		}
 		if j, taken := owner[t.Key]; taken {

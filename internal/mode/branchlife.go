@@ -6,7 +6,13 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
+	"github.com/org/neon-tenants-action/internal/words"
 )
+
+// BranchCost is what a run took from the platform of branches: what it made, such as "2 branches", and all its calls.
+func BranchCost(made string, b fleet.Brancher) string {
+	return fmt.Sprintf("%s made, %s of Neon's API", made, words.Count(int(b.APICalls()), "call", "calls"))
+}
 
 // ParseBranchLife parses how long a branch is to live before it expires.
 func ParseBranchLife(text string) (time.Duration, error) {

@@ -68,6 +68,8 @@ type Ending struct {
 	Warnings []string
 	// Sections end the log, and follow the failures in the summary.
 	Sections []report.Section
+	// Made is what a dry run made for rehearsals, and deleted again.
+	Made report.Made
 	// Detail is the mode's own part of the report file's top level. It marshals to a JSON object and holds no secret.
 	// Nil if there is none.
 	Detail any

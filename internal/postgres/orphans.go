@@ -7,11 +7,11 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
-// OwnedDatabases lists the server's databases that the connection's role owns, except templates and the server's own
-// database postgres.
+// OwnedDatabases lists the server's databases that the connection's role owns and can connect to, except templates, the
+// server's own database postgres, and throwaway databases, in which another run may restore a tenant at this moment.
 func OwnedDatabases(ctx context.Context, c *Conn) ([]string, error) {
 	return c.names(ctx, "list the role's databases", "select datname from pg_catalog.pg_database "+
-		"where not datistemplate and datname <> 'postgres' "+
+		"where datallowconn and not datistemplate and datname <> 'postgres' and datname !~ '"+scratchForm+"' "+
 		"and datdba = (select oid from pg_catalog.pg_roles where rolname = current_user) order by datname")
 }
 

@@ -6,12 +6,15 @@ import (
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
+// scratchForm is the regular expression of throwaway databases' names.
+const scratchForm = `^` + scratchPrefix + `[0-9]{10}_[a-z2-7]{16}$`
+
 // staleScratchQuery returns the server's time, and a few of the role's throwaway databases that are older than a day
 // and that nobody uses: those of runs that were killed. A job lasts six hours at most on GitHub's own runners. Times of
 // equally many digits are compared as text, because a cast would fail for other databases' names.
 const staleScratchQuery = `select extract(epoch from pg_catalog.now())::bigint;
 select d.datname from pg_catalog.pg_database d
-where d.datname ~ '^` + scratchPrefix + `[0-9]{10}_[a-z2-7]{16}$'
+where d.datname ~ '` + scratchForm + `'
 	and pg_catalog.substr(d.datname::text, pg_catalog.length('` + scratchPrefix + `') + 1, 10) collate "C"
 		< (extract(epoch from pg_catalog.now())::bigint - 86400)::text
 	and d.datdba = (select oid from pg_catalog.pg_roles where rolname = current_user)

@@ -26,7 +26,7 @@ type htmlRun struct {
 	Subject        string
 	Verdict        string
 	State          string // an icon's name
-	DryRun         bool
+	DryRun         string // what it changed; empty: it was none
 	Totals         []htmlCount
 	Total          int
 	Took           string
@@ -72,7 +72,7 @@ func newHTMLRun(r Run) htmlRun {
 		Policy: htmlPolicy(),
 		Style:  template.CSS(htmlStyle), //nolint:gosec // it is a file of this package
 		Title:  headline(r), Subject: oneLine(subject(r)), Verdict: oneLine(verdict(t, r.Err)), State: runState(r),
-		DryRun: r.DryRun, Totals: htmlTotals(t), Total: t.Total, Took: words.Duration(r.Elapsed),
+		Totals: htmlTotals(t), Total: t.Total, Took: words.Duration(r.Elapsed),
 		Shares: stateShares(t), Facts: htmlFacts(r),
 		Warnings: texts(r.Warnings), Notices: texts(r.Notices),
 		Failures:       problems(failures(r.Results), r),
@@ -80,6 +80,9 @@ func newHTMLRun(r Run) htmlRun {
 		Slowest:        newHTMLBars(slowest(r.Results)),
 		Merged:         capped(r.Merged, htmlItems, newHTMLMerged, r),
 		Waves:          waveRows(r),
+	}
+	if r.DryRun {
+		v.DryRun = r.dryRunNote()
 	}
 	if len(v.Waves) > 0 {
 		v.Reached = reachedText(r)

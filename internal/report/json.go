@@ -24,6 +24,8 @@ type File struct {
 	Mode   string `json:"mode"`
 	Source string `json:"source"`
 	DryRun bool   `json:"dry_run"`
+	// Made is what a dry run made for rehearsals, and deleted again; zero, and absent, if that is nothing.
+	Made Made `json:"made,omitzero"`
 	// Shard is this job's share, "2/8"; empty if the run was not sharded.
 	Shard     string    `json:"shard"`
 	StartedAt time.Time `json:"started_at"`
@@ -114,7 +116,7 @@ func WriteJSON(w io.Writer, r Run) error {
 // head is the report file without its tenants.
 func (r Run) head() (File, error) {
 	f := File{
-		Version: FileVersion, RunID: r.ID, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Shard: r.Shard,
+		Version: FileVersion, RunID: r.ID, Mode: r.Mode, Source: r.Source, DryRun: r.DryRun, Made: r.Made, Shard: r.Shard,
 		StartedAt: fileTime(r.Started), ElapsedMS: r.Elapsed.Milliseconds(), Totals: r.Totals(),
 		Waves: fileWaves(r), Error: fileError(r.Err), Warnings: list(r.Warnings), Notices: list(r.Notices),
 		Sections: r.Sections, Merged: r.Merged, Tenants: []TenantEntry{},
@@ -166,7 +168,7 @@ func (f File) Run() Run {
 // withoutResults is [File.Run] for what concerns no single tenant.
 func (f File) withoutResults() Run {
 	r := Run{
-		ID: f.RunID, Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Shard: f.Shard,
+		ID: f.RunID, Mode: f.Mode, Source: f.Source, DryRun: f.DryRun, Made: f.Made, Shard: f.Shard,
 		Started: f.StartedAt, Elapsed: time.Duration(f.ElapsedMS) * time.Millisecond,
 		Notices: f.Notices, Warnings: f.Warnings, Sections: f.Sections, Merged: f.Merged, Err: f.Error.err(),
 		Waves: f.Waves.waves(),

@@ -54,6 +54,10 @@ func Merge(files []NamedFile) (Run, error) {
 	}
 	m := newMerger(files)
 	r := Run{ID: commonRunID(files), Mode: files[0].Mode, Source: files[0].Source, DryRun: files[0].DryRun}
+	for _, f := range files {
+		r.Made.Branches += f.Made.Branches
+		r.Made.Copies += f.Made.Copies
+	}
 	m.addBounds(&r)
 	m.addResults(&r)
 	m.addWaves(&r)

@@ -39,6 +39,7 @@ func TestMerge(t *testing.T) {
 		failed(tenantNo(0), missingRelation(tenantNo(0)), second))
 	two := stored(t, Run{
 		Mode: "migrate", Source: "neon", Shard: "2/3", Started: began.Add(time.Minute), Elapsed: 2 * time.Minute,
+		Made:     Made{Branches: 2, Copies: 1},
 		Results:  []fleet.Result{unchanged(tenantNo(1), second)},
 		Warnings: []string{"a pattern matches nothing"}, Notices: []string{"pooled hosts"},
 		Sections: []Section{{Title: "Drift", Lines: []string{"one differs"}}},
@@ -46,6 +47,7 @@ func TestMerge(t *testing.T) {
 	})
 	three := stored(t, Run{
 		Mode: "migrate", Source: "neon", Shard: "3/3", Started: began.Add(time.Second), Elapsed: second,
+		Made:     Made{Branches: 3},
 		Results:  []fleet.Result{skipped(tenantNo(2), "cancelled")},
 		Warnings: []string{"a pattern matches nothing"}, Notices: []string{"pooled hosts"},
 		Err: fleet.WithRemedy(errors.New("one project could not be read"), "run again"),
@@ -56,6 +58,9 @@ func TestMerge(t *testing.T) {
 	}
 	if got, want := r.Totals(), (Totals{4, 1, 1, 1, 1}); got != want {
 		t.Errorf("totals %+v", got)
+	}
+	if want := (Made{Branches: 5, Copies: 1}); r.Made != want {
+		t.Errorf("made %+v", r.Made)
 	}
 	var order []string
 	for _, res := range r.Results {

@@ -1,9 +1,11 @@
 package report
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // Run is all that is known at the end of a run.
@@ -12,8 +14,10 @@ type Run struct {
 	Mode, Source string
 	// ID is GitHub's id of the workflow run, or one made up outside of Actions; empty if the run is merged from several.
 	ID string
-	// DryRun is true if nothing was changed.
+	// DryRun is true if no tenant was changed, and nothing else but what Made says.
 	DryRun bool
+	// Made is what a dry run made for rehearsals, and deleted again.
+	Made Made
 	// Shard is this job's share, "2/8"; empty if the run was not sharded.
 	Shard string
 	// Started and Elapsed say when the run began and how long it took, discovery included.
@@ -42,6 +46,27 @@ type Run struct {
 	// SourceURL is the address of the workspace's files at the run's commit, to which a path is appended
 	// ("https://github.com/acme/app/blob/<sha>"). If it is empty, places in the summary are no links.
 	SourceURL string
+}
+
+// Made is what rehearsals take place on.
+type Made struct {
+	Branches int `json:"branches"`
+	Copies   int `json:"copies"` // of databases, on the tenants' own servers
+}
+
+// dryRunNote says what a dry run changed.
+func (r Run) dryRunNote() string {
+	one, many := "branch was", "branches were"
+	switch {
+	case r.Made == Made{}:
+		return "This was a dry run: nothing was changed."
+	case r.Made.Branches == 0:
+		one, many = "copy of a database was", "copies of databases were"
+	case r.Made.Copies > 0:
+		many = "branches and copies of databases were"
+	}
+	return fmt.Sprintf("This was a dry run: no tenant was changed; %s made and deleted.",
+		words.Count(r.Made.Branches+r.Made.Copies, one, many))
 }
 
 // Totals counts tenants by how they ended. The four states add up to Total.

@@ -84,7 +84,7 @@ func runNotes(r Run) string {
 		b.WriteString("\n")
 	}
 	if r.DryRun {
-		b.WriteString("> [!NOTE]\n> This was a dry run: nothing was changed.\n\n")
+		b.WriteString("> [!NOTE]\n> " + r.dryRunNote() + "\n\n")
 	}
 	b.WriteString(alert("WARNING", r.Warnings))
 	b.WriteString(alert("NOTE", r.Notices))

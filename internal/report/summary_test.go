@@ -89,6 +89,25 @@ var fixtures = sync.OnceValue(func() map[string]Run {
 	}
 })
 
+func TestDryRunNote(t *testing.T) {
+	for want, made := range map[string]Made{
+		"nothing was changed.":                                                             {},
+		"no tenant was changed; 1 branch was made and deleted.":                            {Branches: 1},
+		"no tenant was changed; 2 copies of databases were made and deleted.":              {Copies: 2},
+		"no tenant was changed; 3 branches and copies of databases were made and deleted.": {Branches: 2, Copies: 1},
+	} {
+		want = "This was a dry run: " + want
+		r := Run{Mode: "migrate", DryRun: true, Made: made}
+		var page strings.Builder
+		if err := HTML(&page, r); err != nil || !strings.Contains(page.String(), want) {
+			t.Errorf("%v, or the page does not say %q", err, want)
+		}
+		if !strings.Contains(Summary(r), want) {
+			t.Errorf("the summary does not say %q:\n%s", want, Summary(r))
+		}
+	}
+}
+
 func TestSummary(t *testing.T) {
 	for name, run := range fixtures() {
 		t.Run(name, func(t *testing.T) {

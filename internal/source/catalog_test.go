@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -97,13 +95,11 @@ func TestNamedDatabases(t *testing.T) {
 	own := catalogOf(t).target
 	at := func(address string) fleet.Secret { return fleet.NewSecret("postgresql://u:p@" + address) }
 	for name, c := range map[string]struct {
-		rows   []catalog.Row
-		named  []string
-		byName bool
+		rows  []catalog.Row
+		named []string
 	}{
-		"none": {named: []string{"control"}},
-		"by name": {rows: []catalog.Row{{Database: "acme"}}, named: []string{"control", "acme"},
-			byName: true},
+		"none":    {named: []string{"control"}},
+		"by name": {rows: []catalog.Row{{Database: "acme"}}, named: []string{"control", "acme"}},
 		"by a connection string": {rows: []catalog.Row{{URL: at("localhost:5433/globex")}},
 			named: []string{"control", "globex"}},
 		"of another server": {rows: []catalog.Row{{URL: at("localhost:5432/globex")}},
@@ -111,25 +107,15 @@ func TestNamedDatabases(t *testing.T) {
 		"a project":               {rows: []catalog.Row{{NeonProjectID: "p-1"}}, named: []string{"control"}},
 		"not a connection string": {rows: []catalog.Row{{URL: fleet.NewSecret("none")}}, named: []string{"control"}},
 	} {
-		named, byName := namedDatabases(own, c.rows)
+		named := namedDatabases(own, c.rows)
 		for _, database := range c.named {
 			if !named[database] {
 				t.Errorf("%s: %s is missing in %v", name, database, named)
 			}
 		}
 		delete(named, "") // of rows that name none
-		if len(named) != len(c.named) || byName != c.byName {
-			t.Errorf("%s: got %v, %t", name, named, byName)
+		if len(named) != len(c.named) {
+			t.Errorf("%s: got %v", name, named)
 		}
-	}
-}
-
-func TestOrphans(t *testing.T) {
-	found, named := []string{"acme", "left", "control"}, map[string]bool{"acme": true, "control": true, "gone": true}
-	if diff := cmp.Diff([]string{"database left"}, orphans("database ", found, named)); diff != "" {
-		t.Error(diff)
-	}
-	if got := orphans("schema ", []string{"acme"}, named); got != nil {
-		t.Errorf("got %q, want none", got)
 	}
 }

@@ -30,8 +30,7 @@ type Neon struct {
 	database, role string // in every project
 	creation       creation
 	diagnosed      atomic.Int64 // tenants whose diagnosis took calls
-	warn           func(string)
-	notice         func(string) // nil: nobody
+	notice         func(string)
 
 	mu       sync.Mutex
 	projects map[string]*neon.Project // as they were listed, by id
@@ -57,8 +56,7 @@ func newNeon(in *input.Reader, o Options) fleet.Source {
 		branch:   in.String("neon-branch"),
 		database: in.Required("database-name"),
 		role:     in.Required("role-name"),
-		warn:     o.warn,
-		notice:   o.Notice,
+		notice:   o.notice,
 		projects: map[string]*neon.Project{},
 	}
 	key := in.Secret("neon-api-key")
@@ -126,7 +124,7 @@ func (n *Neon) Tenants(ctx context.Context) ([]fleet.Tenant, error) {
 	n.mu.Unlock()
 	if len(copies) > 0 {
 		const shown = 3
-		n.warn(fmt.Sprintf("%s out that mode restore made: %s; such a project is no tenant until it is renamed in Neon's "+
+		n.notice(fmt.Sprintf("%s out that mode restore made: %s; such a project is no tenant until it is renamed in Neon's "+
 			"console", words.Count(len(copies), "project is left", "projects are left"), words.List(copies, shown)))
 	}
 	if len(missing) > 0 {

@@ -245,7 +245,7 @@ func (n *Neon) projectsNamed(ctx context.Context, name string) ([]neon.Project, 
 // adopt takes an existing project, which may not have started yet, for the tenant.
 func (n *Neon) adopt(ctx context.Context, p neon.Project, log *slog.Logger) (fleet.Tenant, error) {
 	log.Info("the project exists already", "id", p.ID)
-	if len(n.creation.given) > 0 && n.notice != nil {
+	if len(n.creation.given) > 0 {
 		n.notice(fmt.Sprintf("neon-settings is for new projects: %q (%s) exists, and keeps the settings that it has; change "+
 			"them in Neon's console", p.Name, p.ID))
 	}

@@ -22,5 +22,11 @@ func (s *Schemas) Orphans(ctx context.Context, versions string) ([]string, error
 	named := maps.Clone(s.listed)
 	s.mu.Unlock()
 	named[s.list.Schema()] = true
-	return orphans("schema ", found, named), nil
+	var orphans []string
+	for _, name := range found {
+		if !named[name] {
+			orphans = append(orphans, "schema "+name)
+		}
+	}
+	return orphans, nil
 }

@@ -68,6 +68,11 @@ func (s *Secrets) readInput(in *input.Reader, text string) {
 		return
 	}
 	s.entries = len(entries)
+	if isBundle(entries) {
+		s.bundles++
+		s.readBundle(in, "tenant-secrets", "tenant-secrets", text)
+		return
+	}
 	for _, e := range entries {
 		if strings.EqualFold(e.Name, "github_token") { // which every job has
 			s.githubs++
@@ -101,8 +106,15 @@ func (s *Secrets) readEnvironment(in *input.Reader, o Options) (bundles int) {
 	return bundles
 }
 
-// read adds the tenants of an entry: a bundle, one tenant's secret, or a member of a bundle that was passed by itself.
-// Any other entry is ignored.
+// isBundle reports whether an object is a bundle that was passed by itself. A single entry named like a member is not
+// enough: an object that somebody wrote by hand has keys such as npm-token too, which nobody asked for.
+func isBundle(entries []secrets.Entry) bool {
+	return len(entries) > 0 && !slices.ContainsFunc(entries, func(e secrets.Entry) bool {
+		return e.Name == "" || e.Name != fleet.Slug(e.Name) || !isPostgresURL(strings.TrimSpace(e.Value))
+	})
+}
+
+// read adds the tenants of an entry: a bundle, or one tenant's secret. Any other entry is ignored.
 func (s *Secrets) read(in *input.Reader, e secrets.Entry) {
 	if _, ok := secrets.IsBundle(e.Name); ok {
 		s.bundles++
@@ -112,12 +124,6 @@ func (s *Secrets) read(in *input.Reader, e secrets.Entry) {
 	if key, ok := s.template.Match(e.Name); ok {
 		s.matches++
 		s.add(in, key, e.Name, e.Value)
-		return
-	}
-	// A secret's name is never a key: GitHub stores names in upper case, except github_token, which has an underscore.
-	if e.Name != "" && e.Name == fleet.Slug(e.Name) {
-		s.matches++
-		s.add(in, e.Name, "the member "+e.Name, e.Value)
 	}
 }
 

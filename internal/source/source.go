@@ -39,6 +39,12 @@ func (o Options) warn(text string) {
 	}
 }
 
+func (o Options) notice(text string) {
+	if o.Notice != nil {
+		o.Notice(text)
+	}
+}
+
 // kind is one value of the input tenant-source.
 type kind struct {
 	// construct reads the source's inputs, leaves mistakes with their reader and makes no call.

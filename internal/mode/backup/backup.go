@@ -270,16 +270,19 @@ func (b *Job) tidy(ctx context.Context, t fleet.Tenant, d *Detail) (warnings []s
 	return []string{"what earlier runs left unfinished was not removed, and is still billed: " + remedies.Sentence(err)}
 }
 
-// backupKey returns the output backup-key, if one tenant was selected.
-func backupKey(_ context.Context, results []fleet.Result) (mode.Ending, error) {
+// conclude returns the output backup-key, if one tenant was selected, and in a dry run what would be pruned.
+func (b *Job) conclude(_ context.Context, results []fleet.Result) (e mode.Ending, _ error) {
+	if b.env.DryRun {
+		e.Sections = prunedSection("To prune: ", results)
+	}
 	if len(results) != 1 {
-		return mode.Ending{}, nil
+		return e, nil
 	}
 	d, _ := results[0].Outcome.Detail.(Detail)
 	if key := cmp.Or(d.Key, d.Newest); key != "" {
-		return mode.Ending{Outputs: map[string]string{"backup-key": key}}, nil
+		e.Outputs = map[string]string{"backup-key": key}
 	}
-	return mode.Ending{}, nil
+	return e, nil
 }
 
 // facts returns the newest backup: the new one, even if a later step failed, or the one that made a new one

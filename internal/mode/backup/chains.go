@@ -131,8 +131,11 @@ func (c *Chains) Remnant(t fleet.Tenant) bool { return !c.listed[t.ID] }
 // Searched says where the backups were looked for.
 func (c *Chains) Searched() (looked, remedy string) {
 	return fmt.Sprintf("looked for backups in s3://%s/%s", c.store.Name(), c.store.Folder("")),
-		"check that s3-bucket and s3-prefix are those of the backup runs"
+		checkPlace
 }
+
+// checkPlace is the remedy for a bucket without backups.
+const checkPlace = "check that s3-bucket and s3-prefix are those of the backup runs"
 
 // Close closes the bucket and the given source.
 func (c *Chains) Close() {

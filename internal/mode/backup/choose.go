@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/bucket"
 	"github.com/org/neon-tenants-action/internal/fleet"
+	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
 )
 
@@ -17,6 +19,29 @@ import (
 type source struct {
 	key      backups.Key
 	manifest backups.Manifest
+}
+
+// readKey reads backup-key in every form in which a report, a listing or the AWS console shows it: the key, the
+// object's name in the tenant's folder, its address, and each of them of the manifest. The result is a key, or a name.
+func readKey(in *input.Reader) string {
+	return input.Parse(in, "backup-key", func(text string) (string, error) {
+		const form = "20261122T031500Z-pg17.sql.gz"
+		key := text
+		if address, ok := strings.CutPrefix(text, "s3://"); ok {
+			name, rest, _ := strings.Cut(address, "/")
+			if own := in.String("s3-bucket"); name != own && own != "" {
+				return "", fmt.Errorf("%q is in the bucket %s, and s3-bucket is %s; set s3-bucket to the bucket that holds the "+
+					"backup", text, name, own)
+			}
+			key = rest
+		}
+		key = strings.TrimSuffix(key, ".json") // which ends the manifest's
+		if _, ok := parseKey(key); !ok {
+			return "", fmt.Errorf("%q does not end with the name of a backup, such as %s; give the key from a backup run's "+
+				"report, or leave it out for the newest", text, form)
+		}
+		return key, nil
+	})
 }
 
 // find returns the backup that backup-key names, or the newest one of the tenant that counts.
@@ -27,7 +52,7 @@ func (r *restore) find(ctx context.Context, t fleet.Tenant, log *slog.Logger) (s
 	}
 	owner := mode.Owner(r.env, t, target)
 	if r.key != "" {
-		return r.named(ctx, owner, r.store.Folder(t.Key))
+		return r.named(ctx, owner, t.Key)
 	}
 	existing, err := r.store.List(ctx, t.Key)
 	if err != nil {
@@ -53,15 +78,16 @@ func (r *restore) find(ctx context.Context, t fleet.Tenant, log *slog.Logger) (s
 }
 
 // named returns the backup that backup-key names, unless it is another tenant's or damaged.
-func (r *restore) named(ctx context.Context, o backups.Owner, folder string) (source, []string, error) {
-	key, ok := parseKey(r.key)
-	if !ok {
-		return source{}, nil, notFound(r.key, fmt.Sprintf("s3://%s/%s", r.store.Name(), folder))
+func (r *restore) named(ctx context.Context, o backups.Owner, tenantKey string) (source, []string, error) {
+	text, folder := r.key, r.store.Folder(tenantKey)
+	if !strings.Contains(text, "/") {
+		text = folder + text
 	}
+	key, _ := parseKey(text)
 	j, err := r.store.Named(ctx, key, o)
 	switch {
 	case bucket.IsNotFound(err):
-		return source{}, nil, notFound(r.key, fmt.Sprintf("s3://%s/%s", r.store.Name(), folder))
+		return source{}, nil, r.notThere(ctx, key, o, tenantKey)
 	case err != nil:
 		return source{}, nil, err
 	}
@@ -70,7 +96,7 @@ func (r *restore) named(ctx context.Context, o backups.Owner, folder string) (so
 		return source{key, j.Manifest}, nil, nil
 	case backups.Unverified:
 		if key.Folder != folder && !j.Manifest.Of(o.ID) {
-			return source{}, nil, notFound(r.key, fmt.Sprintf("s3://%s/%s", r.store.Name(), folder))
+			return source{}, nil, r.notThere(ctx, key, o, tenantKey)
 		}
 		return source{key: key}, []string{fmt.Sprintf(
 			"%s has no manifest: its backup run did not end well, and its SHA-256 cannot be compared", key)}, nil
@@ -108,7 +134,7 @@ func noneCounts(odd []backups.Judged, folder string) error {
 				"if one of them is the right one, name it with backup-key")
 		}
 	}
-	err := notFound("", folder)
+	err := noneIn(folder)
 	text, remedy := backups.Passed(odd), fleet.Remedy(err)
 	if text == "" {
 		return err
@@ -119,12 +145,35 @@ func noneCounts(odd []backups.Judged, folder string) error {
 	return fleet.WithRemedy(fmt.Errorf("%w; %s", err, text), remedy)
 }
 
-// notFound says that a tenant's folder has no backup with that key, or no verified one if the key is empty.
-func notFound(key, folder string) error {
-	if key == "" {
-		return fleet.WithRemedy(fmt.Errorf("there is no verified backup in %s", folder),
-			"check that s3-bucket, s3-prefix and tenant-key are those of the backup runs")
+// noneIn says that a tenant's folder has no verified backup.
+func noneIn(folder string) error {
+	return fleet.WithRemedy(fmt.Errorf("there is no verified backup in %s", folder),
+		"check that s3-bucket, s3-prefix and tenant-key are those of the backup runs")
+}
+
+// notThere says that the tenant has no backup with that key, and names its newest ones if they can be read.
+func (r *restore) notThere(ctx context.Context, key backups.Key, o backups.Owner, tenantKey string) error {
+	const read = 10
+	var newest []string
+	if listed, err := r.store.List(ctx, tenantKey); err == nil {
+		judged, _ := r.store.Judge(ctx, listed[:min(len(listed), read)], o)
+		for _, j := range judged {
+			if j.Standing == backups.Counts {
+				newest = append(newest, j.Key)
+			}
+		}
 	}
-	return fleet.WithRemedy(fmt.Errorf("there is no backup %s in %s", key, folder),
-		"give the whole key of a backup of this tenant, as in the backup run's report or the bucket's listing")
+	return noSuch(key.String(), fmt.Sprintf("s3://%s/%s", r.store.Name(), r.store.Folder(tenantKey)), newest)
+}
+
+// noSuch is the error of a key that a tenant's folder does not have; newest are backups that count.
+func noSuch(key, folder string, newest []string) error {
+	const shown = 3
+	remedy := "give the key of a backup of this tenant, and check that s3-bucket, s3-prefix and tenant-key are those of " +
+		"the backup runs"
+	if len(newest) > 0 {
+		remedy = "name one of its newest (" + strings.Join(newest[:min(len(newest), shown)], ", ") +
+			"), or leave backup-key out for the newest"
+	}
+	return fleet.WithRemedy(fmt.Errorf("there is no backup %s in %s", key, folder), remedy)
 }

@@ -85,6 +85,10 @@ func (d *drill) finish(_ context.Context, results []fleet.Result) (mode.Ending, 
 // warnings are what the fleet's backups lack.
 func (d *drill) warnings(overdue, never []string) (all []string) {
 	const shown = 10
+	if len(d.source.chains) == 0 {
+		all = append(all, fmt.Sprintf("no backup was found under s3://%s/%s, so nothing is proven; %s",
+			d.source.store.Name(), d.source.store.Folder(""), checkPlace))
+	}
 	if n := len(overdue); n > 0 {
 		all = append(all, fmt.Sprintf("%s not proven within max-proof-age: %s: %s",
 			words.Count(n, "tenant's backups were", "tenants' backups were"), words.Setting(d.maxAge),

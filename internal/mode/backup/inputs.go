@@ -28,13 +28,13 @@ func New(in *input.Reader, env mode.Env) mode.Work {
 			"this source does not know when a tenant was last in use; leave it out")
 	}
 	if in.Bool("prune-only") {
-		return mode.Work{Prepare: b.Prepare, Job: b.pruneOnly, Close: b.Store.Close}
+		return mode.Work{Prepare: b.Prepare, Job: b.pruneOnly, Finish: b.prunedOnly, Close: b.Store.Close}
 	}
 	if left := backups.LeftOut(b.dump.Args); len(left) > 0 {
 		env.Notice(fmt.Sprintf("pg-dump-args: %s leaves something out, so these backups are partial: nothing counts them "+
 			"as backups of their tenants, and restore loads one only if backup-key names it", strings.Join(left, " ")))
 	}
-	return mode.Work{Prepare: b.Prepare, Job: b.Run, Finish: backupKey, Close: b.Store.Close, Facts: facts}
+	return mode.Work{Prepare: b.Prepare, Job: b.Run, Finish: b.conclude, Close: b.Store.Close, Facts: facts}
 }
 
 // readPolicy reads the rules of retention. Days of 0 leave it to the other rules what is kept. That is said before

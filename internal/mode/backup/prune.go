@@ -11,6 +11,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/backups"
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -63,6 +64,38 @@ func (b *Job) pruneOnly(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 		return fleet.Outcome{Unchanged: true, Warnings: warnings, Detail: d}, err
 	}
 	return fleet.Outcome{Note: fmt.Sprintf(note, len(d.Pruned)), Warnings: warnings, Detail: d}, err
+}
+
+// prunedOnly says what was pruned, or in a dry run would be.
+func (b *Job) prunedOnly(_ context.Context, results []fleet.Result) (mode.Ending, error) {
+	title := "Pruned: "
+	if b.env.DryRun {
+		title = "To prune: "
+	}
+	return mode.Ending{Sections: prunedSection(title, results)}, nil
+}
+
+// prunedSection lists the first of the tenants' pruned backups; the report file has them all. There is none without
+// any.
+func prunedSection(title string, results []fleet.Result) []report.Section {
+	const shown = 20
+	var lines []string
+	total := 0
+	for _, r := range results {
+		d, _ := r.Outcome.Detail.(Detail)
+		for _, p := range d.Pruned {
+			if total++; total <= shown {
+				lines = append(lines, p.Key+": "+p.Reason)
+			}
+		}
+	}
+	if total == 0 {
+		return nil
+	}
+	if total > shown {
+		lines = append(lines, words.More(total-shown))
+	}
+	return []report.Section{{Title: title + words.Count(total, "backup", "backups"), Lines: lines}}
 }
 
 // due decides which of the listed backups the policy keeps, and records the others in d. It warns as [Job.prune] does.

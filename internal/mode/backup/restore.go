@@ -19,6 +19,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/pgdump"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/records"
+	"github.com/org/neon-tenants-action/internal/report"
 	"github.com/org/neon-tenants-action/internal/words"
 )
 
@@ -27,7 +28,8 @@ type RestoreDetail struct {
 	Key           string         `json:"key"`
 	Target        string         `json:"target"`              // url, new-project or branch
 	TargetID      string         `json:"target_id,omitempty"` // of the new project or branch
-	StoredSize    int64          `json:"stored_size"`         // bytes
+	TargetName    string         `json:"target_name,omitempty"`
+	StoredSize    int64          `json:"stored_size"` // bytes
 	StoredSHA256  string         `json:"stored_sha256"`
 	SchemaVersion string         `json:"schema_version,omitempty"`
 	Tables        []RestoredRows `json:"tables"`
@@ -43,7 +45,7 @@ type RestoredRows struct {
 type restore struct {
 	env        mode.Env
 	store      *mode.Store
-	key        string             // empty: the newest verified backup
+	key        string             // or a name in the tenant's folder; empty: the newest verified backup
 	target     postgres.Target    // zero: into says what to create
 	into       string             // new-project, branch or empty
 	maker      fleet.ProjectMaker // with into: new-project
@@ -59,7 +61,7 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 		return newToTime(in, env)
 	}
 	r := &restore{
-		env: env, store: mode.ReadStore(in), key: in.String("backup-key"),
+		env: env, store: mode.ReadStore(in), key: readKey(in),
 		into: in.Choice("restore-into", "new-project", "branch"), overwrite: in.Bool("overwrite"),
 	}
 	switch given := in.String("restore-url") != ""; {
@@ -83,7 +85,7 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 	case "branch":
 		r.brancher, _ = mode.Able[fleet.Brancher](in, env, "restore-into", unable)
 	}
-	return mode.Work{Prepare: r.prepare, Job: r.run, Finish: restoredKey, Close: r.store.Close, Facts: restoreFacts}
+	return mode.Work{Prepare: r.prepare, Job: r.run, Finish: r.finish, Close: r.store.Close, Facts: restoreFacts}
 }
 
 func (r *restore) prepare(ctx context.Context, found mode.Found) error {
@@ -97,14 +99,29 @@ func (r *restore) prepare(ctx context.Context, found mode.Found) error {
 	return r.store.Open(ctx, 1)
 }
 
-// restoredKey returns the output backup-key.
-func restoredKey(_ context.Context, results []fleet.Result) (mode.Ending, error) {
-	if len(results) == 1 {
-		if d, ok := results[0].Outcome.Detail.(RestoreDetail); ok {
-			return mode.Ending{Outputs: map[string]string{"backup-key": d.Key}}, nil
-		}
+// finish returns the output backup-key, and tells what the restore took of Neon.
+func (r *restore) finish(_ context.Context, results []fleet.Result) (e mode.Ending, _ error) {
+	if len(results) != 1 {
+		return e, nil
 	}
-	return mode.Ending{}, nil
+	d, ok := results[0].Outcome.Detail.(RestoreDetail)
+	if !ok {
+		return e, nil
+	}
+	e.Outputs = map[string]string{"backup-key": d.Key}
+	if d.TargetID != "" {
+		e.Sections = costSection("1 "+strings.TrimPrefix(d.Target, "new-"), r.env)
+	}
+	return e, nil
+}
+
+// costSection tells what a restore made in Neon.
+func costSection(made string, env mode.Env) []report.Section {
+	b, ok := env.Source.(fleet.Brancher)
+	if !ok {
+		return nil
+	}
+	return []report.Section{{Title: "Cost", Lines: []string{mode.BranchCost(made, b)}}}
 }
 
 func (r *restore) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
@@ -193,7 +210,7 @@ func (d RestoreDetail) note(at time.Time) string {
 	note := fmt.Sprintf("%s in %s from %s", words.Count(int(rows), "row", "rows"),
 		words.Count(len(d.Tables), "table", "tables"), at.Format(time.DateTime))
 	if d.TargetID != "" {
-		note += " into " + strings.ReplaceAll(d.Target, "-", " ") + " " + d.TargetID
+		note += fmt.Sprintf(" into %s %s (%s)", strings.ReplaceAll(d.Target, "-", " "), d.TargetName, d.TargetID)
 	}
 	return note
 }

@@ -27,7 +27,8 @@ const (
 // made is the project or branch that a restore made for itself.
 type made struct {
 	id     string
-	text   string // names it for people
+	name   string
+	text   string // says what it is, with both
 	delete func(context.Context) error
 }
 
@@ -43,8 +44,8 @@ func (r *restore) loadInto(
 	if err != nil {
 		return restored, err
 	}
-	log.Info("created the target", "kind", r.into, "id", m.id)
-	d.TargetID = m.id
+	log.Info("created the target", "kind", r.into, "name", m.name, "id", m.id)
+	d.TargetID, d.TargetName = m.id, m.name
 	target, err := mode.Parse(r.env, url, log)
 	if err == nil {
 		restored, err = load(target)
@@ -60,7 +61,7 @@ func (r *restore) loadInto(
 	if left := m.delete(late); left != nil {
 		return restored, m.remains(err, left)
 	}
-	d.TargetID = ""
+	d.TargetID, d.TargetName = "", ""
 	return restored, fmt.Errorf("%w; %s, which was made for this restore, was deleted again", err, m.text)
 }
 
@@ -85,18 +86,18 @@ func (m made) remains(err, left error) error {
 func (r *restore) create(ctx context.Context, t fleet.Tenant, key backups.Key) (m made, url fleet.Secret, err error) {
 	now := time.Now()
 	if r.into == "new-project" {
-		name := fleet.RestoredName(t.Name, key.Time, now)
-		m.id, url, err = r.maker.CreateProject(ctx, t, name)
-		m.text = fmt.Sprintf("the new project %q (%s)", name, m.id)
+		m.name = fleet.RestoredName(t.Name, key.Time, now)
+		m.id, url, err = r.maker.CreateProject(ctx, t, m.name)
+		m.text = fmt.Sprintf("the new project %q (%s)", m.name, m.id)
 		m.delete = func(ctx context.Context) error { return r.maker.DeleteProject(ctx, t, m.id) }
 		return m, url, err
 	}
 	// With the time of the restore, the name is new even if the same backup is restored again.
 	const layout = "20060102-150405"
-	name := "restore/" + key.Time.Format(layout) + "-at-" + now.UTC().Format(layout)
-	b, url, err := r.brancher.CreateBranch(ctx, t, fleet.BranchSpec{Name: name})
+	m.name = "restore/" + key.Time.Format(layout) + "-at-" + now.UTC().Format(layout)
+	b, url, err := r.brancher.CreateBranch(ctx, t, fleet.BranchSpec{Name: m.name})
 	m.id = b.ID
-	m.text = fmt.Sprintf("the new branch %q (%s) of %s", name, m.id, t.Name)
+	m.text = fmt.Sprintf("the new branch %q (%s) of %s", m.name, m.id, t.Name)
 	m.delete = func(ctx context.Context) error { return r.brancher.DeleteBranch(ctx, t, m.id) }
 	return m, url, err
 }

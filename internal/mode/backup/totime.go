@@ -79,7 +79,18 @@ func newToTime(in *input.Reader, env mode.Env) mode.Work {
 	if in.String("s3-bucket") != "" {
 		r.store = mode.ReadStore(in)
 	}
-	return mode.Work{Prepare: r.prepare, Job: r.run, Close: r.close, Facts: toTimeFacts}
+	return mode.Work{Prepare: r.prepare, Job: r.run, Finish: r.finish, Close: r.close, Facts: toTimeFacts}
+}
+
+// finish tells what the restore took of Neon.
+func (r *toTime) finish(_ context.Context, results []fleet.Result) (e mode.Ending, _ error) {
+	for _, one := range results {
+		d, _ := one.Outcome.Detail.(ToTimeDetail)
+		if one.State != fleet.Unchanged && (d.PreservedAs != "" || d.Target == newBranch && d.TargetID != "") {
+			e.Sections = costSection("1 branch", r.env)
+		}
+	}
+	return e, nil
 }
 
 // parseAgo parses how long ago, such as 2h or 2h ago.

@@ -169,10 +169,10 @@ func (u *undo) finish(_ context.Context, results []fleet.Result) (mode.Ending, e
 	return ending, err
 }
 
-// section says what the tenants lose, or would lose in a dry run, and where it is kept; it has no lines if that is
-// nothing.
+// section says what the tenants lose, or would lose in a dry run, where it is kept, and what that took; it has no lines
+// if that is nothing.
 func (u *undo) section(results []fleet.Result) report.Section {
-	lost, kept, counted := 0, 0, false
+	lost, kept, made, counted := 0, 0, 0, false
 	for _, r := range results {
 		d, _ := r.Outcome.Detail.(UndoDetail)
 		if d.Lost != nil {
@@ -181,6 +181,9 @@ func (u *undo) section(results []fleet.Result) report.Section {
 		}
 		if d.PreservedAs != "" {
 			kept++
+			if d.Lost != nil {
+				made++ // and not by an earlier undo
+			}
 		}
 	}
 	s := report.Section{Title: "What is lost"}
@@ -198,6 +201,9 @@ func (u *undo) section(results []fleet.Result) report.Section {
 	case kept > 0:
 		s.Lines = append(s.Lines, fmt.Sprintf("the branch %s of %s keeps what was there before the undo",
 			name, words.Count(kept, "project", "projects")))
+	}
+	if made > 0 {
+		s.Lines = append(s.Lines, mode.BranchCost(words.Count(made, "branch", "branches"), u.brancher))
 	}
 	return s
 }

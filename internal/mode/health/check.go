@@ -192,6 +192,9 @@ func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 				return fleet.Outcome{}, err
 			}
 			found = append(found, d.unreachable(ctx, err))
+			if _, lists := h.env.Source.(fleet.Orphans); lists {
+				found = append(found, notThere(err)...)
+			}
 		}
 		found = append(found, d.problems(h.files != nil)...)
 		h.remember(ctx, t, &d, m, found)

@@ -12,6 +12,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/words"
 )
@@ -71,6 +72,14 @@ func (d *Detail) unreachable(ctx context.Context, err error) problem {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	return problem{onUnreachable, "not checked", err.Error(), remedies.Of(err), err}
+}
+
+// notThere is the problem of a tenant whose schema or database does not exist: the reverse of an orphan.
+func notThere(err error) problems {
+	if schema := (*postgres.MissingSchemaError)(nil); !errors.As(err, &schema) && !postgres.MissingDatabase(err) {
+		return nil
+	}
+	return problems{{onOrphans, "does not exist", "it is listed, but does not exist", remedies.Of(err), err}}
 }
 
 // problems returns what is wrong with the tenant's database. compared is false if there are no migration files to

@@ -160,6 +160,9 @@ func TestOutcome(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+	if found := notThere(refused); found != nil {
+		t.Errorf("who cannot be reached may exist: %v", found)
+	}
 	found := problems{new(Detail).unreachable(t.Context(), refused)}
 	if _, err := (Detail{}).outcome(found, checks); !errors.Is(err, refused) {
 		t.Errorf("%v does not wrap the connection's error", err)

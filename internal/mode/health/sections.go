@@ -21,13 +21,14 @@ var checkWords = map[string]string{
 	onUnknown:     "unknown versions recorded",
 	onBackupAge:   "no recent backup",
 	onProofAge:    "no backup recently proven to restore",
+	onOrphans:     "listed, but does not exist",
 }
 
 // checkColours are those of the pie chart.
 var checkColours = map[string]string{
 	onUnreachable: "#57606a", onTables: "#cf222e", onPending: "#d4a72c",
 	onDrift: "#8250df", onInvalid: "#fb8f44", onUnknown: "#bf8700", onBackupAge: "#0969da",
-	onProofAge: "#54aeff",
+	onProofAge: "#54aeff", onOrphans: "#8c959f",
 }
 
 // lockedWords are those of tenants that are unreachable in part only.

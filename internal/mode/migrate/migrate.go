@@ -128,6 +128,9 @@ func (m *migrator) ending(ctx context.Context, results []fleet.Result) (mode.End
 	}
 	detail.Rehearsal = f
 	e.Detail, e.Sections = detail, slices.Concat([]report.Section{f.section()}, e.Sections)
+	if m.options.DryRun {
+		e.Made = report.Made{Branches: f.Cost.Branches, Copies: f.Cost.Copies}
+	}
 	if text, ok := f.output(); ok {
 		e.Outputs = map[string]string{"rehearsal": text}
 	} else {

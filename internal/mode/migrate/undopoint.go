@@ -160,12 +160,15 @@ func inDoubt(err error) *mode.InDoubt {
 	return nil
 }
 
-// section says how the run is undone; it has no lines if it changed no tenant.
+// section says how the run is undone, and what its points took; it has no lines if none was made.
 func (u *undoPoints) section(results []fleet.Result) report.Section {
 	var first time.Time // to expire
-	changed := 0
+	made, changed := 0, 0
 	for _, r := range results {
 		d, _ := r.Outcome.Detail.(Detail)
+		if d.UndoPoint != nil {
+			made++
+		}
 		if d.UndoPoint == nil || len(d.Applied)+len(d.Recorded) == 0 && d.UndoPoint.InDoubt == nil {
 			continue
 		}
@@ -179,6 +182,9 @@ func (u *undoPoints) section(results []fleet.Result) report.Section {
 		s.Lines = []string{fmt.Sprintf("until %s UTC, mode undo takes %s back to before this run: give it this run's "+
 			"report file as previous-report, and confirm: %s", first.Format(time.DateTime),
 			words.Count(changed, "tenant", "tenants"), u.runID)}
+	}
+	if made > 0 {
+		s.Lines = append(s.Lines, mode.BranchCost(words.Count(made, "branch", "branches"), u.brancher))
 	}
 	return s
 }

@@ -15,6 +15,10 @@ type leftovers struct {
 	secrets []string               // names of secrets that a sync wrote, sorted
 	members map[secrets.Print]bool // tenants that are gone and still in a bundle that a sync wrote
 	alike   []string               // names like a tenant's or a bundle's that no sync is known to have written
+	// former are secrets of the other layout that a sync wrote and that belong to tenants that exist. Workflows may read
+	// them still, so they are never deleted.
+	former []string
+	count  int // connection strings that may go: those of secrets, and members that can leave their bundle
 	// mayDrop allows them to be deleted, and the members to be left out of a bundle that is rewritten: all tenants are
 	// known, and the leftovers are not too many.
 	mayDrop bool
@@ -24,7 +28,7 @@ type leftovers struct {
 // would delete too much, or everything, before the first write.
 func (p *plan) findLeftovers() (leftovers, error) {
 	left, kept := p.compare()
-	count := len(left.secrets) + len(left.members)
+	count := left.count
 	switch {
 	case !p.whole: // any secret may belong to a tenant that was not seen
 		return leftovers{members: left.members}, nil
@@ -62,22 +66,32 @@ func (p *plan) compare() (left leftovers, kept int) {
 			found[p.past.keys.Name(key)] = true
 		}
 	}
-	for key := range p.past.state.Members {
+	alive := map[int]bool{} // bundles with a tenant that was found
+	for key, m := range p.past.state.Members {
 		if found[key] {
 			kept++
+			alive[m.Bundle] = true
 		} else {
 			left.members[key] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.listed)) {
-		_, isBundle := secrets.IsBundle(name)
+		n, isBundle := secrets.IsBundle(name)
 		_, isTenants := p.template.Match(name)
 		switch {
 		case p.bundled && isBundle, !p.bundled && tenants[name]:
+		case p.past.ours(name) && (tenants[name] || isBundle && (alive[n] || p.past.state.Members == nil)):
+			left.former = append(left.former, name)
 		case p.past.ours(name):
 			left.secrets = append(left.secrets, name)
 		case isBundle, isTenants:
 			left.alike = append(left.alike, name)
+		}
+	}
+	left.count = len(left.secrets)
+	for key := range left.members {
+		if p.bundled || !alive[p.past.state.Members[key].Bundle] {
+			left.count++
 		}
 	}
 	return left, kept

@@ -19,6 +19,13 @@ func (p past) inBundles(bundles map[string]int) past {
 	return p
 }
 
+// forgetful is like wroteNames, but does not know which tenants the bundles hold.
+func forgetful(names ...string) past {
+	p := wroteNames(names...)
+	p.state.Members = nil
+	return p
+}
+
 func TestLeftovers(t *testing.T) {
 	const acme, globex, gone, bundle = "ACME_DATABASE_URL", "GLOBEX_DATABASE_URL", "GONE_DATABASE_URL", bundle1
 	prune, pruneBundles := settings{prune: true, maxPrune: 10}, settings{prune: true, maxPrune: 10, bundled: true}
@@ -32,6 +39,7 @@ func TestLeftovers(t *testing.T) {
 		secrets         []string
 		members         []string // keys
 		alike           []string
+		former          []string
 		mayDrop         bool
 		message, remedy string
 	}{
@@ -69,11 +77,19 @@ func TestLeftovers(t *testing.T) {
 
 		"from one secret each to bundles": {
 			in: pruneBundles, listed: []string{acme, gone}, past: wroteNames(acme, gone),
-			secrets: []string{acme, gone}, mayDrop: true,
+			secrets: []string{gone}, former: []string{acme}, mayDrop: true,
 		},
 		"from bundles to one secret each": {
-			in: prune, listed: []string{acme, bundle}, past: wroteNames(acme, bundle).inBundles(map[string]int{"acme": 1}),
-			secrets: []string{bundle}, mayDrop: true,
+			in: settings{prune: true}, listed: []string{acme, bundle},
+			past:    wroteNames(acme, bundle).inBundles(map[string]int{"acme": 1, "gone": 1}),
+			members: []string{"gone"}, former: []string{bundle}, mayDrop: true,
+		},
+		"from bundles to one secret each, and nobody in the bundle is left": {
+			in: prune, listed: []string{acme, bundle}, past: wroteNames(acme, bundle).inBundles(map[string]int{"gone": 1}),
+			members: []string{"gone"}, secrets: []string{bundle}, mayDrop: true,
+		},
+		"from bundles to one secret each, and it is not known who is in the bundle": {
+			in: prune, listed: []string{acme, bundle}, past: forgetful(acme, bundle), former: []string{bundle}, mayDrop: true,
 		},
 		"somebody else's, in the other layout": {
 			in: pruneBundles, listed: []string{acme, bundle},
@@ -100,11 +116,16 @@ func TestLeftovers(t *testing.T) {
 			remedy: "then set max-prune: 1 for one run",
 		},
 		"secrets and members count together": {
-			in: settings{prune: true, maxPrune: 2, bundled: true}, listed: []string{acme, globex, bundle},
-			past: wroteNames(acme, globex, bundle).inBundles(map[string]int{"acme": 1, "gone": 1}),
-			message: "3 connection strings would be deleted, and max-prune is 2: " +
-				"nothing is written or deleted: " + acme + ", " + globex,
-			remedy: "max-prune: 3",
+			in: settings{prune: true, maxPrune: 1, bundled: true}, listed: []string{acme, gone, bundle},
+			past: wroteNames(acme, gone, bundle).inBundles(map[string]int{"acme": 1, "gone": 1}),
+			message: "2 connection strings would be deleted, and max-prune is 1: " +
+				"nothing is written or deleted: " + gone,
+			remedy: "max-prune: 2",
+		},
+		"the members of a bundle that nobody is left in count too": {
+			in: settings{prune: true, maxPrune: 2}, listed: []string{acme, bundle},
+			past:    wroteNames(acme, bundle).inBundles(map[string]int{"gone": 1, "left": 1}),
+			message: "3 connection strings would be deleted, and max-prune is 2", remedy: "max-prune: 3",
 		},
 		"too many, and nobody asked for pruning": {
 			in: settings{bundled: true}, listed: []string{bundle},
@@ -161,6 +182,7 @@ func TestLeftovers(t *testing.T) {
 				t.Errorf("%d members are left over, want %d", len(left.members), len(members))
 			}
 			equal(t, "alike", left.alike, c.alike)
+			equal(t, "former", left.former, c.former)
 			equal(t, "mayDrop", left.mayDrop, c.mayDrop)
 		})
 	}

@@ -18,6 +18,7 @@ type Run struct {
 	Deleted   []string `json:"deleted"`                 // no longer needed; in a dry run, those that would be deleted
 	LeftOut   int      `json:"left_out,omitempty"`      // tenants that are gone and left their bundle
 	LeftOver  []string `json:"left_over,omitempty"`     // no longer needed, and not deleted
+	Former    []string `json:"former_layout,omitempty"` // of tenants, written by a sync with the other layout; kept
 	NotPruned string   `json:"not_pruned,omitempty"`    // why nothing was pruned, if there was something to prune
 	LeftAlone []string `json:"left_alone,omitempty"`    // like a tenant's, and not known to come from a sync
 	Adopted   []string `json:"adopted,omitempty"`       // overwritten, and not known to come from a sync
@@ -73,6 +74,8 @@ func (s *syncer) lines(run Run, c conclusion) (lines []string) {
 	if !s.plan.prune {
 		add("no longer needed (prune-secrets: true deletes what earlier syncs wrote)", run.LeftOver)
 	}
+	add("of the other secret-layout, and left alone, because workflows may read them: no longer needed by this layout, "+
+		"and no longer updated; delete them yourself once nothing reads them", run.Former)
 	add("named like a tenant's secret, but not known to come from a sync, so left alone", run.LeftAlone)
 	add(s.would("overwritten")+", although not known to come from a sync", run.Adopted)
 	if s.plan.prune && !s.plan.whole {
@@ -104,7 +107,7 @@ func (p *plan) summarize(c conclusion) Run {
 			run.Unchanged++
 		}
 	}
-	run.LeftOver = p.left.secrets
+	run.LeftOver, run.Former = p.left.secrets, p.left.former
 	if p.prune {
 		run.LeftAlone, run.LeftOver = p.left.alike, c.kept
 	}
