@@ -199,3 +199,32 @@ func TestATenantInDoubtThatWasMigratedSince(t *testing.T) {
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "not undone: it was migrated again since", "the run failed or was cut off while it applied 20250301000000")
 }
+
+// What Neon accepted and could not complete is no undo, although the branch that was to keep the old state is there.
+func TestAnUndoThatNeonFailed(t *testing.T) {
+	t.Parallel()
+	f := newChanged(t, "a")
+	p := f.projects[0]
+	f.FailRestore(p.ID)
+	o := f.run(t, t.Context(), undo()...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "take it back to undo/7", "ended as failed")
+	kept := f.branches(t, p, "undone/")
+	if len(kept) != 1 || query(t, p, hasLate) != "t" {
+		t.Fatalf("kept %+v", kept)
+	}
+	for _, dry := range []string{"dry-run=true", "dry-run=false"} {
+		o = f.run(t, t.Context(), undo(dry)...)
+		o.counts(t, 0, 0, 1, 0)
+		o.says(t, "not undone: a restore was begun on ", "and Neon does not say that it succeeded",
+			"if not, rename the branch undone/7 ("+kept[0].ID+")")
+	}
+	if !f.RenameBranch(p.ID, kept[0].ID, "kept") {
+		t.Fatal("it has no such branch")
+	}
+	f.run(t, t.Context(), undo()...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), undo()...).counts(t, 0, 1, 0, 0)
+	if query(t, p, hasLate) != "f" {
+		t.Error("it was not undone")
+	}
+}

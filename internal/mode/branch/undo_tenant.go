@@ -45,15 +45,15 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	d := UndoDetail{Before: status.Highest(), After: status.Highest(), UndoPoint: *c.point, known: true}
 	switch c.compare(status) {
 	case asBefore:
-		if c.mayBePartial() && !branches.kept {
+		if c.mayBePartial() && branches.kept == nil {
 			return fleet.Outcome{Detail: d}, c.fateUnknown()
 		}
 		return u.undoneAlready(d, branches), nil
 	case another:
 		return fleet.Outcome{Detail: d}, u.migratedSince(d, c)
 	}
-	if branches.kept {
-		return fleet.Outcome{Detail: d}, u.undoneAndMigrated()
+	if branches.kept != nil {
+		return fleet.Outcome{Detail: d}, u.begunBefore(ctx, t, c, *branches.kept)
 	}
 	if err := u.check(branches, c); err != nil {
 		return fleet.Outcome{Detail: d}, err
@@ -72,9 +72,9 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 // branches are what an undo needs to know of a project's.
 type branches struct {
 	own     fleet.Branch
-	point   bool   // the undo point is there
-	kept    bool   // an undo of this run has been begun: what was there before is preserved
-	earlier string // a point of an attempt of the run that no report tells of; empty if there is none
+	point   bool          // the undo point is there
+	kept    *fleet.Branch // keeps what was there before an undo of this run that has been begun; nil if there is none
+	earlier string        // a point of an attempt of the run that no report tells of; empty if there is none
 }
 
 // look lists the project's branches, once a restore that an earlier run began has ended.
@@ -89,12 +89,12 @@ func (u *undo) look(ctx context.Context, t fleet.Tenant, c tenantChange) (found 
 		case b.ID == c.point.BranchID:
 			found.point = true
 		case b.Name == mode.UndoneName(u.run.id):
-			found.kept = true
+			found.kept = &b
 		case ofRun.MatchString(b.Name) && !c.points[b.ID] && b.CreatedAt.Before(c.point.CreatedAt):
 			found.earlier = b.Name
 		}
 	}
-	if found.kept {
+	if found.kept != nil {
 		if err := u.brancher.Settle(ctx, t); err != nil {
 			return found, err
 		}
@@ -174,7 +174,7 @@ func (u *undo) recorded(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 // undoneAlready is the outcome of a tenant that records the versions of before.
 func (u *undo) undoneAlready(d UndoDetail, found branches) fleet.Outcome {
 	o := fleet.Outcome{Unchanged: true, Note: "records the versions of before the run"}
-	if found.kept {
+	if found.kept != nil {
 		d.PreservedAs = mode.UndoneName(u.run.id)
 		o.Note = "undone before; kept as " + d.PreservedAs
 	}
@@ -222,13 +222,21 @@ func (c *tenantChange) fateUnknown() error {
 		" in Neon's console")
 }
 
-// undoneAndMigrated is the error of a tenant that was undone and records the run's versions all the same.
-func (u *undo) undoneAndMigrated() error {
-	name := mode.UndoneName(u.run.id)
-	return fleet.WithRemedy(fmt.Errorf("not undone: it was undone before, as the branch %s shows, and migrated again "+
-		"since",
-		name), "undo the run that migrated it; if the earlier undo failed instead, delete the branch "+name+
-		" once you need nothing in it, and run again")
+// begunBefore is the error of a tenant whose undo was begun before, and that records what the run left all the same. That
+// the branch which keeps the old state is there does not prove that the restore succeeded.
+func (u *undo) begunBefore(ctx context.Context, t fleet.Tenant, c tenantChange, kept fleet.Branch) error {
+	restored, err := u.brancher.Restored(ctx, t, c.point.ParentID, kept)
+	switch {
+	case err != nil:
+		return err
+	case restored:
+		return fleet.WithRemedy(fmt.Errorf("not undone: it was undone before, as the branch %s shows, and migrated again "+
+			"since", kept.Name), "undo the run that migrated it")
+	}
+	return fleet.WithRemedy(fmt.Errorf("not undone: a restore was begun on %s UTC, and Neon does not say that it succeeded",
+		kept.CreatedAt.UTC().Format(time.DateTime)), fmt.Sprintf("if a run has migrated the tenant since then, undo that "+
+		"one; if not, rename the branch %s (%s), which keeps what it was when the restore began, and run again", kept.Name,
+		kept.ID))
 }
 
 // lostSince is what was written since an undo point.
