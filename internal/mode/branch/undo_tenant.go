@@ -61,7 +61,7 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	for _, v := range c.inDoubt(status.Versions) {
 		log.Info("the run was cut off while it applied it, and it is recorded", "version", v)
 	}
-	d.Lost = lostSince(ctx, conn, c.point, time.Now())
+	d.Lost = lostSince(ctx, conn, c.point, status.At)
 	if u.env.DryRun {
 		d.known = false
 		return fleet.Outcome{Detail: d, Note: "would be undone to " + c.point.Name + ", losing " + d.Lost.text()}, nil
