@@ -153,7 +153,8 @@ func inDoubt(err error) *mode.InDoubt {
 	switch cause := failed.Cause(); {
 	case cause == migration.ConnectionLost:
 		return &mode.InDoubt{Versions: failed.Versions}
-	case cause == migration.LostOutsideTransaction, cause == migration.NotRecorded, cause == migration.AppliedInPart,
+	case cause == migration.LostOutsideTransaction, cause == migration.NotRecorded, cause == migration.RecordUnknown,
+		cause == migration.AppliedInPart,
 		cause == migration.IndexInvalid && failed.OutsideTransaction():
 		return &mode.InDoubt{Versions: failed.Versions, OutsideTransaction: true}
 	}
