@@ -105,8 +105,8 @@ func TestABackupWaitsForAMigration(t *testing.T) {
 	<-ended
 }
 
-// A restore into the tenant's own database waits for a migration, which would go on with what it loads, no longer than it
-// is told to, and then keeps migrations away until it has ended.
+// A restore into the tenant's own database waits for a migration, which would go on with what it loads, no longer than
+// it is told to, and then keeps migrations away until it has ended.
 func TestARestoreAndAMigrationDoNotMeet(t *testing.T) {
 	t.Parallel()
 	f, v := newFleet(t, named("a")...), newVault(t)

@@ -56,8 +56,8 @@ const (
 	metaSchema   = "origin-schema"
 )
 
-// A store has 2 KB for an object's metadata, in which each byte of a letter that is not ASCII takes three. These are the
-// parts that can be long: a row of a catalog may have any text for an id.
+// A store has 2 KB for an object's metadata, in which each byte of a letter that is not ASCII takes three. These are
+// the parts that can be long: a row of a catalog may have any text for an id.
 const (
 	longestID   = 300 // bytes
 	longestName = 90

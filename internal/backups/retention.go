@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// UnfinishedAge is for how long an upload, or a backup without a manifest, may be one that another run is still writing.
+// UnfinishedAge is for how long an upload, or a backup without a manifest, may be one that another run still writes.
 const UnfinishedAge = 24 * time.Hour
 
 // Policy is a retention policy. A backup is kept if any of its rules keeps it; a rule that is 0 keeps nothing.

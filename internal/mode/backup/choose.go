@@ -56,8 +56,8 @@ func (r *restore) find(ctx context.Context, t fleet.Tenant, log *slog.Logger) (s
 	return source{key, found.Manifest}, warnings, nil
 }
 
-// refuseSeveral refuses the backups of a tenant of which nobody knows where it is now, if they are of several places: the
-// newest may be of another branch, or another database, than the one that is to be restored.
+// refuseSeveral refuses the backups of a tenant of which nobody knows where it is now, if they are of several places:
+// the newest may be of another branch, or another database, than the one that is to be restored.
 func (r *restore) refuseSeveral(
 	ctx context.Context, listed []backups.Backup, o backups.Owner, newest backups.Judged,
 ) error {
@@ -75,10 +75,11 @@ func (r *restore) refuseSeveral(
 	if len(latest) == 1 {
 		return nil
 	}
-	return fleet.WithRemedy(fmt.Errorf("where the tenant is could not be found out, and its backups are of several places: "+
-		"%s", words.ListFunc(latest, shownPlaces, func(j backups.Judged) string {
+	places := words.ListFunc(latest, shownPlaces, func(j backups.Judged) string {
 		return fmt.Sprintf("%s is of %s", j.Key, j.Manifest.Origin)
-	})), "name the right one with backup-key")
+	})
+	return fleet.WithRemedy(fmt.Errorf("where the tenant is could not be found out, and its backups are of several "+
+		"places: %s", places), "name the right one with backup-key")
 }
 
 const shownPlaces = 5

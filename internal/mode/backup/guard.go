@@ -49,8 +49,8 @@ func (b *Job) keepMigrationsAway(
 	return status.Highest(), g, nil
 }
 
-// lockMigrationsOut takes the tenant's migration lock for as long as the connection lasts. Where nothing records versions
-// as ours do, there is none.
+// lockMigrationsOut takes the tenant's migration lock for as long as the connection lasts. Where nothing records
+// versions as ours do, there is none.
 func lockMigrationsOut(
 	ctx context.Context, conn *postgres.Conn, table postgres.Ledger, wait time.Duration, log *slog.Logger,
 ) error {
