@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/bucket/buckettest"
 	"github.com/org/neon-tenants-action/internal/mode/backup"
+	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 )
 
 // In a bucket with versions, pruning says that what it deletes is still stored and billed; what is locked it leaves
@@ -69,4 +70,15 @@ func TestRecipientsThatAreNone(t *testing.T) {
 	if strings.Contains(o.log, "- retention-days") {
 		t.Errorf("a policy is refused:\n%s", o.log)
 	}
+}
+
+// S3 has 2 KB for an object's metadata, in which a letter that is not ASCII takes up to twelve.
+func TestATenantWithALongNameIsBackedUp(t *testing.T) {
+	t.Parallel()
+	name := strings.Repeat("東京", 120)
+	f, v := newFleet(t, named(name)...), newVault(t)
+	o := f.run(t, t.Context(), v.inputs("mode=backup", "tenant-key=id")...)
+	o.counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), v.inputs("mode=restore", "tenant-key=id", "restore-url="+pgtest.Database(t))...).
+		counts(t, 1, 0, 0, 0)
 }

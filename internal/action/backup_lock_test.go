@@ -105,6 +105,51 @@ func TestABackupWaitsForAMigration(t *testing.T) {
 	<-ended
 }
 
+// A restore into the tenant's own database waits for a migration, which would go on with what it loads, no longer than
+// it is told to, and then keeps migrations away until it has ended.
+func TestARestoreAndAMigrationDoNotMeet(t *testing.T) {
+	t.Parallel()
+	f, v := newFleet(t, named("a")...), newVault(t)
+	p := f.projects[0]
+	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), v.inputs("mode=backup")...).counts(t, 1, 0, 0, 0)
+	restore := v.inputs("mode=restore", "restore-url="+p.URL, "overwrite=true")
+	f.write(t, "20250302000000_hang.sql", "select pg_sleep(60);")
+	migration, end := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.run(t, migration)
+	}()
+	servertest.WaitFor(t, func() bool { return sleeping(p) })
+	o := f.run(t, t.Context(), append(restore, "lock-timeout=1s")...)
+	end()
+	<-ended
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "nothing was restored: another run holds the migration lock (server process ", "raise lock-timeout")
+
+	reader, err := pgx.Connect(t.Context(), p.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Close(context.Background()) }()
+	if _, err := reader.Exec(t.Context(), "begin; lock table users in access share mode"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan outcome, 1)
+	go func() { done <- f.run(t, t.Context(), restore...) }()
+	servertest.WaitFor(t, func() bool {
+		return len(done) > 0 || query(t, p, "select count(*) from pg_locks where relation = 'users'::regclass and "+
+			"not granted") == "1"
+	})
+	same(t, "locks", query(t, p, "select count(*)::text from pg_locks where locktype = 'advisory' and "+
+		"mode = 'ExclusiveLock' and database = (select oid from pg_database where datname = current_database())"), "1")
+	_ = reader.Close(t.Context())
+	o = <-done
+	o.counts(t, 1, 0, 0, 0)
+	same(t, "version", query(t, p, highest), "20250101090200")
+}
+
 // A backup whose lock is lost is as whole as any other.
 func TestABackupLosesItsLock(t *testing.T) {
 	h, v := newHeldDump(t), newVault(t)

@@ -232,6 +232,9 @@ func TestBackupMistakes(t *testing.T) {
 	if o.says(t, `input restore-into: "brunch" is not one of its values`); strings.Contains(o.log, "restore-url") {
 		t.Errorf("a second mistake comes of it:\n%s", o.log)
 	}
+	o = f.run(t, t.Context(), "mode=restore", "s3-bucket=b", "aws-region=x", "restore-url=postgres://u:p@127.0.0.1/d",
+		"catalog-url=postgres://v:q@127.0.0.1/d")
+	o.says(t, "restore-url: is the catalog's own database (catalog-url); give another one")
 }
 
 func TestSkipUnchanged(t *testing.T) {

@@ -24,6 +24,31 @@ func TestANeonTenantsLifeIsRecorded(t *testing.T) {
 	same(t, "recorded", askAll(t, catalog, state), []string{"new 20250301000000 true"})
 }
 
+// A drop that was cut off before the row went is completed by the next run, however much later.
+func TestADropIsCompletedWhoseDatabaseIsGone(t *testing.T) {
+	t.Parallel()
+	f, v, catalog := newFleet(t), newVault(t), catalogDatabase(t)
+	inputs := func(more ...string) []string {
+		return v.inputs(append(more, "tenant-source=catalog", "database-url="+catalog, "neon-api-key=", "neon-api-url=")...)
+	}
+	f.run(t, t.Context(), inputs(create("wholly gone")...)...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), inputs(create("cut off")...)...).counts(t, 1, 0, 0, 0)
+	askAll(t, catalog, "drop database \"wholly gone\"")
+	if err := pgtest.Shared(t).Exec(t.Context(), "postgres", "update pg_database set datconnlimit = -2 where datname = "+
+		"'cut off'"); err != nil { // as a DROP DATABASE that was killed leaves it
+		t.Fatal(err)
+	}
+	for _, name := range []string{"wholly gone", "cut off"} {
+		for _, dry := range []string{"dry-run=true", "dry-run=false"} {
+			o := f.run(t, t.Context(), inputs(drop(name, dry)...)...)
+			o.counts(t, 1, 0, 0, 0)
+			o.says(t, "dropped without a new backup: nothing of it was left but its entry in the list")
+		}
+	}
+	same(t, "listed", len(askAll(t, catalog, "select name from project where dropped_at is null")), 0)
+	same(t, "keys", len(v.keys(t)), 0)
+}
+
 // What every server has, and the catalog's own database, is not dropped whoever lists it.
 func TestDatabasesThatAreNeverDropped(t *testing.T) {
 	f, catalog := newFleet(t), catalogDatabase(t)

@@ -150,6 +150,31 @@ func TestWhatADropReliesOn(t *testing.T) {
 	}
 }
 
+// Of a tenant that cannot be found, the newest backup may be another branch's. It is loaded only if it is named.
+func TestRestoringATenantThatCannotBeFound(t *testing.T) {
+	t.Parallel()
+	f, v := newFleet(t, named("acme")...), newVault(t)
+	f.addBranch(t, f.projects[0].ID, "dev")
+	first := f.run(t, t.Context(), v.inputs("mode=backup")...).outputs["backup-key"]
+	lost := neontest.Fault{Route: "GET /projects/{project_id}/connection_uri", Status: 403}
+	restore := func(more ...string) outcome {
+		return f.run(t, t.Context(), v.inputs(append(more, "mode=restore", "restore-url="+pgtest.Database(t))...)...)
+	}
+	f.Fail(lost)
+	restore().counts(t, 1, 0, 0, 0) // all backups are of one place
+	f.ClearFaults()
+	time.Sleep(time.Second) // keys tell seconds
+	second := f.run(t, t.Context(), v.inputs("mode=backup", "neon-branch=dev")...).outputs["backup-key"]
+	f.Fail(lost)
+	o := restore()
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "where the tenant is could not be found out, and its backups are of several places: "+second+" is of ",
+		", branch dev, "+first+" is of ", "name the right one with backup-key")
+	restore("backup-key="+first).counts(t, 1, 0, 0, 0)
+	f.ClearFaults()
+	restore().counts(t, 1, 0, 0, 0)
+}
+
 // A backup that leaves something out says so, and restore loads it only by its key.
 func TestPartialBackups(t *testing.T) {
 	f, v := newFleet(t, named("acme")...), newVault(t)

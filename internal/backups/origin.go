@@ -1,6 +1,10 @@
 package backups
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/org/neon-tenants-action/internal/fleet"
+)
 
 // Origin is where a tenant's data is. Parts that are unknown, or that the tenant does not have, are empty.
 type Origin struct {
@@ -45,15 +49,27 @@ func (o Origin) String() string {
 // The names of an origin's parts in an object's metadata, which tells whose a backup without a manifest is.
 const (
 	metaTenant   = "tenant-id"
+	metaName     = "tenant-name" // for people
 	metaServer   = "origin-server"
 	metaDatabase = "origin-database"
 	metaBranch   = "origin-branch"
 	metaSchema   = "origin-schema"
 )
 
-// Metadata returns what an object's metadata says about the tenant whose backup it is.
-func Metadata(tenantID string, o Origin) map[string]string {
-	data := map[string]string{metaTenant: tenantID}
+// A store has 2 KB for an object's metadata, in which each byte of a letter that is not ASCII takes three. These are
+// the parts that can be long: a row of a catalog may have any text for an id.
+const (
+	longestID   = 300 // bytes
+	longestName = 90
+)
+
+// Metadata returns what an object's metadata says about the tenant whose backup it is. It has the beginning of a long
+// name, and no long id, which only a whole one would tell from another's.
+func Metadata(t fleet.Tenant, o Origin) map[string]string {
+	data := map[string]string{metaName: strings.ToValidUTF8(t.Name[:min(len(t.Name), longestName)], "")}
+	if len(t.ID) <= longestID {
+		data[metaTenant] = t.ID
+	}
 	for name, part := range map[string]string{
 		metaServer: o.Server, metaDatabase: o.Database, metaBranch: o.Branch, metaSchema: o.Schema,
 	} {

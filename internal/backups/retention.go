@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// unfinishedAge is for how long a backup without a manifest may be one that another run is still writing.
-const unfinishedAge = 24 * time.Hour
+// UnfinishedAge is for how long an upload, or a backup without a manifest, may be one that another run still writes.
+const UnfinishedAge = 24 * time.Hour
 
 // Policy is a retention policy. A backup is kept if any of its rules keeps it; a rule that is 0 keeps nothing.
 type Policy struct {
@@ -50,7 +50,7 @@ func Plan(now time.Time, backups []Backup, p Policy, protect string) []Decision 
 			verified = append(verified, d)
 		case len(verified) == 0:
 			d.keep("not verified, but no newer backup is")
-		case age < unfinishedAge:
+		case age < UnfinishedAge:
 			d.keep("not verified, perhaps still being written")
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/neon-tenants-action/internal/backups"
+	"github.com/org/neon-tenants-action/internal/fleet"
 )
 
 // replaced rewrites a stored manifest as a program of another version would have it.
@@ -245,9 +246,15 @@ func TestOrigin(t *testing.T) {
 	if !full.Same(full) || !full.Same(backups.Origin{Schema: "acme"}) || full.Same(backups.Origin{}) {
 		t.Error("the same place is not the same, or a schema is the whole database")
 	}
-	want := map[string]string{"tenant-id": "1", "origin-server": "db:5432", "origin-database": "d",
+	want := map[string]string{"tenant-id": "1", "tenant-name": "Acme", "origin-server": "db:5432", "origin-database": "d",
 		"origin-branch": "main", "origin-schema": "acme"}
-	if diff := cmp.Diff(want, backups.Metadata("1", full)); diff != "" {
+	if diff := cmp.Diff(want, backups.Metadata(fleet.Tenant{ID: "1", Name: "Acme"}, full)); diff != "" {
 		t.Errorf("metadata (-want +got):\n%s", diff)
+	}
+	long := strings.Repeat("東", 160)
+	want = map[string]string{"tenant-name": strings.Repeat("東", 30), "origin-database": "d"}
+	got := backups.Metadata(fleet.Tenant{ID: long, Name: long}, backups.Origin{Database: "d"})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metadata of long names (-want +got):\n%s", diff)
 	}
 }

@@ -50,7 +50,7 @@ func key(s backups.Store, day int) backups.Key {
 // put stores a backup, with or without a manifest.
 func put(t *testing.T, s backups.Store, k backups.Key, manifest bool) {
 	t.Helper()
-	w, err := s.Create(t.Context(), k.String(), bucket.Info{Metadata: backups.Metadata("id-1", home)})
+	w, err := s.Create(t.Context(), k.String(), bucket.Info{Metadata: backups.Metadata(fleet.Tenant{ID: "id-1"}, home)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,7 +211,7 @@ func (b *Bucket) objectLockUntil() *time.Time {
 	if b.options.ObjectLockDays <= 0 {
 		return nil
 	}
-	return aws.Time(time.Now().UTC().AddDate(0, 0, b.options.ObjectLockDays))
+	return aws.Time(b.Now().UTC().AddDate(0, 0, b.options.ObjectLockDays))
 }
 
 func (w *Writer) contentType() *string {

@@ -144,6 +144,29 @@ func TestObjectLock(t *testing.T) {
 	}
 }
 
+// The day goes by the store's clock: by that of a runner that is behind, an object would be deletable too early.
+func TestObjectLockGoesByTheStoresClock(t *testing.T) {
+	s := buckettest.Shared(t)
+	proxy := buckettest.StartFaultProxy(t, s)
+	proxy.ShiftClock(10 * time.Minute)
+	o := custom(t, s)
+	o.Endpoint, o.Bucket, o.ObjectLockDays = proxy.URL, buckettest.Bucket(t, s, true), 2
+	b := open(t, o)
+	for i, size := range []int64{small, large} {
+		key := keyAt(b, "acme", noon.Add(time.Duration(i)*time.Second))
+		if _, err := write(t.Context(), b, key, size, bucket.Info{}); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := s.Client().GetObjectRetention(t.Context(), &s3.GetObjectRetentionInput{Bucket: &o.Bucket, Key: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := b.Now().AddDate(0, 0, 2).Sub(*kept.Retention.RetainUntilDate); off.Abs() > time.Minute {
+			t.Errorf("retained until %s, which is off by %s", kept.Retention.RetainUntilDate, off)
+		}
+	}
+}
+
 // TestDeleteTellsMarksFromDeletions deletes in a bucket with versions and in one without, in batches and one by one.
 func TestDeleteTellsMarksFromDeletions(t *testing.T) {
 	s := buckettest.Shared(t)

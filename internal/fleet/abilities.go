@@ -40,6 +40,8 @@ type Provisioner interface {
 	CheckDependents(ctx context.Context, t Tenant) error
 	// Beside names what a drop would take along that a backup of the tenant does not hold.
 	Beside(ctx context.Context, t Tenant) ([]string, error)
+	// Gone reports that nothing is left of a tenant but its registration. Not being able to connect to it proves nothing.
+	Gone(ctx context.Context, t Tenant) (bool, error)
 	// Drop drops a listed tenant, then its registration, under the conditions of both checks. One that is gone is no
 	// error.
 	Drop(ctx context.Context, t Tenant, log *slog.Logger) error

@@ -55,6 +55,8 @@ type Brancher interface {
 	ExpireBranch(ctx context.Context, t Tenant, branchID string, at time.Time) error
 	// DeleteBranch deletes a branch. One that does not exist is no error.
 	DeleteBranch(ctx context.Context, t Tenant, branchID string) error
+	// Now is the time by the platform's clock, which dates branches and lets them expire, as far as it is known.
+	Now() time.Time
 	// APICalls is how many calls of the platform's API the source has made so far.
 	APICalls() int64
 	// Settle waits until the changes of the tenant's project that are in progress have ended, one way or the other.

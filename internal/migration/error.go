@@ -18,6 +18,8 @@ import (
 const (
 	// NotRecorded: its statements ran outside a transaction, and recording its version failed.
 	NotRecorded postgres.Cause = "migration not recorded"
+	// RecordUnknown: the same, and the connection broke before the server said whether it recorded the version.
+	RecordUnknown postgres.Cause = "record of a migration unknown"
 	// LostOutsideTransaction: the connection broke while it ran outside a transaction.
 	LostOutsideTransaction postgres.Cause = "connection lost outside a transaction"
 	// ConnectionLost: the connection broke, and the migration was applied and recorded, or neither.
@@ -69,19 +71,20 @@ type Error struct {
 	File     string                  // relative to the workspace
 	Line     int                     // in the file, from 1; 0 if the server named no place
 	Column   int                     // in characters, from 1
-	Table    string                  // with [NotRecorded]: where the version belongs, quoted
+	Table    string                  // with [NotRecorded] and [RecordUnknown]: where the version belongs, quoted
 	Invalid  []postgres.InvalidIndex // left by it, or by an earlier attempt
 	Err      error
 
-	snippet     string // the failing line of the file, with a mark under the column
-	context     string // the functions in which it arose
-	notRecorded bool
-	lost        bool // the connection broke
-	outside     bool // it ran outside a transaction
-	partial     bool // part of it was committed
-	released    bool // it released the lock, and is recorded all the same
-	ended       bool // the session ended once it was recorded
-	elsewhere   bool // names without a schema mean one schema only
+	snippet       string // the failing line of the file, with a mark under the column
+	context       string // the functions in which it arose
+	notRecorded   bool
+	recordUnknown bool // it may be recorded all the same
+	lost          bool // the connection broke
+	outside       bool // it ran outside a transaction
+	partial       bool // part of it was committed
+	released      bool // it released the lock, and is recorded all the same
+	ended         bool // the session ended once it was recorded
+	elsewhere     bool // names without a schema mean one schema only
 }
 
 func (e *Error) Error() string {
@@ -144,6 +147,8 @@ func (e *Error) Cause() postgres.Cause {
 	switch {
 	case e.notRecorded:
 		return NotRecorded
+	case e.recordUnknown:
+		return RecordUnknown
 	case errors.Is(e.Err, errNotKept):
 		return postgres.VersionsNotOurs
 	case e.released:

@@ -155,7 +155,10 @@ func (a *applier) recordOutside(m migration) error {
 	defer cancel()
 	sql := slices.Concat([]string{a.insert(m), "select " + postgres.HoldsLock(a.table.Table)}, a.cleanup())
 	answers, err := a.after(late, strings.Join(sql, "; "))
-	if err != nil {
+	switch {
+	case err != nil && a.conn.Closed():
+		return a.recordUnknown(m, err)
+	case err != nil:
 		return a.notRecorded(m, err)
 	}
 	a.finish(m)
@@ -169,5 +172,13 @@ func (a *applier) notRecorded(m migration, err error) error {
 	return &Error{
 		Version: m.version, Versions: m.versions(), File: m.path, Table: a.table.Quoted(), notRecorded: true,
 		Err: fmt.Errorf("it was run, but not recorded as applied: %w", err),
+	}
+}
+
+// recordUnknown is the error of a migration whose record the server may have written before the connection broke.
+func (a *applier) recordUnknown(m migration, err error) error {
+	return &Error{
+		Version: m.version, Versions: m.versions(), File: m.path, Table: a.table.Quoted(), recordUnknown: true,
+		Err: fmt.Errorf("it was run, and it is not known whether it was recorded: %w", err),
 	}
 }

@@ -12,9 +12,46 @@ import (
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 	"github.com/org/neon-tenants-action/internal/remedies"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
+
+// A connection that breaks while the version is recorded leaves open whether it was, and that is what is said.
+func TestTheRecordOfAMigrationIsLost(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	pgtest.Do(t, direct, `create table schema_migrations (version varchar primary key);
+		create function held() returns trigger language plpgsql as $$ begin
+			if to_regclass('ran') is not null then perform pg_advisory_xact_lock(4711); end if; return new; end $$;
+		create trigger held before insert on schema_migrations for each row execute function held()`)
+	holder, err := pgx.Connect(t.Context(), direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.Background()) }()
+	if _, err := holder.Exec(t.Context(), "select pg_advisory_lock(4711)"); err != nil {
+		t.Fatal(err)
+	}
+	through, proxy := wiretest.Breakable(t, direct)
+	done := make(chan error, 1)
+	go func() {
+		_, err := migrate(t.Context(), through, files(t, "1_a.sql", alone("create table ran ()")), options())
+		done <- err
+	}()
+	servertest.WaitFor(t, func() bool {
+		return len(done) > 0 || pgtest.Ask(t, direct, "select count(*)::text from pg_locks where locktype = 'advisory' "+
+			"and objid = 4711 and not granted and database = (select oid from pg_database where datname = "+
+			"current_database())")[0] == "1"
+	})
+	proxy.Stop()
+	err = <-done
+	if err == nil || !strings.Contains(err.Error(), "it was run, and it is not known whether it was recorded: ") ||
+		causeOf(t, err) != migration.RecordUnknown || !strings.Contains(remedies.Of(err),
+		`look whether "public"."schema_migrations" has version 1; if not, insert it by hand`) {
+		t.Errorf("got %v; %s", err, remedies.Of(err))
+	}
+}
 
 // causeOf is the cause of a migration's error, which must be one.
 func causeOf(t testing.TB, err error) postgres.Cause {

@@ -41,7 +41,7 @@ type NewBranch struct {
 // Without faults it is a single call: names are unique within a project, so Neon itself refuses one that is taken.
 func (c *Client) CreateBranch(ctx context.Context, projectID string, spec BranchSpec) (*NewBranch, error) {
 	var created *NewBranch
-	began := time.Now()
+	began := c.Now()
 	post := func(ctx context.Context) (err error) {
 		created, err = c.postBranch(ctx, projectID, spec)
 		return err

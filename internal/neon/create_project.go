@@ -95,7 +95,7 @@ func (c *Client) CreateProject(ctx context.Context, spec ProjectSpec) (*NewProje
 	}
 	spec.OrgID = orgID
 	var created *NewProject
-	began := time.Now()
+	began := c.Now()
 	err = idempotentCreate(ctx, "project", spec.Name, func(ctx context.Context) (err error) {
 		created, err = c.postProject(ctx, spec)
 		return err

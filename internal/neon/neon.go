@@ -63,6 +63,13 @@ func (c *Client) Ahead() (d time.Duration, known bool) {
 	return 0, false
 }
 
+// Now is the time by Neon's clock, as far as the last answer told it, or else by this machine's. What Neon dates and
+// what expires there is compared with it.
+func (c *Client) Now() time.Time {
+	ahead, _ := c.Ahead()
+	return time.Now().Add(ahead)
+}
+
 // New returns a client. It makes no call.
 func New(o Options) *Client {
 	c := &Client{base: strings.TrimRight(o.BaseURL, "/"), key: o.Key, http: o.HTTP}

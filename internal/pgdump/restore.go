@@ -25,6 +25,8 @@ type RestoreOptions struct {
 	Schemas     []string       // that the backup may need and not create; they are created first
 	Relations   int            // how many the backup creates, see [Checked]; 0: not known
 	Log         *slog.Logger   // receives the server's notices; nil discards them
+	// Begin is called with the session that restores, before that changes anything. Its error is that of Restore.
+	Begin func(ctx context.Context, c *postgres.Conn) error
 	// Look is called after the restore, with the read-only session that counted the rows. Its error is that of Restore.
 	// With Look, that is the session of the restore, as good as new: for a database that is nobody else's, a second one
 	// would cost much and tell no more.
@@ -189,6 +191,11 @@ func (r *restore) run(ctx context.Context) ([]loadedTable, error) {
 func (r *restore) load(ctx context.Context, l *load) error {
 	if err := checkMajor(l.conn, r.o.Major); err != nil {
 		return err
+	}
+	if r.o.Begin != nil {
+		if err := r.o.Begin(ctx, l.conn); err != nil {
+			return err
+		}
 	}
 	if err := l.begin(ctx); err != nil {
 		return err

@@ -107,6 +107,17 @@ func DropDatabase(ctx context.Context, c *Conn, name string) error {
 // OldestMajor and NewestMajor bound the major versions that Neon has, and whose client programs the image holds.
 const OldestMajor, NewestMajor = 14, 18
 
+// DatabaseExists reports whether the server has a database of that name. One whose DROP DATABASE was cut off does not
+// count: nobody can connect to it any more.
+func DatabaseExists(ctx context.Context, c *Conn, name string) (bool, error) {
+	rows, err := c.Query(ctx, `select exists (select from pg_catalog.pg_database
+		where datname = $1 and datconnlimit <> -2)`, name)
+	if err != nil {
+		return false, fmt.Errorf("look for database %q: %w", name, err)
+	}
+	return string(rows.Values[0][0]) == "t", nil
+}
+
 // MajorOf is the major version in "17.6", "18beta1" or "19devel"; 0 if there is none.
 func MajorOf(version string) int {
 	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })

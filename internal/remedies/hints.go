@@ -118,6 +118,8 @@ var hints = []hint{
 		"moved by a superuser with alter extension citext set schema public. The file was rolled back"},
 	{migration.NotRecorded, "the file says transaction:false, so it has taken effect: insert version {version} into " +
 		"{table} by hand, or undo the file's work, and run again"},
+	{migration.RecordUnknown, "the file says transaction:false, so it has taken effect: look whether {table} has " +
+		"version {version}; if not, insert it by hand, or undo the file's work; then run again"},
 
 	// Arguments of pg_dump.
 	{pgdump.UnsupportedArgument, "take it out"},

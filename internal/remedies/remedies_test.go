@@ -178,7 +178,7 @@ func TestRemedies(t *testing.T) {
 	elsewhere := []any{
 		postgres.NoAnswer, migration.ConnectionLost, migration.LostOutsideTransaction,
 		migration.AppliedInPart, migration.LockReleased, migration.SessionEnded, migration.NameElsewhere,
-		migration.NotRecorded,
+		migration.NotRecorded, migration.RecordUnknown,
 		pgdump.CommitUnknown, pgdump.StillExists, bucket.ObjectReplaced,
 		bucket.ObjectDamaged, bucket.ObjectDiffers, bucket.ObjectOverwritten, bucket.NoRanges,
 		bucket.OtherRegion, bucket.ExposedEndpoint, bucket.TooManyParts, bucket.NoRegion,

@@ -107,6 +107,14 @@ func (c *Catalog) History(ctx context.Context, t fleet.Tenant) (time.Duration, e
 	return n.History(ctx, project)
 }
 
+// Now implements [fleet.Brancher].
+func (c *Catalog) Now() time.Time {
+	if c.neon == nil {
+		return time.Now()
+	}
+	return c.neon.Now()
+}
+
 // APICalls implements [fleet.Brancher].
 func (c *Catalog) APICalls() int64 {
 	if c.neon == nil {

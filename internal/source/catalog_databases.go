@@ -191,5 +191,16 @@ func (c *Catalog) CheckDependents(context.Context, fleet.Tenant) error { return 
 // Beside implements [fleet.Provisioner]: a backup of a database holds all of it.
 func (c *Catalog) Beside(context.Context, fleet.Tenant) ([]string, error) { return nil, nil }
 
+// Gone implements [fleet.Provisioner] by what the server lists: a pooler in front of it may not know the database.
+func (c *Catalog) Gone(ctx context.Context, t fleet.Tenant) (bool, error) {
+	conn, err := c.connect(ctx, c.target, nil)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	exists, err := postgres.DatabaseExists(ctx, conn, c.row(t).Database)
+	return err == nil && !exists, err
+}
+
 // Recovery implements [fleet.Provisioner]: a dropped database is gone.
 func (c *Catalog) Recovery(fleet.Tenant) string { return "" }

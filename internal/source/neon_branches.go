@@ -125,5 +125,8 @@ func (n *Neon) History(ctx context.Context, t fleet.Tenant) (time.Duration, erro
 	return time.Duration(p.HistorySeconds) * time.Second, err
 }
 
+// Now implements [fleet.Brancher].
+func (n *Neon) Now() time.Time { return n.client.Now() }
+
 // APICalls implements [fleet.Brancher].
 func (n *Neon) APICalls() int64 { return n.transport.Sent() }

@@ -308,6 +308,9 @@ func (n *Neon) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error
 	return changeRemedy(err)
 }
 
+// Gone implements [fleet.Provisioner]: a project that is listed is there, whatever a database-name leads to.
+func (n *Neon) Gone(context.Context, fleet.Tenant) (bool, error) { return false, nil }
+
 // Recovery implements [fleet.Provisioner].
 func (n *Neon) Recovery(t fleet.Tenant) string {
 	return fmt.Sprintf("Neon can recover project %s for 7 days (POST /projects/%s/recover)", t.ID, t.ID)

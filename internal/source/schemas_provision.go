@@ -94,6 +94,18 @@ func (s *Schemas) CheckDependents(ctx context.Context, t fleet.Tenant) error {
 // Beside implements [fleet.Provisioner]: a backup of a schema holds all of it.
 func (s *Schemas) Beside(context.Context, fleet.Tenant) ([]string, error) { return nil, nil }
 
+// Gone implements [fleet.Provisioner].
+func (s *Schemas) Gone(ctx context.Context, t fleet.Tenant) (gone bool, err error) {
+	err = s.with(ctx, nil, func(c *postgres.Conn) (err error) {
+		_, err = c.ExistingSchema(ctx, s.versions.In(s.Schema(t)))
+		return err
+	})
+	if errors.As(err, new(*postgres.MissingSchemaError)) {
+		return true, nil
+	}
+	return false, err
+}
+
 // Drop implements [fleet.Provisioner]. The schema and its entry in the list go in one transaction.
 func (s *Schemas) Drop(ctx context.Context, t fleet.Tenant, log *slog.Logger) error {
 	if err := s.CheckDrop(t); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/org/neon-tenants-action/internal/fleet"
 	"github.com/org/neon-tenants-action/internal/input"
 	"github.com/org/neon-tenants-action/internal/mode"
+	"github.com/org/neon-tenants-action/internal/words"
 )
 
 // source is the backup to restore. Its manifest is zero if the backup has none.
@@ -59,6 +60,9 @@ func (r *restore) find(ctx context.Context, t fleet.Tenant, log *slog.Logger) (s
 		return source{}, nil, err
 	}
 	found, odd, err := r.store.Newest(ctx, existing, owner)
+	if err == nil && target.Zero() {
+		err = r.refuseSeveral(ctx, existing, owner, found)
+	}
 	if err == nil && found.Key == "" {
 		found, err = r.store.Renamed(ctx, owner, r.present)
 	}
@@ -76,6 +80,34 @@ func (r *restore) find(ctx context.Context, t fleet.Tenant, log *slog.Logger) (s
 	}
 	return source{key, found.Manifest}, warnings, nil
 }
+
+// refuseSeveral refuses the backups of a tenant of which nobody knows where it is now, if they are of several places:
+// the newest may be of another branch, or another database, than the one that is to be restored.
+func (r *restore) refuseSeveral(
+	ctx context.Context, listed []backups.Backup, o backups.Owner, newest backups.Judged,
+) error {
+	judged, err := r.store.Judge(ctx, listed, o)
+	if err != nil {
+		return err
+	}
+	latest := []backups.Judged{newest} // of each place
+	for _, j := range judged {
+		known := func(l backups.Judged) bool { return l.Manifest.Origin.Same(j.Manifest.Origin) }
+		if j.Standing == backups.Counts && !slices.ContainsFunc(latest, known) {
+			latest = append(latest, j)
+		}
+	}
+	if len(latest) == 1 {
+		return nil
+	}
+	places := words.ListFunc(latest, shownPlaces, func(j backups.Judged) string {
+		return fmt.Sprintf("%s is of %s", j.Key, j.Manifest.Origin)
+	})
+	return fleet.WithRemedy(fmt.Errorf("where the tenant is could not be found out, and its backups are of several "+
+		"places: %s", places), "name the right one with backup-key")
+}
+
+const shownPlaces = 5
 
 // named returns the backup that backup-key names, unless it is another tenant's or damaged.
 func (r *restore) named(ctx context.Context, o backups.Owner, tenantKey string) (source, []string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -46,6 +47,23 @@ func (b *Job) keepMigrationsAway(
 		g = locked
 	}
 	return status.Highest(), g, nil
+}
+
+// lockMigrationsOut takes the tenant's migration lock for as long as the connection lasts. Where nothing records
+// versions as ours do, there is none.
+func lockMigrationsOut(
+	ctx context.Context, conn *postgres.Conn, table postgres.Ledger, wait time.Duration, log *slog.Logger,
+) error {
+	_, err := migration.Lock(ctx, conn, table, wait)
+	switch held := (*migration.LockError)(nil); {
+	case ctx.Err() != nil: // then nobody knows whether a migration is running
+		return fmt.Errorf("wait for the migration lock: %w", context.Cause(ctx))
+	case errors.As(err, &held):
+		return fmt.Errorf("nothing was restored: %w", err)
+	case err != nil:
+		log.Info("the tenant's versions cannot be read, so no lock keeps migrations away", "error", err)
+	}
+	return nil
 }
 
 // letGo gives up the connection, for a server that has room for one only.

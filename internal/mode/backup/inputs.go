@@ -72,8 +72,8 @@ func Read(in *input.Reader, env mode.Env) *Job {
 		options: postgres.Options{ReadOnly: true, Idles: true, LockTimeout: lookTimeout},
 
 		lockTimeout: in.Duration("lock-timeout"),
-		// Twice the time that a tenant may take, so that the uploads of a run in progress are never stale.
-		staleAfter: max(time.Hour, 2*in.Duration("tenant-timeout")),
+		// Other runs may give a tenant more time than this one.
+		staleAfter: max(backups.UnfinishedAge, 2*in.Duration("tenant-timeout")),
 	}
 	b.dump = dumpOptions(in, env)
 	if in.Choice("verify", "stream", "restore") == "restore" {

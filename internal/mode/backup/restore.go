@@ -53,6 +53,10 @@ type restore struct {
 	overwrite  bool
 	identities []age.Identity
 	present    map[string]string // ids of the listed tenants, by the folder that is theirs now
+
+	table postgres.Ledger
+	// lockTimeout is how long to wait for a run that migrates or backs up the target.
+	lockTimeout time.Duration
 }
 
 // NewRestore reads the inputs of mode restore.
@@ -63,12 +67,17 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 	r := &restore{
 		env: env, store: mode.ReadStore(in), key: readKey(in),
 		into: in.Choice("restore-into", "new-project", "branch"), overwrite: in.Bool("overwrite"),
+		table: env.ReadLedger(in), lockTimeout: in.Duration("lock-timeout"),
 	}
 	switch given := in.String("restore-url") != ""; {
 	case given && r.into != "":
 		in.Mistake("restore-into", "contradicts restore-url; give one of the two")
 	case given:
 		r.target = readTarget(in, env, "restore-url", in.Secret("restore-url"))
+		if mode.RefuseCatalog(env, r.target) != nil {
+			in.Mistake("restore-url", "is the catalog's own database (catalog-url); give another one, or leave catalog-url out "+
+				"to restore the catalog itself")
+		}
 	case in.String("restore-into") == "": // a misspelt one is a mistake of its own
 		in.Mistake("restore-url", "is required here and is empty; "+
 			"give the target's connection string as a secret, or restore-into: new-project or branch")
@@ -182,6 +191,7 @@ func (r *restore) load(
 		if err := pgdump.CheckTarget(ctx, target, options); err != nil {
 			return restored, err
 		}
+		options.Begin = r.lock(t, log)
 	}
 	object, checked, err := r.check(ctx, s, d)
 	if err != nil {
@@ -199,6 +209,18 @@ func (r *restore) load(
 	return r.loadInto(ctx, t, s.key, d, log, func(target postgres.Target) (pgdump.Restored, error) {
 		return pgdump.Restore(ctx, target, options, stored{in})
 	})
+}
+
+// lock keeps migrations away from the target until the restore has ended: it may be the tenant's own database. It takes
+// the session that restores, so that a role with a single connection can restore too.
+func (r *restore) lock(t fleet.Tenant, log *slog.Logger) func(context.Context, *postgres.Conn) error {
+	table := r.table
+	if schema := r.env.Schema(t); schema != "" {
+		table = table.In(schema)
+	}
+	return func(ctx context.Context, conn *postgres.Conn) error {
+		return lockMigrationsOut(ctx, conn, table, r.lockTimeout, log)
+	}
 }
 
 // note sums up the restore of a backup from the given time.

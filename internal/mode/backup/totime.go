@@ -160,7 +160,7 @@ func (r *toTime) checkHistory(ctx context.Context, t fleet.Tenant, log *slog.Log
 	if err != nil {
 		return err
 	}
-	begins := time.Now().Add(-history)
+	begins := r.brancher.Now().Add(-history)
 	if !r.at.Before(begins) {
 		return nil
 	}

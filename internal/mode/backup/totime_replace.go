@@ -3,14 +3,12 @@ package backup
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/org/neon-tenants-action/internal/fleet"
-	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/remedies"
 )
 
@@ -118,17 +116,9 @@ func (r *toTime) lock(ctx context.Context, t fleet.Tenant, log *slog.Logger) (re
 		log.Info("the tenant cannot be connected to, so no lock keeps migrations away", "error", err)
 		return func() {}, nil
 	}
-	_, err = migration.Lock(ctx, conn, r.table, r.lockTimeout)
-	if ctx.Err() != nil { // then nobody knows whether a migration is running
-		release()
-		return nil, fmt.Errorf("wait for the migration lock: %w", context.Cause(ctx))
-	}
-	if held := (*migration.LockError)(nil); errors.As(err, &held) {
+	if err := lockMigrationsOut(ctx, conn, r.table, r.lockTimeout, log); err != nil {
 		release()
 		return nil, err
-	}
-	if err != nil {
-		log.Info("the tenant's versions cannot be read, so no lock keeps migrations away", "error", err)
 	}
 	return release, nil
 }

@@ -100,9 +100,8 @@ func (b *Job) upload(
 	ctx context.Context, t fleet.Tenant, target postgres.Target, key backups.Key, db database, owner backups.Owner,
 	log *slog.Logger,
 ) (m backups.Manifest, unguarded []string, err error) {
-	metadata := backups.Metadata(owner.ID, owner.Origin)
-	metadata["tenant-name"], metadata["postgres-major"] = t.Name, fmt.Sprint(db.major)
-	metadata["schema-version"] = db.version
+	metadata := backups.Metadata(t, owner.Origin)
+	metadata["postgres-major"], metadata["schema-version"] = fmt.Sprint(db.major), db.version
 	w, err := b.Store.Create(ctx, key.String(), bucket.Info{SizeEstimate: db.size, Metadata: metadata})
 	if err != nil {
 		return m, nil, err

@@ -226,7 +226,7 @@ func (p *previews) end() time.Time {
 	if p.life == 0 {
 		return time.Time{}
 	}
-	return time.Now().UTC().Add(p.life).Truncate(time.Second)
+	return p.source.Now().UTC().Add(p.life).Truncate(time.Second)
 }
 
 // done is the outcome of a branch that exists. url is its direct connection string, if that is known.

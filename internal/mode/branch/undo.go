@@ -99,6 +99,8 @@ func (u *undo) choose(all []fleet.Tenant, complete bool) ([]fleet.Tenant, error)
 	var picked []fleet.Tenant
 	for _, c := range u.run.changes {
 		switch t, ok := listed[c.tenant.ID]; {
+		case !c.changed() && (!ok || u.brancher.CanBranch(t) != nil):
+			// Without an undo point it was not changed; or it is gone.
 		case ok && selection.Matches(t):
 			picked = append(picked, t)
 			u.changes[t.ID] = c

@@ -31,6 +31,7 @@ type tenantChange struct {
 	// applied are the versions that the run applied or recorded.
 	applied map[string]bool
 	doubts  []mode.InDoubt // versions that it may have applied or recorded besides
+	untold  bool           // an attempt began with the tenant, and its report does not tell what it did
 	after   string         // the highest version that it is known to have left
 }
 
@@ -109,7 +110,7 @@ func undoneBy(files []report.NamedFile, source string) (run undoneRun, err error
 		return undoneRun{}, fleet.WithRemedy(err, remedy)
 	}
 	hasPoint := func(c tenantChange) bool { return c.point != nil }
-	if len(run.changes) > 0 && !slices.ContainsFunc(run.changes, hasPoint) {
+	if slices.ContainsFunc(run.changes, tenantChange.changed) && !slices.ContainsFunc(run.changes, hasPoint) {
 		return undoneRun{}, fleet.WithRemedy(fmt.Errorf("the run %s changed tenants and made no undo points", run.id),
 			"give the report of a run with undo-point: true; without one, take a tenant back with mode restore")
 	}
@@ -128,13 +129,20 @@ type migrated struct {
 	UndoPoint *mode.UndoPoint `json:"undo_point"`
 }
 
-// undoable is what is kept of an entry. Nearly all of a large fleet tell of nothing to undo.
+// undoable is what is kept of an entry: the state only of a tenant that was begun with and of which nothing is told.
+// Nearly all of a large fleet tell of nothing to undo.
 func undoable(e report.TenantEntry) report.TenantEntry {
 	var d migrated
+	told := e.Detail != nil
 	if json.Unmarshal(e.Detail, &d) == nil && len(d.Applied)+len(d.Recorded) == 0 && d.UndoPoint == nil {
 		e.Detail = nil
 	}
-	return report.TenantEntry{Name: e.Name, ID: e.ID, Key: e.Key, StartedAt: e.StartedAt, Detail: e.Detail}
+	if told || e.State != fleet.Failed || e.StartedAt.IsZero() {
+		e.State = ""
+	}
+	return report.TenantEntry{
+		Name: e.Name, ID: e.ID, Key: e.Key, State: e.State, StartedAt: e.StartedAt, Detail: e.Detail,
+	}
 }
 
 // changesIn returns what the run changed, by the tenants' keys.
@@ -154,7 +162,7 @@ func changesIn(files []report.NamedFile) ([]tenantChange, error) {
 				return nil, fmt.Errorf("read what the run did to tenant %q: %w", e.Name, err)
 			}
 		}
-		if c.changed() {
+		if c.changed() || c.untold {
 			changes = append(changes, c)
 		}
 	}
@@ -171,7 +179,8 @@ func (c *tenantChange) add(e report.TenantEntry) error {
 	c.tenant = fleet.Tenant{Name: e.Name, ID: e.ID, Key: e.Key}
 	var d migrated
 	if e.Detail == nil {
-		return nil // it was not started, or not reached
+		c.untold = c.untold || e.State == fleet.Failed
+		return nil
 	}
 	if err := json.Unmarshal(e.Detail, &d); err != nil {
 		return err
@@ -208,7 +217,7 @@ func (c *tenantChange) add(e report.TenantEntry) error {
 }
 
 // changed reports whether the run changed the tenant, as far as is known, or may have.
-func (c *tenantChange) changed() bool { return len(c.applied)+len(c.doubts) > 0 }
+func (c tenantChange) changed() bool { return len(c.applied)+len(c.doubts) > 0 }
 
 // settle drops doubts that a later attempt's undo point settles: if it holds the versions of before the run, none of
 // them was applied.

@@ -21,6 +21,9 @@ import (
 // or not: the next one finds out which, and checks the result in either case.
 func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet.Outcome, error) {
 	c := u.changes[t.ID]
+	if !c.changed() {
+		return u.findOut(ctx, t)
+	}
 	if c.point == nil {
 		return fleet.Outcome{}, fleet.WithRemedy(fmt.Errorf("the run %s changed it and made no undo point of it before",
 			u.run.id), "take it back with mode restore: with restore-to-time, or to a backup")
@@ -45,15 +48,15 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	d := UndoDetail{Before: status.Highest(), After: status.Highest(), UndoPoint: *c.point, known: true}
 	switch c.compare(status) {
 	case asBefore:
-		if c.mayBePartial() && !branches.kept {
+		if c.mayBePartial() && branches.kept == nil {
 			return fleet.Outcome{Detail: d}, c.fateUnknown()
 		}
 		return u.undoneAlready(d, branches), nil
 	case another:
 		return fleet.Outcome{Detail: d}, u.migratedSince(d, c)
 	}
-	if branches.kept {
-		return fleet.Outcome{Detail: d}, u.undoneAndMigrated()
+	if branches.kept != nil {
+		return fleet.Outcome{Detail: d}, u.begunBefore(ctx, t, c, *branches.kept)
 	}
 	if err := u.check(branches, c); err != nil {
 		return fleet.Outcome{Detail: d}, err
@@ -61,7 +64,7 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 	for _, v := range c.inDoubt(status.Versions) {
 		log.Info("the run was cut off while it applied it, and it is recorded", "version", v)
 	}
-	d.Lost = lostSince(ctx, conn, c.point, time.Now())
+	d.Lost = lostSince(ctx, conn, c.point, status.At)
 	if u.env.DryRun {
 		d.known = false
 		return fleet.Outcome{Detail: d, Note: "would be undone to " + c.point.Name + ", losing " + d.Lost.text()}, nil
@@ -72,9 +75,9 @@ func (u *undo) job(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 // branches are what an undo needs to know of a project's.
 type branches struct {
 	own     fleet.Branch
-	point   bool   // the undo point is there
-	kept    bool   // an undo of this run has been begun: what was there before is preserved
-	earlier string // a point of an attempt of the run that no report tells of; empty if there is none
+	point   bool          // the undo point is there
+	kept    *fleet.Branch // keeps what was there before an undo of this run that has been begun; nil if there is none
+	earlier string        // a point of an attempt of the run that no report tells of; empty if there is none
 }
 
 // look lists the project's branches, once a restore that an earlier run began has ended.
@@ -83,24 +86,50 @@ func (u *undo) look(ctx context.Context, t fleet.Tenant, c tenantChange) (found 
 	if err != nil {
 		return found, err
 	}
-	ofRun := regexp.MustCompile("^" + regexp.QuoteMeta(mode.UndoName(u.run.id)) + `(-\d+)?$`)
 	for _, b := range all {
 		switch {
 		case b.ID == c.point.BranchID:
 			found.point = true
 		case b.Name == mode.UndoneName(u.run.id):
-			found.kept = true
-		case ofRun.MatchString(b.Name) && !c.points[b.ID] && b.CreatedAt.Before(c.point.CreatedAt):
+			found.kept = &b
+		case u.ownPoint(b.Name) && !c.points[b.ID] && b.CreatedAt.Before(c.point.CreatedAt):
 			found.earlier = b.Name
 		}
 	}
-	if found.kept {
+	if found.kept != nil {
 		if err := u.brancher.Settle(ctx, t); err != nil {
 			return found, err
 		}
 	}
 	found.own, err = u.brancher.OwnBranch(ctx, t)
 	return found, err
+}
+
+// ownPoint reports whether a branch is an undo point of the run, by its name.
+func (u *undo) ownPoint(branch string) bool {
+	return regexp.MustCompile("^" + regexp.QuoteMeta(mode.UndoName(u.run.id)) + `(-\d+)?$`).MatchString(branch)
+}
+
+// findOut is the outcome of a tenant that the run began with, and of which its report tells nothing: the run makes an
+// undo point right before it changes a tenant.
+func (u *undo) findOut(ctx context.Context, t fleet.Tenant) (fleet.Outcome, error) {
+	all, err := u.brancher.Branches(ctx, t, u.run.id)
+	if err != nil {
+		return fleet.Outcome{}, err
+	}
+	for _, b := range all {
+		if u.ownPoint(b.Name) {
+			return fleet.Outcome{}, fleet.WithRemedy(fmt.Errorf("not undone: the run made its undo point %s, and does not know "+
+				"what it did to it then", b.Name), "look at the tenant: "+ifChanged(b.CreatedAt, b.Name))
+		}
+	}
+	return fleet.Outcome{Unchanged: true, Note: "the run failed, and there is no undo point of it"}, nil
+}
+
+// ifChanged says how somebody takes back a tenant of which only a look tells whether the run changed it.
+func ifChanged(point time.Time, name string) string {
+	return "if it has changed, take it back with mode restore, restore-to-time: " + point.UTC().Format(time.RFC3339Nano) +
+		", or reset its branch to " + name + " in Neon's console"
 }
 
 // lock reads the recorded versions. Unless this is a dry run, it holds the tenant's lock from then on, so that no
@@ -174,7 +203,7 @@ func (u *undo) recorded(ctx context.Context, t fleet.Tenant, log *slog.Logger) (
 // undoneAlready is the outcome of a tenant that records the versions of before.
 func (u *undo) undoneAlready(d UndoDetail, found branches) fleet.Outcome {
 	o := fleet.Outcome{Unchanged: true, Note: "records the versions of before the run"}
-	if found.kept {
+	if found.kept != nil {
 		d.PreservedAs = mode.UndoneName(u.run.id)
 		o.Note = "undone before; kept as " + d.PreservedAs
 	}
@@ -217,18 +246,24 @@ func (c *tenantChange) inDoubt(recorded map[string]bool) (versions []string) {
 func (c *tenantChange) fateUnknown() error {
 	return fleet.WithRemedy(fmt.Errorf("not undone: it records the versions of before the run, but %s failed or was cut "+
 		"off, and may have been applied, wholly or in part, without being recorded",
-		words.List(c.inDoubt(nil), shownVersions)), "look at the tenant: if it has changed, take it back with mode restore, "+
-		"restore-to-time: "+c.point.CreatedAt.UTC().Format(time.RFC3339Nano)+", or reset its branch to "+c.point.Name+
-		" in Neon's console")
+		words.List(c.inDoubt(nil), shownVersions)), "look at the tenant: "+ifChanged(c.point.CreatedAt, c.point.Name))
 }
 
-// undoneAndMigrated is the error of a tenant that was undone and records the run's versions all the same.
-func (u *undo) undoneAndMigrated() error {
-	name := mode.UndoneName(u.run.id)
-	return fleet.WithRemedy(fmt.Errorf("not undone: it was undone before, as the branch %s shows, and migrated again "+
-		"since",
-		name), "undo the run that migrated it; if the earlier undo failed instead, delete the branch "+name+
-		" once you need nothing in it, and run again")
+// begunBefore is the error of a tenant whose undo was begun before, and that records what the run left all the same.
+// That the branch which keeps the old state is there does not prove that the restore succeeded.
+func (u *undo) begunBefore(ctx context.Context, t fleet.Tenant, c tenantChange, kept fleet.Branch) error {
+	restored, err := u.brancher.Restored(ctx, t, c.point.ParentID, kept)
+	switch {
+	case err != nil:
+		return err
+	case restored:
+		return fleet.WithRemedy(fmt.Errorf("not undone: it was undone before, as the branch %s shows, and migrated again "+
+			"since", kept.Name), "undo the run that migrated it")
+	}
+	return fleet.WithRemedy(fmt.Errorf("not undone: a restore was begun on %s UTC, and Neon does not say that it "+
+		"succeeded", kept.CreatedAt.UTC().Format(time.DateTime)), fmt.Sprintf("if a run has migrated the tenant since "+
+		"then, undo that one; if not, rename the branch %s (%s), which keeps what it was when the restore began, and run "+
+		"again", kept.Name, kept.ID))
 }
 
 // lostSince is what was written since an undo point.

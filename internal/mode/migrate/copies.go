@@ -86,7 +86,7 @@ func (c copier) withBranch(
 ) (err error) {
 	place.leave()
 	began := time.Now()
-	spec := fleet.BranchSpec{Name: c.branchName(), ExpiresAt: time.Now().Add(c.lifetime)}
+	spec := fleet.BranchSpec{Name: c.branchName(), ExpiresAt: b.Now().Add(c.lifetime)}
 	branch, secret, err := b.CreateBranch(ctx, t, spec)
 	if err != nil {
 		if c.sweep(ctx, t, b) == 0 {
@@ -135,7 +135,7 @@ func (c copier) sweep(ctx context.Context, t fleet.Tenant, b fleet.Brancher) (de
 		return 0
 	}
 	for _, old := range all {
-		if !strings.HasPrefix(old.Name, rehearsalPrefix) || old.ExpiresAt.IsZero() || time.Now().Before(old.ExpiresAt) {
+		if !strings.HasPrefix(old.Name, rehearsalPrefix) || old.ExpiresAt.IsZero() || b.Now().Before(old.ExpiresAt) {
 			continue
 		}
 		if b.DeleteBranch(ctx, t, old.ID) == nil {

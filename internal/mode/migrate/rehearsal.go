@@ -184,8 +184,8 @@ func onACopy(err error) error {
 	switch failed.Cause() {
 	case migration.RolledBack, migration.AppliedInPart, migration.IndexInvalid:
 		remedy = "correct the file, or the tenant's data, and run again"
-	case migration.ConnectionLost, migration.LostOutsideTransaction, migration.NotRecorded, migration.SessionEnded,
-		migration.Stopped, migration.TableLocked:
+	case migration.ConnectionLost, migration.LostOutsideTransaction, migration.NotRecorded, migration.RecordUnknown,
+		migration.SessionEnded, migration.Stopped, migration.TableLocked:
 		remedy = "run again"
 	}
 	return fleet.WithRemedy(err, remedy+"; this was a copy, and no tenant was touched")

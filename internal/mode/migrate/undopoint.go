@@ -83,7 +83,7 @@ func (u *undoPoints) make(ctx context.Context, t fleet.Tenant, log *slog.Logger)
 		return mode.UndoPoint{}, err
 	}
 	name := mode.UndoName(u.runID)
-	spec := fleet.BranchSpec{Name: name, ExpiresAt: time.Now().Add(u.keep), NoCompute: true}
+	spec := fleet.BranchSpec{Name: name, ExpiresAt: u.brancher.Now().Add(u.keep), NoCompute: true}
 	b, _, err := u.brancher.CreateBranch(ctx, t, spec)
 	if errors.As(err, new(*fleet.ExistingBranch)) {
 		var taken []fleet.Branch
@@ -153,7 +153,8 @@ func inDoubt(err error) *mode.InDoubt {
 	switch cause := failed.Cause(); {
 	case cause == migration.ConnectionLost:
 		return &mode.InDoubt{Versions: failed.Versions}
-	case cause == migration.LostOutsideTransaction, cause == migration.NotRecorded, cause == migration.AppliedInPart,
+	case cause == migration.LostOutsideTransaction, cause == migration.NotRecorded, cause == migration.RecordUnknown,
+		cause == migration.AppliedInPart,
 		cause == migration.IndexInvalid && failed.OutsideTransaction():
 		return &mode.InDoubt{Versions: failed.Versions, OutsideTransaction: true}
 	}

@@ -106,7 +106,10 @@ func (d *drop) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fleet
 			safe, warnings, err = d.secure(ctx, t, &detail, log)
 		}
 		if err != nil {
-			return fleet.Outcome{Detail: detail}, notDropped(err)
+			if gone, unknown := d.source.Gone(ctx, t); unknown != nil || !gone {
+				return fleet.Outcome{Detail: detail}, notDropped(err)
+			}
+			safe = "without a new backup: nothing of it was left but its entry in the list"
 		}
 	}
 	if d.env.DryRun {

@@ -87,6 +87,7 @@ func (s *Server) newRoutes() *http.ServeMux {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.clock.now().UTC().Format(http.TimeFormat))
 	if _, pattern := s.routes.Handler(r); pattern == "" {
 		s.calls.arrived("unknown", "", time.Now())
 		s.answer(w, r, 0, nil, refuse(http.StatusNotFound, "%s %s: no such route", r.Method, r.URL.Path))
