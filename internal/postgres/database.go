@@ -105,7 +105,10 @@ func DropDatabase(ctx context.Context, c *Conn, name string) error {
 }
 
 // OldestMajor and NewestMajor bound the major versions that Neon has, and whose client programs the image holds.
-const OldestMajor, NewestMajor = 14, 18
+const (
+	OldestMajor = 14
+	NewestMajor = 18
+)
 
 // DatabaseExists reports whether the server has a database of that name. One whose DROP DATABASE was cut off does not
 // count: nobody can connect to it any more.
