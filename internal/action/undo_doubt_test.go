@@ -2,6 +2,7 @@ package action
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
+	"github.com/org/neon-tenants-action/internal/neon"
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/wiretest"
 	"github.com/org/neon-tenants-action/internal/servertest"
@@ -198,4 +200,73 @@ func TestATenantInDoubtThatWasMigratedSince(t *testing.T) {
 	o := f.run(t, t.Context(), undo()...)
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "not undone: it was migrated again since", "the run failed or was cut off while it applied 20250301000000")
+}
+
+// Of a tenant whose job was abandoned or panicked the report tells nothing. If the run had made its undo point, it may
+// have changed it.
+func TestATenantOfWhichTheReportTellsNothing(t *testing.T) {
+	t.Parallel()
+	f := newChanged(t, "a", "b", "c")
+	path := filepath.Join(f.workspace, "reports", "7.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range file["tenants"].([]any) {
+		if e := e.(map[string]any); e["name"] != "c" {
+			delete(e, "detail")
+			e["state"], e["error"] = "failed", map[string]any{"message": "its job was abandoned"}
+		}
+	}
+	totals := file["totals"].(map[string]any)
+	totals["succeeded"], totals["failed"] = 1, 2
+	if err := os.WriteFile(path, mustJSON(t, file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, client := f.projects[1], neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey})
+	for _, b := range f.branches(t, p, "undo/7") {
+		if err := client.DeleteBranch(t.Context(), p.ID, b.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := f.run(t, t.Context(), undo()...)
+	o.counts(t, 1, 1, 1, 0)
+	o.says(t, "not undone: the run made its undo point undo/7, and does not know what it did to it then",
+		"or reset its branch to undo/7", "b  the run failed, and there is no undo point of it")
+	if query(t, f.projects[0], hasLate) != "t" || query(t, f.projects[2], hasLate) != "f" {
+		t.Error("the wrong one was undone")
+	}
+}
+
+// What Neon accepted and could not complete is no undo, although the branch that was to keep the old state is there.
+func TestAnUndoThatNeonFailed(t *testing.T) {
+	t.Parallel()
+	f := newChanged(t, "a")
+	p := f.projects[0]
+	f.FailRestore(p.ID)
+	o := f.run(t, t.Context(), undo()...)
+	o.counts(t, 0, 0, 1, 0)
+	o.says(t, "take it back to undo/7", "ended as failed")
+	kept := f.branches(t, p, "undone/")
+	if len(kept) != 1 || query(t, p, hasLate) != "t" {
+		t.Fatalf("kept %+v", kept)
+	}
+	for _, dry := range []string{"dry-run=true", "dry-run=false"} {
+		o = f.run(t, t.Context(), undo(dry)...)
+		o.counts(t, 0, 0, 1, 0)
+		o.says(t, "not undone: a restore was begun on ", "and Neon does not say that it succeeded",
+			"if not, rename the branch undone/7 ("+kept[0].ID+")")
+	}
+	if !f.RenameBranch(p.ID, kept[0].ID, "kept") {
+		t.Fatal("it has no such branch")
+	}
+	f.run(t, t.Context(), undo()...).counts(t, 1, 0, 0, 0)
+	f.run(t, t.Context(), undo()...).counts(t, 0, 1, 0, 0)
+	if query(t, p, hasLate) != "f" {
+		t.Error("it was not undone")
+	}
 }
