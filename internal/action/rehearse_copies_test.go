@@ -6,38 +6,12 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/mode/migrate"
-	"github.com/org/neon-tenants-action/internal/neon"
-	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/servertest"
 )
-
-// A branch of another run's rehearsal is past its time by Neon's clock, whatever that of the runner says.
-func TestARehearsalThatGoesOnIsNotSwept(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t, named("a")...)
-	p, client := f.projects[0], neon.New(neon.Options{BaseURL: f.URL(), Key: neontest.OrgKey})
-	expires := time.Now().UTC().Add(time.Hour).Truncate(time.Second)
-	other, err := client.CreateBranch(t.Context(), p.ID, neon.BranchSpec{Name: "rehearsal/6-other", ExpiresAt: expires})
-	if err == nil {
-		err = client.WaitOperations(t.Context(), p.ID, other.Operations)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	told := [2]string{expires.Format(time.RFC3339), expires.Add(-2 * time.Hour).Format(time.RFC3339)}
-	for _, behind := range []time.Duration{3 * time.Hour, 0} { // Neon says that the branch expires in two hours, or did
-		f.Fail(neontest.Fault{Route: "POST /projects/{project_id}/branches", Status: 422, Times: 1})
-		o := f.run(t, t.Context(), "rehearse=all", "dry-run=true", f.rewriting(t, told[0], told[1], behind))
-		if names := f.branchNames(t, p); slices.Contains(names, other.Name) != (behind > 0) {
-			t.Errorf("with a clock %s ahead, the branches are %v\n%s", behind, names, o.log)
-		}
-	}
-}
 
 // Where there are no branches, the copy is on the tenant's own server: with its data if nobody uses the database.
 func TestRehearsalOnACopy(t *testing.T) {

@@ -96,7 +96,7 @@ func TestARestoreIsRepeatedAfterItsMomentHasLeftTheHistory(t *testing.T) {
 	t.Parallel()
 	f, at := newPast(t, neontest.Spec{Name: "a", HistorySeconds: 3600})
 	f.run(t, t.Context(), toTime("a", at, "confirm=a")...).counts(t, 1, 0, 0, 0)
-	api := f.rewriting(t, `"history_retention_seconds":3600`, `"history_retention_seconds":0`, 0)
+	api := f.rewriting(t, `"history_retention_seconds":3600`, `"history_retention_seconds":0`)
 	f.run(t, t.Context(), toTime("a", at, "confirm=a", api)...).counts(t, 0, 1, 0, 0)
 	o := f.run(t, t.Context(), toTime("a", at, api)...)
 	o.says(t, " is before Neon's history of the project")

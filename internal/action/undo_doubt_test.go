@@ -36,17 +36,16 @@ func (f *organisation) throughBreakable(t *testing.T, p neontest.Project) (input
 		}
 		hosts[i] = u.Host
 	}
-	return f.rewriting(t, hosts[0], hosts[1], 0), proxy
+	return f.rewriting(t, hosts[0], hosts[1]), proxy
 }
 
-// rewriting returns the input for an API whose answers have one text in place of another, and whose clock is behind.
-func (f *organisation) rewriting(t *testing.T, old, now string, behind time.Duration) (input string) {
+// rewriting returns the input for an API whose answers have one text in place of another.
+func (f *organisation) rewriting(t *testing.T, old, now string) (input string) {
 	t.Helper()
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
 		f.ServeHTTP(answer, r)
 		w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
-		w.Header().Set("Date", time.Now().Add(-behind).UTC().Format(http.TimeFormat))
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write([]byte(strings.ReplaceAll(answer.Body.String(), old, now)))
 	}))

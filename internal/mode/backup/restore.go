@@ -3,6 +3,7 @@ package backup
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -74,10 +75,6 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 		in.Mistake("restore-into", "contradicts restore-url; give one of the two")
 	case given:
 		r.target = readTarget(in, env, "restore-url", in.Secret("restore-url"))
-		if mode.RefuseCatalog(env, r.target) != nil {
-			in.Mistake("restore-url", "is the catalog's own database (catalog-url); give another one, or leave catalog-url out "+
-				"to restore the catalog itself")
-		}
 	case in.String("restore-into") == "": // a misspelt one is a mistake of its own
 		in.Mistake("restore-url", "is required here and is empty; "+
 			"give the target's connection string as a secret, or restore-into: new-project or branch")
@@ -100,6 +97,10 @@ func NewRestore(in *input.Reader, env mode.Env) mode.Work {
 func (r *restore) prepare(ctx context.Context, found mode.Found) error {
 	if _, err := only(found); err != nil {
 		return err
+	}
+	if mode.RefuseCatalog(r.env, r.target) != nil {
+		return fleet.WithRemedy(errors.New("restore-url is the catalog's own database (catalog-url), which no tenant's backup "+
+			"replaces"), "give another database")
 	}
 	r.present = map[string]string{}
 	for _, t := range found.All {

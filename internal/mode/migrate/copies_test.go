@@ -15,6 +15,7 @@ import (
 // late is a platform that has not yet deleted branches which are past their time. The simulator never is.
 type late struct {
 	fleet.Brancher
+	now      time.Time
 	branches []fleet.Branch
 	deleted  []string
 }
@@ -25,15 +26,19 @@ func (l *late) Branches(_ context.Context, _ fleet.Tenant, search string) ([]fle
 	}), nil
 }
 
+func (l *late) Now() time.Time { return l.now }
+
 func (l *late) DeleteBranch(_ context.Context, _ fleet.Tenant, id string) error {
 	l.deleted = append(l.deleted, id)
 	return nil
 }
 
-// Only branches of rehearsals are deleted, and only those past their time: another run may be at work on the others.
+// Only branches of rehearsals are deleted, and only those past their time by the platform's clock, which this machine's
+// may be ahead of: another run may be at work on the others.
 func TestSweep(t *testing.T) {
-	past, future := time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
-	l := &late{branches: []fleet.Branch{
+	now := time.Now().Add(-3 * time.Hour)
+	past, future := now.Add(-time.Minute), now.Add(time.Hour)
+	l := &late{now: now, branches: []fleet.Branch{
 		{ID: "1", Name: "rehearsal/12-old", ExpiresAt: past}, {ID: "2", Name: "rehearsal/13-running", ExpiresAt: future},
 		{ID: "3", Name: "rehearsal/kept"}, {ID: "4", Name: "my-rehearsal/12", ExpiresAt: past}, {ID: "5", Name: "main"},
 	}}
