@@ -230,8 +230,7 @@ func TestBackupMistakes(t *testing.T) {
 	o.says(t, "restore-into: contradicts restore-url")
 	o = f.run(t, t.Context(), "mode=restore", "s3-bucket=b", "aws-region=x", "restore-into=brunch")
 	if o.says(t, `input restore-into: "brunch" is not one of its values`); strings.Contains(o.log, "restore-url") {
-		t.Errorf("a second mistake comes of it:
-%s", o.log)
+		t.Errorf("a second mistake comes of it:\n%s", o.log)
 	}
 	catalog := pgtest.Database(t)
 	o = f.run(t, t.Context(), "mode=restore", "s3-bucket=b", "aws-region=x", "restore-url="+catalog, "catalog-url="+catalog)
