@@ -197,7 +197,7 @@ var otherwise = map[string]string{
 	"max-size":            "1GB",
 	"check-sql":           "select true",
 
-	"backup-key":   "tenants/acme/key",
+	"backup-key":   "tenants/acme/20261122T031500Z-pg17.sql.gz",
 	"restore-url":  aDatabase,
 	"restore-into": "branch",
 	"overwrite":    "true",

@@ -27,21 +27,21 @@ func (c *Catalog) Orphans(ctx context.Context, versions string) ([]string, error
 		return nil, err
 	}
 	looked := candidates[:min(len(candidates), mostCandidates)]
-	found := make([]string, len(looked))
+	texts := make([]string, len(looked))
 	var all sync.WaitGroup
 	slots := make(chan struct{}, candidatesAtOnce)
 	for i, name := range looked {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			found[i] = c.orphan(ctx, name, versions)
+			texts[i] = c.orphan(ctx, name, versions)
 		})
 	}
 	all.Wait()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	found = slices.DeleteFunc(found, func(text string) bool { return text == "" })
+	found := slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 	if more := len(candidates) - len(looked); more > 0 {
 		found = append(found, words.Count(more, "further database", "further databases")+", not looked into")
 	}
