@@ -233,7 +233,8 @@ func TestBackupMistakes(t *testing.T) {
 		t.Errorf("a second mistake comes of it:\n%s", o.log)
 	}
 	catalog := pgtest.Database(t)
-	o = f.run(t, t.Context(), "mode=restore", "s3-bucket=b", "aws-region=x", "restore-url="+catalog, "catalog-url="+catalog)
+	o = f.run(t, t.Context(), "mode=restore", "s3-bucket=b", "aws-region=x", "restore-url="+catalog,
+		"catalog-url="+catalog)
 	o.says(t, "restore-url is the catalog's own database (catalog-url)")
 }
 

@@ -19,8 +19,8 @@ func (r *run) replacesPrevious() bool {
 	})
 }
 
-// keepPrevious keeps the report that this run's is about to replace if it is still needed: whoever repeats an undo gives
-// the report of the run to undo once more. replace is false if that is to stay where it is, as for a run that was
+// keepPrevious keeps the report that this run's is about to replace if it is still needed: whoever repeats an undo
+// gives the report of the run to undo once more. replace is false if that is to stay where it is, as for a run that was
 // refused, which has nothing to say that is worth another's report.
 func (r *run) keepPrevious() (replace bool, err error) {
 	switch {

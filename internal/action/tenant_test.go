@@ -83,7 +83,7 @@ func TestWhatIsNotCreated(t *testing.T) {
 			"or schemas", []string{"tenant-source=secrets", "tenant-secrets={}"}},
 		{"new", `neon-region: "Frankfurt!" is not a Neon region`, []string{"neon-region=Frankfurt!"}},
 		{"new", "write for example neon-region: aws-eu-central-1", []string{"neon-region=eu-central-1"}},
-		{"new", `neon-pg-version: "12" is not a whole number from 14 to 18`, []string{"neon-pg-version=12"}},
+		{"new", `neon-pg-version: "12" is not a whole number from 14 to 99`, []string{"neon-pg-version=12"}},
 	} {
 		f.ResetCalls()
 		o := f.run(t, t.Context(), create(c.name, c.more...)...)

@@ -179,7 +179,8 @@ func TestUndoPointsOfACatalogsTenants(t *testing.T) {
 	}
 }
 
-// The report of the run to undo is needed until the undo is done: no undo replaces it, least of all one that is refused.
+// The report of the run to undo is needed until the undo is done: no undo replaces it, least of all one that is
+// refused.
 func TestUndoKeepsTheReportItReads(t *testing.T) {
 	t.Parallel()
 	f := newChanged(t, "a", "b")

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// catalogs are the numbers of the system's catalogs. PostgreSQL's sources fix them (src/include/catalog), for all majors;
-// by a name, a session that is new would have to look each of them up.
+// catalogs are the numbers of the system's catalogs. PostgreSQL's sources fix them (src/include/catalog), for all
+// majors; by a name, a session that is new would have to look each of them up.
 var catalogs = map[string]oid{
 	"pg_cast": 2605, "pg_class": 1259, "pg_collation": 3456, "pg_conversion": 2607, "pg_event_trigger": 3466,
 	"pg_extension": 3079, "pg_foreign_data_wrapper": 2328, "pg_foreign_server": 1417, "pg_namespace": 2615,

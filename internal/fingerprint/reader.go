@@ -88,8 +88,8 @@ func newReader(o Options, emit func(object)) *reader {
 	return &reader{
 		whole: o.Schema == "", portable: o.Portable, home: cmp.Or(o.Schema, postgres.PublicSchema), emit: emit,
 		spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
-		defaults: map[position]string{}, columns: map[position]string{}, unchecked: map[oid][]string{}, constrained: map[oid]bool{},
-		checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},
+		defaults: map[position]string{}, columns: map[position]string{}, unchecked: map[oid][]string{},
+		constrained: map[oid]bool{}, checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},
 	}
 }
 

@@ -104,7 +104,7 @@ func DropDatabase(ctx context.Context, c *Conn, name string) error {
 	return nil
 }
 
-// OldestMajor and NewestMajor bound the major versions that Neon has, and whose client programs the image holds.
+// OldestMajor and NewestMajor bound the major versions whose client programs the image holds.
 const (
 	OldestMajor = 14
 	NewestMajor = 18

@@ -29,6 +29,9 @@ type creation struct {
 	given     []string // the names of the settings
 }
 
+// newestOffered leaves it to Neon which majors there are: a new one comes to some regions first.
+const newestOffered = 99
+
 // region is the form of Neon's regions: a cloud, a place and perhaps a number.
 var region = regexp.MustCompile(`^(aws|azure)-[a-z0-9]+(-[a-z0-9]+)*$`)
 
@@ -48,7 +51,7 @@ func regionLike(text string) string {
 func (n *Neon) readCreation(in *input.Reader) {
 	n.creation = creation{
 		region:    in.String("neon-region"),
-		pgVersion: in.Int("neon-pg-version", postgres.OldestMajor, postgres.NewestMajor),
+		pgVersion: in.Int("neon-pg-version", postgres.OldestMajor, newestOffered),
 	}
 	if !region.MatchString(n.creation.region) {
 		in.Mistake("neon-region", "%q is not a Neon region, which begins with aws- or azure- and is in lower case; write "+

@@ -99,8 +99,8 @@ func (r *restore) prepare(ctx context.Context, found mode.Found) error {
 		return err
 	}
 	if mode.RefuseCatalog(r.env, r.target) != nil {
-		return fleet.WithRemedy(errors.New("restore-url is the catalog's own database (catalog-url), which no tenant's backup "+
-			"replaces"), "give another database")
+		return fleet.WithRemedy(errors.New("restore-url is the catalog's own database (catalog-url), which no tenant's "+
+			"backup replaces"), "give another database")
 	}
 	r.present = map[string]string{}
 	for _, t := range found.All {
