@@ -72,7 +72,7 @@ func (h *hub) sync(t *testing.T, inputs ...string) outcome {
 func (h *hub) syncWithin(t *testing.T, ctx context.Context, inputs ...string) outcome {
 	t.Helper()
 	o := h.f.run(t, ctx, append([]string{
-		"mode=sync-secrets", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, h.tenants)),
+		"mode=sync-secrets", "tenant-source=secrets", "tenant-secrets=" + string(mustJSON(t, h.source(t))),
 		"neon-api-key=" + neontest.OrgKey,
 		"github-token=" + githubtest.DefaultToken, "$GITHUB_API_URL=" + h.URL, "$GITHUB_REPOSITORY=acme/app",
 	}, inputs...)...)
@@ -108,6 +108,12 @@ func (h *hub) holds(t *testing.T, want map[string]string) {
 	if diff := cmp.Diff(want, h.Secrets(h.scope)); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
 	}
+}
+
+// source is the input tenant-secrets: a bundle, in which one tenant may have no connection string.
+func (h *hub) source(t *testing.T) map[string]string {
+	t.Helper()
+	return map[string]string{"NEON_TENANTS_BUNDLE_1": string(mustJSON(t, h.tenants))}
 }
 
 // perTenant is what the secrets have to be.
