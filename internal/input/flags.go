@@ -52,7 +52,7 @@ func (r *Reader) parseFlags(args []string) error {
 }
 
 func (r *Reader) setFlag(name, value string) {
-	r.values[name], r.flags[name] = value, true
+	r.values[name], r.flags[name], r.exported[name] = value, true, false
 	if delete(r.blank, name); strings.TrimSpace(value) == "" {
 		r.blank[name] = "--" + name
 	}

@@ -19,6 +19,7 @@ type Reader struct {
 	lookup    func(string) (string, bool)
 	used      map[string]bool
 	flags     map[string]bool   // inputs that flags give
+	exported  map[string]bool   // inputs that the shell's variables give, perhaps for other runs
 	blank     map[string]string // inputs that are given and empty, by what
 	exposed   map[string]bool   // secrets that flags give
 	defaults  map[string]string // in place of the definition's
@@ -35,6 +36,7 @@ type Reader struct {
 func New(def *Definition, args []string, lookup func(string) (string, bool)) (*Reader, error) {
 	r := &Reader{
 		def: def, values: map[string]string{}, lookup: lookup, used: map[string]bool{}, flags: map[string]bool{},
+		exported: map[string]bool{},
 		defaults: map[string]string{},
 		blank:    map[string]string{}, exposed: map[string]bool{}, contradictions: map[string]string{},
 	}
@@ -202,11 +204,11 @@ func (r *Reader) Err() error {
 }
 
 // Unused lists the inputs that have a value other than their default and that nothing has read: they have no effect
-// with this mode and source, which a user will want to know.
+// with this mode and source, which a user will want to know. Variables that a shell exports are for other runs, too.
 func (r *Reader) Unused() []string {
 	var names []string
 	for _, f := range r.def.Inputs {
-		if r.differs(f) && !r.used[f.Name] {
+		if r.differs(f) && !r.used[f.Name] && !r.exported[f.Name] {
 			names = append(names, f.Name)
 		}
 	}

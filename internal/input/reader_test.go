@@ -243,7 +243,8 @@ func TestCommandLineMistakes(t *testing.T) {
 }
 
 func TestUnused(t *testing.T) {
-	r := read(t, environment{"INPUT_TENANTS": "*", "INPUT_API-KEY": "k", "INPUT_TIMEOUT": ""},
+	r := read(t, environment{"INPUT_TENANTS": "*", "INPUT_API-KEY": "k", "INPUT_TIMEOUT": "",
+		"NEON_TENANTS_TIMEOUT": "5m", "NEON_TENANTS_PATH": "y"}, // which may be there for other runs
 		"--dry-run", "--path", "x", "--mode", "m")
 	r.String("mode")
 	if diff := cmp.Diff([]string{"api-key", "dry-run", "path"}, r.Unused()); diff != "" {

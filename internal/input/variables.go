@@ -52,6 +52,7 @@ func (r *Reader) readVariables(f Field) {
 		case i == 0 && text == f.Default:
 		case by == "":
 			r.values[f.Name], by = v, variable
+			r.exported[f.Name] = strings.HasPrefix(variable, ownPrefix)
 		case text != strings.TrimSpace(known):
 			r.contradictions[f.Name] = by + " and " + variable
 		}

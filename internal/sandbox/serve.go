@@ -48,10 +48,17 @@ Try it from another terminal:
   curl -s -H "Authorization: Bearer $NEON_API_KEY" "$NEON_API_URL/projects?limit=100"
   npx neonctl --api-host "$NEON_API_URL" projects list --org-id "$NEON_ORG_ID"
   curl -s -H "Authorization: Bearer $GITHUB_TOKEN" "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/actions/secrets"
-  export NEON_TENANTS_NEON_API_KEY="$NEON_API_KEY"
-  go run . --mode migrate --neon-api-url "$NEON_API_URL" --migrations-path migrations/example
-  go run . --mode backup --neon-api-url "$NEON_API_URL" --s3-bucket "$S3_BUCKET" --s3-endpoint "$S3_ENDPOINT" \
-    --s3-path-style --role-to-assume "$ROLE_TO_ASSUME"
+This program's inputs, for all that follows, and some of its modes:
+  export NEON_TENANTS_NEON_API_KEY="$NEON_API_KEY" NEON_TENANTS_NEON_API_URL="$NEON_API_URL"
+  export NEON_TENANTS_S3_BUCKET="$S3_BUCKET" NEON_TENANTS_S3_ENDPOINT="$S3_ENDPOINT" NEON_TENANTS_S3_PATH_STYLE=true
+  export NEON_TENANTS_ROLE_TO_ASSUME="$ROLE_TO_ASSUME" NEON_TENANTS_GITHUB_TOKEN="$GITHUB_TOKEN"
+  export NEON_TENANTS_VERIFY_DATABASE_URL="$RESTORE_URL" NEON_TENANTS_MIGRATIONS_PATH=migrations/example
+  go run . --mode migrate
+  go run . --mode backup
+  go run . --mode verify-backups
+  go run . --mode restore --tenants Globex --restore-into branch
+  go run . --mode sync-secrets
+  go run . --mode health-check
 GitHub's command line takes no address and speaks plain HTTP to github.localhost only; the sandbox is the proxy to that:
   sandbox_gh() { HTTP_PROXY="$GITHUB_API_URL" NO_PROXY=none GH_HOST=github.localhost GH_TOKEN="$GITHUB_TOKEN" gh "$@"; }
   sandbox_gh secret set FROM_GH --body hello --repo "$GITHUB_REPOSITORY"
