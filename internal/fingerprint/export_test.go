@@ -4,13 +4,12 @@ package fingerprint
 var (
 	Normalize      = normalize
 	WithoutOptions = withoutOptions
-	Catalogs       = catalogs
 )
 
 // Unread returns how many statements of common.sql are read by nothing, and how many there are.
 func Unread() (unread, all int) {
 	r := newReader(Options{}, nil)
-	message := Options{}.common(r, 18)[1:] // without printing
+	message := Options{}.common(r, 18)[len(printing("")):]
 	for _, s := range message {
 		if s.row == nil {
 			unread++
