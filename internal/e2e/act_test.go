@@ -155,7 +155,7 @@ func TestBackupExamples(t *testing.T) {
 		"--input", "tenant="+acme.id, "--input", "backup-key="+nightly[acme.name],
 		"--input", "restore-into=new-project", "--input", "dry-run=false")
 	job.wants(t, "succeeded", "1")
-	made := regexp.MustCompile(`into new project (\S+)`).FindStringSubmatch(job.log)
+	made := regexp.MustCompile(`into new project [^(]*\((\S+)\)`).FindStringSubmatch(job.log)
 	if made == nil {
 		t.Fatal("the log does not name the new project")
 	}
