@@ -85,24 +85,33 @@ func TestAMigrationWaitsForADumpAndNobodyBehindIt(t *testing.T) {
 	migration().counts(t, 1, 0, 0, 0)
 }
 
-// A backup waits for a migration no longer than it is told to, and then leaves nothing behind.
-func TestABackupWaitsForAMigration(t *testing.T) {
-	f, v := newFleet(t, named("a")...), newVault(t)
+// hang begins a migration of the only tenant that does not end, and returns once it holds the lock; end cancels it.
+func (f *organisation) hang(t *testing.T) (end func()) {
+	t.Helper()
 	f.write(t, "20250302000000_hang.sql", "select pg_sleep(60);")
-	migration, end := context.WithCancel(t.Context())
+	migration, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		f.run(t, migration)
 	}()
 	servertest.WaitFor(t, func() bool { return sleeping(f.projects[0]) })
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// A backup waits for a migration no longer than it is told to, and then leaves nothing behind.
+func TestABackupWaitsForAMigration(t *testing.T) {
+	f, v := newFleet(t, named("a")...), newVault(t)
+	end := f.hang(t)
 	o := f.run(t, t.Context(), v.inputs("mode=backup", "lock-timeout=1s")...)
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "nothing was dumped: another run holds the migration lock (server process ", "raise lock-timeout")
 	same(t, "keys", len(v.keys(t)), 0)
 	f.run(t, t.Context(), v.inputs("mode=backup", "lock-timeout=1s", "dry-run=true")...).counts(t, 1, 0, 0, 0)
 	end()
-	<-ended
 }
 
 // A restore into the tenant's own database waits for a migration, which would go on with what it loads, no longer than
@@ -114,17 +123,9 @@ func TestARestoreAndAMigrationDoNotMeet(t *testing.T) {
 	f.run(t, t.Context()).counts(t, 1, 0, 0, 0)
 	f.run(t, t.Context(), v.inputs("mode=backup")...).counts(t, 1, 0, 0, 0)
 	restore := v.inputs("mode=restore", "restore-url="+p.URL, "overwrite=true")
-	f.write(t, "20250302000000_hang.sql", "select pg_sleep(60);")
-	migration, end := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		f.run(t, migration)
-	}()
-	servertest.WaitFor(t, func() bool { return sleeping(p) })
+	end := f.hang(t)
 	o := f.run(t, t.Context(), append(restore, "lock-timeout=1s")...)
 	end()
-	<-ended
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "nothing was restored: another run holds the migration lock (server process ", "raise lock-timeout")
 

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/org/neon-tenants-action/internal/neon/neontest"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
@@ -106,19 +105,9 @@ func TestARestoreIsRepeatedAfterItsMomentHasLeftTheHistory(t *testing.T) {
 func TestARestoreToATimeIsCancelledWhileItWaitsForTheLock(t *testing.T) {
 	t.Parallel()
 	f, at := newPast(t, named("a")...)
-	f.write(t, "20250302000000_hang.sql", "select pg_sleep(60);")
-	migration, end := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		f.run(t, migration)
-	}()
-	for !sleeping(f.projects[0]) && t.Context().Err() == nil {
-		time.Sleep(20 * time.Millisecond)
-	}
+	end := f.hang(t)
 	o := f.run(t, t.Context(), toTime("a", at, "confirm=a", "lock-timeout=1m", "tenant-timeout=2s")...)
 	end()
-	<-ended
 	o.counts(t, 0, 0, 1, 0)
 	o.says(t, "wait for the migration lock: ")
 	if names := f.branchNames(t, f.projects[0]); len(names) > 0 {
