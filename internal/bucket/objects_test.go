@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/org/neon-tenants-action/internal/bucket"
@@ -124,15 +125,9 @@ func TestObjectLock(t *testing.T) {
 	b := open(t, o)
 	for i, size := range []int64{small, large} {
 		key := keyAt(b, "acme", noon.Add(time.Duration(i)*time.Second))
-		if _, err := write(t.Context(), b, key, size, bucket.Info{}); err != nil {
-			t.Fatal(err)
-		}
-		kept, err := s.Client().GetObjectRetention(t.Context(), &s3.GetObjectRetentionInput{Bucket: &o.Bucket, Key: &key})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if until := *kept.Retention.RetainUntilDate; time.Until(until) < 47*time.Hour || kept.Retention.Mode != "GOVERNANCE" {
-			t.Errorf("retained until %s, %s", until, kept.Retention.Mode)
+		kept := writeHeld(t, s, b, o.Bucket, key, size)
+		if until := *kept.RetainUntilDate; time.Until(until) < 47*time.Hour || kept.Mode != "GOVERNANCE" {
+			t.Errorf("retained until %s, %s", until, kept.Mode)
 		}
 		if o, err := b.Head(t.Context(), key); err != nil || !o.Held(time.Now()) || o.Held(time.Now().Add(49*time.Hour)) {
 			t.Errorf("looks as if it were not held for two days: %+v, %v", o, err)
@@ -142,6 +137,21 @@ func TestObjectLock(t *testing.T) {
 			t.Errorf("deleted %+v, %v", deleted, err)
 		}
 	}
+}
+
+// writeHeld writes an object, and returns for how long the store holds it.
+func writeHeld(
+	t *testing.T, s *buckettest.Server, b *bucket.Bucket, name, key string, size int64,
+) *types.ObjectLockRetention {
+	t.Helper()
+	if _, err := write(t.Context(), b, key, size, bucket.Info{}); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := s.Client().GetObjectRetention(t.Context(), &s3.GetObjectRetentionInput{Bucket: &name, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kept.Retention
 }
 
 // The day goes by the store's clock: by that of a runner that is behind, an object would be deletable too early.
@@ -154,15 +164,9 @@ func TestObjectLockGoesByTheStoresClock(t *testing.T) {
 	b := open(t, o)
 	for i, size := range []int64{small, large} {
 		key := keyAt(b, "acme", noon.Add(time.Duration(i)*time.Second))
-		if _, err := write(t.Context(), b, key, size, bucket.Info{}); err != nil {
-			t.Fatal(err)
-		}
-		kept, err := s.Client().GetObjectRetention(t.Context(), &s3.GetObjectRetentionInput{Bucket: &o.Bucket, Key: &key})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if off := b.Now().AddDate(0, 0, 2).Sub(*kept.Retention.RetainUntilDate); off.Abs() > time.Minute {
-			t.Errorf("retained until %s, which is off by %s", kept.Retention.RetainUntilDate, off)
+		kept := writeHeld(t, s, b, o.Bucket, key, size)
+		if off := b.Now().AddDate(0, 0, 2).Sub(*kept.RetainUntilDate); off.Abs() > time.Minute {
+			t.Errorf("retained until %s, which is off by %s", kept.RetainUntilDate, off)
 		}
 	}
 }
