@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
@@ -67,6 +68,7 @@ type Bucket struct {
 	// custom is true for a store that is not AWS, which may know only the oldest parts of the protocol.
 	custom bool
 	clock  *clock
+	open   *connections
 	// fallback is true once a custom store has rejected checksum headers or conditional writes.
 	fallback atomic.Bool
 }
@@ -83,8 +85,51 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	o.Prefix = strings.Trim(o.Prefix, "/")
 	o.SessionName, o.Duration = cmp.Or(o.SessionName, defaultSession), cmp.Or(o.Duration, defaultDuration)
 	o.Streams = cmp.Or(o.Streams, defaultStreams)
+	b := &Bucket{options: o, budget: newBudget(o.Streams), clock: &clock{}, open: newConnections()}
+	if err := b.connect(ctx); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// connect makes the client, and tries it.
+func (b *Bucket) connect(ctx context.Context) error {
+	cfg, err := b.configuration(ctx)
+	if err != nil {
+		return err
+	}
+	b.options.Region = cfg.Region
+	b.client = s3.NewFromConfig(cfg, func(so *s3.Options) {
+		if b.options.Endpoint != "" {
+			so.BaseEndpoint = aws.String(b.options.Endpoint)
+		}
+		so.UsePathStyle = b.options.PathStyle
+		so.Retryer = newRetryer(b.options, cfg.Credentials)
+		b.custom = so.BaseEndpoint != nil && !amazon(*so.BaseEndpoint)
+		if b.custom {
+			so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+			so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		}
+	})
+	if err := exposed("the store", b.options.Bucket, b.client.Options().BaseEndpoint); err != nil {
+		return err
+	}
+	if cfg.Region == "" {
+		return &Error{Op: "open the bucket", Bucket: b.options.Bucket, Err: errors.New("no AWS region is given"),
+			cause: NoRegion}
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return b.credentialsError(err)
+	}
+	return b.checkAccess(ctx)
+}
+
+// configuration returns AWS's own configuration with what the options say.
+func (b *Bucket) configuration(ctx context.Context) (aws.Config, error) {
+	o := b.options
 	load := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(httpClient(o)),
+		config.WithHTTPClient(httpClient(o, b.open)),
 		config.WithLogger(logging.Nop{}), // it would write to standard error
 		config.WithRetryer(func() aws.Retryer { return newRetryer(o, nil) }),
 	}
@@ -93,44 +138,20 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
-		return nil, configurationError(err, o.Bucket)
+		return cfg, configurationError(err, o.Bucket)
 	}
-	o.Region = cfg.Region
-	if o.RoleARN != "" {
-		if o.Token == nil {
-			return nil, errors.New("open the bucket: there is a role to assume, but no source of identity tokens")
-		}
-		if cfg.Credentials, err = assumed(ctx, cfg, o); err != nil {
-			return nil, err
-		}
+	if custom, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // with the authorities of AWS_CA_BUNDLE
+		// With AWS_DEFAULTS_MODE, services would give it another dialer, which knows no limit on stalled connections.
+		cfg.HTTPClient = custom.Freeze()
 	}
-	b := &Bucket{options: o, budget: newBudget(o.Streams), clock: &clock{}}
-	b.client = s3.NewFromConfig(cfg, func(so *s3.Options) {
-		if o.Endpoint != "" {
-			so.BaseEndpoint = aws.String(o.Endpoint)
-		}
-		so.UsePathStyle = o.PathStyle
-		so.Retryer = newRetryer(o, cfg.Credentials)
-		b.custom = so.BaseEndpoint != nil && !amazon(*so.BaseEndpoint)
-		if b.custom {
-			so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-			so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		}
-	})
-	if err := exposed("the store", o.Bucket, b.client.Options().BaseEndpoint); err != nil {
-		return nil, err
+	if o.RoleARN == "" {
+		return cfg, nil
 	}
-	if cfg.Region == "" {
-		return nil, &Error{Op: "open the bucket", Bucket: o.Bucket, Err: errors.New("no AWS region is given"),
-			cause: NoRegion}
+	if o.Token == nil {
+		return cfg, errors.New("open the bucket: there is a role to assume, but no source of identity tokens")
 	}
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		return nil, b.credentialsError(err)
-	}
-	if err := b.checkAccess(ctx); err != nil {
-		return nil, err
-	}
-	return b, nil
+	cfg.Credentials, err = assumed(ctx, cfg, o)
+	return cfg, err
 }
 
 // checkAccess lists one object, which takes a permission that every use of a bucket needs anyway, and reads the store's
@@ -157,9 +178,11 @@ func (b *Bucket) Folder(name string) string {
 	return folder
 }
 
-// Close returns unused memory to the operating system. The SDK's client keeps idle connections until the store ends
-// them, or the process.
-func (b *Bucket) Close() { b.budget.chunks.close() }
+// Close ends the connections, also those in use, and returns unused memory to the operating system.
+func (b *Bucket) Close() {
+	b.open.close()
+	b.budget.chunks.close()
+}
 
 // amazon reports whether an endpoint is AWS's own, such as a VPC or FIPS endpoint.
 func amazon(endpoint string) bool {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 // seconds, and sends whitespace while it completes a large upload.
 const stallTimeout = 60 * time.Second
 
-// httpClient returns the SDK's own client, which honours AWS_CA_BUNDLE, with a limit on stalled connections.
-func httpClient(o Options) *awshttp.BuildableClient {
+// httpClient returns the SDK's own client, which honours AWS_CA_BUNDLE, with a limit on stalled connections. All its
+// connections are among open while they last.
+func httpClient(o Options, open *connections) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		dial := o.dial
 		if dial == nil {
@@ -31,7 +33,7 @@ func httpClient(o Options) *awshttp.BuildableClient {
 			if err != nil {
 				return nil, err
 			}
-			return &timedConn{Conn: conn, idle: cmp.Or(o.stall, stallTimeout)}, nil
+			return open.add(&timedConn{Conn: conn, idle: cmp.Or(o.stall, stallTimeout)})
 		}
 		// One connection per request: S3 has no HTTP/2, and on a store that does, all streams would share one
 		// connection.
@@ -51,6 +53,50 @@ func httpClient(o Options) *awshttp.BuildableClient {
 			t.TLSClientConfig.RootCAs = roots
 		}
 	})
+}
+
+// connections are those that are open. The SDK's clients keep idle ones, and none can be told to end them.
+type connections struct {
+	mu   sync.Mutex
+	open map[net.Conn]struct{} // nil once they are closed
+}
+
+func newConnections() *connections { return &connections{open: map[net.Conn]struct{}{}} }
+
+func (c *connections) add(conn net.Conn) (net.Conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	counted := &countedConn{conn, c}
+	c.open[counted] = struct{}{}
+	return counted, nil
+}
+
+// close ends all of them, and those that are still being dialled.
+func (c *connections) close() {
+	c.mu.Lock()
+	open := c.open
+	c.open = nil
+	c.mu.Unlock()
+	for conn := range open {
+		_ = conn.Close()
+	}
+}
+
+// countedConn is a connection that is open until it is closed.
+type countedConn struct {
+	net.Conn
+	of *connections
+}
+
+func (c *countedConn) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // timedConn fails once nothing has moved in either direction for a while. A write extends the deadline of a pending
