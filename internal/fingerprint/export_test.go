@@ -4,6 +4,7 @@ package fingerprint
 var (
 	Normalize      = normalize
 	WithoutOptions = withoutOptions
+	Again          = again[int]
 )
 
 // Unread returns how many statements of common.sql are read by nothing, and how many there are.

@@ -4,7 +4,6 @@ package fingerprint
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -14,9 +13,6 @@ import (
 // Version is that of the fingerprints' form. It changes whenever equal schemas would get another hash, and hashes of
 // different versions tell nothing about each other.
 const Version = 2
-
-// ErrChanged is the error of a schema that changed while it was read.
-var ErrChanged = errors.New("the schema changed while it was read")
 
 // Options select what part of a database counts.
 type Options struct {
@@ -83,10 +79,10 @@ from (
 const describeQuery = ` select kind, name, parent, definition from object`
 
 // Take has the server print its objects and hashes them, in one round trip, or two if there are objects of uncommon
-// kinds and o does not expect them; these the server hashes itself. If the schema changes at the same moment, that may
-// be an error; see [Changed].
+// kinds and o does not expect them; these the server hashes itself. It looks again if the schema is changed at the same
+// moment, or a table is locked, and not for ever. The connection must not be in a transaction.
 func Take(ctx context.Context, c *postgres.Conn, o Options) (Fingerprint, error) {
-	f, err := o.take(ctx, c)
+	f, err := again(func() (Fingerprint, error) { return o.take(ctx, c) })
 	if err != nil {
 		return Fingerprint{}, fmt.Errorf("take the schema's fingerprint: %w", err)
 	}
@@ -132,7 +128,7 @@ func (o Options) ask(
 	ctx context.Context, c *postgres.Conn, before statement, r *reader, query string, read func(row) error,
 ) (uncommon bool, err error) {
 	message := append([]statement{
-		{sql: "set transaction isolation level repeatable read, read only"}, before,
+		{sql: "set transaction isolation level repeatable read, read only"}, shortWait, before,
 	}, o.common(r, c.ServerMajor())...)
 	if o.Uncommon {
 		message = append(message, o.uncommon(query, read)...)
@@ -142,21 +138,16 @@ func (o Options) ask(
 	}
 	r.finish()
 	if r.uncommon && !o.Uncommon {
-		return true, send(ctx, c, append([]statement{{sql: "set transaction read only"}}, o.uncommon(query, read)...))
+		message = append([]statement{{sql: "set transaction read only"}, shortWait}, o.uncommon(query, read)...)
+		return true, send(ctx, c, message)
 	}
 	return r.uncommon, nil
 }
 
-// Changed reports whether an error of [Take] or [Describe] is due to a change of the schema at the same moment, so that
-// a second look may succeed: the server reads its catalogs' newest rows, and misses what was dropped meanwhile.
-func Changed(err error) bool {
-	return errors.Is(err, ErrChanged) || postgres.HasCode(err, "XX000") || postgres.HasCode(err, "42P01") ||
-		postgres.HasCode(err, "42703") || postgres.HasCode(err, "42704") || postgres.HasCode(err, "42883")
-}
-
-// Describe returns the objects that [Take] hashes, ordered by kind and name. It takes as many round trips as Take.
+// Describe returns the objects that [Take] hashes, ordered by kind and name. It takes as many round trips as Take, and
+// looks again as Take does.
 func Describe(ctx context.Context, c *postgres.Conn, o Options) ([]Object, error) {
-	objects, err := o.describe(ctx, c)
+	objects, err := again(func() ([]Object, error) { return o.describe(ctx, c) })
 	if err != nil {
 		return nil, fmt.Errorf("describe the schema: %w", err)
 	}

@@ -2,24 +2,11 @@ package health
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 
-	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/fleet"
 )
-
-// whileItChanges looks at a schema again if it was changed while it was read, as by a migration at the same moment.
-func whileItChanges[T any](look func() (T, error)) (found T, err error) {
-	const looks = 5
-	for range looks {
-		if found, err = look(); !fingerprint.Changed(err) {
-			return found, err
-		}
-	}
-	return found, fmt.Errorf("the schema was changed each time it was read: %w", err)
-}
 
 // compared is what comparing the tenants' schemas found.
 type compared struct {

@@ -237,9 +237,7 @@ func (h *checker) look(
 	if h.files != nil {
 		d.Pending, d.OutOfOrder, d.Skipped, d.Unknown = m.Pending, m.OutOfOrder, m.Skipped, m.Unknown
 	}
-	f, err := whileItChanges(func() (fingerprint.Fingerprint, error) {
-		return fingerprint.Take(ctx, conn, h.fingerprintOptions(t))
-	})
+	f, err := fingerprint.Take(ctx, conn, h.fingerprintOptions(t))
 	if err != nil {
 		return m, explainLock(ctx, conn, o.Schema, err)
 	}

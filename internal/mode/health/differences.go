@@ -111,9 +111,7 @@ func (h *checker) describe(ctx context.Context, t fleet.Tenant, log *slog.Logger
 		return nil, err
 	}
 	defer release()
-	objects, err := whileItChanges(func() ([]fingerprint.Object, error) {
-		return fingerprint.Describe(ctx, conn, h.fingerprintOptions(t))
-	})
+	objects, err := fingerprint.Describe(ctx, conn, h.fingerprintOptions(t))
 	for i := range objects {
 		o := &objects[i]
 		for _, text := range []*string{&o.Kind, &o.Name, &o.Parent, &o.Definition} {
