@@ -11,11 +11,11 @@ import (
 // ErrChanged is the error of a schema that changed while it was read.
 var ErrChanged = errors.New("the schema changed while it was read")
 
-// shortWait limits how long a look waits for a lock. It locks one relation after another: a view, then the tables that
+// lockWait is how long a look waits for a lock. It locks one relation after another: a view, then the tables that
 // its definition names. A migration that drops such a table locks them the other way round, so that the two can wait
 // for each other. After deadlock_timeout, a second unless the server has another, PostgreSQL would end one of them, and
 // that may be the migration. So a look gives up first, lets go of all its locks, and begins anew.
-var shortWait = statement{sql: "set local lock_timeout = '500ms'"}
+const lockWait = "500ms"
 
 const (
 	lockPatience = 5 * time.Second // a table that is locked for longer is being rebuilt, or its session was forgotten

@@ -17,37 +17,32 @@ select n.oid, n.nspname, pg_catalog.quote_ident(n.nspname), n.nspname = {{home}}
 from pg_catalog.pg_namespace n where {{whole}} or n.nspname = {{home}};
 
 -- members
-select d.classid::pg_catalog.regclass, d.objid from pg_catalog.pg_depend d
-where d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e' and d.classid in (
-'pg_catalog.pg_namespace'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass,
-'pg_catalog.pg_type'::pg_catalog.regclass);
+select d.classid, d.objid from pg_catalog.pg_depend d
+where d.refclassid = {{catalog pg_extension}} and d.deptype = 'e'
+and d.classid in ({{catalog pg_namespace}}, {{catalog pg_class}}, {{catalog pg_type}});
 
 -- extensions
 select x.extnamespace, x.extname, pg_catalog.quote_ident(x.extname), x.extversion,
 (select n.nspname from pg_catalog.pg_namespace n where n.oid = x.extnamespace) from pg_catalog.pg_extension x;
 
 -- uncommon
-select from pg_catalog.pg_depend d
-where d.objid >= '16384' and d.classid in ('pg_catalog.pg_operator'::pg_catalog.regclass,
-'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_opfamily'::pg_catalog.regclass,
-'pg_catalog.pg_cast'::pg_catalog.regclass, 'pg_catalog.pg_collation'::pg_catalog.regclass,
-'pg_catalog.pg_conversion'::pg_catalog.regclass, 'pg_catalog.pg_ts_config'::pg_catalog.regclass,
-'pg_catalog.pg_ts_dict'::pg_catalog.regclass, 'pg_catalog.pg_event_trigger'::pg_catalog.regclass,
-'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass,
-'pg_catalog.pg_foreign_server'::pg_catalog.regclass, 'pg_catalog.pg_publication_rel'::pg_catalog.regclass,
-pg_catalog.to_regclass('pg_catalog.pg_publication_namespace'))
+select where exists (select from pg_catalog.pg_depend d
+where d.objid >= '16384' and d.classid in ({{catalog pg_operator}}, {{catalog pg_opclass}}, {{catalog pg_opfamily}},
+{{catalog pg_cast}}, {{catalog pg_collation}}, {{catalog pg_conversion}}, {{catalog pg_ts_config}},
+{{catalog pg_ts_dict}}, {{catalog pg_event_trigger}}, {{catalog pg_statistic_ext}},
+{{catalog pg_foreign_data_wrapper}}, {{catalog pg_foreign_server}}, {{catalog pg_publication_rel}},
+{{catalog pg_publication_namespace}})
 and (d.classid, d.objid) not in (select e.classid, e.objid from pg_catalog.pg_depend e
-where e.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and e.deptype = 'e')
-limit 1;
-
--- publications
-select from pg_catalog.pg_publication where {{whole}} limit 1;
+where e.refclassid = {{catalog pg_extension}} and e.deptype = 'e'))
+or {{whole}} and exists (select from pg_catalog.pg_publication);
 
 -- relations
 select c.oid, c.relnamespace, c.relkind, pg_catalog.quote_ident(c.relname), c.relpersistence, c.relrowsecurity,
 c.relforcerowsecurity, c.relreplident, c.relowner, c.reltype, pg_catalog.to_json(c.reloptions),
 case when c.reloftype <> '0' then pg_catalog.format_type(c.reloftype, null) end,
-case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end
+case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end,
+case when c.relkind in ('v', 'm') and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid
+and d.classid = {{catalog pg_class}} and d.deptype = 'e') then pg_catalog.pg_get_viewdef(c.oid) end
 from pg_catalog.pg_class c
 where {{of c.oid}} and not c.relispartition
 and not {{is_ledger}} and not {{ledger_sequence}};
@@ -66,10 +61,11 @@ case when a.attcollation <> (select t.typcollation from pg_catalog.pg_type t whe
 then a.attcollation::pg_catalog.regcollation end, a.attnotnull, a.attidentity, a.attgenerated
 from pg_catalog.pg_attribute a where {{table a.attrelid}} and a.attnum > '0' and not a.attisdropped;
 
--- unchecked
-select g.tgconstraint, g.tgrelid::pg_catalog.regclass::pg_catalog.text || case g.tgenabled
-when 'D' then '' when 'R' then ' except for replicas' else ' as elsewhere, and for replicas' end
-from pg_catalog.pg_trigger g where g.tgconstraint <> '0' and g.tgenabled <> 'O' order by 1, 2;
+-- triggers
+select g.tgrelid, g.tgrelid::pg_catalog.regclass, g.tgenabled, g.tgconstraint, g.tgisinternal, g.tgnargs,
+pg_catalog.quote_ident(g.tgname), case when not g.tgisinternal then pg_catalog.pg_get_triggerdef(g.oid) end
+from pg_catalog.pg_trigger g
+where not g.tgisinternal and {{of g.tgrelid}} or g.tgconstraint <> '0' and g.tgenabled <> 'O';
 
 -- constraints
 select k.oid, k.conrelid, k.contypid, k.conindid, k.conname, pg_catalog.quote_ident(k.conname), k.contype,
@@ -84,24 +80,12 @@ select x.indexrelid, x.indrelid, x.indisunique, x.indisvalid, case when x.indisr
 then x.indexrelid::pg_catalog.regclass end, pg_catalog.pg_get_indexdef(x.indexrelid)
 from pg_catalog.pg_index x where {{table x.indrelid}} and not x.indisprimary;
 
--- views
-select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c
-where {{of c.oid}} and c.relkind in ('v', 'm') and c.oid not in (select d.objid from pg_catalog.pg_depend d
-where d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e' and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass);
-
 -- sequences
 select q.seqrelid, pg_catalog.format_type(q.seqtypid, null), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache,
-q.seqcycle, d.refobjid::pg_catalog.regclass, (select pg_catalog.quote_ident(a.attname) from pg_catalog.pg_attribute a
-where a.attrelid = d.refobjid and a.attnum = d.refobjsubid),
-(select p.relispartition from pg_catalog.pg_class p where p.oid = d.refobjid)
+q.seqcycle, d.refobjid::pg_catalog.regclass, d.refobjid, d.refobjsubid
 from pg_catalog.pg_sequence q left join pg_catalog.pg_depend d on d.objid = q.seqrelid
-and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-and d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype in ('a', 'i')
+and d.classid = {{catalog pg_class}} and d.refclassid = {{catalog pg_class}} and d.deptype in ('a', 'i')
 where {{of q.seqrelid}};
-
--- triggers
-select g.tgrelid, pg_catalog.quote_ident(g.tgname), g.tgnargs, g.tgenabled, pg_catalog.pg_get_triggerdef(g.oid)
-from pg_catalog.pg_trigger g where not g.tgisinternal and {{of g.tgrelid}};
 
 -- rules
 select r.ev_class, pg_catalog.quote_ident(r.rulename), r.ev_enabled, pg_catalog.pg_get_ruledef(r.oid)
@@ -125,7 +109,7 @@ p.proleakproof, p.proparallel, p.procost, p.prorows, pg_catalog.to_json(p.procon
 pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc, p.probin
 from pg_catalog.pg_proc p where p.oid >= '16384' and {{in p.pronamespace}} and p.oid not in (
 select d.objid from pg_catalog.pg_depend d
-where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.deptype in ('e', 'i'));
+where d.classid = {{catalog pg_proc}} and d.deptype in ('e', 'i'));
 
 -- labels
 select e.enumtypid, e.enumlabel from pg_catalog.pg_enum e

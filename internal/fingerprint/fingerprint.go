@@ -128,7 +128,7 @@ func (o Options) ask(
 	ctx context.Context, c *postgres.Conn, before statement, r *reader, query string, read func(row) error,
 ) (uncommon bool, err error) {
 	message := append([]statement{
-		{sql: "set transaction isolation level repeatable read, read only"}, shortWait, before,
+		{sql: "set transaction isolation level repeatable read, read only"}, before,
 	}, o.common(r, c.ServerMajor())...)
 	if o.Uncommon {
 		message = append(message, o.uncommon(query, read)...)
@@ -138,8 +138,7 @@ func (o Options) ask(
 	}
 	r.finish()
 	if r.uncommon && !o.Uncommon {
-		message = append([]statement{{sql: "set transaction read only"}, shortWait}, o.uncommon(query, read)...)
-		return true, send(ctx, c, message)
+		return true, send(ctx, c, append([]statement{{sql: "set transaction read only"}}, o.uncommon(query, read)...))
 	}
 	return r.uncommon, nil
 }

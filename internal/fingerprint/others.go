@@ -100,7 +100,7 @@ func (r *reader) readLabel(w row) error {
 
 func (r *reader) readType(w row) error {
 	space, number := r.spaces[w.oid(1)], w.oid(0)
-	if space == nil || r.members[member{"pg_type", number}] {
+	if space == nil || r.members[member{catalogs["pg_type"], number}] {
 		return nil
 	}
 	name := space.prefix + w.text(2)

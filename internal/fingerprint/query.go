@@ -40,24 +40,25 @@ func send(ctx context.Context, c *postgres.Conn, message []statement) error {
 	})
 }
 
-// printing sets what affects how a server prints a definition, for the transaction: an error or its end restores it. It
-// differs from database to database. The search_path decides which names are printed without a schema: those in it, and
-// the system's, which are found first.
-func printing(path string) []statement {
-	all := []statement{{sql: "set local search_path = " + path}}
-	for _, s := range []string{
-		"quote_all_identifiers = off", "standard_conforming_strings = on", "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'",
-		"IntervalStyle = postgres", "extra_float_digits = 1", "bytea_output = hex", "lc_monetary = 'C'",
-		"xmlbinary = base64", "jit = off", // compiling takes longer than the query
+// printing sets what affects how a server prints a definition, and how long it waits, for the transaction: an error or
+// its end restores it. It differs from database to database. The search_path, given as SQL, decides which names are
+// printed without a schema: those in it, and the system's, which are found first.
+func printing(path string) statement {
+	sql := "select pg_catalog.set_config('search_path', " + path + ", true)"
+	for _, s := range [][2]string{
+		{"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"}, {"TimeZone", "UTC"},
+		{"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}, {"extra_float_digits", "1"}, {"bytea_output", "hex"},
+		{"lc_monetary", "C"}, {"xmlbinary", "base64"}, {"lock_timeout", lockWait},
+		{"jit", "off"}, // compiling takes longer than the query
 	} {
-		all = append(all, statement{sql: "set local " + s})
+		sql += ", pg_catalog.set_config('" + s[0] + "', '" + s[1] + "', true)"
 	}
-	return all
+	return statement{sql: sql}
 }
 
 // common returns the statements of common.sql for a server, whose rows r reads.
 func (o Options) common(r *reader, major int) []statement {
-	all := printing(o.home())
+	all := []statement{printing("pg_catalog.quote_ident(" + o.home() + ")")}
 	if o.Schema != "" {
 		// A list of numbers is looked up in an index fast, but compared one by one in a scan.
 		all = append(all, statement{sql: o.fill(gather)}, statement{sql: "set local enable_seqscan = off"})
@@ -95,11 +96,12 @@ func localeColumns(major int) string {
 // they are resolved when it is declared, under the empty path, and definitions are printed when it is fetched from.
 func (o Options) uncommon(query string, read func(row) error) []statement {
 	clause := compact(scopeQuery) + ", object (kind, name, parent, definition) as (\n" + compact(uncommonQuery) + ")"
-	return append(printing("''"),
-		statement{sql: "declare neon_tenants_objects no scroll cursor for " + o.fill(clause+query)},
-		statement{sql: "set local search_path = " + o.home()},
-		statement{"fetch all from neon_tenants_objects", read},
-	)
+	return []statement{
+		printing("''"),
+		{sql: "declare neon_tenants_objects no scroll cursor for " + o.fill(clause+query)},
+		{sql: "set local search_path = " + o.home()},
+		{"fetch all from neon_tenants_objects", read},
+	}
 }
 
 // home is SQL for the schema whose name is left out.
@@ -136,13 +138,13 @@ func (o Options) fill(sql string) string {
 		}
 	}
 	sql = named.ReplaceAllString(fdwOptions.ReplaceAllString(o.limit(sql), optionsQuery), namedQuery)
-	return strings.NewReplacer(
+	return numberCatalogs(strings.NewReplacer(
 		"{{home}}", o.home(), "{{own}}", o.own(), "{{public}}", sqltext.QuoteLiteral("{"+publicOptions+"}"),
 		"{{scope}}", scope, "{{is_ledger}}", "("+o.isLedger("c")+")",
 		"{{ledger_sequence}}", sequence, "{{ledger_schema}}", alone,
 		"{{whole}}", strconv.FormatBool(o.Schema == ""), "{{portable}}", strconv.FormatBool(o.Portable),
 		"{{around}}", strconv.FormatBool(o.Schema == "" || !o.Portable),
-	).Replace(sql)
+	).Replace(sql))
 }
 
 // limits are what common.sql writes for whether a number is that of a schema that counts, of a relation in one, of a
@@ -203,9 +205,9 @@ func (o Options) isLedger(relation string) string {
 
 // What an object in pg_depend is, and what it depends on.
 const (
-	inRelations = "classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-	toRelation  = "refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-	toSchema    = "refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
+	inRelations = "classid = {{catalog pg_class}}"
+	toRelation  = "refclassid = {{catalog pg_class}}"
+	toSchema    = "refclassid = {{catalog pg_namespace}}"
 )
 
 // numbersLedger is SQL for whether the relation with an oid numbers the rows of the table of versions.

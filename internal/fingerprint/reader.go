@@ -20,9 +20,10 @@ type reader struct {
 	members         map[member]bool
 	relations       map[oid]*relation
 	defaults        map[position]string
-	unchecked       map[oid][]string // what changes a foreign key is not checked on
-	constrained     map[oid]bool     // indexes of constraints
-	checks          map[oid][]check  // of domains
+	columns         map[position]string // of tables, quoted
+	unchecked       map[oid][]string    // what changes a foreign key is not checked on
+	constrained     map[oid]bool        // indexes of constraints
+	checks          map[oid][]check     // of domains
 	roles           map[oid]role
 	labels          map[oid][]string // of enums, quoted, in their order
 
@@ -46,8 +47,7 @@ type position struct {
 
 // member is an object of an extension.
 type member struct {
-	catalog string
-	oid     oid
+	catalog, oid oid
 }
 
 // space is a schema that counts.
@@ -88,8 +88,8 @@ func newReader(o Options, emit func(object)) *reader {
 	return &reader{
 		whole: o.Schema == "", portable: o.Portable, home: cmp.Or(o.Schema, postgres.PublicSchema), emit: emit,
 		spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
-		defaults: map[position]string{}, unchecked: map[oid][]string{}, constrained: map[oid]bool{},
-		checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},
+		defaults: map[position]string{}, columns: map[position]string{}, unchecked: map[oid][]string{},
+		constrained: map[oid]bool{}, checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},
 	}
 }
 
@@ -97,10 +97,9 @@ func newReader(o Options, emit func(object)) *reader {
 func (r *reader) read() map[string]func(row) error {
 	return map[string]func(row) error{
 		"names": r.readNames, "spaces": r.readSpace, "members": r.readMember, "extensions": r.readExtension,
-		"uncommon": r.readUncommon, "publications": r.readUncommon, "relations": r.readRelation,
-		"parents": r.readParent, "defaults": r.readDefault, "columns": r.readColumn, "unchecked": r.readUnchecked,
-		"constraints": r.readConstraint, "indexes": r.readIndex, "views": r.readView, "sequences": r.readSequence,
-		"triggers": r.readTrigger, "rules": r.readRule, "roles": r.readRole, "policies": r.readPolicy,
+		"uncommon": r.readUncommon, "relations": r.readRelation, "parents": r.readParent, "defaults": r.readDefault,
+		"columns": r.readColumn, "triggers": r.readTrigger, "constraints": r.readConstraint, "indexes": r.readIndex,
+		"sequences": r.readSequence, "rules": r.readRule, "roles": r.readRole, "policies": r.readPolicy,
 		"routines": r.readRoutine, "labels": r.readLabel, "types": r.readType,
 	}
 }
@@ -141,8 +140,8 @@ func (r *reader) readSpace(w row) error {
 
 // readMember reads an object of an extension, which does not count.
 func (r *reader) readMember(w row) error {
-	m := member{w.text(0), w.oid(1)}
-	if r.members[m] = true; m.catalog == "pg_namespace" {
+	m := member{w.oid(0), w.oid(1)}
+	if r.members[m] = true; m.catalog == catalogs["pg_namespace"] {
 		delete(r.spaces, m.oid)
 	}
 	return nil
@@ -170,18 +169,25 @@ func (r *reader) readExtension(w row) error {
 
 func (r *reader) readRelation(w row) error {
 	space, kind := r.spaces[w.oid(1)], w.letter(2)
-	if space == nil || r.members[member{"pg_class", w.oid(0)}] {
+	if space == nil || r.members[member{catalogs["pg_class"], w.oid(0)}] {
 		return nil
 	}
 	name := w.text(3)
 	options, err := w.list(10)
-	r.relations[w.oid(0)] = &relation{
+	if err != nil {
+		return err
+	}
+	l := &relation{
 		kind: kind, quoted: name, name: space.prefix + name, space: space, unlogged: w.letter(4) == 'u',
 		secured: w.is(5), forced: w.is(6), identity: w.letter(7), owner: w.oid(8), rowType: w.oid(9), options: options,
 		of: w.with("of ", 11, ""), partitionKey: w.with("partition by ", 12, ""),
 	}
+	r.relations[w.oid(0)] = l
 	r.uncommon = r.uncommon || kind == 'p' || kind == 'f'
-	return err
+	if kind == 'v' || kind == 'm' {
+		return r.readView(l, w[13])
+	}
+	return nil
 }
 
 // finish emits what has parts that were read after it.
@@ -195,7 +201,7 @@ func (r *reader) finish() {
 		switch {
 		case l.isTable():
 			r.emit(object{kind: tableKinds[l.kind], name: l.name, definition: l.table()})
-		case l.kind == 'c' && !r.members[member{"pg_type", l.rowType}]:
+		case l.kind == 'c' && !r.members[member{catalogs["pg_type"], l.rowType}]:
 			r.emit(object{kind: "type", name: l.name, definition: l.composite()})
 		}
 	}

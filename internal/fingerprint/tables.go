@@ -57,6 +57,7 @@ func (r *reader) readColumn(w row) error {
 	case l.kind == 'c':
 		l.setAttribute(w)
 	case l.isTable():
+		r.columns[position{w.oid(0), w.text(1)}] = w.text(2)
 		value, generated := r.defaults[position{w.oid(0), w.text(1)}], w.letter(7)
 		switch {
 		case value == "":
@@ -79,14 +80,6 @@ func (l *relation) setAttribute(w row) {
 	l.attributes[int(w.oid(1))] = join(" ", w.text(2), w.text(3), w.with("collate ", 4, ""))
 }
 
-func (r *reader) readUnchecked(w row) error {
-	key, on := w.oid(0), w.text(1)
-	if !r.portable && !slices.Contains(r.unchecked[key], on) {
-		r.unchecked[key] = append(r.unchecked[key], on)
-	}
-	return nil
-}
-
 func (r *reader) readConstraint(w row) error {
 	kind := w.letter(6)
 	if kind == 'p' || kind == 'u' || kind == 'x' {
@@ -105,7 +98,8 @@ func (r *reader) readConstraint(w row) error {
 		return nil
 	}
 	if on := r.unchecked[w.oid(0)]; kind == 'f' && on != nil {
-		definition += ", not checked on changes of " + strings.Join(on, ", ")
+		slices.Sort(on)
+		definition += ", not checked on changes of " + strings.Join(slices.Compact(on), ", ")
 	}
 	o := l.part("constraint", w.text(5), definition)
 	o.invalid = w.is(8)
@@ -113,45 +107,53 @@ func (r *reader) readConstraint(w row) error {
 	return nil
 }
 
-func (r *reader) readView(w row) error {
-	l := r.relations[w.oid(0)]
+func (r *reader) readView(l *relation, definition []byte) error {
 	switch {
-	case l == nil:
-	case w[1] == nil:
+	case definition == nil:
 		return ErrChanged
 	case l.kind == 'm':
-		r.emit(object{kind: "materialized view", name: l.name, definition: w.text(1)})
+		r.emit(object{kind: "materialized view", name: l.name, definition: string(definition)})
 	default:
 		if r.portable {
 			slices.Sort(l.options) // a dump has the check option last
 		}
 		r.emit(object{kind: "view", name: l.name, definition: when(l.options != nil,
-			"with ("+strings.Join(l.options, ", ")+")\n") + w.text(1)})
+			"with ("+strings.Join(l.options, ", ")+")\n") + string(definition)})
 	}
 	return nil
 }
 
 func (r *reader) readSequence(w row) error {
 	l := r.relations[w.oid(0)]
-	if l == nil || w.is(10) {
+	if l == nil {
 		return nil
 	}
 	owner := ""
 	if w[8] != nil {
-		owner = w.with("owned by "+w.text(8)+".", 9, "")
+		column, counts := r.columns[position{w.oid(9), w.text(10)}]
+		if !counts {
+			return nil // it is a partition's
+		}
+		owner = "owned by " + w.text(8) + "." + column
 	}
 	r.emit(object{kind: "sequence", name: l.name, parent: w.text(8), definition: join(" ", w.text(1), "start", w.text(2),
 		"increment", w.text(3), "from", w.text(4), "to", w.text(5), "cache", w.text(6), when(w.is(7), "cycle"), owner)})
 	return nil
 }
 
+// readTrigger reads a trigger, or one of those by which the server checks a foreign key, if that is not enabled.
 func (r *reader) readTrigger(w row) error {
+	enabled := w.letter(2)
+	if key := w.oid(3); key != 0 && enabled != 'O' && !r.portable {
+		r.unchecked[key] = append(r.unchecked[key], w.text(1)+map[byte]string{
+			'R': " except for replicas", 'A': " as elsewhere, and for replicas"}[enabled])
+	}
 	l := r.relations[w.oid(0)]
-	if l == nil {
+	if l == nil || w.is(4) {
 		return nil
 	}
-	text := w.text(4)
-	if w.text(2) != "0" && r.own != "" {
+	text := w.text(7)
+	if w.text(5) != "0" && r.own != "" {
 		const call = " EXECUTE FUNCTION "
 		if i := strings.LastIndex(text, call); i >= 0 {
 			i += len(call)
@@ -159,8 +161,8 @@ func (r *reader) readTrigger(w row) error {
 		}
 	}
 	text, err := l.unqualified(text, " ON ")
-	r.emit(l.part("trigger", w.text(1), text+map[byte]string{
-		'D': ", disabled", 'R': ", enabled for replicas", 'A': ", enabled always"}[w.letter(3)]))
+	r.emit(l.part("trigger", w.text(6), text+map[byte]string{
+		'D': ", disabled", 'R': ", enabled for replicas", 'A': ", enabled always"}[enabled]))
 	return err
 }
 

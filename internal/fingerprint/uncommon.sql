@@ -5,7 +5,7 @@
       'execute', v.evtfoid::regprocedure::text, v.evtenabled)
   from pg_event_trigger v
   where {{whole}}
-    and not exists (select from extension e where e.classid = 'pg_event_trigger'::regclass and e.objid = v.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_event_trigger}} and e.objid = v.oid)
   union all
   select 'partition', c.name || '.' || quote_ident(p.relname), c.name, pg_get_expr(p.relpartbound, p.oid)
   from pg_inherits i join relation c on c.oid = i.inhparent join pg_class p on p.oid = i.inhrelid
@@ -23,7 +23,7 @@
       case when not l.collisdeterministic then 'not deterministic' end)
   from pg_collation l join space s on s.oid = l.collnamespace
   where l.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_collation'::regclass and e.objid = l.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_collation}} and e.objid = l.oid)
   union all
   select 'text search configuration', s.prefix || quote_ident(f.cfgname), '',
     'parser ' || (select quote_ident(r.prsname) from pg_ts_parser r where r.oid = f.cfgparser) || coalesce(
@@ -34,14 +34,14 @@
        ) m (token, dictionaries)), '')
   from pg_ts_config f join space s on s.oid = f.cfgnamespace
   where f.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_ts_config'::regclass and e.objid = f.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_ts_config}} and e.objid = f.oid)
   union all
   select 'text search dictionary', s.prefix || quote_ident(f.dictname), '',
     concat_ws(' ', 'template', (select quote_ident(t.tmplname) from pg_ts_template t where t.oid = f.dicttemplate),
       f.dictinitoption)
   from pg_ts_dict f join space s on s.oid = f.dictnamespace
   where f.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_ts_dict'::regclass and e.objid = f.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_ts_dict}} and e.objid = f.oid)
   union all
   select 'operator', s.prefix || o.oprname || ' (' ||
       case o.oprleft when 0 then 'none' else format_type(o.oprleft, null) end || ', ' ||
@@ -52,7 +52,7 @@
       case when o.oprcanmerge then 'merges' end)
   from pg_operator o join space s on s.oid = o.oprnamespace
   where o.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_operator'::regclass and e.objid = o.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_operator}} and e.objid = o.oid)
   union all
   select 'operator class', s.prefix || quote_ident(o.opcname) || ' using ' || m.amname, '',
     concat_ws(' ', case when o.opcdefault then 'default' end, 'for', format_type(o.opcintype, null),
@@ -60,7 +60,7 @@
   from pg_opclass o join space s on s.oid = o.opcnamespace join pg_am m on m.oid = o.opcmethod
   join pg_opfamily f on f.oid = o.opcfamily
   where o.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_opclass'::regclass and e.objid = o.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_opclass}} and e.objid = o.oid)
   union all
   select 'operator family', s.prefix || quote_ident(f.opfname) || ' using ' || m.amname, '',
     concat_ws(E'\n',
@@ -74,7 +74,7 @@
        from pg_amproc p where p.amprocfamily = f.oid))
   from pg_opfamily f join space s on s.oid = f.opfnamespace join pg_am m on m.oid = f.opfmethod
   where f.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_opfamily'::regclass and e.objid = f.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_opfamily}} and e.objid = f.oid)
   union all
   select 'cast', format_type(a.castsource, null) || ' as ' || format_type(a.casttarget, null), '',
     concat_ws(' ', case a.castmethod when 'f' then 'function ' || a.castfunc::regprocedure::text
@@ -83,28 +83,28 @@
   from pg_cast a
   where a.oid >= 16384 and {{around}}
     and ({{whole}} or exists (select from kind t where t.oid in (a.castsource, a.casttarget)))
-    and not exists (select from extension e where e.classid = 'pg_cast'::regclass and e.objid = a.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_cast}} and e.objid = a.oid)
   union all
   select 'conversion', s.prefix || quote_ident(v.conname), '',
     concat_ws(' ', case when v.condefault then 'default' end, pg_encoding_to_char(v.conforencoding), 'to',
       pg_encoding_to_char(v.contoencoding), 'function', v.conproc::regprocedure::text)
   from pg_conversion v join space s on s.oid = v.connamespace
   where v.oid >= 16384
-    and not exists (select from extension e where e.classid = 'pg_conversion'::regclass and e.objid = v.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_conversion}} and e.objid = v.oid)
   union all
   select 'foreign data wrapper', {{named w.fdwname}}, '',
     concat_ws(' ', 'handler ' || nullif(w.fdwhandler, 0)::regproc::text,
       'validator ' || nullif(w.fdwvalidator, 0)::regproc::text, 'options (' || {{options w.fdwoptions}} || ')')
   from pg_foreign_data_wrapper w
   where {{whole}}
-    and not exists (select from extension e where e.classid = 'pg_foreign_data_wrapper'::regclass and e.objid = w.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_foreign_data_wrapper}} and e.objid = w.oid)
   union all
   select 'server', {{named v.srvname}}, '',
     concat_ws(' ', 'type ' || quote_literal(v.srvtype), 'version ' || quote_literal(v.srvversion),
       'foreign data wrapper', {{named w.fdwname}}, 'options (' || {{options v.srvoptions}} || ')')
   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw
   where {{whole}}
-    and not exists (select from extension e where e.classid = 'pg_foreign_server'::regclass and e.objid = v.oid)
+    and not exists (select from extension e where e.classid = {{catalog pg_foreign_server}} and e.objid = v.oid)
   union all
   select 'publication', {{named b.pubname}}, '',
     concat_ws(', ', case when b.puballtables then 'all tables' end, case when b.pubinsert then 'insert' end,
@@ -129,9 +129,9 @@
   select 'published schema',
     coalesce(nullif(left(s.prefix, -1), ''), '(its own)') || '.' || {{named b.pubname}}, '', ''
   from pg_publication b
-  join pg_depend d on d.refclassid = 'pg_publication'::regclass and d.refobjid = b.oid
-    and d.classid = to_regclass('pg_catalog.pg_publication_namespace')
-  join pg_depend m on m.classid = d.classid and m.objid = d.objid and m.refclassid = 'pg_namespace'::regclass
+  join pg_depend d on d.refclassid = {{catalog pg_publication}} and d.refobjid = b.oid
+    and d.classid = {{catalog pg_publication_namespace}}
+  join pg_depend m on m.classid = d.classid and m.objid = d.objid and m.refclassid = {{catalog pg_namespace}}
   join space s on s.oid = m.refobjid
   where {{around}}
   union all
