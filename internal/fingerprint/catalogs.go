@@ -3,6 +3,7 @@ package fingerprint
 import (
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // catalogs are the numbers of the system's catalogs. PostgreSQL's sources fix them (src/include/catalog), for all
@@ -15,12 +16,24 @@ var catalogs = map[string]oid{
 	"pg_ts_dict": 3600, "pg_type": 1247,
 }
 
+// uncommonCatalogs are those of the objects that uncommon.sql describes; partitions and foreign tables are relations,
+// and publications of all tables depend on nothing.
+var uncommonCatalogs = []string{
+	"pg_operator", "pg_opclass", "pg_opfamily", "pg_cast", "pg_collation", "pg_conversion", "pg_ts_config", "pg_ts_dict",
+	"pg_event_trigger", "pg_statistic_ext", "pg_foreign_data_wrapper", "pg_foreign_server", "pg_publication_rel",
+	"pg_publication_namespace",
+}
+
 // catalogName matches what the query's files write for the number of a catalog.
 var catalogName = regexp.MustCompile(`{{catalog ([a-z_]+)}}`)
 
+// numberCatalogs puts numbers in the place of names, and of {{uncommon}}.
 func numberCatalogs(sql string) string {
-	return catalogName.ReplaceAllStringFunc(sql, func(written string) string {
-		number := catalogs[catalogName.FindStringSubmatch(written)[1]]
-		return "'" + strconv.FormatUint(uint64(number), 10) + "'"
-	})
+	number := func(name string) string { return "'" + strconv.FormatUint(uint64(catalogs[name]), 10) + "'" }
+	uncommon := make([]string, len(uncommonCatalogs))
+	for i, name := range uncommonCatalogs {
+		uncommon[i] = number(name)
+	}
+	return catalogName.ReplaceAllStringFunc(strings.ReplaceAll(sql, "{{uncommon}}", strings.Join(uncommon, ", ")),
+		func(written string) string { return number(catalogName.FindStringSubmatch(written)[1]) })
 }

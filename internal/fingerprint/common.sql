@@ -10,7 +10,7 @@
 
 -- names
 select {{own}}, pg_catalog.quote_ident({{home}}), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
-{{locale}} from pg_catalog.pg_database d where d.datname = pg_catalog.current_database();
+{{locale}}, session_user from pg_catalog.pg_database d where d.datname = pg_catalog.current_database();
 
 -- spaces
 select n.oid, n.nspname, pg_catalog.quote_ident(n.nspname), n.nspname = {{home}}, {{ledger_schema}}
@@ -18,23 +18,17 @@ from pg_catalog.pg_namespace n where {{whole}} or n.nspname = {{home}};
 
 -- members
 select d.classid, d.objid from pg_catalog.pg_depend d
-where d.refclassid = {{catalog pg_extension}} and d.deptype = 'e'
-and d.classid in ({{catalog pg_namespace}}, {{catalog pg_class}}, {{catalog pg_type}});
+where d.refclassid = {{catalog pg_extension}} and d.deptype = 'e' and d.classid in ({{catalog pg_namespace}},
+{{catalog pg_class}}, {{catalog pg_type}}, {{uncommon}});
 
 -- extensions
-select x.extnamespace, x.extname, pg_catalog.quote_ident(x.extname), x.extversion,
-(select n.nspname from pg_catalog.pg_namespace n where n.oid = x.extnamespace) from pg_catalog.pg_extension x;
+select x.extnamespace, x.extname, pg_catalog.quote_ident(x.extname), x.extversion from pg_catalog.pg_extension x;
 
 -- uncommon
-select where exists (select from pg_catalog.pg_depend d
-where d.objid >= '16384' and d.classid in ({{catalog pg_operator}}, {{catalog pg_opclass}}, {{catalog pg_opfamily}},
-{{catalog pg_cast}}, {{catalog pg_collation}}, {{catalog pg_conversion}}, {{catalog pg_ts_config}},
-{{catalog pg_ts_dict}}, {{catalog pg_event_trigger}}, {{catalog pg_statistic_ext}},
-{{catalog pg_foreign_data_wrapper}}, {{catalog pg_foreign_server}}, {{catalog pg_publication_rel}},
-{{catalog pg_publication_namespace}})
-and (d.classid, d.objid) not in (select e.classid, e.objid from pg_catalog.pg_depend e
-where e.refclassid = {{catalog pg_extension}} and e.deptype = 'e'))
-or {{whole}} and exists (select from pg_catalog.pg_publication);
+select d.classid, d.objid from pg_catalog.pg_depend d where d.objid >= '16384' and d.classid in ({{uncommon}});
+
+-- publications
+select from pg_catalog.pg_publication where {{whole}} limit 1;
 
 -- relations
 select c.oid, c.relnamespace, c.relkind, pg_catalog.quote_ident(c.relname), c.relpersistence, c.relrowsecurity,
@@ -48,8 +42,7 @@ where {{of c.oid}} and not c.relispartition
 and not {{is_ledger}} and not {{ledger_sequence}};
 
 -- parents
-select i.inhrelid, i.inhparent::pg_catalog.regclass from pg_catalog.pg_inherits i
-where {{table i.inhrelid}} order by i.inhrelid, i.inhseqno;
+select i.inhrelid, i.inhseqno, i.inhparent::pg_catalog.regclass from pg_catalog.pg_inherits i where {{of i.inhrelid}};
 
 -- defaults
 select d.adrelid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d
@@ -82,22 +75,19 @@ from pg_catalog.pg_index x where {{table x.indrelid}} and not x.indisprimary;
 
 -- sequences
 select q.seqrelid, pg_catalog.format_type(q.seqtypid, null), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache,
-q.seqcycle, d.refobjid::pg_catalog.regclass, d.refobjid, d.refobjsubid
-from pg_catalog.pg_sequence q left join pg_catalog.pg_depend d on d.objid = q.seqrelid
-and d.classid = {{catalog pg_class}} and d.refclassid = {{catalog pg_class}} and d.deptype in ('a', 'i')
-where {{of q.seqrelid}};
+q.seqcycle, (select pg_catalog.json_build_array(d.refobjid, d.refobjsubid::pg_catalog.oid,
+d.refobjid::pg_catalog.regclass)
+from pg_catalog.pg_depend d where d.objid = q.seqrelid and d.classid = {{catalog pg_class}}
+and d.refclassid = {{catalog pg_class}} and d.deptype in ('a', 'i') limit 1)
+from pg_catalog.pg_sequence q where {{of q.seqrelid}};
 
 -- rules
 select r.ev_class, pg_catalog.quote_ident(r.rulename), r.ev_enabled, pg_catalog.pg_get_ruledef(r.oid)
 from pg_catalog.pg_rewrite r where {{of r.ev_class}} and r.rulename <> '_RETURN';
 
--- roles
-select r, pg_catalog.pg_get_userbyid(r), pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r)),
-pg_catalog.pg_get_userbyid(r) = session_user
-from pg_catalog.pg_policy o, pg_catalog.unnest(o.polroles) r where {{of o.polrelid}};
-
 -- policies
 select o.polrelid, pg_catalog.quote_ident(o.polname), o.polpermissive, o.polcmd, pg_catalog.to_json(o.polroles),
+pg_catalog.to_json(o.polroles::pg_catalog.regrole[]),
 pg_catalog.pg_get_expr(o.polqual, o.polrelid), pg_catalog.pg_get_expr(o.polwithcheck, o.polrelid)
 from pg_catalog.pg_policy o where {{of o.polrelid}};
 
@@ -112,8 +102,7 @@ select d.objid from pg_catalog.pg_depend d
 where d.classid = {{catalog pg_proc}} and d.deptype in ('e', 'i'));
 
 -- labels
-select e.enumtypid, e.enumlabel from pg_catalog.pg_enum e
-where {{type e.enumtypid}} order by e.enumtypid, e.enumsortorder;
+select e.enumtypid, e.enumsortorder, e.enumlabel from pg_catalog.pg_enum e where {{type e.enumtypid}};
 
 -- types
 select t.oid, t.typnamespace, pg_catalog.quote_ident(t.typname), t.typtype,

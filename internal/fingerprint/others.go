@@ -94,7 +94,7 @@ func listed(path string) string {
 
 func (r *reader) readLabel(w row) error {
 	number := w.oid(0)
-	r.labels[number] = append(r.labels[number], quoteLiteral(w.text(1)))
+	r.labels[number] = append(r.labels[number], numbered{w.number(1), quoteLiteral(w.text(2))})
 	return nil
 }
 
@@ -108,7 +108,7 @@ func (r *reader) readType(w row) error {
 	case 'r':
 		r.uncommon = true
 	case 'e':
-		r.emit(object{kind: "type", name: name, definition: "enum (" + strings.Join(r.labels[number], ", ") + ")"})
+		r.emit(object{kind: "type", name: name, definition: "enum (" + strings.Join(inOrder(r.labels[number]), ", ") + ")"})
 	case 'd':
 		checks := r.checks[number]
 		slices.SortFunc(checks, func(a, b check) int { return strings.Compare(a.name, b.name) })

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 	"github.com/org/neon-tenants-action/internal/sqltext"
@@ -64,14 +65,39 @@ func (o Options) common(r *reader, major int) []statement {
 		all = append(all, statement{sql: o.fill(gather)}, statement{sql: "set local enable_seqscan = off"})
 	}
 	read := r.read()
-	_, paragraphs, _ := strings.Cut(commonQuery, "\n\n")
-	for p := range strings.SplitSeq(strings.TrimSuffix(paragraphs, "\n"), ";\n\n") {
-		title, sql, _ := strings.Cut(p, "\n")
-		sql = strings.Replace(sql, "{{locale}}", localeColumns(major), 1)
-		all = append(all, statement{o.fill(sql), read[strings.TrimPrefix(title, "-- ")]})
+	for _, p := range o.paragraphs(major) {
+		all = append(all, statement{p.sql, read[p.title]})
 	}
 	if o.Schema != "" {
 		all = append(all, statement{sql: "set local enable_seqscan = on"}) // for what may follow
+	}
+	return all
+}
+
+// paragraph is one of common.sql, completed.
+type paragraph struct{ title, sql string }
+
+// completed keeps the paragraphs for whole databases, which are the same for all of a fleet, by what they depend on.
+var completed sync.Map
+
+// paragraphs returns those of common.sql for a server's major.
+func (o Options) paragraphs(major int) (all []paragraph) {
+	if o.Schema == "" {
+		key := struct {
+			table    postgres.Ledger
+			portable bool
+			major    int
+		}{o.Table, o.Portable, major}
+		if known, ok := completed.Load(key); ok {
+			return known.([]paragraph)
+		}
+		defer func() { completed.Store(key, all) }()
+	}
+	_, text, _ := strings.Cut(commonQuery, "\n\n")
+	for p := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), ";\n\n") {
+		title, sql, _ := strings.Cut(p, "\n")
+		sql = strings.Replace(sql, "{{locale}}", localeColumns(major), 1)
+		all = append(all, paragraph{strings.TrimPrefix(title, "-- "), o.fill(sql)})
 	}
 	return all
 }

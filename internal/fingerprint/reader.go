@@ -2,6 +2,7 @@ package fingerprint
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -14,18 +15,20 @@ type reader struct {
 	home     string       // the schema whose name is left out
 	emit     func(object) // receives each object once its last row was read
 
-	// own is the tenant's own name, empty if it is a name like any other, and quotedHome is home as the server writes it.
-	own, quotedHome string
-	spaces          map[oid]*space
-	members         map[member]bool
-	relations       map[oid]*relation
-	defaults        map[position]string
-	columns         map[position]string // of tables, quoted
-	unchecked       map[oid][]string    // what changes a foreign key is not checked on
-	constrained     map[oid]bool        // indexes of constraints
-	checks          map[oid][]check     // of domains
-	roles           map[oid]role
-	labels          map[oid][]string // of enums, quoted, in their order
+	// own is the tenant's own name, empty if it is a name like any other, quotedHome is home as the server writes it, and
+	// session is the role that the session connected as.
+	own, quotedHome, session string
+
+	schemas     map[oid]string // the names of all that were read
+	spaces      map[oid]*space
+	members     map[member]bool
+	relations   map[oid]*relation
+	defaults    map[position]string
+	columns     map[position]string // of tables, quoted
+	unchecked   map[oid][]string    // what changes a foreign key is not checked on
+	constrained map[oid]bool        // indexes of constraints
+	checks      map[oid][]check     // of domains
+	labels      map[oid][]numbered  // of enums, quoted
 
 	extensions []string
 	uncommon   bool
@@ -63,7 +66,8 @@ type relation struct {
 	identity                  byte // replica identity
 	identityIndex             string
 	options                   []string
-	partitionKey, of, parents string
+	partitionKey, of          string
+	parents                   []numbered
 	attributes                map[int]string // of a composite type, by their numbers
 }
 
@@ -76,9 +80,20 @@ func (l *relation) isTable() bool { return l.kind == 'r' || l.kind == 'p' || l.k
 // check is a constraint of a domain.
 type check struct{ name, definition string }
 
-type role struct {
-	name, quoted string
-	session      bool // the one that the session connected as
+// numbered is a text with its place among others.
+type numbered struct {
+	at   float64
+	text string
+}
+
+// inOrder returns the texts by their numbers.
+func inOrder(all []numbered) []string {
+	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.at, b.at) })
+	texts := make([]string, len(all))
+	for i, n := range all {
+		texts[i] = n.text
+	}
+	return texts
 }
 
 // unfinished is an index that is not valid. Another session may be building it.
@@ -87,9 +102,9 @@ type unfinished struct{ oid, name string }
 func newReader(o Options, emit func(object)) *reader {
 	return &reader{
 		whole: o.Schema == "", portable: o.Portable, home: cmp.Or(o.Schema, postgres.PublicSchema), emit: emit,
-		spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
+		schemas: map[oid]string{}, spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
 		defaults: map[position]string{}, columns: map[position]string{}, unchecked: map[oid][]string{},
-		constrained: map[oid]bool{}, checks: map[oid][]check{}, roles: map[oid]role{}, labels: map[oid][]string{},
+		constrained: map[oid]bool{}, checks: map[oid][]check{}, labels: map[oid][]numbered{},
 	}
 }
 
@@ -97,15 +112,16 @@ func newReader(o Options, emit func(object)) *reader {
 func (r *reader) read() map[string]func(row) error {
 	return map[string]func(row) error{
 		"names": r.readNames, "spaces": r.readSpace, "members": r.readMember, "extensions": r.readExtension,
-		"uncommon": r.readUncommon, "relations": r.readRelation, "parents": r.readParent, "defaults": r.readDefault,
+		"uncommon": r.readUncommon, "publications": r.readPublication, "relations": r.readRelation,
+		"parents": r.readParent, "defaults": r.readDefault,
 		"columns": r.readColumn, "triggers": r.readTrigger, "constraints": r.readConstraint, "indexes": r.readIndex,
-		"sequences": r.readSequence, "rules": r.readRule, "roles": r.readRole, "policies": r.readPolicy,
+		"sequences": r.readSequence, "rules": r.readRule, "policies": r.readPolicy,
 		"routines": r.readRoutine, "labels": r.readLabel, "types": r.readType,
 	}
 }
 
 func (r *reader) readNames(w row) error {
-	r.own, r.quotedHome = w.text(0), w.text(1)
+	r.own, r.quotedHome, r.session = w.text(0), w.text(1), w.text(8)
 	if !r.whole || r.portable {
 		return nil
 	}
@@ -127,6 +143,7 @@ func (r *reader) readNames(w row) error {
 
 func (r *reader) readSpace(w row) error {
 	name := w.text(1)
+	r.schemas[w.oid(0)] = name
 	if w.is(4) || r.whole && (strings.HasPrefix(name, "pg_") || name == "information_schema") {
 		return nil
 	}
@@ -147,7 +164,12 @@ func (r *reader) readMember(w row) error {
 	return nil
 }
 
-func (r *reader) readUncommon(row) error {
+func (r *reader) readUncommon(w row) error {
+	r.uncommon = r.uncommon || !r.members[member{w.oid(0), w.oid(1)}]
+	return nil
+}
+
+func (r *reader) readPublication(row) error {
 	r.uncommon = true
 	return nil
 }
@@ -160,7 +182,7 @@ func (r *reader) readExtension(w row) error {
 	}
 	switch {
 	case r.whole && name != "plpgsql":
-		r.emit(object{kind: "extension", name: w.text(2), definition: "schema " + w.text(4)})
+		r.emit(object{kind: "extension", name: w.text(2), definition: "schema " + r.schemas[w.oid(0)]})
 	case !r.whole && !r.portable && space != nil: // a schema's dump has no extensions
 		r.emit(object{kind: "extension", name: w.text(2)})
 	}

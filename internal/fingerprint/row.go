@@ -25,6 +25,11 @@ func parseOID(text string) oid {
 	return oid(n)
 }
 
+func (w row) number(i int) float64 {
+	n, _ := strconv.ParseFloat(w.text(i), 64) // the server's own
+	return n
+}
+
 // letter is the value of a column of the type "char"; 0 if it is empty.
 func (w row) letter(i int) byte {
 	if len(w[i]) == 0 {

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/org/neon-tenants-action/internal/sqltext"
 )
 
 var tableKinds = map[byte]string{'r': "table", 'p': "partitioned table", 'f': "foreign table"}
@@ -14,7 +16,8 @@ func (l *relation) table() string {
 	if l.identity == 'i' && l.identityIndex != "" {
 		identity = "replica identity index " + l.identityIndex
 	}
-	return join(", ", when(l.unlogged, "unlogged"), l.partitionKey, l.of, when(l.parents != "", "inherits "+l.parents),
+	parents := when(l.parents != nil, "inherits "+strings.Join(inOrder(l.parents), ", "))
+	return join(", ", when(l.unlogged, "unlogged"), l.partitionKey, l.of, parents,
 		when(l.secured, "row level security"), when(l.forced, "row level security forced on the owner"), identity)
 }
 
@@ -34,7 +37,7 @@ func (l *relation) part(kind, name, definition string) object {
 
 func (r *reader) readParent(w row) error {
 	if l := r.relations[w.oid(0)]; l != nil {
-		l.parents = join(", ", l.parents, w.text(1))
+		l.parents = append(l.parents, numbered{w.number(1), w.text(2)})
 	}
 	return nil
 }
@@ -128,15 +131,20 @@ func (r *reader) readSequence(w row) error {
 	if l == nil {
 		return nil
 	}
-	owner := ""
+	owner, table := "", ""
 	if w[8] != nil {
-		column, counts := r.columns[position{w.oid(9), w.text(10)}]
+		by, err := w.list(8)
+		if err != nil {
+			return err
+		}
+		column, counts := r.columns[position{parseOID(by[0]), by[1]}]
 		if !counts {
 			return nil // it is a partition's
 		}
-		owner = "owned by " + w.text(8) + "." + column
+		table = by[2]
+		owner = "owned by " + table + "." + column
 	}
-	r.emit(object{kind: "sequence", name: l.name, parent: w.text(8), definition: join(" ", w.text(1), "start", w.text(2),
+	r.emit(object{kind: "sequence", name: l.name, parent: table, definition: join(" ", w.text(1), "start", w.text(2),
 		"increment", w.text(3), "from", w.text(4), "to", w.text(5), "cache", w.text(6), when(w.is(7), "cycle"), owner)})
 	return nil
 }
@@ -186,11 +194,6 @@ func (l *relation) unqualified(definition, word string) (string, error) {
 	return before + word + l.name + after, nil
 }
 
-func (r *reader) readRole(w row) error {
-	r.roles[w.oid(0)] = role{w.text(1), w.text(2), w.is(3)}
-	return nil
-}
-
 var policyCommands = map[byte]string{'r': "for select", 'a': "for insert", 'w': "for update", 'd': "for delete"}
 
 func (r *reader) readPolicy(w row) error {
@@ -199,6 +202,10 @@ func (r *reader) readPolicy(w row) error {
 		return nil
 	}
 	roles, err := w.list(4)
+	if err != nil {
+		return err
+	}
+	names, err := w.list(5)
 	kind, command := "restrictive", policyCommands[w.letter(3)]
 	if w.is(2) {
 		kind = "permissive"
@@ -206,31 +213,32 @@ func (r *reader) readPolicy(w row) error {
 	if command == "" {
 		command = "for all"
 	}
-	r.emit(l.part("policy", w.text(1), join(" ", kind, command, "to "+r.named(roles, l.owner),
-		w.with("using (", 5, ")"), w.with("with check (", 6, ")"))))
+	r.emit(l.part("policy", w.text(1), join(" ", kind, command, "to "+r.named(roles, names, l.owner),
+		w.with("using (", 6, ")"), w.with("with check (", 7, ")"))))
 	return err
 }
 
-// named lists the roles of a policy. Those that may have another name elsewhere come first.
-func (r *reader) named(roles []string, owner oid) string {
+// named lists the roles of a policy, of which the server has printed the numbers and the names. Those that may have
+// another name elsewhere come first.
+func (r *reader) named(roles, quoted []string, owner oid) string {
 	type entry struct{ rank, text string }
 	var all []entry
-	for _, n := range roles {
+	for i, n := range roles {
 		number := parseOID(n)
-		one := r.roles[number]
+		name, _ := sqltext.Unquote(quoted[i]) // the number 0 has none
 		switch {
 		case number == 0:
 			all = append(all, entry{"0", "public"})
 		case r.portable:
-			all = append(all, entry{"4" + one.name, one.quoted})
+			all = append(all, entry{"4" + name, quoted[i]})
 		case number == owner:
 			all = append(all, entry{"1", "the owner"})
-		case one.name == r.own:
+		case name == r.own:
 			all = append(all, entry{"2", "its own role"})
-		case one.session:
+		case name == r.session:
 			all = append(all, entry{"3", "the session's role"})
 		default:
-			all = append(all, entry{"4" + one.name, one.quoted})
+			all = append(all, entry{"4" + name, quoted[i]})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.rank, b.rank) })
