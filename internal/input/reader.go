@@ -153,8 +153,8 @@ func (r *Reader) Secret(name string) string {
 	v := r.String(name)
 	if v == "" {
 		r.Mistake(name, "is required here and is empty; store it as a secret and pass %s: ${{ secrets.%s }} "+
-			"(a secret that does not exist is an empty text, and so is every secret in a workflow started from a fork)",
-			name, strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
+			"(a secret that does not exist is an empty text, and so is every secret in a workflow started from a fork), "+
+			"or from a shell, set %s", name, strings.ToUpper(strings.ReplaceAll(name, "-", "_")), Variable(name))
 		return ""
 	}
 	return r.OptionalSecret(name)

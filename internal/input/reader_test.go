@@ -277,7 +277,8 @@ func TestSecrets(t *testing.T) {
 	}
 	want := "input api-key: is required here and is empty; " +
 		"store it as a secret and pass api-key: ${{ secrets.API_KEY }} " +
-		"(a secret that does not exist is an empty text, and so is every secret in a workflow started from a fork)"
+		"(a secret that does not exist is an empty text, and so is every secret in a workflow started from a fork), " +
+		"or from a shell, set NEON_TENANTS_API_KEY"
 	if err := r.Err(); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
