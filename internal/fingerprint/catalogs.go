@@ -27,13 +27,16 @@ var uncommonCatalogs = []string{
 // catalogName matches what the query's files write for the number of a catalog.
 var catalogName = regexp.MustCompile(`{{catalog ([a-z_]+)}}`)
 
-// numberCatalogs puts numbers in the place of names, and of {{uncommon}}.
+// numberCatalogs puts numbers in the place of names, and of {{uncommon}}. It goes before whatever puts a tenant's names
+// into the SQL.
 func numberCatalogs(sql string) string {
-	number := func(name string) string { return "'" + strconv.FormatUint(uint64(catalogs[name]), 10) + "'" }
 	uncommon := make([]string, len(uncommonCatalogs))
 	for i, name := range uncommonCatalogs {
-		uncommon[i] = number(name)
+		uncommon[i] = numberOf(name)
 	}
 	return catalogName.ReplaceAllStringFunc(strings.ReplaceAll(sql, "{{uncommon}}", strings.Join(uncommon, ", ")),
-		func(written string) string { return number(catalogName.FindStringSubmatch(written)[1]) })
+		func(written string) string { return numberOf(catalogName.FindStringSubmatch(written)[1]) })
 }
+
+// numberOf is SQL for the number of a catalog.
+func numberOf(name string) string { return "'" + strconv.FormatUint(uint64(catalogs[name]), 10) + "'" }

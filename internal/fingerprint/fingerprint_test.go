@@ -249,7 +249,7 @@ func TestFingerprintOfSchemas(t *testing.T) {
 		"create table pg_class (i integer); create table users2 (i integer)"
 	names := []string{
 		"plain", "users", "pg", "Tenant \"A\"; drop schema public --", `back\slash'quote`, "ünïcode 東京", "select",
-		strings.Repeat("x", 63), "public2", "money", "$$", "{{home}}",
+		strings.Repeat("x", 63), "public2", "money", "$$", "{{home}}", "{{uncommon}}", "{{catalog pg_class}}",
 	}
 	var first fingerprint.Fingerprint
 	var norm []fingerprint.Object

@@ -163,14 +163,14 @@ func (o Options) fill(sql string) string {
 			alone = o.ledgerSchema()
 		}
 	}
-	sql = named.ReplaceAllString(fdwOptions.ReplaceAllString(o.limit(sql), optionsQuery), namedQuery)
-	return numberCatalogs(strings.NewReplacer(
+	sql = named.ReplaceAllString(fdwOptions.ReplaceAllString(o.limit(numberCatalogs(sql)), optionsQuery), namedQuery)
+	return strings.NewReplacer(
 		"{{home}}", o.home(), "{{own}}", o.own(), "{{public}}", sqltext.QuoteLiteral("{"+publicOptions+"}"),
 		"{{scope}}", scope, "{{is_ledger}}", "("+o.isLedger("c")+")",
 		"{{ledger_sequence}}", sequence, "{{ledger_schema}}", alone,
 		"{{whole}}", strconv.FormatBool(o.Schema == ""), "{{portable}}", strconv.FormatBool(o.Portable),
 		"{{around}}", strconv.FormatBool(o.Schema == "" || !o.Portable),
-	).Replace(sql))
+	).Replace(sql)
 }
 
 // limits are what common.sql writes for whether a number is that of a schema that counts, of a relation in one, of a
@@ -230,10 +230,10 @@ func (o Options) isLedger(relation string) string {
 }
 
 // What an object in pg_depend is, and what it depends on.
-const (
-	inRelations = "classid = {{catalog pg_class}}"
-	toRelation  = "refclassid = {{catalog pg_class}}"
-	toSchema    = "refclassid = {{catalog pg_namespace}}"
+var (
+	inRelations = "classid = " + numberOf("pg_class")
+	toRelation  = "refclassid = " + numberOf("pg_class")
+	toSchema    = "refclassid = " + numberOf("pg_namespace")
 )
 
 // numbersLedger is SQL for whether the relation with an oid numbers the rows of the table of versions.

@@ -49,9 +49,7 @@ type position struct {
 }
 
 // member is an object of an extension.
-type member struct {
-	catalog, oid oid
-}
+type member struct{ catalog, oid oid }
 
 // space is a schema that counts.
 type space struct{ quoted, prefix string }
@@ -113,10 +111,9 @@ func (r *reader) read() map[string]func(row) error {
 	return map[string]func(row) error{
 		"names": r.readNames, "spaces": r.readSpace, "members": r.readMember, "extensions": r.readExtension,
 		"uncommon": r.readUncommon, "publications": r.readPublication, "relations": r.readRelation,
-		"parents": r.readParent, "defaults": r.readDefault,
-		"columns": r.readColumn, "triggers": r.readTrigger, "constraints": r.readConstraint, "indexes": r.readIndex,
-		"sequences": r.readSequence, "rules": r.readRule, "policies": r.readPolicy,
-		"routines": r.readRoutine, "labels": r.readLabel, "types": r.readType,
+		"parents": r.readParent, "defaults": r.readDefault, "columns": r.readColumn, "triggers": r.readTrigger,
+		"constraints": r.readConstraint, "indexes": r.readIndex, "sequences": r.readSequence, "rules": r.readRule,
+		"policies": r.readPolicy, "routines": r.readRoutine, "labels": r.readLabel, "types": r.readType,
 	}
 }
 
