@@ -16,7 +16,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
@@ -132,6 +131,8 @@ func (b *Bucket) configuration(ctx context.Context) (aws.Config, error) {
 		config.WithHTTPClient(httpClient(o, b.open)),
 		config.WithLogger(logging.Nop{}), // it would write to standard error
 		config.WithRetryer(func() aws.Retryer { return newRetryer(o, nil) }),
+		// Another one, as AWS_DEFAULTS_MODE names, would give the client another dialer, which knows no limit on stalls.
+		config.WithDefaultsMode(aws.DefaultsModeLegacy),
 	}
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
@@ -139,10 +140,6 @@ func (b *Bucket) configuration(ctx context.Context) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return cfg, configurationError(err, o.Bucket)
-	}
-	if custom, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // with the authorities of AWS_CA_BUNDLE
-		// With AWS_DEFAULTS_MODE, services would give it another dialer, which knows no limit on stalled connections.
-		cfg.HTTPClient = custom.Freeze()
 	}
 	if o.RoleARN == "" {
 		return cfg, nil

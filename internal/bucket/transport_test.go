@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -69,14 +71,30 @@ func (c *closing) Close() error {
 	return c.Conn.Close()
 }
 
-// With a mode of defaults, the SDK would put a dialer of its own in place of the one that limits stalls.
+// With a mode of defaults, the SDK would put a dialer of its own in place of the one that limits stalls: in the store's
+// client, and in those by which AWS's own chain gets credentials.
 func TestDefaultsModeKeepsTheDialer(t *testing.T) {
 	o := custom(t, buckettest.Shared(t))
-	t.Setenv("AWS_DEFAULTS_MODE", "standard")
 	ours := errors.New("dialled")
-	_, err := bucket.Open(t.Context(), bucket.Impatient(bucket.WithDialer(o,
-		func(context.Context, string, string) (net.Conn, error) { return nil, ours }), patience))
-	if !errors.Is(err, ours) {
-		t.Errorf("got %v", err)
+	o = bucket.Impatient(bucket.WithDialer(o,
+		func(context.Context, string, string) (net.Conn, error) { return nil, ours }), patience)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, variables := range map[string]map[string]string{
+		"the store": {},
+		"the chain": {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_WEB_IDENTITY_TOKEN_FILE": token,
+			"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x", "AWS_ENDPOINT_URL_STS": o.Endpoint},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_DEFAULTS_MODE", "standard")
+			for name, value := range variables {
+				t.Setenv(name, value)
+			}
+			if _, err := bucket.Open(t.Context(), o); !errors.Is(err, ours) {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,8 +22,8 @@ func TestAgain(t *testing.T) {
 	locked := &pgconn.PgError{Code: "55P03", Message: "canceling statement due to lock timeout"}
 	for name, c := range map[string]struct {
 		errs  []error // of each look
-		looks int
-		want  string // the error
+		looks int     // 0: as many as patience allows
+		want  string  // the error
 	}{
 		"quiet":          {[]error{nil}, 1, ""},
 		"changed once":   {[]error{fingerprint.ErrChanged, nil}, 2, ""},
@@ -34,10 +35,25 @@ func TestAgain(t *testing.T) {
 		"another error":  {[]error{errors.New("gone")}, 1, "gone"},
 	} {
 		looks := 0
-		_, err := fingerprint.Again(func() (int, error) { looks++; return looks, c.errs[looks-1] })
+		_, err := fingerprint.Again(0, func() (int, error) { looks++; return looks, c.errs[looks-1] })
 		if looks != c.looks || (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %d looks, %v", name, looks, err)
 		}
+	}
+}
+
+// Patience begins with the first lock that is not to be had, however long a look takes.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	const patience = 300 * time.Millisecond
+	looks := 0
+	_, err := fingerprint.Again(patience, func() (int, error) {
+		looks++
+		time.Sleep(patience)
+		return 0, &pgconn.PgError{Code: "55P03"}
+	})
+	if looks != 2 || !postgres.Locked(err) {
+		t.Errorf("%d looks, %v", looks, err)
 	}
 }
 

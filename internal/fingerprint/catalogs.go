@@ -39,4 +39,10 @@ func numberCatalogs(sql string) string {
 }
 
 // numberOf is SQL for the number of a catalog.
-func numberOf(name string) string { return "'" + strconv.FormatUint(uint64(catalogs[name]), 10) + "'" }
+func numberOf(name string) string {
+	number, ok := catalogs[name]
+	if !ok {
+		panic("the number of " + name + " is missing") // a bug that every look meets
+	}
+	return "'" + strconv.FormatUint(uint64(number), 10) + "'"
+}

@@ -56,7 +56,8 @@ from pg_catalog.pg_attribute a where {{table a.attrelid}} and a.attnum > '0' and
 
 -- triggers
 select g.tgrelid, g.tgrelid::pg_catalog.regclass, g.tgenabled, g.tgconstraint, g.tgisinternal, g.tgnargs,
-pg_catalog.quote_ident(g.tgname), case when not g.tgisinternal then pg_catalog.pg_get_triggerdef(g.oid) end
+pg_catalog.quote_ident(g.tgname), case when not g.tgisinternal and {{of g.tgrelid}}
+then pg_catalog.pg_get_triggerdef(g.oid) end
 from pg_catalog.pg_trigger g
 where not g.tgisinternal and {{of g.tgrelid}} or g.tgconstraint <> '0' and g.tgenabled <> 'O';
 
@@ -75,8 +76,9 @@ from pg_catalog.pg_index x where {{table x.indrelid}} and not x.indisprimary;
 
 -- sequences
 select q.seqrelid, pg_catalog.format_type(q.seqtypid, null), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache,
-q.seqcycle, (select pg_catalog.json_build_array(d.refobjid, d.refobjsubid::pg_catalog.oid,
-d.refobjid::pg_catalog.regclass)
+q.seqcycle, (select pg_catalog.json_build_array(d.refobjid::pg_catalog.regclass, (select pg_catalog.quote_ident(a.attname)
+from pg_catalog.pg_attribute a where a.attrelid = d.refobjid and a.attnum = d.refobjsubid),
+(select p.relispartition::pg_catalog.text from pg_catalog.pg_class p where p.oid = d.refobjid))
 from pg_catalog.pg_depend d where d.objid = q.seqrelid and d.classid = {{catalog pg_class}}
 and d.refclassid = {{catalog pg_class}} and d.deptype in ('a', 'i') limit 1)
 from pg_catalog.pg_sequence q where {{of q.seqrelid}};

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/org/neon-tenants-action/internal/postgres"
 )
@@ -30,6 +31,9 @@ type Options struct {
 	// Portable is true if what counts is only what a dump carries to a database of another name, owner and locale on
 	// another server, for a hash to compare the two by. Such a hash tells nothing about one without.
 	Portable bool
+	// Patience is for how long a table may be locked before a look at it gives up. Zero: 5 s, which only a table takes
+	// that is being rebuilt, or whose session was forgotten.
+	Patience time.Duration
 }
 
 // Fingerprint is what a single round trip tells about a schema.
@@ -80,9 +84,10 @@ const describeQuery = ` select kind, name, parent, definition from object`
 
 // Take has the server print its objects and hashes them, in one round trip, or two if there are objects of uncommon
 // kinds and o does not expect them; these the server hashes itself. It looks again if the schema is changed at the same
-// moment, or a table is locked, and not for ever. The connection must not be in a transaction.
+// moment, or a table is locked, and not for ever: see [postgres.Locked]. The connection must not be in a transaction,
+// and its lock_timeout does not matter.
 func Take(ctx context.Context, c *postgres.Conn, o Options) (Fingerprint, error) {
-	f, err := again(func() (Fingerprint, error) { return o.take(ctx, c) })
+	f, err := again(o.Patience, func() (Fingerprint, error) { return o.take(ctx, c) })
 	if err != nil {
 		return Fingerprint{}, fmt.Errorf("take the schema's fingerprint: %w", err)
 	}
@@ -146,7 +151,7 @@ func (o Options) ask(
 // Describe returns the objects that [Take] hashes, ordered by kind and name. It takes as many round trips as Take, and
 // looks again as Take does.
 func Describe(ctx context.Context, c *postgres.Conn, o Options) ([]Object, error) {
-	objects, err := again(func() ([]Object, error) { return o.describe(ctx, c) })
+	objects, err := again(o.Patience, func() ([]Object, error) { return o.describe(ctx, c) })
 	if err != nil {
 		return nil, fmt.Errorf("describe the schema: %w", err)
 	}

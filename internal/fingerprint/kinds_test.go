@@ -56,6 +56,11 @@ var kindCases = map[string]kindCase{
 		change: "alter publication {own} add table t", back: "alter publication {own} drop table t",
 		want: "+ published table t.(its own)",
 	},
+	"the columns that are published": {
+		before: "create table t (a integer primary key, b integer); create publication {own} for table t (a)",
+		change: "alter publication {own} set table t (b, a)", back: "alter publication {own} set table t (a)",
+		want: "~ published table t.(its own) (a) -> (a, b)",
+	},
 	"what a publication publishes": {
 		before: "create publication p", change: "alter publication p set (publish = 'insert')",
 		back: "alter publication p set (publish = 'insert, update, delete, truncate')",

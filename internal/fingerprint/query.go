@@ -49,7 +49,7 @@ func printing(path string) statement {
 	for _, s := range [][2]string{
 		{"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"}, {"TimeZone", "UTC"},
 		{"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}, {"extra_float_digits", "1"}, {"bytea_output", "hex"},
-		{"lc_monetary", "C"}, {"xmlbinary", "base64"}, {"lock_timeout", lockWait},
+		{"lc_monetary", "C"}, {"xmlbinary", "base64"}, {"lock_timeout", lockWait.String()},
 		{"jit", "off"}, // compiling takes longer than the query
 	} {
 		sql += ", pg_catalog.set_config('" + s[0] + "', '" + s[1] + "', true)"

@@ -24,11 +24,10 @@ type reader struct {
 	members     map[member]bool
 	relations   map[oid]*relation
 	defaults    map[position]string
-	columns     map[position]string // of tables, quoted
-	unchecked   map[oid][]string    // what changes a foreign key is not checked on
-	constrained map[oid]bool        // indexes of constraints
-	checks      map[oid][]check     // of domains
-	labels      map[oid][]numbered  // of enums, quoted
+	unchecked   map[oid][]string   // what changes a foreign key is not checked on
+	constrained map[oid]bool       // indexes of constraints
+	checks      map[oid][]check    // of domains
+	labels      map[oid][]numbered // of enums, quoted
 
 	extensions []string
 	uncommon   bool
@@ -101,7 +100,7 @@ func newReader(o Options, emit func(object)) *reader {
 	return &reader{
 		whole: o.Schema == "", portable: o.Portable, home: cmp.Or(o.Schema, postgres.PublicSchema), emit: emit,
 		schemas: map[oid]string{}, spaces: map[oid]*space{}, members: map[member]bool{}, relations: map[oid]*relation{},
-		defaults: map[position]string{}, columns: map[position]string{}, unchecked: map[oid][]string{},
+		defaults: map[position]string{}, unchecked: map[oid][]string{},
 		constrained: map[oid]bool{}, checks: map[oid][]check{}, labels: map[oid][]numbered{},
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/neon-tenants-action/internal/fingerprint"
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
+	"github.com/org/neon-tenants-action/internal/servertest"
 )
 
 func TestEveryStatementIsRead(t *testing.T) {
@@ -29,6 +30,30 @@ func TestNumbersOfCatalogs(t *testing.T) {
 			t.Errorf("%s has the number %s, not %d", name, got[i], fingerprint.Catalogs[name])
 		}
 	}
+}
+
+// Whatever owns a sequence, it counts, unless it is a partition.
+func TestSequencesAndTheirOwners(t *testing.T) {
+	url := pgtest.Database(t)
+	buildSchema(t, url, "s", `
+		create sequence alone;
+		create table schema_migrations (version varchar primary key, id serial);
+		create table "Some" ("Key" serial);
+		create view v as select 1 as a;
+		create sequence viewed owned by v.a;
+		create table parted (i serial, k integer) partition by list (k);
+		create table part partition of parted for values in (1);
+		create sequence of_part owned by part.k`)
+	_, objects := look(t, url, fingerprint.Options{Schema: "s"})
+	var got []string
+	for _, o := range objects {
+		if o.Kind == "sequence" {
+			_, owner, _ := strings.Cut(o.Definition, " owned by ")
+			got = append(got, o.Name+" of "+owner)
+		}
+	}
+	servertest.Equal(t, "the sequences", got, []string{`"Some_Key_seq" of "Some"."Key"`, "alone of ",
+		"parted_i_seq of parted.i", "schema_migrations_id_seq of schema_migrations.id", "viewed of v.a"})
 }
 
 // Reports and records keep hashes, and later releases compare with them: another hash needs another

@@ -60,7 +60,6 @@ func (r *reader) readColumn(w row) error {
 	case l.kind == 'c':
 		l.setAttribute(w)
 	case l.isTable():
-		r.columns[position{w.oid(0), w.text(1)}] = w.text(2)
 		value, generated := r.defaults[position{w.oid(0), w.text(1)}], w.letter(7)
 		switch {
 		case value == "":
@@ -133,16 +132,12 @@ func (r *reader) readSequence(w row) error {
 	}
 	owner, table := "", ""
 	if w[8] != nil {
-		by, err := w.list(8)
-		if err != nil {
+		by, err := w.list(8) // the table, its column, and whether it is a partition
+		if err != nil || by[2] == "true" {
 			return err
 		}
-		column, counts := r.columns[position{parseOID(by[0]), by[1]}]
-		if !counts {
-			return nil // it is a partition's
-		}
-		table = by[2]
-		owner = "owned by " + table + "." + column
+		table = by[0]
+		owner = "owned by " + table + "." + by[1]
 	}
 	r.emit(object{kind: "sequence", name: l.name, parent: table, definition: join(" ", w.text(1), "start", w.text(2),
 		"increment", w.text(3), "from", w.text(4), "to", w.text(5), "cache", w.text(6), when(w.is(7), "cycle"), owner)})

@@ -116,9 +116,9 @@
   select 'published table',
     c.name || '.' || {{named b.pubname}}, c.name,
     concat_ws(' ',
-      case when to_jsonb(r) ? 'prattrs' then '(' || (select string_agg(quote_ident(a.attname), ', ' order by a.attname)
-        from pg_attribute a where a.attrelid = c.oid
-          and a.attnum = any (string_to_array(to_jsonb(r) ->> 'prattrs', ' ')::int2[])) || ')' end,
+      case when jsonb_typeof(to_jsonb(r) -> 'prattrs') = 'array' then '(' || (
+        select string_agg(quote_ident(a.attname), ', ' order by a.attname) from pg_attribute a
+        where a.attrelid = c.oid and to_jsonb(r) -> 'prattrs' @> to_jsonb(a.attnum)) || ')' end,
       case when to_jsonb(r) ->> 'prqual' is not null then 'where ' || (
         select to_jsonb(p) ->> 'rowfilter' from pg_publication_tables p
         where p.pubname = b.pubname and p.tablename = c.relname

@@ -90,6 +90,10 @@ func HasCode(err error, code string) bool {
 	return errors.As(err, &pg) && pg.Code == code
 }
 
+// Locked reports whether a statement was ended because of another session's locks: it would have waited for too long
+// (lock_not_available), or for ever (deadlock_detected).
+func Locked(err error) bool { return HasCode(err, "55P03") || HasCode(err, "40P01") }
+
 // NoRoom reports whether a server refused a connection because it, or the role, has as many as it may.
 func NoRoom(err error) bool { return HasCode(err, "53300") }
 

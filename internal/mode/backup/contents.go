@@ -17,7 +17,7 @@ func (b *Job) schemaHash(ctx context.Context, conn *postgres.Conn, schema string
 	if len(b.dump.Args) > 0 || b.env.DryRun {
 		return ""
 	}
-	f, err := fingerprint.Take(ctx, conn, fingerprint.Options{Schema: schema, Portable: true})
+	f, err := fingerprint.Take(ctx, conn, fingerprint.Options{Schema: schema, Portable: true, Patience: lookTimeout})
 	if err != nil {
 		log.Info("the manifest will not hold the schema's fingerprint", "because", err)
 		return ""

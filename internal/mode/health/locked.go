@@ -24,8 +24,7 @@ func (e *lockedError) Remedy() string {
 
 // explainLock turns the error of a wait for a lock that was too long into a lockedError.
 func explainLock(ctx context.Context, conn *postgres.Conn, schema string, err error) error {
-	const lockNotAvailable = "55P03"
-	if !postgres.HasCode(err, lockNotAvailable) {
+	if !postgres.Locked(err) {
 		return err
 	}
 	return &lockedError{cmp.Or(postgres.LockedTable(ctx, conn, schema), "a table was locked for too long"), err}

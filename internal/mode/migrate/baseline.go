@@ -1,10 +1,12 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 
@@ -71,11 +73,10 @@ func (b *baseline) check(ctx context.Context, c *postgres.Conn, o migration.Opti
 	if err != nil {
 		return err
 	}
-	// A table that is locked for longer than a migration's statement would wait is no reason to wait longer.
-	if _, err := c.Exec(ctx, fmt.Sprintf("set lock_timeout = %d", o.StatementLockTimeout.Milliseconds())); err != nil {
-		return err
+	options := fingerprint.Options{
+		Schema: o.Schema, Table: o.Table,
+		Patience: cmp.Or(o.StatementLockTimeout, math.MaxInt64), // as long as a migration's statement would wait
 	}
-	options := fingerprint.Options{Schema: o.Schema, Table: o.Table}
 	found, err := fingerprint.Take(ctx, c, options)
 	if err != nil {
 		return b.notCompared(err)
@@ -111,7 +112,7 @@ func (b *baseline) notCompared(err error) error {
 // forSession adds the remedy to an error that is not the files', but due to locks or to the session's settings.
 func forSession(err error) error {
 	switch {
-	case postgres.HasCode(err, "55P03"):
+	case postgres.Locked(err):
 		return fleet.WithRemedy(err, "another session holds a lock on one of its tables: run at a quieter hour, or raise "+
 			"statement-lock-timeout; nothing was changed")
 	case postgres.HasCode(err, "25006"), migration.IsTimeout(err):
