@@ -1,7 +1,6 @@
 package catalog_test
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"sync"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/catalog"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -197,14 +195,8 @@ func TestRememberDoesNotWaitForALock(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	open(t, url)
-	holder, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = holder.Close(context.Background()) }()
-	if _, err := holder.Exec(t.Context(), "begin; lock table project"); err != nil {
-		t.Fatal(err)
-	}
+	holder := pgtest.Session(t, url)
+	holder("begin; lock table project")
 	target, err := postgres.ParseTarget(url, false)
 	if err != nil {
 		t.Fatal(err)

@@ -1,13 +1,11 @@
 package fingerprint_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/org/neon-tenants-action/internal/fingerprint"
@@ -22,8 +20,8 @@ func TestAgain(t *testing.T) {
 	locked := &pgconn.PgError{Code: "55P03", Message: "canceling statement due to lock timeout"}
 	for name, c := range map[string]struct {
 		errs  []error // of each look
-		looks int     // 0: as many as patience allows
-		want  string  // the error
+		looks int
+		want  string // the error
 	}{
 		"quiet":          {[]error{nil}, 1, ""},
 		"changed once":   {[]error{fingerprint.ErrChanged, nil}, 2, ""},
@@ -74,18 +72,8 @@ func TestALookIsNoDeadlock(t *testing.T) {
 			t.Parallel()
 			url := pgtest.Database(t)
 			pgtest.Do(t, url, "create table t (a integer); create view v as select a from t")
-			migration, err := pgx.Connect(t.Context(), url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = migration.Close(context.Background()) }()
-			exec := func(sql string) {
-				t.Helper()
-				if _, err := migration.Exec(t.Context(), sql); err != nil {
-					t.Errorf("%s: %v", sql, err)
-				}
-			}
-			exec("begin; lock table t in access exclusive mode")
+			migration := pgtest.Session(t, url)
+			migration("begin; lock table t in access exclusive mode")
 			// The look's own session shall not be the one that notices, so that the migration would be ended.
 			late := "alter database " + pgtest.Identifier(databaseName(t, url)) + " set deadlock_timeout = '1h'"
 			if err := pgtest.Shared(t).Exec(t.Context(), "postgres", late); err != nil {
@@ -101,7 +89,7 @@ func TestALookIsNoDeadlock(t *testing.T) {
 			servertest.WaitFor(t, func() bool { // the look waits for the table
 				return pgtest.Ask(t, url, "select count(*) from pg_locks where not granted and relation = 't'::regclass")[0] != "0"
 			})
-			exec("drop view v; drop table t; commit")
+			migration("drop view v; drop table t; commit")
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
@@ -114,14 +102,8 @@ func TestALookAtWhatStaysLocked(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	pgtest.Do(t, url, "create table t (a integer); create view v as select a from t")
-	holder, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = holder.Close(context.Background()) }()
-	if _, err := holder.Exec(t.Context(), "begin; lock table t in access exclusive mode"); err != nil {
-		t.Fatal(err)
-	}
+	holder := pgtest.Session(t, url)
+	holder("begin; lock table t in access exclusive mode")
 	c, err := connect(t.Context(), url, postgres.Options{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
@@ -130,9 +112,7 @@ func TestALookAtWhatStaysLocked(t *testing.T) {
 	if _, err := fingerprint.Take(t.Context(), c, fingerprint.Options{}); !postgres.HasCode(err, "55P03") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := holder.Exec(t.Context(), "rollback"); err != nil {
-		t.Fatal(err)
-	}
+	holder("rollback")
 	if _, err := fingerprint.Take(t.Context(), c, fingerprint.Options{}); err != nil {
 		t.Errorf("after the end of the lock: %v", err)
 	}

@@ -81,18 +81,24 @@ type paragraph struct{ title, sql string }
 var completed sync.Map
 
 // paragraphs returns those of common.sql for a server's major.
-func (o Options) paragraphs(major int) (all []paragraph) {
-	if o.Schema == "" {
-		key := struct {
-			table    postgres.Ledger
-			portable bool
-			major    int
-		}{o.Table, o.Portable, major}
-		if known, ok := completed.Load(key); ok {
-			return known.([]paragraph)
-		}
-		defer func() { completed.Store(key, all) }()
+func (o Options) paragraphs(major int) []paragraph {
+	if o.Schema != "" {
+		return o.complete(major)
 	}
+	key := struct {
+		table    postgres.Ledger
+		portable bool
+		major    int
+	}{o.Table, o.Portable, major}
+	known, ok := completed.Load(key)
+	if !ok {
+		known = o.complete(major)
+		completed.Store(key, known)
+	}
+	return known.([]paragraph)
+}
+
+func (o Options) complete(major int) (all []paragraph) {
 	_, text, _ := strings.Cut(commonQuery, "\n\n")
 	for p := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), ";\n\n") {
 		title, sql, _ := strings.Cut(p, "\n")

@@ -1,12 +1,9 @@
 package migration_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/migration"
 	"github.com/org/neon-tenants-action/internal/postgres"
@@ -39,17 +36,11 @@ func TestTableThatStaysLocked(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	pgtest.Do(t, url, "create table a ()")
-	holder, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = holder.Close(context.Background()) }()
-	if _, err := holder.Exec(t.Context(), "begin; lock table a"); err != nil {
-		t.Fatal(err)
-	}
+	holder := pgtest.Session(t, url)
+	holder("begin; lock table a")
 	o := options()
 	o.StatementLockTimeout = 20 * time.Millisecond
-	_, err = migrate(t.Context(), url, files(t, "1_a.sql", up("select 1;\nalter table a add i int")), o)
+	_, err := migrate(t.Context(), url, files(t, "1_a.sql", up("select 1;\nalter table a add i int")), o)
 	if causeOf(t, err) != migration.TableLocked ||
 		!strings.HasPrefix(err.Error(), "db/migrations/1_a.sql:3:1: canceling") {
 		t.Errorf("got %v", err)

@@ -163,14 +163,8 @@ func TestIndexesThatAreMeantToBeInvalid(t *testing.T) {
 	if _, err := migrate(t.Context(), url, m, options()); err != nil {
 		t.Errorf("partitioned: %v", err)
 	}
-	holder, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = holder.Close(context.Background()) }()
-	if _, err := holder.Exec(t.Context(), "begin; insert into t values (1)"); err != nil {
-		t.Fatal(err)
-	}
+	holder := pgtest.Session(t, url)
+	holder("begin; insert into t values (1)")
 	built := make(chan error, 1)
 	go func() { built <- try(t, url, "create index concurrently t_j on t (j)") }()
 	servertest.WaitFor(t, func() bool { return len(pgtest.Ask(t, url, invalidIndexes)) == 2 })
@@ -178,9 +172,7 @@ func TestIndexesThatAreMeantToBeInvalid(t *testing.T) {
 	if _, err := migrate(t.Context(), url, m, options()); err != nil {
 		t.Errorf("being built: %v", err)
 	}
-	if _, err := holder.Exec(t.Context(), "commit"); err != nil {
-		t.Fatal(err)
-	}
+	holder("commit")
 	if err := <-built; err != nil {
 		t.Error(err)
 	}
@@ -194,14 +186,8 @@ func TestConcurrentlyWaits(t *testing.T) {
 			t.Parallel()
 			url := pgtest.Database(t)
 			pgtest.Do(t, url, "create table t (i int)")
-			holder, err := pgx.Connect(t.Context(), url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = holder.Close(context.Background()) }()
-			if _, err := holder.Exec(t.Context(), "begin; insert into t values (1)"); err != nil {
-				t.Fatal(err)
-			}
+			holder := pgtest.Session(t, url)
+			holder("begin; insert into t values (1)")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			o := options()
@@ -217,14 +203,11 @@ func TestConcurrentlyWaits(t *testing.T) {
 			})
 			time.Sleep(20 * time.Millisecond) // well over the timeout
 			if end == "" {
-				_, err = holder.Exec(t.Context(), "commit")
+				holder("commit")
 			} else {
 				cancel()
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = <-failed
+			err := <-failed
 			if end == "" && err == nil {
 				return
 			}

@@ -1,10 +1,7 @@
 package migration_test
 
 import (
-	"context"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/org/neon-tenants-action/internal/postgres/pgtest"
 	"github.com/org/neon-tenants-action/internal/servertest"
@@ -22,14 +19,8 @@ func TestCreatedByTwoAtOnce(t *testing.T) {
 			t.Parallel()
 			url := pgtest.Database(t)
 			pgtest.Do(t, url, "create function public.f() returns int language sql return 1")
-			holder, err := pgx.Connect(t.Context(), url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = holder.Close(context.Background()) }()
-			if _, err := holder.Exec(t.Context(), "begin; "+sql); err != nil {
-				t.Fatal(err)
-			}
+			holder := pgtest.Session(t, url)
+			holder("begin; " + sql)
 			done := make(chan error, 1)
 			m := files(t, "1_a.sql", up(sql))
 			go func() {
@@ -40,9 +31,7 @@ func TestCreatedByTwoAtOnce(t *testing.T) {
 				return len(pgtest.Ask(t, url, "select 1::text from pg_stat_activity where datname = current_database() "+
 					"and wait_event_type = 'Lock'")) > 0
 			})
-			if _, err := holder.Exec(t.Context(), "commit"); err != nil {
-				t.Fatal(err)
-			}
+			holder("commit")
 			if err := <-done; err != nil {
 				t.Error(err)
 			}

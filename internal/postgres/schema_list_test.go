@@ -151,14 +151,8 @@ func TestDropSchema(t *testing.T) {
 		}
 	}
 	// A schema that cannot be dropped keeps its entry.
-	holder, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = holder.Close(context.Background()) }()
-	if _, err := holder.Exec(t.Context(), "begin; lock table busy.a in access share mode"); err != nil {
-		t.Fatal(err)
-	}
+	holder := pgtest.Session(t, url)
+	holder("begin; lock table busy.a in access share mode")
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if err := list.Drop(ctx, c, "busy"); err == nil {

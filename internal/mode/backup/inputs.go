@@ -60,7 +60,7 @@ func readPolicy(in *input.Reader, env mode.Env) *backups.Policy {
 	return p
 }
 
-// lookTimeout is how long a look at the tenant's schema waits for each lock: a backup is worth having without it.
+// lookTimeout is how long a look at the tenant's schema waits for locks: a backup is worth having without it.
 const lookTimeout = 10 * time.Second
 
 // Read reads the inputs of every mode that makes backups. The Job it returns backs up every tenant and prunes nothing.

@@ -44,6 +44,23 @@ func Do(t testing.TB, url, sql string) {
 	}
 }
 
+// Session opens a session that lasts until the test ends, such as one that holds a lock. It returns what runs one or
+// several statements in it.
+func Session(t testing.TB, url string) (do func(sql string)) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return func(sql string) {
+		t.Helper()
+		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
 // Load runs a script, such as a dump, with psql, which ends at the first error.
 func Load(t testing.TB, url string, script io.Reader) error {
 	t.Helper()
