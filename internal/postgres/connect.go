@@ -66,7 +66,9 @@ type Conn struct {
 	owned   bool         // the session is known to be this connection's own without it
 	backend atomic.Value // string: the process that serves it, if that is known
 
-	settings string // the statement that sets what its options ask for; "" if there is nothing to set
+	atStart  [][2]string       // settings for the session to begin with, by their names
+	unmarked map[string]string // the parameters of the startup message without them and without the mark
+	settings string            // the statement that set what it did not begin with; "" if there was nothing to set
 }
 
 // Connect opens a connection, and retries with backoff for up to 60 s while a compute starts. Only connecting is
@@ -99,7 +101,7 @@ func (c *Conn) Reopen(ctx context.Context, o Options) error {
 
 func (c *Conn) open(ctx context.Context, o Options) error {
 	cfg := c.config(c.target, o)
-	c.mark(cfg)
+	c.mark(cfg, o)
 	if err := c.dial(ctx, c.target, cfg, o); err != nil {
 		return err
 	}
@@ -141,7 +143,8 @@ func (c *Conn) config(t Target, o Options) *pgconn.Config {
 }
 
 // optionEscape keeps a setting's value in one piece: the server splits options at white space.
-var optionEscape = strings.NewReplacer(`\`, `\\`, " ", `\ `, "\t", "\\\t", "\n", "\\\n")
+var optionEscape = strings.NewReplacer(`\`, `\\`, " ", `\ `, "\t", "\\\t", "\n", "\\\n", "\r", "\\\r", "\v", "\\\v",
+	"\f", "\\\f")
 
 // addOption adds a setting to those that the session begins with. As an option it also gets through Neon's proxy, which
 // drops most parameters of the startup message without a word.

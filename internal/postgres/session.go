@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,24 +29,54 @@ import (
 // sessionMark is the name of the setting.
 const sessionMark = "tenants_action.session"
 
-// mark adds a new mark to the settings of the startup message.
-func (c *Conn) mark(cfg *pgconn.Config) {
-	c.session = rand.Text()
+// mark adds a new mark to the settings of the startup message, and those that the options ask for.
+func (c *Conn) mark(cfg *pgconn.Config, o Options) {
+	c.session, c.unmarked = rand.Text(), maps.Clone(cfg.RuntimeParams)
+	c.atStart = o.atStart(cfg)
+	for _, s := range c.atStart {
+		maps.DeleteFunc(cfg.RuntimeParams, func(name, _ string) bool { // it would override the option
+			return strings.EqualFold(name, s[0])
+		})
+		addOption(cfg, s[0]+"="+optionEscape.Replace(s[1]))
+	}
 	addOption(cfg, sessionMark+"="+c.session)
 }
 
-// unmark removes the mark, and reports whether there was one.
+// unmark removes them, and reports whether there was a mark.
 func (c *Conn) unmark(cfg *pgconn.Config) bool {
 	if c.session == "" {
 		return false
 	}
-	rest, _ := strings.CutSuffix(cfg.RuntimeParams["options"], "-c "+sessionMark+"="+c.session)
-	if rest = strings.TrimSpace(rest); rest == "" {
-		delete(cfg.RuntimeParams, "options")
-	} else {
-		cfg.RuntimeParams["options"] = rest
+	c.session, cfg.RuntimeParams = "", c.unmarked
+	return true
+}
+
+// atStart are settings that a session of the options can begin with, by their names. They make it read-only, and bound
+// how long its statements wait for a lock. The application's name is among them for [Conn.begun].
+func (o Options) atStart(cfg *pgconn.Config) (all [][2]string) {
+	if !o.ReadOnly {
+		return nil
 	}
-	c.session = ""
+	all = append(all, [2]string{"application_name", cfg.RuntimeParams["application_name"]},
+		[2]string{"default_transaction_read_only", "on"})
+	if o.LockTimeout > 0 {
+		all = append(all, [2]string{"lock_timeout", strconv.FormatInt(o.LockTimeout.Milliseconds(), 10)})
+	}
+	return all
+}
+
+// begun reports whether the session is known to have begun with these settings. PostgreSQL states the first two, from 14
+// on, when a session begins. That it is read-only may be due to its role; but the application's name was sent with the
+// other settings and in no other way, so where it has arrived they have.
+func (c *Conn) begun() bool {
+	if c.session == "" || c.atStart == nil {
+		return false
+	}
+	for _, s := range c.atStart[:2] {
+		if c.pg.ParameterStatus(s[0]) != s[1] {
+			return false
+		}
+	}
 	return true
 }
 
@@ -72,10 +104,10 @@ func (c *Conn) ownSession() string {
 	return "false"
 }
 
-// set makes the settings of the session that the options ask for. In a session that may be another client's next,
-// nothing is set, and the error is a [*TransactionPoolerError].
+// set makes the settings of the session that the options ask for and that it has not begun with. In a session that may
+// be another client's next, nothing is set, and the error is a [*TransactionPoolerError].
 func (c *Conn) set(ctx context.Context, o Options) error {
-	settings := o.settings()
+	settings := c.missing(o)
 	if settings == "" {
 		return nil
 	}
@@ -94,18 +126,17 @@ func (c *Conn) set(ctx context.Context, o Options) error {
 	}
 }
 
-// settings is the statement that makes a session read-only, bounds how long its statements wait for a lock, keeps the
-// server from ending it while it is idle, and extends its search_path; "" if none of these is asked for.
-func (o Options) settings() string {
+// missing is the statement that makes these settings, keeps the server from ending the session while it is idle, and
+// extends its search_path; "" if none of these is left to do.
+func (c *Conn) missing(o Options) string {
 	var calls []string
 	set := func(name, value string) {
 		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', %s, false)", name, value))
 	}
-	if o.ReadOnly {
-		set("default_transaction_read_only", "'on'")
-	}
-	if o.ReadOnly && o.LockTimeout > 0 {
-		set("lock_timeout", fmt.Sprintf("'%d'", o.LockTimeout.Milliseconds()))
+	if !c.begun() {
+		for _, s := range c.atStart {
+			set(s[0], sqltext.QuoteLiteral(s[1]))
+		}
 	}
 	if o.Idles { // PostgreSQL before 14 does not know the setting
 		calls = append(calls, "case when pg_catalog.current_setting('idle_session_timeout', true) is not null then "+
