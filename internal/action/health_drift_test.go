@@ -186,8 +186,8 @@ func TestHealthRoundTripsForUncommonKinds(t *testing.T) {
 	proxy.Reset()
 	f.run(t, t.Context(), append(inputs, "mode=health-check", "concurrency=1")...).counts(t, 3, 0, 0, 0)
 	const connecting = 4 // opening, and SCRAM
-	if got := proxy.Traffic(); got.Connections != 3 || got.RoundTrips > 3*(connecting+3)+1 {
-		t.Errorf("%+v, want three connections with 3 round trips each after connecting, and one more", got)
+	if got := proxy.Traffic(); got.Connections != 3 || got.RoundTrips > 3*(connecting+2)+1 {
+		t.Errorf("%+v, want three connections with 2 round trips each after connecting, and one more", got)
 	}
 }
 

@@ -245,7 +245,7 @@ func TestHealthOfManyAlike(t *testing.T) {
 	}
 }
 
-// From afar a tenant costs one connection, and three round trips after connecting.
+// From afar a tenant costs one connection, and two round trips after connecting.
 func TestHealthRoundTrips(t *testing.T) {
 	server := pgtest.Shared(t)
 	proxy, err := wiretest.NewProxy(net.JoinHostPort(server.Host, strconv.Itoa(server.Port)), 10*time.Millisecond)
@@ -265,8 +265,8 @@ func TestHealthRoundTrips(t *testing.T) {
 	proxy.Reset()
 	f.run(t, t.Context(), append(inputs, "mode=health-check", "required-tables=users")...).counts(t, 1, 0, 0, 0)
 	const connecting = 4 // opening, and SCRAM
-	if got := proxy.Traffic(); got.Connections != 1 || got.RoundTrips > connecting+3 {
-		t.Errorf("%+v, want one connection and at most 3 round trips after the %d of connecting", got, connecting)
+	if got := proxy.Traffic(); got.Connections != 1 || got.RoundTrips > connecting+2 {
+		t.Errorf("%+v, want one connection and at most 2 round trips after the %d of connecting", got, connecting)
 	}
 }
 

@@ -63,8 +63,7 @@ where not g.tgisinternal and {{of g.tgrelid}} or g.tgconstraint <> '0' and g.tge
 
 -- constraints
 select k.oid, k.conrelid, k.contypid, k.conindid, k.conname, pg_catalog.quote_ident(k.conname), k.contype,
-pg_catalog.pg_get_constraintdef(k.oid), case when k.convalidated then false
-else (pg_catalog.to_jsonb(k) operator(pg_catalog.->>) 'conenforced') is distinct from 'false' end
+pg_catalog.pg_get_constraintdef(k.oid), not k.convalidated and {{enforced}}
 from pg_catalog.pg_constraint k
 where {{in k.connamespace}} and ({{of k.conrelid}} or k.contypid > '0') and k.conparentid = '0'
 and (k.contype in ('p', 'u', 'x', 'f', 'c') or k.contype = 'n' and not k.convalidated);

@@ -11,11 +11,11 @@ var (
 // Unread returns how many statements of common.sql are read by nothing, and how many there are.
 func Unread() (unread, all int) {
 	r := newReader(Options{}, nil)
-	message := Options{}.common(r, 18)[1:] // without printing
-	for _, s := range message {
-		if s.row == nil {
+	read, paragraphs := r.read(), Options{}.paragraphs(18)
+	for _, p := range paragraphs {
+		if read[p.title] == nil {
 			unread++
 		}
 	}
-	return unread, len(message)
+	return unread, len(paragraphs)
 }

@@ -102,12 +102,9 @@ func (o Options) take(ctx context.Context, c *postgres.Conn) (f Fingerprint, err
 			f.Invalid = append(f.Invalid, o.kind+" "+o.name)
 		}
 	})
-	there := map[postgres.Table]bool{} // those without a schema where the session finds them
+	there := map[postgres.Table]bool{}
 	required := statement{requiredQuery(o), func(w row) error {
-		there[postgres.Table{Schema: w.text(0), Name: w.text(1)}] = true
-		if w.is(2) {
-			there[postgres.Table{Name: w.text(1)}] = true
-		}
+		o.readRequired(w, there)
 		return nil
 	}}
 	if f.Uncommon, err = o.ask(ctx, c, required, r, hashQuery, h.addUncommon); err != nil {

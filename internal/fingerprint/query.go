@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the query's files
 	"regexp"
@@ -42,24 +43,24 @@ func send(ctx context.Context, c *postgres.Conn, message []statement) error {
 }
 
 // printing sets what affects how a server prints a definition, and how long it waits, for the transaction: an error or
-// its end restores it. It differs from database to database. The search_path, given as SQL, decides which names are
-// printed without a schema: those in it, and the system's, which are found first.
-func printing(path string) statement {
-	sql := "select pg_catalog.set_config('search_path', " + path + ", true)"
-	for _, s := range [][2]string{
+// its end restores it. It differs from database to database. The search_path, one schema, decides which names are printed
+// without a schema: those in it, and the system's, which are found first.
+func printing(path string) (all []statement) {
+	for _, setting := range [][2]string{
+		{"search_path", path},
 		{"quote_all_identifiers", "off"}, {"standard_conforming_strings", "on"}, {"TimeZone", "UTC"},
 		{"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}, {"extra_float_digits", "1"}, {"bytea_output", "hex"},
 		{"lc_monetary", "C"}, {"xmlbinary", "base64"}, {"lock_timeout", lockWait.String()},
 		{"jit", "off"}, // compiling takes longer than the query
 	} {
-		sql += ", pg_catalog.set_config('" + s[0] + "', '" + s[1] + "', true)"
+		all = append(all, statement{sql: "set local " + setting[0] + " = " + sqltext.QuoteLiteral(setting[1])})
 	}
-	return statement{sql: sql}
+	return all
 }
 
 // common returns the statements of common.sql for a server, whose rows r reads.
 func (o Options) common(r *reader, major int) []statement {
-	all := []statement{printing("pg_catalog.quote_ident(" + o.home() + ")")}
+	all := printing(cmp.Or(o.Schema, postgres.PublicSchema))
 	if o.Schema != "" {
 		// A list of numbers is looked up in an index fast, but compared one by one in a scan.
 		all = append(all, statement{sql: o.fill(gather)}, statement{sql: "set local enable_seqscan = off"})
@@ -103,6 +104,7 @@ func (o Options) complete(major int) (all []paragraph) {
 	for p := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), ";\n\n") {
 		title, sql, _ := strings.Cut(p, "\n")
 		sql = strings.Replace(sql, "{{locale}}", localeColumns(major), 1)
+		sql = strings.Replace(sql, "{{enforced}}", enforcedColumn(major), 1)
 		all = append(all, paragraph{strings.TrimPrefix(title, "-- "), o.fill(sql)})
 	}
 	return all
@@ -122,18 +124,25 @@ func localeColumns(major int) string {
 	return "d.datlocprovider, d.datlocale, d.daticurules"
 }
 
+// enforcedColumn is what pg_constraint says of whether a constraint is checked at all.
+func enforcedColumn(major int) string {
+	if major < 18 {
+		return "true"
+	}
+	return "k.conenforced"
+}
+
 // uncommon returns the statements that evaluate a query over the objects of uncommon kinds, whose rows it hands over.
 //
 // The query's own names must only find the system's, even if an object of o.Schema matches better. Hence the cursor:
 // they are resolved when it is declared, under the empty path, and definitions are printed when it is fetched from.
 func (o Options) uncommon(query string, read func(row) error) []statement {
 	clause := compact(scopeQuery) + ", object (kind, name, parent, definition) as (\n" + compact(uncommonQuery) + ")"
-	return []statement{
-		printing("''"),
+	return append(printing(""), []statement{
 		{sql: "declare neon_tenants_objects no scroll cursor for " + o.fill(clause+query)},
 		{sql: "set local search_path = " + o.home()},
 		{"fetch all from neon_tenants_objects", read},
-	}
+	}...)
 }
 
 // home is SQL for the schema whose name is left out.
@@ -291,8 +300,8 @@ func compact(query string) string {
 	return b.String()
 }
 
-// requiredQuery returns the schemas and names of what may be the required tables, and whether one counts for a table
-// that is required without a schema: if it is in o.Schema, or where the session finds it.
+// requiredQuery returns the schemas, quoted where they have to be, and names of what may be the required tables, its kind,
+// and whether the session finds it without a schema. It goes before printing.
 func requiredQuery(o Options) string {
 	if len(o.Required) == 0 {
 		return "select where false"
@@ -301,12 +310,20 @@ func requiredQuery(o Options) string {
 	for i, t := range o.Required {
 		names[i] = sqltext.QuoteLiteral(t.Name)
 	}
-	counts := "pg_catalog.pg_table_is_visible(c.oid)"
-	if o.Schema != "" {
-		counts = "n.nspname operator(pg_catalog.=) " + sqltext.QuoteLiteral(o.Schema)
+	return "select c.relnamespace::pg_catalog.regnamespace, c.relname, c.relkind, pg_catalog.pg_table_is_visible(c.oid) " +
+		"from pg_catalog.pg_class c where c.relname operator(pg_catalog.=) any (array[" + strings.Join(names, ", ") +
+		"]::pg_catalog.name[])"
+}
+
+// readRequired adds a row of requiredQuery to what is there; without a schema it is what counts for one that is required
+// so.
+func (o Options) readRequired(w row, there map[postgres.Table]bool) {
+	if !strings.Contains("rpfvm", w.text(2)) {
+		return
 	}
-	return "select n.nspname, c.relname, " + counts + " from pg_catalog.pg_class c " +
-		"join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace " +
-		"where c.relname operator(pg_catalog.=) any (array[" + strings.Join(names, ", ") + "]::pg_catalog.name[]) " +
-		"and c.relkind operator(pg_catalog.=) any ('{r,p,f,v,m}')"
+	schema, _ := sqltext.Unquote(w.text(0))
+	there[postgres.Table{Schema: schema, Name: w.text(1)}] = true
+	if o.Schema == "" && w.is(3) || o.Schema == schema {
+		there[postgres.Table{Name: w.text(1)}] = true
+	}
 }

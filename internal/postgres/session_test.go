@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"errors"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +100,70 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 		})
 	}
 }
+
+// What a session begins with is not mistaken for a default of the database's. Else, where a pooler drops the options, its
+// statements would wait for locks for ever.
+func TestReadOnlyByDefaultBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	pgtest.Do(t, direct, `do $$ begin execute format(
+		'alter database %I set default_transaction_read_only = on', current_database()); end $$`)
+	for mode, pooled := range map[string]bool{"transaction": true, "session": false} {
+		url := pgtest.PgBouncer(t, direct, mode, "ignore_startup_parameters = options")
+		for range 3 { // PgBouncer learns from its servers what it states to later clients
+			conn, err := connect(t.Context(), url, postgres.Options{ReadOnly: true, LockTimeout: time.Second})
+			if errors.As(err, new(*postgres.TransactionPoolerError)) != pooled || (err != nil) != pooled {
+				t.Errorf("%s: got %v", mode, err)
+			}
+			if err == nil {
+				servertest.Equal(t, mode, settings(t, conn), []string{"neon-tenants-action", "on", "1s"})
+				conn.Close()
+			}
+		}
+	}
+}
+
+// settings are those that a read-only session begins with.
+func settings(t *testing.T, conn *postgres.Conn) []string {
+	t.Helper()
+	answers, err := conn.Results(t.Context(), `select current_setting('application_name'),
+		current_setting('default_transaction_read_only'), current_setting('lock_timeout')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, value := range answers[0][0] {
+		all = append(all, string(value))
+	}
+	return all
+}
+
+// A connection string's own settings stay, but for those that a read-only session begins with.
+func TestReadOnlyWithOtherSettings(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Database(t)
+	for parameters, name := range map[string]string{
+		"": "neon-tenants-action",
+		"&default_transaction_read_only=off&lock_timeout=7":                          "neon-tenants-action",
+		"&Default_Transaction_Read_Only=off&LOCK_TIMEOUT=7":                          "neon-tenants-action",
+		"&options=-c%20default_transaction_read_only%3Doff%20-c%20lock_timeout%3D7":  "neon-tenants-action",
+		"&application_name=" + url.QueryEscape("a \\ b\t=\r\v'c' -c lock_timeout=1"): "a \\ b?=??'c' -c lock_timeout=1",
+		"&application_name=%C3%A9":                                                   "??",
+	} {
+		conn, err := connect(t.Context(), database+parameters, postgres.Options{ReadOnly: true, LockTimeout: time.Second})
+		if err != nil {
+			t.Errorf("%s: %v", parameters, err)
+			continue
+		}
+		defer conn.Close()
+		got := settings(t, conn)
+		got[0] = unprintable.ReplaceAllString(got[0], "?")
+		servertest.Equal(t, parameters, got, []string{name, "on", "1s"})
+	}
+}
+
+// unprintable matches how PostgreSQL before 16, and since, writes a byte in an application's name that it does not take.
+var unprintable = regexp.MustCompile(`\\x[0-9a-f]{2}`)
 
 // A read-only connection stays that when its session is reset, as after an error in one of many schemas.
 func TestReadOnlyAfterReset(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/org/neon-tenants-action/internal/sqltext"
 )
@@ -87,7 +88,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, erro
 		}
 		return read.Err
 	})
-	const session, versions = 2, 3 // answers of statusQuery
+	const session, versions = 3, 4 // answers of statusQuery
 	if err != nil && (!HasCode(err, "42P01") || len(answers) < versions) {
 		return Status{}, versionsError(err, t.Table)
 	}
@@ -109,7 +110,7 @@ func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, erro
 		Versions:     map[string]bool{},
 		Clock:        time.Now(),
 	}
-	if s.At, err = ParseMicros(row[7]); err != nil {
+	if s.At, err = parseTime(row[7]); err != nil {
 		return Status{}, err
 	}
 	if s.Table.Schema == "" {
@@ -148,6 +149,15 @@ func checkColumns(ctx context.Context, c *Conn, t Ledger, known ...string) error
 		"does not know, so it is another tool's", t.Quoted(), sqltext.QuoteIdentifier(string(answers[0][0][0])), t.Format)}
 }
 
+// parseTime reads a time that the server printed in the ISO style.
+func parseTime(text []byte) (time.Time, error) {
+	var t pgtype.Timestamptz
+	if err := t.Scan(string(text)); err != nil {
+		return time.Time{}, fmt.Errorf("read the server's clock: %w", err)
+	}
+	return t.Time.UTC(), nil
+}
+
 // ParseMicros reads a time that the server gave in microseconds since 1970.
 func ParseMicros(text []byte) (time.Time, error) {
 	micros, err := strconv.ParseInt(string(text), 10, 64)
@@ -161,7 +171,8 @@ func ParseMicros(text []byte) (time.Time, error) {
 // These come last, because the message ends with an error if the table does not exist; the lock belongs to the session
 // and stays. Read committed makes the versions those of after the lock was taken, whatever the role's default. Without
 // row_security, hidden versions are an error. The table's columns come with its rows: asking the catalog takes longer.
-// In a session that may not be the connection's own, the lock is not tried and the answer is null.
+// In a session that may not be the connection's own, the lock is not tried and the answer is null. The time is asked for
+// as it is: to make a number of it, a new session would have to look up four functions.
 func statusQuery(t Table, lock Lock, own string) string {
 	tryLock := "true"
 	switch key := lockKey(t); lock {
@@ -175,10 +186,9 @@ func statusQuery(t Table, lock Lock, own string) string {
 	if t.Schema != "" {
 		schemaExists = "to_regnamespace(quote_ident(" + t.schemaExpression() + ")) is not null"
 	}
-	return "set transaction isolation level read committed; set local row_security = off; " +
+	return "set transaction isolation level read committed; set local row_security = off; set local DateStyle = ISO; " +
 		"select " + tryLock + ", " + t.schemaExpression() + ", " + schemaExists + ", current_schemas(false), " +
-		"current_setting('search_path'), current_schema(), pg_backend_pid(), " +
-		"(extract(epoch from now()) * 1000000)::bigint; " +
+		"current_setting('search_path'), current_schema(), pg_backend_pid(), now(); " +
 		"select * from " + t.Quoted()
 }
 
