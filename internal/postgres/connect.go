@@ -66,8 +66,9 @@ type Conn struct {
 	owned   bool         // the session is known to be this connection's own without it
 	backend atomic.Value // string: the process that serves it, if that is known
 
-	atStart  [][2]string       // settings for the session to begin with, by their names
-	unmarked map[string]string // the parameters of the startup message without them and without the mark
+	readOnly [][2]string       // settings that the options ask for, by their names; see session.go
+	begins   bool              // they are in the startup message
+	unmarked map[string]string // its parameters without them and without the mark
 	settings string            // the statement that set what it did not begin with; "" if there was nothing to set
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,15 +30,18 @@ import (
 // sessionMark is the name of the setting.
 const sessionMark = "tenants_action.session"
 
-// mark adds a new mark to the settings of the startup message, and those that the options ask for.
+// mark adds a new mark to the settings of the startup message, and those that the options ask for, unless they would
+// decide which of several servers is taken (target_session_attrs=read-write).
 func (c *Conn) mark(cfg *pgconn.Config, o Options) {
 	c.session, c.unmarked = rand.Text(), maps.Clone(cfg.RuntimeParams)
-	c.atStart = o.atStart(cfg)
-	for _, s := range c.atStart {
-		maps.DeleteFunc(cfg.RuntimeParams, func(name, _ string) bool { // it would override the option
-			return strings.EqualFold(name, s[0])
-		})
-		addOption(cfg, s[0]+"="+optionEscape.Replace(s[1]))
+	c.readOnly, c.begins = o.readOnly(cfg), cfg.ValidateConnect == nil
+	if c.begins {
+		for _, s := range c.readOnly {
+			maps.DeleteFunc(cfg.RuntimeParams, func(name, _ string) bool { // it would override the option
+				return strings.EqualFold(name, s[0])
+			})
+			addOption(cfg, s[0]+"="+optionEscape.Replace(s[1]))
+		}
 	}
 	addOption(cfg, sessionMark+"="+c.session)
 }
@@ -47,13 +51,13 @@ func (c *Conn) unmark(cfg *pgconn.Config) bool {
 	if c.session == "" {
 		return false
 	}
-	c.session, cfg.RuntimeParams = "", c.unmarked
+	c.session, c.begins, cfg.RuntimeParams = "", false, c.unmarked
 	return true
 }
 
-// atStart are settings that a session of the options can begin with, by their names. They make it read-only, and bound
-// how long its statements wait for a lock. The application's name is among them for [Conn.begun].
-func (o Options) atStart(cfg *pgconn.Config) (all [][2]string) {
+// readOnly are the settings, by their names, that make a session read-only, and bound how long its statements wait for a
+// lock. The application's name is among them for [Conn.begun].
+func (o Options) readOnly(cfg *pgconn.Config) (all [][2]string) {
 	if !o.ReadOnly {
 		return nil
 	}
@@ -65,19 +69,13 @@ func (o Options) atStart(cfg *pgconn.Config) (all [][2]string) {
 	return all
 }
 
-// begun reports whether the session is known to have begun with these settings. PostgreSQL states the first two, from 14
-// on, when a session begins. That it is read-only may be due to its role; but the application's name was sent with the
-// other settings and in no other way, so where it has arrived they have.
+// begun reports whether the session is known to have begun with them. PostgreSQL states the first two, from 14 on, when a
+// session begins. That it is read-only may be due to its role; but the application's name was sent with the others and in
+// no other way, so where it has arrived they have.
 func (c *Conn) begun() bool {
-	if c.session == "" || c.atStart == nil {
-		return false
-	}
-	for _, s := range c.atStart[:2] {
-		if c.pg.ParameterStatus(s[0]) != s[1] {
-			return false
-		}
-	}
-	return true
+	return c.begins && !slices.ContainsFunc(c.readOnly[:min(2, len(c.readOnly))], func(s [2]string) bool {
+		return c.pg.ParameterStatus(s[0]) != s[1]
+	})
 }
 
 // SettingsRefused reports whether the server, most likely a pooler in session mode, refused a setting in the startup
@@ -134,7 +132,7 @@ func (c *Conn) missing(o Options) string {
 		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', %s, false)", name, value))
 	}
 	if !c.begun() {
-		for _, s := range c.atStart {
+		for _, s := range c.readOnly {
 			set(s[0], sqltext.QuoteLiteral(s[1]))
 		}
 	}

@@ -148,6 +148,7 @@ func TestReadOnlyWithOtherSettings(t *testing.T) {
 		"&Default_Transaction_Read_Only=off&LOCK_TIMEOUT=7":                          "neon-tenants-action",
 		"&options=-c%20default_transaction_read_only%3Doff%20-c%20lock_timeout%3D7":  "neon-tenants-action",
 		"&application_name=" + url.QueryEscape("a \\ b\t=\r\v'c' -c lock_timeout=1"): "a \\ b?=??'c' -c lock_timeout=1",
+		"&target_session_attrs=read-write&application_name=b":                        "b",
 		"&application_name=%C3%A9":                                                   "??",
 	} {
 		conn, err := connect(t.Context(), database+parameters, postgres.Options{ReadOnly: true, LockTimeout: time.Second})
