@@ -43,8 +43,8 @@ func send(ctx context.Context, c *postgres.Conn, message []statement) error {
 }
 
 // printing sets what affects how a server prints a definition, and how long it waits, for the transaction: an error or
-// its end restores it. It differs from database to database. The search_path, one schema, decides which names are printed
-// without a schema: those in it, and the system's, which are found first.
+// its end restores it. It differs from database to database. The search_path, one schema, decides which names are
+// printed without a schema: those in it, and the system's, which are found first.
 func printing(path string) (all []statement) {
 	for _, setting := range [][2]string{
 		{"search_path", path},
@@ -300,8 +300,8 @@ func compact(query string) string {
 	return b.String()
 }
 
-// requiredQuery returns the schemas, quoted where they have to be, and names of what may be the required tables, its kind,
-// and whether the session finds it without a schema. It goes before printing.
+// requiredQuery returns of each relation that may be a required table the schema, quoted where it has to be, the name,
+// the kind, and whether the session finds it without a schema. It goes before printing, which sets another search_path.
 func requiredQuery(o Options) string {
 	if len(o.Required) == 0 {
 		return "select where false"
@@ -315,8 +315,8 @@ func requiredQuery(o Options) string {
 		"]::pg_catalog.name[])"
 }
 
-// readRequired adds a row of requiredQuery to what is there; without a schema it is what counts for one that is required
-// so.
+// readRequired adds a row of requiredQuery to what is there: without a schema too if it counts for a table that is
+// required without one.
 func (o Options) readRequired(w row, there map[postgres.Table]bool) {
 	if !strings.Contains("rpfvm", w.text(2)) {
 		return

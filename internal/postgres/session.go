@@ -55,8 +55,8 @@ func (c *Conn) unmark(cfg *pgconn.Config) bool {
 	return true
 }
 
-// readOnly are the settings, by their names, that make a session read-only, and bound how long its statements wait for a
-// lock. The application's name is among them for [Conn.begun].
+// readOnly are the settings, by their names, that make a session read-only, and bound how long its statements wait for
+// a lock. The application's name is among them for [Conn.begun].
 func (o Options) readOnly(cfg *pgconn.Config) (all [][2]string) {
 	if !o.ReadOnly {
 		return nil
@@ -69,9 +69,9 @@ func (o Options) readOnly(cfg *pgconn.Config) (all [][2]string) {
 	return all
 }
 
-// begun reports whether the session is known to have begun with them. PostgreSQL states the first two, from 14 on, when a
-// session begins. That it is read-only may be due to its role; but the application's name was sent with the others and in
-// no other way, so where it has arrived they have.
+// begun reports whether the session is known to have begun with them. PostgreSQL states the first two, from 14 on, when
+// a session begins. That it is read-only may be due to its role; but the application's name was sent with the others
+// and in no other way, so where it has arrived they have.
 func (c *Conn) begun() bool {
 	return c.begins && !slices.ContainsFunc(c.readOnly[:min(2, len(c.readOnly))], func(s [2]string) bool {
 		return c.pg.ParameterStatus(s[0]) != s[1]

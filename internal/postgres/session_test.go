@@ -101,8 +101,8 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// What a session begins with is not mistaken for a default of the database's. Else, where a pooler drops the options, its
-// statements would wait for locks for ever.
+// What a session begins with is not mistaken for a default of the database's. Else, where a pooler drops the options,
+// its statements would wait for locks for ever.
 func TestReadOnlyByDefaultBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
@@ -163,7 +163,8 @@ func TestReadOnlyWithOtherSettings(t *testing.T) {
 	}
 }
 
-// unprintable matches how PostgreSQL before 16, and since, writes a byte in an application's name that it does not take.
+// unprintable matches how PostgreSQL before 16, and since, writes a byte in an application's name that it does not
+// take.
 var unprintable = regexp.MustCompile(`\\x[0-9a-f]{2}`)
 
 // A read-only connection stays that when its session is reset, as after an error in one of many schemas.

@@ -171,8 +171,8 @@ func ParseMicros(text []byte) (time.Time, error) {
 // These come last, because the message ends with an error if the table does not exist; the lock belongs to the session
 // and stays. Read committed makes the versions those of after the lock was taken, whatever the role's default. Without
 // row_security, hidden versions are an error. The table's columns come with its rows: asking the catalog takes longer.
-// In a session that may not be the connection's own, the lock is not tried and the answer is null. The time is asked for
-// as it is: to make a number of it, a new session would have to look up four functions.
+// In a session that may not be the connection's own, the lock is not tried and the answer is null. The time is asked
+// for as it is: to make a number of it, a new session would have to look up four functions.
 func statusQuery(t Table, lock Lock, own string) string {
 	tryLock := "true"
 	switch key := lockKey(t); lock {
