@@ -47,8 +47,12 @@ func readChoice(in *input.Reader) choice {
 		c.shard = fleet.Shard{} // the whole fleet
 	}
 	if canary := strings.TrimSpace(c.canaryInput); percentage.MatchString(canary) {
-		in.Mistake("canary", "%q is a percentage, which waves takes; give waves: %[1]s, 100%%, or a count such as canary: 3",
-			canary)
+		waves := canary + ", 100%"
+		if _, err := fleet.ParseWaves(waves); err != nil {
+			waves = "10%, 100%"
+		}
+		in.Mistake("canary", "%q is a percentage, which waves takes; give waves: %s, or a count such as canary: 3", canary,
+			waves)
 	}
 	return c
 }

@@ -270,8 +270,11 @@ func TestNoShardStartsWithoutItsCanary(t *testing.T) {
 		`canary: the pattern "nobody" matches none of the 10 selected tenants`)
 	f.run(t, t.Context(), "canary=[]").says(t, `canary: "[]" is none of the 10 selected tenants`)
 	f.ResetCalls()
-	f.run(t, t.Context(), "canary=10%").says(t, `input canary: "10%25" is a percentage, which waves takes; `+
-		"give waves: 10%25, 100%25, or a count such as canary: 3")
+	for given, waves := range map[string]string{"3.5%": "3.5%", "150%": "10%", "0%": "10%", "100%": "10%"} {
+		said := fmt.Sprintf("input canary: %q is a percentage, which waves takes; give waves: %s, 100%%, or a count such as "+
+			"canary: 3", given, waves)
+		f.run(t, t.Context(), "canary="+given).says(t, strings.ReplaceAll(said, "%", "%25"))
+	}
 	if n := f.Calls().Total; n > 0 {
 		t.Errorf("a percentage of canaries is refused after %d calls", n)
 	}
