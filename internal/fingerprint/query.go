@@ -318,10 +318,10 @@ func requiredQuery(o Options) string {
 // readRequired adds a row of requiredQuery to what is there: without a schema too if it counts for a table that is
 // required without one.
 func (o Options) readRequired(w row, there map[postgres.Table]bool) {
-	if !strings.Contains("rpfvm", w.text(2)) {
+	schema, ok := sqltext.Unquote(w.text(0))
+	if !ok || !strings.Contains("rpfvm", w.text(2)) { // the name of a schema that is gone is a number
 		return
 	}
-	schema, _ := sqltext.Unquote(w.text(0))
 	there[postgres.Table{Schema: schema, Name: w.text(1)}] = true
 	if o.Schema == "" && w.is(3) || o.Schema == schema {
 		there[postgres.Table{Name: w.text(1)}] = true

@@ -53,7 +53,7 @@ type idleConn struct {
 // NewConnections returns a mode's connections, none of them open.
 func NewConnections(env Env, access Access) *Connections {
 	shared, ok := env.Source.(fleet.SchemaHost)
-	options := postgres.Options{ReadOnly: access == Reads || env.DryRun, NoSearchPath: ok}
+	options := postgres.Options{ReadOnly: access == Reads || env.DryRun, NoSearchPath: ok, Late: true}
 	if access == Reads {
 		options.LockTimeout = readLockTimeout
 	}

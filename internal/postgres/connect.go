@@ -41,6 +41,9 @@ type Options struct {
 	FirstSchema string
 	// SearchPath is the session's search_path, to which RESET ALL returns. Empty: that of the role or the database.
 	SearchPath string
+	// Late says that the settings of the session are made when it is first used, if FirstSchema is none of them. In
+	// ReadStatus they cost no round trip. Their error is then that of the first use.
+	Late bool
 	// Idles says that the session may be idle for long: the server's idle_session_timeout does not end it.
 	Idles bool
 	// NoRoom is called when the server, or the role's limit, has no room for another connection ([NoRoom]). If it
@@ -66,10 +69,8 @@ type Conn struct {
 	owned   bool         // the session is known to be this connection's own without it
 	backend atomic.Value // string: the process that serves it, if that is known
 
-	readOnly [][2]string       // settings that the options ask for, by their names; see session.go
-	begins   bool              // they are in the startup message
-	unmarked map[string]string // its parameters without them and without the mark
-	settings string            // the statement that set what it did not begin with; "" if there was nothing to set
+	options Options
+	due     bool // the settings that they ask for are still to be made
 }
 
 // Connect opens a connection, and retries with backoff for up to 60 s while a compute starts. Only connecting is
@@ -91,7 +92,7 @@ func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 func (c *Conn) Reopen(ctx context.Context, o Options) error {
 	c.Close()
 	old := c.pg
-	c.owned, c.settings = false, ""
+	c.owned, c.due = false, false
 	c.backend.Store("")
 	if err := c.open(ctx, o); err != nil {
 		c.pg = old
@@ -102,13 +103,16 @@ func (c *Conn) Reopen(ctx context.Context, o Options) error {
 
 func (c *Conn) open(ctx context.Context, o Options) error {
 	cfg := c.config(c.target, o)
-	c.mark(cfg, o)
+	c.mark(cfg)
 	if err := c.dial(ctx, c.target, cfg, o); err != nil {
 		return err
 	}
-	if err := c.set(ctx, o); err != nil {
-		c.Close()
-		return err
+	c.options, c.due = o, o.settingsQuery() != ""
+	if !o.Late || o.FirstSchema != "" {
+		if err := c.set(ctx); err != nil {
+			c.Close()
+			return err
+		}
 	}
 	return nil
 }
@@ -144,8 +148,7 @@ func (c *Conn) config(t Target, o Options) *pgconn.Config {
 }
 
 // optionEscape keeps a setting's value in one piece: the server splits options at white space.
-var optionEscape = strings.NewReplacer(`\`, `\\`, " ", `\ `, "\t", "\\\t", "\n", "\\\n", "\r", "\\\r", "\v", "\\\v",
-	"\f", "\\\f")
+var optionEscape = strings.NewReplacer(`\`, `\\`, " ", `\ `, "\t", "\\\t", "\n", "\\\n")
 
 // addOption adds a setting to those that the session begins with. As an option it also gets through Neon's proxy, which
 // drops most parameters of the startup message without a word.

@@ -64,6 +64,14 @@ func (c *Conn) Exec(ctx context.Context, sql string) (tags []string, err error) 
 }
 
 func (c *Conn) each(ctx context.Context, sql string, read func(*pgconn.ResultReader) error) (tags []string, err error) {
+	if err := c.set(ctx); err != nil {
+		return nil, err
+	}
+	return c.send(ctx, sql, read)
+}
+
+// send is each for a message that makes the settings that are due, or does without them.
+func (c *Conn) send(ctx context.Context, sql string, read func(*pgconn.ResultReader) error) (tags []string, err error) {
 	reader := c.pg.Exec(ctx, sql)
 	for reader.NextResult() {
 		r := reader.ResultReader()
@@ -101,6 +109,9 @@ func (c *Conn) QueryUpTo(
 	values := make([][]byte, len(parameters))
 	for i, p := range parameters {
 		values[i] = []byte(p)
+	}
+	if err := c.set(ctx); err != nil {
+		return Rows{}, false, err
 	}
 	reader := c.pg.ExecParams(ctx, sql, values, nil, nil, nil)
 	for reader.NextRow() {

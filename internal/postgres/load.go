@@ -13,6 +13,9 @@ import (
 // completed. After an error the server runs none of the others, so the failed one is statements[len(tags)], unless that
 // error came with the end of the batch.
 func (c *Conn) Batch(ctx context.Context, statements []string) (tags []string, err error) {
+	if err := c.set(ctx); err != nil {
+		return nil, err
+	}
 	p := c.pg.StartPipeline(ctx)
 	for _, sql := range statements {
 		p.SendQueryParams(sql, nil, nil, nil, nil)
@@ -47,6 +50,9 @@ func result(p *pgconn.Pipeline) (string, error) {
 // CopyFrom runs COPY … FROM STDIN with the data that r returns, and returns the number of rows that the server took.
 // If the server refuses it, r may still be read from when CopyFrom returns.
 func (c *Conn) CopyFrom(ctx context.Context, sql string, r io.Reader) (rows int64, err error) {
+	if err := c.set(ctx); err != nil {
+		return 0, err
+	}
 	tag, err := c.pg.CopyFrom(ctx, r, sql)
 	return tag.RowsAffected(), err
 }

@@ -11,8 +11,8 @@ import (
 // role.)
 func (c *Conn) ResetSettings() []string {
 	all := []string{"reset session authorization", "reset role", "reset all"}
-	if c.settings != "" {
-		all = append(all, c.settings)
+	if settings := c.options.settingsQuery(); settings != "" {
+		all = append(all, settings)
 	}
 	return all
 }

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,52 +27,25 @@ import (
 // sessionMark is the name of the setting.
 const sessionMark = "tenants_action.session"
 
-// mark adds a new mark to the settings of the startup message, and those that the options ask for, unless they would
-// decide which of several servers is taken (target_session_attrs=read-write).
-func (c *Conn) mark(cfg *pgconn.Config, o Options) {
-	c.session, c.unmarked = rand.Text(), maps.Clone(cfg.RuntimeParams)
-	c.readOnly, c.begins = o.readOnly(cfg), cfg.ValidateConnect == nil
-	if c.begins {
-		for _, s := range c.readOnly {
-			maps.DeleteFunc(cfg.RuntimeParams, func(name, _ string) bool { // it would override the option
-				return strings.EqualFold(name, s[0])
-			})
-			addOption(cfg, s[0]+"="+optionEscape.Replace(s[1]))
-		}
-	}
+// mark adds a new mark to the settings of the startup message.
+func (c *Conn) mark(cfg *pgconn.Config) {
+	c.session = rand.Text()
 	addOption(cfg, sessionMark+"="+c.session)
 }
 
-// unmark removes them, and reports whether there was a mark.
+// unmark removes the mark, and reports whether there was one.
 func (c *Conn) unmark(cfg *pgconn.Config) bool {
 	if c.session == "" {
 		return false
 	}
-	c.session, c.begins, cfg.RuntimeParams = "", false, c.unmarked
+	rest, _ := strings.CutSuffix(cfg.RuntimeParams["options"], "-c "+sessionMark+"="+c.session)
+	if rest = strings.TrimSpace(rest); rest == "" {
+		delete(cfg.RuntimeParams, "options")
+	} else {
+		cfg.RuntimeParams["options"] = rest
+	}
+	c.session = ""
 	return true
-}
-
-// readOnly are the settings, by their names, that make a session read-only, and bound how long its statements wait for
-// a lock. The application's name is among them for [Conn.begun].
-func (o Options) readOnly(cfg *pgconn.Config) (all [][2]string) {
-	if !o.ReadOnly {
-		return nil
-	}
-	all = append(all, [2]string{"application_name", cfg.RuntimeParams["application_name"]},
-		[2]string{"default_transaction_read_only", "on"})
-	if o.LockTimeout > 0 {
-		all = append(all, [2]string{"lock_timeout", strconv.FormatInt(o.LockTimeout.Milliseconds(), 10)})
-	}
-	return all
-}
-
-// begun reports whether the session is known to have begun with them. PostgreSQL states the first two, from 14 on, when
-// a session begins. That it is read-only may be due to its role; but the application's name was sent with the others
-// and in no other way, so where it has arrived they have.
-func (c *Conn) begun() bool {
-	return c.begins && !slices.ContainsFunc(c.readOnly[:min(2, len(c.readOnly))], func(s [2]string) bool {
-		return c.pg.ParameterStatus(s[0]) != s[1]
-	})
 }
 
 // SettingsRefused reports whether the server, most likely a pooler in session mode, refused a setting in the startup
@@ -102,52 +72,60 @@ func (c *Conn) ownSession() string {
 	return "false"
 }
 
-// set makes the settings of the session that the options ask for and that it has not begun with. In a session that may
-// be another client's next, nothing is set, and the error is a [*TransactionPoolerError].
-func (c *Conn) set(ctx context.Context, o Options) error {
-	settings := c.missing(o)
-	if settings == "" {
+// set makes the settings of the session if they are due. In a session that may be another client's next, nothing is set,
+// and the error is a [*TransactionPoolerError].
+func (c *Conn) set(ctx context.Context) error {
+	if !c.due {
 		return nil
 	}
+	c.due = false // in what this takes
 	for {
-		answers, err := c.Results(ctx, settings+" where "+c.ownSession())
-		if err != nil {
-			return fmt.Errorf("make the session's settings: %w", err)
-		}
-		if len(answers[0]) > 0 {
-			c.settings = settings
+		answers, err := c.Results(ctx, c.options.settingsQuery()+" where "+c.ownSession())
+		if err == nil && len(answers[0]) > 0 {
 			return nil
 		}
-		if err := c.findSession(ctx); err != nil {
+		if err != nil {
+			err = fmt.Errorf("make the session's settings: %w", err)
+		} else {
+			err = c.findSession(ctx)
+		}
+		if err != nil {
+			c.due = true
 			return err
 		}
 	}
 }
 
-// missing is the statement that makes these settings, keeps the server from ending the session while it is idle, and
-// extends its search_path; "" if none of these is left to do.
-func (c *Conn) missing(o Options) string {
-	var calls []string
+// settings are calls that make a session read-only, bound how long its statements wait for a lock, keep the server from
+// ending it while it is idle, and extend its search_path. local is SQL for whether that is for the transaction alone;
+// null counts as false.
+func (o Options) settings(local string) (calls []string) {
 	set := func(name, value string) {
-		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', %s, false)", name, value))
+		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', %s, %s)", name, value, local))
 	}
-	if !c.begun() {
-		for _, s := range c.readOnly {
-			set(s[0], sqltext.QuoteLiteral(s[1]))
-		}
+	if o.ReadOnly {
+		set("default_transaction_read_only", "'on'")
+	}
+	if o.ReadOnly && o.LockTimeout > 0 {
+		set("lock_timeout", fmt.Sprintf("'%d'", o.LockTimeout.Milliseconds()))
 	}
 	if o.Idles { // PostgreSQL before 14 does not know the setting
 		calls = append(calls, "case when pg_catalog.current_setting('idle_session_timeout', true) is not null then "+
-			"pg_catalog.set_config('idle_session_timeout', '0', false) end")
+			"pg_catalog.set_config('idle_session_timeout', '0', "+local+") end")
 	}
 	if o.FirstSchema != "" {
 		set("search_path", "pg_catalog.concat_ws(', ', "+sqltext.QuoteLiteral(sqltext.QuoteIdentifier(o.FirstSchema))+
 			", nullif(pg_catalog.current_setting('search_path'), ''))")
 	}
-	if len(calls) == 0 {
-		return ""
+	return calls
+}
+
+// settingsQuery makes the settings for the session; "" if there is none.
+func (o Options) settingsQuery() string {
+	if calls := o.settings("false"); len(calls) > 0 {
+		return "select " + strings.Join(calls, ", ")
 	}
-	return "select " + strings.Join(calls, ", ")
+	return ""
 }
 
 // TransactionPoolerError is the error of a connection that was to hold a lock or settings and leads through a pooler in

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -82,9 +83,17 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := pgtest.PgBouncer(t, pgtest.Database(t), c.mode, c.more...)
-			for range 2 {
-				conn, err := connect(t.Context(), url, postgres.Options{ReadOnly: true})
+			direct := pgtest.Database(t)
+			url := pgtest.PgBouncer(t, direct, c.mode, c.more...)
+			for i, late := range []bool{false, true, false, true} {
+				if i == 2 {
+					pgtest.Do(t, direct, "create table schema_migrations (version varchar(128) primary key)")
+				}
+				conn, err := connect(t.Context(), url, postgres.Options{ReadOnly: true, Late: late})
+				if late && err == nil {
+					defer conn.Close()
+					_, err = postgres.ReadStatus(t.Context(), conn, dbmate("", "schema_migrations"), postgres.NoLock)
+				}
 				if errors.As(err, new(*postgres.TransactionPoolerError)) != c.pooled || (err != nil) != c.pooled {
 					t.Errorf("got %v", err)
 				}
@@ -101,8 +110,93 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// What a session begins with is not mistaken for a default of the database's. Else, where a pooler drops the options,
-// its statements would wait for locks for ever.
+// Whatever a session is first used for finds the settings made; in ReadStatus they cost no message of their own.
+func TestLateSettings(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	status := func(lock postgres.Lock) func(c *postgres.Conn) error {
+		return func(c *postgres.Conn) error {
+			s, err := postgres.ReadStatus(ctx, c, dbmate("", "schema_migrations"), lock)
+			if lock != postgres.NoLock && !s.Locked {
+				t.Error("the lock is not held")
+			}
+			return err
+		}
+	}
+	for name, use := range map[string]func(*postgres.Conn) error{
+		"a status":          status(postgres.NoLock),
+		"a status and lock": status(postgres.SharedLock),
+		"a message":         func(c *postgres.Conn) error { _, err := c.Exec(ctx, "select"); return err },
+		"a query":           func(c *postgres.Conn) error { _, err := c.Query(ctx, "select"); return err },
+		"a batch":           func(c *postgres.Conn) error { _, err := c.Batch(ctx, []string{"select"}); return err },
+		"a write":           func(c *postgres.Conn) error { return refused(c.Exec(ctx, "create table t ()")) },
+		"a batch that writes": func(c *postgres.Conn) error {
+			return refused(c.Batch(ctx, []string{"create table t ()"}))
+		},
+		"rows": func(c *postgres.Conn) error {
+			_, err := c.CopyFrom(ctx, "copy schema_migrations from stdin", strings.NewReader("1\n"))
+			return refused(nil, err)
+		},
+		"a reset":        func(c *postgres.Conn) error { c.Reset(ctx); return nil },
+		"a failed query": func(c *postgres.Conn) error { _, _ = c.Query(ctx, "select 1 / 0"); return nil },
+	} {
+		for _, table := range []string{"", "create table schema_migrations (version varchar(128) primary key)"} {
+			if table == "" && name == "rows" {
+				continue
+			}
+			database := pgtest.Database(t)
+			pgtest.Do(t, database, table)
+			conn, err := connect(ctx, database, postgres.Options{ReadOnly: true, LockTimeout: time.Second, Late: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := use(conn); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			servertest.Equal(t, name, settings(t, conn), []string{"neon-tenants-action", "on", "1s"})
+			conn.Close()
+		}
+	}
+}
+
+// refused is nil if a write was refused.
+func refused(_ any, err error) error {
+	if postgres.HasCode(err, "25006") {
+		return nil
+	}
+	return fmt.Errorf("a write: %w", err)
+}
+
+// The first message itself writes nothing, and does not wait for locks for long.
+func TestLateSettingsHoldForTheFirstMessage(t *testing.T) {
+	t.Parallel()
+	ctx, database := t.Context(), pgtest.Database(t)
+	pgtest.Do(t, database, `create table seen (); create function see() returns text language sql
+		as $$ insert into seen default values; select '1' $$; create view schema_migrations as select see() as version`)
+	read := func(o postgres.Options) error {
+		conn, err := connect(ctx, database, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, err = postgres.ReadStatus(ctx, conn, dbmate("", "schema_migrations"), postgres.NoLock)
+		return err
+	}
+	late := postgres.Options{ReadOnly: true, LockTimeout: 100 * time.Millisecond, Late: true}
+	if err := read(late); !postgres.HasCode(err, "25006") {
+		t.Errorf("a write: %v", err)
+	}
+	if err := read(postgres.Options{}); err != nil {
+		t.Errorf("this test's table: %v", err)
+	}
+	pgtest.Session(t, database)("begin; lock table schema_migrations")
+	if err := read(late); !postgres.Locked(err) {
+		t.Errorf("a lock: %v", err)
+	}
+}
+
+// A session's settings are not mistaken for a default of the database's. Else its statements would wait for locks for
+// ever, and a pooler in transaction mode would not be recognized.
 func TestReadOnlyByDefaultBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
@@ -110,8 +204,14 @@ func TestReadOnlyByDefaultBehindPgBouncer(t *testing.T) {
 		'alter database %I set default_transaction_read_only = on', current_database()); end $$`)
 	for mode, pooled := range map[string]bool{"transaction": true, "session": false} {
 		url := pgtest.PgBouncer(t, direct, mode, "ignore_startup_parameters = options")
-		for range 3 { // PgBouncer learns from its servers what it states to later clients
-			conn, err := connect(t.Context(), url, postgres.Options{ReadOnly: true, LockTimeout: time.Second})
+		for _, late := range []bool{false, true} {
+			conn, err := connect(t.Context(), url, postgres.Options{
+				ReadOnly: true, LockTimeout: time.Second, Late: late,
+			})
+			if late && err == nil {
+				defer conn.Close()
+				_, err = postgres.ReadStatus(t.Context(), conn, dbmate("", "schema_migrations"), postgres.NoLock)
+			}
 			if errors.As(err, new(*postgres.TransactionPoolerError)) != pooled || (err != nil) != pooled {
 				t.Errorf("%s: got %v", mode, err)
 			}
@@ -123,7 +223,7 @@ func TestReadOnlyByDefaultBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// settings are those that a read-only session begins with.
+// settings are the application's name and those that make a session read-only.
 func settings(t *testing.T, conn *postgres.Conn) []string {
 	t.Helper()
 	answers, err := conn.Results(t.Context(), `select current_setting('application_name'),
@@ -138,7 +238,7 @@ func settings(t *testing.T, conn *postgres.Conn) []string {
 	return all
 }
 
-// A connection string's own settings stay, but for those that a read-only session begins with.
+// A connection string's own settings stay, but for those that a read-only session has.
 func TestReadOnlyWithOtherSettings(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Database(t)

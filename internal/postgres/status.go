@@ -76,7 +76,8 @@ func number(version string) (digits, rest string) {
 // costs another round trip. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the server's.
 func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, error) {
 	var answers []Rows
-	_, err := c.each(ctx, statusQuery(t.Table, lock, c.ownSession()), func(r *pgconn.ResultReader) error {
+	settings := c.due
+	_, err := c.send(ctx, c.statusQuery(t.Table, lock), func(r *pgconn.ResultReader) error {
 		var answer Rows
 		for _, f := range r.FieldDescriptions() {
 			answer.Columns = append(answer.Columns, f.Name)
@@ -95,6 +96,11 @@ func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, erro
 	found := err == nil
 	row := answers[session].Values[0]
 	c.backend.Store(string(row[6]))
+	if settings && string(row[8]) == "t" {
+		c.due = !found // an error rolls them back
+	} else if err := c.set(ctx); err != nil {
+		return Status{}, err
+	}
 	// Without a schema there is no key for a lock either, and nothing to find out.
 	if lock != NoLock && row[0] == nil && row[1] != nil && !c.owned {
 		if err := c.findSession(ctx); err != nil {
@@ -172,9 +178,16 @@ func ParseMicros(text []byte) (time.Time, error) {
 // and stays. Read committed makes the versions those of after the lock was taken, whatever the role's default. Without
 // row_security, hidden versions are an error. The table's columns come with its rows: asking the catalog takes longer.
 // In a session that may not be the connection's own, the lock is not tried and the answer is null. The time is asked
-// for as it is: to make a number of it, a new session would have to look up four functions.
-func statusQuery(t Table, lock Lock, own string) string {
-	tryLock := "true"
+// for as it is: to make a number of it, a new session would have to look up four functions. If the session's settings
+// are due, they are made, for the transaction alone in a session that may be another's, and whose it is comes last.
+func (c *Conn) statusQuery(t Table, lock Lock) string {
+	own, tryLock, access, settings := c.ownSession(), "true", "", ""
+	if c.due {
+		if c.options.ReadOnly {
+			access = ", read only"
+		}
+		settings = ", " + strings.Join(append([]string{own}, c.options.settings("("+own+") is not true")...), ", ")
+	}
 	switch key := lockKey(t); lock {
 	case SharedLock:
 		tryLock = "case when " + own + " then pg_try_advisory_lock_shared(" + key + ") end"
@@ -186,9 +199,10 @@ func statusQuery(t Table, lock Lock, own string) string {
 	if t.Schema != "" {
 		schemaExists = "to_regnamespace(quote_ident(" + t.schemaExpression() + ")) is not null"
 	}
-	return "set transaction isolation level read committed; set local row_security = off; set local DateStyle = ISO; " +
+	return "set transaction isolation level read committed" + access + "; " +
+		"set local row_security = off; set local DateStyle = ISO; " +
 		"select " + tryLock + ", " + t.schemaExpression() + ", " + schemaExists + ", current_schemas(false), " +
-		"current_setting('search_path'), current_schema(), pg_backend_pid(), now(); " +
+		"current_setting('search_path'), current_schema(), pg_backend_pid(), now()" + settings + "; " +
 		"select * from " + t.Quoted()
 }
 
