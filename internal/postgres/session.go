@@ -72,8 +72,8 @@ func (c *Conn) ownSession() string {
 	return "false"
 }
 
-// set makes the settings of the session if they are due. In a session that may be another client's next, nothing is set,
-// and the error is a [*TransactionPoolerError].
+// set makes the settings of the session if they are due. In a session that may be another client's next, nothing is
+// set, and the error is a [*TransactionPoolerError].
 func (c *Conn) set(ctx context.Context) error {
 	if !c.due {
 		return nil
