@@ -77,6 +77,7 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 	}{
 		"transaction":                  {"transaction", []string{"default_pool_size = 1"}, true},
 		"transaction, options ignored": {"transaction", []string{"ignore_startup_parameters = options"}, true},
+		"transaction, servers in turn": {"transaction", []string{"server_round_robin = 1", "min_pool_size = 3"}, true},
 		"statement":                    {"statement", nil, true},
 		"session":                      {"session", nil, false},
 		"session, options ignored":     {"session", []string{"ignore_startup_parameters = options"}, false},
@@ -103,8 +104,14 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 					}
 					conn.Close()
 				}
-				servertest.Equal(t, "the next client", pgtest.Ask(t, url, "show default_transaction_read_only"),
-					[]string{"off"})
+				next, err := connect(t.Context(), url, postgres.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 3 { // each of the pool's servers
+					servertest.Equal(t, "the next client", settings(t, next)[1], "off")
+				}
+				next.Close()
 			}
 		})
 	}
@@ -155,6 +162,29 @@ func TestLateSettings(t *testing.T) {
 			}
 			servertest.Equal(t, name, settings(t, conn), []string{"neon-tenants-action", "on", "1s"})
 			conn.Close()
+		}
+	}
+}
+
+// Nothing of them is left in a session that may be another client's next: where a pooler refused the mark of a session,
+// or dropped it.
+func TestLateSettingsLeaveNothingInAPool(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	pgtest.Do(t, direct, "create table schema_migrations (version varchar(128) primary key)")
+	for _, more := range [][]string{nil, {"ignore_startup_parameters = options"}} {
+		conn, err := connect(t.Context(), pgtest.PgBouncer(t, direct, "session", more...), postgres.Options{
+			ReadOnly: true, LockTimeout: time.Second, Idles: true, Late: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		got, err := postgres.AfterStatus(t.Context(), conn, postgres.Table{Name: "schema_migrations"}, `select
+			string_agg(name, ', ') from pg_settings where source = 'session' and name not like 'transaction\_%'
+			and name <> 'application_name'`) // which PgBouncer sets
+		if got != "" || err != nil {
+			t.Errorf("set in the session: %s; %v", got, err)
 		}
 	}
 }
