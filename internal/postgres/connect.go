@@ -41,8 +41,8 @@ type Options struct {
 	FirstSchema string
 	// SearchPath is the session's search_path, to which RESET ALL returns. Empty: that of the role or the database.
 	SearchPath string
-	// Late says that the settings of the session are made when it is first used, if FirstSchema is none of them. In
-	// ReadStatus they cost no round trip. Their error is then that of the first use.
+	// Late leaves the settings of the session to its first use: ReadStatus makes them without a round trip of its own, but
+	// for FirstSchema, on which its answer depends. Their error is then that of the first use.
 	Late bool
 	// Idles says that the session may be idle for long: the server's idle_session_timeout does not end it.
 	Idles bool
@@ -69,13 +69,13 @@ type Conn struct {
 	owned   bool         // the session is known to be this connection's own without it
 	backend atomic.Value // string: the process that serves it, if that is known
 
-	options Options
-	due     bool // the settings that they ask for are still to be made
+	options Options // those that are settings of the session
+	due     bool    // they are still to be made
 }
 
 // Connect opens a connection, and retries with backoff for up to 60 s while a compute starts. Only connecting is
 // retried, never a statement. The error is a [*ConnectError], or that of a setting of the session, which is a
-// [*TransactionPoolerError] behind such a pooler.
+// [*TransactionPoolerError] behind such a pooler; with o.Late it comes from the first use.
 func Connect(ctx context.Context, t Target, o Options) (*Conn, error) {
 	c := &Conn{log: o.Log, target: t}
 	if c.log == nil {
@@ -107,7 +107,8 @@ func (c *Conn) open(ctx context.Context, o Options) error {
 	if err := c.dial(ctx, c.target, cfg, o); err != nil {
 		return err
 	}
-	c.options, c.due = o, o.settingsQuery() != ""
+	c.options = Options{ReadOnly: o.ReadOnly, LockTimeout: o.LockTimeout, Idles: o.Idles, FirstSchema: o.FirstSchema}
+	c.due = c.options.settingsQuery() != ""
 	if !o.Late || o.FirstSchema != "" {
 		if err := c.set(ctx); err != nil {
 			c.Close()

@@ -11,7 +11,7 @@ import (
 // Batch runs statements in order with one round trip, each as a message of its own in the extended protocol: the server
 // refuses a text that holds a second one. It discards rows, and returns the command tags of the statements that
 // completed. After an error the server runs none of the others, so the failed one is statements[len(tags)], unless that
-// error came with the end of the batch.
+// error came before the batch, from settings that are due, or with its end.
 func (c *Conn) Batch(ctx context.Context, statements []string) (tags []string, err error) {
 	if err := c.set(ctx); err != nil {
 		return nil, err

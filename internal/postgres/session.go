@@ -78,7 +78,7 @@ func (c *Conn) set(ctx context.Context) error {
 	if !c.due {
 		return nil
 	}
-	c.due = false // in what this takes
+	c.due = false // or the queries below would come here again
 	for {
 		answers, err := c.Results(ctx, c.options.settingsQuery()+" where "+c.ownSession())
 		if err == nil && len(answers[0]) > 0 {
@@ -97,8 +97,7 @@ func (c *Conn) set(ctx context.Context) error {
 }
 
 // settings are calls that make a session read-only, bound how long its statements wait for a lock, keep the server from
-// ending it while it is idle, and extend its search_path. local is SQL for whether that is for the transaction alone;
-// null counts as false.
+// ending it while it is idle, and extend its search_path. local is SQL for whether that is for the transaction alone.
 func (o Options) settings(local string) (calls []string) {
 	set := func(name, value string) {
 		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', %s, %s)", name, value, local))

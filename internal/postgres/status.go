@@ -73,10 +73,12 @@ func number(version string) (digits, rest string) {
 
 // ReadStatus reads what a database records of its migrations in one round trip. It also tries, once and in the same
 // message, to take the table's lock for the session, if one is asked for. A table that is not as its tool makes it
-// costs another round trip. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the server's.
+// costs another round trip. Settings that are due are made too; without the table, or where the session is not known to
+// be the connection's own, they cost more. Errors: [*TableError], [*SearchPathError], [*TransactionPoolerError], the
+// server's.
 func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, error) {
 	var answers []Rows
-	settings := c.due
+	owned, settings := c.owned, c.due // as the message is sent
 	_, err := c.send(ctx, c.statusQuery(t.Table, lock), func(r *pgconn.ResultReader) error {
 		var answer Rows
 		for _, f := range r.FieldDescriptions() {
@@ -102,9 +104,11 @@ func ReadStatus(ctx context.Context, c *Conn, t Ledger, lock Lock) (Status, erro
 		return Status{}, err
 	}
 	// Without a schema there is no key for a lock either, and nothing to find out.
-	if lock != NoLock && row[0] == nil && row[1] != nil && !c.owned {
-		if err := c.findSession(ctx); err != nil {
-			return Status{}, err
+	if lock != NoLock && row[0] == nil && row[1] != nil && !owned {
+		if !c.owned { // setting has not found it out
+			if err := c.findSession(ctx); err != nil {
+				return Status{}, err
+			}
 		}
 		return ReadStatus(ctx, c, t, lock)
 	}
@@ -179,7 +183,7 @@ func ParseMicros(text []byte) (time.Time, error) {
 // row_security, hidden versions are an error. The table's columns come with its rows: asking the catalog takes longer.
 // In a session that may not be the connection's own, the lock is not tried and the answer is null. The time is asked
 // for as it is: to make a number of it, a new session would have to look up four functions. If the session's settings
-// are due, they are made, for the transaction alone in a session that may be another's, and whose it is comes last.
+// are due, they are made, after whether it is: for the transaction alone if it may be another's.
 func (c *Conn) statusQuery(t Table, lock Lock) string {
 	own, tryLock, access, settings := c.ownSession(), "true", "", ""
 	if c.due {

@@ -210,9 +210,9 @@ func (h *checker) run(ctx context.Context, t fleet.Tenant, log *slog.Logger) (fl
 	return d.outcome(append(found, more...), h.failOn)
 }
 
-// look reads everything that the tenant's server knows, in two round trips on a connection that is read-only already.
-// What it has read before an error stands in the detail. The error is a [*lockedError] if another session keeps a table
-// locked.
+// look reads everything that the tenant's server knows, in two round trips, the first of which makes the connection
+// read-only. What it has read before an error stands in the detail. The error is a [*lockedError] if another session
+// keeps a table locked.
 func (h *checker) look(
 	ctx context.Context, t fleet.Tenant, d *Detail, log *slog.Logger,
 ) (m migration.Result, err error) {
