@@ -41,19 +41,14 @@ func tryReplace(root *os.Root, path string, write func(io.Writer) error, like fs
 	if like.Mode().IsRegular() {
 		mode = 0o600 // until it is complete
 	}
-	fresh := filepath.Join(filepath.Dir(path), newTemporaryName())
-	f, err := root.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, holder, fresh, err := createLocked(root, filepath.Dir(path), mode)
 	if err != nil {
 		if named := (*fs.PathError)(nil); errors.As(err, &named) {
 			named.Path = path // the one that the user knows
 		}
 		return err
 	}
-	// Opened once more: the lock outlives the closing of f, which is what tells of a full network file system.
-	if holder, err := root.OpenFile(fresh, os.O_RDWR, 0); err == nil {
-		defer func() { _ = holder.Close() }()
-		_ = lock(holder) // a file system without locks removes no leftovers either
-	}
+	defer func() { _ = holder.Close() }()
 	giveTo(f, like)
 	err = write(f)
 	if err == nil && like.Mode().IsRegular() {
@@ -70,6 +65,37 @@ func tryReplace(root *os.Root, path string, write func(io.Writer) error, like fs
 		return errors.Join(errVanished, err)
 	}
 	return errors.Join(err, root.Remove(fresh))
+}
+
+// createLocked makes a temporary file, and opens it once more to lock it: the lock outlives the closing of f, which is
+// what tells of a full network file system. A process that looks for leftovers may have locked the file before, and
+// removes it. Then another one is made, as often as it takes: nothing has been written yet.
+func createLocked(root *os.Root, dir string, mode fs.FileMode) (f, holder *os.File, fresh string, err error) {
+	for range 1000 {
+		fresh = filepath.Join(dir, newTemporaryName())
+		if f, err = root.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode); err != nil {
+			return nil, nil, "", err
+		}
+		holder, err = root.OpenFile(fresh, os.O_RDWR, 0)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && secure(root, fresh, holder) {
+			return f, holder, fresh, nil // at worst without a lock
+		}
+		_ = f.Close()
+		_ = holder.Close()
+		_ = root.Remove(fresh) // which the other process does too
+	}
+	return nil, nil, "", errVanished
+}
+
+// secure locks a new file, and reports whether nobody removes it from now on. A file system without locks removes no
+// leftovers either.
+func secure(root *os.Root, path string, f *os.File) bool {
+	if err := lock(f); err != nil {
+		return !errors.Is(err, syscall.EWOULDBLOCK)
+	}
+	there, err := root.Lstat(path)
+	opened, failed := f.Stat()
+	return err == nil && failed == nil && os.SameFile(there, opened)
 }
 
 // removeLeftovers removes a directory's temporary files that nobody is writing. What cannot be removed is no reason not
