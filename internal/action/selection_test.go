@@ -270,7 +270,7 @@ func TestNoShardStartsWithoutItsCanary(t *testing.T) {
 		`canary: the pattern "nobody" matches none of the 10 selected tenants`)
 	f.run(t, t.Context(), "canary=[]").says(t, `canary: "[]" is none of the 10 selected tenants`)
 	f.ResetCalls()
-	for given, waves := range map[string]string{"3.5%": "3.5%", "150%": "10%", "0%": "10%", "100%": "10%"} {
+	for given, waves := range map[string]string{"10%": "10%", "3.5%": "3.5%", "150%": "10%", "0%": "10%", "100%": "10%"} {
 		said := fmt.Sprintf("input canary: %q is a percentage, which waves takes; give waves: %s, 100%%, or a count such as "+
 			"canary: 3", given, waves)
 		f.run(t, t.Context(), "canary="+given).says(t, strings.ReplaceAll(said, "%", "%25"))

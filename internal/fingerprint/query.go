@@ -138,11 +138,11 @@ func enforcedColumn(major int) string {
 // they are resolved when it is declared, under the empty path, and definitions are printed when it is fetched from.
 func (o Options) uncommon(query string, read func(row) error) []statement {
 	clause := compact(scopeQuery) + ", object (kind, name, parent, definition) as (\n" + compact(uncommonQuery) + ")"
-	return append(printing(""), []statement{
-		{sql: "declare neon_tenants_objects no scroll cursor for " + o.fill(clause+query)},
-		{sql: "set local search_path = " + o.home()},
-		{"fetch all from neon_tenants_objects", read},
-	}...)
+	return append(printing(""),
+		statement{sql: "declare neon_tenants_objects no scroll cursor for " + o.fill(clause+query)},
+		statement{sql: "set local search_path = " + o.home()},
+		statement{"fetch all from neon_tenants_objects", read},
+	)
 }
 
 // home is SQL for the schema whose name is left out.

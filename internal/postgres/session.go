@@ -81,12 +81,12 @@ func (c *Conn) set(ctx context.Context) error {
 	c.due = false // or the queries below would come here again
 	for {
 		answers, err := c.Results(ctx, c.options.settingsQuery()+" where "+c.ownSession())
-		if err == nil && len(answers[0]) > 0 {
-			return nil
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			err = fmt.Errorf("make the session's settings: %w", err)
-		} else {
+		case len(answers[0]) > 0:
+			return nil
+		default:
 			err = c.findSession(ctx)
 		}
 		if err != nil {

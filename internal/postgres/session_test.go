@@ -89,11 +89,7 @@ func TestReadOnlyBehindPgBouncer(t *testing.T) {
 			for _, state := range []string{"", "", table, table} {
 				late = !late
 				pgtest.Do(t, direct, state)
-				conn, err := connect(t.Context(), url, postgres.Options{ReadOnly: true, Late: late})
-				if late && err == nil {
-					defer conn.Close()
-					_, err = postgres.ReadStatus(t.Context(), conn, dbmate("", "schema_migrations"), postgres.NoLock)
-				}
+				conn, err := prepared(t, url, postgres.Options{ReadOnly: true, Late: late})
 				if errors.As(err, new(*postgres.TransactionPoolerError)) != c.pooled || (err != nil) != c.pooled {
 					t.Errorf("got %v", err)
 				}
@@ -126,13 +122,7 @@ func TestReadOnlyByDefaultBehindPgBouncer(t *testing.T) {
 	for mode, pooled := range map[string]bool{"transaction": true, "session": false} {
 		url := pgtest.PgBouncer(t, direct, mode, "ignore_startup_parameters = options")
 		for _, late := range []bool{false, true} {
-			conn, err := connect(t.Context(), url, postgres.Options{
-				ReadOnly: true, LockTimeout: time.Second, Late: late,
-			})
-			if late && err == nil {
-				defer conn.Close()
-				_, err = postgres.ReadStatus(t.Context(), conn, dbmate("", "schema_migrations"), postgres.NoLock)
-			}
+			conn, err := prepared(t, url, postgres.Options{ReadOnly: true, LockTimeout: time.Second, Late: late})
 			if errors.As(err, new(*postgres.TransactionPoolerError)) != pooled || (err != nil) != pooled {
 				t.Errorf("%s: got %v", mode, err)
 			}
@@ -142,6 +132,20 @@ func TestReadOnlyByDefaultBehindPgBouncer(t *testing.T) {
 			}
 		}
 	}
+}
+
+// prepared connects and, if the settings are late, reads the status. The test closes the connection, or its end does.
+func prepared(t *testing.T, url string, o postgres.Options) (*postgres.Conn, error) {
+	t.Helper()
+	conn, err := connect(t.Context(), url, o)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(conn.Close)
+	if o.Late {
+		_, err = postgres.ReadStatus(t.Context(), conn, dbmate("", "schema_migrations"), postgres.NoLock)
+	}
+	return conn, err
 }
 
 // settings are the application's name and those that make a session read-only.
